@@ -1,0 +1,45 @@
+# Each target works alone on a fresh clone: it makes .venv from the lock first. Needs Python >= 3.11, git and make.
+PYTHON ?= python3
+BIN := .venv/bin
+.DEFAULT_GOAL := help
+
+help:            ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.venv/installed: requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or later is needed: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: .venv/installed        ## sign and serve 100,000 certificates in ./demo
+	$(BIN)/pregen demo --dir demo --rows 100000
+
+test: .venv/installed lint   ## linters, types, import contracts and the tests
+	$(BIN)/pytest --durations=20
+
+test-slow: .venv/installed   ## the tests that take minutes
+	$(BIN)/pytest -m slow --durations=20
+
+lint: .venv/installed        ## ruff, mypy --strict and the import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: .venv/installed       ## the figures of the README, as ratios to raw signature rates
+	$(BIN)/python -m bench
+
+judges:                      ## third-party programs of Debian that check our output (root)
+	apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends openssl nginx-light golang-golang-x-crypto-dev
+
+lock:                        ## refresh requirements.lock (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --all-extras --group dev \
+		--custom-compile-command 'make lock' --output-file requirements.lock pyproject.toml
+
+clean:
+	rm -rf .venv demo bench/results
+
+.PHONY: help demo test test-slow lint bench judges lock clean
