@@ -1,0 +1,54 @@
+"""The one place where the clock is read, and where instants become text and back."""
+
+from datetime import UTC, datetime
+
+
+def now() -> datetime:
+    """Return the current instant, in whole UTC seconds (OCSP knows no fractions: RFC 6960, 4.2.2.1)."""
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+def parse_instant(text: str) -> datetime:
+    """Return the instant that an RFC 3339 text names, in whole UTC seconds, a fraction cut towards the past.
+
+    >>> parse_instant("2026-11-24T01:30:00.9+05:30").isoformat()
+    '2026-11-23T20:00:00+00:00'
+
+    Raises:
+        ValueError: not RFC 3339, or without a zone.
+    """
+    instant = datetime.fromisoformat(text)
+    if instant.utcoffset() is None:
+        raise ValueError(f"{text!r} names no zone: append Z for UTC, or an offset such as -07:00")
+    return instant.astimezone(UTC).replace(microsecond=0)
+
+
+def text(moment: datetime | int) -> str:
+    """Return an instant (aware, or in seconds since 1970) as RFC 3339 in UTC.
+
+    >>> text(0)
+    '1970-01-01T00:00:00Z'
+    """
+    if isinstance(moment, int):
+        moment = instant(moment)
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def instant(seconds_: int) -> datetime:
+    """Return the instant of whole seconds since 1970.
+
+    >>> instant(86400).isoformat()
+    '1970-01-02T00:00:00+00:00'
+    """
+    return datetime.fromtimestamp(seconds_, UTC)
+
+
+def seconds(moment: datetime) -> int:
+    """Return an aware instant as whole seconds since 1970.
+
+    >>> seconds(datetime(1970, 1, 2, tzinfo=UTC))
+    86400
+    """
+    if moment.utcoffset() is None:
+        raise ValueError("naive datetime: say which zone it is in")
+    return int(moment.timestamp())

@@ -1,0 +1,242 @@
+"""The configuration file: TOML in, checked sections out, everything that is wrong with it reported in one go.
+
+Only the file itself is looked at here; keys and certificates that it names are `pregen.issuers`' business.
+"""
+
+import difflib
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Literal, TypeVar, get_args, get_origin
+
+import msgspec
+
+from pregen.errors import ConfigError, Finding
+from pregen.sections import (
+    COLUMNS,
+    REASONS,
+    STATUSES,
+    ColumnConfig,
+    IssuerConfig,
+    PublishConfig,
+    RunConfig,
+    S3Config,
+    Section,
+    SnapshotConfig,
+    ValidityConfig,
+    parse_duration,
+)
+
+__all__ = [
+    "COLUMNS",
+    "REASONS",
+    "STATUSES",
+    "ColumnConfig",
+    "Config",
+    "IssuerConfig",
+    "PublishConfig",
+    "RunConfig",
+    "S3Config",
+    "SnapshotConfig",
+    "ValidityConfig",
+    "load_config",
+    "parse_duration",
+]
+
+_LATER = {"combined": "one signature over both CertIDs comes in a later version"}
+_TOP = ("snapshot", "issuer", "validity", "run", "publish")
+
+S = TypeVar("S", bound=Section)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """A configuration file that is consistent in itself.
+
+    Attributes:
+        path: where it was read.
+        issuer: the sections ``[[issuer]]`` in the order of the file, one at least.
+    """
+
+    path: Path
+    snapshot: SnapshotConfig
+    issuer: tuple[IssuerConfig, ...]
+    validity: ValidityConfig
+    run: RunConfig
+    publish: PublishConfig
+
+    @property
+    def folder(self) -> Path:
+        """The folder that relative paths of the file start from."""
+        return self.path.parent
+
+    def resolve(self, name: str) -> Path:
+        """Return the path that the file means by a name."""
+        return self.folder / name
+
+    @property
+    def store(self) -> str:
+        """The store's address; one written as a path no longer depends on where the process stands."""
+        return self.publish.store if "://" in self.publish.store else str(self.resolve(self.publish.store))
+
+
+def load_config(path: Path) -> Config:
+    """Read a configuration file.
+
+    Raises:
+        ConfigError: it cannot be read, or holds anything wrong; the findings name all of it.
+    """
+    return _Reader(path.absolute()).config(_read_toml(path))
+
+
+def _read_toml(path: Path) -> dict[str, object]:
+    try:
+        return tomllib.loads(path.read_bytes().decode("utf-8"))
+    except OSError as error:
+        text = f"{path}: cannot be read: {error.strerror}"
+        code = "config.unreadable"
+    except UnicodeDecodeError as error:
+        text = f"{path}: not UTF-8 at octet {error.start}: save it as UTF-8"
+        code = "config.syntax"
+    except tomllib.TOMLDecodeError as error:  # its text ends with the line and the column
+        text = f"{path}: not TOML: {error}"
+        code = "config.syntax"
+    raise ConfigError("the configuration cannot be read", (Finding(code, "error", text),))
+
+
+class _Reader:
+    """Turns one parsed file into sections, and goes on after a mistake so that all of them are found."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._findings: list[Finding] = []
+
+    def config(self, raw: Mapping[str, object]) -> Config:
+        self._unknown(raw, _TOP, "")
+        snapshot = self._table(raw.get("snapshot", {}), SnapshotConfig, "snapshot")
+        validity = self._table(raw.get("validity", {}), ValidityConfig, "validity")
+        run = self._table(raw.get("run", {}), RunConfig, "run")
+        publish = self._table(raw.get("publish", {}), PublishConfig, "publish")
+        issuers = tuple(self._issuers(raw.get("issuer", [])))
+        if self._findings or snapshot is None or validity is None or run is None or publish is None:
+            count = len(self._findings)
+            text = f"the configuration has {count} mistake{'s' * (count > 1)}; correct {self._path.name} and run again"
+            raise ConfigError(text, self._findings)
+        return Config(path=self._path, snapshot=snapshot, issuer=issuers, validity=validity, run=run, publish=publish)
+
+    def _issuers(self, raw: object) -> Iterator[IssuerConfig]:
+        if not isinstance(raw, list):
+            self._note("config.wrong-type", "issuer", "is one of a list: write [[issuer]], with two brackets each")
+            return
+        if not raw:
+            self._note(
+                "config.missing-field", "issuer", "at least one [[issuer]] with name, certificate and key is needed"
+            )
+        sections: dict[str, int] = {}
+        for index, table in enumerate(raw):
+            issuer = self._table(table, IssuerConfig, _issuer_place(table, index))
+            if issuer is None:
+                continue
+            for name in issuer.names:
+                if name in sections:
+                    text = f"the name {name!r} is taken by issuer number {sections[name] + 1} already: names are unique"
+                    self._note("config.duplicate", f"{_issuer_place(table, index)}.name", text)
+                sections.setdefault(name, index)
+            yield issuer
+
+    def _table(self, raw: object, kind: type[S], place: str) -> S | None:
+        """Return one section, or None with at least one finding noted."""
+        if not isinstance(raw, dict):
+            self._note("config.wrong-type", place, f"must be a table, not {_kind(raw)}")
+            return None
+        before = len(self._findings)
+        fields = {field.name: field for field in msgspec.structs.fields(kind)}
+        self._unknown(raw, tuple(fields), place)
+        for name, field in fields.items():
+            inside = f"{place}.{name}"
+            if name not in raw:
+                if field.required:
+                    self._note("config.missing-field", inside, "is required in this section")
+            elif name == "columns":
+                self._columns(raw[name], inside)
+            elif isinstance(field.type, type) and issubclass(field.type, Section):
+                self._table(raw[name], field.type, inside)
+            else:
+                self._value(raw[name], field.type, inside)
+        if len(self._findings) > before:
+            return None
+        section = msgspec.convert(raw, kind)
+        for problem in section.problems():
+            self._note(problem.code, f"{place}.{problem.field}", problem.text)
+        return section
+
+    def _columns(self, raw: object, place: str) -> None:
+        if not isinstance(raw, dict):
+            self._note("config.wrong-type", place, f"must be a table, not {_kind(raw)}")
+            return
+        self._unknown(raw, COLUMNS, place)
+        for canonical, source in raw.items():
+            if isinstance(source, dict):
+                self._table(source, ColumnConfig, f"{place}.{canonical}")
+            elif not isinstance(source, str):
+                text = f"must be the column's name in the files, or a table with it; not {_kind(source)}"
+                self._note("config.wrong-type", f"{place}.{canonical}", text)
+
+    def _value(self, raw: object, kind: object, place: str) -> None:
+        try:
+            msgspec.convert(raw, kind)
+        except msgspec.ValidationError as error:
+            self._note(*_explained(raw, kind, place, str(error)))
+
+    def _unknown(self, raw: Mapping[str, object], known: tuple[str, ...], place: str) -> None:
+        for name in raw:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=1)
+                hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
+                self._note("config.unknown-field", f"{place}.{name}".lstrip("."), f"is not a known field; {hint}")
+
+    def _note(self, code: str, place: str, text: str) -> None:
+        self._findings.append(Finding(code, "error", f"{self._path}: {place}: {text}"))
+
+
+def _explained(raw: object, kind: object, place: str, error: str) -> tuple[str, str, str]:
+    """Return code, place and text of a value that has the wrong type."""
+    if get_origin(kind) is Literal:
+        choices = [str(choice) for choice in get_args(kind)]
+        near = difflib.get_close_matches(str(raw), choices, n=1)
+        hint = _LATER.get(str(raw)) or (f"did you mean {near[0]!r}?" if near else "")
+        text = f"{raw!r} is not one of {', '.join(choices)}" + (f"; {hint}" if hint else "")
+        return "config.bad-value", place, text
+    if "datetime" in error:
+        return _explained_time(raw, place)
+    text, _, where = error.partition(" - at `$")
+    text = text.replace("`", "").replace("Expected", "must be").replace("array", "list").replace(", got", ", not")
+    return "config.wrong-type", place + where.rstrip("`").replace("[...]", ""), text
+
+
+def _explained_time(raw: object, place: str) -> tuple[str, str, str]:
+    if isinstance(raw, datetime):
+        text = f"{raw.isoformat()} names no zone: append Z for UTC, or an offset such as -07:00"
+        return "config.naive-time", place, text
+    if isinstance(raw, date):
+        return (
+            "config.naive-time",
+            place,
+            f"{raw} is a day, not an instant: write {raw}T00:00:00Z, or the time you mean",
+        )
+    return "config.wrong-type", place, f"must be an instant with its zone, such as 2026-11-24T00:00:00Z, not {raw!r}"
+
+
+def _issuer_place(table: object, index: int) -> str:
+    """Return how messages name a section ``[[issuer]]``: by its name if it has one, because there may be a thousand."""
+    name = table.get("name") if isinstance(table, dict) else None
+    if isinstance(name, list) and name:
+        name = name[0]
+    return f'issuer["{name}"]' if isinstance(name, str) and name else f"issuer[{index}]"
+
+
+def _kind(raw: object) -> str:
+    names = {dict: "a table", list: "a list", str: "a text", bool: "a truth value", int: "a number", float: "a number"}
+    return names.get(type(raw), "a time")

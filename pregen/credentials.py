@@ -1,0 +1,50 @@
+"""AWS credentials for publishing: as boto3 finds them (profiles, single sign-on, roles), kept fresh for the store."""
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from storage.stores import Store, open_store
+from storage.stores.address import scheme
+
+if TYPE_CHECKING:
+    from obstore.auth.boto3 import Boto3CredentialProvider
+
+# botocore renews temporary credentials at the latest ten minutes before their end: what it gives out lives that long.
+_LIFETIME = timedelta(minutes=10)
+
+
+def open_publish_store(address: str, endpoint: str | None, region: str | None) -> Store:
+    """Open a store for publishing; on S3 with credentials that boto3 resolves and renews.
+
+    Raises:
+        ValueError: the address or the endpoint cannot be one.
+        PermissionError: no credentials, or ones that cannot be used; the text says what to set.
+    """
+    if scheme(address) != "s3":
+        return open_store(address)
+    provider = _resolve(address)
+    return open_store(
+        address,
+        endpoint=endpoint,
+        region=region or provider.config.get("region"),
+        credential_provider=provider,
+    )
+
+
+def _resolve(address: str) -> "Boto3CredentialProvider":
+    import boto3  # noqa: PLC0415  a quarter of a second that runs to a local store need not spend
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+    from obstore.auth.boto3 import Boto3CredentialProvider  # noqa: PLC0415
+
+    try:
+        session = boto3.Session()
+        if session.get_credentials() is None:
+            raise PermissionError(
+                f"{address}: no AWS credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
+                "or run where an instance, container or web identity role is given"
+            )
+        provider = Boto3CredentialProvider(session, ttl=_LIFETIME)
+        provider()  # single sign-on, roles and the like fail here, with boto3's own words, and not in a worker
+    except (BotoCoreError, ClientError) as error:
+        raise PermissionError(f"{address}: the AWS credentials cannot be used: {error}") from None
+    return provider

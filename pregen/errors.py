@@ -1,0 +1,124 @@
+"""What can go wrong while signing and publishing, and what the process says about it.
+
+    PregenError               exit code  meaning
+    ├── UsageError                    2  the command line
+    ├── ConfigError                   2  configuration, keys, certificates
+    ├── InputError                    3  the snapshot cannot be read, or holds rows that cannot be
+    ├── GateError                     3  the snapshot can be read, but must not be published
+    ├── NotFoundError                 4  no answer, no commit
+    ├── SpoolError                    5  the disk for spill files
+    ├── SigningError                  6  an engine could not sign
+    ├── VerificationError             6  what was signed is not what was meant
+    └── WorkerError                   6  a worker process died
+
+`storage.errors` and the builtin `OSError` of a store are exit code 5 (`CommitRefusedError`: 7). Every error takes
+positional arguments only, so that it survives the way home from a worker process.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong, as data.
+
+    Attributes:
+        code: stable and dotted, such as ``key.mismatch`` or ``row.serial.not-minimal``.
+        severity: an error stops the command; a warning is shown.
+        message: what is wrong, where, and what to do about it, in one or two sentences.
+        count: how many times it was seen (rows, for findings about rows).
+        examples: up to 20 places, each as ``file, row, column, value``.
+    """
+
+    code: str
+    severity: Literal["error", "warning"]
+    message: str
+    count: int = 1
+    examples: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        lines = [f"{self.severity} {self.code}: {self.message}"]
+        lines += [f"    {example}" for example in self.examples]
+        if self.count > len(self.examples) > 0:
+            lines.append(f"    ... {self.count:,} in all")
+        return "\n".join(lines)
+
+
+class PregenError(Exception):
+    """Root of all errors of this package: a message that says what, where and what to do, and the findings behind it."""
+
+    exit_code: ClassVar[int] = 1
+    code: ClassVar[str] = "internal"
+
+    def __init__(self, message: str, findings: Sequence[Finding] = ()) -> None:
+        super().__init__(message, tuple(findings))
+        self.message = message
+        self.findings = tuple(findings)
+
+    def __str__(self) -> str:
+        return "\n".join([self.message, *map(str, self.findings)])
+
+
+class UsageError(PregenError):
+    """The command line cannot be understood."""
+
+    exit_code = 2
+    code = "usage"
+
+
+class ConfigError(PregenError):
+    """The configuration, a key or a certificate cannot be used."""
+
+    exit_code = 2
+    code = "configuration"
+
+
+class InputError(PregenError):
+    """The snapshot cannot be read, or holds rows that cannot be."""
+
+    exit_code = 3
+    code = "input"
+
+
+class GateError(PregenError):
+    """The snapshot can be read, but publishing it would do harm."""
+
+    exit_code = 3
+    code = "gate"
+
+
+class NotFoundError(PregenError):
+    """There is no answer for that certificate."""
+
+    exit_code = 4
+    code = "not-found"
+
+
+class SpoolError(PregenError):
+    """The disk for spill files is full, or cannot be written."""
+
+    exit_code = 5
+    code = "spool"
+
+
+class SigningError(PregenError):
+    """An engine could not sign; nothing of its batch may be used."""
+
+    exit_code = 6
+    code = "signing"
+
+
+class VerificationError(PregenError):
+    """What was signed and stored is not what was meant."""
+
+    exit_code = 6
+    code = "verification"
+
+
+class WorkerError(PregenError):
+    """A worker process died before its shard was done."""
+
+    exit_code = 6
+    code = "worker"

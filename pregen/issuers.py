@@ -1,0 +1,296 @@
+"""Issuers, and who signs for them: certificates and keys read, checked, and made ready for the templates.
+
+An issuer is one name and one key, because that is all that a CertID can tell apart (RFC 6960, 4.1.1); it may have
+several certificates. Everything that is wrong is found in one pass, before any work: nobody wants to repair a thousand
+sections one run at a time.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from pregen.certificate_rules import Remark, issuer_remarks, responder_remarks
+from pregen.certificates import Certificate, read_certificates
+from pregen.config import Config, IssuerConfig
+from pregen.errors import ConfigError, Finding
+from pregen.keyfiles import KeySource, PrivateKey, algorithm, is_pair
+from storage.certid import SHA1, SHA256
+
+__all__ = ["Issuer", "KeySource", "PrivateKey", "Responder", "inspect_issuers", "load_issuers"]
+
+_CERT_IDS = {"separate": (SHA1, SHA256), "sha1": (SHA1,), "sha256": (SHA256,)}
+_OTHERS_ACCESS = 0o006  # read or write, by neither owner nor group: a group such as ssl-cert is a usual way to share
+_RSASSA_PSS = "1.2.840.113549.1.1.10"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Responder:
+    """Who signs the answers of one issuer.
+
+    Attributes:
+        certificate: DER, to be embedded; None where the issuer signs itself.
+        public_key: the signer's DER SubjectPublicKeyInfo.
+        id_kind: how answers name the signer.
+        id_octets: by-key: SHA-1 of the signer's key bits; by-name: content octets of its subject's RDNSequence.
+        key: where the private key is.
+        algorithm: ``p256-sha256`` or ``rsa2048-sha256``.
+    """
+
+    certificate: bytes | None
+    public_key: bytes
+    id_kind: Literal["by-key", "by-name"]
+    id_octets: bytes
+    key: KeySource
+    algorithm: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issuer:
+    """One name and one key.
+
+    Attributes:
+        names: what the issuer column of a snapshot calls it.
+        certificates: DER, as configured; several for cross-certificates.
+        subject: DER Name.
+        key_bits: bits of the public key, as CertIDs hash them.
+        issuer_id: first 8 octets, big-endian, of SHA-256(SHA-256(subject) || SHA-256(key_bits)).
+        name_hashes, key_hashes: by dotted OID of the hash, SHA-1 and SHA-256 always.
+        responder: who signs.
+        cert_ids: OIDs of the hashes that get answers, SHA-1 first.
+        not_after: no window may end later.
+    """
+
+    names: tuple[str, ...]
+    certificates: tuple[bytes, ...]
+    subject: bytes
+    key_bits: bytes
+    issuer_id: int
+    name_hashes: Mapping[str, bytes]
+    key_hashes: Mapping[str, bytes]
+    responder: Responder
+    cert_ids: tuple[str, ...]
+    not_after: datetime
+
+
+def load_issuers(config: Config, now: datetime) -> tuple[tuple[Issuer, ...], tuple[Finding, ...]]:
+    """Return the issuers in the order of the configuration, and warnings.
+
+    Raises:
+        ConfigError: a key or certificate cannot be used; with all findings, warnings included.
+    """
+    issuers, findings = inspect_issuers(config, now)
+    errors = sum(finding.severity == "error" for finding in findings)
+    if errors:
+        text_ = f"{errors} mistake{'s' * (errors > 1)} in keys and certificates; correct {config.path} or what it names"
+        raise ConfigError(text_, findings)
+    return issuers, findings
+
+
+def inspect_issuers(config: Config, now: datetime) -> tuple[tuple[Issuer, ...], tuple[Finding, ...]]:
+    """Return the issuers that can be used, and everything that is wrong with them and the others; never raises."""
+    inspection = _Inspection(config, now)
+    issuers = tuple(issuer for section in config.issuer if (issuer := inspection.issuer(section)))
+    inspection.note_same_ids()
+    return issuers, tuple(inspection.findings)
+
+
+def issuer_id(subject: bytes, key_bits: bytes) -> int:
+    """Return the number that stands for a name and a key, whatever the order of the configuration.
+
+    >>> f"{issuer_id(b'name', b'key'):016x}"
+    '2c574d8dfd972522'
+    """
+    digest = hashlib.sha256(hashlib.sha256(subject).digest() + hashlib.sha256(key_bits).digest()).digest()
+    return int.from_bytes(digest[:8], "big")
+
+
+def merged_section(sections: Sequence[IssuerConfig]) -> str:
+    """Return the one section to write for several that are one issuer; where they disagree, the first one's words."""
+    names = tuple(dict.fromkeys(name for section in sections for name in section.names))
+    files = tuple(dict.fromkeys(name for section in sections for name in section.certificates))
+    # A JSON text is a TOML basic string, and a list of them a TOML array.
+    lines = ["[[issuer]]", f"name = {_json(names)}", f"certificate = {_json(files)}"]
+    for field in ("responder_certificate", "key", "key_passphrase_env", "responder_id", "cert_ids"):
+        values = [getattr(section, field) for section in sections]
+        if values[0] is not None:
+            lines.append(f"{field} = {_json(values[0])}" + ("  # they disagree here" if len(set(values)) > 1 else ""))
+    return "\n".join(lines)
+
+
+class _Inspection:
+    """One pass over all sections. A key that several sections share is opened, and complained of, once."""
+
+    def __init__(self, config: Config, now: datetime) -> None:
+        self.findings: list[Finding] = []
+        self._errors = 0
+        self._config = config
+        self._now = now
+        self._keys: dict[KeySource, PrivateKey | None] = {}
+        self._sections: dict[int, list[IssuerConfig]] = {}
+
+    def issuer(self, section: IssuerConfig) -> Issuer | None:
+        """Return the issuer of one section, or None if it has any error."""
+        before = self._errors
+        certificates = self._certificates(section)
+        issuer = certificates[0] if certificates else None
+        if issuer is not None:
+            self._sections.setdefault(issuer_id(issuer.subject, issuer.key_bits), []).append(section)
+        if section.responder_certificate is None:
+            delegate, signer = None, issuer
+        else:
+            delegate = signer = self._delegate(section, self._config.resolve(section.responder_certificate), issuer)
+        source = KeySource(self._config.resolve(section.key), section.key_passphrase_env)
+        key = self._key(section, source)
+        if key is not None and signer is not None:
+            self._check_pair(section, source, key, signer, certificates)
+        if key is None or signer is None or not certificates or self._errors > before:
+            return None
+        return _issuer(
+            section,
+            certificates,
+            delegate,
+            Responder(
+                certificate=delegate.der if delegate else None,
+                public_key=signer.public_key,
+                id_kind=section.responder_id,
+                id_octets=_responder_id(signer, section.responder_id),
+                key=source,
+                algorithm=algorithm(key),
+            ),
+        )
+
+    def note_same_ids(self) -> None:
+        """Note sections that are one issuer, and how to write them as one."""
+        for sections in self._sections.values():
+            if len(sections) > 1:
+                others = " and ".join(f'"{section.names[0]}"' for section in sections[1:])
+                text_ = f"is the same name and key as {others}: write them as one section:\n{merged_section(sections)}"
+                self._note(sections[0], "issuer.same-id", text_)
+
+    def _certificates(self, section: IssuerConfig) -> tuple[Certificate, ...]:
+        """Return the issuer's certificates, or none if they are not one name and one key."""
+        found: dict[bytes, Certificate] = {}
+        for name in section.certificates:
+            found |= {certificate.der: certificate for certificate in self._read(section, self._config.resolve(name))}
+        certificates = tuple(found.values())
+        if len({(certificate.subject, certificate.key_bits) for certificate in certificates}) > 1:
+            files = ", ".join(dict.fromkeys(str(certificate.path) for certificate in certificates))
+            text_ = f"{files}: the certificates are not one name and one key: give each issuer a section of its own"
+            self._note(section, "issuer.different-keys", text_)
+            return ()
+        self._remark(
+            section, issuer_remarks(certificates, signs_itself=not section.responder_certificate, now=self._now)
+        )
+        return certificates
+
+    def _delegate(self, section: IssuerConfig, path: Path, issuer: Certificate | None) -> Certificate | None:
+        certificates = self._read(section, path)
+        if len(certificates) > 1:
+            text_ = f"{path}: holds {len(certificates)} certificates: keep that of the responder alone, without a chain"
+            self._note(section, "certificate.several", text_)
+        if len(certificates) != 1:
+            return None
+        self._remark(section, responder_remarks(certificates[0], issuer, self._now))
+        return certificates[0]
+
+    def _key(self, section: IssuerConfig, source: KeySource) -> PrivateKey | None:
+        if source not in self._keys:
+            self._keys[source] = self._open(section, source)
+        return self._keys[source]
+
+    def _open(self, section: IssuerConfig, source: KeySource) -> PrivateKey | None:
+        try:
+            key = source.open()
+        except ConfigError as error:
+            for finding in error.findings:
+                self._note(section, finding.code, finding.message)
+            return None
+        if source.path.stat().st_mode & _OTHERS_ACCESS:
+            text_ = f"{source.path}: the key can be read or written by every user here: chmod o-rw {source.path}"
+            self._note(section, "key.permissions", text_, severity="warning")
+        return key
+
+    def _check_pair(
+        self,
+        section: IssuerConfig,
+        source: KeySource,
+        key: PrivateKey,
+        signer: Certificate,
+        certificates: tuple[Certificate, ...],
+    ) -> None:
+        if signer.public_key_algorithm == _RSASSA_PSS:
+            text_ = f"{signer.path}: its key is for RSASSA-PSS alone, which comes later: use an rsaEncryption one"
+            self._note(section, "key.unsupported", text_)
+        elif not _belongs(key, signer):
+            hint = "name the key that belongs to it"
+            if signer not in certificates and any(_belongs(key, certificate) for certificate in certificates):
+                hint = "it is the issuer's own key: name the responder's, or leave responder_certificate out"
+            self._note(section, "key.mismatch", f"{source.path}: the key does not belong to {signer.path}: {hint}")
+
+    def _read(self, section: IssuerConfig, path: Path) -> tuple[Certificate, ...]:
+        try:
+            return read_certificates(path)
+        except ConfigError as error:
+            for finding in error.findings:
+                self._note(section, finding.code, finding.message)
+            return ()
+
+    def _remark(self, section: IssuerConfig, remarks: Iterable[Remark]) -> None:
+        for remark in remarks:
+            self._note(section, remark.code, f"{remark.path}: {remark.text}", severity=remark.severity)
+
+    def _note(
+        self, section: IssuerConfig, code: str, text_: str, *, severity: Literal["error", "warning"] = "error"
+    ) -> None:
+        self._errors += severity == "error"
+        self.findings.append(Finding(code, severity, f'issuer "{section.names[0]}": {text_}'))
+
+
+def _issuer(
+    section: IssuerConfig, certificates: tuple[Certificate, ...], delegate: Certificate | None, responder: Responder
+) -> Issuer:
+    subject, key_bits = certificates[0].subject, certificates[0].key_bits
+    # An issuer lives as long as the longest of its certificates: a client may build its chain over any of them, and
+    # a cross-certificate that ran out must not end the answers of all the others.
+    not_after = max(certificate.not_after for certificate in certificates)
+    return Issuer(
+        names=section.names,
+        certificates=tuple(certificate.der for certificate in certificates),
+        subject=subject,
+        key_bits=key_bits,
+        issuer_id=issuer_id(subject, key_bits),
+        name_hashes=_hashes(subject),
+        key_hashes=_hashes(key_bits),
+        responder=responder,
+        cert_ids=_CERT_IDS[section.cert_ids],
+        not_after=min(not_after, delegate.not_after) if delegate else not_after,
+    )
+
+
+def _responder_id(signer: Certificate, kind: Literal["by-key", "by-name"]) -> bytes:
+    if kind == "by-key":  # SHA-1 by definition (RFC 6960, 4.2.1), whatever the CertIDs use
+        return _sha1(signer.key_bits)
+    return signer.subject_octets
+
+
+def _json(value: str | tuple[str, ...]) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _hashes(octets: bytes) -> dict[str, bytes]:
+    return {SHA1: _sha1(octets), SHA256: hashlib.sha256(octets).digest()}
+
+
+def _sha1(octets: bytes) -> bytes:
+    return hashlib.sha1(octets, usedforsecurity=False).digest()
+
+
+def _belongs(key: PrivateKey, certificate: Certificate) -> bool:
+    try:
+        return is_pair(key, certificate.load_public_key())
+    except ValueError:  # a public key of a kind that no private key here can have
+        return False

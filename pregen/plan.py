@@ -1,0 +1,202 @@
+"""What a run is going to sign, decided before the first signature: the tables, and the run number of each group.
+
+Every worker gets the same plan, and every reader gets its tables, so both sides make the same octets.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from pregen.clock import seconds
+from pregen.issuers import Issuer
+from pregen.rows import KINDS, Group
+from pregen.signers import ALGORITHMS
+from pregen.templates import Form, Values, make_template, oracle, oracle_response
+from pregen.validity import ValidityWindow
+from storage.response import generalized_time, signature_value
+from storage.tables import (
+    RECORD_FIELDS,
+    KnownAnswer,
+    ResponseShape,
+    Run,
+    Shape,
+    StoredIssuer,
+    Tables,
+    Template,
+    Window,
+    encode_tables,
+    table_name,
+)
+
+# A known answer's revocation: an instant whose digits all count, and keyCompromise.
+KNOWN_REVOKED_AT, KNOWN_REASON = 1_234_567_890, 1
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The tables of a run, and which of their runs holds which group of rows."""
+
+    tables: Tables
+    runs: dict[Group, int]
+    octets: bytes
+    name: str
+
+
+def make_plan(issuers: Sequence[Issuer], windows: Sequence[ValidityWindow], groups: Iterable[Group]) -> Plan:
+    """Return the plan for groups of rows.
+
+    Args:
+        issuers: as configured.
+        windows: one for each issuer.
+        groups: what the snapshot holds, in the order of `Group`.
+    """
+    planner = _Planner(issuers, windows)
+    runs = {group: planner.run(group) for group in groups}
+    tables = Tables(
+        issuers=tuple(_stored(issuer) for issuer in issuers),
+        templates=tuple(planner.templates),
+        shapes=tuple(planner.shapes.values()),
+        windows=tuple(planner.windows),
+        runs=tuple(planner.runs),
+    )
+    octets = encode_tables(tables)
+    return Plan(tables, runs, octets, table_name(octets))
+
+
+def forms(issuer: Issuer, group: Group) -> list[Form]:
+    """Return what the responses of a group look like: one signed response for each CertID hash."""
+    status, has_reason = KINDS[group.kind]
+    responder = issuer.responder
+    return [
+        Form((oid,), group.serial_bytes, status, has_reason, responder.id_kind, len(responder.id_octets))
+        for oid in issuer.cert_ids
+    ]
+
+
+def values_of(issuer: Issuer, window: Window, serial: bytes, revoked_at: int, reason: int) -> Values:
+    """Return what fills the holes for one certificate, by way of the configuration and not of the tables."""
+    return Values(
+        name_hashes=dict(issuer.name_hashes),
+        key_hashes=dict(issuer.key_hashes),
+        responder_id=issuer.responder.id_octets,
+        serial=serial,
+        produced_at=generalized_time(window.produced_at),
+        this_update=generalized_time(window.this_update),
+        next_update=generalized_time(window.next_update),
+        revoked_at=generalized_time(revoked_at),
+        reason=bytes([max(reason, 0)]),
+    )
+
+
+def oracle_of(issuer: Issuer, window: Window, form: Form, record: "Record") -> bytes:
+    """Return the DER of the whole response to a record as the oracle encodes it."""
+    algorithm = ALGORITHMS[issuer.responder.algorithm]
+    values = values_of(issuer, window, record.serial, record.revoked_at, record.reason)
+    signature = signature_value(algorithm.encoding, record.signature)
+    return oracle_response(oracle(form, values), algorithm.identifier, signature, issuer.responder.certificate)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What is one certificate's own, with one of its signatures in stored form; reason -1 is none."""
+
+    serial: bytes
+    revoked_at: int
+    reason: int
+    signature: bytes
+
+
+class _Planner:
+    """Collects templates, shapes, windows and runs, each once."""
+
+    def __init__(self, issuers: Sequence[Issuer], windows: Sequence[ValidityWindow]) -> None:
+        self._issuers = issuers
+        stored = [_window(window) for window in windows]
+        self.windows = list(dict.fromkeys(stored))
+        self._window_of = [self.windows.index(window) for window in stored]
+        self.templates: list[Template] = []
+        self._template_of: dict[Form, int] = {}
+        self.shapes: dict[tuple[tuple[Form, ...], str], Shape] = {}
+        self.runs: list[Run] = []
+
+    def run(self, group: Group) -> int:
+        """Return the number of a group's run."""
+        issuer = self._issuers[group.issuer]
+        wanted = tuple(forms(issuer, group))
+        key = wanted, issuer.responder.algorithm
+        if key not in self.shapes:
+            self.shapes[key] = self._shape(group, wanted)
+        shape = list(self.shapes).index(key)
+        self.runs.append(Run(group.issuer, shape, self._window_of[group.issuer]))
+        return len(self.runs) - 1
+
+    def _shape(self, group: Group, wanted: tuple[Form, ...]) -> Shape:
+        issuer = self._issuers[group.issuer]
+        algorithm = ALGORITHMS[issuer.responder.algorithm]
+        status, has_reason = KINDS[group.kind]
+        fields = ("revoked_at", "reason")[: 1 + has_reason] if status == "revoked" else ()
+        record = _known_record(group.serial_bytes, fields, algorithm.signature_bytes)
+        window = self._window_of[group.issuer]
+        octets = record.serial
+        for field in fields:
+            octets += getattr(record, field).to_bytes(RECORD_FIELDS[field], "little")
+        octets += record.signature * len(wanted)
+        answers = [oracle_of(issuer, self.windows[window], form, record) for form in wanted]
+        return Shape(
+            serial_bytes=group.serial_bytes,
+            status=status,
+            fields=fields,
+            responses=tuple(
+                ResponseShape(
+                    template=self._template(form),
+                    hashes=form.hashes,
+                    algorithm=algorithm.identifier,
+                    encoding=algorithm.encoding,
+                    signature_bytes=algorithm.signature_bytes,
+                )
+                for form in wanted
+            ),
+            known_answer=KnownAnswer(
+                issuer=group.issuer,
+                window=window,
+                record=octets,
+                sha256=tuple(hashlib.sha256(answer).digest() for answer in answers),
+            ),
+        )
+
+    def _template(self, form: Form) -> int:
+        if form not in self._template_of:
+            self._template_of[form] = len(self.templates)
+            self.templates.append(make_template(form))
+        return self._template_of[form]
+
+
+def _known_record(serial_bytes: int, fields: Sequence[str], signature_bytes: int) -> Record:
+    """Return a record that shows mistakes of a port: its signature has leading zeros in r, and the top bit set in s."""
+    serial = bytes(range(1, serial_bytes + 1))
+    signature = bytearray((index * 7 + 1) % 256 for index in range(signature_bytes))
+    signature[:2] = b"\0\0"
+    signature[signature_bytes // 2] |= 0x80
+    reason = KNOWN_REASON if "reason" in fields else -1
+    return Record(serial, KNOWN_REVOKED_AT if fields else 0, reason, bytes(signature))
+
+
+def _window(window: ValidityWindow) -> Window:
+    return Window(
+        produced_at=seconds(window.produced_at),
+        this_update=seconds(window.this_update),
+        next_update=seconds(window.next_update),
+        refresh_by=seconds(window.refresh_by),
+    )
+
+
+def _stored(issuer: Issuer) -> StoredIssuer:
+    return StoredIssuer(
+        issuer_id=issuer.issuer_id,
+        names=issuer.names,
+        certificates=issuer.certificates,
+        name_hashes=dict(issuer.name_hashes),
+        key_hashes=dict(issuer.key_hashes),
+        responder_id=issuer.responder.id_octets,
+        responder_certificate=issuer.responder.certificate,
+    )

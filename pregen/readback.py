@@ -1,0 +1,228 @@
+"""Read-back: a stored pack is opened as an edge opens it, before any commit names it.
+
+The pack is read from the store again and must be the octets that were built. Every bucket is walked: that is where the
+count of responses comes from. One response in a thousand (from a random start), one of every template a pack, and one
+of every group a run are parsed and verified by an independent implementation against the source rows and the
+configuration; the first of every template is also compared octet by octet with the oracle. The first failure stops
+the run.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pregen.clock import seconds
+from pregen.errors import VerificationError
+from pregen.issuers import Issuer
+from pregen.plan import Plan, Record, forms, oracle_of
+from pregen.rows import KINDS, Group, ShardRows
+from pregen.templates import Form
+from pregen.validity import ValidityWindow
+from pregen.verification import PublicKey, Statement, load_public_key, verify_response
+from storage.errors import FormatError
+from storage.pack import Pack, PackReader, open_pack, walk
+from storage.response import Assembler
+from storage.stores.base import Store
+from storage.tables import Window
+
+SAMPLE_EVERY = 1000
+Members = NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a read-back found to be there."""
+
+    sha256: bytes
+    records: int
+    responses: int
+    verified: int
+
+
+class ReadBack:
+    """Checks packs against the source rows and the configuration; belongs to one worker.
+
+    Args:
+        issuers: as configured.
+        windows: one for each issuer, as planned; the tables' windows are what is checked.
+        plan: what was signed.
+    """
+
+    def __init__(self, issuers: Sequence[Issuer], windows: Sequence[ValidityWindow], plan: Plan) -> None:
+        self._issuers = issuers
+        self._windows = [
+            Window(
+                produced_at=seconds(window.produced_at),
+                this_update=seconds(window.this_update),
+                next_update=seconds(window.next_update),
+                refresh_by=seconds(window.refresh_by),
+            )
+            for window in windows
+        ]
+        self._plan = plan
+        self._strides = [plan.tables.shapes[run.shape].stride for run in plan.tables.runs]
+        self._groups = {run: group for group, run in plan.runs.items()}
+        self._keys: dict[int, PublicKey] = {}
+
+    def check(
+        self,
+        store: Store,
+        name: str,
+        pack: Pack,
+        rows: ShardRows,
+        members: dict[Group, Members],
+        proofs: frozenset[Group],
+    ) -> Checked:
+        """Read a pack back and check it.
+
+        Args:
+            store: where it was put.
+            name: its object name.
+            pack: what was put.
+            rows: the shard's rows.
+            members: the rows of each group, in the order of their records.
+            proofs: groups of which at least one record must be verified.
+
+        Raises:
+            VerificationError: what is stored is not what was meant.
+            OSError: the store does not answer.
+        """
+        stored = store.get(name)
+        if stored != pack.octets:
+            raise VerificationError(
+                f"{name}: the store returns other octets than were put: check the disk or the bucket"
+            )
+        try:
+            reader = open_pack(name, stored, pack.directory_at, pack.directory_crc)
+            walked = _Walk(self, reader, rows, members, proofs)
+        except FormatError as e:
+            raise VerificationError(f"{name} cannot be read back: {e}") from e
+        expected = {self._plan.runs[group]: len(rows_of) for group, rows_of in members.items()}
+        if walked.counts != expected:
+            raise VerificationError(f"{name} holds records by run {walked.counts} where {expected} belong")
+        responses = sum(len(self.templates(run)) * count for run, count in walked.counts.items())
+        return Checked(hashlib.sha256(stored).digest(), sum(walked.counts.values()), responses, walked.verified)
+
+    def group(self, run: int) -> Group:
+        """Return the group that a run holds."""
+        return self._groups[run]
+
+    def templates(self, run: int) -> tuple[int, ...]:
+        """Return the templates that a run's responses are made of, one for each response of a record."""
+        tables = self._plan.tables
+        return tuple(response.template for response in tables.shapes[tables.runs[run].shape].responses)
+
+    @property
+    def strides(self) -> list[int]:
+        """Octets of a record, by run."""
+        return self._strides
+
+    def verify(self, group: Group, which: int, octets: bytes, row: Record, *, by_oracle: bool) -> None:
+        """Check one response: parsed, compared with its source, its signature verified.
+
+        Args:
+            group: of the record.
+            which: the number of the response in the record.
+            octets: the record, as stored.
+            row: what the source says; its signature is ignored.
+            by_oracle: also compare the whole response with the oracle's.
+
+        Raises:
+            VerificationError: it is not what was meant.
+        """
+        plan, issuer = self._plan, self._issuers[group.issuer]
+        form = forms(issuer, group)[which]
+        run = plan.tables.runs[plan.runs[group]]
+        assembler = Assembler(plan.name, plan.tables, run, which)
+        response = assembler.response(octets)
+        serial = f"serial {int.from_bytes(row.serial, 'big', signed=True):x} of {issuer.names[0]}"
+        try:
+            verify_response(response, self._meant(issuer, group, form, row), self._key(group.issuer))
+        except VerificationError as e:
+            raise VerificationError(f"the response to {serial} is wrong: {e.message}; nothing was published") from e
+        if by_oracle:
+            signed = Record(row.serial, row.revoked_at, row.reason, octets[assembler.signature])
+            if oracle_of(issuer, self._windows[group.issuer], form, signed) != response:
+                raise VerificationError(f"the response to {serial} differs from the oracle's; nothing was published")
+
+    def _meant(self, issuer: Issuer, group: Group, form: Form, row: Record) -> Statement:
+        status, has_reason = KINDS[group.kind]
+        window = self._windows[group.issuer]
+        (oid,) = form.hashes
+        return Statement(
+            hash_oid=oid,
+            issuer_name_hash=issuer.name_hashes[oid],
+            issuer_key_hash=issuer.key_hashes[oid],
+            serial_number=int.from_bytes(row.serial, "big", signed=True),
+            status=status,
+            revoked_at=row.revoked_at if status == "revoked" else None,
+            reason=row.reason if has_reason else None,
+            produced_at=window.produced_at,
+            this_update=window.this_update,
+            next_update=window.next_update,
+        )
+
+    def _key(self, issuer: int) -> PublicKey:
+        if issuer not in self._keys:
+            self._keys[issuer] = load_public_key(self._issuers[issuer].responder.public_key)
+        return self._keys[issuer]
+
+
+class _Walk:
+    """One pass over all buckets of a pack: counts records by run, and verifies the sample on the way."""
+
+    def __init__(
+        self,
+        read_back: ReadBack,
+        pack: PackReader,
+        rows: ShardRows,
+        members: dict[Group, Members],
+        proofs: frozenset[Group],
+    ) -> None:
+        self.counts: dict[int, int] = {}
+        self.verified = 0
+        self._read_back = read_back
+        self._rows = rows
+        self._members = members
+        self._proofs = set(proofs)
+        self._proven: set[tuple[int, ...]] = set()
+        next_sample = secrets.randbelow(SAMPLE_EVERY)  # from the start on, counted over the whole pack
+        seen, counts, strides = 0, self.counts, read_back.strides
+        for bucket in range(pack.buckets):
+            for run, start, count, octets in walk(pack, bucket, strides):
+                before = counts.get(run, 0)
+                if not before:
+                    self._verify_first(run, octets[start : start + strides[run]])
+                while next_sample < seen + count:
+                    at = next_sample - seen
+                    self._verify(run, before + at, octets[start + at * strides[run] :][: strides[run]])
+                    next_sample += SAMPLE_EVERY
+                counts[run] = before + count
+                seen += count
+
+    def _verify_first(self, run: int, octets: bytes) -> None:
+        """Verify the first record of a run where its template is new in this pack, or its group needs a proof."""
+        templates = self._read_back.templates(run)
+        if templates not in self._proven:
+            self._proven.add(templates)
+            self._verify(run, 0, octets, by_oracle=True)
+        elif self._read_back.group(run) in self._proofs:
+            self._verify(run, 0, octets)
+
+    def _verify(self, run: int, index: int, octets: bytes, *, by_oracle: bool = False) -> None:
+        read_back, rows = self._read_back, self._rows
+        group = read_back.group(run)
+        members = self._members.get(group)
+        if members is None or index >= len(members):
+            raise VerificationError(f"a pack holds a record of {group} that its source does not have")
+        row = members[index : index + 1]
+        source = Record(
+            rows.serials(row, group.serial_bytes).tobytes(), int(rows.revoked_at[row][0]), int(rows.reason[row][0]), b""
+        )
+        for which in range(len(read_back.templates(run))):
+            read_back.verify(group, which, octets, source, by_oracle=by_oracle)
+            self.verified += 1

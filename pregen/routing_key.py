@@ -1,0 +1,93 @@
+"""The 64-bit keys of many certificates at once: XXH64 of their serials, a column at a time (storage/FORMAT.md, 2)."""
+
+from typing import TypeVar
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+Octets = NDArray[np.uint8]
+Number = TypeVar("Number", np.int32, np.uint8)
+
+P1, P2, P3, P4, P5 = (
+    np.uint64(prime)
+    for prime in (
+        0x9E3779B185EBCA87,
+        0xC2B2AE3D27D4EB4F,
+        0x165667B19E3779F9,
+        0x85EBCA77C2B2AE63,
+        0x27D4EB2F165667C5,
+    )
+)
+
+
+def serial_offsets(serial: pa.BinaryArray) -> NDArray[np.int32]:
+    """Return where each serial begins in `serial_octets`, and where the last one ends: int32[n + 1]."""
+    return _view(serial.buffers()[1], np.int32)[serial.offset : serial.offset + len(serial) + 1]
+
+
+def serial_octets(serial: pa.BinaryArray) -> Octets:
+    """Return the octets of all serials, end to end."""
+    return _view(serial.buffers()[2], np.uint8)
+
+
+def serial_matrix(octets: Octets, starts: NDArray[np.int32], size: int) -> Octets:
+    """Return the serials that begin at `starts`, all of `size` octets, as uint8[n, size]."""
+    windows = np.lib.stride_tricks.sliding_window_view(octets, size)
+    return windows[starts]
+
+
+def keys(serial: pa.BinaryArray, seeds: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return the key of each serial, uint64[n].
+
+    Args:
+        serial: content octets, 1 to 31 of them.
+        seeds: the issuer's id of each row, uint64[n], or of all rows, uint64[1].
+    """
+    offsets, octets = serial_offsets(serial), serial_octets(serial)
+    sizes = np.diff(offsets)
+    out = np.empty(len(serial), np.uint64)
+    for size in np.unique(sizes):
+        rows = np.nonzero(sizes == size)[0]
+        seed = seeds if len(seeds) == 1 else seeds[rows]
+        out[rows] = xxh64(serial_matrix(octets, offsets[rows], int(size)), seed)
+    return out
+
+
+def xxh64(rows: Octets, seed: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return XXH64 of each row of `rows`, uint8[n, width] with width below 32, seeded with uint64[n] or uint64[1].
+
+    >>> f"{xxh64(np.frombuffer(b'abc', np.uint8)[None], np.zeros(1, np.uint64))[0]:x}"
+    '44bc2cf5ad770999'
+    """
+    count, width = rows.shape
+    if width >= 32:
+        raise ValueError("rows of 32 octets and more take another path of XXH64")
+    with np.errstate(over="ignore"):
+        h = np.empty(count, np.uint64)
+        h[:] = seed + P5 + np.uint64(width)
+        at = 0
+        while at + 8 <= width:
+            lane = np.ascontiguousarray(rows[:, at : at + 8]).view("<u8")[:, 0] * P2
+            h = _rotate(h ^ (_rotate(lane, 31) * P1), 27) * P1 + P4
+            at += 8
+        if at + 4 <= width:
+            lane = np.ascontiguousarray(rows[:, at : at + 4]).view("<u4")[:, 0].astype(np.uint64)
+            h = _rotate(h ^ (lane * P1), 23) * P2 + P3
+            at += 4
+        for column in range(at, width):
+            h = _rotate(h ^ (rows[:, column].astype(np.uint64) * P5), 11) * P1
+        h = (h ^ (h >> np.uint64(33))) * P2
+        h = (h ^ (h >> np.uint64(29))) * P3
+        return h ^ (h >> np.uint64(32))
+
+
+def _view(buffer: pa.Buffer | None, kind: type[Number]) -> NDArray[Number]:
+    if buffer is None:
+        return np.empty(0, kind)
+    # pyarrow's buffers speak the buffer protocol, which its stubs do not say before Python 3.12
+    return np.frombuffer(buffer, kind)  # type: ignore[call-overload,no-any-return]
+
+
+def _rotate(x: NDArray[np.uint64], bits: int) -> NDArray[np.uint64]:
+    return (x << np.uint64(bits)) | (x >> np.uint64(64 - bits))

@@ -1,0 +1,279 @@
+"""The sections of the configuration file, field by field, and what each section can check by itself.
+
+A section is frozen and holds what the file says; whatever needs another section, the disk or the clock is checked
+elsewhere (`pregen.config`, `pregen.issuers`, `pregen.validity`). `problems` of a section yields everything that the
+types alone cannot refuse.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
+from typing import Annotated, Literal, NamedTuple
+
+import msgspec
+
+from pregen.validity import PROFILES
+
+COLUMNS = ("issuer", "serial", "status", "revoked_at", "reason", "not_before", "not_after")
+STATUSES = ("good", "revoked", "unknown", "excluded")
+# CRLReason (RFC 5280, 5.3.1); 7 is unused, and 8 (removeFromCRL) exists only in delta CRLs.
+REASONS: Mapping[str, int] = MappingProxyType(
+    {
+        "unspecified": 0,
+        "keyCompromise": 1,
+        "cACompromise": 2,
+        "affiliationChanged": 3,
+        "superseded": 4,
+        "cessationOfOperation": 5,
+        "certificateHold": 6,
+        "privilegeWithdrawn": 9,
+        "aACompromise": 10,
+    }
+)
+_DURATION = re.compile(r"(\d{1,12})([smhd])", re.ASCII)
+_ENDPOINT = re.compile(r"https?://[^/]")
+_UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+_CENTURY = timedelta(days=36_525)
+
+
+class Problem(NamedTuple):
+    """What is wrong with one field: a code for `Finding`, the field's place within its section, and what to do."""
+
+    code: str
+    field: str
+    text: str
+
+
+def parse_duration(text: str) -> timedelta:
+    """Return the duration that a text such as ``90m`` names: an integer and one of s, m, h, d.
+
+    >>> parse_duration("4d")
+    datetime.timedelta(days=4)
+
+    Raises:
+        ValueError: another form, or more than a century (far beyond any certificate, and safe to add to any date).
+    """
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is not a duration: write an integer and one of s, m, h, d, such as 4d")
+    duration_s = int(match[1]) * _UNITS_S[match[2]]
+    if duration_s > _CENTURY.total_seconds():
+        raise ValueError(f"{text!r} is more than a century: a day is d, an hour h, a minute m, a second s")
+    return timedelta(seconds=duration_s)
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of the configuration file."""
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield what is wrong beyond the types."""
+        yield from ()
+
+
+class ColumnConfig(Section, frozen=True, kw_only=True):
+    """Where one canonical column comes from, and how it is written there.
+
+    Attributes:
+        name: the column's name in the files; its canonical name when absent.
+        encoding: how a serial is written (column `serial` alone).
+        values: canonical value to the texts that mean it (columns `status` and `reason` alone).
+    """
+
+    name: str | None = None
+    encoding: Literal["binary", "unsigned-binary", "hex", "decimal"] = "binary"
+    values: dict[str, list[str]] | None = None
+
+
+class SnapshotConfig(Section, frozen=True, kw_only=True):
+    """Which files are the snapshot, and how to read them.
+
+    Attributes:
+        path: file, glob or folder, relative to the configuration file; `--snapshot` wins over it.
+        keep_expired: how long after not_after answers are still made: a duration, or "all".
+        as_of: the instant for which the snapshot is complete, in whole UTC seconds.
+        columns: canonical name to the column's name in the files, or to a `ColumnConfig`.
+    """
+
+    path: str | None = None
+    keep_expired: str = "0d"
+    as_of: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    columns: dict[str, str | ColumnConfig] = {}
+
+    def __post_init__(self) -> None:
+        if self.as_of is not None:  # as `clock.parse_instant` does: a fraction is cut towards the past
+            msgspec.structs.force_setattr(self, "as_of", self.as_of.astimezone(UTC).replace(microsecond=0))
+
+    @property
+    def keep_expired_s(self) -> int | None:
+        """How long after not_after answers are still made, in seconds; None: for ever."""
+        if self.keep_expired == "all":
+            return None
+        return int(parse_duration(self.keep_expired).total_seconds())
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield what is wrong beyond the types."""
+        if self.keep_expired != "all":
+            yield from _duration_problems("keep_expired", self.keep_expired)
+        for canonical, source in self.columns.items():
+            column = ColumnConfig(name=source) if isinstance(source, str) else source
+            for problem in _column_problems(canonical, column):
+                yield problem._replace(field=f"columns.{canonical}{problem.field}")
+
+
+class IssuerConfig(Section, frozen=True, kw_only=True):
+    """One issuer, which is one name and one key, and who signs its answers.
+
+    Attributes:
+        name: what the issuer column calls it; several where a database labels cross-certificates apart.
+        certificate: file of the issuer's certificate; several for cross-certificates.
+        responder_certificate: file of the delegated responder's certificate; absent: the issuer signs itself.
+        key: file of the signer's private key, PEM or DER PKCS#8.
+        key_passphrase_env: the environment variable that holds the key's passphrase.
+        responder_id: how answers name their signer.
+        cert_ids: which hashes get answers.
+    """
+
+    name: str | tuple[str, ...]
+    certificate: str | tuple[str, ...]
+    responder_certificate: str | None = None
+    key: str
+    key_passphrase_env: str | None = None
+    responder_id: Literal["by-key", "by-name"] = "by-key"
+    cert_ids: Literal["separate", "sha1", "sha256"] = "separate"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every name of the issuer, one at least."""
+        return (self.name,) if isinstance(self.name, str) else self.name
+
+    @property
+    def certificates(self) -> tuple[str, ...]:
+        """Every certificate file of the issuer, one at least."""
+        return (self.certificate,) if isinstance(self.certificate, str) else self.certificate
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield what is wrong beyond the types."""
+        for field, values in (("name", self.names), ("certificate", self.certificates)):
+            if not values or not all(values):
+                yield Problem("config.bad-value", field, "must not be empty")
+        for field, value in (("key", self.key), ("responder_certificate", self.responder_certificate)):
+            if value == "":
+                yield Problem("config.bad-value", field, "must not be empty: name a file, or leave the field out")
+
+
+class ValidityConfig(Section, frozen=True, kw_only=True):
+    """How long answers are valid.
+
+    Attributes:
+        profile: the rules that a window must obey (`pregen.validity.PROFILES`).
+        lifetime: length of a window, both ends included.
+        backdate: how much earlier than it was known to be right an answer begins; it consumes the lifetime.
+    """
+
+    profile: Literal["strict", "lab"] = "strict"
+    lifetime: str = "4d"
+    backdate: str = "0s"
+
+    @property
+    def lifetime_span(self) -> timedelta:
+        """Length of a window, both ends included."""
+        return parse_duration(self.lifetime)
+
+    @property
+    def backdate_span(self) -> timedelta:
+        """How much earlier an answer begins."""
+        return parse_duration(self.backdate)
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield what is wrong beyond the types."""
+        bad = [*_duration_problems("lifetime", self.lifetime), *_duration_problems("backdate", self.backdate)]
+        yield from bad
+        if bad:
+            return
+        if problem := PROFILES[self.profile].lifetime_problem(self.lifetime_span):
+            yield Problem("config.lifetime", "lifetime", problem)
+        if self.backdate_span >= self.lifetime_span:
+            text = f"must be shorter than the lifetime of {self.lifetime}, else answers would be born expired"
+            yield Problem("config.bad-value", "backdate", text)
+
+
+class RunConfig(Section, frozen=True, kw_only=True):
+    """Who does the work, and where it spills.
+
+    Attributes:
+        workers: worker processes; 0: one for each CPU that this process may use.
+        engine: name of the signer engine (`pregen engines` lists them), or "auto".
+        spool: folder for spill files, relative to the configuration file.
+    """
+
+    workers: Annotated[int, msgspec.Meta(ge=0)] = 0
+    engine: str = "auto"
+    spool: str = "/var/tmp"  # noqa: S108 a default place on disk, not /tmp; the spool makes its own folder of mode 0700
+
+
+class S3Config(Section, frozen=True, kw_only=True):
+    """What of an S3 store is not in its address; credentials are never in the file."""
+
+    endpoint: str | None = None
+    region: str | None = None
+
+
+class PublishConfig(Section, frozen=True, kw_only=True):
+    """Where the answers go: ``s3://bucket/prefix``, ``file:///folder`` or a path relative to the configuration file."""
+
+    store: str
+    s3: S3Config = S3Config()
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield what is wrong beyond the types."""
+        if text := _address_problem(self.store):
+            yield Problem("config.bad-value", "store", text)
+        if self.s3.endpoint is not None and not _ENDPOINT.match(self.s3.endpoint):
+            text = f"{self.s3.endpoint!r} is no address: write http://host:port or https://host"
+            yield Problem("config.bad-value", "s3.endpoint", text)
+
+
+def _duration_problems(field: str, text: str) -> Iterator[Problem]:
+    try:
+        parse_duration(text)
+    except ValueError as error:
+        yield Problem("config.duration", field, str(error))
+
+
+def _column_problems(canonical: str, column: ColumnConfig) -> Iterator[Problem]:
+    if column.name == "":
+        yield Problem("config.bad-value", "", "must not be empty: name the column as the files call it")
+    if column.encoding != "binary" and canonical != "serial":
+        yield Problem("config.bad-value", ".encoding", "only the column serial has an encoding")
+    if column.values is None:
+        return
+    known = {"status": STATUSES, "reason": (*REASONS, *map(str, REASONS.values()), "absent")}.get(canonical)
+    if known is None:
+        yield Problem("config.bad-value", ".values", "only the columns status and reason translate values")
+        return
+    meanings: dict[str, str] = {}
+    for meaning, texts in column.values.items():
+        if meaning not in known:
+            text = f"{meaning!r} is no {canonical}: the keys are {', '.join(known)}"
+            yield Problem("config.bad-value", ".values", text)
+        for text in texts:
+            if meanings.setdefault(text, meaning) != meaning:
+                both = f"{text!r} cannot mean both {meanings[text]} and {meaning}: keep one of them"
+                yield Problem("config.bad-value", ".values", both)
+
+
+def _address_problem(address: str) -> str | None:
+    possible = "write s3://bucket/prefix, file:///folder or a path"
+    scheme, separator, rest = address.partition("://")
+    if not address:
+        return f"must not be empty: {possible}"
+    if address.startswith("memory:"):
+        return f"a memory store ends with its process and is for tests alone: {possible}"
+    if not separator:
+        return None
+    if scheme == "file":
+        return None if rest.startswith("/") else f"{address!r} needs three slashes, as in file:///var/lib/pregen"
+    if scheme == "s3":
+        return None if rest.strip("/") and not rest.startswith("/") else f"{address!r} names no bucket: {possible}"
+    return f"{address!r} is no store that is known here: {possible}"

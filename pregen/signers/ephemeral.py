@@ -1,0 +1,70 @@
+"""Ephemeral keys of ECDSA: one fresh random number below the curve's order for each signature.
+
+Whoever learns one ephemeral key, or sees one used twice, has the responder's key. So they are read from the kernel
+straight into the batch's own buffer, rejected outside of [1, n-1] (no reduction, hence no bias), overwritten after
+use, and never stored. Random rather than deterministic (RFC 6979): several HMACs a signature would cost more than all
+the rest of our own work, and every key here rests on the kernel's generator anyway.
+"""
+
+from io import RawIOBase
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pregen.errors import SigningError
+
+
+class RandomSource(Protocol):
+    """Something to read random octets from: in the product always the kernel."""
+
+    def readinto(self, buffer: memoryview, /) -> int | None:
+        """Fill the buffer; return how many octets that were."""
+
+
+def open_kernel_source() -> RawIOBase:
+    """Return the kernel's generator, unbuffered, so that no copy of a key stays in this process."""
+    return open("/dev/urandom", "rb", buffering=0)  # noqa: PTH123 - its owner keeps it open for its life
+
+
+class EphemeralKeys:
+    """A buffer of ephemeral keys.
+
+    Attributes:
+        words: uint64[rows, words], little-endian: each row is one key.
+    """
+
+    def __init__(self, order: int, rows: int, source: RandomSource) -> None:
+        size = (order.bit_length() + 63) // 64
+        self.words: NDArray[np.uint64] = np.zeros((rows, size), np.uint64)
+        self._order = order
+        self._top = np.uint64(order >> (64 * (size - 1)))
+        self._source = source
+
+    def draw(self, rows: int) -> None:
+        """Put fresh keys into the first `rows` rows.
+
+        Raises:
+            SigningError: the source gave fewer octets than asked for.
+        """
+        words = self.words[:rows]
+        self._read(words)
+        top = words[:, -1]
+        # Any key outside of [1, n-1] has a top word at or above the order's, or of zero; nearly none has, so the
+        # few are compared whole, all words.
+        for row in np.nonzero((top >= self._top) | (top == 0))[0]:
+            while not self._in_range(row):
+                self._read(self.words[row : row + 1])
+
+    def wipe(self) -> None:
+        """Overwrite all keys."""
+        self.words[:] = 0
+
+    def _in_range(self, row: np.intp) -> bool:
+        return 1 <= int.from_bytes(self.words[row].astype("<u8").tobytes(), "little") < self._order
+
+    def _read(self, words: NDArray[np.uint64]) -> None:
+        got = self._source.readinto(words.data.cast("B"))
+        if got != words.nbytes:
+            self.wipe()
+            raise SigningError(f"the kernel's generator gave {got} octets where {words.nbytes} were asked for")

@@ -1,0 +1,39 @@
+"""The status batch: what the rest of the system sees of a snapshot."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+GOOD, REVOKED, UNKNOWN = range(3)
+NO_REASON = -1
+NO_EXPIRY = 2**62  # far after every time that a certificate can name, and safe to add a duration to
+
+
+@dataclass(frozen=True, slots=True)
+class StatusBatch:
+    """Certificates and their status, by columns; all of one length, validated.
+
+    Attributes:
+        serial: content octets of the DER INTEGER: 1 to 21 octets, minimal two's complement. No nulls, 32-bit offsets;
+            may be a slice.
+        issuer: int32[n], the issuer's index.
+        status: uint8[n], one of `GOOD`, `REVOKED`, `UNKNOWN`.
+        revoked_at: int64[n], seconds since 1970, within 0 .. 2**32 - 1; 0 unless revoked.
+        reason: int8[n], CRLReason 1-6, 9 or 10 (RFC 5280, 5.3.1), or `NO_REASON`, which also stands for unspecified
+            (0) because that is never encoded; `NO_REASON` unless revoked.
+        not_after: int64[n], seconds since 1970; `NO_EXPIRY` where the snapshot says nothing.
+        row: int64[n], number of the row in the whole snapshot, from 0 (`Snapshot.locate` makes text of it).
+    """
+
+    serial: pa.BinaryArray
+    issuer: NDArray[np.int32]
+    status: NDArray[np.uint8]
+    revoked_at: NDArray[np.int64]
+    reason: NDArray[np.int8]
+    not_after: NDArray[np.int64]
+    row: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.row)

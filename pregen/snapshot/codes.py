@@ -1,0 +1,104 @@
+"""Columns of codes (status, reason, issuer) to numbers: each distinct value is looked up, then the rows by index."""
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from pregen.config import REASONS
+from pregen.snapshot.batch import GOOD, NO_REASON, REVOKED, UNKNOWN
+from pregen.snapshot.octets import ArrowArray, nulls
+
+EXCLUDED = 3
+STATUSES: Mapping[str, int] = MappingProxyType(
+    {"good": GOOD, "revoked": REVOKED, "unknown": UNKNOWN, "excluded": EXCLUDED}
+)
+
+# An `unspecified` is left out of responses (RFC 5280, 5.3.1), so it is as good as absent.
+_REASONS = {name: number or NO_REASON for name, number in REASONS.items()}
+_REASONS |= {str(number): number or NO_REASON for number in REASONS.values()}
+_REASONS |= {"absent": NO_REASON}
+_INTEGER = re.compile("0|-?[1-9][0-9]*")  # as integers are written, so that comparing numbers is comparing texts
+
+
+class Codes(NamedTuple):
+    """A column looked up: `number` of each row, int64[n], 0 unless `known`; `blank` where null or empty."""
+
+    number: NDArray[np.int64]
+    known: NDArray[np.bool_]
+    blank: NDArray[np.bool_]
+
+
+class CodeTable(NamedTuple):
+    """What the values of a column mean: `exact` texts first, then `folded` ones in any case and without spaces around.
+
+    Integers are compared as the text that Python writes for them.
+    """
+
+    exact: Mapping[str, int]
+    folded: Mapping[str, int]
+
+
+def status_table(values: Mapping[str, list[str]] | None) -> CodeTable:
+    """Return what a status column means; a map in the configuration replaces the defaults.
+
+    It does not add to them: a 0 that a database uses for something else must not come out as good.
+    """
+    if values is not None:
+        return CodeTable({text: STATUSES[key] for key, texts in values.items() for text in texts}, {})
+    words = {word: number for word, number in STATUSES.items() if number != EXCLUDED}
+    return CodeTable({}, words | {str(number): number for number in words.values()})
+
+
+def reason_table(values: Mapping[str, list[str]] | None) -> CodeTable:
+    """Return what a reason column means: CRLReason numbers and names, and what the configuration adds or changes."""
+    added = {text: _REASONS[key] for key, texts in (values or {}).items() for text in texts}
+    return CodeTable(added, {name.lower(): number for name, number in _REASONS.items() if name != "absent"})
+
+
+def look_up(column: ArrowArray, table: CodeTable) -> Codes:
+    """Return what each row of a column of texts (plain or dictionary) or integers means.
+
+    >>> look_up(pa.array(["Good", None, "lost"]), status_table(None)).known.tolist()
+    [True, False, False]
+    """
+    if pa.types.is_integer(column.type):
+        number, known = _find(column, _fitting({**table.folded, **table.exact}, column.type))
+        return Codes(number, known, nulls(column))
+    if pa.types.is_null(column.type):
+        column = column.cast(pa.string())
+
+    encoded = column if isinstance(column, pa.DictionaryArray) else column.dictionary_encode()
+    assert isinstance(encoded, pa.DictionaryArray)
+    words = encoded.dictionary
+    folded = pc.utf8_lower(pc.utf8_trim_whitespace(words)) if table.folded else words
+    number, known = _find(words, table.exact)
+    folded_number, folded_known = _find(folded, table.folded)
+    number, known = np.where(known, number, folded_number), known | folded_known
+    blank = nulls(folded) | pc.equal(folded, pa.scalar("", folded.type)).fill_null(True).to_numpy(zero_copy_only=False)
+
+    index = encoded.indices.cast(pa.int64()).fill_null(len(words)).to_numpy()  # nulls get the entry that is appended
+    return Codes(np.append(number, 0)[index], np.append(known, False)[index], np.append(blank & ~known, True)[index])
+
+
+def _fitting(meanings: Mapping[str, int], kind: pa.DataType) -> dict[int, int]:
+    """Return the meanings of texts that are integers of a type."""
+    bounds = np.iinfo(kind.to_pandas_dtype())
+    integers = {int(text): meaning for text, meaning in meanings.items() if _INTEGER.fullmatch(text)}
+    return {number: meaning for number, meaning in integers.items() if bounds.min <= number <= bounds.max}
+
+
+def _find(
+    values: ArrowArray, meanings: Mapping[str, int] | Mapping[int, int]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Return the meaning of each value, int64[n] (0: none), and which have one, bool[n]."""
+    if not meanings:
+        return np.zeros(len(values), np.int64), np.zeros(len(values), np.bool_)
+    index = pc.index_in(values, value_set=pa.array(list(meanings), values.type)).fill_null(-1).to_numpy()
+    numbers = np.array([*meanings.values(), 0], np.int64)  # the last one is for -1
+    return numbers[index], index >= 0

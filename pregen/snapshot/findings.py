@@ -1,0 +1,115 @@
+"""Bad rows, counted by kind, with the first examples of each."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pregen.errors import Finding
+from pregen.snapshot.octets import ArrowArray, ArrowScalar, Fault
+
+EXAMPLES = 20
+_SHOWN_CHARACTERS = 64
+
+# What each kind says of its column; {values} are the first distinct values.
+_NO_SERIAL = "export a serial for every certificate, or map the status of such rows to `excluded`"
+_ADVICE: Mapping[str, str] = MappingProxyType(
+    {
+        "row.serial.null": f"is null: {_NO_SERIAL}",
+        "row.serial.empty": f"is empty: {_NO_SERIAL}",
+        "row.serial.too-long": "has more than 21 octets, as no certificate has: look for another kind of serial, or "
+        "for a wrong encoding in [snapshot.columns]",
+        "row.serial.not-minimal": "begins with a superfluous 00 or ff, so it does not hold content octets of DER "
+        'INTEGERs: set serial.encoding = "unsigned-binary" in [snapshot.columns] if these are plain numbers',
+        "row.serial.not-hex": 'is no hexadecimal number: correct the rows, or set serial.encoding = "decimal" in '
+        "[snapshot.columns] if that is what the column holds",
+        "row.serial.not-decimal": 'is no decimal number: correct the rows, or set serial.encoding = "hex" in '
+        "[snapshot.columns] if that is what the column holds",
+        "row.status.null": "is null or empty: export the status of every certificate",
+        "row.status.unknown": "has values without a meaning ({values}): map them to good, revoked, unknown or excluded "
+        "in [snapshot.columns], status.values",
+        "row.reason.unknown": "has values that are no revocation reason ({values}): allowed are 1-6, 9 and 10, their "
+        "names, and 0 or null for none (7 is unused; 8, removeFromCRL, means that the certificate is good again); map "
+        "others in [snapshot.columns], reason.values",
+        "row.revoked.no-time": "is null in revoked rows: export when each certificate was revoked",
+        "row.revoked.after-as-of": "lies more than 5 minutes after as_of: either as_of is too early for these files, "
+        "or local times were exported as if they were UTC",
+        "row.revoked.out-of-range": "lies before 1970 or after 2106-02-07T06:28:15Z: correct the time of revocation",
+        "row.revoked.ignored": "is set in rows that are not revoked; their status counts, the time is ignored: look "
+        "whether the status is mapped as it should be",
+        "row.issuer.null": "is null: export the issuer of every certificate",
+        "row.issuer.unknown": "names issuers that are not configured ({values}): add [[issuer]] with name, certificate "
+        "and key for each, or add the name to the list of an issuer that has several",
+        "row.time.not-utc": "holds times without a zone: convert them to UTC in the export and append Z (a later "
+        "version will take a declaration of the zone)",
+        "row.time.malformed": "holds texts that are no time: write RFC 3339, such as 2026-11-24T00:00:00Z",
+        "row.time.out-of-range": "lies outside of the years 0 to 9999: correct the time, or export null",
+    }
+)
+_WARNINGS = frozenset({"row.revoked.ignored"})
+
+
+@dataclass(slots=True)
+class _Kind:
+    """What is kept of one code in one column."""
+
+    column: str
+    count: int = 0
+    examples: list[str] = field(default_factory=list)
+    values: dict[str, None] = field(default_factory=dict)  # distinct, in the order of the rows
+
+
+class RowFindings:
+    """Collects faults batch by batch; memory does not grow with the number of bad rows."""
+
+    def __init__(self, locate: Callable[[int], str]) -> None:
+        """Remember how the number of a row becomes text."""
+        self._locate = locate
+        self._kinds: dict[tuple[str, str], _Kind] = {}
+
+    def note(self, fault: Fault, name: str, column: "ArrowArray | None", first_row: int) -> None:
+        """Count a fault's rows; `column` is what the file holds under `name`, its row 0 is row `first_row` of all."""
+        count = int(np.count_nonzero(fault.rows))
+        if not count:
+            return
+        kind = self._kinds.setdefault((fault.code, name), _Kind(name))
+        kind.count += count
+        for at in np.flatnonzero(fault.rows)[: EXAMPLES - len(kind.examples)].tolist():
+            value = "null" if column is None else shown(column[at])
+            kind.examples.append(f"{self._locate(first_row + at)}, {name}, {value}")
+        if "{values}" in _ADVICE[fault.code] and column is not None and len(kind.values) <= EXAMPLES:
+            distinct = pc.unique(column.filter(pa.array(fault.rows)))[: EXAMPLES + 1]
+            kind.values |= dict.fromkeys(map(shown, distinct))
+
+    def findings(self) -> tuple[Finding, ...]:
+        """Return what was noted so far: one finding per kind and column, errors first, in the order of appearance."""
+        found = [_finding(code, kind) for (code, _), kind in self._kinds.items()]
+        return tuple(sorted(found, key=lambda finding: finding.severity))
+
+
+def _finding(code: str, kind: _Kind) -> Finding:
+    listed = list(kind.values)[:EXAMPLES]
+    values = ", ".join(listed) + (", ..." if len(kind.values) > EXAMPLES else "")
+    text = f"column {kind.column!r} {_ADVICE[code].format(values=values)}"
+    severity: Literal["error", "warning"] = "warning" if code in _WARNINGS else "error"
+    return Finding(code, severity, text, kind.count, tuple(kind.examples))
+
+
+def shown(value: ArrowScalar) -> str:
+    r"""Return one value of a file as people write it, cut where it is long.
+
+    >>> shown(pa.scalar(b"\x0a\xff")), shown(pa.scalar("lost")), shown(pa.scalar(1500, pa.timestamp("ms", "UTC")))
+    ('0aff', "'lost'", '1970-01-01T00:00:01.500Z')
+    """
+    if not value.is_valid:
+        return "null"
+    if isinstance(value, pa.TimestampScalar):
+        # not as_py(): that needs a zone database, and ends with the year 9999
+        return f"{np.datetime64(value.value, value.type.unit)}Z"
+    plain = value.as_py()
+    text = plain.hex() if isinstance(plain, bytes) else repr(plain) if isinstance(plain, str) else str(plain)
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."

@@ -1,0 +1,201 @@
+"""Serial numbers, as files write them, to the content octets of a DER INTEGER.
+
+    binary           the content octets themselves; non-minimal ones are refused (X.690, 8.3.2)
+    unsigned-binary  a big-endian magnitude, leading zeros allowed
+    hex              a number: optional sign and 0x, either case, any count of digits, with colons and spaces
+    decimal          a number: optional sign
+
+Numbers become minimal two's complement: 00 stands before a magnitude whose top bit is set, and a number with a minus
+is negative. Real serials have 1 to 21 octets (RFC 5280, 4.1.2.2 allows 20; a few have more), and one in ten thousand
+is negative.
+"""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from pregen.snapshot.octets import (
+    ArrowArray,
+    Fault,
+    Octets,
+    binary_array,
+    holds,
+    nulls,
+    octet_at,
+    octets_of,
+    tails,
+    text_of,
+    without,
+    without_leading,
+)
+
+MAX_OCTETS = 21
+
+_NOT_HEX = 255
+_NIBBLES = np.full(256, _NOT_HEX, np.uint8)
+_NIBBLES[np.frombuffer(b"0123456789abcdef", np.uint8)] = np.arange(16)
+_NIBBLES[np.frombuffer(b"ABCDEF", np.uint8)] = np.arange(10, 16)
+
+# A magnitude has one octet more than is allowed, so that one that is too long can be seen; so have the digits.
+_WIDTH = MAX_OCTETS + 1
+_HEX_DIGITS = 2 * _WIDTH
+_LIMB_DIGITS = 9
+_LIMBS = 6  # 54 digits: 2**168 has 51
+_WORDS = 6  # of 32 bits: 10**54 < 2**180
+
+Serials = tuple[pa.BinaryArray, list[Fault]]
+
+
+def read_serials(column: ArrowArray, encoding: str) -> Serials:
+    """Return a column of serials as content octets, and what is wrong with it.
+
+    The array has one value a row; those of faulty rows mean nothing and may be null. A row has one fault at most.
+    """
+    return _ENCODINGS[encoding](column)
+
+
+def _binary(column: ArrowArray) -> Serials:
+    values, null = octets_of(column), nulls(column)
+    size = values.size
+    empty = (size == 0) & ~null
+    first = octet_at(values, values.start)
+    # 00 and ff are the two octets that may be superfluous; few serials begin so
+    suspect = np.flatnonzero((first + np.uint8(1) < np.uint8(2)) & (size > 1))
+    padded = np.zeros(len(size), np.bool_)
+    padded[suspect] = (first[suspect] ^ octet_at(values, values.start[suspect] + 1)) < 128
+    padded &= ~null
+    too_long = (size > MAX_OCTETS) & ~padded & ~null
+    faults = [
+        Fault("row.serial.null", null),
+        Fault("row.serial.empty", empty),
+        Fault("row.serial.not-minimal", padded),
+        Fault("row.serial.too-long", too_long),
+    ]
+    if column.type != pa.binary():
+        bad = null | padded | too_long
+        if bad.any():  # a long value could make offsets of 32 bits overflow
+            column = pc.if_else(pa.array(bad), pa.scalar(None, column.type), column)
+        column = column.cast(pa.binary())
+    assert isinstance(column, pa.BinaryArray)
+    return column, faults
+
+
+def _unsigned_binary(column: ArrowArray) -> Serials:
+    values, null = octets_of(column), nulls(column)
+    digits = without_leading(values, 0) if (values.size > _WIDTH).any() else values
+    serials, too_long = _der_integers(tails(digits, _WIDTH), np.zeros(len(column), np.bool_))
+    too_long |= digits.size > _WIDTH
+    return serials, _number_faults(null, values.size == 0, too_long, None, "")
+
+
+def _hex(column: ArrowArray) -> Serials:
+    text, null = text_of(column), nulls(column)
+    digits, negative = _signed(without(text, (text.data == ord(":")) | (text.data == ord(" "))))
+    prefixed = (octet_at(digits, digits.start) == ord("0")) & (digits.size > 1)
+    prefixed &= (octet_at(digits, digits.start + 1) | 0x20) == ord("x")
+    digits = digits._replace(start=digits.start + 2 * prefixed)
+    not_hex = holds(digits, _NIBBLES[digits.data] == _NOT_HEX) | (digits.size == 0)
+    if (digits.size > _HEX_DIGITS).any():
+        digits = without_leading(digits, ord("0"))
+
+    nibbles = _NIBBLES[tails(digits, _HEX_DIGITS)]
+    nibbles[nibbles == _NOT_HEX] = 0  # before the first digit, and in faulty rows
+    serials, too_long = _der_integers((nibbles[:, 0::2] << np.uint8(4)) | nibbles[:, 1::2], negative)
+    too_long |= digits.size > _HEX_DIGITS
+    return serials, _number_faults(null, text.size == 0, too_long, not_hex, "row.serial.not-hex")
+
+
+def _decimal(column: ArrowArray) -> Serials:
+    if not pa.types.is_string(column.type) and not pa.types.is_large_string(column.type):
+        column = column.cast(pa.string())
+    text, null = text_of(column), nulls(column)
+    digits, negative = _signed(text)
+    not_decimal = holds(digits, digits.data - np.uint8(ord("0")) > 9) | (digits.size == 0)
+    width = _LIMBS * _LIMB_DIGITS
+    if (digits.size > width).any():
+        digits = without_leading(digits, ord("0"))
+
+    figures = tails(digits, width) & 0x0F  # what stands in faulty rows does not matter
+    powers = 10 ** np.arange(_LIMB_DIGITS - 1, -1, -1, dtype=np.uint64)
+    limbs = figures.reshape(-1, _LIMBS, _LIMB_DIGITS).astype(np.uint64) @ powers
+    serials, too_long = _der_integers(_octets_of_limbs(limbs), negative)
+    too_long |= digits.size > width
+    return serials, _number_faults(null, text.size == 0, too_long, not_decimal, "row.serial.not-decimal")
+
+
+def _signed(text: Octets) -> tuple[Octets, NDArray[np.bool_]]:
+    """Return the values without their signs, and which are negative."""
+    first = np.where(text.size > 0, octet_at(text, text.start), np.uint8(0))
+    negative = first == ord("-")
+    return text._replace(start=text.start + (negative | (first == ord("+")))), negative
+
+
+def _octets_of_limbs(limbs: NDArray[np.uint64]) -> NDArray[np.uint8]:
+    """Return numbers in base 10**9, uint64[n, limbs] with the highest first, as big-endian octets."""
+    words = [np.zeros(len(limbs), np.uint64) for _ in range(_WORDS)]  # the lowest first
+    for limb in limbs.T:
+        carry = limb
+        for at, word in enumerate(words):
+            grown = word * np.uint64(10**_LIMB_DIGITS) + carry
+            words[at] = grown & np.uint64(0xFFFFFFFF)
+            carry = grown >> np.uint64(32)
+    return np.stack(words[::-1], axis=1).astype(">u4").view(np.uint8)
+
+
+def _der_integers(
+    magnitude: NDArray[np.uint8], negative: NDArray[np.bool_]
+) -> tuple[pa.BinaryArray, NDArray[np.bool_]]:
+    """Return big-endian magnitudes, uint8[n, width > 21], as minimal two's complement, and which are too long.
+
+    A magnitude that is too long comes back as zero.
+    """
+    width = magnitude.shape[1]
+    too_long = magnitude[:, : width - MAX_OCTETS].any(axis=1)
+    matrix = magnitude.copy()
+    matrix[too_long] = 0
+    matrix[negative] = _negated(matrix[negative])
+
+    # The first column is the sign, 00 or ff, as no magnitude reaches it; what repeats it is superfluous, except where
+    # the next octet's top bit says otherwise.
+    significant = matrix != matrix[:, :1]
+    first = significant.argmax(axis=1)
+    flipped = (np.take_along_axis(matrix, first[:, None], axis=1)[:, 0] ^ matrix[:, 0]) >> 7
+    size = np.where(first > 0, width - first + flipped, 1)
+    too_long |= size > MAX_OCTETS
+    octets = matrix[np.arange(width) >= (width - size)[:, None]]
+    return binary_array(octets, size), too_long
+
+
+def _negated(matrix: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the two's complement of each row."""
+    negated = ~matrix
+    carry = np.ones(len(negated), np.bool_)
+    for at in reversed(range(matrix.shape[1])):
+        negated[:, at] += carry
+        carry &= negated[:, at] == 0
+    return negated
+
+
+def _number_faults(
+    null: NDArray[np.bool_],
+    empty: NDArray[np.bool_],
+    too_long: NDArray[np.bool_],
+    malformed: NDArray[np.bool_] | None,
+    code: str,
+) -> list[Fault]:
+    empty = empty & ~null
+    faults = [Fault("row.serial.null", null), Fault("row.serial.empty", empty)]
+    if malformed is not None:
+        malformed = malformed & ~null & ~empty
+        too_long = too_long & ~malformed
+        faults.append(Fault(code, malformed))
+    return [*faults, Fault("row.serial.too-long", too_long & ~null)]
+
+
+_ENCODINGS: Mapping[str, Callable[[ArrowArray], Serials]] = MappingProxyType(
+    {"binary": _binary, "unsigned-binary": _unsigned_binary, "hex": _hex, "decimal": _decimal}
+)

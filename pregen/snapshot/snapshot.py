@@ -1,0 +1,182 @@
+"""A snapshot as a whole: which files, for which instant, and its rows from the first to the last."""
+
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from pregen import clock
+from pregen.config import SnapshotConfig
+from pregen.errors import Finding, InputError
+from pregen.snapshot.batch import StatusBatch
+from pregen.snapshot.columns import Column, columns_of, needed, schema_findings
+from pregen.snapshot.files import AS_OF_KEY, SnapshotFile, find_files, open_file
+from pregen.snapshot.findings import RowFindings
+from pregen.snapshot.intake import CLOCK_SKEW_S, Intake
+
+_AS_OF = AS_OF_KEY.decode()
+EXCLUDED_BY_STATUS = "status"
+
+
+class Snapshot:
+    """The rows of all files of a snapshot, in order.
+
+    Attributes:
+        as_of: the instant for which the snapshot is complete and correct.
+        files: what it is made of, sorted.
+        rows_in: rows read so far, bad and excluded ones included.
+        excluded: rows left out on purpose so far, by reason.
+    """
+
+    def __init__(
+        self,
+        files: tuple[SnapshotFile, ...],
+        columns: Mapping[str, Column],
+        issuers: Mapping[str, int],
+        as_of: datetime,
+    ) -> None:
+        """Take files that were looked at already; `open_snapshot` does that."""
+        self.as_of = as_of
+        self.files = tuple(file.path for file in files)
+        self._opened = files
+        self._columns = columns
+        self._issuers = issuers
+        self._restart()
+
+    @property
+    def row_estimate(self) -> int:
+        """About how many rows there are, known before they are read; at least 1."""
+        return max(1, sum(file.row_estimate for file in self._opened))
+
+    def _restart(self) -> None:
+        self.rows_in = 0
+        self.excluded: dict[str, int] = {}
+        self._first_rows: list[int] = []  # of each file that was begun
+        self._findings = RowFindings(self.locate)
+
+    def batches(self) -> Iterator[StatusBatch]:
+        """Yield the good rows; bad ones are noted (`findings`) and left out. Each call reads everything anew.
+
+        Raises:
+            InputError: a file is damaged further on, or was replaced.
+        """
+        self._restart()
+        intake = Intake(self._columns, self._issuers, clock.seconds(self.as_of), self._findings)
+        for file in self._opened:
+            self._first_rows.append(self.rows_in)
+            for record_batch in file.batches(*needed(self._columns, file.schema)):
+                batch, excluded = intake.read(record_batch, self.rows_in)
+                self.rows_in += record_batch.num_rows
+                if excluded:
+                    self.excluded[EXCLUDED_BY_STATUS] = self.excluded.get(EXCLUDED_BY_STATUS, 0) + excluded
+                if len(batch):
+                    yield batch
+
+    def findings(self) -> tuple[Finding, ...]:
+        """Return what is wrong with the rows read so far; a run with any of severity error must not be published."""
+        return self._findings.findings()
+
+    def locate(self, row: int) -> str:
+        """Return file and number, from 1, of a row that was read; `row` counts from 0 over all files."""
+        at = bisect_right(self._first_rows, row) - 1
+        return f"{self.files[at]}, row {row - self._first_rows[at] + 1}"
+
+
+def open_snapshot(
+    config: SnapshotConfig,
+    folder: Path,
+    *,
+    path: str | None,
+    as_of: datetime | None,
+    now: datetime,
+    issuers: Mapping[str, int],
+) -> Snapshot:
+    """Look at every file of a snapshot: format, columns, types, metadata, and whether there is a row at all.
+
+    Args:
+        config: the section of the configuration.
+        folder: what relative paths of the configuration start from.
+        path: from the command line, relative to where the process stands; wins over the configuration's.
+        as_of: from the command line; wins over the configuration's, which wins over the files' metadata.
+        now: the current instant.
+        issuers: every configured name, and the issuer's index.
+
+    Raises:
+        InputError: anything is wrong; the findings name all of it.
+    """
+    columns = columns_of(config)
+    files, findings = _open_files(_paths(config, folder, path), columns, issuers=len(set(issuers.values())))
+    found = as_of or config.as_of
+    if found is None:
+        found, more = _as_of_files(files)
+        findings += more
+    if found is not None and found > now + timedelta(seconds=CLOCK_SKEW_S):
+        text = f"as_of {clock.text(found)} lies in the future (now: {clock.text(now)}): correct as_of, or the clock"
+        findings.append(Finding("as-of.future", "error", text))
+    if found is None or findings:
+        raise InputError("the snapshot cannot be used", findings)
+    if not any(_has_rows(file, columns) for file in files):
+        text = f"no row in {len(files)} file(s), the first is {files[0].path}: look whether the export worked"
+        raise InputError("the snapshot cannot be used", (Finding("snapshot.no-rows", "error", text),))
+    return Snapshot(files, columns, issuers, found.astimezone(UTC).replace(microsecond=0))
+
+
+def _paths(config: SnapshotConfig, folder: Path, path: str | None) -> tuple[Path, ...]:
+    pattern, base = (path, Path.cwd()) if path is not None else (config.path, folder)
+    if not pattern:
+        text = "no snapshot is named: set path in [snapshot], or give --snapshot PATH"
+        raise InputError("there is no snapshot", (Finding("snapshot.no-path", "error", text),))
+    paths = find_files(pattern, base)
+    if not paths:
+        text = f"{base / pattern}: no such file, or no snapshot file in it: correct the path, or export it"
+        raise InputError("there is no snapshot", (Finding("file.missing", "error", text),))
+    return paths
+
+
+def _open_files(
+    paths: tuple[Path, ...], columns: Mapping[str, Column], *, issuers: int
+) -> tuple[tuple[SnapshotFile, ...], list[Finding]]:
+    files: list[SnapshotFile] = []
+    findings: list[Finding] = []
+    for path in paths:
+        try:
+            file = open_file(path)
+        except InputError as error:
+            findings += error.findings
+        else:
+            files.append(file)
+            findings += schema_findings(path, file.schema, columns, issuers=issuers)
+    return tuple(files), findings
+
+
+def _as_of_files(files: tuple[SnapshotFile, ...]) -> tuple[datetime | None, list[Finding]]:
+    """Return the one instant that all files name in their metadata, or what is wrong with that."""
+    named: dict[datetime | None, Path] = {}
+    for file in files:
+        try:
+            named.setdefault(None if file.as_of is None else clock.parse_instant(file.as_of), file.path)
+        except ValueError as error:
+            text = f"{file.path}: metadata {_AS_OF} cannot be read: {error}; write RFC 3339, or give --as-of"
+            return None, [Finding("as-of.malformed", "error", text)]
+    match list(named.items()):
+        case []:
+            return None, []  # no file could be opened, which was said already
+        case [(None, _)]:
+            text = (
+                "nothing says for which instant the snapshot is complete: give --as-of, set as_of in [snapshot], or "
+                f"write the metadata key {_AS_OF} into the files"
+            )
+            return None, [Finding("as-of.missing", "error", text)]
+        case [(instant, _)]:
+            return instant, []
+        case [(one, first), (other, second), *_]:
+            says = [
+                f"{path} says {clock.text(at) if at else 'nothing'}" for at, path in ((one, first), (other, second))
+            ]
+            text = f"the files differ in {_AS_OF}: {' and '.join(says)}: export them together, or give --as-of"
+            return None, [Finding("as-of.differs", "error", text)]
+    raise AssertionError  # pragma: no cover
+
+
+def _has_rows(file: SnapshotFile, columns: Mapping[str, Column]) -> bool:
+    return any(batch.num_rows for batch in file.batches([columns["serial"].name]))

@@ -1,0 +1,162 @@
+"""Worker processes: started by spawn, fed one task at a time, and missed when they die.
+
+Workers get descriptions (paths, addresses, plans) and open keys and stores themselves. Nothing is forked: obstore hangs
+after a fork, and keys must not be copied.
+"""
+
+import signal
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from types import TracebackType
+from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
+
+import multiprocess
+from multiprocess.connection import Connection, wait
+
+from pregen.errors import WorkerError
+
+
+class Named(Protocol):
+    """A task that can be named when its worker dies."""
+
+    @property
+    def label(self) -> str:
+        """What the task is, for messages, such as ``shard 3``."""
+
+
+Argument = TypeVar("Argument")
+Task = TypeVar("Task", bound=Named)
+Result = TypeVar("Result")
+STOP_S = 5.0
+
+
+class _Job(NamedTuple, Generic[Argument, Task, Result]):
+    """What a worker prepares once, and then calls for each task."""
+
+    factory: Callable[[Argument], Callable[[Task], Result]]
+    argument: Argument
+
+
+class WorkerPool:
+    """A fixed number of worker processes, which live until the pool is closed."""
+
+    def __init__(self, count: int) -> None:
+        context = multiprocess.get_context("spawn")
+        self._processes: dict[Connection, multiprocess.Process] = {}
+        try:
+            for _ in range(count):
+                ours, theirs = context.Pipe()
+                self._processes[ours] = process = context.Process(target=_serve, args=(theirs,), daemon=True)
+                process.start()
+                theirs.close()
+        except BaseException:
+            self.close(kill=True)
+            raise
+
+    def __enter__(self) -> Self:
+        """Return the pool."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
+        """End all workers; after an error, also those that are in the middle of something."""
+        self.close(kill=kind is not None)
+
+    def map(
+        self, factory: Callable[[Argument], Callable[[Task], Result]], argument: Argument, tasks: Iterable[Task]
+    ) -> Iterator[Result]:
+        """Yield the results of all tasks, as they come.
+
+        Args:
+            factory: called once in each worker with `argument`; what it returns is called with each task.
+            argument: a description that pickles.
+            tasks: each goes to the next free worker.
+
+        Raises:
+            WorkerError: a worker died; its task is named.
+            Exception: what a task raised.
+        """
+        waiting = deque(tasks)
+        busy: dict[Connection, Task] = {}
+        for pipe in list(self._processes)[: len(waiting)]:
+            busy[pipe] = waiting.popleft()
+            self._send(pipe, busy[pipe], _Job(factory, argument), busy[pipe])
+        while busy:
+            # A dead worker's pipe is ready too: it has nothing more to give.
+            for pipe in wait(list(busy)):
+                task = busy.pop(pipe)
+                result: Result = self._receive(pipe, task)
+                if waiting:
+                    busy[pipe] = waiting.popleft()
+                    self._send(pipe, busy[pipe], busy[pipe])
+                yield result
+
+    def close(self, *, kill: bool = False) -> None:
+        """End all workers and wait for them, so that the CPU time that they took is known."""
+        for pipe, process in self._processes.items():
+            pipe.close()
+            if kill and process.pid:
+                process.terminate()
+        for process in self._processes.values():
+            if process.pid:
+                process.join(STOP_S)
+                if process.is_alive():
+                    process.kill()
+                    process.join()
+        self._processes = {}
+
+    def _send(self, pipe: Connection, task: Named, *messages: object) -> None:
+        try:
+            for message in messages:
+                pipe.send(message)
+        except OSError:
+            raise self._died(pipe, task) from None
+
+    def _receive(self, pipe: Connection, task: Named) -> Any:  # noqa: ANN401 - what the job's call returned
+        try:
+            worked, result = pipe.recv()
+        except (EOFError, OSError):
+            raise self._died(pipe, task) from None
+        if not worked:
+            raise result
+        return result
+
+    def _died(self, pipe: Connection, task: Named) -> WorkerError:
+        process = self._processes[pipe]
+        process.join(STOP_S)
+        code = process.exitcode
+        how = f"was killed by {signal.Signals(-code).name}" if code and code < 0 else f"ended with exit code {code}"
+        hint = " (the kernel does that when memory runs out: see dmesg)" if code == -signal.SIGKILL else ""
+        return WorkerError(
+            f"the worker process of {task.label} {how}{hint}: nothing was published, "
+            "the current generation is what it was; run again"
+        )
+
+
+def _serve(pipe: Connection) -> None:
+    """Run in the worker: prepare jobs, answer tasks, end when the parent closes the pipe or dies."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent gets it too, and ends its workers
+    call: Callable[[object], object] | None = None
+    failure: Exception | None = None
+    while True:
+        try:
+            message = pipe.recv()
+        except (EOFError, OSError):
+            return
+        answer: tuple[bool, object]
+        try:
+            if isinstance(message, _Job):
+                call, failure = None, None
+                call = message.factory(message.argument)
+                continue
+            answer = (True, call(message)) if call else (False, failure)
+        except Exception as e:  # noqa: BLE001 - whatever it is, the parent raises it
+            e.add_note(traceback.format_exc())
+            if isinstance(message, _Job):
+                failure = e  # the answer to the first task
+                continue
+            answer = (False, e)
+        try:
+            pipe.send(answer)
+        except OSError:
+            return

@@ -1,0 +1,56 @@
+"""The edge: OCSP over HTTP, answered from a store by looking up and copying octets. It holds no key and no database.
+
+``python -m storage.edge STORE`` is the server (`serve` the same as a function). All of its behaviour is one pure
+function, `respond`.
+
+**Protocol.** RFC 6960 over HTTP as RFC 9919 profiles it. GET carries the request in the path, POST in the body; every
+outcome that OCSP has a word for is HTTP 200 with an OCSPResponse:
+
+    =====================  ==================================================================================
+    the stored answer      the certificate is in the store and its answer may be served now
+    ``malformedRequest``   not a request, more than one certificate, a nonce of 0 or more than 128 octets
+    ``unauthorized``       not in the store, or named by another hash than SHA-1 and SHA-256
+    ``tryLater``           the store does not answer, is damaged or empty; the answer is not yet valid, or has 60 s
+                           or less to live; the answer found is about another certificate (never sent, an alarm)
+    ``internalError``      a defect of this program (an alarm)
+    =====================  ==================================================================================
+
+**Logging policy.** Each HTTP request is one line of JSON on stdout (or in ``--log-file``), whatever came of it, so that
+afterwards anyone can tell who asked for which certificate and what was said: above all for ``unauthorized``.
+
+    =====================  ==================================================================================
+    ``time``               when the request was complete, RFC 3339, UTC
+    ``remote``             address of the peer (a proxy's, where one stands in front)
+    ``method``, ``http``   method and status code of HTTP; a status of null: the client went away
+    ``ocsp``               OCSPResponseStatus; absent where the reply is no OCSP response
+    ``outcome``            one word, finer than the status: see `storage.edge.respond.Outcome`
+    ``hash``               ``sha1``, ``sha256``, or the dotted OID of another hash
+    ``issuer_name_hash``,  of the CertID, lower-case hex
+    ``issuer_key_hash``
+    ``serial``             the number in lower-case hex, with a sign where it is negative
+    ``generation``         number of the commit that the answer, or its absence, comes from
+    ``bytes``              octets of the reply's body
+    ``microseconds``       from the last octet of the request to the finished reply
+    ``detail``             why, where the outcome alone does not tell
+    ``alarm``              true where an operator must look: damage, a wrong answer caught, a defect
+    =====================  ==================================================================================
+
+Lines about the server itself (generations loaded, failed refreshes) are JSON on stderr. No header, no body and no path
+is ever logged, so a line is at most a kilobyte.
+"""
+
+from storage.edge.launch import serve
+from storage.edge.request import MalformedRequestError, decode_path, parse_request
+from storage.edge.respond import HttpRequest, Reply, respond
+from storage.edge.source import AnswerSource
+
+__all__ = [
+    "AnswerSource",
+    "HttpRequest",
+    "MalformedRequestError",
+    "Reply",
+    "decode_path",
+    "parse_request",
+    "respond",
+    "serve",
+]

@@ -1,0 +1,42 @@
+"""The last look at an answer before it leaves: which certificates does it speak of?
+
+In 2019 a CDN in front of a large authority returned, to POSTs with ``Expect: 100-continue``, valid answers about other
+certificates. So the CertIDs are cut out of the finished response itself, whatever index or cache led to it.
+"""
+
+from storage.certid import CertID, read_cert_id
+from storage.der import ENUMERATED, GENERALIZED_TIME, OCTET_STRING, OID, SEQUENCE, Cursor
+
+_EXPLICIT_0, _EXPLICIT_1, _EXPLICIT_2 = 0xA0, 0xA1, 0xA2
+_BASIC = bytes.fromhex("2b0601050507300101")
+
+
+def cert_ids_in(response: bytes) -> list[CertID]:
+    """Return the CertID of every SingleResponse of a successful OCSPResponse (RFC 6960, 4.2.1).
+
+    Raises:
+        ValueError: not a successful OCSPResponse of the basic type.
+    """
+    outer = Cursor(response)
+    ocsp = outer.take(SEQUENCE)
+    outer.finish()
+    if ocsp.take(ENUMERATED).octets != b"\0":
+        raise ValueError("the response is an error")
+    response_bytes = ocsp.take(_EXPLICIT_0).take(SEQUENCE)
+    ocsp.finish()
+    if response_bytes.take(OID).octets != _BASIC:
+        raise ValueError("the response is not of the basic type")
+    basic = response_bytes.take(OCTET_STRING).take(SEQUENCE)
+    singles = _responses(basic.take(SEQUENCE))
+    found = []
+    while not singles.at_end():
+        found.append(read_cert_id(singles.take(SEQUENCE)))
+    return found
+
+
+def _responses(data: Cursor) -> Cursor:
+    data.take_if(_EXPLICIT_0)  # version
+    if data.take_if(_EXPLICIT_1) is None:  # responderID: byName, or else
+        data.take(_EXPLICIT_2)  # byKey
+    data.take(GENERALIZED_TIME)
+    return data.take(SEQUENCE)

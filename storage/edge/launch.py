@@ -1,0 +1,87 @@
+"""The way from an address to a running server: what can be refused is refused here, in one line, before any worker."""
+
+import contextlib
+import socket
+import sys
+from functools import partial
+from pathlib import Path
+
+from storage.edge.source import LiveSource
+from storage.reader import Reader
+from storage.stores import open_store
+
+EXIT_USAGE, EXIT_STORAGE = 2, 5
+
+
+def serve(
+    store_address: str,
+    *,
+    host: str,
+    port: int,
+    workers: int,
+    endpoint: str | None = None,
+    region: str | None = None,
+    log_file: Path | None = None,
+) -> int:
+    """Serve the answers of a store until SIGTERM or SIGINT; return the exit code.
+
+    A store in which nothing is published yet, or that does not answer, is no reason not to start: requests get
+    ``tryLater`` and ``/readyz`` fails until a generation is loaded.
+
+    Args:
+        store_address: a path, ``file:///...`` or ``s3://bucket/prefix``.
+        host: address to listen at.
+        port: port to listen at; 0 takes a free one.
+        workers: number of processes.
+        endpoint: of an S3 server, where it is not AWS.
+        region: of the bucket.
+        log_file: where the lines about requests go; stdout without it.
+    """
+    try:
+        from storage.edge import server  # noqa: PLC0415 - granian comes with an extra
+    except ModuleNotFoundError as missing:
+        if (missing.name or "").partition(".")[0] != "granian":
+            raise
+        return _refuse(EXIT_USAGE, 'the server is not installed: pip install "ocsp-pregen[edge]"')
+    if workers < 1:
+        return _refuse(EXIT_USAGE, f"{workers} workers cannot serve: give 1 or more")
+    open_reader = partial(open_live_reader, store_address, endpoint, region)
+    try:
+        open_reader()
+    except ValueError as error:
+        return _refuse(EXIT_USAGE, str(error))
+    except OSError as error:
+        return _refuse(EXIT_STORAGE, str(error))
+    try:
+        port = free_port(host, port)
+    except OSError as error:
+        return _refuse(EXIT_USAGE, f"cannot listen at {host} port {port}: {error.strerror or error}")
+    return server.run(open_reader, host=host, port=port, workers=workers, log_file=log_file)
+
+
+def open_live_reader(store_address: str, endpoint: str | None, region: str | None) -> tuple[LiveSource, bool]:
+    """Return a reader with nothing loaded yet, and whether its store is local."""
+    store = open_store(store_address, endpoint=endpoint, region=region)
+    return Reader(store), store.is_local
+
+
+def free_port(host: str, port: int) -> int:
+    """Return the port, or a free one for 0, if a server can listen there.
+
+    The server's own listeners share their port (SO_REUSEPORT), so a second server would quietly take half of the
+    requests of the first.
+
+    Raises:
+        OSError: it cannot; in most cases because another one does.
+    """
+    family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    with contextlib.closing(socket.socket(family, kind)) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        chosen: int = listener.getsockname()[1]
+        return chosen
+
+
+def _refuse(code: int, message: str) -> int:
+    sys.stderr.write(f"error: {message}\n")
+    return code

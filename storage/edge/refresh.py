@@ -1,0 +1,69 @@
+"""A thread that follows the store, so that requests never wait for a new generation."""
+
+import logging
+import threading
+
+from storage.edge.log import SERVER
+from storage.edge.source import LiveSource
+from storage.errors import StorageError
+
+PERIOD_S = 3.0
+"""A new commit is seen after so long; each look costs a GET of the hint and one of a commit that is not there yet."""
+
+_REMINDER_S = 60.0
+
+_log = logging.getLogger(SERVER)
+
+
+class Refresher:
+    """Calls `refresh` again and again; a failure is logged, and what is loaded stays in service."""
+
+    def __init__(self, source: LiveSource, period_s: float = PERIOD_S) -> None:
+        self._source = source
+        self._period_s = period_s
+        self._stop = threading.Event()
+        self._tried = threading.Event()
+        self._failure: str | None = None
+        self._silent_s = 0.0
+        self._thread = threading.Thread(target=self._run, name="refresh", daemon=True)
+
+    def start(self, patience_s: float) -> None:
+        """Begin, and wait for the first attempt to end, but not for longer than `patience_s`."""
+        self._thread.start()
+        self._tried.wait(patience_s)
+
+    def stop(self) -> None:
+        """End after the attempt that is under way, without waiting for it."""
+        self._stop.set()
+
+    def join(self, patience_s: float) -> None:
+        """Wait for the end."""
+        self._thread.join(patience_s)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self._attempt()
+            self._tried.set()
+            self._stop.wait(self._period_s)
+
+    def _attempt(self) -> None:
+        try:
+            swapped = self._source.refresh()
+        except (StorageError, OSError) as failure:
+            self._report(f"{type(failure).__name__}: {failure}")
+        except Exception:  # noqa: BLE001 - a defect must not end the refreshing: nobody would notice until answers expire
+            _log.exception("refresh failed by a defect; generation %s stays", self._source.generation)
+        else:
+            if swapped:
+                _log.info("generation %s is loaded", self._source.generation)
+            elif self._failure is not None:
+                _log.info("refresh works again; generation %s is the newest", self._source.generation)
+            self._failure = None
+
+    def _report(self, failure: str) -> None:
+        """Log a failure when it is new, then once a minute."""
+        self._silent_s += self._period_s
+        if failure != self._failure or self._silent_s >= _REMINDER_S:
+            _log.error("refresh failed, generation %s stays: %s", self._source.generation, failure)
+            self._silent_s = 0.0
+        self._failure = failure

@@ -1,0 +1,187 @@
+"""The whole of the edge's behaviour as one function: a request and the time in, a reply and its log record out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+
+from storage.certid import HASH_NAMES, CertID
+from storage.der import ENUMERATED, SEQUENCE, tlv
+from storage.edge.caching import EXPIRY_MARGIN_S, NO_STORE, caching_headers, http_date, is_not_modified, last_servable
+from storage.edge.guard import cert_ids_in
+from storage.edge.record import OcspStatus, Outcome, Record
+from storage.edge.request import MalformedRequestError, decode_path, parse_request
+from storage.edge.source import AnswerSource
+from storage.errors import NothingPublishedError, StorageError
+from storage.reader import Answer
+
+MAX_BODY_BYTES = 64 * 1024
+HEALTHZ, READYZ = b"/healthz", b"/readyz"
+
+_METHODS = ("GET", "HEAD", "POST")
+_OCSP_TYPE = ("Content-Type", "application/ocsp-response")
+_TEXT_TYPE = ("Content-Type", "text/plain; charset=utf-8")
+
+Headers = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpRequest:
+    """A request as it came: `raw_path` not decoded, not merged and without a query, header names in lower case."""
+
+    method: str
+    raw_path: bytes
+    headers: Mapping[str, str]
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What goes back; `headers` holds all but those of the connection."""
+
+    status: int
+    headers: Headers
+    body: bytes
+    record: Record
+
+
+def respond(source: AnswerSource, request: HttpRequest, now: int) -> Reply:
+    """Return the reply to a request at `now`, in whole seconds since 1970. Never raises for anything a client sends.
+
+    A body of which more than `MAX_BODY_BYTES` octets are here need not be complete.
+    """
+    if request.method in {"GET", "HEAD"} and request.raw_path in {HEALTHZ, READYZ}:
+        return _probe(source, request, now)
+    if request.method not in _METHODS:
+        return refuse(request, now, 405, Outcome.WRONG_METHOD, ("Allow", ", ".join(_METHODS)))
+    if len(request.body) > MAX_BODY_BYTES:
+        return refuse(request, now, 413, Outcome.TOO_LARGE)
+    try:
+        cert_id = parse_request(request.body if request.method == "POST" else decode_path(request.raw_path))
+    except MalformedRequestError as error:
+        return ocsp_error(request, now, OcspStatus.malformedRequest, Outcome.MALFORMED, detail=str(error))
+    return _answer(source, request, cert_id, now)
+
+
+class _RefusedError(Exception):
+    """The request is understood, but there is no answer that may be given."""
+
+    def __init__(self, status: OcspStatus, outcome: Outcome, cause: Exception | None = None) -> None:
+        super().__init__(status, outcome, cause)
+        self.status = status
+        self.outcome = outcome
+        self.detail = None if cause is None else f"{type(cause).__name__}: {cause}"
+
+
+def _answer(source: AnswerSource, request: HttpRequest, cert_id: CertID, now: int) -> Reply:
+    generation = source.generation
+    try:
+        answer = _find(source, cert_id)
+        generation = answer.generation
+        _check(answer, cert_id, now)
+    except _RefusedError as why:
+        return ocsp_error(
+            request, now, why.status, why.outcome, cert_id=cert_id, generation=generation, detail=why.detail
+        )
+    return _deliver(request, answer, cert_id, now)
+
+
+def _find(source: AnswerSource, cert_id: CertID) -> Answer:
+    if cert_id.hash_oid not in HASH_NAMES:
+        raise _RefusedError(OcspStatus.unauthorized, Outcome.UNKNOWN_HASH)
+    try:
+        answer = source.lookup(cert_id)
+    except NothingPublishedError:
+        raise _RefusedError(OcspStatus.tryLater, Outcome.NOTHING_PUBLISHED) from None
+    except (StorageError, EOFError, FileNotFoundError) as damage:  # a pack that ends early or is gone is damage too
+        raise _RefusedError(OcspStatus.tryLater, Outcome.DAMAGED, damage) from damage
+    except OSError as failure:
+        raise _RefusedError(OcspStatus.tryLater, Outcome.UNREACHABLE, failure) from failure
+    if answer is None:
+        raise _RefusedError(OcspStatus.unauthorized, Outcome.NOT_STORED)
+    return answer
+
+
+def _check(answer: Answer, cert_id: CertID, now: int) -> None:
+    if now < answer.this_update:
+        raise _RefusedError(OcspStatus.tryLater, Outcome.NOT_YET_VALID)
+    if now > last_servable(answer):
+        raise _RefusedError(OcspStatus.tryLater, Outcome.EXPIRED)
+    try:
+        about = cert_ids_in(answer.der)
+    except ValueError as nonsense:
+        raise _RefusedError(OcspStatus.tryLater, Outcome.WRONG_ANSWER, nonsense) from nonsense
+    if cert_id not in about:
+        raise _RefusedError(OcspStatus.tryLater, Outcome.WRONG_ANSWER)
+
+
+def _deliver(request: HttpRequest, answer: Answer, cert_id: CertID, now: int) -> Reply:
+    etag = f'"{sha256(answer.der).hexdigest()}"'
+    caching = (*caching_headers(answer, etag, now), ("Date", http_date(now)))
+    status, outcome, body = 200, Outcome.ANSWERED, b"" if request.method == "HEAD" else answer.der
+    headers: Headers = (_OCSP_TYPE, ("Content-Length", str(len(answer.der))), *caching)
+    # Conditions are for reads: a POST has no stored form to compare with (RFC 9110, 13.1.2).
+    if request.method != "POST" and is_not_modified(request.headers, etag, answer.this_update):
+        status, outcome, body, headers = 304, Outcome.NOT_MODIFIED, b"", caching
+    record = Record(
+        method=request.method,
+        outcome=outcome,
+        http=status,
+        ocsp=OcspStatus.successful,
+        cert_id=cert_id,
+        generation=answer.generation,
+        body_bytes=len(body),
+    )
+    return Reply(status, headers, body, record)
+
+
+def _probe(source: AnswerSource, request: HttpRequest, now: int) -> Reply:
+    if request.raw_path == HEALTHZ:
+        return _plain(request, now, 200, Outcome.PROBE, "alive")
+    generation, fresh_until = source.generation, source.fresh_until
+    if generation is None or fresh_until is None:
+        return _plain(request, now, 503, Outcome.PROBE, "nothing is loaded")
+    if now > fresh_until - EXPIRY_MARGIN_S:
+        return _plain(request, now, 503, Outcome.PROBE, f"everything in generation {generation} has expired")
+    return _plain(request, now, 200, Outcome.PROBE, f"generation {generation}")
+
+
+def ocsp_error(
+    request: HttpRequest,
+    now: int,
+    status: OcspStatus,
+    outcome: Outcome,
+    *,
+    cert_id: CertID | None = None,
+    generation: int | None = None,
+    detail: str | None = None,
+) -> Reply:
+    """Return an OCSP response without an answer: HTTP 200, and no cache may keep it."""
+    body = tlv(SEQUENCE, tlv(ENUMERATED, bytes((status,))))
+    headers = (_OCSP_TYPE, ("Content-Length", str(len(body))), NO_STORE, ("Date", http_date(now)))
+    body = b"" if request.method == "HEAD" else body
+    record = Record(
+        method=request.method,
+        outcome=outcome,
+        http=200,
+        ocsp=status,
+        cert_id=cert_id,
+        generation=generation,
+        body_bytes=len(body),
+        detail=detail,
+    )
+    return Reply(200, headers, body, record)
+
+
+def refuse(request: HttpRequest, now: int, status: int, outcome: Outcome, *headers: tuple[str, str]) -> Reply:
+    """Return a reply of HTTP alone, for what never was an OCSP request."""
+    return _plain(request, now, status, outcome, outcome.value, *headers)
+
+
+def _plain(
+    request: HttpRequest, now: int, status: int, outcome: Outcome, text: str, *headers: tuple[str, str]
+) -> Reply:
+    body = f"{text}\n".encode()
+    all_headers = (_TEXT_TYPE, ("Content-Length", str(len(body))), *headers, NO_STORE, ("Date", http_date(now)))
+    body = b"" if request.method == "HEAD" else body
+    record = Record(method=request.method, outcome=outcome, http=status, body_bytes=len(body))
+    return Reply(status, all_headers, body, record)

@@ -1,0 +1,198 @@
+"""`respond` behind granian: an ASGI application, its worker processes, and their beginning and end.
+
+ASGI rather than granian's own RSGI, because only its `raw_path` is what the client sent: RSGI's path is decoded, and
+``%2F`` and ``%2B`` cannot be told from what they stand for. The only module that needs the extra ``edge``.
+"""
+
+import asyncio
+import atexit
+import logging
+import multiprocessing
+import os
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TypedDict
+
+from granian import Granian
+from granian.constants import HTTPModes, Interfaces
+
+from storage.edge.log import REQUESTS, SERVER, configuration
+from storage.edge.record import OcspStatus, Outcome, Record
+from storage.edge.refresh import PERIOD_S, Refresher
+from storage.edge.respond import HEALTHZ, MAX_BODY_BYTES, READYZ, HttpRequest, Reply, ocsp_error, refuse, respond
+from storage.edge.source import LiveSource
+
+_LOOKUP_THREADS = 64  # a remote lookup waits, it does not compute
+_FIRST_REFRESH_S = 5.0
+_BODY_S = 10.0
+_STOP_S = 15  # longer than a store's time-out, so that requests under way end by themselves
+
+_requests = logging.getLogger(REQUESTS)
+_log = logging.getLogger(SERVER)
+
+
+class Scope(TypedDict):
+    """What ASGI says of a connection or a request, as far as it is used here."""
+
+    type: str
+    method: str
+    raw_path: bytes
+    headers: Iterable[tuple[bytes, bytes]]
+    client: tuple[str, int]
+
+
+class Message(TypedDict, total=False):
+    """What ASGI passes back and forth, as far as it is used here."""
+
+    type: str
+    body: bytes
+    more_body: bool
+    status: int
+    headers: list[tuple[bytes, bytes]]
+
+
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+OpenSource = Callable[[], tuple[LiveSource, bool]]
+
+
+class Application:
+    """The ASGI application of one worker process.
+
+    Args:
+        source: where answers come from.
+        is_local: whether lookups take microseconds; if not, they are made in threads, and the loop never waits.
+        refresh_s: time between looks for a new generation.
+    """
+
+    def __init__(self, source: LiveSource, *, is_local: bool, refresh_s: float = PERIOD_S) -> None:
+        self._source = source
+        self._refresher = Refresher(source, refresh_s)
+        self._threads = None if is_local else ThreadPoolExecutor(_LOOKUP_THREADS, thread_name_prefix="lookup")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle the life of the worker, or one request."""
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+            return
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        request = HttpRequest(method=scope["method"], raw_path=scope["raw_path"], headers=headers)
+        try:
+            async with asyncio.timeout(_BODY_S):
+                body = await _read_body(receive)
+        except TimeoutError:
+            reply = refuse(request, int(time.time()), 408, Outcome.TOO_SLOW)
+            await _send(send, reply)
+            _write(reply.record, scope, time.time(), 0)
+            return
+        instant, began = time.time(), time.perf_counter_ns()
+        if body is None:
+            _write(Record(method=request.method, outcome=Outcome.GONE, http=None), scope, instant, 0)
+            return
+        request = HttpRequest(method=request.method, raw_path=request.raw_path, headers=headers, body=body)
+        reply = await self._reply(request, int(instant))
+        microseconds = (time.perf_counter_ns() - began) // 1000
+        await _send(send, reply)
+        _write(reply.record, scope, instant, microseconds)
+
+    async def _reply(self, request: HttpRequest, now: int) -> Reply:
+        try:
+            if self._threads is None or request.raw_path in {HEALTHZ, READYZ}:
+                return respond(self._source, request, now)
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._threads, respond, self._source, request, now)
+        except Exception as defect:  # noqa: BLE001 - the border of the process; OCSP has a word for defects
+            _log.exception("a defect while answering")
+            return ocsp_error(request, now, OcspStatus.internalError, Outcome.DEFECT, detail=repr(defect))
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        await asyncio.to_thread(self._refresher.start, _FIRST_REFRESH_S)
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        self._refresher.stop()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+async def _read_body(receive: Receive) -> bytes | None:
+    """Return the body, or the beginning of one that is too long; None if the client went away."""
+    body = b""
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        body += message.get("body", b"")
+        if len(body) > MAX_BODY_BYTES or not message.get("more_body"):
+            return body
+
+
+async def _send(send: Send, reply: Reply) -> None:
+    headers = [(name.lower().encode("ascii"), value.encode("latin-1")) for name, value in reply.headers]
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": reply.body})
+
+
+def _write(record: Record, scope: Scope, instant: float, microseconds: int) -> None:
+    line = record.line(
+        time=datetime.fromtimestamp(instant, UTC), remote=str(scope["client"][0]), microseconds=microseconds
+    )
+    _requests.log(logging.ERROR if record.alarm else logging.INFO, "%s", line)
+
+
+def make_application(open_source: OpenSource, refresh_s: float) -> Application:
+    """Open the source in this worker process and return its application."""
+    atexit.register(_leave)
+    source, is_local = open_source()
+    return Application(source, is_local=is_local, refresh_s=refresh_s)
+
+
+def _leave() -> None:
+    """End a worker before the interpreter is torn down, under which granian's threads panic (seen with 2.8)."""
+    logging.shutdown()
+    os._exit(0)
+
+
+def run(
+    open_source: OpenSource,
+    *,
+    host: str,
+    port: int,
+    workers: int,
+    log_file: Path | None = None,
+    refresh_s: float = PERIOD_S,
+) -> int:
+    """Serve until SIGTERM or SIGINT, then let the requests under way end; return the exit code.
+
+    Args:
+        open_source: called in every worker; returns the source and whether it is local. Must pickle.
+        host: address to listen at.
+        port: port to listen at.
+        workers: number of processes.
+        log_file: where the lines about requests go; stdout without it.
+        refresh_s: time between looks for a new generation.
+    """
+    multiprocessing.set_start_method("spawn", force=True)  # obstore does not survive a fork
+    server = Granian(
+        "storage.edge",
+        address=host,
+        port=port,
+        interface=Interfaces.ASGI,
+        http=HTTPModes.http1,
+        websockets=False,
+        workers=workers,
+        workers_kill_timeout=_STOP_S,
+        respawn_failed_workers=True,
+        log_dictconfig=configuration(log_file),
+        process_name=None,
+    )
+    _log.info("serving at http://%s:%d with %d worker(s)", f"[{host}]" if ":" in host else host, port, workers)
+    try:
+        server.serve(target_loader=partial(make_application, open_source, refresh_s), wrap_loader=False)
+    except SystemExit:
+        # Ctrl-C reaches the workers too, which granian then counts as lost.
+        return 0 if server.interrupt_signal else 1
+    return 0

@@ -1,0 +1,39 @@
+"""What the edge needs of whoever knows the answers; `storage.reader.Reader` is the one in service."""
+
+from typing import Protocol
+
+from storage.certid import CertID
+from storage.reader import Answer
+
+
+class AnswerSource(Protocol):
+    """Answers by CertID, of one generation at a time; threads may share it."""
+
+    @property
+    def generation(self) -> int | None:
+        """Number of the commit that lookups use; None before anything is loaded."""
+
+    @property
+    def fresh_until(self) -> int | None:
+        """The latest nextUpdate of what is loaded, in seconds since 1970."""
+
+    def lookup(self, cert_id: CertID) -> Answer | None:
+        """Return the answer for a CertID; None: not in the store.
+
+        Raises:
+            NothingPublishedError: nothing is loaded yet.
+            StorageError, EOFError: what should hold the answer is damaged.
+            OSError: the store does not answer.
+        """
+
+
+class LiveSource(AnswerSource, Protocol):
+    """A source that follows the store."""
+
+    def refresh(self) -> bool:
+        """Load the newest generation, and tell whether it is another than before; on an error the old one stays.
+
+        Raises:
+            StorageError: there is none, it is damaged, or it is for newer readers.
+            OSError: the store does not answer.
+        """

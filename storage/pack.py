@@ -1,0 +1,297 @@
+"""Packs: buckets of records, then their directory (FORMAT.md, section 3). Writer and reader side by side.
+
+    magic (8) | bucket 0 | bucket 1 | ... | directory: u32 * (buckets + 1) | trailer (32)
+    bucket:   CRC-32 | run count u16 | runs
+    run:      run number u32 | record count u16 | records
+    trailer:  magic (8) | version u16 | features u16 | bucket count u32 | pack id (16)
+
+All integers are little-endian. A checksum covers the pack's id and the bucket's number, so that the right octets from
+the wrong place are noticed.
+"""
+
+import struct
+import zlib
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from storage.errors import (
+    BadMagicError,
+    ChecksumError,
+    MalformedError,
+    TruncatedError,
+    UnknownFeatureError,
+    UnsupportedVersionError,
+)
+
+MAGIC = b"PREGEN\r\n"
+VERSION = 1
+ID_BYTES = 16
+MAX_BYTES = 0xFFFF_FFFF
+TRAILER = struct.Struct("<8sHHI16s")
+CHECKSUM = struct.Struct("<I")
+RUN_COUNT = struct.Struct("<H")
+RUN = struct.Struct("<IH")
+RUNS_AT = CHECKSUM.size + RUN_COUNT.size
+MAX_RUN_RECORDS = 0xFFFF
+# A bucket is one read of the edge: about 8 KiB, but no fewer than 16 records, so that headers stay small.
+BUCKET_BYTES = 8192
+BUCKET_RECORDS = 16
+
+
+class Segment(NamedTuple):
+    """Consecutive records of one run in one bucket: octets [start, end) of block `block`."""
+
+    bucket: int
+    run: int
+    block: int
+    start: int
+    end: int
+    records: int
+
+
+class Pack(NamedTuple):
+    """A finished pack, and what a manifest says about its directory."""
+
+    octets: bytearray
+    directory_at: int
+    directory_crc: int
+
+
+def pack_name(low: int, pack_id: bytes) -> str:
+    """Return the object name of a pack: its key range's low end, for order, and its random id, so that none collide.
+
+    >>> pack_name(0x80000000, bytes(16))
+    'packs/80000000-00000000000000000000000000000000'
+    """
+    return f"packs/{low:08x}-{pack_id.hex()}"
+
+
+def pack_id(name: str) -> bytes:
+    """Return the id that a pack's name carries."""
+    try:
+        value = bytes.fromhex(name.rpartition("-")[2])
+    except ValueError:
+        value = b""
+    if len(value) != ID_BYTES:
+        raise MalformedError(name, "is not the name of a pack")
+    return value
+
+
+def bucket_count(stored_bytes: int, rows: int) -> int:
+    """Return how many buckets hold `rows` records of `stored_bytes` in all.
+
+    >>> bucket_count(8_100_000, 100_000), bucket_count(10_000, 10), bucket_count(0, 0)
+    (988, 1, 1)
+    """
+    return max(1, min(stored_bytes // BUCKET_BYTES, rows // BUCKET_RECORDS))
+
+
+def bucket_seed(identity: bytes, bucket: int) -> int:
+    """Return the CRC-32 of what says where a bucket belongs; its own octets follow."""
+    return zlib.crc32(identity + bucket.to_bytes(4, "little"))
+
+
+def build_pack(
+    identity: bytes, buckets: int, segments: Iterable[Segment], blocks: Sequence[memoryview], name: str
+) -> Pack:
+    """Return a pack made of segments, which must come in the order of their buckets, then of their runs.
+
+    Args:
+        identity: the pack's random id, 16 octets.
+        buckets: how many there are; one without a segment is empty.
+        segments: where the records lie.
+        blocks: contiguous records.
+        name: for messages.
+    """
+    out, offsets = bytearray(MAGIC), array("I")
+    start = count = 0
+
+    def open_bucket() -> None:
+        nonlocal start, count
+        start, count = len(out), 0
+        offsets.append(start)
+        out.extend(bytes(RUNS_AT))
+
+    def close_bucket() -> None:
+        if len(out) > MAX_BYTES:
+            raise MalformedError(name, "would exceed 4 GiB: cut the snapshot into more shards")
+        RUN_COUNT.pack_into(out, start + CHECKSUM.size, count)
+        with memoryview(out) as view:
+            CHECKSUM.pack_into(
+                out, start, zlib.crc32(view[start + CHECKSUM.size :], bucket_seed(identity, len(offsets) - 1))
+            )
+
+    open_bucket()
+    for segment in segments:
+        while len(offsets) <= segment.bucket:
+            close_bucket()
+            open_bucket()
+        if segment.records > MAX_RUN_RECORDS:
+            raise MalformedError(name, f"bucket {segment.bucket} would hold {segment.records} records in one run")
+        out += RUN.pack(segment.run, segment.records)
+        out += blocks[segment.block][segment.start : segment.end]
+        count += 1
+    while len(offsets) < buckets:
+        close_bucket()
+        open_bucket()
+    close_bucket()
+    offsets.append(len(out))
+    directory_at = len(out)
+    out += _little_endian(offsets).tobytes()
+    out += TRAILER.pack(MAGIC, VERSION, 0, buckets, identity)
+    with memoryview(out) as view:
+        return Pack(out, directory_at, zlib.crc32(view[directory_at:]))
+
+
+def _little_endian(offsets: "array[int]") -> "array[int]":
+    if struct.pack("=H", 1) != struct.pack("<H", 1):
+        offsets.byteswap()
+    return offsets
+
+
+class PackReader:
+    """One pack: its directory in memory, its buckets read when asked for.
+
+    Args:
+        name: the pack's object name.
+        size: octets of the whole pack.
+        directory: its octets from `directory_at` to the end.
+        directory_at: where they begin.
+        directory_crc: what the manifest says they sum up to.
+        read: returns `length` octets from `start` on.
+    """
+
+    __slots__ = ("_directory_at", "_identity", "_offsets", "_read", "buckets", "name")
+
+    def __init__(
+        self,
+        name: str,
+        size: int,
+        directory: bytes,
+        directory_at: int,
+        directory_crc: int,
+        read: Callable[[int, int], bytes],
+    ) -> None:
+        if len(directory) < TRAILER.size or directory_at + len(directory) != size:
+            raise TruncatedError(name, f"has {directory_at + len(directory)} octets where {size} belong")
+        magic, version, features, self.buckets, self._identity = TRAILER.unpack(directory[-TRAILER.size :])
+        if magic != MAGIC:
+            raise BadMagicError(name, "does not end as a pack does")
+        if version > VERSION:
+            raise UnsupportedVersionError(name, f"is of version {version}, this reader knows {VERSION}")
+        if features:
+            raise UnknownFeatureError(name, f"uses feature bits {features:#06x}, which this reader does not know")
+        if zlib.crc32(directory) != directory_crc:
+            raise ChecksumError(name, "its directory is damaged, or is that of another pack")
+        if self._identity != pack_id(name):
+            raise MalformedError(name, f"has the id {self._identity.hex()}")
+        self._offsets = _little_endian(array("I", directory[: -TRAILER.size]))
+        if len(self._offsets) != self.buckets + 1 or self._offsets[0] != len(MAGIC):
+            raise MalformedError(name, f"has a directory that does not fit {self.buckets} buckets")
+        self.name = name
+        self._directory_at = directory_at
+        self._read = read
+
+    def bucket(self, number: int) -> bytes:
+        """Return a bucket's octets, checked; one ranged read.
+
+        Raises:
+            TruncatedError: a short read, or a bucket that cannot be whole.
+            ChecksumError: damaged, or another bucket's octets.
+            OSError: the store does not answer.
+        """
+        start, end = self._offsets[number], self._offsets[number + 1]
+        if not start + RUNS_AT <= end <= self._directory_at:
+            raise MalformedError(self.name, f"bucket {number} has impossible bounds {start}..{end}")
+        octets = self._read(start, end - start)
+        if len(octets) != end - start:
+            raise TruncatedError(self.name, f"bucket {number}: {len(octets)} octets where {end - start} belong")
+        seed = bucket_seed(self._identity, number)
+        if zlib.crc32(memoryview(octets)[CHECKSUM.size :], seed) != CHECKSUM.unpack_from(octets)[0]:
+            raise ChecksumError(self.name, f"bucket {number} is damaged, or lies in the wrong place")
+        return octets
+
+    def damaged(self, number: int, detail: str) -> MalformedError:
+        """Return the error for a bucket whose checksum holds, but whose parts contradict each other."""
+        return MalformedError(self.name, f"bucket {number}: {detail}")
+
+
+def open_pack(name: str, octets: bytes | bytearray, directory_at: int, directory_crc: int) -> PackReader:
+    """Return a reader of a pack that is whole in memory.
+
+    Raises:
+        FormatError: its beginning or its directory is not what FORMAT.md says.
+    """
+    if octets[: len(MAGIC)] != MAGIC:
+        raise BadMagicError(name, "does not begin as a pack does")
+    view = memoryview(octets)
+    return PackReader(
+        name,
+        len(octets),
+        bytes(view[directory_at:]),
+        directory_at,
+        directory_crc,
+        lambda start, length: bytes(view[start : start + length]),
+    )
+
+
+def walk(pack: PackReader, bucket: int, strides: Sequence[int]) -> Iterator[tuple[int, int, int, bytes]]:
+    """Yield (run number, start, record count, the bucket's octets) for each run of a bucket.
+
+    Args:
+        pack: where the bucket lies.
+        bucket: its number.
+        strides: octets of a record, by run number.
+    """
+    octets = pack.bucket(bucket)
+    (count,) = RUN_COUNT.unpack_from(octets, CHECKSUM.size)
+    at, end = RUNS_AT, len(octets)
+    for _ in range(count):
+        if at + RUN.size > end:
+            raise pack.damaged(bucket, "a run is cut off")
+        run, records = RUN.unpack_from(octets, at)
+        if run >= len(strides):
+            raise pack.damaged(bucket, f"run {run} is not in the tables")
+        start = at + RUN.size
+        at = start + records * strides[run]
+        if at > end:
+            raise pack.damaged(bucket, "records are cut off")
+        yield run, start, records, octets
+    if at != end:
+        raise pack.damaged(bucket, f"{end - at} octets behind the last run")
+
+
+def find(pack: PackReader, bucket: int, serial: bytes, wanted: Sequence[int]) -> tuple[int, bytes] | None:
+    """Return (run number, record) of a serial, or None.
+
+    Args:
+        pack: where to look.
+        bucket: which bucket.
+        serial: content octets, which begin the record.
+        wanted: the record's stride by run number; negative where the run is of another issuer or serial length
+            (its absolute value still is the stride).
+    """
+    octets = pack.bucket(bucket)
+    (count,) = RUN_COUNT.unpack_from(octets, CHECKSUM.size)
+    at, end, runs = RUNS_AT, len(octets), len(wanted)
+    for _ in range(count):
+        if at + RUN.size > end:
+            raise pack.damaged(bucket, "a run is cut off")
+        run, records = RUN.unpack_from(octets, at)
+        if run >= runs:
+            raise pack.damaged(bucket, f"run {run} is not in the tables")
+        stride = wanted[run]
+        start = at + RUN.size
+        at = start + records * abs(stride)
+        if at > end:
+            raise pack.damaged(bucket, "records are cut off")
+        if stride < 0:
+            continue
+        hit = octets.find(serial, start, at)
+        while hit >= 0:
+            offset = (hit - start) % stride
+            if offset == 0:
+                return run, octets[hit : hit + stride]
+            hit = octets.find(serial, hit - offset + stride, at)
+    return None

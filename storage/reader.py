@@ -1,0 +1,253 @@
+"""A CertID becomes the DER of its response: the newest generation, loaded and checked, one ranged read a lookup."""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from storage.certid import CertID
+from storage.commits import Commit, Head, Manifest, Shard, check_readable, find_head, read_manifest
+from storage.errors import MalformedError, NothingPublishedError
+from storage.key import key32, part_of
+from storage.pack import PackReader, find
+from storage.response import Assembler, check_known_answers
+from storage.stores.base import Store
+from storage.tables import Tables, Window, decode_tables
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A response as it is to be served; times are seconds since 1970.
+
+    Attributes:
+        der: the OCSPResponse.
+        status: ``good``, ``revoked`` or ``unknown``.
+        produced_at: when it was signed.
+        this_update: from when it may be served.
+        next_update: until when, inclusive.
+        refresh_by: when a newer one is due at the latest.
+        generation: number of the commit that it comes from.
+    """
+
+    der: bytes
+    status: str
+    produced_at: int
+    this_update: int
+    next_update: int
+    refresh_by: int
+    generation: int
+
+
+class LoadedTables:
+    """Tables, proven by their known answers, with what lookups need computed once."""
+
+    def __init__(self, name: str, tables: Tables) -> None:
+        check_known_answers(name, tables)
+        self.name = name
+        self.tables = tables
+        self.strides = [tables.shapes[run.shape].stride for run in tables.runs]
+        self._wanted: dict[tuple[int, int], list[int]] = {}
+        self._assemblers: dict[tuple[int, str], tuple[Assembler, str, Window] | None] = {}
+
+    def wanted(self, issuer_id: int, serial_bytes: int) -> Sequence[int]:
+        """Return the strides by run number, negative where a run cannot hold that certificate (storage.pack.find)."""
+        wanted = self._wanted.get((issuer_id, serial_bytes))
+        if wanted is None:
+            tables = self.tables
+            wanted = [
+                stride
+                if tables.issuers[run.issuer].issuer_id == issuer_id
+                and tables.shapes[run.shape].serial_bytes == serial_bytes
+                else -stride
+                for run, stride in zip(tables.runs, self.strides, strict=True)
+            ]
+            self._wanted[issuer_id, serial_bytes] = wanted
+        return wanted
+
+    def assembler(self, run: int, hash_oid: str) -> tuple[Assembler, str, Window] | None:
+        """Return what makes the response that answers a CertID hash; None where the run has none for it."""
+        try:
+            return self._assemblers[run, hash_oid]
+        except KeyError:
+            made = self._assemblers[run, hash_oid] = self._make(run, hash_oid)
+            return made
+
+    def _make(self, number: int, hash_oid: str) -> tuple[Assembler, str, Window] | None:
+        run = self.tables.runs[number]
+        shape = self.tables.shapes[run.shape]
+        for which, response in enumerate(shape.responses):
+            if hash_oid in response.hashes:
+                assembler = Assembler(self.name, self.tables, run, which)
+                return assembler, shape.status, self.tables.windows[run.window]
+        return None
+
+
+def load_tables(store: Store, name: str) -> LoadedTables:
+    """Return tables that reproduce their known answers.
+
+    Raises:
+        FormatError: they do not, or are damaged.
+        FileNotFoundError: they were removed.
+    """
+    return LoadedTables(name, decode_tables(name, store.get(name)))
+
+
+def load_pack(store: Store, shard: Shard) -> PackReader:
+    """Return a reader of a shard's pack; one ranged read, for its directory."""
+    name, at = shard.pack, shard.directory_at
+    if at >= shard.size_bytes:
+        raise MalformedError(name, "its directory lies behind its end")
+    try:
+        directory = store.get_range(name, at, shard.size_bytes - at)
+    except EOFError as e:
+        raise MalformedError(name, "is shorter than its manifest says") from e
+    return PackReader(
+        name,
+        shard.size_bytes,
+        directory,
+        at,
+        shard.directory_crc,
+        lambda start, length: store.get_range(name, start, length),
+    )
+
+
+class Generation:
+    """One commit with its manifest and tables; directories are read when first needed. Threads may share it."""
+
+    def __init__(self, store: Store, head: Head, older: "Generation | None" = None) -> None:
+        check_readable(head.commit)
+        self.head = head
+        self.manifest: Manifest = read_manifest(store, head.commit.manifest)
+        self._store = store
+        kept = older.tables if older else {}
+        shards = [*self.manifest.overlays, *self.manifest.shards]
+        self.tables: dict[str, LoadedTables] = {
+            name: kept.get(name) or load_tables(store, name) for name in dict.fromkeys(s.tables for s in shards)
+        }
+        packs = {shard.pack for shard in shards}
+        self.packs: dict[str, PackReader] = {
+            name: pack for name, pack in (older.packs if older else {}).items() if name in packs
+        }
+        self._lows = [shard.low for shard in self.manifest.shards]
+        self._issuers: dict[tuple[str, bytes, bytes], int] = {}
+        for loaded in self.tables.values():
+            for issuer in loaded.tables.issuers:
+                for oid, name_hash in issuer.name_hashes.items():
+                    self._issuers[oid, name_hash, issuer.key_hashes[oid]] = issuer.issuer_id
+
+    @property
+    def commit(self) -> Commit:
+        """The commit that made this generation."""
+        return self.head.commit
+
+    def pack(self, shard: Shard) -> PackReader:
+        """Return the reader of a shard's pack, its directory read now or before."""
+        pack = self.packs.get(shard.pack)
+        if pack is None:
+            pack = self.packs[shard.pack] = load_pack(self._store, shard)
+        return pack
+
+    def lookup(self, cert_id: CertID) -> Answer | None:
+        """Return the answer for a CertID, or None where this store is not authoritative for it.
+
+        Raises:
+            FormatError: what should hold the answer is damaged.
+            OSError: the store does not answer.
+        """
+        oid, name_hash, key_hash, serial = cert_id
+        issuer_id = self._issuers.get((oid, name_hash, key_hash))
+        if issuer_id is None:
+            return None
+        key = key32(serial, issuer_id)
+        for overlay in self.manifest.overlays:
+            found, answer = self._find(overlay, key, issuer_id, serial, oid)
+            if found:
+                return answer
+        shard = self.manifest.shards[bisect_right(self._lows, key) - 1]
+        return self._find(shard, key, issuer_id, serial, oid)[1]
+
+    def _find(self, shard: Shard, key: int, issuer_id: int, serial: bytes, hash_oid: str) -> tuple[bool, Answer | None]:
+        if not shard.low <= key < shard.high:
+            return False, None
+        loaded, pack = self.tables[shard.tables], self.pack(shard)
+        bucket = part_of(key, shard.low, shard.high, pack.buckets)
+        hit = find(pack, bucket, serial, loaded.wanted(issuer_id, len(serial)))
+        if hit is None:
+            return False, None
+        run, record = hit
+        made = loaded.assembler(run, hash_oid)
+        if made is None:
+            return True, None
+        assembler, status, window = made
+        return True, Answer(
+            assembler.response(record),
+            status,
+            window.produced_at,
+            window.this_update,
+            window.next_update,
+            window.refresh_by,
+            self.head.commit.number,
+        )
+
+
+class Reader:
+    """The newest generation of a store; `refresh` swaps to a newer one only after that one checks out."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._current: Generation | None = None
+
+    @property
+    def current(self) -> Generation | None:
+        """The generation that lookups use; None before the first successful refresh."""
+        return self._current
+
+    @property
+    def generation(self) -> int | None:
+        """Number of the commit that lookups use."""
+        return self._current.commit.number if self._current else None
+
+    @property
+    def fresh_until(self) -> int | None:
+        """Until when at least one shard holds answers that may be served, in seconds since 1970."""
+        return max(shard.next_update for shard in self._current.manifest.shards) if self._current else None
+
+    def refresh(self) -> bool:
+        """Load the newest commit; tell whether it is another than before.
+
+        Raises:
+            NothingPublishedError: there is no commit.
+            UpgradeNeededError: the newest commit is for newer readers; the old generation stays.
+            FormatError: it is damaged; the old generation stays.
+            OSError: the store does not answer; the old generation stays.
+        """
+        current = self._current
+        head = find_head(self._store, current.commit.number if current else 0)
+        if head is None:
+            raise NothingPublishedError(self._store.url)
+        if current and head.commit.number == current.commit.number:
+            return False
+        self._current = Generation(self._store, head, current)
+        return True
+
+    def lookup(self, cert_id: CertID) -> Answer | None:
+        """Return the answer for a CertID, or None where this store is not authoritative for it.
+
+        Raises:
+            NothingPublishedError: no generation is loaded yet.
+            FormatError: what should hold the answer is damaged.
+            OSError: the store does not answer.
+        """
+        if self._current is None:
+            raise NothingPublishedError(self._store.url)
+        return self._current.lookup(cert_id)
+
+
+def open_reader(store: Store) -> Reader:
+    """Return a reader whose generation is loaded.
+
+    Raises:
+        NothingPublishedError, UpgradeNeededError, FormatError, OSError: see `Reader.refresh`.
+    """
+    reader = Reader(store)
+    reader.refresh()
+    return reader

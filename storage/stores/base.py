@@ -1,0 +1,65 @@
+"""The contract of a store: named, immutable octet strings, and one conditional write.
+
+Rules that every backend keeps (tests/storage/stores/test_conformance.py runs them against each):
+
+* A name is one or more segments of ``[A-Za-z0-9._-]`` joined by single slashes; a segment has at most 200 characters
+  and does not begin with a dot. Anything else is `ValueError`. What lies in the same place under other names is not
+  an object, and is not listed. No name may be the folder of another (``a`` beside ``a/b``): a file system cannot.
+* A write is visible whole or not at all, and is durable when the call returns.
+* `put_if_absent` has one winner among any number of racing callers.
+* A range comes back complete or raises: a short read is never returned.
+* Errors are builtin ones; what a backend's library raises never leaks:
+
+  ======================  =========================================================================
+  `FileNotFoundError`     no object of that name
+  `FileExistsError`       `put_if_absent` only: an object of that name is there, nothing was changed
+  `EOFError`              a range that ends behind the object's end
+  `PermissionError`       missing or wrong credentials, or not allowed
+  `ConnectionError`       no answer, a bucket that does not exist, a time-out: the text says which
+  `OSError`               everything else (a full disk has its errno)
+  ======================  =========================================================================
+
+A `ConnectionError` of `put_if_absent` leaves the outcome unknown, and where an answer got lost and the request was
+repeated, `FileExistsError` may speak of the caller's own success: the caller reads the object back and looks whose it
+is (storage.commits does).
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol
+
+
+class ObjectInfo(NamedTuple):
+    """One object of a listing."""
+
+    name: str
+    size_bytes: int
+
+
+class Store(Protocol):
+    """Where packs, tables, manifests and commits live. Belongs to the process that opened it; threads may share it."""
+
+    @property
+    def url(self) -> str:
+        """Where the store is, for messages; holds no secret."""
+
+    @property
+    def is_local(self) -> bool:
+        """Whether reads take microseconds, so that a server may do them without a thread."""
+
+    def get(self, name: str) -> bytes:
+        """Return the whole object."""
+
+    def get_range(self, name: str, start: int, length: int) -> bytes:
+        """Return exactly `length` octets from `start` on, by one ranged read; `length` is at least 1."""
+
+    def put(self, name: str, data: bytes | bytearray | memoryview) -> None:
+        """Write the object; replaces one that is there."""
+
+    def put_if_absent(self, name: str, data: bytes) -> None:
+        """Write the object unless one of that name exists."""
+
+    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        """Yield the objects whose names begin with `prefix` (any string), in no stated order."""
+
+    def delete(self, name: str) -> None:
+        """Remove the object; one that is not there is no error."""

@@ -1,0 +1,213 @@
+"""A store in a folder of a POSIX file system, durable and safe among processes.
+
+How it keeps the contract:
+
+* Octets go into a hidden file beside the place they are meant for and are fsynced before they get their name, by
+  ``rename`` (put) or ``link`` (put_if_absent: exactly one of any number of racing links succeeds). So a name never
+  shows half an object, whatever is killed when.
+* Then the folder is fsynced, for the name is durable only with it; so are all folders up to the root, once.
+* What a killed writer leaves begins with a dot. No name does, so it is never listed and never in the way.
+* Objects under ``packs/`` never change (their names have a random part), so their descriptors stay open for reading.
+"""
+
+import errno
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import lru_cache, partial
+from pathlib import Path
+
+from storage.stores.base import ObjectInfo
+from storage.stores.terms import absent, check_name, check_range, is_name, short_range, taken
+
+_IMMUTABLE = "packs/"
+_OPEN_PACKS = 256  # a quarter of the usual limit of descriptors a process
+_PREAD_BYTES = 1 << 30  # Linux reads at most 2 GiB - 4 KiB at once
+_UNCHECKED_BYTES = 1 << 20  # a longer read is compared with the file's size before memory is taken for it
+_NO_OBJECT = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
+
+
+class _OpenFile:
+    """A descriptor that closes when its last user lets go of it.
+
+    Eviction may hit a file that another thread is about to read. Closed on eviction, its number could by then belong
+    to another file, and the thread would read that one.
+    """
+
+    __slots__ = ("descriptor",)
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+
+    def __del__(self) -> None:
+        os.close(self.descriptor)
+
+
+class LocalStore:
+    """Objects as files under `root`, which is made by the first write. `close` frees what reading keeps open."""
+
+    is_local = True
+
+    def __init__(self, root: Path) -> None:
+        self._root = root.absolute()
+        self.url = self._root.as_uri()
+        # Not bound to self: that would be a cycle, and the descriptors would wait for the cycle collector.
+        self._open_pack = lru_cache(_OPEN_PACKS)(partial(_open, self._root, self.url))
+        self._durable_folders: set[Path] = set()
+
+    def close(self) -> None:
+        """Let go of the descriptors kept for reading; the store stays usable."""
+        self._open_pack.cache_clear()
+
+    def get(self, name: str) -> bytes:
+        """Return the whole object."""
+        check_name(name)
+        try:
+            return (self._root / name).read_bytes()
+        except _NO_OBJECT:
+            raise absent(self.url, name) from None
+
+    def get_range(self, name: str, start: int, length: int) -> bytes:
+        """Return exactly `length` octets from `start` on."""
+        check_range(start, length)
+        file = self._open_pack(name) if name.startswith(_IMMUTABLE) else _open(self._root, self.url, name)
+        if length <= _UNCHECKED_BYTES:
+            octets = os.pread(file.descriptor, length, start)
+        else:
+            octets = _read_long(file.descriptor, start, length)
+        if len(octets) != length:
+            raise short_range(self.url, name, start, length)
+        return octets
+
+    def put(self, name: str, data: bytes | bytearray | memoryview) -> None:
+        """Write the object; replaces one that is there."""
+        check_name(name)
+        target = self._root / name
+        with self._written(target, data) as hidden:
+            hidden.replace(target)
+        self._forget(name)
+
+    def put_if_absent(self, name: str, data: bytes) -> None:
+        """Write the object unless one of that name exists."""
+        check_name(name)
+        target = self._root / name
+        with self._written(target, data) as hidden:
+            try:
+                target.hardlink_to(hidden)
+            except FileExistsError:
+                raise taken(self.url, name) from None
+
+    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        """Yield the objects whose names begin with `prefix`."""
+        folder = prefix.rpartition("/")[0]
+        if not folder or is_name(folder):
+            yield from self._walk(folder, prefix)
+
+    def delete(self, name: str) -> None:
+        """Remove the object; one that is not there is no error."""
+        check_name(name)
+        target = self._root / name
+        if not target.is_dir():  # a folder of objects is not an object
+            with suppress(*_NO_OBJECT):
+                target.unlink()
+        self._forget(name)
+
+    def _forget(self, name: str) -> None:
+        if name.startswith(_IMMUTABLE):
+            self._open_pack.cache_clear()
+
+    @contextmanager
+    def _written(self, target: Path, data: bytes | bytearray | memoryview) -> Iterator[Path]:
+        """Give a hidden file that durably holds `data`; the name that the block makes of it is durable at the end."""
+        hidden = target.with_name(f".{secrets.token_hex(12)}.tmp")
+        try:
+            self._make_durable(target.parent)
+            _write(hidden, data)
+            yield hidden
+        except FileExistsError:
+            raise
+        except OSError as error:  # of a write, it names no file; of the rest, the hidden one
+            raise OSError(error.errno, error.strerror, str(target)) from None
+        finally:
+            with suppress(OSError):  # mostly it has its name by now; and what went wrong before matters more
+                hidden.unlink()
+        _fsync_folder(target.parent)
+
+    def _make_durable(self, folder: Path) -> None:
+        """Make `folder`; fsync it and all above it up to the root, for who made them may not have come to that yet."""
+        if folder in self._durable_folders and folder.is_dir():
+            return
+        existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except FileExistsError:  # a file is in the way: nothing that `put_if_absent` may take for a lost race
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder)) from None
+        top = min(existing, self._root, key=lambda path: len(path.parts))
+        for parent in (folder, *folder.parents):
+            _fsync_folder(parent)
+            if parent == top:
+                break
+        self._durable_folders.add(folder)
+
+    def _walk(self, folder: str, prefix: str) -> Iterator[ObjectInfo]:
+        try:
+            entries = sorted((self._root / folder).iterdir())
+        except _NO_OBJECT:
+            return
+        for entry in entries:
+            name = f"{folder}/{entry.name}" if folder else entry.name
+            if not is_name(name) or not (name.startswith(prefix) or prefix.startswith(f"{name}/")):
+                continue
+            try:
+                status = entry.stat()
+            except _NO_OBJECT:  # removed meanwhile
+                continue
+            if stat.S_ISDIR(status.st_mode):
+                yield from self._walk(name, prefix)
+            elif name.startswith(prefix):
+                yield ObjectInfo(name, status.st_size)
+
+
+def _open(root: Path, url: str, name: str) -> _OpenFile:
+    check_name(name)
+    try:
+        file = _OpenFile(os.open(root / name, os.O_RDONLY | os.O_CLOEXEC))
+    except _NO_OBJECT:
+        raise absent(url, name) from None
+    if stat.S_ISDIR(os.fstat(file.descriptor).st_mode):
+        raise absent(url, name)
+    return file
+
+
+def _read_long(descriptor: int, start: int, length: int) -> bytes:
+    """Return up to `length` octets; nothing where the file ends before (a damaged length may be any number)."""
+    if os.fstat(descriptor).st_size < start + length:
+        return b""
+    parts = []
+    while length and (part := os.pread(descriptor, min(length, _PREAD_BYTES), start)):
+        parts.append(part)
+        start += len(part)
+        length -= len(part)
+    return b"".join(parts)
+
+
+def _write(path: Path, data: bytes | bytearray | memoryview) -> None:
+    """Write a new file and fsync it; the umask decides who may read (an edge may run as another user)."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    try:
+        rest = memoryview(data).cast("B")
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _fsync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,72 @@
+"""Whether a store's conditional write is atomic: the one promise that publishing stands on."""
+
+import logging
+import secrets
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+from storage.stores.base import Store
+
+_log = logging.getLogger(__name__)
+
+
+def probe_racing_creates(store: Store, *, racers: int = 8, rounds: int = 2) -> None:
+    """Let `racers` threads create the same object at once; exactly one may succeed, and its octets must be there.
+
+    Not every server that accepts the condition keeps it. On one that does not, two publishers could commit the same
+    generation, each believing that it won.
+
+    Raises:
+        OSError: the store is not atomic; or, as its own kind, what the store itself raises.
+    """
+    with ThreadPoolExecutor(racers) as pool:
+        for _ in range(rounds):
+            name = f"probes/{secrets.token_hex(16)}"
+            try:
+                _race(store, name, pool, racers)
+            finally:
+                _remove(store, name)
+
+
+def _race(store: Store, name: str, pool: ThreadPoolExecutor, racers: int) -> None:
+    entries = [f"racer {number} of {name}".encode() for number in range(racers)]
+    start = Barrier(racers)
+
+    def create(entry: bytes) -> bool:
+        start.wait()
+        return _create(store, name, entry)
+
+    won = [entry for entry, success in zip(entries, list(pool.map(create, entries)), strict=True) if success]
+    if not won:
+        raise OSError(f"{store.url}: of {racers} racing creates none was told that it won: repeat the check")
+    if len(won) > 1:
+        raise _not_atomic(store, f"{len(won)} of {racers} racing creates were told that they won")
+    if store.get(name) != won[0]:
+        raise _not_atomic(store, "the object of the racer that won was overwritten by one that lost")
+    if _create(store, name, b"late"):
+        raise _not_atomic(store, "an object that was there was created once more")
+    if store.get(name) != won[0]:
+        raise _not_atomic(store, "a create that was refused changed the object")
+
+
+def _create(store: Store, name: str, entry: bytes) -> bool:
+    try:
+        store.put_if_absent(name, entry)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _not_atomic(store: Store, seen: str) -> OSError:
+    return OSError(
+        f"{store.url}: conditional writes are not atomic here ({seen}): publishers could overwrite each other; "
+        "use another server, or a newer version of this one"
+    )
+
+
+def _remove(store: Store, name: str) -> None:
+    """Remove the probe; a publisher that may not delete can publish all the same."""
+    try:
+        store.delete(name)
+    except OSError as error:
+        _log.warning("the probe %s/%s stays behind: %s", store.url, name, error)

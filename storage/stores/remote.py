@@ -1,0 +1,180 @@
+"""A store in a bucket of S3, or of a server that speaks its protocol, through obstore.
+
+How it keeps the contract:
+
+* `put_if_absent` is one PUT with ``If-None-Match: *``. Status 409 means that another such write was on its way and
+  decides nothing, so it is repeated here; 412 means that the object is there.
+* A range that crosses the object's end comes back short from S3 without a word: the length is checked.
+* Nobody waits long for a server that is not there: about seven seconds to connect, ten for the first octet
+  of an answer. Only a server that takes a write and then says nothing is waited for a minute.
+* Each object says how long caches on the way to it may keep it: a cached LATEST, or a cached absence of the next
+  commit, would hold readers back.
+"""
+
+import os
+import random
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
+from obstore.store import S3Store
+
+from storage.stores.base import ObjectInfo
+from storage.stores.remote_faults import Place, is_behind_the_end, is_conflict, no_credentials, translate
+from storage.stores.terms import check_name, check_range, is_name, short_range, taken
+
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig, RetryConfig, S3Config, S3CredentialProvider
+
+_CONNECT = timedelta(seconds=2)
+_RETRY: "RetryConfig" = {"max_retries": 2, "retry_timeout": timedelta(seconds=8)}
+_READS: "ClientConfig" = {"connect_timeout": _CONNECT, "read_timeout": timedelta(seconds=3), "timeout": "60s"}
+# The time-out of reading would run while octets are sent, and while a server decides between racing creates (SeaweedFS
+# takes seconds for eight): writes have a limit for the whole instead.
+_WRITES: "ClientConfig" = {"connect_timeout": _CONNECT, "timeout": "60s"}
+_PART_BYTES = 8 << 20
+_PARTS_AT_ONCE = 4  # a slow line has 60 seconds for these together
+_CREATE_ATTEMPTS = 6
+_CREATE_PAUSE_S = 0.05  # doubled each time: 1.6 s in all
+_MUTABLE = ("LATEST", "commits/")
+_CREDENTIAL_SOURCES = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_SKIP_SIGNATURE",
+)
+
+
+class RemoteStore:
+    """Objects in a bucket, below `prefix`.
+
+    Endpoint, region and credentials that are not given come from the standard AWS_* variables; credentials also from
+    the role of a container, a web identity or an instance. Do not carry it over a fork: it has threads.
+
+    Raises:
+        PermissionError: there are no credentials, which can be known without asking anyone.
+    """
+
+    is_local = False
+
+    def __init__(
+        self,
+        bucket: str,
+        prefix: str = "",
+        *,
+        endpoint: str | None = None,
+        region: str | None = None,
+        credential_provider: "S3CredentialProvider | None" = None,
+    ) -> None:
+        self.url = f"s3://{bucket}/{prefix}".rstrip("/")
+        endpoint = endpoint or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+        region = region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+        self._place = Place(self.url, bucket, endpoint or f"Amazon S3 in {region or 'us-east-1'}")
+        if credential_provider is None and not _may_find_credentials():
+            raise no_credentials(self._place)
+        config: S3Config = {}
+        if endpoint:
+            config["aws_endpoint_url_s3"] = endpoint  # under its other key, AWS_ENDPOINT_URL_S3 would go before it
+        if region:
+            config["region"] = region
+
+        def client(options: "ClientConfig") -> S3Store:
+            return S3Store(
+                bucket,
+                prefix=prefix or None,
+                config=config,
+                client_options={**options, "allow_http": bool(endpoint and endpoint.startswith("http://"))},
+                retry_config=_RETRY,
+                credential_provider=credential_provider,
+            )
+
+        with self._translated("", reading=True):
+            self._reads = client(_READS)
+            self._writes = client(_WRITES)
+
+    def get(self, name: str) -> bytes:
+        """Return the whole object."""
+        check_name(name)
+        with self._translated(name, reading=True):
+            return self._reads.get(name).bytes().to_bytes()
+
+    def get_range(self, name: str, start: int, length: int) -> bytes:
+        """Return exactly `length` octets from `start` on, by one request."""
+        check_name(name)
+        check_range(start, length)
+        with self._translated(name, reading=True):
+            try:
+                octets = self._reads.get_range(name, start=start, length=length).to_bytes()
+            except BaseError as error:
+                if is_behind_the_end(error):
+                    raise short_range(self.url, name, start, length) from None
+                raise
+        if len(octets) != length:
+            raise short_range(self.url, name, start, length)
+        return octets
+
+    def put(self, name: str, data: bytes | bytearray | memoryview) -> None:
+        """Write the object, a large one in parts; replaces one that is there."""
+        check_name(name)
+        with self._translated(name, reading=False):
+            self._writes.put(
+                name,
+                memoryview(data).cast("B"),
+                attributes={"Cache-Control": _cache_control(name)},
+                chunk_size=_PART_BYTES,
+                max_concurrency=_PARTS_AT_ONCE,
+            )
+
+    def put_if_absent(self, name: str, data: bytes) -> None:
+        """Write the object, in one request, unless one of that name exists."""
+        check_name(name)
+        for attempt in range(_CREATE_ATTEMPTS):
+            with self._translated(name, reading=False):
+                try:
+                    self._writes.put(name, data, mode="create", attributes={"Cache-Control": _cache_control(name)})
+                except (AlreadyExistsError, PreconditionError) as error:
+                    if not is_conflict(error):
+                        raise taken(self.url, name) from None
+                else:
+                    return
+            time.sleep(_CREATE_PAUSE_S * 2**attempt * random.uniform(0.5, 1))  # noqa: S311  spreads racers, no secret
+        raise ConnectionError(f"{self.url}/{name}: other writers were in the way {_CREATE_ATTEMPTS} times: run again")
+
+    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        """Yield the objects whose names begin with `prefix`."""
+        folder = prefix.rpartition("/")[0]  # obstore lists whole folders only
+        if folder and not is_name(folder):
+            return
+        with self._translated("", reading=True):
+            for batch in self._reads.list(folder or None):
+                for found in batch:
+                    name = found["path"]
+                    if name.startswith(prefix) and is_name(name):
+                        yield ObjectInfo(name, found["size"])
+
+    def delete(self, name: str) -> None:
+        """Remove the object; one that is not there is no error."""
+        check_name(name)
+        with self._translated(name, reading=False):
+            self._reads.delete(name)
+
+    @contextmanager
+    def _translated(self, name: str, *, reading: bool) -> Iterator[None]:
+        try:
+            yield
+        except (BaseError, FileNotFoundError) as error:
+            raise translate(error, self._place, name, reading=reading) from None
+
+
+def _may_find_credentials() -> bool:
+    """Say whether some source of credentials is left: without variables, it is the instance's metadata service."""
+    has_instance = os.environ.get("AWS_EC2_METADATA_DISABLED", "").lower() != "true"
+    return has_instance or any(os.environ.get(source) for source in _CREDENTIAL_SOURCES)
+
+
+def _cache_control(name: str) -> str:
+    return "no-store" if name.startswith(_MUTABLE) else "max-age=31536000, immutable"

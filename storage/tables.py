@@ -1,0 +1,328 @@
+"""What is the same in many responses, stored once: issuers, templates, shapes, windows (FORMAT.md, section 4).
+
+A record in a pack holds only what is its own: serial, revocation, signatures. Its run names an issuer, a shape and a
+window in the tables, and `storage.response` makes the DER of a response from both.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+from storage.document import Document, base64_text, encode
+from storage.errors import ChecksumError, MalformedError, UnknownFeatureError, UnsupportedVersionError
+
+VERSION = 1
+# Fields that a record may hold between serial and signatures, in this order, with their sizes in octets.
+RECORD_FIELDS = {"revoked_at": 4, "reason": 1}
+TIME_FIELDS = ("produced_at", "this_update", "next_update")
+HOLE_FIELDS = {"issuer_name_hash", "issuer_key_hash", "responder_id", "serial", *TIME_FIELDS, *RECORD_FIELDS}
+STATUSES = ("good", "revoked", "unknown")
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """Where a template leaves a field open: `size` octets at `at`. `hash_oid` is set for the two issuer hashes."""
+
+    field: str
+    at: int
+    size: int
+    hash_oid: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """The DER of a ResponseData (RFC 6960, 4.2.1) with holes."""
+
+    tbs: bytes
+    holes: tuple[Hole, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResponseShape:
+    """One signed response of a record.
+
+    Attributes:
+        template: index of the template.
+        hashes: OIDs of the CertID hashes that this response answers.
+        algorithm: DER of the signature's AlgorithmIdentifier.
+        encoding: how the signature is stored: ``ecdsa`` is fixed-width r and s, ``octets`` is as it is.
+        signature_bytes: its size in the record.
+    """
+
+    template: int
+    hashes: tuple[str, ...]
+    algorithm: bytes
+    encoding: str
+    signature_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownAnswer:
+    """A record, and the SHA-256 of each response it must become: a reader proves itself before it answers."""
+
+    issuer: int
+    window: int
+    record: bytes
+    sha256: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """What all records of a run have in common, besides issuer and window."""
+
+    serial_bytes: int
+    status: str
+    fields: tuple[str, ...]
+    responses: tuple[ResponseShape, ...]
+    known_answer: KnownAnswer
+
+    @property
+    def stride(self) -> int:
+        """Octets of one record."""
+        return self.signatures_at + sum(response.signature_bytes for response in self.responses)
+
+    @property
+    def signatures_at(self) -> int:
+        """Where the signatures begin in a record."""
+        return self.serial_bytes + sum(RECORD_FIELDS[field] for field in self.fields)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredIssuer:
+    """An issuer as readers need it: its hashes by OID, and who signs for it.
+
+    Attributes:
+        issuer_id: see `storage.key.issuer_id`.
+        names: what the configuration calls it.
+        certificates: DER, any number (cross-certificates).
+        name_hashes: by OID of the hash.
+        key_hashes: by OID of the hash.
+        responder_id: SHA-1 of the signer's key bits (byKey), or the content octets of its Name (byName).
+        responder_certificate: DER of the certificate to embed; None where the issuer signs itself.
+    """
+
+    issuer_id: int
+    names: tuple[str, ...]
+    certificates: tuple[bytes, ...]
+    name_hashes: dict[str, bytes]
+    key_hashes: dict[str, bytes]
+    responder_id: bytes
+    responder_certificate: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """When a response may be served, in seconds since 1970; both ends are inclusive."""
+
+    produced_at: int
+    this_update: int
+    next_update: int
+    refresh_by: int
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a run header in a bucket stands for: indexes of issuer, shape and window."""
+
+    issuer: int
+    shape: int
+    window: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tables:
+    """All tables that the packs of one run share."""
+
+    issuers: tuple[StoredIssuer, ...]
+    templates: tuple[Template, ...]
+    shapes: tuple[Shape, ...]
+    windows: tuple[Window, ...]
+    runs: tuple[Run, ...]
+
+
+def table_name(octets: bytes) -> str:
+    """Return the name under which encoded tables are stored."""
+    return f"tables/{hashlib.sha256(octets).hexdigest()}"
+
+
+def encode_tables(tables: Tables) -> bytes:
+    """Return the stored form of tables."""
+    return encode(
+        {
+            "version": VERSION,
+            "features": [],
+            "issuers": [_issuer_members(issuer) for issuer in tables.issuers],
+            "templates": [
+                {"tbs": base64_text(template.tbs), "holes": [_hole_members(hole) for hole in template.holes]}
+                for template in tables.templates
+            ],
+            "shapes": [_shape_members(shape) for shape in tables.shapes],
+            "windows": [
+                {field: getattr(window, field) for field in (*TIME_FIELDS, "refresh_by")} for window in tables.windows
+            ],
+            "runs": [[run.issuer, run.shape, run.window] for run in tables.runs],
+        }
+    )
+
+
+def decode_tables(name: str, octets: bytes) -> Tables:
+    """Return the tables stored as `name`, checked for everything but their known answers.
+
+    Raises:
+        ChecksumError: these are not the octets that were stored under this name.
+        UnsupportedVersionError: of a later format.
+        UnknownFeatureError: a feature, field, or encoding that this reader does not know.
+        MalformedError: parts that contradict each other.
+    """
+    if table_name(octets) != name:
+        raise ChecksumError(name, "these octets are not the ones that were stored under this name")
+    document = Document.parse(name, octets)
+    if (version := document.number("version")) > VERSION:
+        raise UnsupportedVersionError(name, f"is of version {version}, this reader knows {VERSION}")
+    if features := document.texts("features"):
+        raise UnknownFeatureError(name, f"uses {', '.join(features)}, which this reader does not know")
+    tables = Tables(
+        issuers=tuple(_read_issuer(item) for item in document.children("issuers")),
+        templates=tuple(_read_template(item) for item in document.children("templates")),
+        shapes=tuple(_read_shape(item) for item in document.children("shapes")),
+        windows=tuple(
+            Window(**{field: item.number(field) for field in (*TIME_FIELDS, "refresh_by")})
+            for item in document.children("windows")
+        ),
+        runs=tuple(_read_run(name, row) for row in document.numbers("runs")),
+    )
+    _check_indexes(name, tables)
+    return tables
+
+
+def _issuer_members(issuer: StoredIssuer) -> dict[str, object]:
+    certificate = issuer.responder_certificate
+    return {
+        "id": f"{issuer.issuer_id:016x}",
+        "names": list(issuer.names),
+        "certificates": [base64_text(certificate) for certificate in issuer.certificates],
+        "name_hashes": {oid: base64_text(octets) for oid, octets in issuer.name_hashes.items()},
+        "key_hashes": {oid: base64_text(octets) for oid, octets in issuer.key_hashes.items()},
+        "responder_id": base64_text(issuer.responder_id),
+        "responder_certificate": None if certificate is None else base64_text(certificate),
+    }
+
+
+def _hole_members(hole: Hole) -> dict[str, object]:
+    members: dict[str, object] = {"field": hole.field, "at": hole.at, "size": hole.size}
+    if hole.hash_oid is not None:
+        members["hash"] = hole.hash_oid
+    return members
+
+
+def _shape_members(shape: Shape) -> dict[str, object]:
+    answer = shape.known_answer
+    return {
+        "serial_bytes": shape.serial_bytes,
+        "status": shape.status,
+        "fields": list(shape.fields),
+        "responses": [
+            {
+                "template": response.template,
+                "hashes": list(response.hashes),
+                "algorithm": base64_text(response.algorithm),
+                "encoding": response.encoding,
+                "signature_bytes": response.signature_bytes,
+            }
+            for response in shape.responses
+        ],
+        "known_answer": {
+            "issuer": answer.issuer,
+            "window": answer.window,
+            "record": base64_text(answer.record),
+            "sha256": [digest.hex() for digest in answer.sha256],
+        },
+    }
+
+
+def _read_issuer(item: Document) -> StoredIssuer:
+    return StoredIssuer(
+        issuer_id=int.from_bytes(item.hexadecimal("id", 8), "big"),
+        names=item.texts("names"),
+        certificates=item.each_octets("certificates"),
+        name_hashes=item.octets_by_key("name_hashes"),
+        key_hashes=item.octets_by_key("key_hashes"),
+        responder_id=item.octets("responder_id"),
+        responder_certificate=item.octets("responder_certificate") if item.has("responder_certificate") else None,
+    )
+
+
+def _read_template(item: Document) -> Template:
+    tbs = item.octets("tbs")
+    holes = tuple(
+        Hole(
+            hole.text("field"),
+            hole.number("at"),
+            hole.number("size"),
+            hole.text("hash") if hole.has("hash") else None,
+        )
+        for hole in item.children("holes")
+    )
+    for hole in holes:
+        if hole.field not in HOLE_FIELDS:
+            raise UnknownFeatureError(item.name, f"{item.where} has a hole {hole.field!r} that this reader cannot fill")
+        if hole.at + hole.size > len(tbs):
+            item.fail(f"has a hole {hole.field!r} behind its end")
+    return Template(tbs, holes)
+
+
+def _read_shape(item: Document) -> Shape:
+    fields, status = item.texts("fields"), item.text("status")
+    responses = tuple(
+        ResponseShape(
+            template=response.number("template"),
+            hashes=response.texts("hashes"),
+            algorithm=response.octets("algorithm"),
+            encoding=response.text("encoding"),
+            signature_bytes=response.number("signature_bytes", 1 << 16),
+        )
+        for response in item.children("responses")
+    )
+    unknown = [field for field in fields if field not in RECORD_FIELDS]
+    unknown += [response.encoding for response in responses if response.encoding not in {"ecdsa", "octets"}]
+    unknown += [status] if status not in STATUSES else []
+    if unknown:
+        raise UnknownFeatureError(item.name, f"{item.where} uses {', '.join(unknown)}: this reader does not know that")
+    answer = item.child("known_answer")
+    try:
+        digests = tuple(bytes.fromhex(digest) for digest in answer.texts("sha256"))
+    except ValueError:
+        answer.fail("has no hex texts 'sha256'")
+    return Shape(
+        serial_bytes=item.number("serial_bytes", 256),
+        status=status,
+        fields=fields,
+        responses=responses,
+        known_answer=KnownAnswer(
+            issuer=answer.number("issuer"),
+            window=answer.number("window"),
+            record=answer.octets("record"),
+            sha256=digests,
+        ),
+    )
+
+
+def _read_run(name: str, row: tuple[int, ...]) -> Run:
+    try:
+        issuer, shape, window = row
+    except ValueError:
+        raise MalformedError(name, "a run is not three numbers") from None
+    return Run(issuer, shape, window)
+
+
+def _check_indexes(name: str, tables: Tables) -> None:
+    issuers, shapes, windows = len(tables.issuers), len(tables.shapes), len(tables.windows)
+    if any(run.issuer >= issuers or run.shape >= shapes or run.window >= windows for run in tables.runs):
+        raise MalformedError(name, "a run names an issuer, a shape or a window that is not there")
+    for shape in tables.shapes:
+        answer = shape.known_answer
+        if any(response.template >= len(tables.templates) for response in shape.responses):
+            raise MalformedError(name, "a shape names a template that is not there")
+        if answer.issuer >= issuers or answer.window >= windows:
+            raise MalformedError(name, "a known answer names an issuer or a window that is not there")
+        if len(answer.record) != shape.stride or len(answer.sha256) != len(shape.responses):
+            raise MalformedError(name, "a known answer does not fit its shape")

@@ -1,0 +1,414 @@
+import json
+import pickle
+import re
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pregen.config import ColumnConfig, Config, load_config, parse_duration
+from pregen.errors import ConfigError
+
+ISSUER = """
+[[issuer]]
+name = "r1"
+certificate = "issuer.pem"
+key = "ocsp.key"
+"""
+PUBLISH = """
+[publish]
+store = "file:///var/lib/pregen"
+"""
+FULL = """
+[snapshot]
+path = "snapshots/*.parquet"
+keep_expired = "10d"
+as_of = 2026-11-24T01:30:00.9+01:30
+[snapshot.columns]
+issuer = "CA"
+serial = { name = "serial_hex", encoding = "hex" }
+status = { name = "STATE", values = { good = ["20"], revoked = ["40", "41"], excluded = ["60"] } }
+reason = { name = "REASON", values = { absent = ["-1"], keyCompromise = ["K"], 4 = ["S"] } }
+
+[[issuer]]
+name = ["r1", "r1-cross"]
+certificate = ["issuer.pem", "/etc/pki/cross.pem"]
+responder_certificate = "ocsp.pem"
+key = "ocsp.key"
+key_passphrase_env = "OCSP_KEY_PASS"
+responder_id = "by-name"
+cert_ids = "sha256"
+
+[validity]
+profile = "lab"
+lifetime = "90m"
+backdate = "1m"
+
+[run]
+workers = 3
+engine = "software"
+spool = "spill"
+
+[publish]
+store = "s3://bucket/prefix"
+s3 = { endpoint = "http://127.0.0.1:8333", region = "us-east-1" }
+"""
+
+
+def load(folder: Path, text: str) -> Config:
+    path = folder / "pregen.toml"
+    path.write_text(text, encoding="utf-8")
+    return load_config(path)
+
+
+def mistakes(folder: Path, text: str) -> dict[str, list[str]]:
+    """Return the messages of a configuration that is refused, by code, without the path that each begins with."""
+    with pytest.raises(ConfigError) as caught:
+        load(folder, text)
+    found: dict[str, list[str]] = {}
+    for finding in caught.value.findings:
+        assert finding.severity == "error"
+        assert finding.message.startswith(f"{folder / 'pregen.toml'}: ")
+        found.setdefault(finding.code, []).append(finding.message.removeprefix(f"{folder / 'pregen.toml'}: "))
+    return found
+
+
+def test_every_field_arrives(tmp_path: Path) -> None:
+    config = load(tmp_path, FULL)
+
+    assert config.path == tmp_path / "pregen.toml"
+    assert config.snapshot.path == "snapshots/*.parquet"
+    assert config.snapshot.keep_expired_s == 864_000
+    assert config.snapshot.as_of == datetime(2026, 11, 24, tzinfo=UTC)
+    assert config.snapshot.columns["issuer"] == "CA"
+    assert config.snapshot.columns["serial"] == ColumnConfig(name="serial_hex", encoding="hex")
+    (issuer,) = config.issuer
+    assert issuer.names == ("r1", "r1-cross")
+    assert [config.resolve(name) for name in issuer.certificates] == [
+        tmp_path / "issuer.pem",
+        Path("/etc/pki/cross.pem"),
+    ]
+    assert (issuer.responder_id, issuer.cert_ids) == ("by-name", "sha256")
+    assert config.validity.lifetime_span == timedelta(minutes=90)
+    assert config.validity.backdate_span == timedelta(minutes=1)
+    assert (config.run.workers, config.run.engine, config.run.spool) == (3, "software", "spill")
+    assert config.store == "s3://bucket/prefix"
+    assert config.publish.s3.endpoint == "http://127.0.0.1:8333"
+
+
+def test_the_least_configuration_has_strict_defaults(tmp_path: Path) -> None:
+    config = load(tmp_path, ISSUER + PUBLISH)
+
+    assert config.issuer[0].names == ("r1",)
+    assert (config.issuer[0].responder_id, config.issuer[0].cert_ids) == ("by-key", "separate")
+    assert (config.validity.profile, config.validity.lifetime) == ("strict", "4d")
+    assert config.snapshot.keep_expired_s == 0
+    assert config.snapshot.as_of is None
+    assert config.run.workers == 0
+
+
+def test_a_configuration_travels_to_a_worker(tmp_path: Path) -> None:
+    config = load(tmp_path, FULL)
+
+    assert pickle.loads(pickle.dumps(config)) == config
+
+
+def test_expired_certificates_can_be_kept_for_ever(tmp_path: Path) -> None:
+    assert load(tmp_path, '[snapshot]\nkeep_expired = "all"\n' + ISSUER + PUBLISH).snapshot.keep_expired_s is None
+
+
+def test_paths_start_at_the_folder_of_the_file_not_of_the_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ca").mkdir()
+    (tmp_path / "ca" / "pregen.toml").write_text(ISSUER + '[publish]\nstore = "answers"\n')
+    monkeypatch.chdir(tmp_path)
+
+    config = load_config(Path("ca/pregen.toml"))
+
+    assert config.folder == tmp_path / "ca"
+    assert config.store == str(tmp_path / "ca" / "answers")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[validty]\n", "validty: is not a known field; did you mean 'validity'?"),
+        ("[zzz]\n", "zzz: is not a known field; known here: snapshot, issuer, validity, run, publish"),
+        ('[snapshot]\npth = "x"\n', "snapshot.pth: is not a known field; did you mean 'path'?"),
+        (
+            '[snapshot.columns]\nnotafter = "x"\n',
+            "snapshot.columns.notafter: is not a known field; did you mean 'not_after'?",
+        ),
+        (
+            '[snapshot.columns.serial]\nencodng = "hex"\n',
+            "snapshot.columns.serial.encodng: is not a known field; did you mean 'encoding'?",
+        ),
+    ],
+)
+def test_an_unknown_field_is_named_with_its_nearest_known_one(tmp_path: Path, text: str, expected: str) -> None:
+    assert mistakes(tmp_path, text + ISSUER + PUBLISH) == {"config.unknown-field": [expected]}
+
+
+def test_an_unknown_field_of_an_issuer_or_a_store_is_named_too(tmp_path: Path) -> None:
+    text = ISSUER + 'certficate = "x"\n' + PUBLISH + 's3 = { endpont = "http://h" }\n'
+
+    assert mistakes(tmp_path, text) == {
+        "config.unknown-field": [
+            "publish.s3.endpont: is not a known field; did you mean 'endpoint'?",
+            "issuer[\"r1\"].certficate: is not a known field; did you mean 'certificate'?",
+        ]
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "expected"),
+    [
+        ("[snapshot]\npath = 3\n", "config.wrong-type", "snapshot.path: must be str | null, not int"),
+        ("[run]\nworkers = true\n", "config.wrong-type", "run.workers: must be int, not bool"),
+        ("[run]\nworkers = -1\n", "config.wrong-type", "run.workers: must be int >= 0"),
+        ("snapshot = 3\n", "config.wrong-type", "snapshot: must be a table, not a number"),
+        ("[snapshot]\ncolumns = 'x'\n", "config.wrong-type", "snapshot.columns: must be a table, not a text"),
+        (
+            "[snapshot.columns]\nserial = ['x']\n",
+            "config.wrong-type",
+            "snapshot.columns.serial: must be the column's name in the files, or a table with it; not a list",
+        ),
+        (
+            "[snapshot.columns]\nstatus = { values = { good = [20] } }\n",
+            "config.wrong-type",
+            "snapshot.columns.status.values[0]: must be str, not int",
+        ),
+        (
+            "[validity]\nprofile = 'strikt'\n",
+            "config.bad-value",
+            "validity.profile: 'strikt' is not one of strict, lab; did you mean 'strict'?",
+        ),
+        (
+            "[snapshot]\nas_of = 2026-11-24T00:00:00\n",
+            "config.naive-time",
+            "snapshot.as_of: 2026-11-24T00:00:00 names no zone: append Z for UTC, or an offset such as -07:00",
+        ),
+        (
+            "[snapshot]\nas_of = 2026-11-24\n",
+            "config.naive-time",
+            "snapshot.as_of: 2026-11-24 is a day, not an instant: write 2026-11-24T00:00:00Z, or the time you mean",
+        ),
+        (
+            "[snapshot]\nas_of = '2026-11-24T00:00:00'\n",
+            "config.wrong-type",
+            "snapshot.as_of: must be an instant with its zone, such as 2026-11-24T00:00:00Z, not '2026-11-24T00:00:00'",
+        ),
+        (
+            "[snapshot]\nkeep_expired = 'ever'\n",
+            "config.duration",
+            "snapshot.keep_expired: 'ever' is not a duration: write an integer and one of s, m, h, d, such as 4d",
+        ),
+        (
+            "[validity]\nlifetime = '15h'\n",
+            "config.lifetime",
+            "validity.lifetime: profile strict allows at least 16h, not 15h: lengthen lifetime, or use profile lab",
+        ),
+        (
+            "[validity]\nlifetime = '8d'\n",
+            "config.lifetime",
+            "validity.lifetime: profile strict allows at most 7d, not 8d: shorten lifetime, or use profile lab",
+        ),
+        (
+            "[validity]\nbackdate = '4d'\n",
+            "config.bad-value",
+            "validity.backdate: must be shorter than the lifetime of 4d, else answers would be born expired",
+        ),
+        (
+            "[snapshot.columns]\nstatus = { encoding = 'hex' }\n",
+            "config.bad-value",
+            "snapshot.columns.status.encoding: only the column serial has an encoding",
+        ),
+        (
+            "[snapshot.columns]\nissuer = { values = { a = ['b'] } }\n",
+            "config.bad-value",
+            "snapshot.columns.issuer.values: only the columns status and reason translate values",
+        ),
+        (
+            "[snapshot.columns]\nstatus = { values = { valid = ['b'] } }\n",
+            "config.bad-value",
+            "snapshot.columns.status.values: 'valid' is no status: the keys are good, revoked, unknown, excluded",
+        ),
+        (
+            "[snapshot.columns]\nstatus = { values = { good = ['20', '20'], revoked = ['20'] } }\n",
+            "config.bad-value",
+            "snapshot.columns.status.values: '20' cannot mean both good and revoked: keep one of them",
+        ),
+        (
+            "[snapshot.columns]\nserial = ''\n",
+            "config.bad-value",
+            "snapshot.columns.serial: must not be empty: name the column as the files call it",
+        ),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_place_and_remedy(tmp_path: Path, text: str, code: str, expected: str) -> None:
+    assert mistakes(tmp_path, text + ISSUER + PUBLISH) == {code: [expected]}
+
+
+@pytest.mark.parametrize("reason", ["7", "8", "removeFromCRL", "keycompromise"])
+def test_a_reason_that_no_answer_can_carry_is_refused(tmp_path: Path, reason: str) -> None:
+    text = f"[snapshot.columns]\nreason = {{ values = {{ {reason} = ['x'] }} }}\n"
+
+    (message,) = mistakes(tmp_path, text + ISSUER + PUBLISH)["config.bad-value"]
+
+    assert message.startswith(f"snapshot.columns.reason.values: {reason!r} is no reason: the keys are unspecified,")
+
+
+@pytest.mark.parametrize(
+    ("store", "expected"),
+    [
+        ("memory:", "a memory store ends with its process and is for tests alone"),
+        ("memory://x", "a memory store ends with its process and is for tests alone"),
+        ("gs://bucket", "'gs://bucket' is no store that is known here"),
+        ("file://var/lib", "'file://var/lib' needs three slashes, as in file:///var/lib/pregen"),
+        ("s3://", "'s3://' names no bucket"),
+        ("s3:///prefix", "'s3:///prefix' names no bucket"),
+        ("", "must not be empty"),
+    ],
+)
+def test_a_store_that_cannot_be_is_refused(tmp_path: Path, store: str, expected: str) -> None:
+    (message,) = mistakes(tmp_path, ISSUER + f'[publish]\nstore = "{store}"\n')["config.bad-value"]
+
+    assert message.startswith(f"publish.store: {expected}")
+
+
+@pytest.mark.parametrize("endpoint", ["localhost:8333", "http://", "ftp://h", ""])
+def test_an_endpoint_that_is_no_address_is_refused(tmp_path: Path, endpoint: str) -> None:
+    text = ISSUER + f'[publish]\nstore = "s3://b"\ns3 = {{ endpoint = "{endpoint}" }}\n'
+
+    assert mistakes(tmp_path, text) == {
+        "config.bad-value": [f"publish.s3.endpoint: {endpoint!r} is no address: write http://host:port or https://host"]
+    }
+
+
+def test_combined_cert_ids_are_announced_for_later(tmp_path: Path) -> None:
+    (message,) = mistakes(tmp_path, ISSUER + 'cert_ids = "combined"\n' + PUBLISH)["config.bad-value"]
+
+    assert "later version" in message
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (PUBLISH, "issuer: at least one [[issuer]] with name, certificate and key is needed"),
+        (ISSUER, "publish.store: is required in this section"),
+        ('[[issuer]]\nname = "r1"\nkey = "k"\n' + PUBLISH, 'issuer["r1"].certificate: is required in this section'),
+        ('[[issuer]]\ncertificate = "c"\nkey = "k"\n' + PUBLISH, "issuer[0].name: is required in this section"),
+    ],
+)
+def test_what_is_missing_is_named(tmp_path: Path, text: str, expected: str) -> None:
+    assert mistakes(tmp_path, text) == {"config.missing-field": [expected]}
+
+
+def test_an_issuer_in_single_brackets_is_explained(tmp_path: Path) -> None:
+    text = ISSUER.replace("[[issuer]]", "[issuer]") + PUBLISH
+
+    assert mistakes(tmp_path, text) == {
+        "config.wrong-type": ["issuer: is one of a list: write [[issuer]], with two brackets each"]
+    }
+
+
+@pytest.mark.parametrize("field", ["name", "certificate"])
+@pytest.mark.parametrize("value", ['""', "[]", '["a", ""]'])
+def test_an_empty_name_or_file_is_refused(tmp_path: Path, field: str, value: str) -> None:
+    fields = {"name": '"r1"', "certificate": '"c.pem"', "key": '"k"', field: value}
+    text = "[[issuer]]\n" + "".join(f"{name} = {value}\n" for name, value in fields.items()) + PUBLISH
+
+    (message,) = mistakes(tmp_path, text)["config.bad-value"]
+
+    assert message.endswith(f".{field}: must not be empty")
+
+
+def test_a_name_that_two_sections_claim_is_refused(tmp_path: Path) -> None:
+    text = ISSUER + ISSUER.replace('"r1"', '["r2", "r1"]') + PUBLISH
+
+    assert mistakes(tmp_path, text) == {
+        "config.duplicate": ["issuer[\"r2\"].name: the name 'r1' is taken by issuer number 1 already: names are unique"]
+    }
+
+
+def test_all_mistakes_are_reported_in_one_go(tmp_path: Path) -> None:
+    text = "[snapshot]\nkeep_expired = 1\nas_of = 2026-11-24\n[run]\nworker = 1\n[[issuer]]\nname = 'a'\nkey = 3\n"
+
+    found = mistakes(tmp_path, text)
+
+    assert {code: len(messages) for code, messages in found.items()} == {
+        "config.wrong-type": 2,
+        "config.naive-time": 1,
+        "config.unknown-field": 1,
+        "config.missing-field": 2,
+    }
+
+
+def test_a_syntax_error_names_its_line(tmp_path: Path) -> None:
+    (message,) = mistakes(tmp_path, "[snapshot]\npath = \n")["config.syntax"]
+
+    assert "line 2" in message
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "pregen.toml").write_bytes(b"a = '\xff'")
+
+    with pytest.raises(ConfigError, match="not UTF-8 at octet 5"):
+        load_config(tmp_path / "pregen.toml")
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"nothing\.toml: cannot be read: No such file"):
+        load_config(tmp_path / "nothing.toml")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("0s", 0), ("90m", 5_400), ("16h", 57_600), ("7d", 604_800), ("36525d", 3_155_760_000)]
+)
+def test_durations_are_an_integer_and_a_unit(text: str, seconds: int) -> None:
+    assert parse_duration(text) == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize("text", ["", "4", "d", "-1d", "1.5h", "4 d", "4D", "4w", "٤d", "36526d", "4d\n"])
+def test_other_durations_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"duration|century"):
+        parse_duration(text)
+
+
+def toml(value: object) -> str:
+    """Write a value as an inline TOML one."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(name)} = {toml(inner)}" for name, inner in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(toml, value)) + "]"
+    return value.isoformat() if isinstance(value, date) else json.dumps(value)
+
+
+NAMES = st.sampled_from(sorted({*re.findall(r"\w+", FULL), "endpoint", "good"}))
+VALUES = st.recursive(
+    st.booleans()
+    | st.integers(-5, 5)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.sampled_from(["", "4d", "1s", "strict", "lab", "hex", "all", "s3://b", "file:///x", "memory:", "localhost:80"])
+    | st.dates()
+    | st.datetimes(),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(NAMES, inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(raw=st.dictionaries(NAMES, VALUES, max_size=5))
+def test_whatever_a_file_holds_is_taken_or_explained(
+    raw: dict[str, object], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    text = "\n".join(f"{name} = {toml(value)}" for name, value in raw.items())
+    try:
+        config = load(tmp_path_factory.getbasetemp(), text)
+    except ConfigError as error:
+        assert error.findings  # noqa: PT017 both outcomes are right, and each has its own proof
+    else:
+        assert config.issuer
+        assert config.validity.lifetime_span > config.validity.backdate_span

@@ -1,0 +1,63 @@
+"""A server whose source is a folder: ``python folder_server.py FOLDER PORT WORKERS local|remote``.
+
+``FOLDER/generation`` holds a number N; then the serials 1 to N are stored. Some serials misbehave.
+"""
+
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+from storage.certid import CertID
+from storage.edge import server
+from storage.edge.source import LiveSource
+from storage.errors import NothingPublishedError
+from storage.reader import Answer
+from tests.storage.edge.answers import encode_response
+
+SLOW, DEFECT, UNREACHABLE = 0x5101, 0x5102, 0x5103
+SLOW_S = 1.0
+
+
+class FolderSource:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.generation: int | None = None
+        self.fresh_until: int | None = None
+
+    def refresh(self) -> bool:
+        try:
+            text = (self._folder / "generation").read_text()
+        except FileNotFoundError:
+            raise NothingPublishedError(self._folder.as_uri()) from None
+        if text == "broken":
+            raise ConnectionError("the store is gone")
+        before, self.generation = self.generation, int(text)
+        self.fresh_until = int(time.time()) + 86_400
+        return before != self.generation
+
+    def lookup(self, cert_id: CertID) -> Answer | None:
+        if self.generation is None:
+            raise NothingPublishedError(self._folder.as_uri())
+        serial = cert_id.serial_number
+        if serial == DEFECT:
+            raise KeyError("a defect")
+        if serial == UNREACHABLE:
+            raise ConnectionError("the store is gone")
+        if serial == SLOW:
+            time.sleep(SLOW_S)
+        elif not 1 <= serial <= self.generation:
+            return None
+        today = int(time.time()) // 86_400 * 86_400
+        der = encode_response(cert_id)
+        return Answer(der, "good", today, today, today + 4 * 86_400 - 1, today + 2 * 86_400, self.generation)
+
+
+def open_folder(folder: Path, is_local: bool) -> tuple[LiveSource, bool]:
+    return FolderSource(folder), is_local
+
+
+if __name__ == "__main__":
+    folder, port, workers, kind = sys.argv[1:]
+    opener = partial(open_folder, Path(folder), kind == "local")
+    sys.exit(server.run(opener, host="127.0.0.1", port=int(port), workers=int(workers), refresh_s=0.2))

@@ -1,0 +1,129 @@
+"""Server processes, and requests to them as octets on a socket."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from storage.edge.launch import free_port
+
+START_S = 20.0
+
+
+class Response(NamedTuple):
+    """A response as it came over the wire."""
+
+    version: str
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class Connection:
+    """One TCP connection that reads exactly one response after the other, as a client would."""
+
+    def __init__(self, port: int, timeout_s: float = 10.0) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout_s)
+        self._stream = self.socket.makefile("rb")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stream.close()
+        self.socket.close()
+
+    def send(self, octets: bytes) -> None:
+        self.socket.sendall(octets)
+
+    def receive(self, *, head: bool = False) -> Response:
+        version, status, *_ = self._stream.readline().decode("latin-1").split(" ", 2)
+        headers = {}
+        while line := self._stream.readline().decode("latin-1").strip():
+            name, _, value = line.partition(":")
+            headers[name.lower()] = value.strip()
+        bodiless = head or status.startswith("1") or status == "304"
+        body = b"" if bodiless else self._stream.read(int(headers["content-length"]))
+        return Response(version, int(status), headers, body)
+
+    def is_closed(self) -> bool:
+        return self._stream.read(1) == b""
+
+
+class ServerProcess:
+    """A server in a process group of its own, from the first good ``/healthz`` on; killed at the end if it must be."""
+
+    def __init__(self, command: Sequence[str], folder: Path, port: int, environment: dict[str, str]) -> None:
+        self.port = port
+        self.stdout, self.stderr = folder / "stdout", folder / "stderr"
+        with self.stdout.open("wb") as out, self.stderr.open("wb") as err:
+            self.process = subprocess.Popen(
+                command, stdout=out, stderr=err, start_new_session=True, env=os.environ | environment
+            )
+
+    def __enter__(self) -> Self:
+        try:
+            wait_until(self.is_up, START_S)
+        except BaseException:
+            self._kill()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._kill()
+
+    def is_up(self) -> bool:
+        assert self.process.poll() is None, self.stderr.read_text()
+        try:
+            return self.ask(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").status == 200
+        except (OSError, ValueError):
+            return False
+
+    def ask(self, octets: bytes, *, head: bool = False) -> Response:
+        with Connection(self.port) as connection:
+            connection.send(octets)
+            return connection.receive(head=head)
+
+    def get(self, raw_path: bytes, *headers: bytes, version: bytes = b"HTTP/1.1") -> Response:
+        return self.ask(b"\r\n".join([b"GET " + raw_path + b" " + version, b"Host: x", *headers, b"", b""]))
+
+    def stop(self, with_signal: signal.Signals = signal.SIGTERM) -> int:
+        self.process.send_signal(with_signal)
+        return self.process.wait(20)
+
+    def lines(self) -> list[dict[str, object]]:
+        """Return what the request log holds so far."""
+        return [json.loads(line) for line in self.stdout.read_text().splitlines()]
+
+    def line_of(self, serial: str) -> dict[str, object]:
+        """Return the last line about a serial number, once it is there."""
+        wait_until(lambda: any(line.get("serial") == serial for line in self.lines()), 5)
+        return [line for line in self.lines() if line.get("serial") == serial][-1]
+
+    def _kill(self) -> None:
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait(10)
+
+
+def start(folder: Path, *arguments: str, port: int | None = None, **environment: str) -> ServerProcess:
+    """Return a process of this interpreter; PORT among the arguments becomes a free one."""
+    port = port or free_port("127.0.0.1", 0)
+    command = [sys.executable, *(str(port) if argument == "PORT" else argument for argument in arguments)]
+    return ServerProcess(command, folder, port, environment)
+
+
+def wait_until(is_so: Callable[[], bool], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < deadline, f"not so after {seconds} s"
+        time.sleep(0.02)

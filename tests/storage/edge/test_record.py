@@ -1,0 +1,73 @@
+import json
+from datetime import UTC, datetime
+
+from storage.edge.record import ALARMS, OcspStatus, Outcome, Record
+from tests.storage.edge.answers import cert_id
+
+TIME = datetime(2026, 11, 24, 12, 30, 15, 123_456, tzinfo=UTC)
+ASKED = cert_id(-0xABCD)
+
+
+def fields(record: Record) -> dict[str, object]:
+    line = record.line(time=TIME, remote="192.0.2.7", microseconds=87)
+    assert "\n" not in line
+    parsed: dict[str, object] = json.loads(line)
+    return parsed
+
+
+def test_a_line_says_who_asked_for_which_certificate_and_what_was_said() -> None:
+    record = Record(
+        method="GET",
+        outcome=Outcome.NOT_STORED,
+        http=200,
+        ocsp=OcspStatus.unauthorized,
+        cert_id=ASKED,
+        generation=42,
+        body_bytes=5,
+    )
+    assert fields(record) == {
+        "time": "2026-11-24T12:30:15.123Z",
+        "remote": "192.0.2.7",
+        "method": "GET",
+        "http": 200,
+        "ocsp": "unauthorized",
+        "outcome": "not-stored",
+        "hash": "sha1",
+        "issuer_name_hash": ASKED.issuer_name_hash.hex(),
+        "issuer_key_hash": ASKED.issuer_key_hash.hex(),
+        "serial": "-abcd",
+        "generation": 42,
+        "bytes": 5,
+        "microseconds": 87,
+    }
+
+
+def test_a_line_leaves_out_what_is_not_known() -> None:
+    assert fields(Record(method="PUT", outcome=Outcome.WRONG_METHOD, http=405)) == {
+        "time": "2026-11-24T12:30:15.123Z",
+        "remote": "192.0.2.7",
+        "method": "PUT",
+        "http": 405,
+        "outcome": "wrong-method",
+        "bytes": 0,
+        "microseconds": 87,
+    }
+
+
+def test_an_unknown_hash_is_named_by_its_oid() -> None:
+    record = Record(method="GET", outcome=Outcome.UNKNOWN_HASH, http=200, cert_id=ASKED._replace(hash_oid="1.2.3"))
+
+    assert fields(record)["hash"] == "1.2.3"
+
+
+def test_damage_wrong_answers_and_defects_are_alarms_and_nothing_else() -> None:
+    alarms = {outcome for outcome in Outcome if fields(Record(method="GET", outcome=outcome, http=200)).get("alarm")}
+
+    assert alarms == ALARMS == {Outcome.DAMAGED, Outcome.WRONG_ANSWER, Outcome.DEFECT}
+
+
+def test_no_client_can_make_a_line_long_or_break_it() -> None:
+    worst = cert_id()._replace(hash_oid="1." * 100, serial=b"\1" * 64, issuer_key_hash=bytes(64))
+    record = Record(method="\n" * 9_999, outcome=Outcome.MALFORMED, http=200, cert_id=worst, detail="\x00é" * 9_999)
+
+    assert len(record.line(time=TIME, remote="2001:db8::1", microseconds=1)) < 4_096

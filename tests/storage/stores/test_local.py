@@ -1,0 +1,305 @@
+"""What only a store in a folder has: processes, kills, full disks, descriptors, and foreign files."""
+
+import errno
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from storage.stores import LocalStore, ObjectInfo
+
+PACKS_OPEN = 256  # what storage.stores.local keeps
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[LocalStore]:
+    store = LocalStore(tmp_path / "store")
+    yield store
+    store.close()
+
+
+def hidden_files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob(".*") if path.is_file()]
+
+
+def open_files(folder: Path) -> int:
+    """Count the descriptors of this process that lead into `folder`."""
+    count = 0
+    for link in Path("/proc/self/fd").iterdir():
+        try:
+            count += str(folder) in str(link.readlink())
+        except FileNotFoundError:  # the descriptor of this listing itself
+            continue
+    return count
+
+
+def start_python(code: str, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen([sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, text=True)
+
+
+RACER = """
+import sys, time
+from pathlib import Path
+from storage.stores import LocalStore
+folder, number = Path(sys.argv[1]), sys.argv[2]
+store = LocalStore(folder / "store")
+print("ready", flush=True)
+while not (folder / "go").exists():
+    pass
+for turn in range(20):
+    try:
+        store.put_if_absent(f"commits/{turn}", number.encode() * 1000)
+        print(turn, flush=True)
+    except FileExistsError:
+        pass
+"""
+
+
+def test_one_of_many_racing_processes_wins_each_create(tmp_path: Path) -> None:
+    racers = [start_python(RACER, str(tmp_path), str(number)) for number in range(4)]
+    try:
+        for racer in racers:
+            assert racer.stdout is not None
+            assert racer.stdout.readline() == "ready\n"
+        (tmp_path / "go").touch()
+        won = {number: racer.communicate(timeout=30)[0].split() for number, racer in enumerate(racers)}
+    finally:
+        for racer in racers:
+            racer.kill()
+            racer.communicate()
+
+    assert sorted(int(turn) for turns in won.values() for turn in turns) == list(range(20))
+    store = LocalStore(tmp_path / "store")
+    for number, turns in won.items():
+        for turn in turns:
+            assert store.get(f"commits/{turn}") == str(number).encode() * 1000
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from storage.stores import LocalStore
+store, data = LocalStore(Path(sys.argv[1])), bytes(32 << 20)
+while True:
+    getattr(store, sys.argv[2])("packs/one", data)
+    store.delete("packs/one")
+"""
+
+
+@pytest.mark.parametrize("operation", ["put", "put_if_absent"])
+def test_a_killed_writer_leaves_nothing_that_can_be_seen(tmp_path: Path, operation: str) -> None:
+    root = tmp_path / "store"
+    store = LocalStore(root)
+    store.put("packs/other", b"octets")
+
+    for _ in range(20):
+        writer = start_python(WRITER, str(root), operation)
+        deadline = time.monotonic() + 10
+        while not any(path.stat().st_size for path in hidden_files(root)) and time.monotonic() < deadline:
+            pass
+        writer.send_signal(signal.SIGKILL)
+        writer.communicate()
+        if hidden_files(root):
+            break
+    left = hidden_files(root)
+    assert left, "no writer was killed in the middle"
+
+    assert list(store.list()) == [ObjectInfo("packs/other", 6)]
+    with pytest.raises(FileNotFoundError):
+        store.get("packs/one")
+    store.put_if_absent("packs/one", b"the next writer's")
+    assert store.get("packs/one") == b"the next writer's"
+    assert hidden_files(root) == left
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of one mebibyte."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = shutil.which("mount")
+    if os.geteuid() != 0 or mount is None:
+        pytest.skip("only root may mount a small tmpfs")
+    done = subprocess.run(
+        [mount, "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        pytest.skip(f"mounting is not allowed here: {done.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_says_so_and_leaves_nothing_behind(small_disk: Path) -> None:
+    root = small_disk / "store"
+    store = LocalStore(root)
+    store.put("packs/one", b"octets")
+
+    for write in (store.put, store.put_if_absent):
+        with pytest.raises(OSError, match="packs/two") as caught:
+            write("packs/two", bytes(2 << 20))
+        assert caught.value.errno == errno.ENOSPC
+
+    with pytest.raises(OSError, match="packs/one") as caught:
+        store.put("packs/one", bytes(2 << 20))
+    assert caught.value.errno == errno.ENOSPC
+    assert store.get("packs/one") == b"octets"
+    assert list(store.list()) == [ObjectInfo("packs/one", 6)]
+    assert hidden_files(root) == []
+
+
+def test_a_folder_that_cannot_be_made_is_an_error_with_its_place(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+
+    for root in (tmp_path / "file", tmp_path / "file" / "store"):
+        store = LocalStore(root)
+        for write in (store.put, store.put_if_absent):
+            with pytest.raises(NotADirectoryError, match=str(root)):
+                write("commits/1", b"x")
+        assert list(store.list()) == []
+        with pytest.raises(FileNotFoundError):
+            store.get("commits/1")
+
+
+def test_a_file_in_the_way_of_a_folder_is_no_lost_race(store: LocalStore) -> None:
+    store.put("commits", b"should be a folder")
+
+    with pytest.raises(NotADirectoryError, match="commits"):
+        store.put_if_absent("commits/1", b"x")
+
+
+def test_octets_are_durable_before_their_name_and_the_name_before_the_return(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "new" / "store"
+    real_fsync = os.fsync
+    seen: list[tuple[str, bool]] = []
+
+    def spy(descriptor: int) -> None:
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
+        what = "octets" if path.name.startswith(".") else str(path.relative_to(tmp_path))
+        seen.append((what, (root / name).exists()))
+        real_fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", spy)
+    store = LocalStore(root)
+
+    name = "packs/one"
+    store.put(name, b"octets")
+    folders = [("new/store/packs", False), ("new/store", False), ("new", False), (".", False)]
+    assert seen == [*folders, ("octets", False), ("new/store/packs", True)]
+
+    seen.clear()
+    name = "packs/two"
+    store.put_if_absent(name, b"octets")
+    assert seen == [("octets", False), ("new/store/packs", True)]
+
+    seen.clear()
+    name = "packs/three"
+    LocalStore(root).put(name, b"octets")
+    assert seen == [("new/store/packs", False), ("new/store", False), ("octets", False), ("new/store/packs", True)]
+
+
+def test_other_users_may_read_as_the_umask_says(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        store = LocalStore(tmp_path / "store")
+        store.put("packs/one", b"x")
+        store.put_if_absent("commits/1", b"x")
+    finally:
+        os.umask(before)
+
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "store").rglob("*")}
+    assert modes == {"packs": 0o755, "commits": 0o755, "one": 0o644, "1": 0o644}
+
+
+def test_foreign_files_are_not_objects(store: LocalStore, tmp_path: Path) -> None:
+    store.put("packs/one", b"x")
+    root = tmp_path / "store"
+    (root / "lost+found").mkdir()
+    (root / "lost+found" / "a").write_bytes(b"x")
+    (root / ".git").mkdir()
+    (root / ".git" / "HEAD").write_bytes(b"x")
+    (root / "notes of the operator.txt").write_bytes(b"x")
+    (root / "packs" / "empty").mkdir()
+
+    assert list(store.list()) == [ObjectInfo("packs/one", 1)]
+    store.delete("packs/empty")
+    assert (root / "packs" / "empty").is_dir()
+
+
+def test_descriptors_of_packs_are_kept_and_bounded(store: LocalStore, tmp_path: Path) -> None:
+    root = tmp_path / "store"
+    (root / "packs").mkdir(parents=True)
+    for number in range(PACKS_OPEN + 40):
+        (root / "packs" / f"{number}").write_bytes(b"%d" % number)
+
+    for number in range(PACKS_OPEN + 40):
+        assert store.get_range(f"packs/{number}", 0, len(str(number))) == b"%d" % number
+    assert open_files(root) == PACKS_OPEN
+
+    store.close()
+    assert open_files(root) == 0
+    assert store.get_range("packs/7", 0, 1) == b"7"
+
+
+def test_only_packs_stay_open(store: LocalStore, tmp_path: Path) -> None:
+    store.put("manifests/one", b"x")
+    store.get_range("manifests/one", 0, 1)
+
+    assert open_files(tmp_path / "store") == 0
+
+
+def test_a_store_that_nobody_holds_keeps_no_descriptor(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path / "store")
+    store.put("packs/one", b"x")
+    store.get_range("packs/one", 0, 1)
+    assert open_files(tmp_path / "store") == 1
+
+    del store
+
+    assert open_files(tmp_path / "store") == 0
+
+
+def test_threads_read_the_right_file_while_descriptors_are_evicted(store: LocalStore, tmp_path: Path) -> None:
+    packs = tmp_path / "store" / "packs"
+    packs.mkdir(parents=True)
+    numbers = range(PACKS_OPEN * 2)
+    for number in numbers:
+        (packs / f"{number}").write_bytes(b"%06d" % number)
+
+    def read(step: int) -> bool:
+        return all(store.get_range(f"packs/{n * step % len(numbers)}", 0, 6) == b"%06d" % (n * step % len(numbers))
+                   for n in range(4000))  # fmt: skip
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(read, (1, 3, 5, 7)))
+
+
+def test_a_replaced_pack_is_read_anew(store: LocalStore) -> None:
+    store.put("packs/one", b"first")
+    assert store.get_range("packs/one", 0, 5) == b"first"
+
+    store.put("packs/one", b"second")
+
+    assert store.get_range("packs/one", 0, 6) == b"second"
+
+
+def test_a_relative_root_stays_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    store = LocalStore(Path("store"))
+    monkeypatch.chdir("/")
+
+    store.put("one", b"x")
+
+    assert (tmp_path / "store" / "one").read_bytes() == b"x"
+    assert store.url == f"file://{tmp_path}/store"

@@ -1,0 +1,90 @@
+"""The probe of racing creates must see each way in which a store can break the promise."""
+
+import logging
+import time
+
+import pytest
+
+from storage.stores import MemoryStore, probe_racing_creates
+from tests.fakes import CountingStore, FlakyStore
+
+
+class LooksBeforeItWrites(MemoryStore):
+    """Not atomic: time passes between the look and the write."""
+
+    def put_if_absent(self, name: str, data: bytes) -> None:
+        if name in self._objects:
+            raise FileExistsError(name)
+        time.sleep(0.01)
+        self.put(name, data)
+
+
+class Overwrites(MemoryStore):
+    """Tells the losers so, but takes their octets."""
+
+    def put_if_absent(self, name: str, data: bytes) -> None:
+        try:
+            super().put_if_absent(name, data)
+        finally:
+            self.put(name, data)
+
+
+class IgnoresTheCondition(MemoryStore):
+    """An ordinary put, as a server makes of a header that it does not know."""
+
+    def put_if_absent(self, name: str, data: bytes) -> None:
+        self.put(name, data)
+
+
+class TurnsTheCondition(MemoryStore):
+    """Writes only where something is, as a server did once."""
+
+    def put_if_absent(self, name: str, data: bytes) -> None:
+        if name not in self._objects:
+            raise FileExistsError(name)
+        self.put(name, data)
+
+
+def test_an_atomic_store_passes_and_is_left_clean() -> None:
+    store = CountingStore(MemoryStore())
+
+    probe_racing_creates(store)
+
+    assert list(store.list()) == []
+    assert store.operations["put_if_absent"] == 2 * (8 + 1)
+    assert {name.partition("/")[0] for operation, name in store.requests if operation == "put_if_absent"} == {"probes"}
+
+
+@pytest.mark.parametrize("broken", [LooksBeforeItWrites, Overwrites, IgnoresTheCondition])
+def test_a_store_that_is_not_atomic_is_caught(broken: type[MemoryStore]) -> None:
+    store = broken()
+
+    with pytest.raises(OSError, match="memory:: conditional writes are not atomic here .*: publishers could overwrite"):
+        probe_racing_creates(store)
+
+    assert list(store.list()) == []
+
+
+def test_a_store_where_nobody_wins_is_caught() -> None:
+    with pytest.raises(OSError, match="none was told that it won: repeat"):
+        probe_racing_creates(TurnsTheCondition())
+
+
+def test_what_the_store_raises_comes_through() -> None:
+    store = FlakyStore(MemoryStore())
+    store.fail("put_if_absent", error=PermissionError("not allowed to write"), times=1)
+
+    with pytest.raises(PermissionError, match="not allowed to write"):
+        probe_racing_creates(store)
+
+    assert list(store.list()) == []
+
+
+def test_a_publisher_that_may_not_delete_may_still_publish(caplog: pytest.LogCaptureFixture) -> None:
+    store = FlakyStore(MemoryStore())
+    store.fail("delete", error=PermissionError("not allowed to delete"))
+
+    with caplog.at_level(logging.WARNING):
+        probe_racing_creates(store, rounds=1)
+
+    assert "stays behind: not allowed to delete" in caplog.text
