@@ -4,6 +4,7 @@ Read with asn1crypto, because real issuers are odd: of the 1,147 in the Common C
 (policy qualifiers, encoded defaults, trailing octets) and warns about 77 (serials of zero or below).
 """
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import load_der_public_key
+from cryptography.utils import CryptographyDeprecationWarning
 
 from pregen.errors import ConfigError, Finding
 
@@ -26,6 +28,8 @@ EXTENDED_KEY_USAGE = "2.5.29.37"
 KEY_USAGE = "2.5.29.15"
 OCSP_NOCHECK = "1.3.6.1.5.5.7.48.1.5"
 OCSP_SIGNING = "1.3.6.1.5.5.7.3.9"
+# All of them seen from asn1crypto, for octets that are something else or are damaged.
+_NO_CERTIFICATE = (ValueError, TypeError, LookupError, AttributeError, OverflowError)
 _LABELS = ("CERTIFICATE", "X509 CERTIFICATE")  # the second is what old programs wrote
 
 
@@ -92,13 +96,25 @@ def read_certificates(path: Path) -> tuple[Certificate, ...]:
         ConfigError: the file cannot be read, or holds no certificate; with the finding.
     """
     try:
-        return tuple(_parse(path, der) for der in _blocks(path.read_bytes()))
+        return tuple(parse_certificate(path, der) for der in _blocks(path.read_bytes()))
     except OSError as error:
         reason = f"cannot be read: {error.strerror}"
-    except (ValueError, TypeError, OverflowError) as error:  # what asn1crypto raises for octets that are something else
+    except ValueError as error:
         reason = f"holds no certificate, PEM or DER, that can be read ({_first_line(error)})"
     text = f"{path}: {reason}"
     raise ConfigError(text, (Finding("certificate.unreadable", "error", text),))
+
+
+def parse_certificate(path: Path, der: bytes) -> Certificate:
+    """Return the certificate that some octets are; `path` says where they came from.
+
+    Raises:
+        ValueError: they are none, or a damaged one.
+    """
+    try:
+        return _parsed(path, der)
+    except _NO_CERTIFICATE as error:
+        raise ValueError(_first_line(error)) from error
 
 
 def signed_with(certificate: Certificate, signer: PublicKeyTypes) -> bool:
@@ -139,9 +155,11 @@ def signature_digest(certificate: Certificate) -> str | None:
 def _strict(certificate: Certificate) -> x509.Certificate:
     """Return the certificate as cryptography reads it, which also asks that its signature algorithm is known."""
     try:
-        strict = x509.load_der_x509_certificate(certificate.der)
+        with warnings.catch_warnings():  # what it announces to refuse one day (serials below one) is refused today
+            warnings.simplefilter("error", CryptographyDeprecationWarning)
+            strict = x509.load_der_x509_certificate(certificate.der)
         _ = strict.signature_hash_algorithm
-    except UnsupportedAlgorithm as error:
+    except (UnsupportedAlgorithm, x509.InvalidVersion, CryptographyDeprecationWarning) as error:
         raise ValueError(str(error)) from error
     return strict
 
@@ -155,14 +173,13 @@ def _blocks(data: bytes) -> list[bytes]:
     return blocks
 
 
-def _parse(path: Path, der: bytes) -> Certificate:
+def _parsed(path: Path, der: bytes) -> Certificate:
     whole = asn1.Certificate.load(der, strict=True)
     body = whole["tbs_certificate"]
     # As plain values, because asn1crypto's own type refuses algorithms that it does not know (GOST).
     key_info = core.Sequence.load(body["subject_public_key_info"].dump())
-    bits = key_info[1].contents
-    if bits[:1] != b"\0":
-        raise ValueError("a public key whose bits are not whole octets")
+    algorithm = core.Sequence.load(key_info[0].dump())
+    _whole_octets(whole["signature_value"])
     return Certificate(
         path=path,
         der=der,
@@ -170,13 +187,20 @@ def _parse(path: Path, der: bytes) -> Certificate:
         issuer=body["issuer"].dump(),
         subject_octets=body["subject"].chosen.contents,
         public_key=key_info.dump(),
-        public_key_algorithm=key_info[0][0].dotted,
-        key_bits=bits[1:],
+        public_key_algorithm=core.ObjectIdentifier.load(algorithm[0].dump()).dotted,
+        key_bits=_whole_octets(key_info[1]),
         not_before=_instant(body["validity"]["not_before"]),
         not_after=_instant(body["validity"]["not_after"]),
         version=int(body["version"]) + 1,
         extensions=dict(map(_extension, body["extensions"] or ())),
     )
+
+
+def _whole_octets(item: core.Asn1Value) -> bytes:
+    octets: bytes = core.BitString.load(item.dump()).contents
+    if octets[:1] != b"\0":
+        raise ValueError("a public key or a signature whose bits are not whole octets")
+    return octets[1:]
 
 
 def _instant(time: asn1.Time) -> datetime:
@@ -189,7 +213,8 @@ def _instant(time: asn1.Time) -> datetime:
 def _extension(item: asn1.Extension) -> tuple[str, Extension]:
     # As plain values too: an odd extension that nobody asks for must not make the certificate unreadable.
     parts = core.Sequence.load(item.dump())
-    oid, octets = parts[0].dotted, parts[len(parts) - 1].native
+    oid = core.ObjectIdentifier.load(parts[0].dump()).dotted
+    octets = core.OctetString.load(parts[len(parts) - 1].dump()).native
     names = frozenset[str]()
     if oid == KEY_USAGE:
         names = frozenset(asn1.KeyUsage.load(octets).native)
@@ -197,7 +222,7 @@ def _extension(item: asn1.Extension) -> tuple[str, Extension]:
         names = frozenset(purpose.dotted for purpose in asn1.ExtKeyUsageSyntax.load(octets))
     elif oid == BASIC_CONSTRAINTS and asn1.BasicConstraints.load(octets)["ca"].native:
         names = frozenset({"ca"})
-    is_critical = len(parts) == 3 and parts[1].native is True  # noqa: PLR2004 OID, critical (FALSE is left out), value
+    is_critical = len(parts) == 3 and bool(core.Boolean.load(parts[1].dump()).native)  # FALSE is left out
     return oid, Extension(is_critical, octets, names)
 
 

@@ -1,10 +1,10 @@
 """AWS credentials for publishing: as boto3 finds them (profiles, single sign-on, roles), kept fresh for the store."""
 
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from storage.stores import Store, open_store
-from storage.stores.address import scheme
+from storage.stores import Store, open_store, parse_address
 
 if TYPE_CHECKING:
     from obstore.auth.boto3 import Boto3CredentialProvider
@@ -20,7 +20,7 @@ def open_publish_store(address: str, endpoint: str | None, region: str | None) -
         ValueError: the address or the endpoint cannot be one.
         PermissionError: no credentials, or ones that cannot be used; the text says what to set.
     """
-    if scheme(address) != "s3":
+    if isinstance(parse_address(address), Path):
         return open_store(address)
     provider = _resolve(address)
     return open_store(

@@ -34,7 +34,8 @@ from pregen.workers import WorkerPool
 from storage import key
 from storage.commits import Head, Manifest, check_writable, find_head, new_publisher, publish
 from storage.reader import Generation
-from storage.stores.base import Store
+from storage.stores import Store
+from storage.stores.probe import probe_racing_creates
 
 Progress = Callable[[str, int, int], None]  # step, done, of how many
 
@@ -194,6 +195,51 @@ def survey(prepared: Prepared, progress: Progress) -> Iterator[Surveyed]:
             yield surveyed
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """What a check found to be right."""
+
+    rows_in: int
+    certificates: int
+    excluded: dict[str, int]
+    responses: int
+    issuers: int
+    engines: dict[str, str]
+    shards: int
+    as_of: int
+    this_update: int
+    next_update: int
+    current_commit: int | None
+    store: str
+    warnings: tuple[Finding, ...]
+
+
+def check(config: Config, options: RunOptions, progress: Progress) -> Checked:
+    """Do all of a run that can refuse it, and probe the store; sign and publish nothing.
+
+    Raises:
+        PregenError, StorageError, OSError: a run would be refused; see their exit codes.
+    """
+    prepared = prepare(config, options)
+    probe_racing_creates(prepared.store)
+    with survey(prepared, progress) as surveyed:
+        return Checked(
+            rows_in=surveyed.rows_in,
+            certificates=surveyed.certificates,
+            excluded=surveyed.excluded,
+            responses=_responses(prepared, surveyed),
+            issuers=len(prepared.issuers),
+            engines=prepared.engines,
+            shards=len(surveyed.files),
+            as_of=clock.seconds(prepared.snapshot.as_of),
+            this_update=min(clock.seconds(window.this_update) for window in prepared.windows),
+            next_update=min(clock.seconds(window.next_update) for window in prepared.windows),
+            current_commit=prepared.head.commit.number if prepared.head else None,
+            store=prepared.store.url,
+            warnings=prepared.warnings,
+        )
+
+
 def run(config: Config, options: RunOptions, progress: Progress) -> Published:
     """Publish a new generation.
 
@@ -266,12 +312,15 @@ def _check_counts(prepared: Prepared, surveyed: Surveyed, signed: list[SignedSha
             f"{surveyed.rows_in:,} rows came in, but {certificates:,} certificates were read back and {excluded:,} rows "
             "were excluded: nothing was published; please report this"
         )
-    wanted = sum(len(prepared.issuers[group.issuer].cert_ids) * count for group, count in surveyed.groups.items())
-    if responses != wanted:
+    if responses != (wanted := _responses(prepared, surveyed)):
         raise VerificationError(
             f"{responses:,} responses were read back where {wanted:,} belong: nothing was published; please report this"
         )
     return responses
+
+
+def _responses(prepared: Prepared, surveyed: Surveyed) -> int:
+    return sum(len(prepared.issuers[group.issuer].cert_ids) * count for group, count in surveyed.groups.items())
 
 
 def _engines(issuers: tuple[Issuer, ...], name: str) -> dict[str, str]:

@@ -85,8 +85,8 @@ def load_issuers(config: Config, now: datetime) -> tuple[tuple[Issuer, ...], tup
     issuers, findings = inspect_issuers(config, now)
     errors = sum(finding.severity == "error" for finding in findings)
     if errors:
-        text_ = f"{errors} mistake{'s' * (errors > 1)} in keys and certificates; correct {config.path} or what it names"
-        raise ConfigError(text_, findings)
+        text = f"{errors} mistake{'s' * (errors > 1)} in keys and certificates; correct {config.path} or what it names"
+        raise ConfigError(text, findings)
     return issuers, findings
 
 
@@ -168,8 +168,8 @@ class _Inspection:
         for sections in self._sections.values():
             if len(sections) > 1:
                 others = " and ".join(f'"{section.names[0]}"' for section in sections[1:])
-                text_ = f"is the same name and key as {others}: write them as one section:\n{merged_section(sections)}"
-                self._note(sections[0], "issuer.same-id", text_)
+                text = f"is the same name and key as {others}: write them as one section:\n{merged_section(sections)}"
+                self._note(sections[0], "issuer.same-id", text)
 
     def _certificates(self, section: IssuerConfig) -> tuple[Certificate, ...]:
         """Return the issuer's certificates, or none if they are not one name and one key."""
@@ -179,8 +179,8 @@ class _Inspection:
         certificates = tuple(found.values())
         if len({(certificate.subject, certificate.key_bits) for certificate in certificates}) > 1:
             files = ", ".join(dict.fromkeys(str(certificate.path) for certificate in certificates))
-            text_ = f"{files}: the certificates are not one name and one key: give each issuer a section of its own"
-            self._note(section, "issuer.different-keys", text_)
+            text = f"{files}: the certificates are not one name and one key: give each issuer a section of its own"
+            self._note(section, "issuer.different-keys", text)
             return ()
         self._remark(
             section, issuer_remarks(certificates, signs_itself=not section.responder_certificate, now=self._now)
@@ -190,8 +190,8 @@ class _Inspection:
     def _delegate(self, section: IssuerConfig, path: Path, issuer: Certificate | None) -> Certificate | None:
         certificates = self._read(section, path)
         if len(certificates) > 1:
-            text_ = f"{path}: holds {len(certificates)} certificates: keep that of the responder alone, without a chain"
-            self._note(section, "certificate.several", text_)
+            text = f"{path}: holds {len(certificates)} certificates: keep that of the responder alone, without a chain"
+            self._note(section, "certificate.several", text)
         if len(certificates) != 1:
             return None
         self._remark(section, responder_remarks(certificates[0], issuer, self._now))
@@ -210,8 +210,8 @@ class _Inspection:
                 self._note(section, finding.code, finding.message)
             return None
         if source.path.stat().st_mode & _OTHERS_ACCESS:
-            text_ = f"{source.path}: the key can be read or written by every user here: chmod o-rw {source.path}"
-            self._note(section, "key.permissions", text_, severity="warning")
+            text = f"{source.path}: the key can be read or written by every user here: chmod o-rw {source.path}"
+            self._note(section, "key.permissions", text, severity="warning")
         return key
 
     def _check_pair(
@@ -223,8 +223,8 @@ class _Inspection:
         certificates: tuple[Certificate, ...],
     ) -> None:
         if signer.public_key_algorithm == _RSASSA_PSS:
-            text_ = f"{signer.path}: its key is for RSASSA-PSS alone, which comes later: use an rsaEncryption one"
-            self._note(section, "key.unsupported", text_)
+            text = f"{signer.path}: its key is for RSASSA-PSS alone, which comes later: use an rsaEncryption one"
+            self._note(section, "key.unsupported", text)
         elif not _belongs(key, signer):
             hint = "name the key that belongs to it"
             if signer not in certificates and any(_belongs(key, certificate) for certificate in certificates):
@@ -244,10 +244,10 @@ class _Inspection:
             self._note(section, remark.code, f"{remark.path}: {remark.text}", severity=remark.severity)
 
     def _note(
-        self, section: IssuerConfig, code: str, text_: str, *, severity: Literal["error", "warning"] = "error"
+        self, section: IssuerConfig, code: str, text: str, *, severity: Literal["error", "warning"] = "error"
     ) -> None:
         self._errors += severity == "error"
-        self.findings.append(Finding(code, severity, f'issuer "{section.names[0]}": {text_}'))
+        self.findings.append(Finding(code, severity, f'issuer "{section.names[0]}": {text}'))
 
 
 def _issuer(

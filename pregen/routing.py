@@ -3,7 +3,9 @@
 Only now is it known which rows belong together, so memory is bounded by the shard, however large the snapshot is.
 """
 
-from collections.abc import Iterable
+import contextlib
+import resource
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from pregen.routing_key import keys
 from pregen.snapshot import StatusBatch
 
 SHARD_ROWS = 65_536
+SPARE_FILES = 256  # what the rest of the process has open
 COLUMNS: dict[str, pa.DataType] = {
     "key": pa.uint64(),
     "serial": pa.binary(),
@@ -109,12 +112,34 @@ def route(
         issuer_ids: uint64[issuers].
 
     Raises:
-        SpoolError: the disk is full.
+        SpoolError: the disk is full, or too few files may be open at once.
     """
-    router = Router(folder, bounds, issuer_ids)
+    _allow_open_files(len(bounds) - 1 + SPARE_FILES)
+    with _spooling(folder):
+        router = Router(folder, bounds, issuer_ids)
     for batch in batches:
-        try:
+        # What reading the snapshot raises is no matter of this folder.
+        with _spooling(folder):
             router.write(batch)
-        except OSError as e:
-            raise SpoolError(f"{folder}: writing spill files failed ({e}): free some space, or set [run] spool") from e
-    return router.close()
+    with _spooling(folder):
+        return router.close()
+
+
+@contextlib.contextmanager
+def _spooling(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as e:
+        raise SpoolError(f"{folder}: writing spill files failed ({e}): free some space, or set [run] spool") from e
+
+
+def _allow_open_files(count: int) -> None:
+    """Raise this process's own limit of open files: all shards are written at once, and the usual limit is 1,024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= count:
+        return
+    if hard != resource.RLIM_INFINITY and hard < count:
+        raise SpoolError(
+            f"{count:,} files must be open at once, {hard:,} are allowed here: raise the limit (ulimit -Hn)"
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))

@@ -196,8 +196,10 @@ def _grouped(rows: ShardRows) -> Iterator[tuple[Group, NDArray[np.intp]]]:
     codes, member = np.unique(rows.codes, return_inverse=True)
     order = np.argsort(member.astype(np.uint16 if len(codes) < 1 << 16 else np.int64), kind="stable")
     ends = np.cumsum(np.bincount(member, minlength=len(codes)))
-    for code, members in zip(codes.tolist(), np.split(order, ends[:-1]), strict=True):
-        yield Group.of_code(code), members
+    start = 0
+    for code, end in zip(codes.tolist(), ends.tolist(), strict=True):
+        yield Group.of_code(code), order[start:end]
+        start = end
 
 
 def _records(rows: ShardRows, shape: Shape, members: NDArray[np.intp]) -> Octets:

@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -10,8 +11,7 @@ from pathlib import Path
 from pregen.errors import SpoolError
 
 PREFIX = "pregen-spool-"
-ROW_BYTES = 60  # of spill files; measured 50 to 56 with serials of 16 to 20 octets
-LOCK = "lock"
+ROW_BYTES = 72  # of spill files; measured with serials of 20 octets: 58, and 70 where they go to 1,500 shards
 
 
 @contextlib.contextmanager
@@ -25,19 +25,31 @@ def spool_folder(parent: Path, rows: int) -> Iterator[Path]:
     """
     try:
         _remove_abandoned(parent)
-        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+        folder, lock = _make_locked(parent)
     except OSError as e:
         raise SpoolError(
             f"{parent}: cannot make a folder for spill files there ({e.strerror}): "
             "set [run] spool to one that can be written"
         ) from e
     try:
-        with (folder / LOCK).open("wb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            _check_space(parent, rows)
-            yield folder
+        _check_space(parent, rows)
+        yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
+
+
+def _make_locked(parent: Path) -> tuple[Path, int]:
+    """Return a new folder and a descriptor that holds its lock; the kernel frees it when this process dies."""
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+        # Before it is locked, another run may take the folder for an abandoned one; then it is gone, and we try again.
+        with contextlib.suppress(FileNotFoundError):
+            lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if folder.exists():
+                return folder, lock
+            os.close(lock)
 
 
 def _check_space(parent: Path, rows: int) -> None:
@@ -51,9 +63,16 @@ def _check_space(parent: Path, rows: int) -> None:
 
 def _remove_abandoned(parent: Path) -> None:
     for folder in parent.glob(f"{PREFIX}*"):
-        try:
-            with (folder / LOCK).open("rb") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder, ignore_errors=True)
-        except OSError:
-            continue  # in use, another user's, or being made at this moment
+        # In use, another user's, or gone by now: not ours to remove.
+        with contextlib.suppress(OSError), _opened(folder) as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _opened(folder: Path) -> Iterator[int]:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)

@@ -149,6 +149,8 @@ def make_template(form: Form) -> Template:
 def _holes(form: Form, tbs: bytes, values: Values, field: str, size: int, oid: str | None) -> list[Hole]:
     """Return where a field stands: once, or once in each SingleResponse."""
     encoded = oracle(form, values)
+    if len(encoded) != len(tbs):
+        raise SigningError(f"template of {form}: the field {field} changes the length")
     differ = [at for at, (a, b) in enumerate(zip(tbs, encoded, strict=True)) if a != b]
     starts = differ[::size]
     if not differ or differ != [start + i for start in starts for i in range(size)]:

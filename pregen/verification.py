@@ -12,7 +12,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import load_der_public_key
-from cryptography.x509 import ocsp
+from cryptography.x509 import ReasonFlags, ocsp
 
 from pregen.clock import seconds
 from pregen.errors import VerificationError
@@ -21,16 +21,18 @@ from storage.certid import SHA1, SHA256
 PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
 HASH_OIDS = {hashes.SHA1.name: SHA1, hashes.SHA256.name: SHA256}
 ECDSA_SHA256, RSA_SHA256 = "1.2.840.10045.4.3.2", "1.2.840.113549.1.1.11"
-# RFC 5280, 5.3.1; asn1crypto's words for them
+# RFC 5280, 5.3.1
 REASONS = {
-    "key_compromise": 1,
-    "ca_compromise": 2,
-    "affiliation_changed": 3,
-    "superseded": 4,
-    "cessation_of_operation": 5,
-    "certificate_hold": 6,
-    "privilege_withdrawn": 9,
-    "aa_compromise": 10,
+    ReasonFlags.unspecified: 0,
+    ReasonFlags.key_compromise: 1,
+    ReasonFlags.ca_compromise: 2,
+    ReasonFlags.affiliation_changed: 3,
+    ReasonFlags.superseded: 4,
+    ReasonFlags.cessation_of_operation: 5,
+    ReasonFlags.certificate_hold: 6,
+    ReasonFlags.remove_from_crl: 8,
+    ReasonFlags.privilege_withdrawn: 9,
+    ReasonFlags.aa_compromise: 10,
 }
 
 
@@ -133,7 +135,7 @@ def _by_cryptography(response: bytes) -> ParsedResponse:
         serial_number=parsed.serial_number,
         status=parsed.certificate_status.name.lower(),
         revoked_at=None if revoked_at is None else seconds(revoked_at),
-        reason=None if reason is None else REASONS.get(_snake(reason.value)),
+        reason=None if reason is None else REASONS[reason],
         produced_at=seconds(parsed.produced_at_utc),
         this_update=seconds(parsed.this_update_utc),
         next_update=None if next_update is None else seconds(next_update),
@@ -155,6 +157,7 @@ def _by_asn1crypto(response: bytes) -> ParsedResponse:
     single = data["responses"][0]
     cert_id, status = single["cert_id"], single["cert_status"]
     revoked = status.chosen if status.name == "revoked" else None
+    reason = None if revoked is None else revoked["revocation_reason"]
     next_update = single["next_update"].native
     statement = Statement(
         hash_oid=cert_id["hash_algorithm"]["algorithm"].dotted,
@@ -163,7 +166,7 @@ def _by_asn1crypto(response: bytes) -> ParsedResponse:
         serial_number=cert_id["serial_number"].native,
         status=status.name,
         revoked_at=None if revoked is None else seconds(revoked["revocation_time"].native),
-        reason=None if revoked is None else REASONS.get(revoked["revocation_reason"].native),
+        reason=None if reason is None or reason.native is None else int(reason),
         produced_at=seconds(data["produced_at"].native),
         this_update=seconds(single["this_update"].native),
         next_update=None if next_update is None else seconds(next_update),
@@ -175,16 +178,6 @@ def _by_asn1crypto(response: bytes) -> ParsedResponse:
         basic["signature_algorithm"]["algorithm"].dotted,
         len(basic["certs"]),
     )
-
-
-def _snake(word: str) -> str:
-    """Return an RFC 5280 reason word as asn1crypto spells it.
-
-    >>> _snake("keyCompromise"), _snake("cACompromise"), _snake("aACompromise")
-    ('key_compromise', 'ca_compromise', 'aa_compromise')
-    """
-    word = word.replace("cAC", "caC").replace("aAC", "aaC")
-    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in word)
 
 
 def _shown(value: object) -> str:

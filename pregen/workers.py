@@ -13,6 +13,7 @@ from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
 
 import multiprocess
 from multiprocess.connection import Connection, wait
+from multiprocess.reduction import ForkingPickler
 
 from pregen.errors import WorkerError
 
@@ -65,7 +66,7 @@ class WorkerPool:
     def map(
         self, factory: Callable[[Argument], Callable[[Task], Result]], argument: Argument, tasks: Iterable[Task]
     ) -> Iterator[Result]:
-        """Yield the results of all tasks, as they come.
+        """Yield the results of all tasks, as they come. A map that does not reach its end closes the pool.
 
         Args:
             factory: called once in each worker with `argument`; what it returns is called with each task.
@@ -74,22 +75,31 @@ class WorkerPool:
 
         Raises:
             WorkerError: a worker died; its task is named.
+            ValueError: the pool is closed.
             Exception: what a task raised.
         """
+        if not self._processes:
+            raise ValueError("the pool is closed")
         waiting = deque(tasks)
         busy: dict[Connection, Task] = {}
-        for pipe in list(self._processes)[: len(waiting)]:
-            busy[pipe] = waiting.popleft()
-            self._send(pipe, busy[pipe], _Job(factory, argument), busy[pipe])
-        while busy:
-            # A dead worker's pipe is ready too: it has nothing more to give.
-            for pipe in wait(list(busy)):
-                task = busy.pop(pipe)
-                result: Result = self._receive(pipe, task)
-                if waiting:
-                    busy[pipe] = waiting.popleft()
-                    self._send(pipe, busy[pipe], busy[pipe])
-                yield result
+        finished = False
+        try:
+            for pipe in list(self._processes)[: len(waiting)]:
+                busy[pipe] = waiting.popleft()
+                self._send(pipe, busy[pipe], _Job(factory, argument), busy[pipe])
+            while busy:
+                # A dead worker's pipe is ready too: it has nothing more to give.
+                for pipe in wait(list(busy)):
+                    task = busy.pop(pipe)
+                    result: Result = self._receive(pipe, task)
+                    if waiting:
+                        busy[pipe] = waiting.popleft()
+                        self._send(pipe, busy[pipe], busy[pipe])
+                    yield result
+            finished = True
+        finally:
+            if not finished:  # what its workers still send would be taken for answers to the next map
+                self.close(kill=True)
 
     def close(self, *, kill: bool = False) -> None:
         """End all workers and wait for them, so that the CPU time that they took is known."""
@@ -153,10 +163,19 @@ def _serve(pipe: Connection) -> None:
         except Exception as e:  # noqa: BLE001 - whatever it is, the parent raises it
             e.add_note(traceback.format_exc())
             if isinstance(message, _Job):
-                failure = e  # the answer to the first task
+                failure = _portable(e)  # the answer to the first task
                 continue
-            answer = (False, e)
+            answer = (False, _portable(e))
         try:
             pipe.send(answer)
         except OSError:
             return
+
+
+def _portable(error: Exception) -> Exception:
+    """Return the error itself, or where it would not survive the way home, a `WorkerError` that quotes it."""
+    try:
+        ForkingPickler.loads(ForkingPickler.dumps(error))
+    except Exception:  # noqa: BLE001 - pickling runs the error's own code
+        return WorkerError(f"{type(error).__name__}: {error}")
+    return error

@@ -8,21 +8,32 @@
 
 import contextlib
 import hashlib
+import re
 import secrets
+import zlib
 from dataclasses import dataclass
 
 from storage.document import Document, encode
 from storage.errors import (
     ChecksumError,
     CommitRefusedError,
+    CommitUnknownError,
     MalformedError,
+    TruncatedError,
     UnsupportedVersionError,
     UpgradeNeededError,
 )
+from storage.pack import PACK_NAME
 from storage.stores.base import Store
+from storage.tables import TABLE_NAME
 
 VERSION = 1  # of the whole format: what reader_min and writer_min are compared with
 LATEST = "LATEST"
+MANIFEST_NAME = re.compile("manifests/[0-9a-f]{64}")
+PUBLISHER = re.compile("[0-9a-f]{32}")
+# A commit is the one object whose name says nothing of its octets: its last member is the CRC-32 of all before it.
+_CRC = re.compile(rb',"crc":"([0-9a-f]{8})"}')
+_CRC_BYTES = len(b',"crc":"00000000"}')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,21 +114,36 @@ def read_commit(store: Store, number: int) -> Head | None:
 
     Raises:
         FormatError: it is damaged.
+        UpgradeNeededError: it is for newer readers.
+    """
+    octets = _octets(store, number)
+    return None if octets is None else decode_commit(number, octets)
+
+
+def decode_commit(number: int, octets: bytes) -> Head:
+    """Return the commit that is stored under a number.
+
+    Raises:
+        FormatError: it is damaged.
+        UpgradeNeededError: it is for newer readers; then nothing else of it is looked at.
     """
     name = commit_name(number)
-    try:
-        octets = store.get(name)
-    except FileNotFoundError:
-        return None
+    body, end = octets[:-_CRC_BYTES], _CRC.fullmatch(octets[-_CRC_BYTES:])
+    if end is None:
+        raise TruncatedError(name, "does not end with its checksum")
+    if int(end[1], 16) != zlib.crc32(body):
+        raise ChecksumError(name, "is damaged")
     document = Document.parse(name, octets)
+    if (needed := document.number("reader_min")) > VERSION:
+        raise UpgradeNeededError(number, needed, VERSION, "reader")
     commit = Commit(
         number=document.number("number"),
         parent=document.hexadecimal("parent", 32) if document.has("parent") else None,
         publisher=document.text("publisher"),
         as_of=document.number("as_of"),
         started_at=document.number("started_at"),
-        manifest=document.text("manifest"),
-        reader_min=document.number("reader_min"),
+        manifest=document.object_name("manifest", MANIFEST_NAME),
+        reader_min=needed,
         writer_min=document.number("writer_min"),
     )
     if commit.number != number:
@@ -125,33 +151,48 @@ def read_commit(store: Store, number: int) -> Head | None:
     return Head(commit, octets)
 
 
-def find_head(store: Store, known: int = 0) -> Head | None:
+def find_head(store: Store, known: Head | None = None) -> Head | None:
     """Return the newest commit, or None where nothing is published.
 
-    Gallops forward from the hint, so the usual cost is one read of the commit and one probe of the next.
+    With a known commit, and nothing newer, the only cost is the probe of the next, and `known` itself comes back; an older
+    one never does. Without, it is the hint, the commit and the probe of the next. A hint that lags, or is lost, costs
+    two reads for each doubling of the distance. Only the newest commit is looked into.
 
     Args:
         store: where to look.
-        known: number of a commit that is known to exist.
+        known: a commit that was read from this store before.
+
+    Raises:
+        FormatError: the newest commit is damaged.
+        UpgradeNeededError: the newest commit is for newer readers.
+        OSError: the store does not answer.
     """
-    base = max(known, _hint(store))
-    found = read_commit(store, base) if base else None
-    if found is None:
-        base = known if base != known else 0
-        found = read_commit(store, base) if base else None
+    low, newest = (known.commit.number, None) if known else _hinted(store)
     step = 1
-    low = base
-    while (ahead := read_commit(store, low + step)) is not None:
-        found, low, step = ahead, low + step, step * 2
-    high = low + step  # absent; the head is in [low, high)
+    while (ahead := _octets(store, low + step)) is not None:
+        newest, low, step = ahead, low + step, step * 2
+    high = low + step  # absent: the head is in [low, high)
     while high - low > 1:
         middle = (low + high) // 2
-        at_middle = read_commit(store, middle)
-        if at_middle is None:
+        if (found := _octets(store, middle)) is None:
             high = middle
         else:
-            found, low = at_middle, middle
-    return found
+            newest, low = found, middle
+    return known if newest is None else decode_commit(low, newest)
+
+
+def _hinted(store: Store) -> tuple[int, bytes | None]:
+    """Return the commit that the hint speaks of, if it is there; else number 0, which never is."""
+    number = _hint(store)
+    octets = _octets(store, number) if number else None
+    return (0, None) if octets is None else (number, octets)
+
+
+def _octets(store: Store, number: int) -> bytes | None:
+    try:
+        return store.get(commit_name(number))
+    except FileNotFoundError:
+        return None
 
 
 def _hint(store: Store) -> int:
@@ -159,17 +200,25 @@ def _hint(store: Store) -> int:
         text = store.get(LATEST)
     except FileNotFoundError:
         return 0
-    return int(text) if text.isdigit() and len(text) <= 20 else 0
+    return int(text) if text.isdigit() and len(text) < 20 else 0
 
 
 def check_readable(commit: Commit) -> None:
-    """Refuse a generation that needs a newer reader."""
+    """Refuse a generation that needs a newer reader.
+
+    Raises:
+        UpgradeNeededError: it does.
+    """
     if commit.reader_min > VERSION:
         raise UpgradeNeededError(commit.number, commit.reader_min, VERSION, "reader")
 
 
 def check_writable(commit: Commit) -> None:
-    """Refuse to publish after a generation that needs a newer publisher."""
+    """Refuse to publish after a generation that needs a newer publisher.
+
+    Raises:
+        UpgradeNeededError: it does.
+    """
     check_readable(commit)
     if commit.writer_min > VERSION:
         raise UpgradeNeededError(commit.number, commit.writer_min, VERSION, "publisher")
@@ -192,10 +241,11 @@ def read_manifest(store: Store, name: str) -> Manifest:
     bounds = [0, *(shard.high for shard in shards)]
     if [shard.low for shard in shards] != bounds[:-1] or bounds[-1] != 1 << 32 or bounds != sorted(set(bounds)):
         raise MalformedError(name, "its shards do not hold every key once")
+    overlays = tuple(_read_shard(item) for item in document.children("overlays"))
     return Manifest(
         profile=document.text("profile"),
         shards=shards,
-        overlays=tuple(_read_shard(item) for item in document.children("overlays")),
+        overlays=overlays,
         counts=document.plain("counts"),
         gates=document.plain("gates"),
     )
@@ -230,7 +280,8 @@ def publish(
 
     Raises:
         CommitRefusedError: another publisher was first.
-        OSError: the store did not answer and holds no such commit; nothing is published.
+        CommitUnknownError: the store did not say whether the commit took place, and does not show it.
+        OSError: the store refused a write; nothing is published.
     """
     octets = encode_manifest(manifest)
     name = manifest_name(octets)
@@ -243,7 +294,7 @@ def publish(
         started_at=started_at,
         manifest=name,
     )
-    head = Head(commit, _encode_commit(commit))
+    head = Head(commit, encode_commit(commit))
     _put_commit(store, head)
     with contextlib.suppress(OSError):  # only a hint: readers probe forward from an older one
         store.put(LATEST, str(commit.number).encode())
@@ -251,30 +302,45 @@ def publish(
 
 
 def _put_commit(store: Store, head: Head) -> None:
-    number = head.commit.number
+    """Create the commit; whatever the store says about it, what the store then shows counts."""
+    number, publisher = head.commit.number, head.commit.publisher
     try:
         store.put_if_absent(commit_name(number), head.octets)
     except OSError as e:
-        winner = read_commit(store, number)
-        if winner is None:
-            raise
-        if winner.commit.publisher != head.commit.publisher:
-            raise CommitRefusedError(number, winner.commit.publisher) from e
+        try:
+            stored = _octets(store, number)
+        except OSError as unanswered:
+            raise CommitUnknownError(number, publisher, str(unanswered)) from e
+        if stored == head.octets:
+            return
+        if stored is not None:
+            raise CommitRefusedError(number, _publisher_of(number, stored)) from e
+        if isinstance(e, ConnectionError):  # a request that timed out may still be on its way
+            raise CommitUnknownError(number, publisher, str(e)) from e
+        raise
 
 
-def _encode_commit(commit: Commit) -> bytes:
-    return encode(
-        {
-            "number": commit.number,
-            "parent": commit.parent.hex() if commit.parent else None,
-            "publisher": commit.publisher,
-            "as_of": commit.as_of,
-            "started_at": commit.started_at,
-            "manifest": commit.manifest,
-            "reader_min": commit.reader_min,
-            "writer_min": commit.writer_min,
-        }
-    )
+def _publisher_of(number: int, octets: bytes) -> str:
+    try:
+        return decode_commit(number, octets).commit.publisher
+    except UpgradeNeededError:
+        return "of a newer version"
+
+
+def encode_commit(commit: Commit) -> bytes:
+    """Return the stored form of a commit."""
+    members: dict[str, object] = {
+        "number": commit.number,
+        "parent": commit.parent.hex() if commit.parent else None,
+        "publisher": commit.publisher,
+        "as_of": commit.as_of,
+        "started_at": commit.started_at,
+        "manifest": commit.manifest,
+        "reader_min": commit.reader_min,
+        "writer_min": commit.writer_min,
+    }
+    body = encode(members).removesuffix(b"}")
+    return body + f',"crc":"{zlib.crc32(body):08x}"}}'.encode()
 
 
 def _shard_members(shard: Shard) -> dict[str, object]:
@@ -295,17 +361,22 @@ def _shard_members(shard: Shard) -> dict[str, object]:
 
 
 def _read_shard(item: Document) -> Shard:
-    return Shard(
+    shard = Shard(
         low=item.number("low", 1 << 32),
         high=item.number("high", (1 << 32) + 1),
-        pack=item.text("pack"),
+        pack=item.object_name("pack", PACK_NAME),
         size_bytes=item.number("size", 1 << 33),
         sha256=item.hexadecimal("sha256", 32),
         directory_at=item.number("directory_at", 1 << 32),
         directory_crc=int.from_bytes(item.hexadecimal("directory_crc", 4), "big"),
-        tables=item.text("tables"),
+        tables=item.object_name("tables", TABLE_NAME),
         rows=item.number("rows"),
         revoked=item.number("revoked"),
         refresh_by=item.number("refresh_by"),
         next_update=item.number("next_update"),
     )
+    if shard.low >= shard.high:
+        item.fail("holds no keys")
+    if shard.directory_at >= shard.size_bytes:
+        item.fail("has its directory behind its end")
+    return shard

@@ -27,6 +27,15 @@ def length(size: int) -> bytes:
     return bytes((0x80 | len(octets),)) + octets
 
 
+def head(tag: int, size: int) -> bytes:
+    """Return what stands before a value of `size` octets: tag and length.
+
+    >>> head(SEQUENCE, 300).hex()
+    '3082012c'
+    """
+    return bytes((tag,)) + length(size)
+
+
 def tlv(tag: int, *parts: bytes | bytearray) -> bytes:
     r"""Return one element: tag, length and the parts as its value.
 
@@ -34,7 +43,7 @@ def tlv(tag: int, *parts: bytes | bytearray) -> bytes:
     '3003020101'
     """
     value = b"".join(parts)
-    return bytes((tag,)) + length(len(value)) + value
+    return head(tag, len(value)) + value
 
 
 def read(data: bytes, at: int, end: int) -> tuple[int, int, int]:

@@ -1,8 +1,8 @@
 """JSON documents of the format, read with a type for each member; unknown members are ignored (FORMAT.md)."""
 
 import base64
-import binascii
 import json
+import re
 from collections.abc import Iterator
 from typing import NoReturn
 
@@ -35,8 +35,9 @@ class Document:
     def parse(cls, name: str, octets: bytes) -> "Document":
         """Return the document that the stored object `name` holds."""
         try:
-            return cls(name, json.loads(octets))
-        except ValueError as e:
+            # Decoded here, because json would guess UTF-16 and UTF-32 as well.
+            return cls(name, json.loads(octets.decode(), object_pairs_hook=_without_repetition))
+        except (ValueError, RecursionError) as e:
             raise MalformedError(name, f"is not JSON: {e}") from e
 
     def fail(self, detail: str) -> NoReturn:
@@ -62,13 +63,18 @@ class Document:
         return value
 
     def hexadecimal(self, member: str, size: int) -> bytes:
-        """Return a member that is `size` octets in hex."""
-        try:
-            value = bytes.fromhex(self.text(member))
-        except ValueError:
-            self.fail(f"has no hex text {member!r}")
-        if len(value) != size:
-            self.fail(f"member {member!r} has {len(value)} octets where {size} belong")
+        """Return a member that is `size` octets in lower-case hex."""
+        return self._unhex(member, self.text(member), size)
+
+    def each_hexadecimal(self, member: str, size: int) -> tuple[bytes, ...]:
+        """Return a member that is a list of texts, each `size` octets in lower-case hex."""
+        return tuple(self._unhex(member, value, size) for value in self.texts(member))
+
+    def object_name(self, member: str, pattern: re.Pattern[str]) -> str:
+        """Return a member that names another object of the store; nothing else may reach a store as a name."""
+        value = self.text(member)
+        if not pattern.fullmatch(value):
+            self.fail(f"member {member!r} is not the name of such an object: {value!r}")
         return value
 
     def octets(self, member: str) -> bytes:
@@ -96,12 +102,12 @@ class Document:
 
     def child(self, member: str) -> "Document":
         """Return a member that is an object."""
-        return Document(self.name, self.members.get(member), f"{self.where}{member}")
+        return Document(self.name, self.members.get(member), self._path(member))
 
     def children(self, member: str) -> Iterator["Document"]:
         """Yield the objects of a member that is a list of them."""
         for i, value in enumerate(self._list(member)):
-            yield Document(self.name, value, f"{self.where}{member}[{i}]")
+            yield Document(self.name, value, f"{self._path(member)}[{i}]")
 
     def octets_by_key(self, member: str) -> dict[str, bytes]:
         """Return a member that maps texts to octets in base64."""
@@ -115,11 +121,27 @@ class Document:
     def _decode(self, member: str, value: str) -> bytes:
         try:
             return base64.b64decode(value, validate=True)
-        except binascii.Error:
+        except ValueError:  # also of a text that is not ASCII, which is no binascii.Error
             self.fail(f"has no base64 text {member!r}")
+
+    def _unhex(self, member: str, value: str, size: int) -> bytes:
+        if not re.fullmatch(f"[0-9a-f]{{{2 * size}}}", value):
+            self.fail(f"has no hex text {member!r} of {size} octets")
+        return bytes.fromhex(value)
+
+    def _path(self, member: str) -> str:
+        return f"{self.where}.{member}" if self.where else member
 
     def _list(self, member: str) -> list[object]:
         value = self.members.get(member)
         if not isinstance(value, list):
             self.fail(f"has no list {member!r}")
         return value
+
+
+def _without_repetition(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Refuse a member that stands twice: readers in other languages would take the other one."""
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise ValueError("a member stands twice in one object")
+    return members

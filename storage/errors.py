@@ -3,6 +3,7 @@
     StorageError
     ├── NothingPublishedError      the store is there, but holds no commit yet
     ├── CommitRefusedError         another publisher committed this number first
+    ├── CommitUnknownError         nobody can say yet whether the commit took place
     ├── UpgradeNeededError         written by a newer version that this one must not read, or not add to
     └── FormatError                octets that are not what FORMAT.md says
         ├── BadMagicError          another kind of file
@@ -43,6 +44,22 @@ class CommitRefusedError(StorageError):
 
     def __str__(self) -> str:
         return f"commit {self.number} already belongs to publisher {self.winner}: run again, it plans from the new head"
+
+
+class CommitUnknownError(StorageError):
+    """The store did not say whether the commit took place, and does not show it: it may still appear."""
+
+    def __init__(self, number: int, publisher: str, cause: str) -> None:
+        super().__init__(number, publisher, cause)
+        self.number = number
+        self.publisher = publisher
+        self.cause = cause
+
+    def __str__(self) -> str:
+        return (
+            f"whether commit {self.number} of publisher {self.publisher} took place is unknown ({self.cause}): "
+            "wait until the store answers, look with `pregen inspect`, then run again if it is not there"
+        )
 
 
 class UpgradeNeededError(StorageError):

@@ -9,10 +9,11 @@ All integers are little-endian. A checksum covers the pack's id and the bucket's
 the wrong place are noticed.
 """
 
+import re
 import struct
 import zlib
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from storage.errors import (
@@ -28,6 +29,7 @@ MAGIC = b"PREGEN\r\n"
 VERSION = 1
 ID_BYTES = 16
 MAX_BYTES = 0xFFFF_FFFF
+PACK_NAME = re.compile("packs/[0-9a-f]{8}-([0-9a-f]{32})")
 TRAILER = struct.Struct("<8sHHI16s")
 CHECKSUM = struct.Struct("<I")
 RUN_COUNT = struct.Struct("<H")
@@ -69,13 +71,10 @@ def pack_name(low: int, pack_id: bytes) -> str:
 
 def pack_id(name: str) -> bytes:
     """Return the id that a pack's name carries."""
-    try:
-        value = bytes.fromhex(name.rpartition("-")[2])
-    except ValueError:
-        value = b""
-    if len(value) != ID_BYTES:
+    match = PACK_NAME.fullmatch(name)
+    if match is None:
         raise MalformedError(name, "is not the name of a pack")
-    return value
+    return bytes.fromhex(match[1])
 
 
 def bucket_count(stored_bytes: int, rows: int) -> int:
@@ -160,6 +159,9 @@ class PackReader:
         directory_at: where they begin.
         directory_crc: what the manifest says they sum up to.
         read: returns `length` octets from `start` on.
+
+    Raises:
+        FormatError: the directory is not what FORMAT.md says; first of all its kind and version are looked at.
     """
 
     __slots__ = ("_directory_at", "_identity", "_offsets", "_read", "buckets", "name")
@@ -186,9 +188,12 @@ class PackReader:
             raise ChecksumError(name, "its directory is damaged, or is that of another pack")
         if self._identity != pack_id(name):
             raise MalformedError(name, f"has the id {self._identity.hex()}")
-        self._offsets = _little_endian(array("I", directory[: -TRAILER.size]))
-        if len(self._offsets) != self.buckets + 1 or self._offsets[0] != len(MAGIC):
-            raise MalformedError(name, f"has a directory that does not fit {self.buckets} buckets")
+        table = directory[: -TRAILER.size]
+        if not self.buckets or len(table) != 4 * (self.buckets + 1):
+            raise MalformedError(name, f"has a directory of {len(table)} octets for {self.buckets} buckets")
+        self._offsets = _little_endian(array("I", table))
+        if self._offsets[0] != len(MAGIC) or self._offsets[-1] != directory_at:
+            raise MalformedError(name, "has buckets that do not fill the room between magic and directory")
         self.name = name
         self._directory_at = directory_at
         self._read = read
@@ -197,14 +202,18 @@ class PackReader:
         """Return a bucket's octets, checked; one ranged read.
 
         Raises:
-            TruncatedError: a short read, or a bucket that cannot be whole.
+            TruncatedError: a short read.
             ChecksumError: damaged, or another bucket's octets.
+            MalformedError: bounds that no bucket has.
             OSError: the store does not answer.
         """
         start, end = self._offsets[number], self._offsets[number + 1]
         if not start + RUNS_AT <= end <= self._directory_at:
             raise MalformedError(self.name, f"bucket {number} has impossible bounds {start}..{end}")
-        octets = self._read(start, end - start)
+        try:
+            octets = self._read(start, end - start)
+        except EOFError as e:
+            raise TruncatedError(self.name, f"ends within bucket {number}") from e
         if len(octets) != end - start:
             raise TruncatedError(self.name, f"bucket {number}: {len(octets)} octets where {end - start} belong")
         seed = bucket_seed(self._identity, number)
@@ -262,36 +271,26 @@ def walk(pack: PackReader, bucket: int, strides: Sequence[int]) -> Iterator[tupl
         raise pack.damaged(bucket, f"{end - at} octets behind the last run")
 
 
-def find(pack: PackReader, bucket: int, serial: bytes, wanted: Sequence[int]) -> tuple[int, bytes] | None:
+def find(
+    pack: PackReader, bucket: int, serial: bytes, strides: Sequence[int], wanted: Container[int]
+) -> tuple[int, bytes] | None:
     """Return (run number, record) of a serial, or None.
 
     Args:
         pack: where to look.
         bucket: which bucket.
         serial: content octets, which begin the record.
-        wanted: the record's stride by run number; negative where the run is of another issuer or serial length
-            (its absolute value still is the stride).
+        strides: octets of a record, by run number.
+        wanted: numbers of the runs that hold records of the certificate's issuer and serial length.
     """
-    octets = pack.bucket(bucket)
-    (count,) = RUN_COUNT.unpack_from(octets, CHECKSUM.size)
-    at, end, runs = RUNS_AT, len(octets), len(wanted)
-    for _ in range(count):
-        if at + RUN.size > end:
-            raise pack.damaged(bucket, "a run is cut off")
-        run, records = RUN.unpack_from(octets, at)
-        if run >= runs:
-            raise pack.damaged(bucket, f"run {run} is not in the tables")
-        stride = wanted[run]
-        start = at + RUN.size
-        at = start + records * abs(stride)
-        if at > end:
-            raise pack.damaged(bucket, "records are cut off")
-        if stride < 0:
-            continue
-        hit = octets.find(serial, start, at)
-        while hit >= 0:
-            offset = (hit - start) % stride
-            if offset == 0:
-                return run, octets[hit : hit + stride]
-            hit = octets.find(serial, hit - offset + stride, at)
+    for run, start, records, octets in walk(pack, bucket, strides):
+        if run in wanted:
+            stride = strides[run]
+            end = start + records * stride
+            hit = octets.find(serial, start, end)
+            while hit >= 0:
+                offset = (hit - start) % stride
+                if offset == 0:
+                    return run, octets[hit : hit + stride]
+                hit = octets.find(serial, hit - offset + stride, end)  # it stood within a signature
     return None

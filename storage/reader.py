@@ -1,17 +1,22 @@
 """A CertID becomes the DER of its response: the newest generation, loaded and checked, one ranged read a lookup."""
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Set
 from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
 from storage.certid import CertID
 from storage.commits import Commit, Head, Manifest, Shard, check_readable, find_head, read_manifest
-from storage.errors import MalformedError, NothingPublishedError
+from storage.errors import NothingPublishedError, TruncatedError
 from storage.key import key32, part_of
 from storage.pack import PackReader, find
 from storage.response import Assembler, check_known_answers
 from storage.stores.base import Store
 from storage.tables import Tables, Window, decode_tables
+
+
+_NO_RUNS: Set[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,48 +42,42 @@ class Answer:
     generation: int
 
 
+class Way(NamedTuple):
+    """From a record to an answer: what makes the response, and what is known of it beforehand."""
+
+    assembler: Assembler
+    status: str
+    window: Window
+
+
 class LoadedTables:
-    """Tables, proven by their known answers, with what lookups need computed once."""
+    """Tables, proven by their known answers, with what lookups need computed once.
+
+    Nothing is added by lookups, so that no client can make it grow, and a template that does not fit an issuer is found
+    here and not by the issuer's clients.
+    """
 
     def __init__(self, name: str, tables: Tables) -> None:
         check_known_answers(name, tables)
         self.name = name
         self.tables = tables
         self.strides = [tables.shapes[run.shape].stride for run in tables.runs]
-        self._wanted: dict[tuple[int, int], list[int]] = {}
-        self._assemblers: dict[tuple[int, str], tuple[Assembler, str, Window] | None] = {}
+        self._wanted: dict[tuple[int, int], set[int]] = {}
+        self._ways: dict[tuple[int, str], Way] = {}
+        for number, run in enumerate(tables.runs):
+            issuer, shape = tables.issuers[run.issuer], tables.shapes[run.shape]
+            self._wanted.setdefault((issuer.issuer_id, shape.serial_bytes), set()).add(number)
+            for which, response in enumerate(shape.responses):
+                way = Way(Assembler(name, tables, run, which), shape.status, tables.windows[run.window])
+                self._ways.update(((number, oid), way) for oid in response.hashes)
 
-    def wanted(self, issuer_id: int, serial_bytes: int) -> Sequence[int]:
-        """Return the strides by run number, negative where a run cannot hold that certificate (storage.pack.find)."""
-        wanted = self._wanted.get((issuer_id, serial_bytes))
-        if wanted is None:
-            tables = self.tables
-            wanted = [
-                stride
-                if tables.issuers[run.issuer].issuer_id == issuer_id
-                and tables.shapes[run.shape].serial_bytes == serial_bytes
-                else -stride
-                for run, stride in zip(tables.runs, self.strides, strict=True)
-            ]
-            self._wanted[issuer_id, serial_bytes] = wanted
-        return wanted
+    def wanted(self, issuer_id: int, serial_bytes: int) -> Set[int]:
+        """Return the numbers of the runs that may hold a certificate of this issuer and serial length."""
+        return self._wanted.get((issuer_id, serial_bytes), _NO_RUNS)
 
-    def assembler(self, run: int, hash_oid: str) -> tuple[Assembler, str, Window] | None:
-        """Return what makes the response that answers a CertID hash; None where the run has none for it."""
-        try:
-            return self._assemblers[run, hash_oid]
-        except KeyError:
-            made = self._assemblers[run, hash_oid] = self._make(run, hash_oid)
-            return made
-
-    def _make(self, number: int, hash_oid: str) -> tuple[Assembler, str, Window] | None:
-        run = self.tables.runs[number]
-        shape = self.tables.shapes[run.shape]
-        for which, response in enumerate(shape.responses):
-            if hash_oid in response.hashes:
-                assembler = Assembler(self.name, self.tables, run, which)
-                return assembler, shape.status, self.tables.windows[run.window]
-        return None
+    def way(self, run: int, hash_oid: str) -> Way | None:
+        """Return how the response that answers a CertID hash is made; None where the run has none for it."""
+        return self._ways.get((run, hash_oid))
 
 
 def load_tables(store: Store, name: str) -> LoadedTables:
@@ -92,22 +91,18 @@ def load_tables(store: Store, name: str) -> LoadedTables:
 
 
 def load_pack(store: Store, shard: Shard) -> PackReader:
-    """Return a reader of a shard's pack; one ranged read, for its directory."""
+    """Return a reader of a shard's pack; one ranged read, for its directory.
+
+    Raises:
+        FormatError: it is damaged.
+        FileNotFoundError: it was removed.
+    """
     name, at = shard.pack, shard.directory_at
-    if at >= shard.size_bytes:
-        raise MalformedError(name, "its directory lies behind its end")
     try:
         directory = store.get_range(name, at, shard.size_bytes - at)
     except EOFError as e:
-        raise MalformedError(name, "is shorter than its manifest says") from e
-    return PackReader(
-        name,
-        shard.size_bytes,
-        directory,
-        at,
-        shard.directory_crc,
-        lambda start, length: store.get_range(name, start, length),
-    )
+        raise TruncatedError(name, f"is shorter than the {shard.size_bytes} octets of its manifest") from e
+    return PackReader(name, shard.size_bytes, directory, at, shard.directory_crc, partial(store.get_range, name))
 
 
 class Generation:
@@ -166,18 +161,22 @@ class Generation:
         return self._find(shard, key, issuer_id, serial, oid)[1]
 
     def _find(self, shard: Shard, key: int, issuer_id: int, serial: bytes, hash_oid: str) -> tuple[bool, Answer | None]:
+        """Tell whether a shard holds the certificate, and its answer, where the record has one for that hash."""
         if not shard.low <= key < shard.high:
             return False, None
-        loaded, pack = self.tables[shard.tables], self.pack(shard)
-        bucket = part_of(key, shard.low, shard.high, pack.buckets)
-        hit = find(pack, bucket, serial, loaded.wanted(issuer_id, len(serial)))
+        loaded = self.tables[shard.tables]
+        wanted = loaded.wanted(issuer_id, len(serial))
+        if not wanted:
+            return False, None
+        pack = self.pack(shard)
+        hit = find(pack, part_of(key, shard.low, shard.high, pack.buckets), serial, loaded.strides, wanted)
         if hit is None:
             return False, None
         run, record = hit
-        made = loaded.assembler(run, hash_oid)
-        if made is None:
+        way = loaded.way(run, hash_oid)
+        if way is None:
             return True, None
-        assembler, status, window = made
+        assembler, status, window = way
         return True, Answer(
             assembler.response(record),
             status,
@@ -221,10 +220,10 @@ class Reader:
             OSError: the store does not answer; the old generation stays.
         """
         current = self._current
-        head = find_head(self._store, current.commit.number if current else 0)
+        head = find_head(self._store, current.head if current else None)
         if head is None:
             raise NothingPublishedError(self._store.url)
-        if current and head.commit.number == current.commit.number:
+        if current and head is current.head:
             return False
         self._current = Generation(self._store, head, current)
         return True

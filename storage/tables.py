@@ -5,8 +5,10 @@ window in the tables, and `storage.response` makes the DER of a response from bo
 """
 
 import hashlib
+import re
 from dataclasses import dataclass
 
+from storage.certid import SHA256
 from storage.document import Document, base64_text, encode
 from storage.errors import ChecksumError, MalformedError, UnknownFeatureError, UnsupportedVersionError
 
@@ -15,7 +17,15 @@ VERSION = 1
 RECORD_FIELDS = {"revoked_at": 4, "reason": 1}
 TIME_FIELDS = ("produced_at", "this_update", "next_update")
 HOLE_FIELDS = {"issuer_name_hash", "issuer_key_hash", "responder_id", "serial", *TIME_FIELDS, *RECORD_FIELDS}
-STATUSES = ("good", "revoked", "unknown")
+# Which fields a record of each status holds.
+STATUS_FIELDS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "good": ((),),
+    "revoked": (("revoked_at",), ("revoked_at", "reason")),
+    "unknown": ((),),
+}
+TABLE_NAME = re.compile("tables/[0-9a-f]{64}")
+LAST_SECOND = 253_402_300_799  # 9999-12-31T23:59:59Z: GeneralizedTime has four digits for the year
+TIME_DIGITS = 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,10 +194,7 @@ def decode_tables(name: str, octets: bytes) -> Tables:
         issuers=tuple(_read_issuer(item) for item in document.children("issuers")),
         templates=tuple(_read_template(item) for item in document.children("templates")),
         shapes=tuple(_read_shape(item) for item in document.children("shapes")),
-        windows=tuple(
-            Window(**{field: item.number(field) for field in (*TIME_FIELDS, "refresh_by")})
-            for item in document.children("windows")
-        ),
+        windows=tuple(_read_window(item) for item in document.children("windows")),
         runs=tuple(_read_run(name, row) for row in document.numbers("runs")),
     )
     _check_indexes(name, tables)
@@ -240,12 +247,17 @@ def _shape_members(shape: Shape) -> dict[str, object]:
 
 
 def _read_issuer(item: Document) -> StoredIssuer:
+    issuer_id, names, keys = item.hexadecimal("id", 8), item.octets_by_key("name_hashes"), item.octets_by_key("key_hashes")
+    if names.keys() != keys.keys() or SHA256 not in names:
+        item.fail("does not have both hashes of name and key, SHA-256 among them")
+    if hashlib.sha256(names[SHA256] + keys[SHA256]).digest()[:8] != issuer_id:
+        item.fail("has an id that is not that of its name and key")
     return StoredIssuer(
-        issuer_id=int.from_bytes(item.hexadecimal("id", 8), "big"),
+        issuer_id=int.from_bytes(issuer_id, "big"),
         names=item.texts("names"),
         certificates=item.each_octets("certificates"),
-        name_hashes=item.octets_by_key("name_hashes"),
-        key_hashes=item.octets_by_key("key_hashes"),
+        name_hashes=names,
+        key_hashes=keys,
         responder_id=item.octets("responder_id"),
         responder_certificate=item.octets("responder_certificate") if item.has("responder_certificate") else None,
     )
@@ -262,38 +274,42 @@ def _read_template(item: Document) -> Template:
         )
         for hole in item.children("holes")
     )
+    end = 0
     for hole in holes:
         if hole.field not in HOLE_FIELDS:
             raise UnknownFeatureError(item.name, f"{item.where} has a hole {hole.field!r} that this reader cannot fill")
-        if hole.at + hole.size > len(tbs):
-            item.fail(f"has a hole {hole.field!r} behind its end")
+        if not end <= hole.at < hole.at + hole.size <= len(tbs):
+            item.fail(f"has a hole {hole.field!r} that is empty, out of order, or behind its end")
+        end = hole.at + hole.size
     return Template(tbs, holes)
+
+
+def _read_window(item: Document) -> Window:
+    window = Window(**{field: item.number(field, LAST_SECOND + 1) for field in (*TIME_FIELDS, "refresh_by")})
+    if window.next_update < window.this_update:
+        item.fail("ends before it begins")
+    return window
 
 
 def _read_shape(item: Document) -> Shape:
     fields, status = item.texts("fields"), item.text("status")
-    responses = tuple(
-        ResponseShape(
-            template=response.number("template"),
-            hashes=response.texts("hashes"),
-            algorithm=response.octets("algorithm"),
-            encoding=response.text("encoding"),
-            signature_bytes=response.number("signature_bytes", 1 << 16),
-        )
-        for response in item.children("responses")
-    )
+    responses = tuple(_read_response(response) for response in item.children("responses"))
     unknown = [field for field in fields if field not in RECORD_FIELDS]
     unknown += [response.encoding for response in responses if response.encoding not in {"ecdsa", "octets"}]
-    unknown += [status] if status not in STATUSES else []
+    unknown += [status] if status not in STATUS_FIELDS else []
     if unknown:
         raise UnknownFeatureError(item.name, f"{item.where} uses {', '.join(unknown)}: this reader does not know that")
+    if fields not in STATUS_FIELDS[status]:
+        item.fail(f"has the fields {', '.join(fields) or 'none'}, which is not how {status} is told")
+    hashes = [oid for response in responses for oid in response.hashes]
+    if not hashes or len(set(hashes)) < len(hashes):
+        item.fail("does not have one response for each hash that it answers")
+    serial_bytes = item.number("serial_bytes", 256)
+    if serial_bytes == 0:
+        item.fail("has serials of no octets")
     answer = item.child("known_answer")
-    try:
-        digests = tuple(bytes.fromhex(digest) for digest in answer.texts("sha256"))
-    except ValueError:
-        answer.fail("has no hex texts 'sha256'")
     return Shape(
-        serial_bytes=item.number("serial_bytes", 256),
+        serial_bytes=serial_bytes,
         status=status,
         fields=fields,
         responses=responses,
@@ -301,9 +317,22 @@ def _read_shape(item: Document) -> Shape:
             issuer=answer.number("issuer"),
             window=answer.number("window"),
             record=answer.octets("record"),
-            sha256=digests,
+            sha256=answer.each_hexadecimal("sha256", 32),
         ),
     )
+
+
+def _read_response(item: Document) -> ResponseShape:
+    response = ResponseShape(
+        template=item.number("template"),
+        hashes=item.texts("hashes"),
+        algorithm=item.octets("algorithm"),
+        encoding=item.text("encoding"),
+        signature_bytes=item.number("signature_bytes", 1 << 16),
+    )
+    if response.signature_bytes == 0 or (response.encoding == "ecdsa" and response.signature_bytes % 2):
+        item.fail(f"has signatures of {response.signature_bytes} octets")
+    return response
 
 
 def _read_run(name: str, row: tuple[int, ...]) -> Run:
@@ -316,6 +345,8 @@ def _read_run(name: str, row: tuple[int, ...]) -> Run:
 
 def _check_indexes(name: str, tables: Tables) -> None:
     issuers, shapes, windows = len(tables.issuers), len(tables.shapes), len(tables.windows)
+    if len({issuer.issuer_id for issuer in tables.issuers}) < issuers:
+        raise MalformedError(name, "two issuers are one name and key")
     if any(run.issuer >= issuers or run.shape >= shapes or run.window >= windows for run in tables.runs):
         raise MalformedError(name, "a run names an issuer, a shape or a window that is not there")
     for shape in tables.shapes:

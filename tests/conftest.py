@@ -9,6 +9,15 @@ import pytest
 from tests.s3 import S3Server, running_s3_server, weed_program
 
 
+@pytest.fixture(scope="session", autouse=True)
+def loopback_without_proxy() -> Iterator[None]:
+    """Whatever proxy leads out of this machine, the tests' own servers are asked directly."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NO_PROXY", "127.0.0.1,localhost")
+        patch.setenv("no_proxy", "127.0.0.1,localhost")
+        yield
+
+
 @pytest.fixture(scope="session")
 def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """A running S3 server; the first test that asks for it starts it (three seconds)."""

@@ -90,6 +90,7 @@ def make_responder(
     name: str | x509.Name = "Example OCSP 1",
     *,
     key: Key | None = None,
+    serial: int | None = None,
     not_before: datetime = NOW - DAY,
     not_after: datetime = NOW + 90 * DAY,
     eku: tuple[x509.ObjectIdentifier, ...] = (ExtendedKeyUsageOID.OCSP_SIGNING,),
@@ -105,6 +106,7 @@ def make_responder(
         issuer: who signs; a `Party` of another certificate and key makes a responder of nobody.
         name: its subject.
         key: its key.
+        serial: its number; random by default.
         not_before, not_after: validity.
         eku: extended key usages; none leaves the extension out.
         nocheck: value of id-pkix-ocsp-nocheck; None leaves it out.
@@ -115,7 +117,7 @@ def make_responder(
     """
     key = key or make_key()
     subject = make_name(name) if isinstance(name, str) else name
-    builder = _builder(subject, issuer.certificate.subject, key, not_before, not_after)
+    builder = _builder(subject, issuer.certificate.subject, key, not_before, not_after, serial)
     if uses:
         builder = builder.add_extension(_key_usage(uses), critical=True)
     if eku:
@@ -144,14 +146,19 @@ def write_key(path: Path, key: Key, *, passphrase: str | None = None, mode: int 
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: Key, not_before: datetime, not_after: datetime
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: Key,
+    not_before: datetime,
+    not_after: datetime,
+    serial: int | None = None,
 ) -> x509.CertificateBuilder:
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
         .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
+        .serial_number(serial or x509.random_serial_number())
         .not_valid_before(not_before)
         .not_valid_after(not_after)
     )

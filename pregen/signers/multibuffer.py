@@ -7,6 +7,7 @@ names where its eight lanes begin. It refuses a digest of zero, so lanes without
 import ctypes
 import functools
 import importlib.metadata
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -68,13 +69,20 @@ def _library_path(distribution: str, name: str) -> str:
 
 
 class MultibufferEngine:
-    """Signs eight messages at once."""
+    """Signs eight messages at once.
+
+    Args:
+        load: returns the library, or why it cannot be had.
+    """
 
     name = "multibuffer"
 
+    def __init__(self, load: Callable[[], ctypes.CDLL | str] = load_library) -> None:
+        self._load = load
+
     def unavailable(self) -> str | None:
         """Return why the engine cannot work here; None where it works."""
-        library = load_library()
+        library = self._load()
         if isinstance(library, str):
             return library
         library.mbx_get_algo_info.restype = ctypes.c_uint64
@@ -88,7 +96,7 @@ class MultibufferEngine:
 
     def open(self, key: PrivateKey, algorithm: Algorithm) -> Signer:
         """Return a signer for a private key of the right kind."""
-        library = load_library()
+        library = self._load()
         if isinstance(library, str) or not isinstance(key, ec.EllipticCurvePrivateKey):
             raise SigningError(f"engine multibuffer cannot sign {algorithm.name} here")
         return MultibufferSigner(library, key, algorithm, open_kernel_source())
@@ -121,12 +129,12 @@ class MultibufferSigner:
             part = messages[at : at + BATCH_ROWS]
             rows = len(part)
             self._digest[:rows] = digests(part, self._algorithm.digest)
-            self._sign_digests(rows)
+            self._sign_digests(rows, at)
             out[at : at + rows, :size], out[at : at + rows, size:] = self._signature[:, :rows]
         return out
 
-    def _sign_digests(self, rows: int) -> None:
-        """Sign the first `rows` digests of the buffer."""
+    def _sign_digests(self, rows: int, first: int) -> None:
+        """Sign the first `rows` digests of the buffer; `first` is the number of the first message."""
         lanes = -(-rows // LANES) * LANES
         self._digest[rows:lanes] = 1
         sign, keys = self._sign, self._keys.ctypes.data
@@ -143,7 +151,8 @@ class MultibufferSigner:
             self._signature[:] = 0
             call, status = next((i, status) for i, status in enumerate(statuses) if status)
             lane = next(lane for lane in range(LANES) if status >> (4 * lane) & 15)
-            raise SigningError(f"libcrypto_mb could not sign message {call * LANES + lane}: status {status:#010x}")
+            number = first + call * LANES + lane
+            raise SigningError(f"libcrypto_mb could not sign message {number}: status {status:#010x}")
 
 
 def _row_addresses(rows: NDArray[np.uint8] | NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -1,5 +1,7 @@
 """Which engine signs: the one that is named, or the fastest that works here."""
 
+from collections.abc import Sequence
+
 from pregen.errors import ConfigError
 from pregen.signers.algorithms import Algorithm
 from pregen.signers.awslc import AwslcEngine
@@ -12,17 +14,22 @@ AUTO = "auto"
 ENGINES: tuple[Engine, ...] = (MultibufferEngine(), AwslcEngine(), SoftwareEngine())
 
 
-def engine_named(name: str, algorithm: Algorithm) -> Engine:
+def engine_named(name: str, algorithm: Algorithm, engines: Sequence[Engine] = ENGINES) -> Engine:
     """Return the engine of that name, or for `auto` the fastest that works here.
+
+    Args:
+        name: of an engine, or `auto`.
+        algorithm: what it is to sign with.
+        engines: those that there are, the fastest first.
 
     Raises:
         ConfigError: there is no such engine, it does not work here, or it lacks the algorithm.
     """
     if name == AUTO:
-        return next(engine for engine in ENGINES if engine.supports(algorithm) and engine.unavailable() is None)
-    engine = next((engine for engine in ENGINES if engine.name == name), None)
+        return next(engine for engine in engines if engine.supports(algorithm) and engine.unavailable() is None)
+    engine = next((engine for engine in engines if engine.name == name), None)
     if engine is None:
-        known = ", ".join([AUTO, *(engine.name for engine in ENGINES)])
+        known = ", ".join([AUTO, *(engine.name for engine in engines)])
         raise ConfigError(f"there is no engine {name!r}: choose one of {known}")
     if reason := engine.unavailable():
         raise ConfigError(f"engine {name} does not work here: {reason}; or use --engine auto")

@@ -88,9 +88,9 @@ def look_up(column: ArrowArray, table: CodeTable) -> Codes:
 
 def _fitting(meanings: Mapping[str, int], kind: pa.DataType) -> dict[int, int]:
     """Return the meanings of texts that are integers of a type."""
-    bounds = np.iinfo(kind.to_pandas_dtype())
+    least = 0 if pa.types.is_unsigned_integer(kind) else -(1 << (kind.bit_width - 1))
     integers = {int(text): meaning for text, meaning in meanings.items() if _INTEGER.fullmatch(text)}
-    return {number: meaning for number, meaning in integers.items() if bounds.min <= number <= bounds.max}
+    return {number: meaning for number, meaning in integers.items() if least <= number < least + (1 << kind.bit_width)}
 
 
 def _find(

@@ -120,7 +120,8 @@ def _serial(kind: pa.DataType, column: Column) -> str:
     octets = is_type.is_binary(kind) or is_type.is_large_binary(kind) or is_type.is_fixed_size_binary(kind)
     octets = octets or is_type.is_binary_view(kind)
     number = is_type.is_integer(kind) or (is_type.is_decimal(kind) and kind.scale == 0)
-    if octets if encoding.endswith("binary") else is_text(kind) or (number and encoding == "decimal"):
+    fits = octets if encoding.endswith("binary") else is_text(kind) or (number and encoding == "decimal")
+    if fits:
         return ""
     wanted = '"hex" or "decimal"' if is_text(kind) else '"decimal"' if number else '"binary" or "unsigned-binary"'
     if octets or number or is_text(kind):

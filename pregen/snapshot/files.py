@@ -94,16 +94,21 @@ def open_file(path: Path) -> SnapshotFile:
             raise _unusable("file.empty", path, "it is empty, not even a header is there: export it again")
         with path.open("rb") as opened:
             magic = opened.read(8)
-        if magic.startswith(_PARQUET):
-            return _ParquetFile(path)
-        if magic.startswith((_IPC_FILE, _IPC_STREAM)):
-            return _IpcFile(path, stream=magic.startswith(_IPC_STREAM))
-        if path.suffix.lower() == ".csv":
-            return _CsvFile(path)
+        file = _of_format(path, magic)
+        file.schema.names  # noqa: B018 decoded here and now: names that are no UTF-8 are damage
+    return file
+
+
+def _of_format(path: Path, magic: bytes) -> SnapshotFile:
+    if magic.startswith(_PARQUET):
+        return _ParquetFile(path)
+    if magic.startswith((_IPC_FILE, _IPC_STREAM)):
+        return _IpcFile(path, stream=magic.startswith(_IPC_STREAM))
+    if path.suffix.lower() == ".csv":
+        return _CsvFile(path)
     known = "Parquet, Arrow IPC (file or stream), or CSV with the suffix .csv"
-    raise _unusable(
-        "file.format", path, f"it does not begin as any known format does, or is cut off: export it as {known}"
-    )
+    what = f"it does not begin as any known format does, or is cut off: export it as {known}"
+    raise _unusable("file.format", path, what)
 
 
 class _ParquetFile:
@@ -123,6 +128,7 @@ class _ParquetFile:
                 self.path,
                 read_dictionary=list(categories),
                 buffer_size=_READ_AHEAD_BYTES,
+                pre_buffer=False,  # it would hold a row group's columns whole, whatever the buffer's size
                 page_checksum_verification=True,
             ) as opened,
         ):
@@ -239,7 +245,7 @@ def _reading(path: Path) -> Iterator[None]:
         raise _unusable(
             "file.missing", path, "there is no such file: correct the path, or export the snapshot"
         ) from error
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
         if isinstance(error, OSError) and error.errno is not None:
             what = f"it cannot be read ({error.strerror}): correct its rights, or export it again"
             raise _unusable("file.unreadable", path, what) from error

@@ -15,7 +15,6 @@ from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pregen.snapshot.octets import (
@@ -77,8 +76,9 @@ def _binary(column: ArrowArray) -> Serials:
     ]
     if column.type != pa.binary():
         bad = null | padded | too_long
-        if bad.any():  # a long value could make offsets of 32 bits overflow
-            column = pc.if_else(pa.array(bad), pa.scalar(None, column.type), column)
+        if bad.any():  # such values go before the offsets get 32 bits, which they could overflow
+            place = pa.array(np.cumsum(~bad) - 1, mask=bad)
+            column = column.filter(pa.array(~bad)).cast(pa.binary()).take(place)
         column = column.cast(pa.binary())
     assert isinstance(column, pa.BinaryArray)
     return column, faults
@@ -151,12 +151,11 @@ def _der_integers(
 ) -> tuple[pa.BinaryArray, NDArray[np.bool_]]:
     """Return big-endian magnitudes, uint8[n, width > 21], as minimal two's complement, and which are too long.
 
-    A magnitude that is too long comes back as zero.
+    What stands for one that is too long means nothing.
     """
     width = magnitude.shape[1]
     too_long = magnitude[:, : width - MAX_OCTETS].any(axis=1)
     matrix = magnitude.copy()
-    matrix[too_long] = 0
     matrix[negative] = _negated(matrix[negative])
 
     # The first column is the sign, 00 or ff, as no magnitude reaches it; what repeats it is superfluous, except where

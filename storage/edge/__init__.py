@@ -36,7 +36,7 @@ afterwards anyone can tell who asked for which certificate and what was said: ab
     =====================  ==================================================================================
 
 Lines about the server itself (generations loaded, failed refreshes) are JSON on stderr. No header, no body and no path
-is ever logged, so a line is at most a kilobyte.
+is ever logged, so a line has at most 4,096 octets: workers may share a pipe without mixing their lines.
 """
 
 from storage.edge.launch import serve

@@ -53,7 +53,7 @@ def serve(
     except OSError as error:
         return _refuse(EXIT_STORAGE, str(error))
     try:
-        port = free_port(host, port)
+        host, port = free_address(host, port)
     except OSError as error:
         return _refuse(EXIT_USAGE, f"cannot listen at {host} port {port}: {error.strerror or error}")
     return server.run(open_reader, host=host, port=port, workers=workers, log_file=log_file)
@@ -65,8 +65,8 @@ def open_live_reader(store_address: str, endpoint: str | None, region: str | Non
     return Reader(store), store.is_local
 
 
-def free_port(host: str, port: int) -> int:
-    """Return the port, or a free one for 0, if a server can listen there.
+def free_address(host: str, port: int) -> tuple[str, int]:
+    """Return the IP address of a host, and the port or a free one for 0, if a server can listen there.
 
     The server's own listeners share their port (SO_REUSEPORT), so a second server would quietly take half of the
     requests of the first.
@@ -78,8 +78,8 @@ def free_port(host: str, port: int) -> int:
     with contextlib.closing(socket.socket(family, kind)) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
-        chosen: int = listener.getsockname()[1]
-        return chosen
+        ip, chosen, *_ = listener.getsockname()
+        return str(ip), int(chosen)
 
 
 def _refuse(code: int, message: str) -> int:

@@ -52,7 +52,7 @@ class Refresher:
         except (StorageError, OSError) as failure:
             self._report(f"{type(failure).__name__}: {failure}")
         except Exception:  # noqa: BLE001 - a defect must not end the refreshing: nobody would notice until answers expire
-            _log.exception("refresh failed by a defect; generation %s stays", self._source.generation)
+            _log.exception("refresh failed by a defect, %s", self._held())
         else:
             if swapped:
                 _log.info("generation %s is loaded", self._source.generation)
@@ -60,10 +60,14 @@ class Refresher:
                 _log.info("refresh works again; generation %s is the newest", self._source.generation)
             self._failure = None
 
+    def _held(self) -> str:
+        generation = self._source.generation
+        return "nothing is loaded" if generation is None else f"generation {generation} stays"
+
     def _report(self, failure: str) -> None:
         """Log a failure when it is new, then once a minute."""
         self._silent_s += self._period_s
         if failure != self._failure or self._silent_s >= _REMINDER_S:
-            _log.error("refresh failed, generation %s stays: %s", self._source.generation, failure)
+            _log.error("refresh failed, %s: %s", self._held(), failure)
             self._silent_s = 0.0
         self._failure = failure

@@ -15,7 +15,7 @@ from storage.errors import NothingPublishedError, StorageError
 from storage.reader import Answer
 
 MAX_BODY_BYTES = 64 * 1024
-HEALTHZ, READYZ = b"/healthz", b"/readyz"
+_HEALTHZ, _READYZ = b"/healthz", b"/readyz"
 
 _METHODS = ("GET", "HEAD", "POST")
 _OCSP_TYPE = ("Content-Type", "application/ocsp-response")
@@ -44,12 +44,17 @@ class Reply:
     record: Record
 
 
+def is_probe(request: HttpRequest) -> bool:
+    """Tell whether this asks for the server's health, which needs no lookup."""
+    return request.method in {"GET", "HEAD"} and request.raw_path in {_HEALTHZ, _READYZ}
+
+
 def respond(source: AnswerSource, request: HttpRequest, now: int) -> Reply:
     """Return the reply to a request at `now`, in whole seconds since 1970. Never raises for anything a client sends.
 
     A body of which more than `MAX_BODY_BYTES` octets are here need not be complete.
     """
-    if request.method in {"GET", "HEAD"} and request.raw_path in {HEALTHZ, READYZ}:
+    if is_probe(request):
         return _probe(source, request, now)
     if request.method not in _METHODS:
         return refuse(request, now, 405, Outcome.WRONG_METHOD, ("Allow", ", ".join(_METHODS)))
@@ -135,7 +140,7 @@ def _deliver(request: HttpRequest, answer: Answer, cert_id: CertID, now: int) ->
 
 
 def _probe(source: AnswerSource, request: HttpRequest, now: int) -> Reply:
-    if request.raw_path == HEALTHZ:
+    if request.raw_path == _HEALTHZ:
         return _plain(request, now, 200, Outcome.PROBE, "alive")
     generation, fresh_until = source.generation, source.fresh_until
     if generation is None or fresh_until is None:

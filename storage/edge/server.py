@@ -9,6 +9,8 @@ import atexit
 import logging
 import multiprocessing
 import os
+import signal
+import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,16 +21,17 @@ from typing import TypedDict
 
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces
+from granian.log import LogLevels
 
 from storage.edge.log import REQUESTS, SERVER, configuration
 from storage.edge.record import OcspStatus, Outcome, Record
 from storage.edge.refresh import PERIOD_S, Refresher
-from storage.edge.respond import HEALTHZ, MAX_BODY_BYTES, READYZ, HttpRequest, Reply, ocsp_error, refuse, respond
+from storage.edge.respond import MAX_BODY_BYTES, HttpRequest, Reply, is_probe, ocsp_error, refuse, respond
 from storage.edge.source import LiveSource
 
+BODY_S = 10.0
 _LOOKUP_THREADS = 64  # a remote lookup waits, it does not compute
 _FIRST_REFRESH_S = 5.0
-_BODY_S = 10.0
 _STOP_S = 15  # longer than a store's time-out, so that requests under way end by themselves
 
 _requests = logging.getLogger(REQUESTS)
@@ -67,10 +70,14 @@ class Application:
         source: where answers come from.
         is_local: whether lookups take microseconds; if not, they are made in threads, and the loop never waits.
         refresh_s: time between looks for a new generation.
+        body_s: how long a client may take to send a body.
     """
 
-    def __init__(self, source: LiveSource, *, is_local: bool, refresh_s: float = PERIOD_S) -> None:
+    def __init__(
+        self, source: LiveSource, *, is_local: bool, refresh_s: float = PERIOD_S, body_s: float = BODY_S
+    ) -> None:
         self._source = source
+        self._body_s = body_s
         self._refresher = Refresher(source, refresh_s)
         self._threads = None if is_local else ThreadPoolExecutor(_LOOKUP_THREADS, thread_name_prefix="lookup")
 
@@ -82,7 +89,7 @@ class Application:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         request = HttpRequest(method=scope["method"], raw_path=scope["raw_path"], headers=headers)
         try:
-            async with asyncio.timeout(_BODY_S):
+            async with asyncio.timeout(self._body_s):
                 body = await _read_body(receive)
         except TimeoutError:
             reply = refuse(request, int(time.time()), 408, Outcome.TOO_SLOW)
@@ -101,7 +108,7 @@ class Application:
 
     async def _reply(self, request: HttpRequest, now: int) -> Reply:
         try:
-            if self._threads is None or request.raw_path in {HEALTHZ, READYZ}:
+            if self._threads is None or is_probe(request):
                 return respond(self._source, request, now)
             loop = asyncio.get_running_loop()
             return await loop.run_in_executor(self._threads, respond, self._source, request, now)
@@ -146,8 +153,17 @@ def _write(record: Record, scope: Scope, instant: float, microseconds: int) -> N
 def make_application(open_source: OpenSource, refresh_s: float) -> Application:
     """Open the source in this worker process and return its application."""
     atexit.register(_leave)
+    threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
     source, is_local = open_source()
     return Application(source, is_local=is_local, refresh_s=refresh_s)
+
+
+def _end_with_parent() -> None:
+    """Stop this worker when its parent is gone: it would keep the port, and a new server could not start."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _leave() -> None:
@@ -186,8 +202,8 @@ def run(
         workers=workers,
         workers_kill_timeout=_STOP_S,
         respawn_failed_workers=True,
+        log_level=LogLevels.warning,
         log_dictconfig=configuration(log_file),
-        process_name=None,
     )
     _log.info("serving at http://%s:%d with %d worker(s)", f"[{host}]" if ":" in host else host, port, workers)
     try:

@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from storage.stores.base import Store
@@ -18,14 +18,36 @@ _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")
 _POSSIBLE = "possible are a path, file:///path and s3://bucket/prefix"
 
 
-def scheme(address: str) -> str:
-    """Return the scheme of an address in lower case, or nothing for a path.
+class BucketAddress(NamedTuple):
+    """A bucket of S3, and the prefix of the store's objects in it (may be empty)."""
 
-    >>> scheme("s3://bucket/ca"), scheme("/var/lib/pregen"), scheme("./a:b")
-    ('s3', '', '')
+    bucket: str
+    prefix: str
+
+
+def parse_address(address: str) -> Path | BucketAddress:
+    """Return where an address leads.
+
+    >>> parse_address("s3://bucket/ca/ocsp/")
+    BucketAddress(bucket='bucket', prefix='ca/ocsp')
+    >>> parse_address("file:///var/lib/a%20b").as_posix(), parse_address("./a:b").as_posix()
+    ('/var/lib/a b', 'a:b')
+
+    Raises:
+        ValueError: it leads nowhere; the text says what is possible.
     """
     found = _SCHEME.match(address)
-    return found.group(1).lower() if found else ""
+    match found.group(1).lower() if found else "":
+        case "" if address:
+            return Path(address)
+        case "":
+            raise ValueError(f"the address of the store is empty: {_POSSIBLE}")
+        case "file":
+            return _path_of(address)
+        case "s3":
+            return _bucket_of(address)
+        case other:
+            raise ValueError(f"{other}: is no kind of store: {_POSSIBLE} (write ./a:b for a path with a colon)")
 
 
 def open_store(
@@ -43,21 +65,12 @@ def open_store(
         ValueError: the address or the endpoint cannot be one; the text says what is possible.
         PermissionError: there are no credentials for S3.
     """
-    match scheme(address):
-        case "":
-            if not address:
-                raise ValueError(f"the address of the store is empty: {_POSSIBLE}")
-            return LocalStore(Path(address))
-        case "file":
-            return LocalStore(_path_of(address))
-        case "s3":
-            bucket, prefix = _bucket_and_prefix(address)
-            _check_endpoint(endpoint)
-            return RemoteStore(
-                bucket, prefix, endpoint=endpoint, region=region, credential_provider=credential_provider
-            )
-        case other:
-            raise ValueError(f"{other}: is no kind of store: {_POSSIBLE} (write ./a:b for a path with a colon)")
+    place = parse_address(address)
+    if isinstance(place, Path):
+        return LocalStore(place)
+    return RemoteStore(
+        place.bucket, place.prefix, endpoint=endpoint, region=region, credential_provider=credential_provider
+    )
 
 
 def _path_of(address: str) -> Path:
@@ -67,19 +80,12 @@ def _path_of(address: str) -> Path:
     return Path(unquote(parts.path))
 
 
-def _bucket_and_prefix(address: str) -> tuple[str, str]:
+def _bucket_of(address: str) -> BucketAddress:
     bucket, _, prefix = address.partition("://")[2].partition("/")
     prefix = prefix.rstrip("/")
     if not _BUCKET.fullmatch(bucket):
-        raise ValueError(f"{bucket!r} cannot name a bucket: write s3://bucket/prefix, credentials go elsewhere")
+        # The text does not repeat it: people write credentials there.
+        raise ValueError("after s3:// the name of a bucket is needed: write s3://bucket/prefix, without credentials")
     if prefix and not is_name(prefix):
         raise ValueError(f"{prefix!r} cannot be a prefix: segments of A-Z a-z 0-9 . _ - joined by single slashes")
-    return bucket, prefix
-
-
-def _check_endpoint(endpoint: str | None) -> None:
-    if endpoint is None:
-        return
-    parts = urlsplit(endpoint)
-    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
-        raise ValueError("the endpoint must be http://host:port or https://host:port, without credentials")
+    return BucketAddress(bucket, prefix)

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 from obstore.store import S3Store
@@ -37,8 +38,7 @@ _READS: "ClientConfig" = {"connect_timeout": _CONNECT, "read_timeout": timedelta
 _WRITES: "ClientConfig" = {"connect_timeout": _CONNECT, "timeout": "60s"}
 _PART_BYTES = 8 << 20
 _PARTS_AT_ONCE = 4  # a slow line has 60 seconds for these together
-_CREATE_ATTEMPTS = 6
-_CREATE_PAUSE_S = 0.05  # doubled each time: 1.6 s in all
+_CREATE_PAUSES_S = (0.02, 0.05, 0.1, 0.2, 0.5)
 _MUTABLE = ("LATEST", "commits/")
 _CREDENTIAL_SOURCES = (
     "AWS_ACCESS_KEY_ID",
@@ -56,7 +56,8 @@ class RemoteStore:
     the role of a container, a web identity or an instance. Do not carry it over a fork: it has threads.
 
     Raises:
-        PermissionError: there are no credentials, which can be known without asking anyone.
+        ValueError: the endpoint cannot be one.
+        PermissionError: there are no credentials, as far as that can be known without asking anyone.
     """
 
     is_local = False
@@ -71,7 +72,10 @@ class RemoteStore:
         credential_provider: "S3CredentialProvider | None" = None,
     ) -> None:
         self.url = f"s3://{bucket}/{prefix}".rstrip("/")
-        endpoint = endpoint or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+        if endpoint is None:
+            endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or None
+        if endpoint is not None:
+            _check_endpoint(endpoint)
         region = region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
         self._place = Place(self.url, bucket, endpoint or f"Amazon S3 in {region or 'us-east-1'}")
         if credential_provider is None and not _may_find_credentials():
@@ -87,7 +91,7 @@ class RemoteStore:
                 bucket,
                 prefix=prefix or None,
                 config=config,
-                client_options={**options, "allow_http": bool(endpoint and endpoint.startswith("http://"))},
+                client_options={**options, "allow_http": endpoint is not None and endpoint.startswith("http:")},
                 retry_config=_RETRY,
                 credential_provider=credential_provider,
             )
@@ -132,7 +136,7 @@ class RemoteStore:
     def put_if_absent(self, name: str, data: bytes) -> None:
         """Write the object, in one request, unless one of that name exists."""
         check_name(name)
-        for attempt in range(_CREATE_ATTEMPTS):
+        for pause_s in (*_CREATE_PAUSES_S, None):
             with self._translated(name, reading=False):
                 try:
                     self._writes.put(name, data, mode="create", attributes={"Cache-Control": _cache_control(name)})
@@ -141,8 +145,9 @@ class RemoteStore:
                         raise taken(self.url, name) from None
                 else:
                     return
-            time.sleep(_CREATE_PAUSE_S * 2**attempt * random.uniform(0.5, 1))  # noqa: S311  spreads racers, no secret
-        raise ConnectionError(f"{self.url}/{name}: other writers were in the way {_CREATE_ATTEMPTS} times: run again")
+            if pause_s:
+                time.sleep(pause_s * random.uniform(0.5, 1))  # noqa: S311  spreads racers, guards no secret
+        raise ConnectionError(f"{self.url}/{name}: other writers were in the way again and again: run again")
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Yield the objects whose names begin with `prefix`."""
@@ -168,6 +173,12 @@ class RemoteStore:
             yield
         except (BaseError, FileNotFoundError) as error:
             raise translate(error, self._place, name, reading=reading) from None
+
+
+def _check_endpoint(endpoint: str) -> None:
+    parts = urlsplit(endpoint)
+    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
+        raise ValueError("the endpoint must be http://host:port or https://host:port, without credentials")
 
 
 def _may_find_credentials() -> bool:

@@ -81,7 +81,7 @@ def translate(error: Exception, place: Place, name: str, *, reading: bool) -> OS
     if isinstance(error, UnauthenticatedError) and not failure.status:  # raised by a credential provider
         return PermissionError(f"{place.url}: the AWS credentials could not be renewed: {_first_line(error)}")
     if _is_about_credentials(failure, place, error):
-        return no_credentials(place, str(failure))
+        return no_credentials(place, str(failure) or _first_line(error))
     at = f"{place.url}/{name}" if name else place.url
     if failure.status:
         return _of_answer(failure, place, name, at, reads_object=reading and name != "")

@@ -54,7 +54,7 @@ def test_without_credentials_the_error_says_what_to_set(without_aws: None) -> No
 def test_a_profile_that_does_not_exist_is_named(without_aws: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_PROFILE", "nobody")
 
-    with pytest.raises(PermissionError, match="cannot be used: .*nobody"):
+    with pytest.raises(PermissionError, match=r"cannot be used: .*nobody"):
         open_publish_store("s3://bucket/ca", None, None)
 
 
@@ -70,13 +70,20 @@ def test_credentials_that_cannot_be_had_are_an_error_at_once(
 def test_half_a_pair_of_keys_is_an_error(without_aws: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "id")
 
-    with pytest.raises(PermissionError, match="cannot be used: .*AWS_SECRET_ACCESS_KEY"):
+    with pytest.raises(PermissionError, match=r"cannot be used: .*AWS_SECRET_ACCESS_KEY"):
         open_publish_store("s3://bucket/ca", None, None)
 
 
 def test_a_local_store_needs_no_credentials_and_no_boto3(tmp_path: Path) -> None:
     assert isinstance(open_publish_store(str(tmp_path), None, None), LocalStore)
 
-    code = "import sys, pregen.credentials as c; c.open_publish_store('/nowhere', None, None); print('boto3' in sys.modules)"
+    code = "import sys, pregen.credentials as c; c.open_publish_store('/a', None, None); print('boto3' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+def test_an_address_that_leads_nowhere_is_refused_before_credentials_are_sought(without_aws: None) -> None:
+    with pytest.raises(ValueError, match="gs: is no kind of store"):
+        open_publish_store("gs://bucket/ca", None, None)
+    with pytest.raises(ValueError, match="the name of a bucket"):
+        open_publish_store("s3://", None, None)

@@ -16,10 +16,12 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pregen.certificates import read_certificates
 from pregen.config import Config, load_config
-from pregen.errors import ConfigError, Finding
+from pregen.errors import ConfigError
 from pregen.issuers import Issuer, KeySource, inspect_issuers, load_issuers
 from storage.certid import SHA1, SHA256
 from tests import pki
@@ -67,8 +69,22 @@ def office(tmp_path: Path) -> Office:
     return Office(tmp_path)
 
 
+@pytest.fixture(scope="module")
+def damage_office(tmp_path_factory: pytest.TempPathFactory) -> tuple[Office, Config]:
+    """A right office in DER, where every octet counts; whoever damages a file restores it."""
+    office = Office(tmp_path_factory.mktemp("damage"))
+    root = pki.make_issuer()
+    responder = pki.make_responder(root)
+    config = office.delegated(root, responder)
+    (office.folder / "ca.pem").write_bytes(root.der)
+    (office.folder / "ocsp.pem").write_bytes(responder.der)
+    key = responder.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    (office.folder / "ocsp.key").write_bytes(key)
+    return office, config
+
+
 def found(config: Config, now: datetime = NOW) -> dict[str, str]:
-    """Return severity and code of all findings, with their messages, without the one warning that some tests cause."""
+    """Return the messages of all findings, by severity and code."""
     _, findings = inspect_issuers(config, now)
     assert len({finding.code for finding in findings}) == len(findings)
     return {f"{finding.severity} {finding.code}": finding.message for finding in findings}
@@ -450,6 +466,15 @@ class TestResponderCertificates:
 
         assert set(found(office.delegated(root, root))) == {"error responder.is-issuer"}
 
+    def test_a_responder_that_cannot_be_checked_is_refused(self, office: Office) -> None:
+        root = pki.make_issuer()
+        responder = pki.make_responder(root, serial=0x0102030405060708)
+        config = office.delegated(root, responder)
+        negative = responder.der.replace(bytes.fromhex("0102030405060708"), bytes.fromhex("8102030405060708"), 1)
+        (office.folder / "ocsp.pem").write_bytes(negative)
+
+        assert "a serial number which wasn't positive" in found(config)["error responder.unsupported"]
+
     def test_a_chain_is_no_responder_certificate(self, office: Office) -> None:
         root = pki.make_issuer()
         responder = pki.make_responder(root)
@@ -536,7 +561,7 @@ class TestAllSections:
 
         _, findings = inspect_issuers(office.config(*sections), NOW)
 
-        assert [finding.message[8:10] for finding in findings if isinstance(finding, Finding)] == [
+        assert [finding.message[8:10] for finding in findings] == [
             "r0",
             "r0",
             "r1",
@@ -546,8 +571,22 @@ class TestAllSections:
         ]
 
 
-def test_a_key_source_names_no_secret() -> None:
-    assert "swordfish" not in repr(KeySource(Path("a.key"), "CA_PASS"))
+@given(data=st.data())
+def test_whatever_is_damaged_is_explained(data: st.DataObject, damage_office: tuple[Office, Config]) -> None:
+    office, config = damage_office
+    name = data.draw(st.sampled_from(["ca.pem", "ocsp.pem", "ocsp.key"]), label="damaged file")
+    whole = (office.folder / name).read_bytes()
+    damaged = bytearray(whole)
+    at = data.draw(st.integers(0, len(whole) - 1), label="damaged octet")
+    damaged[at] ^= data.draw(st.integers(1, 255), label="flipped bits")
+    (office.folder / name).write_bytes(damaged)
+
+    issuers, findings = inspect_issuers(config, NOW)
+
+    (office.folder / name).write_bytes(whole)
+    assert bool(issuers) != any(finding.severity == "error" for finding in findings)
+    if name == "ocsp.pem":  # signed by the issuer, so no damage at all may pass
+        assert not issuers
 
 
 def test_the_traditional_file_of_openssl_opens(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pregen.config import REASONS
-from pregen.snapshot.codes import CodeTable, Codes, look_up, reason_table, status_table
+from pregen.snapshot.codes import Codes, CodeTable, look_up, reason_table, status_table
 
 INTEGERS = (pa.int8(), pa.uint8(), pa.int16(), pa.uint16(), pa.int32(), pa.uint32(), pa.int64(), pa.uint64())
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pregen.snapshot.octets import octets_of
 from pregen.snapshot.serials import read_serials
 
 LIMIT = 2 ** (21 * 8 - 1)  # what 21 octets hold begins at -LIMIT and ends before LIMIT
@@ -134,7 +135,7 @@ def test_every_length_from_1_to_21_octets_passes_and_22_does_not() -> None:
 
         serials, _ = read_serials(texts, encoding)
         assert serials.to_pylist()[: len(edges)] == [der(number) for number in edges]
-        assert {len(serial) for serial in serials.to_pylist()[: len(edges)]} == set(range(1, 22))
+        assert set(octets_of(serials).size[: len(edges)].tolist()) == set(range(1, 22))
         assert faults(texts, encoding) == [None] * len(edges) + ["too-long"] * 5
 
 
@@ -178,7 +179,7 @@ def test_zero_is_one_octet_in_every_encoding() -> None:
 
 def test_numbers_of_a_database_are_decimal() -> None:
     assert values(pa.array([-129, 0, 2**63 - 1]), "decimal") == [der(-129), b"\0", der(2**63 - 1)]
-    big = decimal.Decimal(10) ** 48 + 1
+    big = decimal.Decimal(f"1{1:048}")
     assert values(pa.array([big], pa.decimal256(60, 0)), "decimal") == [der(10**48 + 1)]
 
 
@@ -203,6 +204,18 @@ def test_a_column_without_rows_is_no_trouble(encoding: str) -> None:
         serials, found = read_serials(column, encoding)
         assert len(serials) == len(column)
         assert sum(int(fault.rows.sum()) for fault in found) == len(column)
+
+
+def test_a_value_of_two_gigabytes_is_a_fault_and_no_failure() -> None:
+    size = 2**31 + 1
+    offsets = np.array([0, 1, size, size + 1], np.int64)
+    octets = np.zeros(size + 1, np.uint8)  # address space alone: nobody touches most of it
+    octets[[0, 1, size]] = 5
+    buffers = [None, pa.py_buffer(offsets.data), pa.py_buffer(octets.data)]
+    column = pa.LargeBinaryArray.from_buffers(pa.large_binary(), 3, buffers)
+
+    assert faults(column, "binary") == [None, "too-long", None]
+    assert read_serials(column, "binary")[0].to_pylist() == [b"\5", None, b"\5"]
 
 
 def test_every_pair_of_octets_is_judged_as_python_would() -> None:

@@ -16,7 +16,7 @@ from storage.reader import Answer
 from tests.storage.edge.answers import encode_response
 
 SLOW, DEFECT, UNREACHABLE = 0x5101, 0x5102, 0x5103
-SLOW_S = 1.0
+SLOW_S = 0.6
 
 
 class FolderSource:

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from storage.edge.launch import free_port
+from storage.edge.launch import free_address
 
 START_S = 20.0
 
@@ -115,11 +115,11 @@ class ServerProcess:
             self.process.wait(10)
 
 
-def start(folder: Path, *arguments: str, port: int | None = None, **environment: str) -> ServerProcess:
+def start(folder: Path, *arguments: str, environment: dict[str, str] | None = None) -> ServerProcess:
     """Return a process of this interpreter; PORT among the arguments becomes a free one."""
-    port = port or free_port("127.0.0.1", 0)
+    port = free_address("127.0.0.1", 0)[1]
     command = [sys.executable, *(str(port) if argument == "PORT" else argument for argument in arguments)]
-    return ServerProcess(command, folder, port, environment)
+    return ServerProcess(command, folder, port, environment or {})
 
 
 def wait_until(is_so: Callable[[], bool], seconds: float) -> None:

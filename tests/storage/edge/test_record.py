@@ -1,6 +1,8 @@
 import json
 from datetime import UTC, datetime
 
+from storage.certid import CertID
+from storage.der import oid_text
 from storage.edge.record import ALARMS, OcspStatus, Outcome, Record
 from tests.storage.edge.answers import cert_id
 
@@ -67,7 +69,7 @@ def test_damage_wrong_answers_and_defects_are_alarms_and_nothing_else() -> None:
 
 
 def test_no_client_can_make_a_line_long_or_break_it() -> None:
-    worst = cert_id()._replace(hash_oid="1." * 100, serial=b"\1" * 64, issuer_key_hash=bytes(64))
+    worst = CertID(oid_text(b"\x2a" + b"\7" * 63), bytes(64), bytes(64), b"\1" * 64)
     record = Record(method="\n" * 9_999, outcome=Outcome.MALFORMED, http=200, cert_id=worst, detail="\x00é" * 9_999)
 
     assert len(record.line(time=TIME, remote="2001:db8::1", microseconds=1)) < 4_096

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
-from shutil import which
 from urllib.parse import quote
 
 import pytest
@@ -20,6 +19,7 @@ from hypothesis import strategies as st
 from storage.certid import SHA1, SHA256, CertID
 from storage.der import BOOLEAN, INTEGER, NULL, OCTET_STRING, OID, SEQUENCE, tlv
 from storage.edge.request import MalformedRequestError, decode_path, parse_request
+from tests.judges.programs import judge
 from tests.storage.edge.answers import (
     NONCE,
     cert_id,
@@ -246,7 +246,6 @@ def test_requests_of_cryptography_are_understood(
     assert parse_request(der) == expected(issuer, algorithm, 5)
 
 
-@pytest.mark.skipif(which("openssl") is None, reason="needs the openssl program")
 @pytest.mark.parametrize("hash_name", ["sha1", "sha256"])
 @pytest.mark.parametrize("serial", ["0x7f", "0x80", "0xffffffffffffffffffffffffffffffffffffffff", "-0x1234"])
 @pytest.mark.parametrize("nonce", ["-nonce", "-no_nonce"])
@@ -255,7 +254,16 @@ def test_requests_of_openssl_are_understood(
 ) -> None:
     (tmp_path / "issuer.pem").write_bytes(issuer.public_bytes(serialization.Encoding.PEM))
     out = tmp_path / "request.der"
-    command = ["openssl", "ocsp", "-issuer", str(tmp_path / "issuer.pem"), f"-{hash_name}", "-serial", serial, nonce]
+    command = [
+        judge("openssl"),
+        "ocsp",
+        "-issuer",
+        str(tmp_path / "issuer.pem"),
+        f"-{hash_name}",
+        "-serial",
+        serial,
+        nonce,
+    ]
     subprocess.run([*command, "-reqout", str(out)], check=True, capture_output=True)
 
     algorithm = hashes.SHA1() if hash_name == "sha1" else hashes.SHA256()

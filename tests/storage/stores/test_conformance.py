@@ -2,6 +2,7 @@
 
 import pickle
 import secrets
+import tracemalloc
 from array import array
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -147,8 +148,15 @@ def test_an_empty_object_has_no_range(store: Store) -> None:
 def test_a_length_that_damage_made_is_an_error_and_takes_no_memory(store: Store, length: int) -> None:
     store.put("packs/one", b"octets")
 
-    with pytest.raises(EOFError):
-        store.get_range("packs/one", 1, length)
+    tracemalloc.start()
+    try:
+        with pytest.raises(EOFError):
+            store.get_range("packs/one", 1, length)
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert peak_bytes < 1 << 20
 
 
 @pytest.mark.parametrize(("start", "length"), [(0, 0), (-1, 1), (0, -1), (2**63, 1), (1, 2**63 - 1)])

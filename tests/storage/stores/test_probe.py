@@ -19,14 +19,25 @@ class LooksBeforeItWrites(MemoryStore):
         self.put(name, data)
 
 
-class Overwrites(MemoryStore):
-    """Tells the losers so, but takes their octets."""
+class TakesWhatLosersSend(MemoryStore):
+    """Tells the losers so, but keeps their octets."""
 
     def put_if_absent(self, name: str, data: bytes) -> None:
         try:
             super().put_if_absent(name, data)
-        finally:
+        except FileExistsError:
             self.put(name, data)
+            raise
+
+
+class TakesWhatLatecomersSend(TakesWhatLosersSend):
+    """The same, but only when there is no race."""
+
+    def put_if_absent(self, name: str, data: bytes) -> None:
+        if data == b"late":
+            super().put_if_absent(name, data)
+        else:
+            MemoryStore.put_if_absent(self, name, data)
 
 
 class IgnoresTheCondition(MemoryStore):
@@ -55,14 +66,44 @@ def test_an_atomic_store_passes_and_is_left_clean() -> None:
     assert {name.partition("/")[0] for operation, name in store.requests if operation == "put_if_absent"} == {"probes"}
 
 
-@pytest.mark.parametrize("broken", [LooksBeforeItWrites, Overwrites, IgnoresTheCondition])
-def test_a_store_that_is_not_atomic_is_caught(broken: type[MemoryStore]) -> None:
+@pytest.mark.parametrize(
+    ("broken", "seen"),
+    [
+        (LooksBeforeItWrites, "[2-8] of 8 racing creates were told that they won"),
+        (IgnoresTheCondition, "8 of 8 racing creates were told that they won"),
+        (TakesWhatLosersSend, "overwritten by one that lost"),
+        (TakesWhatLatecomersSend, "a create that was refused changed the object"),
+    ],
+)
+def test_a_store_that_is_not_atomic_is_caught(broken: type[MemoryStore], seen: str) -> None:
     store = broken()
 
-    with pytest.raises(OSError, match="memory:: conditional writes are not atomic here .*: publishers could overwrite"):
+    with pytest.raises(OSError, match=rf"memory:: conditional writes are not atomic here \(.*({seen})"):
         probe_racing_creates(store)
 
     assert list(store.list()) == []
+
+
+class CreatesAgainLater(MemoryStore):
+    """Atomic in a race, but forgets: the condition holds for the first eight requests only."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+
+    def put_if_absent(self, name: str, data: bytes) -> None:
+        with self._lock:
+            self.asked += 1
+            forgets = self.asked > 8
+        if forgets:
+            self.put(name, data)
+        else:
+            super().put_if_absent(name, data)
+
+
+def test_a_store_that_forgets_is_caught() -> None:
+    with pytest.raises(OSError, match="an object that was there was created once more"):
+        probe_racing_creates(CreatesAgainLater())
 
 
 def test_a_store_where_nobody_wins_is_caught() -> None:

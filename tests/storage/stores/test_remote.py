@@ -99,7 +99,7 @@ def xml(code: str, message: str, more: str = "") -> bytes:
 def test_a_bucket_that_does_not_exist_is_named(s3_environment: S3Server, call: str) -> None:
     store = open_store("s3://no-such-bucket/ca")
 
-    with pytest.raises(ConnectionError, match="there is no bucket 'no-such-bucket' at http://127.0.0.1:.*: create it"):
+    with pytest.raises(ConnectionError, match=r"there is no bucket 'no-such-bucket' at http://127.0.0.1:.*: create it"):
         every_call(store)[call]()
 
 
@@ -111,7 +111,7 @@ def test_wrong_credentials_are_not_allowed(
     monkeypatch.setenv(variable, "WRONG-CREDENTIAL")
     store = open_store("s3://bucket/ca")
 
-    with pytest.raises(PermissionError, match="not allowed: .*: check the credentials") as caught:
+    with pytest.raises(PermissionError, match=r"not allowed: .*: check the credentials") as caught:
         every_call(store)[call]()
 
     assert "WRONG-CREDENTIAL" not in str(caught.value)
@@ -186,16 +186,15 @@ def test_a_conflict_that_the_other_one_won_says_so(scripted: ScriptedServer, sto
 def test_a_conflict_without_end_leaves_the_outcome_open(scripted: ScriptedServer, store: Store) -> None:
     scripted.answers = [(409, xml("ConditionalRequestConflict", ""))] * 20
 
-    with pytest.raises(ConnectionError, match="other writers were in the way 6 times"):
+    with pytest.raises(ConnectionError, match=r"in the way again and again: run again"):
         store.put_if_absent("commits/1", b"octets")
 
     assert len(scripted.requests) == 6
 
 
-@pytest.mark.parametrize("call", CALLS)
-@pytest.mark.parametrize("status", [500, 503, 429])
+@pytest.mark.parametrize(("status", "call"), [(500, "get"), (429, "get"), *((503, call) for call in CALLS)])
 def test_a_server_in_trouble_is_asked_three_times(
-    scripted: ScriptedServer, store: Store, call: str, status: int
+    scripted: ScriptedServer, store: Store, status: int, call: str
 ) -> None:
     scripted.answers = [(status, xml("SlowDown", "Please reduce your request rate."))] * 3
 
@@ -280,11 +279,11 @@ def test_a_forbidden_read_may_be_an_absent_object(scripted: ScriptedServer, stor
 # Without a server, or without credentials.
 
 
-@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("call", ["get", "put", "put_if_absent", "list"])
 def test_a_dead_endpoint_says_why(s3_environment: S3Server, call: str) -> None:
     store = open_store("s3://bucket/ca", endpoint="http://127.0.0.1:1")
 
-    with pytest.raises(ConnectionError, match="no answer from http://127.0.0.1:1: Connection refused"):
+    with pytest.raises(ConnectionError, match=r"no answer from http://127.0.0.1:1: Connection refused"):
         every_call(store)[call]()
 
 
@@ -300,7 +299,7 @@ def test_no_credentials_and_no_role_is_known_at_once(without_aws: None) -> None:
         open_store("s3://bucket/ca")
 
 
-@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("call", ["get", "put_if_absent"])
 def test_no_credentials_of_an_instance_is_known_soon(
     without_aws: None, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
@@ -335,7 +334,7 @@ def test_a_provider_that_fails_is_a_matter_of_credentials(without_aws: None) -> 
 
     store = open_store("s3://bucket/ca", endpoint="http://127.0.0.1:1", credential_provider=expired)
 
-    with pytest.raises(PermissionError, match="could not be renewed: .*the session has expired"):
+    with pytest.raises(PermissionError, match=r"could not be renewed: .*the session has expired"):
         store.get("one")
 
 
@@ -352,8 +351,8 @@ def test_nobody_waits_long_for_a_server_that_is_silent(
         mute = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=50))  # accepts, says nothing
         unreachable = open_store("s3://bucket/ca", endpoint=f"http://127.0.0.1:{deaf.getsockname()[1]}")
         silent = open_store("s3://bucket/ca", endpoint=f"http://127.0.0.1:{mute.getsockname()[1]}")
-        monkeypatch.delenv("AWS_ACCESS_KEY_ID")
-        monkeypatch.delenv("AWS_EC2_METADATA_DISABLED")
+        for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_EC2_METADATA_DISABLED"):
+            monkeypatch.delenv(variable)
         monkeypatch.setenv("AWS_METADATA_ENDPOINT", f"http://127.0.0.1:{deaf.getsockname()[1]}")
         nameless = open_store("s3://bucket/ca", endpoint=s3_environment.endpoint)
 

@@ -1,0 +1,32 @@
+"""The program `pregen`. Imports next to nothing, because every worker process imports it too."""
+
+import sys
+from collections.abc import Sequence
+
+SIGNING_PACKAGES = {
+    "asn1crypto",
+    "boto3",
+    "cryptography",
+    "cyclopts",
+    "msgspec",
+    "multiprocess",
+    "numpy",
+    "pyarrow",
+    "rich",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line, by default that of the process; return the exit code."""
+    try:
+        from pregen.cli import run_command_line  # noqa: PLC0415 - what it needs is an optional part of the installation
+    except ModuleNotFoundError as e:
+        if (e.name or "").partition(".")[0] not in SIGNING_PACKAGES:
+            raise
+        sys.stderr.write(f'error: the package {e.name} is missing: pip install "ocsp-pregen[sign]"\n')
+        return 2
+    return run_command_line(sys.argv[1:] if arguments is None else arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,211 @@
+"""The commands and their options."""
+
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import App, Parameter
+
+from pregen import __version__, clock
+from pregen.audit import Trust, verify_store
+from pregen.cli.progress import progress
+from pregen.cli.report import Report
+from pregen.cli.reports import check_report, engines_report, inspect_report, lookup_report, run_report, verify_report
+from pregen.config import load_config
+from pregen.credentials import open_publish_store
+from pregen.demo import run_demo
+from pregen.engines import survey_engines
+from pregen.errors import UsageError
+from pregen.generation import RunOptions, check, run
+from pregen.inspection import inspect_store
+from pregen.lookup import look_up
+from storage.stores import Store
+
+app = App(
+    name="pregen",
+    help="Sign all OCSP responses ahead of time, in bulk, and publish them to object storage.",
+    help_epilogue="""Every command takes --debug, which shows tracebacks.
+
+Exit codes: 0 done; 1 internal error; 2 usage, configuration or key; 3 input or gate refused, nothing published;
+4 not found; 5 storage (credentials, bucket, disk, damage); 6 signing, verification or a dead worker;
+7 another publisher committed first, run again; 130/143 interrupted or terminated, nothing published.""",
+    version=__version__,
+    default_parameter=Parameter(negative=()),
+)
+
+ConfigPath = Annotated[Path, Parameter(help="Configuration file (TOML).")]
+StoreAddress = Annotated[
+    str | None, Parameter(help="A path, file:///... or s3://bucket/prefix; S3 settings come from the AWS_* variables.")
+]
+ConfigOption = Annotated[Path | None, Parameter(name="--config", help="Take the store of this configuration instead.")]
+Json = Annotated[bool, Parameter(name="--json", help="Print one JSON object on stdout, on failure too.")]
+Instant = Annotated[str | None, Parameter(help="An instant such as 2026-11-24T00:00:00Z.")]
+Engine = Annotated[str | None, Parameter(help="auto, multibuffer, awslc or software; default: the configuration's.")]
+Workers = Annotated[int | None, Parameter(help="Worker processes; 0: the CPUs that this process may use.")]
+
+
+@app.command(name="run")
+def _run(
+    config: ConfigPath,
+    /,
+    *,
+    snapshot: Annotated[str | None, Parameter(help="File, glob or folder; default: the configuration's.")] = None,
+    as_of: Instant = None,
+    now: Annotated[str | None, Parameter(help="Sign as if it were this instant; far from the clock: lab only.")] = None,
+    drop_issuer: Annotated[
+        tuple[str, ...], Parameter(help="Stop answering for this issuer of the current commit; may be repeated.")
+    ] = (),
+    engine: Engine = None,
+    workers: Workers = None,
+    json: Json = False,
+) -> Report:
+    """Sign a snapshot and publish it as the new generation, or change nothing."""
+    del json  # read by pregen.cli.outcome, which prints
+    started = time.perf_counter()
+    options = RunOptions(
+        snapshot=snapshot,
+        as_of=_instant("--as-of", as_of),
+        now=_instant("--now", now),
+        drop_issuers=drop_issuer,
+        engine=engine,
+        workers=_count("--workers", workers),
+    )
+    with progress() as show:
+        published = run(load_config(config), options, show)
+    return run_report(published, time.perf_counter() - started)
+
+
+@app.command(name="check")
+def _check(config: ConfigPath, /, *, json: Json = False) -> Report:
+    """Check configuration, keys, certificates, snapshot and store; sign and publish nothing."""
+    del json
+    with progress() as show:
+        return check_report(check(load_config(config), RunOptions(), show))
+
+
+@app.command(name="lookup")
+def _lookup(
+    store: StoreAddress = None,
+    /,
+    *,
+    issuer: Annotated[Path, Parameter(help="The issuer's certificate (PEM or DER).")],
+    cert: Annotated[Path | None, Parameter(help="The certificate to look up (PEM or DER).")] = None,
+    serial: Annotated[str | None, Parameter(help="Its serial number in hex, with a sign where negative.")] = None,
+    hash: Annotated[Literal["sha1", "sha256"], Parameter(help="Hash of the CertID.")] = "sha1",  # noqa: A002 - the option's name
+    out: Annotated[Path | None, Parameter(help="Write the DER of the response to this file.")] = None,
+    config: ConfigOption = None,
+    json: Json = False,
+) -> Report:
+    """Look up the response for one certificate, as an edge does."""
+    del json
+    if (cert is None) == (serial is None):
+        raise UsageError("say either --cert FILE or --serial HEX")
+    found = look_up(_store(store, config), issuer, cert=cert, serial=serial, hash_name=hash)
+    if out is not None:
+        out.write_bytes(found.answer.der)
+    return lookup_report(found, out)
+
+
+@app.command(name="serve")
+def _serve(
+    store: StoreAddress = None,
+    /,
+    *,
+    host: Annotated[str, Parameter(help="Address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, Parameter(help="Port to listen at; 0 takes a free one.")] = 8080,
+    workers: Annotated[int, Parameter(help="Worker processes.")] = 1,
+    config: ConfigOption = None,
+) -> int:
+    """Answer OCSP requests over HTTP; the same as python -m storage.edge STORE, which needs no signing code."""
+    from storage.edge.launch import serve  # noqa: PLC0415 - the server is an optional part of the installation
+
+    endpoint = region = None
+    if config is not None:
+        publish = load_config(config).publish
+        endpoint, region = publish.s3.endpoint, publish.s3.region
+    return serve(_address(store, config), host=host, port=port, workers=workers, endpoint=endpoint, region=region)
+
+
+@app.command(name="inspect")
+def _inspect(store: StoreAddress = None, /, *, config: ConfigOption = None, json: Json = False) -> Report:
+    """Show what is published: commits, shards, counts, windows, stored octets."""
+    del json
+    return inspect_report(inspect_store(_store(store, config)))
+
+
+@app.command(name="verify")
+def _verify(
+    store: StoreAddress = None,
+    /,
+    *,
+    config: Annotated[Path | None, Parameter(help="Trust its issuers, and without STORE take its store.")] = None,
+    issuer: Annotated[tuple[Path, ...], Parameter(help="Trust this issuer certificate; may be repeated.")] = (),
+    sample: Annotated[int, Parameter(help="Verify this many responses, spread over all packs.")] = 1000,
+    all: Annotated[bool, Parameter(help="Verify every response.")] = False,  # noqa: A002 - the option's name
+    json: Json = False,
+) -> Report:
+    """Read the current generation again: all checksums, then parse responses and verify their signatures."""
+    del json
+    trust = Trust.of_files(issuer) if issuer else Trust.of_config(load_config(config)) if config else None
+    opened = _store(store, None if store else config)
+    with progress() as show:
+        return verify_report(verify_store(opened, trust, None if all else _count("--sample", sample), show))
+
+
+@app.command(name="engines")
+def _engines(
+    *,
+    measure: Annotated[bool, Parameter(help="Also measure signatures a second, about two seconds each.")] = False,
+    json: Json = False,
+) -> Report:
+    """Show which signing engines work here, and why the others do not."""
+    del json
+    return engines_report(survey_engines(measure=measure))
+
+
+@app.command(name="demo")
+def _demo(
+    *,
+    dir: Annotated[Path, Parameter(help="Folder to make; must not hold anything yet.")] = Path("demo"),  # noqa: A002 - the option's name
+    rows: Annotated[int, Parameter(help="Number of certificates.")] = 100_000,
+    algorithm: Annotated[Literal["p256", "rsa2048"], Parameter(help="Key of the responder.")] = "p256",
+    engine: Engine = None,
+    workers: Workers = None,
+) -> int:
+    """Make a CA with many certificates, sign and publish its responses, look some up, and say how to serve them."""
+    with progress() as show:
+        run_demo(dir, rows, algorithm, engine, _count("--workers", workers), show)
+    return 0
+
+
+def _instant(option: str, text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        return clock.parse_instant(text)
+    except ValueError as e:
+        raise UsageError(f"{option}: {e}") from None
+
+
+def _count(option: str, value: int | None) -> int | None:
+    if value is not None and value < 0:
+        raise UsageError(f"{option} {value}: a number from 0 on belongs there")
+    return value
+
+
+def _address(store: str | None, config: Path | None) -> str:
+    if store is not None and config is None:
+        return store
+    if config is not None and store is None:
+        return load_config(config).store
+    raise UsageError("say which store: its address, or --config CONFIG")
+
+
+def _store(store: str | None, config: Path | None) -> Store:
+    address = _address(store, config)
+    s3 = load_config(config).publish.s3 if config else None
+    try:
+        return open_publish_store(address, s3.endpoint if s3 else None, s3.region if s3 else None)
+    except ValueError as e:
+        raise UsageError(str(e)) from None

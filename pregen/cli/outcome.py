@@ -1,0 +1,138 @@
+"""The end of every command: its report or its error, and the exit code.
+
+    0    done
+    1    internal error
+    2    usage, configuration or key
+    3    input or gate refused, nothing published
+    4    not found
+    5    storage: credentials, bucket, disk, damage
+    6    signing, verification or a dead worker
+    7    another publisher committed first: run again
+    130  SIGINT; 143 SIGTERM: temporary files removed, nothing published
+
+Errors go to stderr and say what, where and what to do. With `--json`, stdout gets one object, on failure too.
+"""
+
+import contextlib
+import json
+import signal
+import sys
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from types import FrameType
+from typing import NamedTuple, NoReturn
+
+from cyclopts import CycloptsError
+
+from pregen.cli.app import app
+from pregen.cli.report import Report
+from pregen.errors import Finding, PregenError
+from storage.errors import CommitRefusedError, NothingPublishedError, StorageError
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived: unwinds the stack like KeyboardInterrupt, so that everything is cleaned up."""
+
+
+class Failure(NamedTuple):
+    """How a command failed."""
+
+    exit_code: int
+    code: str
+    message: str
+    findings: tuple[Finding, ...] = ()
+
+
+# Errors of others, the narrower kinds first: exit code, code, and what is added to their text.
+FOREIGN_ERRORS: tuple[tuple[type[BaseException], int, str, str], ...] = (
+    (CycloptsError, 2, "usage", "; pregen --help shows what there is"),
+    (NothingPublishedError, 4, "not-found", ""),
+    (CommitRefusedError, 7, "commit-refused", ""),
+    (StorageError, 5, "storage", ""),
+    (OSError, 5, "storage", ""),
+    (KeyboardInterrupt, 130, "interrupted", "; interrupted: nothing was published"),
+    (Terminated, 143, "terminated", "; terminated: nothing was published"),
+)
+
+
+def run_command_line(arguments: Sequence[str]) -> int:
+    """Run a command and return its exit code; whatever happens becomes one of those above."""
+    words = [word for word in arguments if word != "--debug"]
+    debug, as_json = len(words) < len(arguments), "--json" in words
+    try:
+        with _terminable():
+            result = app(words, exit_on_error=False, print_error=False, result_action="return_value")
+    except SystemExit:
+        raise
+    except BaseException as e:  # the last frame: every end has its exit code
+        if debug:
+            traceback.print_exc()
+        return _fail(failure_of(e), as_json=as_json)
+    if isinstance(result, Report):
+        return _succeed(result, as_json=as_json)
+    return result if isinstance(result, int) else 0  # what serve returns; None after a help text
+
+
+def failure_of(error: BaseException) -> Failure:
+    """Return what an error means for the caller of the process."""
+    match error:
+        case PregenError():
+            return Failure(error.exit_code, error.code, error.message, error.findings)
+        case CycloptsError():
+            return Failure(2, "usage", f"{error}; pregen --help shows what there is")
+        case NothingPublishedError():
+            return Failure(4, "not-found", str(error))
+        case CommitRefusedError():
+            return Failure(7, "commit-refused", str(error))
+        case StorageError() | OSError():
+            return Failure(5, "storage", str(error) or type(error).__name__)
+        case KeyboardInterrupt():
+            return Failure(130, "interrupted", "interrupted; nothing was published")
+        case Terminated():
+            return Failure(143, "terminated", "terminated; nothing was published")
+    return Failure(
+        1,
+        "internal",
+        f"internal error: {type(error).__name__}: {error}; run again with --debug and report what it shows",
+    )
+
+
+def _succeed(report: Report, *, as_json: bool) -> int:
+    for finding in report.findings:
+        sys.stderr.write(f"{finding}\n")
+    if as_json:
+        _print_json({**report.document, "findings": [asdict(finding) for finding in report.findings]})
+    else:
+        sys.stdout.write("".join(f"{line}\n" for line in report.lines))
+    return report.exit_code
+
+
+def _fail(failure: Failure, *, as_json: bool) -> int:
+    sys.stderr.write("\n".join([f"error: {failure.message}", *map(str, failure.findings)]) + "\n")
+    if as_json:
+        findings = [asdict(finding) for finding in failure.findings]
+        _print_json({"error": {"code": failure.code, "message": failure.message, "findings": findings}})
+    return failure.exit_code
+
+
+def _print_json(document: Mapping[str, object]) -> None:
+    sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """Turn SIGTERM into an exception, so that spill files are removed and workers ended."""
+
+    def terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
+        raise Terminated
+
+    try:
+        before = signal.signal(signal.SIGTERM, terminate)
+    except ValueError:  # not the main thread: whoever started it handles signals
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,35 @@
+"""What a command has to say when it worked."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pregen.errors import Finding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """The result of a command.
+
+    Attributes:
+        document: for `--json`: one object.
+        lines: for people.
+        findings: warnings; they go to stderr, and into the document.
+        exit_code: 0 unless the command has found something that it was asked to find.
+    """
+
+    document: Mapping[str, object]
+    lines: Sequence[str]
+    findings: Sequence[Finding] = field(default=())
+    exit_code: int = 0
+
+
+def aligned(rows: Sequence[tuple[str, object]]) -> list[str]:
+    """Return names and values in two columns; whole numbers with thousands separated.
+
+    >>> aligned([("rows", 12345), ("engine", "software")])
+    ['rows    12,345', 'engine  software']
+    """
+    width = max((len(name) for name, _ in rows), default=0)
+    return [
+        f"{name:<{width}}  {value:,}" if isinstance(value, int) else f"{name:<{width}}  {value}" for name, value in rows
+    ]

@@ -1,0 +1,232 @@
+"""The reports of the commands: what they found, as one JSON object and as lines for people."""
+
+import resource
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from pregen import clock
+from pregen.audit import Audit
+from pregen.cli.report import Report, aligned
+from pregen.engines import EngineState
+from pregen.generation import Checked, Published
+from pregen.inspection import Inspection
+from pregen.lookup import Found
+from storage.certid import HASH_NAMES
+
+
+def run_report(published: Published, seconds: float) -> Report:
+    """Return the report of a run that took `seconds`, with the CPU time and the memory of all its processes."""
+    own, workers = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    cpu = own.ru_utime + own.ru_stime + workers.ru_utime + workers.ru_stime
+    unit = 2**20 if sys.platform == "darwin" else 2**10  # of ru_maxrss: octets there, KiB here
+    document: dict[str, object] = {
+        "rows_in": published.rows_in,
+        "certificates": published.certificates,
+        "excluded": published.excluded,
+        "responses": published.responses,
+        "issuers": published.issuers,
+        "engine": published.engine,
+        "workers": published.workers,
+        "seconds": round(seconds, 3),
+        "cpu_seconds": round(cpu, 3),
+        "responses_per_second": round(published.responses / seconds),
+        "responses_per_cpu_second": round(published.responses / cpu),
+        "stored_bytes": published.stored_bytes,
+        "bytes_per_response": round(published.stored_bytes / published.responses, 2),
+        "peak_rss_mib": round(max(own.ru_maxrss, workers.ru_maxrss) / unit, 1),
+        "commit": published.commit,
+        "shards": published.shards,
+        "verified": published.verified,
+        "as_of": clock.text(published.as_of),
+        "this_update": clock.text(published.this_update),
+        "next_update": clock.text(published.next_update),
+    }
+    certificates = f"{published.certificates:,} certificates"
+    lines = [
+        f"published commit {published.commit}: {published.responses:,} responses for {certificates}",
+        *aligned(
+            [
+                ("rows in", published.rows_in),
+                ("excluded", _counts(published.excluded)),
+                ("issuers", published.issuers),
+                ("window", f"{document['this_update']} .. {document['next_update']}"),
+                (
+                    "read back",
+                    f"all of {published.shards:,} packs; {published.verified:,} responses parsed and verified",
+                ),
+                ("engine", f"{published.engine}, {published.workers} worker(s)"),
+                ("time", f"{seconds:,.1f} s, {cpu:,.1f} s of CPU: {document['responses_per_second']:,} responses/s"),
+                ("stored", f"{published.stored_bytes:,} octets, {document['bytes_per_response']} a response"),
+                ("peak memory", f"{document['peak_rss_mib']} MiB"),
+            ]
+        ),
+    ]
+    return Report(document=document, lines=lines, findings=published.warnings)
+
+
+def check_report(checked: Checked) -> Report:
+    """Return the report of a check."""
+    document: dict[str, object] = {
+        "rows_in": checked.rows_in,
+        "certificates": checked.certificates,
+        "excluded": checked.excluded,
+        "responses": checked.responses,
+        "issuers": checked.issuers,
+        "engines": checked.engines,
+        "shards": checked.shards,
+        "as_of": clock.text(checked.as_of),
+        "this_update": clock.text(checked.this_update),
+        "next_update": clock.text(checked.next_update),
+        "current_commit": checked.current_commit,
+        "store": checked.store,
+    }
+    current = "nothing yet" if checked.current_commit is None else f"commit {checked.current_commit}"
+    lines = [
+        f"all right: a run would publish {checked.responses:,} responses for {checked.certificates:,} certificates",
+        *aligned(
+            [
+                ("rows in", checked.rows_in),
+                ("excluded", _counts(checked.excluded)),
+                ("issuers", checked.issuers),
+                ("as of", document["as_of"]),
+                ("window", f"{document['this_update']} .. {document['next_update']}"),
+                ("engines", ", ".join(f"{name}: {engine}" for name, engine in checked.engines.items())),
+                ("store", f"{checked.store}: holds {current}; racing creates have one winner"),
+            ]
+        ),
+    ]
+    return Report(document=document, lines=lines, findings=checked.warnings)
+
+
+def lookup_report(found: Found, out: Path | None) -> Report:
+    """Return the report of a lookup."""
+    answer, now = found.answer, clock.seconds(clock.now())
+    state = "early" if now < answer.this_update else "expired" if now > answer.next_update else "current"
+    document: dict[str, object] = {
+        "serial": f"{found.cert_id.serial_number:x}",
+        "hash": HASH_NAMES[found.cert_id.hash_oid],
+        "status": answer.status,
+        "state": state,
+        "produced_at": clock.text(answer.produced_at),
+        "this_update": clock.text(answer.this_update),
+        "next_update": clock.text(answer.next_update),
+        "refresh_by": clock.text(answer.refresh_by),
+        "commit": answer.generation,
+        "bytes": len(answer.der),
+    }
+    lines = aligned([(name.replace("_", " "), value) for name, value in document.items()])
+    if out is not None:
+        document["out"] = str(out)
+        lines.append(f"written to {out}; to see it: openssl ocsp -respin {out} -resp_text -noverify")
+    return Report(document=document, lines=lines)
+
+
+def inspect_report(found: Inspection) -> Report:
+    """Return the report of an inspection."""
+    head, manifest = found.commits[0], found.manifest
+    document: dict[str, object] = {
+        "store": found.url,
+        "profile": manifest.profile,
+        "counts": manifest.counts,
+        "current_bytes": found.current_bytes,
+        "objects": {folder: {"count": count, "bytes": size} for folder, (count, size) in found.objects.items()},
+        "commits": [
+            {
+                "number": commit.number,
+                "as_of": clock.text(commit.as_of),
+                "started_at": clock.text(commit.started_at),
+                "publisher": commit.publisher,
+                "manifest": commit.manifest,
+            }
+            for commit in found.commits
+        ],
+        "issuers": [
+            {
+                "id": f"{issuer.issuer_id:016x}",
+                "names": list(issuer.names),
+                "delegated": issuer.responder_certificate is not None,
+            }
+            for issuer in found.issuers
+        ],
+        "windows": [{name: clock.text(second) for name, second in asdict(window).items()} for window in found.windows],
+        "shards": [
+            {
+                "low": f"{shard.low:08x}",
+                "pack": shard.pack,
+                "rows": shard.rows,
+                "revoked": shard.revoked,
+                "bytes": shard.size_bytes,
+                "refresh_by": clock.text(shard.refresh_by),
+                "next_update": clock.text(shard.next_update),
+            }
+            for shard in manifest.shards
+        ],
+        "overlays": len(manifest.overlays),
+    }
+    stored = sum(size for _, size in found.objects.values())
+    window = found.windows[0]
+    more = f" (and {len(found.windows) - 1} more)" if len(found.windows) > 1 else ""
+    lines = [
+        f"{found.url}: commit {head.number} as of {clock.text(head.as_of)}",
+        *aligned(
+            [
+                ("certificates", sum(shard.rows for shard in manifest.shards)),
+                ("revoked", sum(shard.revoked for shard in manifest.shards)),
+                ("issuers", len(found.issuers)),
+                ("shards", len(manifest.shards)),
+                ("window", f"{clock.text(window.this_update)} .. {clock.text(window.next_update)}{more}"),
+                ("refresh by", clock.text(min(shard.refresh_by for shard in manifest.shards))),
+                ("stored", f"{found.current_bytes:,} octets in current packs; {stored:,} with older generations"),
+            ]
+        ),
+        *(
+            f"commit {one.number}: as of {clock.text(one.as_of)}, run at {clock.text(one.started_at)}"
+            for one in found.commits
+        ),
+    ]
+    return Report(document=document, lines=lines)
+
+
+def verify_report(audit: Audit) -> Report:
+    """Return the report of a verification."""
+    document: dict[str, object] = {
+        "commit": audit.commit,
+        "packs": audit.shards,
+        "certificates": audit.records,
+        "verified": audit.verified,
+        "trust": "named certificates" if audit.trusted else "the store's own certificates",
+    }
+    checksums = f"checksums of all {audit.shards:,} packs with {audit.records:,} certificates"
+    lines = [
+        f"commit {audit.commit} is right: {checksums}; {audit.verified:,} responses parsed and their signatures verified",
+        f"trust comes from {document['trust']}",
+    ]
+    return Report(document=document, lines=lines, findings=audit.warnings)
+
+
+def engines_report(states: list[EngineState]) -> Report:
+    """Return the report about engines."""
+    document = {
+        "engines": [
+            {
+                "name": state.name,
+                "available": state.unavailable is None,
+                "reason": state.unavailable,
+                "algorithms": list(state.algorithms),
+                "signatures_per_second": {name: round(rate) for name, rate in state.rates.items()},
+            }
+            for state in states
+        ]
+    }
+    lines = []
+    for state in states:
+        lines.append(f"{state.name:<12} {'works' if state.unavailable is None else f'no: {state.unavailable}'}")
+        for name in state.algorithms if state.unavailable is None else ():
+            rate = f"{state.rates[name]:>12,.0f} signatures/s on one core" if name in state.rates else ""
+            lines.append(f"    {name:<16}{rate}")
+    return Report(document=document, lines=lines)
+
+
+def _counts(excluded: dict[str, int]) -> str:
+    return ", ".join(f"{reason} {count:,}" for reason, count in excluded.items()) or "none"

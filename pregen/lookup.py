@@ -1,0 +1,69 @@
+"""One certificate's response out of a store, by the same reader as the edge."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from asn1crypto import x509
+
+from pregen.certificates import read_certificates
+from pregen.errors import NotFoundError, UsageError
+from storage.certid import HASH_OIDS, CertID
+from storage.reader import Answer, open_reader
+from storage.stores import Store
+
+MAX_SERIAL_BYTES = 21
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A response, and what was asked for."""
+
+    cert_id: CertID
+    answer: Answer
+
+
+def look_up(store: Store, issuer: Path, *, cert: Path | None, serial: str | None, hash_name: str) -> Found:
+    """Return the response for a certificate file, or for a serial number in hex.
+
+    Raises:
+        UsageError: the serial is not hex, or too long.
+        ConfigError: a certificate file cannot be read.
+        NotFoundError: the store is not authoritative for that certificate.
+        StorageError, OSError: the store is empty or damaged, or does not answer.
+    """
+    authority = read_certificates(issuer)[0]
+    octets = serial_octets(serial or "") if cert is None else _serial_of(cert)
+    name_hash, key_hash = (
+        hashlib.new(hash_name, octets_, usedforsecurity=False).digest()
+        for octets_ in (authority.subject, authority.key_bits)
+    )
+    cert_id = CertID(HASH_OIDS[hash_name], name_hash, key_hash, octets)
+    answer = open_reader(store).lookup(cert_id)
+    if answer is None:
+        raise NotFoundError(
+            f"{store.url} has no response for serial {cert_id.serial_number:x} of {issuer} with a {hash_name} CertID: "
+            "an edge answers unauthorized"
+        )
+    return Found(cert_id, answer)
+
+
+def serial_octets(text: str) -> bytes:
+    """Return the DER content octets of a serial number in hex, as people write it.
+
+    >>> serial_octets("80").hex(), serial_octets("-80").hex(), serial_octets("0x0A:0b").hex()
+    ('0080', '80', '0a0b')
+
+    Raises:
+        UsageError: not hex, or longer than any serial.
+    """
+    try:
+        number = int(text.replace(":", "").replace(" ", ""), 16)
+        return number.to_bytes(max(1, ((number if number >= 0 else ~number).bit_length() + 8) // 8), "big", signed=True)
+    except ValueError:
+        raise UsageError(f"--serial {text!r} is no hex number: digits, with a sign where it is negative") from None
+
+
+def _serial_of(path: Path) -> bytes:
+    certificate = x509.Certificate.load(read_certificates(path)[0].der)
+    return bytes(certificate["tbs_certificate"]["serial_number"].contents)

@@ -1,0 +1,78 @@
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from storage.edge.launch import free_address
+from tests.judges.conftest import Authority
+from tests.judges.programs import judge
+from tests.storage.edge.processes import ServerProcess, wait_until
+
+CONFIG = """
+daemon off;
+master_process off;
+pid {folder}/pid;
+error_log {folder}/error.log info;
+events {{}}
+http {{
+    access_log off;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    server {{
+        listen 127.0.0.1:{port} ssl;
+        ssl_certificate {authority}/server.pem;
+        ssl_certificate_key {authority}/server.key;
+        ssl_trusted_certificate {authority}/issuer.pem;
+        ssl_stapling on;
+        ssl_stapling_verify on;
+        ssl_stapling_responder http://127.0.0.1:{edge}/;
+    }}
+}}
+"""
+
+
+@pytest.fixture(scope="module")
+def nginx_port(authority: Authority, edge: ServerProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    program = judge("nginx")
+    folder = tmp_path_factory.mktemp("nginx")
+    port = free_address("127.0.0.1", 0)[1]
+    text = CONFIG.format(folder=folder, port=port, authority=authority.folder, edge=edge.port)
+    (folder / "nginx.conf").write_text(text)
+    command = [program, "-p", str(folder), "-e", str(folder / "error.log"), "-c", str(folder / "nginx.conf")]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    try:
+        yield port
+        assert process.poll() is None, "nginx ended by itself"
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def handshake(port: int, issuer: Path) -> str:
+    """Return what `openssl s_client -status` prints about the staple."""
+    command = [judge("openssl"), "s_client", "-connect", f"127.0.0.1:{port}", "-servername", "localhost", "-status"]
+    trust = ["-CAfile", str(issuer), "-partial_chain"]
+    ended = subprocess.run(
+        [*command, *trust], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=10, check=False
+    )
+    return ended.stdout
+
+
+def test_nginx_fetches_verifies_and_staples_our_answer(
+    authority: Authority, edge: ServerProcess, nginx_port: int
+) -> None:
+    issuer = authority.folder / "issuer.pem"
+    wait_until(lambda: "OCSP Response Status: successful" in handshake(nginx_port, issuer), 10)  # the first has none
+    text = handshake(nginx_port, issuer)
+
+    assert "Cert Status: good" in text
+    assert "Verify return code: 0 (ok)" in text
+    serial = authority.server.serial_number
+    assert serial in {int(digits, 16) for digits in re.findall(r"Serial Number: ([0-9A-F]+)", text)}
+    line = edge.line_of(f"{serial:x}")
+    assert (line["method"], line["outcome"], line["hash"]) == ("GET", "answered", "sha1")

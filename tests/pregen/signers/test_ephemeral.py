@@ -1,0 +1,142 @@
+"""Ephemeral keys decide over the responder's key: drawn from a fake source that remembers all that it gave."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from pregen.errors import SigningError
+from pregen.signers.ephemeral import EphemeralKeys, open_kernel_source
+
+P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+TOP = P256_ORDER >> 192 << 192
+
+
+class ScriptedSource:
+    """Gives the numbers it is told to, then ascending ones; notes every number, and the memory it was written to."""
+
+    def __init__(self, *numbers: int) -> None:
+        self._script = list(numbers)
+        self._next = 1 << 192
+        self.given: list[int] = []
+        self.addresses: list[int] = []
+
+    def readinto(self, buffer: memoryview) -> int:
+        self.addresses.append(np.frombuffer(buffer, np.uint8).ctypes.data)
+        for at in range(0, len(buffer), 32):
+            if self._script:
+                number = self._script.pop(0)
+            else:
+                number, self._next = self._next, self._next + 1
+            buffer[at : at + 32] = number.to_bytes(32, "little")
+            self.given.append(number)
+        return len(buffer)
+
+
+def numbers(words: NDArray[np.uint64]) -> list[int]:
+    return [int.from_bytes(row.astype("<u8").tobytes(), "little") for row in words]
+
+
+@pytest.mark.parametrize(
+    "outside", [0, P256_ORDER, P256_ORDER + 1, 2**256 - 1, TOP + 2**192 - 1, TOP | (P256_ORDER & (2**192 - 1)) + 1]
+)
+@pytest.mark.parametrize("row", [0, 3, 7])
+def test_a_number_outside_of_the_range_is_drawn_again(outside: int, row: int) -> None:
+    source = ScriptedSource(*range(1 << 200, (1 << 200) + row), outside)
+    keys = EphemeralKeys(P256_ORDER, 8, source)
+    keys.draw(8)
+    expected = source.given[:8]
+    expected[row] = source.given[8]
+    assert outside not in expected
+    assert numbers(keys.words) == expected
+
+
+@pytest.mark.parametrize("inside", [1, 2, P256_ORDER - 1, TOP, TOP + 1, 2**64, 2**192 - 1, TOP - 1])
+def test_a_number_at_the_edge_of_the_range_is_taken(inside: int) -> None:
+    keys = EphemeralKeys(P256_ORDER, 1, ScriptedSource(inside))
+    keys.draw(1)
+    assert numbers(keys.words) == [inside]
+
+
+@pytest.mark.parametrize("word", [0, 1, 2])
+def test_every_word_is_compared_where_the_top_ones_are_equal(word: int) -> None:
+    above, below = P256_ORDER + (1 << 64 * word), P256_ORDER - (1 << 64 * word)
+    keys = EphemeralKeys(P256_ORDER, 1, ScriptedSource(above, below))
+    keys.draw(1)
+    assert numbers(keys.words) == [below]
+
+
+def test_numbers_outside_are_drawn_again_until_one_is_inside() -> None:
+    source = ScriptedSource(*[0] * 5, *[P256_ORDER] * 5, 7)
+    keys = EphemeralKeys(P256_ORDER, 1, source)
+    keys.draw(1)
+    assert numbers(keys.words) == [7]
+    assert len(source.given) == 11
+
+
+def test_keys_are_read_straight_into_their_own_memory() -> None:
+    source = ScriptedSource(5, 0)
+    keys = EphemeralKeys(P256_ORDER, 4, source)
+    keys.draw(4)
+    start = keys.words.ctypes.data
+    assert source.addresses == [start, start + 32]
+
+
+def test_each_draw_asks_the_source_anew_and_for_no_more_than_it_needs() -> None:
+    source = ScriptedSource()
+    keys = EphemeralKeys(P256_ORDER, 8, source)
+    seen: list[int] = []
+    for rows in (8, 3, 8, 1):
+        keys.draw(rows)
+        seen += numbers(keys.words[:rows])
+        keys.wipe()
+    assert seen == source.given
+    assert len(set(seen)) == 20
+
+
+def test_wiping_overwrites_all_keys() -> None:
+    keys = EphemeralKeys(P256_ORDER, 8, ScriptedSource())
+    keys.draw(8)
+    assert keys.words.any(axis=1).all()
+    keys.wipe()
+    assert not keys.words.any()
+
+
+class ShortSource:
+    """Gives all but the last octets of a read, from the nth read on."""
+
+    def __init__(self, nth: int, answer: int | None) -> None:
+        self._left = nth
+        self._answer = answer
+
+    def readinto(self, buffer: memoryview) -> int | None:
+        buffer[:] = bytes(len(buffer) - 32) + b"\xff" * 32  # the last key is outside of the range
+        self._left -= 1
+        return self._answer if self._left < 0 else len(buffer)
+
+
+@pytest.mark.parametrize("answer", [0, 31, 255, None])
+@pytest.mark.parametrize("nth", [0, 1])
+def test_a_short_read_is_an_error_and_leaves_no_key(nth: int, answer: int | None) -> None:
+    keys = EphemeralKeys(P256_ORDER, 8, ShortSource(nth, answer))
+    with pytest.raises(SigningError, match=f"gave {answer} octets"):
+        keys.draw(8)
+    assert not keys.words.any()
+
+
+def test_the_kernel_gives_different_numbers_without_a_buffer_in_between() -> None:
+    with open_kernel_source() as source:
+        assert not hasattr(source, "peek"), "a buffered reader would keep copies of keys"
+        keys = EphemeralKeys(P256_ORDER, 4096, source)
+        keys.draw(4096)
+        first = numbers(keys.words)
+        keys.draw(4096)
+        assert len({*first, *numbers(keys.words)}) == 8192
+
+
+def test_bits_of_the_kernels_numbers_are_as_often_one_as_zero() -> None:
+    with open_kernel_source() as source:
+        keys = EphemeralKeys(P256_ORDER, 4096, source)
+        keys.draw(4096)
+    ones = np.unpackbits(keys.words.view(np.uint8), axis=1).sum(axis=0)
+    # 4096 fair coins leave 2048 +- 7 * 32 once in 10 ** 11; 256 of them are looked at
+    assert (abs(ones.astype(int) - 2048) < 7 * 32).all()
