@@ -30,7 +30,6 @@ from storage.tables import TABLE_NAME
 VERSION = 1  # of the whole format: what reader_min and writer_min are compared with
 LATEST = "LATEST"
 MANIFEST_NAME = re.compile("manifests/[0-9a-f]{64}")
-PUBLISHER = re.compile("[0-9a-f]{32}")
 # A commit is the one object whose name says nothing of its octets: its last member is the CRC-32 of all before it.
 _CRC = re.compile(rb',"crc":"([0-9a-f]{8})"}')
 _CRC_BYTES = len(b',"crc":"00000000"}')
@@ -154,9 +153,9 @@ def decode_commit(number: int, octets: bytes) -> Head:
 def find_head(store: Store, known: Head | None = None) -> Head | None:
     """Return the newest commit, or None where nothing is published.
 
-    With a known commit, and nothing newer, the only cost is the probe of the next, and `known` itself comes back; an older
-    one never does. Without, it is the hint, the commit and the probe of the next. A hint that lags, or is lost, costs
-    two reads for each doubling of the distance. Only the newest commit is looked into.
+    With a known commit, and nothing newer, the only cost is the probe of the next, and `known` itself comes back; an
+    older one never does. Without, it is the hint, the commit and the probe of the next. A hint that lags, or is lost,
+    costs two reads for each doubling of the distance. Only the newest commit is looked into.
 
     Args:
         store: where to look.

@@ -1,7 +1,7 @@
 """A CertID becomes the DER of its response: the newest generation, loaded and checked, one ranged read a lookup."""
 
 from bisect import bisect_right
-from collections.abc import Set
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -15,8 +15,7 @@ from storage.response import Assembler, check_known_answers
 from storage.stores.base import Store
 from storage.tables import Tables, Window, decode_tables
 
-
-_NO_RUNS: Set[int] = frozenset()
+_NO_RUNS: AbstractSet[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +70,7 @@ class LoadedTables:
                 way = Way(Assembler(name, tables, run, which), shape.status, tables.windows[run.window])
                 self._ways.update(((number, oid), way) for oid in response.hashes)
 
-    def wanted(self, issuer_id: int, serial_bytes: int) -> Set[int]:
+    def wanted(self, issuer_id: int, serial_bytes: int) -> AbstractSet[int]:
         """Return the numbers of the runs that may hold a certificate of this issuer and serial length."""
         return self._wanted.get((issuer_id, serial_bytes), _NO_RUNS)
 

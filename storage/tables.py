@@ -247,7 +247,8 @@ def _shape_members(shape: Shape) -> dict[str, object]:
 
 
 def _read_issuer(item: Document) -> StoredIssuer:
-    issuer_id, names, keys = item.hexadecimal("id", 8), item.octets_by_key("name_hashes"), item.octets_by_key("key_hashes")
+    issuer_id = item.hexadecimal("id", 8)
+    names, keys = item.octets_by_key("name_hashes"), item.octets_by_key("key_hashes")
     if names.keys() != keys.keys() or SHA256 not in names:
         item.fail("does not have both hashes of name and key, SHA-256 among them")
     if hashlib.sha256(names[SHA256] + keys[SHA256]).digest()[:8] != issuer_id:

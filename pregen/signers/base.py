@@ -54,6 +54,8 @@ def digests(messages: Octets, name: str) -> Octets:
     rows, step = messages.shape
     if not step:
         raise ValueError("rows of no octets cannot be signed")
+    if not rows:
+        return np.empty((0, size), np.uint8)
     view, constructor = np.ascontiguousarray(messages).data.cast("B"), getattr(hashlib, name)
     joined = b"".join([constructor(view[at : at + step]).digest() for at in range(0, rows * step, step)])
     return np.frombuffer(joined, np.uint8).reshape(rows, size)

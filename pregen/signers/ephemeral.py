@@ -6,7 +6,7 @@ use, and never stored. Random rather than deterministic (RFC 6979): several HMAC
 the rest of our own work, and every key here rests on the kernel's generator anyway.
 """
 
-from io import RawIOBase
+import os
 from typing import Protocol
 
 import numpy as np
@@ -22,9 +22,18 @@ class RandomSource(Protocol):
         """Fill the buffer; return how many octets that were."""
 
 
-def open_kernel_source() -> RawIOBase:
-    """Return the kernel's generator, unbuffered, so that no copy of a key stays in this process."""
-    return open("/dev/urandom", "rb", buffering=0)  # noqa: PTH123 - its owner keeps it open for its life
+class KernelSource:
+    """The kernel's generator, unbuffered, so that no copy of a key stays in this process; open for its owner's life."""
+
+    def __init__(self) -> None:
+        self._descriptor = os.open("/dev/urandom", os.O_RDONLY)
+
+    def __del__(self) -> None:
+        os.close(self._descriptor)
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        """Fill the buffer; return how many octets that were."""
+        return os.readv(self._descriptor, [buffer])
 
 
 class EphemeralKeys:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pregen.errors import SigningError
 from pregen.signers.algorithms import P256_SHA256, Algorithm
 from pregen.signers.base import Octets, PrivateKey, Signer, digests
-from pregen.signers.ephemeral import EphemeralKeys, RandomSource, open_kernel_source
+from pregen.signers.ephemeral import EphemeralKeys, KernelSource, RandomSource
 
 LANES = 8
 BATCH_ROWS = 4096  # 512 KiB of buffers: they stay in the second-level cache
@@ -99,7 +99,7 @@ class MultibufferEngine:
         library = self._load()
         if isinstance(library, str) or not isinstance(key, ec.EllipticCurvePrivateKey):
             raise SigningError(f"engine multibuffer cannot sign {algorithm.name} here")
-        return MultibufferSigner(library, key, algorithm, open_kernel_source())
+        return MultibufferSigner(library, key, algorithm, KernelSource())
 
 
 class MultibufferSigner:

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 
 from pregen.errors import SigningError
-from pregen.signers.algorithms import ALGORITHMS, Algorithm
+from pregen.signers.algorithms import ALGORITHMS, P256_SHA256, RSA2048_SHA256, Algorithm
 from pregen.signers.base import Octets, PrivateKey, Signer, digests
 from pregen.signers.ecdsa import fixed_width
 
@@ -29,9 +29,11 @@ class SoftwareEngine:
 
     def open(self, key: PrivateKey, algorithm: Algorithm) -> Signer:
         """Return a signer for a private key of the right kind."""
-        if isinstance(key, rsa.RSAPrivateKey):
+        if isinstance(key, rsa.RSAPrivateKey) and algorithm == RSA2048_SHA256:
             return RsaSigner(key, algorithm)
-        return EcdsaSigner(key, algorithm)
+        if isinstance(key, ec.EllipticCurvePrivateKey) and algorithm == P256_SHA256:
+            return EcdsaSigner(key, algorithm)
+        raise SigningError(f"engine software cannot sign {algorithm.name} with a key of {key.key_size} bits")
 
 
 class EcdsaSigner:

@@ -95,8 +95,14 @@ def open_file(path: Path) -> SnapshotFile:
         with path.open("rb") as opened:
             magic = opened.read(8)
         file = _of_format(path, magic)
-        file.schema.names  # noqa: B018 decoded here and now: names that are no UTF-8 are damage
+        _decode_names(file.schema)
     return file
+
+
+def _decode_names(schema: pa.Schema) -> None:
+    """Raise UnicodeDecodeError now, and not somewhere later, for names of columns or zones that are no UTF-8."""
+    for field in schema:
+        _ = field.name, field.type.tz if isinstance(field.type, pa.TimestampType) else None
 
 
 def _of_format(path: Path, magic: bytes) -> SnapshotFile:

@@ -3,7 +3,7 @@
 Variable-length values become matrices of one width here, so that everything after is arithmetic on columns.
 """
 
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 # Their generics exist for the type checker only, so these are texts.
 ArrowArray: TypeAlias = "pa.Array[pa.Scalar[pa.DataType]]"
 ArrowScalar: TypeAlias = "pa.Scalar[pa.DataType]"
+
+T = TypeVar("T", np.int32, np.int64)
 
 
 class Fault(NamedTuple):
@@ -41,21 +43,25 @@ class Octets(NamedTuple):
 
 def octets_of(column: ArrowArray) -> Octets:
     """Return the values of a binary, text or fixed-size binary column without copying them."""
-    count, buffers = len(column), column.buffers()
+    if not len(column):
+        return Octets(np.zeros(0, np.uint8), np.zeros(0, np.int64), np.zeros(0, np.int64))
     if pa.types.is_fixed_size_binary(column.type):
         width = column.type.byte_width
-        edges = np.arange(count + 1, dtype=np.int64) * width
-        first, last = column.offset * width, (column.offset + count) * width
+        edges = np.arange(column.offset, column.offset + len(column) + 1, dtype=np.int64) * width
+    elif pa.types.is_large_binary(column.type) or pa.types.is_large_string(column.type):
+        edges = _numbers(column, np.dtype(np.int64), len(column) + 1).astype(np.int64)
     else:
-        large = pa.types.is_large_binary(column.type) or pa.types.is_large_string(column.type)
-        offsets = np.frombuffer(memoryview(buffers[1] or b""), np.int64 if large else np.int32)
-        edges = offsets[column.offset : column.offset + count + 1].astype(np.int64)
-        if count == 0:
-            edges = np.zeros(1, np.int64)
-        first, last = int(edges[0]), int(edges[-1])
-        edges -= first
-    data = np.frombuffer(memoryview(buffers[-1] or b""), np.uint8)[first:last]
+        edges = _numbers(column, np.dtype(np.int32), len(column) + 1).astype(np.int64)
+    first, last = int(edges[0]), int(edges[-1])
+    edges -= first
+    data = np.frombuffer(memoryview(column.buffers()[-1] or b""), np.uint8)[first:last]
     return Octets(data, edges[:-1], edges[1:])
+
+
+def _numbers(column: ArrowArray, kind: "np.dtype[T]", count: int) -> NDArray[T]:
+    """Return the first `count` numbers of a column's second buffer, whatever else is in it."""
+    buffer = memoryview(column.buffers()[1] or b"")
+    return np.frombuffer(buffer, kind, count, column.offset * kind.itemsize)
 
 
 def text_of(column: ArrowArray) -> Octets:
@@ -87,7 +93,7 @@ def integers(column: ArrowArray) -> NDArray[np.int64]:
     >>> integers(pa.array([5, 7], pa.timestamp("ms", "UTC"))).tolist()
     [5, 7]
     """
-    return np.frombuffer(memoryview(column.buffers()[1] or b""), np.int64)[column.offset : column.offset + len(column)]
+    return _numbers(column, np.dtype(np.int64), len(column)) if len(column) else np.zeros(0, np.int64)
 
 
 def heads(values: Octets, width: int) -> NDArray[np.uint8]:

@@ -1,11 +1,14 @@
 """Ephemeral keys decide over the responder's key: drawn from a fake source that remembers all that it gave."""
 
+import os
+import sys
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from pregen.errors import SigningError
-from pregen.signers.ephemeral import EphemeralKeys, open_kernel_source
+from pregen.signers.ephemeral import EphemeralKeys, KernelSource
 
 P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 TOP = P256_ORDER >> 192 << 192
@@ -124,19 +127,25 @@ def test_a_short_read_is_an_error_and_leaves_no_key(nth: int, answer: int | None
 
 
 def test_the_kernel_gives_different_numbers_without_a_buffer_in_between() -> None:
-    with open_kernel_source() as source:
-        assert not hasattr(source, "peek"), "a buffered reader would keep copies of keys"
-        keys = EphemeralKeys(P256_ORDER, 4096, source)
-        keys.draw(4096)
-        first = numbers(keys.words)
-        keys.draw(4096)
-        assert len({*first, *numbers(keys.words)}) == 8192
+    keys = EphemeralKeys(P256_ORDER, 4096, KernelSource())
+    keys.draw(4096)
+    first = numbers(keys.words)
+    keys.draw(4096)
+    assert len({*first, *numbers(keys.words)}) == 8192
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc lists open descriptors on Linux alone")
+def test_the_kernels_descriptor_is_closed_with_its_owner() -> None:
+    before = set(os.listdir("/proc/self/fd"))
+    keys = EphemeralKeys(P256_ORDER, 8, KernelSource())
+    assert len(set(os.listdir("/proc/self/fd")) - before) == 1
+    del keys
+    assert set(os.listdir("/proc/self/fd")) == before
 
 
 def test_bits_of_the_kernels_numbers_are_as_often_one_as_zero() -> None:
-    with open_kernel_source() as source:
-        keys = EphemeralKeys(P256_ORDER, 4096, source)
-        keys.draw(4096)
+    keys = EphemeralKeys(P256_ORDER, 4096, KernelSource())
+    keys.draw(4096)
     ones = np.unpackbits(keys.words.view(np.uint8), axis=1).sum(axis=0)
     # 4096 fair coins leave 2048 +- 7 * 32 once in 10 ** 11; 256 of them are looked at
     assert (abs(ones.astype(int) - 2048) < 7 * 32).all()

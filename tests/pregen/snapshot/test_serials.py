@@ -206,6 +206,14 @@ def test_a_column_without_rows_is_no_trouble(encoding: str) -> None:
         assert sum(int(fault.rows.sum()) for fault in found) == len(column)
 
 
+def test_buffers_may_be_longer_than_their_columns_by_any_count_of_octets() -> None:
+    offsets = np.array([0, 1, 3], np.int32).tobytes() + b"pad"
+    column = pa.Array.from_buffers(pa.binary(), 2, [None, pa.py_buffer(offsets), pa.py_buffer(b"abcdefg")])
+
+    assert values(column, "binary") == [b"a", b"bc"]
+    assert values(column.slice(1), "unsigned-binary") == [b"bc"]
+
+
 def test_a_value_of_two_gigabytes_is_a_fault_and_no_failure() -> None:
     size = 2**31 + 1
     offsets = np.array([0, 1, size, size + 1], np.int64)

@@ -1,0 +1,249 @@
+"""Makes the golden store anew: `python -m tests.storage.make_golden`; see golden/README.md for when that is right.
+
+Serials, statuses and times are fixed, keys are read from golden/keys or made there. Signatures and pack ids are random, so
+every run of this script makes other octets: its output is committed, and tests read only that.
+"""
+
+import hashlib
+import json
+import random
+import shutil
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import pyarrow as pa
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from pregen.clock import seconds
+from pregen.config import load_config
+from pregen.issuers import Issuer, load_issuers
+from pregen.plan import make_plan
+from pregen.routing import route
+from pregen.rows import total
+from pregen.shard import ShardSigner, ShardTask, SigningJob, Surveyor
+from pregen.snapshot import StatusBatch
+from pregen.snapshot.batch import GOOD, NO_EXPIRY, NO_REASON, REVOKED, UNKNOWN
+from pregen.validity import ValidityWindow
+from pregen.verification import load_public_key, parse_response, verify_signature
+from storage.certid import HASH_NAMES, CertID
+from storage.commits import Head, Manifest, Shard, publish
+from storage.key import KEY32, split
+from storage.reader import open_reader
+from storage.stores.memory import MemoryStore
+from tests import pki
+from tests.storage.damage import CASES
+from tests.storage.golden_store import GOLDEN, objects_of
+
+SHARDS = 3
+START = datetime(2026, 11, 24, 6, 0, 0, tzinfo=UTC)
+AS_OF = datetime(2026, 11, 24, 5, 30, 0, tzinfo=UTC)
+REVOKED_AT = seconds(datetime(2026, 11, 20, 12, 34, 56, tzinfo=UTC))
+CONFIG = """
+[[issuer]]
+name = "delegated"
+certificate = "delegated.pem"
+responder_certificate = "responder.pem"
+key = "responder.key"
+[[issuer]]
+name = "self-signed"
+certificate = "self-signed.pem"
+key = "self-signed.key"
+responder_id = "by-name"
+cert_ids = "sha1"
+[publish]
+store = "store"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One certificate; `label` names those whose responses are committed whole."""
+
+    issuer: int
+    serial: bytes
+    status: int = GOOD
+    reason: int = NO_REASON
+    label: str = ""
+
+
+def rows() -> list[Row]:
+    """Return the certificates of the shards: every serial length, status and reason, and some bulk."""
+    rng = random.Random("pregen golden store")
+    found = [Row(0, bytes([0x10 + size]) * size, label=f"good-{size:02}") for size in range(1, 22)]
+    found.append(Row(0, b"\x80\x01", label="good-negative"))
+    found.append(Row(0, b"\x00\x80", label="good-leading-zero"))
+    for issuer, name in enumerate(("", "-self-signed")):
+        for reason in (NO_REASON, 1, 2, 3, 4, 5, 6, 9, 10):
+            label = f"revoked{name}" + ("" if reason < 0 else f"-reason-{reason}")
+            found.append(Row(issuer, b"\x2a" + rng.randbytes(15), REVOKED, reason, label))
+        found.append(Row(issuer, b"\x2b" + rng.randbytes(19), UNKNOWN, label=f"unknown{name}"))
+        found.append(Row(issuer, b"\x2c" + rng.randbytes(15), label=f"good{name}"))
+    found.append(Row(1, b"\xff", label="good-self-signed-negative"))
+    found.append(Row(1, found[0].serial, label="good-self-signed-same-serial"))
+    for issuer, count in ((0, 150), (1, 130)):
+        for _ in range(count):
+            status = rng.choices((GOOD, REVOKED, UNKNOWN), (90, 8, 2))[0]
+            found.append(Row(issuer, b"\x40" + rng.randbytes(rng.choice((8, 15, 19))), status))
+    return found
+
+
+def newest_overlay(of: Sequence[Row]) -> list[Row]:
+    """Return two urgent changes: a certificate that was good is revoked, and one that the shards do not hold."""
+    good = next(row for row in of if row.label == "good")
+    return [
+        Row(0, good.serial, REVOKED, 1, "overlay-revoked"),
+        Row(0, b"\x2dnot in the shards", label="overlay-new"),
+    ]
+
+
+def older_overlay(of: Sequence[Row]) -> list[Row]:
+    """Return changes whose window has run out: one that a newer overlay replaces, and one that still hides a shard's."""
+    good = {row.label: row for row in of}
+    return [
+        Row(0, good["good"].serial, UNKNOWN),
+        Row(0, good["good-09"].serial, REVOKED, 4, "overlay-expired"),
+    ]
+
+
+class Maker:
+    """Signs rows into packs of one store."""
+
+    def __init__(self, store: MemoryStore, issuers: tuple[Issuer, ...]) -> None:
+        self.store = store
+        self.issuers = issuers
+
+    def shards(self, of: Sequence[Row], start: datetime, parts: int) -> tuple[Shard, ...]:
+        """Return stored shards of rows, as a run makes them."""
+        windows = tuple(_window(start) for _ in self.issuers)
+        engines = {"p256-sha256": "software", "rsa2048-sha256": "software"}
+        ids = np.array([issuer.issuer_id for issuer in self.issuers], np.uint64)
+        with tempfile.TemporaryDirectory() as spool:
+            files = route([_batch(of)], Path(spool), split(0, KEY32, parts), ids)
+            tasks = [ShardTask(file, None) for file in files]
+            plan = make_plan(self.issuers, windows, total(map(Surveyor(), tasks)))
+            self.store.put(plan.name, plan.octets)
+            sign = ShardSigner(SigningJob(self.issuers, windows, plan, engines, lambda: self.store))
+            return tuple(sign(task).shard for task in tasks)
+
+    def publish(self, parent: Head | None, shards: tuple[Shard, ...], overlays: tuple[Shard, ...], publisher: str) -> Head:
+        """Return the new commit."""
+        counts: dict[str, object] = {"certificates": sum(shard.rows for shard in shards)}
+        manifest = Manifest(profile="lab", shards=shards, overlays=overlays, counts=counts, gates={})
+        times = {"as_of": seconds(AS_OF), "started_at": seconds(START)}
+        head, _ = publish(self.store, parent, manifest, publisher=publisher, **times)
+        return head
+
+
+def main() -> None:
+    """Write the golden store, the expected answers and a few damaged copies."""
+    issuers = _issuers(GOLDEN / "keys")
+    maker, base = Maker(MemoryStore(), issuers), rows()
+    shards = maker.shards(base, START, SHARDS)
+    first = maker.publish(None, shards, (), "0" * 32)
+    overlays = [
+        maker.shards(changes, start, 1)[0]
+        for changes, start in ((newest_overlay(base), START), (older_overlay(base), START - timedelta(days=30)))
+    ]
+    maker.publish(first, shards, tuple(overlays), "1" * 32)
+    objects = {info.name: maker.store.get(info.name) for info in maker.store.list()}
+    _write(GOLDEN / "store", objects)
+    _write_answers(maker.store, issuers, [*newest_overlay(base), *older_overlay(base), *base])
+    shutil.rmtree(GOLDEN / "damaged", ignore_errors=True)
+    index = {}
+    for case in CASES:
+        if case.is_committed:
+            _write(GOLDEN / "damaged" / case.name, case.changed(objects_of(GOLDEN / "store")))
+            index[case.name] = {"error": case.error.__name__, "seen": case.seen}
+    (GOLDEN / "damaged" / "index.json").write_text(json.dumps(index, indent=1) + "\n")
+
+
+def _write_answers(store: MemoryStore, issuers: tuple[Issuer, ...], of: Iterable[Row]) -> None:
+    """Write what each CertID is answered: the digest of all, the octets of those with a label."""
+    reader, seen, answers = open_reader(store), set[tuple[int, bytes]](), []
+    shutil.rmtree(GOLDEN / "answers", ignore_errors=True)
+    (GOLDEN / "answers").mkdir()
+    for row in of:
+        hidden = (row.issuer, row.serial) in seen  # by an overlay, which comes first here
+        seen.add((row.issuer, row.serial))
+        if hidden:
+            continue
+        issuer = issuers[row.issuer]
+        key = load_public_key(issuer.responder.public_key)
+        for oid, name in HASH_NAMES.items():
+            cert_id = CertID(oid, issuer.name_hashes[oid], issuer.key_hashes[oid], row.serial)
+            answer = reader.lookup(cert_id)
+            asked = {
+                "hash": oid,
+                "issuer_name_hash": cert_id.issuer_name_hash.hex(),
+                "issuer_key_hash": cert_id.issuer_key_hash.hex(),
+                "serial": row.serial.hex(),
+            }
+            if answer is None:
+                answers.append({**asked, "sha256": None})
+                continue
+            parsed = parse_response(answer.der)
+            verify_signature(parsed, key)
+            if parsed.statement.status != ("good", "revoked", "unknown")[row.status]:
+                raise AssertionError(f"{row} is answered {parsed.statement}")
+            digest = hashlib.sha256(answer.der).hexdigest()
+            answers.append({**asked, "sha256": digest, "next_update": answer.next_update})
+            if row.label:
+                file = f"{row.label}.{name}.der"
+                (GOLDEN / "answers" / file).write_bytes(answer.der)
+                answers[-1]["file"] = file
+    (GOLDEN / "answers.json").write_text("[\n" + ",\n".join(json.dumps(one) for one in answers) + "\n]\n")
+
+
+def _batch(of: Sequence[Row]) -> StatusBatch:
+    return StatusBatch(
+        serial=cast("pa.BinaryArray", pa.array([row.serial for row in of], pa.binary())),
+        issuer=np.array([row.issuer for row in of], np.int32),
+        status=np.array([row.status for row in of], np.uint8),
+        revoked_at=np.array([REVOKED_AT * (row.status == REVOKED) for row in of], np.int64),
+        reason=np.array([row.reason for row in of], np.int8),
+        not_after=np.full(len(of), NO_EXPIRY),
+        row=np.arange(len(of)),
+    )
+
+
+def _window(start: datetime) -> ValidityWindow:
+    this_update = start - timedelta(minutes=30)
+    return ValidityWindow(
+        this_update=this_update,
+        next_update=this_update + timedelta(days=4) - timedelta(seconds=1),
+        produced_at=start,
+        refresh_by=this_update + timedelta(days=2),
+    )
+
+
+def _issuers(folder: Path) -> tuple[Issuer, ...]:
+    """Return the two issuers; keys and certificates that are not in the folder are made there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / "pregen.toml").exists():
+        (folder / "pregen.toml").write_text(CONFIG.lstrip())
+        delegated = pki.make_issuer("Golden Delegated")
+        delegated.write(folder, "delegated")
+        pki.make_responder(delegated, "Golden Responder").write(folder, "responder")
+        pki.make_issuer("Golden Self-Signed", key=pki.make_key("rsa2048")).write(folder, "self-signed")
+    for path in folder.glob("*.key"):
+        load_pem_private_key(path.read_bytes(), None)
+        path.chmod(0o600)
+    issuers, _ = load_issuers(load_config(folder / "pregen.toml"), START)
+    return issuers
+
+
+def _write(folder: Path, objects: dict[str, bytes]) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    for name, octets in objects.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(octets)
+
+
+if __name__ == "__main__":
+    main()
