@@ -47,7 +47,7 @@ class Finding:
 
 
 class PregenError(Exception):
-    """Root of all errors of this package: a message that says what, where and what to do, and the findings behind it."""
+    """Root of all errors of this package: what is wrong, where, what to do, and the findings behind it."""
 
     exit_code: ClassVar[int] = 1
     code: ClassVar[str] = "internal"

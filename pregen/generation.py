@@ -106,6 +106,7 @@ class Surveyed:
     proofs: dict[int, frozenset[Group]] = field(default_factory=dict)
     rows_in: int
     excluded: dict[str, int]
+    warnings: tuple[Finding, ...] = ()
 
     @property
     def certificates(self) -> int:
@@ -186,6 +187,7 @@ def survey(prepared: Prepared, progress: Progress) -> Iterator[Surveyed]:
                 proofs=_proofs(surveys),
                 rows_in=snapshot.rows_in,
                 excluded=_excluded(snapshot, surveys),
+                warnings=prepared.warnings + findings,
             )
             if not surveyed.certificates:
                 raise GateError(
@@ -236,7 +238,7 @@ def check(config: Config, options: RunOptions, progress: Progress) -> Checked:
             next_update=min(clock.seconds(window.next_update) for window in prepared.windows),
             current_commit=prepared.head.commit.number if prepared.head else None,
             store=prepared.store.url,
-            warnings=prepared.warnings,
+            warnings=surveyed.warnings,
         )
 
 
@@ -283,7 +285,7 @@ def run(config: Config, options: RunOptions, progress: Progress) -> Published:
         as_of=head.commit.as_of,
         this_update=min(window.this_update for window in plan.tables.windows),
         next_update=min(window.next_update for window in plan.tables.windows),
-        warnings=prepared.warnings,
+        warnings=surveyed.warnings,
     )
 
 
@@ -309,8 +311,8 @@ def _check_counts(prepared: Prepared, surveyed: Surveyed, signed: list[SignedSha
     excluded = sum(surveyed.excluded.values())
     if surveyed.rows_in != certificates + excluded:
         raise VerificationError(
-            f"{surveyed.rows_in:,} rows came in, but {certificates:,} certificates were read back and {excluded:,} rows "
-            "were excluded: nothing was published; please report this"
+            f"{surveyed.rows_in:,} rows came in, but {certificates:,} certificates were read back and {excluded:,} "
+            "rows were excluded: nothing was published; please report this"
         )
     if responses != (wanted := _responses(prepared, surveyed)):
         raise VerificationError(

@@ -124,7 +124,15 @@ def _serve(
     if config is not None:
         publish = load_config(config).publish
         endpoint, region = publish.s3.endpoint, publish.s3.region
-    return serve(_address(store, config), host=host, port=port, workers=workers, endpoint=endpoint, region=region)
+    return serve(
+        _address(store, config),
+        host=host,
+        port=port,
+        workers=workers,
+        endpoint=endpoint,
+        region=region,
+        opener=open_publish_store,
+    )
 
 
 @app.command(name="inspect")

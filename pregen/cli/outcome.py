@@ -65,7 +65,7 @@ def run_command_line(arguments: Sequence[str]) -> int:
             result = app(words, exit_on_error=False, print_error=False, result_action="return_value")
     except SystemExit:
         raise
-    except BaseException as e:  # the last frame: every end has its exit code
+    except BaseException as e:  # noqa: BLE001 - the last frame: every end has its exit code
         if debug:
             traceback.print_exc()
         return _fail(failure_of(e), as_json=as_json)
@@ -76,26 +76,13 @@ def run_command_line(arguments: Sequence[str]) -> int:
 
 def failure_of(error: BaseException) -> Failure:
     """Return what an error means for the caller of the process."""
-    match error:
-        case PregenError():
-            return Failure(error.exit_code, error.code, error.message, error.findings)
-        case CycloptsError():
-            return Failure(2, "usage", f"{error}; pregen --help shows what there is")
-        case NothingPublishedError():
-            return Failure(4, "not-found", str(error))
-        case CommitRefusedError():
-            return Failure(7, "commit-refused", str(error))
-        case StorageError() | OSError():
-            return Failure(5, "storage", str(error) or type(error).__name__)
-        case KeyboardInterrupt():
-            return Failure(130, "interrupted", "interrupted; nothing was published")
-        case Terminated():
-            return Failure(143, "terminated", "terminated; nothing was published")
-    return Failure(
-        1,
-        "internal",
-        f"internal error: {type(error).__name__}: {error}; run again with --debug and report what it shows",
-    )
+    if isinstance(error, PregenError):
+        return Failure(error.exit_code, error.code, error.message, error.findings)
+    for kind, exit_code, code, hint in FOREIGN_ERRORS:
+        if isinstance(error, kind):
+            return Failure(exit_code, code, f"{error}{hint}".removeprefix("; "))
+    text = f"internal error: {type(error).__name__}: {error}; run again with --debug and report what it shows"
+    return Failure(1, "internal", text)
 
 
 def _succeed(report: Report, *, as_json: bool) -> int:

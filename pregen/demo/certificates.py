@@ -2,7 +2,6 @@
 
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -63,5 +62,5 @@ def write_snapshot(path: Path, rows: int, as_of: datetime) -> dict[int, bytes]:
     return {code: serial[row].as_py() for row, code in enumerate((GOOD, REVOKED, UNKNOWN))}
 
 
-def _instants(seconds: NDArray[np.int64], missing: NDArray[np.bool_]) -> pa.Array[Any]:
+def _instants(seconds: NDArray[np.int64], missing: NDArray[np.bool_]) -> pa.TimestampArray:
     return pa.array(seconds * 1000, pa.int64(), mask=missing).cast(pa.timestamp("ms", "UTC"))

@@ -3,14 +3,25 @@
 import contextlib
 import socket
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 from storage.edge.source import LiveSource
 from storage.reader import Reader
-from storage.stores import open_store
+from storage.stores import Store, open_store
 
 EXIT_USAGE, EXIT_STORAGE = 2, 5
+
+
+# From address, endpoint and region to a store; travels to worker processes, so a function of a module.
+StoreOpener: TypeAlias = Callable[[str, str | None, str | None], Store]
+
+
+def open_plain_store(address: str, endpoint: str | None, region: str | None) -> Store:
+    """Open a store with what the AWS_* variables say; see `storage.stores.open_store`."""
+    return open_store(address, endpoint=endpoint, region=region)
 
 
 def serve(
@@ -22,6 +33,7 @@ def serve(
     endpoint: str | None = None,
     region: str | None = None,
     log_file: Path | None = None,
+    opener: StoreOpener = open_plain_store,
 ) -> int:
     """Serve the answers of a store until SIGTERM or SIGINT; return the exit code.
 
@@ -36,6 +48,7 @@ def serve(
         endpoint: of an S3 server, where it is not AWS.
         region: of the bucket.
         log_file: where the lines about requests go; stdout without it.
+        opener: opens the store in each process; for those who bring credentials of their own.
     """
     try:
         from storage.edge import server  # noqa: PLC0415 - granian comes with an extra
@@ -45,7 +58,7 @@ def serve(
         return _refuse(EXIT_USAGE, 'the server is not installed: pip install "ocsp-pregen[edge]"')
     if workers < 1:
         return _refuse(EXIT_USAGE, f"{workers} workers cannot serve: give 1 or more")
-    open_reader = partial(open_live_reader, store_address, endpoint, region)
+    open_reader = partial(open_live_reader, opener, store_address, endpoint, region)
     try:
         open_reader()
     except ValueError as error:
@@ -59,9 +72,11 @@ def serve(
     return server.run(open_reader, host=host, port=port, workers=workers, log_file=log_file)
 
 
-def open_live_reader(store_address: str, endpoint: str | None, region: str | None) -> tuple[LiveSource, bool]:
+def open_live_reader(
+    opener: StoreOpener, store_address: str, endpoint: str | None, region: str | None
+) -> tuple[LiveSource, bool]:
     """Return a reader with nothing loaded yet, and whether its store is local."""
-    store = open_store(store_address, endpoint=endpoint, region=region)
+    store = opener(store_address, endpoint, region)
     return Reader(store), store.is_local
 
 

@@ -130,7 +130,9 @@ class Maker:
             sign = ShardSigner(SigningJob(self.issuers, windows, plan, engines, lambda: self.store))
             return tuple(sign(task).shard for task in tasks)
 
-    def publish(self, parent: Head | None, shards: tuple[Shard, ...], overlays: tuple[Shard, ...], publisher: str) -> Head:
+    def publish(
+        self, parent: Head | None, shards: tuple[Shard, ...], overlays: tuple[Shard, ...], publisher: str
+    ) -> Head:
         """Return the new commit."""
         counts: dict[str, object] = {"certificates": sum(shard.rows for shard in shards)}
         manifest = Manifest(profile="lab", shards=shards, overlays=overlays, counts=counts, gates={})

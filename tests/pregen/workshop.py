@@ -1,0 +1,166 @@
+"""Rows, issuers and plans for the tests of signing, made by the real code as far as there is some."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple, cast
+
+import numpy as np
+import pyarrow as pa
+
+from pregen.config import load_config
+from pregen.issuers import Issuer, load_issuers
+from pregen.plan import Plan, make_plan
+from pregen.routing import ShardFile, route
+from pregen.rows import ShardRows, load_rows
+from pregen.shard import ShardSigner, ShardTask, SignedShard, SigningJob
+from pregen.snapshot import GOOD, NO_EXPIRY, NO_REASON, REVOKED, UNKNOWN, StatusBatch
+from pregen.validity import ValidityWindow
+from storage.key import KEY32, split
+from storage.stores.base import Store
+from storage.stores.local import LocalStore
+from tests import pki
+
+NOW = pki.NOW
+REASONS = (1, 2, 3, 4, 5, 6, 9, 10)
+
+
+class Row(NamedTuple):
+    """One row of a snapshot."""
+
+    serial: bytes
+    status: int = GOOD
+    revoked_at: int = 0
+    reason: int = NO_REASON
+    not_after: int = NO_EXPIRY
+    issuer: int = 0
+
+
+def batch_of(rows: Sequence[Row], first: int = 0) -> StatusBatch:
+    return StatusBatch(
+        serial=cast("pa.BinaryArray", pa.array([row.serial for row in rows], pa.binary())),
+        issuer=np.array([row.issuer for row in rows], np.int32),
+        status=np.array([row.status for row in rows], np.uint8),
+        revoked_at=np.array([row.revoked_at for row in rows], np.int64),
+        reason=np.array([row.reason for row in rows], np.int8),
+        not_after=np.array([row.not_after for row in rows], np.int64),
+        row=np.arange(first, first + len(rows), dtype=np.int64),
+    )
+
+
+def spool(folder: Path, rows: Sequence[Row], *, shards: int = 1, issuer_ids: Sequence[int] = (1, 2)) -> tuple[ShardFile, ...]:
+    """Route rows to files in `folder`."""
+    folder.mkdir(exist_ok=True, parents=True)
+    batches = [batch_of(rows)] if rows else []
+    return route(batches, folder, split(0, KEY32, shards), np.array(issuer_ids, np.uint64))
+
+
+def load(folder: Path, rows: Sequence[Row], *, expired_before: int | None = None) -> ShardRows:
+    """Return rows as the worker of their only shard sees them."""
+    return load_rows(spool(folder, rows)[0].path, expired_before)
+
+
+def serials_of(rows: ShardRows) -> list[bytes]:
+    """Return the serials of loaded rows in their order."""
+    groups = rows.codes >> 2 & 63
+    return [rows.serials(np.array([at]), int(size)).tobytes() for at, size in enumerate(groups)]
+
+
+def various_rows(count: int, issuers: int = 1, seed: int = 1) -> list[Row]:
+    """Return rows of every serial length, status and reason."""
+    random = np.random.default_rng(seed)
+    rows = []
+    for i in range(count):
+        size = 4 + i % 18
+        serial = bytes([random.integers(1, 256)]) + i.to_bytes(3, "big") + random.bytes(size - 4)
+        kind, issuer = i % 5, i % issuers
+        if kind == 3:
+            rows.append(Row(serial, REVOKED, 1_700_000_000 + i, REASONS[i // 5 % 8], issuer=issuer))
+        elif kind == 4:
+            rows.append(Row(serial, REVOKED, 1_600_000_000 + i, issuer=issuer))
+        else:
+            rows.append(Row(serial, UNKNOWN if kind == 2 else GOOD, issuer=issuer))
+    return rows
+
+
+def plain_rows(count: int) -> list[Row]:
+    """Return good rows with serials of 16 octets."""
+    random = np.random.default_rng(count)
+    return [Row(b"\x55" + i.to_bytes(4, "big") + random.bytes(11)) for i in range(count)]
+
+
+def make_issuers(folder: Path, *sections: dict[str, str], key: pki.KeyKind = "p256") -> tuple[Issuer, ...]:
+    """Write certificates and keys for each section, and load them; a section's fields win over the usual ones.
+
+    `self-signing` is no field of the configuration: its section has no responder.
+    """
+    folder.mkdir(exist_ok=True, parents=True)
+    lines = ['[publish]\nstore = "store"']
+    for number, section in enumerate(sections or ({},)):
+        fields = {"name": f"r{number}", "certificate": f"ca{number}.pem"} | section
+        alone = fields.pop("self-signing", "") == "yes"
+        ca = pki.make_issuer(f"Example Root R{number}", key=pki.make_key(key))
+        ca.write(folder, f"ca{number}")
+        if alone:
+            fields["key"] = f"ca{number}.key"
+        else:
+            responder = pki.make_responder(ca, f"Example OCSP {number}", key=pki.make_key(key))
+            responder.write(folder, f"ocsp{number}")
+            fields |= {"responder_certificate": f"ocsp{number}.pem", "key": f"ocsp{number}.key"}
+        lines += ["[[issuer]]", *(f'{name} = "{value}"' for name, value in fields.items())]
+    (folder / "pregen.toml").write_text("\n".join(lines))
+    issuers, _ = load_issuers(load_config(folder / "pregen.toml"), NOW)
+    return issuers
+
+
+def make_window(start: datetime = NOW, days: int = 4) -> ValidityWindow:
+    end = start + timedelta(days=days) - timedelta(seconds=1)
+    return ValidityWindow(
+        produced_at=start, this_update=start, next_update=end, refresh_by=start + timedelta(days=days) / 2
+    )
+
+
+@dataclass
+class Bench:
+    """Shards signed as a worker signs them, in this process, into a local store."""
+
+    folder: Path
+    issuers: tuple[Issuer, ...]
+    windows: tuple[ValidityWindow, ...] = ()
+    engine: str = "software"
+    files: tuple[ShardFile, ...] = ()
+    store: Store = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.windows = self.windows or tuple(make_window() for _ in self.issuers)
+        self.store = LocalStore(self.folder / "store")
+
+    def spool(self, rows: Sequence[Row], shards: int = 1) -> Plan:
+        """Route rows to shards, and return the plan for them."""
+        ids = [issuer.issuer_id for issuer in self.issuers]
+        self.files = spool(self.folder / "spool", rows, shards=shards, issuer_ids=ids)
+        groups = {group for file in self.files for group in load_rows(file.path, None).groups()}
+        return make_plan(self.issuers, self.windows, sorted(groups))
+
+    def job(self, plan: Plan) -> SigningJob:
+        engines = {issuer.responder.algorithm: "software" for issuer in self.issuers}
+        if self.engine != "software":
+            engines["p256-sha256"] = self.engine
+        return SigningJob(self.issuers, self.windows, plan, engines, lambda: self.store)
+
+    def tasks(self) -> list[ShardTask]:
+        """Return a task for each shard; every group of a shard is to be proven there."""
+        return [ShardTask(file, None, frozenset(load_rows(file.path, None).groups())) for file in self.files]
+
+    def sign(self, plan: Plan, job: SigningJob | None = None) -> list[SignedShard]:
+        signer = ShardSigner(job or self.job(plan))
+        return [signer(task) for task in self.tasks()]
+
+
+def instant(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def unique(values: Iterable[bytes]) -> int:
+    return len(set(values))
