@@ -14,6 +14,7 @@ help:            ## this list
 	@touch $@
 
 demo: .venv/installed        ## sign and serve 100,000 certificates in ./demo
+	@rm -rf demo
 	$(BIN)/pregen demo --dir demo --rows 100000
 
 test: .venv/installed lint   ## linters, types, import contracts and the tests

@@ -25,6 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         sys.stderr.write(f'error: the package {e.name} is missing: pip install "ocsp-pregen[sign]"\n')
         return 2
+    except KeyboardInterrupt:
+        sys.stderr.write("error: interrupted: nothing was published\n")
+        return 130
     return run_command_line(sys.argv[1:] if arguments is None else arguments)
 
 

@@ -25,6 +25,7 @@ from pregen.config import Config
 from pregen.errors import Finding, VerificationError
 from pregen.verification import PublicKey, Statement, load_public_key, verify_response
 from storage import key
+from storage.certid import HASH_NAMES
 from storage.commits import Shard
 from storage.errors import ChecksumError, NothingPublishedError
 from storage.pack import open_pack, walk
@@ -40,9 +41,7 @@ class Trust:
     """The issuer certificates that verification starts from, by issuer id."""
 
     def __init__(self, certificates: Sequence[Certificate]) -> None:
-        self.keys: dict[int, PublicKey] = {
-            key.issuer_id(one.subject, one.key_bits): load_public_key(one.public_key) for one in certificates
-        }
+        self.certificates = {key.issuer_id(one.subject, one.key_bits): one for one in certificates}
 
     @classmethod
     def of_files(cls, paths: Sequence[Path]) -> Self:
@@ -96,7 +95,7 @@ def verify_store(store: Store, trust: Trust | None, sample: int | None, progress
         raise NothingPublishedError(store.url)
     shards = [*generation.manifest.overlays, *generation.manifest.shards]
     total = sum(shard.rows for shard in shards)
-    every = 1 if sample is None else max(1, total // sample) if sample else total + 1
+    every = 1 if sample is None else max(1, total // sample) if sample else None
     auditor = _Auditor(generation, trust, every)
     for shard in shards:
         auditor.shard(store, shard)
@@ -114,7 +113,7 @@ def verify_store(store: Store, trust: Trust | None, sample: int | None, progress
 class _Auditor:
     """Reads packs, counts records, and verifies every n-th."""
 
-    def __init__(self, generation: Generation, trust: Trust | None, every: int) -> None:
+    def __init__(self, generation: Generation, trust: Trust | None, every: int | None) -> None:
         self.records = self.verified = 0
         self._generation = generation
         self._trust = trust
@@ -133,14 +132,17 @@ class _Auditor:
         for bucket in range(pack.buckets):
             for run, start, count, content in walk(pack, bucket, loaded.strides):
                 stride = loaded.strides[run]
-                first = -self.records % self._every  # the sample is every n-th record of the whole generation
-                for at in range(first, count, self._every):
+                for at in self._sample(count):
                     self._record(loaded, run, content[start + at * stride : start + (at + 1) * stride])
                 self.records += count
         if self.records - before != shard.rows:
             raise VerificationError(
                 f"{shard.pack} holds {self.records - before:,} records where its manifest says {shard.rows:,}"
             )
+
+    def _sample(self, count: int) -> range:
+        """Return which of the next records are verified: every n-th of the whole generation."""
+        return range(-self.records % self._every, count, self._every) if self._every else range(0)
 
     def _record(self, loaded: LoadedTables, run: int, record: bytes) -> None:
         tables = loaded.tables
@@ -184,22 +186,36 @@ def responder_key(issuer: StoredIssuer, trust: Trust | None) -> PublicKey:
 
 def _responder_key(issuer: StoredIssuer, trust: Trust | None, stored: Path) -> PublicKey:
     if trust is None:
-        issuer_key = load_public_key(parse_certificate(stored, issuer.certificates[0]).public_key)
-    elif issuer.issuer_id in trust.keys:
-        issuer_key = trust.keys[issuer.issuer_id]
-    else:
+        trust = Trust([parse_certificate(stored, der) for der in issuer.certificates])
+    authority = trust.certificates.get(issuer.issuer_id)
+    if authority is None:
         raise VerificationError(
             f"the store answers for {issuer.names[0]}, whose certificate is not among the trusted ones: name it too"
         )
+    _check_hashes(issuer, authority)
     if issuer.responder_certificate is None:
-        return issuer_key
+        return load_public_key(authority.public_key)
     responder = parse_certificate(stored, issuer.responder_certificate)
-    if not signed_with(responder, issuer_key):
+    if not signed_with(responder, authority.load_public_key()):
         raise VerificationError(f"the responder's certificate of {issuer.names[0]} is not signed by its issuer")
     usage = responder.extensions.get(EXTENDED_KEY_USAGE)
     if usage is None or OCSP_SIGNING not in usage.names:
         raise VerificationError(f"the responder's certificate of {issuer.names[0]} is not one for OCSP signing")
     return load_public_key(responder.public_key)
+
+
+def _check_hashes(issuer: StoredIssuer, authority: Certificate) -> None:
+    """Refuse CertID hashes that are not those of the issuer's name and key: its clients would never match them."""
+    for octets, hashes in ((authority.subject, issuer.name_hashes), (authority.key_bits, issuer.key_hashes)):
+        for oid, stored in hashes.items():
+            if stored != _digest(oid, octets):
+                name = HASH_NAMES.get(oid, oid)
+                raise VerificationError(f"the store has a {name} hash of {issuer.names[0]} that is not the issuer's")
+
+
+def _digest(oid: str, octets: bytes) -> bytes | None:
+    name = HASH_NAMES.get(oid)
+    return hashlib.new(name, octets, usedforsecurity=False).digest() if name else None
 
 
 def _meant(

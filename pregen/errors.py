@@ -7,6 +7,7 @@
     ├── GateError                     3  the snapshot can be read, but must not be published
     ├── NotFoundError                 4  no answer, no commit
     ├── SpoolError                    5  the disk for spill files
+    ├── PublishError                  5  the store, while a shard goes there
     ├── SigningError                  6  an engine could not sign
     ├── VerificationError             6  what was signed is not what was meant
     └── WorkerError                   6  a worker process died
@@ -15,6 +16,7 @@
 positional arguments only, so that it survives the way home from a worker process.
 """
 
+import errno
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -103,6 +105,13 @@ class SpoolError(PregenError):
     code = "spool"
 
 
+class PublishError(PregenError):
+    """A shard could not be stored, or not be read again."""
+
+    exit_code = 5
+    code = "storage"
+
+
 class SigningError(PregenError):
     """An engine could not sign; nothing of its batch may be used."""
 
@@ -122,3 +131,26 @@ class WorkerError(PregenError):
 
     exit_code = 6
     code = "worker"
+
+
+_ADVICE = {
+    errno.ENOSPC: "free some space, then run again",
+    errno.EDQUOT: "free some space or raise the quota, then run again",
+    errno.EACCES: "give this user the rights, or choose another place",
+    errno.EPERM: "give this user the rights, or choose another place",
+    errno.EROFS: "mount it for writing, or choose another place",
+    errno.ENOENT: "correct the path, or restore what is missing",
+    errno.ENOTDIR: "a file is where a folder belongs: remove it, or correct the path",
+}
+
+
+def explained(error: OSError) -> str:
+    """Return what an error of the operating system or of a store says, where, and what to do.
+
+    >>> explained(OSError(errno.ENOSPC, "No space left on device", "/srv/store"))
+    '/srv/store: No space left on device: free some space, then run again'
+    """
+    if error.errno is None:  # a remote store's own words, complete as they are
+        return str(error) or type(error).__name__
+    place = f"{error.filename}: " if error.filename else ""
+    return f"{place}{error.strerror}: {_ADVICE.get(error.errno, 'look at the disk or the server, then run again')}"

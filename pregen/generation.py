@@ -21,6 +21,7 @@ from pregen import clock
 from pregen.config import Config
 from pregen.credentials import open_publish_store
 from pregen.errors import ConfigError, Finding, GateError, InputError, PregenError, VerificationError
+from pregen.interruption import uninterruptible
 from pregen.issuers import Issuer, load_issuers
 from pregen.plan import Plan, make_plan
 from pregen.routing import ShardFile, route, shard_count
@@ -126,7 +127,10 @@ def prepare(config: Config, options: RunOptions) -> Prepared:
     open_store = functools.partial(
         open_publish_store, config.store, config.publish.s3.endpoint, config.publish.s3.region
     )
-    store = open_store()
+    try:
+        store = open_store()
+    except ValueError as e:
+        raise ConfigError(f"{config.path}: publish.store or publish.s3: {e}") from None
     head = find_head(store)
     if head is not None:
         check_writable(head.commit)
@@ -261,14 +265,16 @@ def run(config: Config, options: RunOptions, progress: Progress) -> Published:
         "excluded": surveyed.excluded,
     }
     shards = tuple(one.shard for one in signed)
-    head, put_bytes = publish(
-        prepared.store,
-        prepared.head,
-        Manifest(profile=config.validity.profile, shards=shards, counts=counts, gates={}),
-        publisher=new_publisher(),
-        as_of=clock.seconds(prepared.snapshot.as_of),
-        started_at=clock.seconds(prepared.started),
-    )
+    manifest = Manifest(profile=config.validity.profile, shards=shards, counts=counts, gates={})
+    with uninterruptible():
+        head, put_bytes = publish(
+            prepared.store,
+            prepared.head,
+            manifest,
+            publisher=new_publisher(),
+            as_of=clock.seconds(prepared.snapshot.as_of),
+            started_at=clock.seconds(prepared.started),
+        )
     used = {prepared.issuers[group.issuer].responder.algorithm for group in surveyed.groups}
     return Published(
         commit=head.commit.number,

@@ -1,6 +1,7 @@
 """One certificate's response out of a store, by the same reader as the edge."""
 
 import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from storage.reader import Answer, open_reader
 from storage.stores import Store
 
 MAX_SERIAL_BYTES = 21
+_HEX = re.compile(r"[+-]?(0x)?[0-9a-f]+(:[0-9a-f]+)*", re.ASCII | re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +59,14 @@ def serial_octets(text: str) -> bytes:
     Raises:
         UsageError: not hex, or longer than any serial.
     """
-    try:
-        number = int(text.replace(":", "").replace(" ", ""), 16)
-        return number.to_bytes(max(1, ((number if number >= 0 else ~number).bit_length() + 8) // 8), "big", signed=True)
-    except ValueError:
-        raise UsageError(f"--serial {text!r} is no hex number: digits, with a sign where it is negative") from None
+    compact = text.replace(" ", "")
+    if not _HEX.fullmatch(compact):
+        raise UsageError(f"--serial {text!r} is no hex number: digits, with a sign where it is negative")
+    number = int(compact.replace(":", ""), 16)
+    size = max(1, ((number if number >= 0 else ~number).bit_length() + 8) // 8)
+    if size > MAX_SERIAL_BYTES:
+        raise UsageError(f"--serial {text!r} has {size} octets: no certificate has more than {MAX_SERIAL_BYTES}")
+    return number.to_bytes(size, "big", signed=True)
 
 
 def _serial_of(path: Path) -> bytes:

@@ -19,7 +19,6 @@ from pregen.routing_key import keys
 from pregen.snapshot import StatusBatch
 
 SHARD_ROWS = 65_536
-OTHER_OPEN_FILES = 256  # snapshot, store, pipes to workers
 SPARE_FILES = 256  # what the rest of the process has open
 COLUMNS: dict[str, pa.DataType] = {
     "key": pa.uint64(),
@@ -62,7 +61,6 @@ class Router:
         self._issuer_ids = issuer_ids
         self._paths = [folder / f"{number}.arrow" for number in range(len(bounds) - 1)]
         self._rows = np.zeros(len(self._paths), np.int64)
-        _allow_open_files(len(self._paths))
         self._writers = [ipc.new_stream(str(path), SCHEMA) for path in self._paths]
 
     def write(self, batch: StatusBatch) -> None:
@@ -100,15 +98,6 @@ class Router:
             ShardFile(number, self._bounds[number], self._bounds[number + 1], path, int(self._rows[number]))
             for number, path in enumerate(self._paths)
         )
-
-
-def _allow_open_files(count: int) -> None:
-    """Raise the soft limit of open files, where it is too low for one file a shard, as far as the hard one allows."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = count + OTHER_OPEN_FILES
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
 
 
 def route(

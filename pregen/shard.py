@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pregen.issuers import Issuer
+from pregen.errors import PublishError, explained
+from pregen.issuers import Issuer, Responder
 from pregen.plan import Plan
 from pregen.readback import ReadBack
 from pregen.routing import ShardFile
@@ -88,11 +89,23 @@ class Surveyor:
         return Survey(task.file.number, rows.groups(), rows.repeated, rows.expired, rows.conflicts, rows.conflict_count)
 
 
-class ShardSigner:
-    """Signs shards in one worker process; holds its keys, its signers and its store."""
+def open_signer(responder: Responder, engine: str) -> Signer:
+    """Return a signer with a responder's key, which is opened here."""
+    algorithm = ALGORITHMS[responder.algorithm]
+    return engine_named(engine, algorithm).open(responder.key.open(), algorithm)
 
-    def __init__(self, job: SigningJob) -> None:
+
+class ShardSigner:
+    """Signs shards in one worker process; holds its keys, its signers and its store.
+
+    Args:
+        job: what to sign, and for whom.
+        open_signer: returns the signer of a responder, given the engine's name.
+    """
+
+    def __init__(self, job: SigningJob, open_signer: Callable[[Responder, str], Signer] = open_signer) -> None:
         self._job = job
+        self._open_signer = open_signer
         self._store = job.open_store()
         self._signers: dict[int, Signer] = {}
         self._read_back = ReadBack(job.issuers, job.windows, job.plan)
@@ -103,8 +116,16 @@ class ShardSigner:
         Raises:
             SigningError: an engine could not sign.
             VerificationError: what was stored is not what was meant.
-            OSError: the store did not take the pack.
+            PublishError: the store did not take the pack, or did not return it.
         """
+        try:
+            return self._signed(task)
+        except OSError as e:
+            raise PublishError(
+                f"{task.label}: {explained(e)}; nothing was published, the current generation is what it was"
+            ) from e
+
+    def _signed(self, task: ShardTask) -> SignedShard:
         rows = load_rows(task.file.path, task.expired_before)
         plan, low, high = self._job.plan, task.file.low, task.file.high
         groups = list(_grouped(rows))
@@ -157,9 +178,7 @@ class ShardSigner:
     def _signer(self, issuer: int) -> Signer:
         if issuer not in self._signers:
             responder = self._job.issuers[issuer].responder
-            algorithm = ALGORITHMS[responder.algorithm]
-            engine = engine_named(self._job.engines[algorithm.name], algorithm)
-            self._signers[issuer] = engine.open(responder.key.open(), algorithm)
+            self._signers[issuer] = self._open_signer(responder, self._job.engines[responder.algorithm])
         return self._signers[issuer]
 
 

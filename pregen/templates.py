@@ -152,7 +152,7 @@ def _holes(form: Form, tbs: bytes, values: Values, field: str, size: int, oid: s
     if len(encoded) != len(tbs):
         raise SigningError(f"template of {form}: the field {field} changes the length")
     differ = [at for at, (a, b) in enumerate(zip(tbs, encoded, strict=True)) if a != b]
-    starts = differ[::size]
+    starts = differ[:: size or 1]
     if not differ or differ != [start + i for start in starts for i in range(size)]:
         raise SigningError(f"template of {form}: the field {field} does not stand in pieces of {size} octets")
     expected = 1 if oid or field in {"responder_id", "produced_at"} else len(form.hashes)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
 from asn1crypto import ocsp as asn1_ocsp
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import load_der_public_key
@@ -78,7 +78,7 @@ def parse_response(response: bytes) -> ParsedResponse:
     """
     try:
         return _by_cryptography(response)
-    except ValueError as refused:
+    except (ValueError, UnsupportedAlgorithm) as refused:
         try:
             return _by_asn1crypto(response)
         except (ValueError, TypeError, KeyError):
@@ -126,6 +126,8 @@ def verify_response(response: bytes, meant: Statement, key: PublicKey) -> None:
 
 def _by_cryptography(response: bytes) -> ParsedResponse:
     parsed = ocsp.load_der_ocsp_response(response)
+    if parsed.response_status is not ocsp.OCSPResponseStatus.SUCCESSFUL:
+        raise ValueError(f"its status is {parsed.response_status.name}")
     reason = parsed.revocation_reason
     revoked_at, next_update = parsed.revocation_time_utc, parsed.next_update_utc
     statement = Statement(
@@ -150,7 +152,13 @@ def _by_cryptography(response: bytes) -> ParsedResponse:
 
 
 def _by_asn1crypto(response: bytes) -> ParsedResponse:
-    basic = asn1_ocsp.OCSPResponse.load(response, strict=True).basic_ocsp_response
+    whole = asn1_ocsp.OCSPResponse.load(response, strict=True)
+    basic = whole.basic_ocsp_response
+    # It reads lazily and forgives much; encoding all of it anew finds what is not DER.
+    if whole["response_status"].native != "successful" or whole.dump(force=True) != response:
+        raise ValueError("not the DER of a successful response")
+    if basic["signature"].contents[:1] != b"\0":
+        raise ValueError("its signature is no whole number of octets")
     data = basic["tbs_response_data"]
     if len(data["responses"]) != 1:
         raise ValueError(f"{len(data['responses'])} SingleResponses")

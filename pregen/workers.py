@@ -4,12 +4,14 @@ Workers get descriptions (paths, addresses, plans) and open keys and stores them
 after a fork, and keys must not be copied.
 """
 
+import contextlib
 import signal
+import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from types import TracebackType
-from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
+from types import FrameType, TracebackType
+from typing import Any, Generic, NamedTuple, NoReturn, Protocol, Self, TypeVar
 
 import multiprocess
 from multiprocess.connection import Connection, wait
@@ -30,6 +32,8 @@ Argument = TypeVar("Argument")
 Task = TypeVar("Task", bound=Named)
 Result = TypeVar("Result")
 STOP_S = 5.0
+OWN_SIGNAL_S = 0.5
+TERMINATED = 128 + signal.SIGTERM
 
 
 class _Job(NamedTuple, Generic[Argument, Task, Result]):
@@ -49,7 +53,8 @@ class WorkerPool:
             for _ in range(count):
                 ours, theirs = context.Pipe()
                 self._processes[ours] = process = context.Process(target=_serve, args=(theirs,), daemon=True)
-                process.start()
+                with _without_interrupts():
+                    process.start()
                 theirs.close()
         except BaseException:
             self.close(kill=True)
@@ -135,6 +140,8 @@ class WorkerPool:
         process = self._processes[pipe]
         process.join(STOP_S)
         code = process.exitcode
+        if code == TERMINATED:  # service managers end all processes at once, and our own signal may be a moment behind
+            time.sleep(OWN_SIGNAL_S)
         how = f"was killed by {signal.Signals(-code).name}" if code and code < 0 else f"ended with exit code {code}"
         hint = " (the kernel does that when memory runs out: see dmesg)" if code == -signal.SIGKILL else ""
         return WorkerError(
@@ -146,6 +153,7 @@ class WorkerPool:
 def _serve(pipe: Connection) -> None:
     """Run in the worker: prepare jobs, answer tasks, end when the parent closes the pipe or dies."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent gets it too, and ends its workers
+    signal.signal(signal.SIGTERM, _terminate)
     call: Callable[[object], object] | None = None
     failure: Exception | None = None
     while True:
@@ -170,6 +178,21 @@ def _serve(pipe: Connection) -> None:
             pipe.send(answer)
         except OSError:
             return
+
+
+@contextlib.contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Block SIGINT: a worker inherits that, so Ctrl-C cannot hit it before it can ignore it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
+    """Unwind the stack, so that the local store removes the file that it was writing."""
+    raise SystemExit(TERMINATED)
 
 
 def _portable(error: Exception) -> Exception:

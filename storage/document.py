@@ -36,9 +36,10 @@ class Document:
         """Return the document that the stored object `name` holds."""
         try:
             # Decoded here, because json would guess UTF-16 and UTF-32 as well.
-            return cls(name, json.loads(octets.decode(), object_pairs_hook=_without_repetition))
+            members = json.loads(octets.decode(), object_pairs_hook=_without_repetition, parse_constant=_refuse)
         except (ValueError, RecursionError) as e:
             raise MalformedError(name, f"is not JSON: {e}") from e
+        return cls(name, members)
 
     def fail(self, detail: str) -> NoReturn:
         """Raise the error that says what is wrong with this object."""
@@ -145,3 +146,8 @@ def _without_repetition(pairs: list[tuple[str, object]]) -> dict[str, object]:
     if len(members) < len(pairs):
         raise ValueError("a member stands twice in one object")
     return members
+
+
+def _refuse(constant: str) -> NoReturn:
+    """Refuse NaN and the infinities, which Python would read although they are no JSON."""
+    raise ValueError(f"{constant} is no number")

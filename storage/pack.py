@@ -164,7 +164,7 @@ class PackReader:
         FormatError: the directory is not what FORMAT.md says; first of all its kind and version are looked at.
     """
 
-    __slots__ = ("_directory_at", "_identity", "_offsets", "_read", "buckets", "name")
+    __slots__ = ("_directory_at", "_offsets", "_read", "_seed", "buckets", "name")
 
     def __init__(
         self,
@@ -177,7 +177,7 @@ class PackReader:
     ) -> None:
         if len(directory) < TRAILER.size or directory_at + len(directory) != size:
             raise TruncatedError(name, f"has {directory_at + len(directory)} octets where {size} belong")
-        magic, version, features, self.buckets, self._identity = TRAILER.unpack(directory[-TRAILER.size :])
+        magic, version, features, self.buckets, identity = TRAILER.unpack(directory[-TRAILER.size :])
         if magic != MAGIC:
             raise BadMagicError(name, "does not end as a pack does")
         if version > VERSION:
@@ -186,8 +186,8 @@ class PackReader:
             raise UnknownFeatureError(name, f"uses feature bits {features:#06x}, which this reader does not know")
         if zlib.crc32(directory) != directory_crc:
             raise ChecksumError(name, "its directory is damaged, or is that of another pack")
-        if self._identity != pack_id(name):
-            raise MalformedError(name, f"has the id {self._identity.hex()}")
+        if identity != pack_id(name):
+            raise MalformedError(name, f"has the id {identity.hex()}")
         table = directory[: -TRAILER.size]
         if not self.buckets or len(table) != 4 * (self.buckets + 1):
             raise MalformedError(name, f"has a directory of {len(table)} octets for {self.buckets} buckets")
@@ -196,6 +196,7 @@ class PackReader:
             raise MalformedError(name, "has buckets that do not fill the room between magic and directory")
         self.name = name
         self._directory_at = directory_at
+        self._seed = zlib.crc32(identity)  # each bucket's checksum goes on from here
         self._read = read
 
     def bucket(self, number: int) -> bytes:
@@ -216,7 +217,7 @@ class PackReader:
             raise TruncatedError(self.name, f"ends within bucket {number}") from e
         if len(octets) != end - start:
             raise TruncatedError(self.name, f"bucket {number}: {len(octets)} octets where {end - start} belong")
-        seed = bucket_seed(self._identity, number)
+        seed = zlib.crc32(number.to_bytes(4, "little"), self._seed)
         if zlib.crc32(memoryview(octets)[CHECKSUM.size :], seed) != CHECKSUM.unpack_from(octets)[0]:
             raise ChecksumError(self.name, f"bucket {number} is damaged, or lies in the wrong place")
         return octets
@@ -292,5 +293,5 @@ def find(
                 offset = (hit - start) % stride
                 if offset == 0:
                     return run, octets[hit : hit + stride]
-                hit = octets.find(serial, hit - offset + stride, end)  # it stood within a signature
+                hit = octets.find(serial, hit - offset + stride, end)  # that one stood within a signature
     return None

@@ -32,6 +32,7 @@ Exit codes: 0 done; 1 internal error; 2 usage, configuration or key; 3 input or 
 7 another publisher committed first, run again; 130/143 interrupted or terminated, nothing published.""",
     version=__version__,
     default_parameter=Parameter(negative=()),
+    suppress_keyboard_interrupt=False,  # pregen.cli.outcome reports it
 )
 
 ConfigPath = Annotated[Path, Parameter(help="Configuration file (TOML).")]
@@ -103,7 +104,10 @@ def _lookup(
         raise UsageError("say either --cert FILE or --serial HEX")
     found = look_up(_store(store, config), issuer, cert=cert, serial=serial, hash_name=hash)
     if out is not None:
-        out.write_bytes(found.answer.der)
+        try:
+            out.write_bytes(found.answer.der)
+        except OSError as e:
+            raise UsageError(f"--out {out}: cannot be written ({e.strerror}): name a file in a folder that can") from e
     return lookup_report(found, out)
 
 
@@ -182,8 +186,7 @@ def _demo(
     workers: Workers = None,
 ) -> int:
     """Make a CA with many certificates, sign and publish its responses, look some up, and say how to serve them."""
-    with progress() as show:
-        run_demo(dir, rows, algorithm, engine, _count("--workers", workers), show)
+    run_demo(dir, rows, algorithm, engine, _count("--workers", workers), progress)
     return 0
 
 
@@ -193,7 +196,7 @@ def _instant(option: str, text: str | None) -> datetime | None:
     try:
         return clock.parse_instant(text)
     except ValueError as e:
-        raise UsageError(f"{option}: {e}") from None
+        raise UsageError(f"{option}: {e}; write it as 2026-11-24T00:00:00Z") from None
 
 
 def _count(option: str, value: int | None) -> int | None:

@@ -13,26 +13,22 @@
 Errors go to stderr and say what, where and what to do. With `--json`, stdout gets one object, on failure too.
 """
 
-import contextlib
 import json
+import os
 import signal
 import sys
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from types import FrameType
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple
 
 from cyclopts import CycloptsError
 
 from pregen.cli.app import app
 from pregen.cli.report import Report
-from pregen.errors import Finding, PregenError
-from storage.errors import CommitRefusedError, NothingPublishedError, StorageError
-
-
-class Terminated(BaseException):
-    """SIGTERM arrived: unwinds the stack like KeyboardInterrupt, so that everything is cleaned up."""
+from pregen.errors import Finding, PregenError, explained
+from pregen.interruption import Terminated, interruptible
+from storage.errors import CommitRefusedError, FormatError, NothingPublishedError, StorageError
 
 
 class Failure(NamedTuple):
@@ -49,21 +45,32 @@ FOREIGN_ERRORS: tuple[tuple[type[BaseException], int, str, str], ...] = (
     (CycloptsError, 2, "usage", "; pregen --help shows what there is"),
     (NothingPublishedError, 4, "not-found", ""),
     (CommitRefusedError, 7, "commit-refused", ""),
+    (FormatError, 5, "storage", "; restore that object from a copy, or publish anew"),
     (StorageError, 5, "storage", ""),
     (OSError, 5, "storage", ""),
-    (KeyboardInterrupt, 130, "interrupted", "; interrupted: nothing was published"),
-    (Terminated, 143, "terminated", "; terminated: nothing was published"),
+    (KeyboardInterrupt, 130, "interrupted", "interrupted: nothing was published"),
+    (Terminated, 143, "terminated", "terminated: nothing was published"),
 )
 
 
 def run_command_line(arguments: Sequence[str]) -> int:
     """Run a command and return its exit code; whatever happens becomes one of those above."""
+    try:
+        code = _run(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read the output has gone, as in `pregen inspect STORE | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains at its end
+        return 128 + signal.SIGPIPE
+    return code
+
+
+def _run(arguments: Sequence[str]) -> int:
     words = [word for word in arguments if word != "--debug"]
     debug, as_json = len(words) < len(arguments), "--json" in words
     try:
-        with _terminable():
+        with interruptible():
             result = app(words, exit_on_error=False, print_error=False, result_action="return_value")
-    except SystemExit:
+    except BrokenPipeError:
         raise
     except BaseException as e:  # noqa: BLE001 - the last frame: every end has its exit code
         if debug:
@@ -80,16 +87,21 @@ def failure_of(error: BaseException) -> Failure:
         return Failure(error.exit_code, error.code, error.message, error.findings)
     for kind, exit_code, code, hint in FOREIGN_ERRORS:
         if isinstance(error, kind):
-            return Failure(exit_code, code, f"{error}{hint}".removeprefix("; "))
-    text = f"internal error: {type(error).__name__}: {error}; run again with --debug and report what it shows"
-    return Failure(1, "internal", text)
+            text = explained(error) if isinstance(error, OSError) else str(error).rstrip(".")
+            return Failure(exit_code, code, text + hint)
+    return Failure(
+        1,
+        "internal",
+        f"internal error: {type(error).__name__}: {error}; run again with --debug and report what it shows",
+    )
 
 
 def _succeed(report: Report, *, as_json: bool) -> int:
     for finding in report.findings:
         sys.stderr.write(f"{finding}\n")
     if as_json:
-        _print_json({**report.document, "findings": [asdict(finding) for finding in report.findings]})
+        warnings = {"findings": [asdict(finding) for finding in report.findings]} if report.findings else {}
+        _print_json({**report.document, **warnings})
     else:
         sys.stdout.write("".join(f"{line}\n" for line in report.lines))
     return report.exit_code
@@ -105,21 +117,3 @@ def _fail(failure: Failure, *, as_json: bool) -> int:
 
 def _print_json(document: Mapping[str, object]) -> None:
     sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
-
-
-@contextlib.contextmanager
-def _terminable() -> Iterator[None]:
-    """Turn SIGTERM into an exception, so that spill files are removed and workers ended."""
-
-    def terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
-        raise Terminated
-
-    try:
-        before = signal.signal(signal.SIGTERM, terminate)
-    except ValueError:  # not the main thread: whoever started it handles signals
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

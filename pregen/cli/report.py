@@ -13,7 +13,7 @@ class Report:
     Attributes:
         document: for `--json`: one object.
         lines: for people.
-        findings: warnings; they go to stderr, and into the document.
+        findings: warnings; they go to stderr, and where there are any, into the document too.
         exit_code: 0 unless the command has found something that it was asked to find.
     """
 

@@ -37,8 +37,6 @@ def run_report(published: Published, seconds: float) -> Report:
         "peak_rss_mib": round(max(own.ru_maxrss, workers.ru_maxrss) / unit, 1),
         "commit": published.commit,
         "shards": published.shards,
-        "verified": published.verified,
-        "as_of": clock.text(published.as_of),
         "this_update": clock.text(published.this_update),
         "next_update": clock.text(published.next_update),
     }

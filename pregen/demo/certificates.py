@@ -62,5 +62,5 @@ def write_snapshot(path: Path, rows: int, as_of: datetime) -> dict[int, bytes]:
     return {code: serial[row].as_py() for row, code in enumerate((GOOD, REVOKED, UNKNOWN))}
 
 
-def _instants(seconds: NDArray[np.int64], missing: NDArray[np.bool_]) -> pa.TimestampArray:
+def _instants(seconds: NDArray[np.int64], missing: NDArray[np.bool_]) -> "pa.Array[pa.Scalar[pa.DataType]]":
     return pa.array(seconds * 1000, pa.int64(), mask=missing).cast(pa.timestamp("ms", "UTC"))

@@ -1,9 +1,12 @@
 """The demo, step by step; each step prints what it did."""
 
+import shlex
 import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from string import Template
@@ -57,7 +60,12 @@ WANTED = {GOOD: "good", REVOKED: "revoked", UNKNOWN: "unknown"}
 
 
 def run_demo(
-    folder: Path, rows: int, algorithm: str, engine: str | None, workers: int | None, progress: Progress
+    folder: Path,
+    rows: int,
+    algorithm: str,
+    engine: str | None,
+    workers: int | None,
+    progress: Callable[[], AbstractContextManager[Progress]],
 ) -> None:
     """Make a CA, sign and publish its responses, look some up, verify them, and say how to go on.
 
@@ -67,7 +75,8 @@ def run_demo(
         algorithm: ``p256`` or ``rsa2048``.
         engine: name of a signing engine; None takes the fastest.
         workers: number of worker processes; None or 0 takes the CPUs.
-        progress: told how far reading and signing are.
+        progress: told how far reading and signing are; open only while nothing else is printed, since a bar on the
+            terminal would take our lines for its own.
 
     Raises:
         UsageError: the folder is not empty, or there are too few rows.
@@ -86,9 +95,12 @@ def run_demo(
     _say(f"made {folder}: a root, an issuer, a responder, {rows:,} certificates in snapshot.parquet, and pregen.toml")
 
     config = load_config(path)
-    _say(f"\n$ pregen check {path}", *check_report(check(config, RunOptions(), progress)).lines)
+    with progress() as show:
+        checked = check(config, RunOptions(), show)
+    _say(f"\n$ pregen check {path}", *check_report(checked).lines)
     started = time.perf_counter()
-    published = run(config, RunOptions(), progress)
+    with progress() as show:
+        published = run(config, RunOptions(), show)
     _say(f"\n$ pregen run {path}", *run_report(published, time.perf_counter() - started).lines)
     _say("\nlooked up as an edge does:", *_look_up_some(folder, serials, now))
     _say(*_next_steps(folder, serials[REVOKED]))
@@ -134,12 +146,12 @@ def _openssl(folder: Path, response: Path, number: str) -> str:
 def _next_steps(folder: Path, serial: bytes) -> list[str]:
     number = f"{int.from_bytes(serial, 'big'):x}"
     program = Path(sys.argv[0])
-    pregen = str(program) if program.name == "pregen" else "pregen"
-    issuer = folder / "issuer.pem"
+    pregen = shlex.quote(str(program)) if program.name == "pregen" else "pregen"
+    issuer, store = (shlex.quote(str(folder / name)) for name in ("issuer.pem", "store"))
     trust = f"-CAfile {issuer} -partial_chain -no_nonce"
     return [
         "\nNow serve it, and ask it from another terminal:",
-        f"  {pregen} serve {folder / 'store'}",
+        f"  {pregen} serve {store}",
         f"  openssl ocsp -url http://127.0.0.1:8080 -issuer {issuer} -serial 0x{number} {trust}",
     ]
 

@@ -2,6 +2,9 @@
 
 import os
 import shutil
+import sys
+from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -10,8 +13,16 @@ REQUIRED = "PREGEN_JUDGES_REQUIRED"
 
 def judge(name: str) -> str:
     """Return the path of a program; skip the test where it is missing, or fail it where judges are required."""
-    program = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
+    places = (Path(sys.executable).parent, "/usr/sbin", "/usr/local/sbin")  # the first has those that came from PyPI
+    program = shutil.which(name) or shutil.which(name, path=os.pathsep.join(map(str, places)))
     if program is None:
-        missing = f"the judge {name} is missing: make judges"
-        (pytest.fail if os.environ.get(REQUIRED) else pytest.skip)(missing)
+        missing(name)
     return program
+
+
+def missing(name: str) -> NoReturn:
+    """Skip the test for want of a judge, or fail it where judges are required."""
+    text = f"the judge {name} is missing: make judges"
+    if os.environ.get(REQUIRED):
+        pytest.fail(text)
+    pytest.skip(text)

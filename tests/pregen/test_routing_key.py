@@ -1,5 +1,3 @@
-from typing import cast
-
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -13,7 +11,7 @@ SEEDS = st.integers(0, 2**64 - 1)
 
 
 def binary(values: list[bytes]) -> pa.BinaryArray:
-    return cast("pa.BinaryArray", pa.array(values, pa.binary()))
+    return pa.array(values, pa.binary())
 
 
 @given(data=st.data(), width=st.integers(0, 31), seed=SEEDS)
@@ -43,7 +41,7 @@ def test_rows_of_32_octets_are_refused() -> None:
 )
 def test_a_slice_has_the_keys_of_its_own_serials(serials: list[bytes], before: int, after: int, seed: int) -> None:
     whole = binary([b"before"] * before + serials + [b"behind the end"] * after)
-    part = cast("pa.BinaryArray", whole.slice(before, len(serials)))
+    part = whole.slice(before, len(serials))
     assert part.offset == before
     wanted = [xxhash.xxh64_intdigest(serial, seed) for serial in serials]
     assert keys(part, np.array([seed], np.uint64)).tolist() == wanted

@@ -1,10 +1,10 @@
 """Rows, issuers and plans for the tests of signing, made by the real code as far as there is some."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -39,7 +39,7 @@ class Row(NamedTuple):
 
 def batch_of(rows: Sequence[Row], first: int = 0) -> StatusBatch:
     return StatusBatch(
-        serial=cast("pa.BinaryArray", pa.array([row.serial for row in rows], pa.binary())),
+        serial=pa.array([row.serial for row in rows], pa.binary()),
         issuer=np.array([row.issuer for row in rows], np.int32),
         status=np.array([row.status for row in rows], np.uint8),
         revoked_at=np.array([row.revoked_at for row in rows], np.int64),
@@ -49,7 +49,9 @@ def batch_of(rows: Sequence[Row], first: int = 0) -> StatusBatch:
     )
 
 
-def spool(folder: Path, rows: Sequence[Row], *, shards: int = 1, issuer_ids: Sequence[int] = (1, 2)) -> tuple[ShardFile, ...]:
+def spool(
+    folder: Path, rows: Sequence[Row], *, shards: int = 1, issuer_ids: Sequence[int] = (1, 2)
+) -> tuple[ShardFile, ...]:
     """Route rows to files in `folder`."""
     folder.mkdir(exist_ok=True, parents=True)
     batches = [batch_of(rows)] if rows else []
@@ -156,11 +158,3 @@ class Bench:
     def sign(self, plan: Plan, job: SigningJob | None = None) -> list[SignedShard]:
         signer = ShardSigner(job or self.job(plan))
         return [signer(task) for task in self.tasks()]
-
-
-def instant(text: str) -> datetime:
-    return datetime.fromisoformat(text).replace(tzinfo=UTC)
-
-
-def unique(values: Iterable[bytes]) -> int:
-    return len(set(values))

@@ -88,7 +88,7 @@ def make_example(folder: Path) -> Example:
     """Write certificates, keys, two snapshots and two configurations into a folder."""
     data = pq.read_table(DATA)
     known = data.filter(data["issuer_key_sha1"].is_valid())
-    keys = list(map(RealIssuer, known["issuer_name"].to_pylist(), known["issuer_key_sha1"].to_pylist()))
+    keys = [RealIssuer(row["issuer_name"], row["issuer_key_sha1"]) for row in known.to_pylist()]
     names = {issuer: f"ca-{number:04}" for number, issuer in enumerate(sorted(set(keys)), 1)}
     for part in ("issuers", "keys"):
         (folder / part).mkdir(parents=True)
@@ -155,7 +155,10 @@ def _self_signed(subject: bytes, key: ec.EllipticCurvePrivateKey) -> bytes:
             "serial_number": secrets.randbits(126) + 1,
             "signature": algorithm,
             "issuer": name,
-            "validity": {"not_before": asn1.Time(utc_time=NOT_BEFORE), "not_after": asn1.Time(utc_time=NOT_AFTER)},
+            "validity": {
+                "not_before": asn1.Time("utc_time", NOT_BEFORE),
+                "not_after": asn1.Time("utc_time", NOT_AFTER),
+            },
             "subject": name,
             "subject_public_key_info": asn1_keys.PublicKeyInfo.load(spki),
             "extensions": [

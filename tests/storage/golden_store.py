@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from storage.certid import CertID
+from storage.certid import HASH_OIDS, CertID
 from storage.stores.memory import MemoryStore
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -44,11 +44,13 @@ def golden_store() -> MemoryStore:
 def expected_answers() -> list[Expected]:
     """Return what the golden store must answer."""
     found = []
-    for one in json.loads((GOLDEN / "answers.json").read_bytes()):
-        octets = (bytes.fromhex(one[field]) for field in ("issuer_name_hash", "issuer_key_hash", "serial"))
+    document = json.loads((GOLDEN / "answers.json").read_bytes())
+    for one in document["answers"]:
+        name_hash, key_hash = map(bytes.fromhex, document["issuers"][one["issuer"]][one["hash"]])
+        asked = CertID(HASH_OIDS[one["hash"]], name_hash, key_hash, bytes.fromhex(one["serial"]))
         file = one.get("file", "")
         der = (GOLDEN / "answers" / file).read_bytes() if file else None
-        found.append(Expected(CertID(one["hash"], *octets), one["sha256"], one.get("next_update"), der, file))
+        found.append(Expected(asked, one["sha256"], one.get("next_update"), der, file))
     return found
 
 

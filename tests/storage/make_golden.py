@@ -1,7 +1,7 @@
 """Makes the golden store anew: `python -m tests.storage.make_golden`; see golden/README.md for when that is right.
 
-Serials, statuses and times are fixed, keys are read from golden/keys or made there. Signatures and pack ids are random, so
-every run of this script makes other octets: its output is committed, and tests read only that.
+Serials, statuses and times are fixed, keys are read from golden/keys or made there. Signatures and pack ids are
+random, so every run of this script makes other octets: its output is committed, and tests read only that.
 """
 
 import hashlib
@@ -13,7 +13,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import pyarrow as pa
@@ -102,7 +101,7 @@ def newest_overlay(of: Sequence[Row]) -> list[Row]:
 
 
 def older_overlay(of: Sequence[Row]) -> list[Row]:
-    """Return changes whose window has run out: one that a newer overlay replaces, and one that still hides a shard's."""
+    """Return changes whose window has run out: one that a newer overlay replaces, one that hides a shard's answer."""
     good = {row.label: row for row in of}
     return [
         Row(0, good["good"].serial, UNKNOWN),
@@ -130,14 +129,12 @@ class Maker:
             sign = ShardSigner(SigningJob(self.issuers, windows, plan, engines, lambda: self.store))
             return tuple(sign(task).shard for task in tasks)
 
-    def publish(
-        self, parent: Head | None, shards: tuple[Shard, ...], overlays: tuple[Shard, ...], publisher: str
-    ) -> Head:
+    def publish(self, parent: Head | None, shards: tuple[Shard, ...], overlays: tuple[Shard, ...], author: str) -> Head:
         """Return the new commit."""
         counts: dict[str, object] = {"certificates": sum(shard.rows for shard in shards)}
         manifest = Manifest(profile="lab", shards=shards, overlays=overlays, counts=counts, gates={})
         times = {"as_of": seconds(AS_OF), "started_at": seconds(START)}
-        head, _ = publish(self.store, parent, manifest, publisher=publisher, **times)
+        head, _ = publish(self.store, parent, manifest, publisher=author, **times)
         return head
 
 
@@ -179,31 +176,31 @@ def _write_answers(store: MemoryStore, issuers: tuple[Issuer, ...], of: Iterable
         for oid, name in HASH_NAMES.items():
             cert_id = CertID(oid, issuer.name_hashes[oid], issuer.key_hashes[oid], row.serial)
             answer = reader.lookup(cert_id)
-            asked = {
-                "hash": oid,
-                "issuer_name_hash": cert_id.issuer_name_hash.hex(),
-                "issuer_key_hash": cert_id.issuer_key_hash.hex(),
-                "serial": row.serial.hex(),
-            }
+            asked: dict[str, object] = {"issuer": row.issuer, "hash": name, "serial": row.serial.hex()}
+            answers.append(asked)
             if answer is None:
-                answers.append({**asked, "sha256": None})
+                asked["sha256"] = None
                 continue
             parsed = parse_response(answer.der)
             verify_signature(parsed, key)
             if parsed.statement.status != ("good", "revoked", "unknown")[row.status]:
                 raise AssertionError(f"{row} is answered {parsed.statement}")
             digest = hashlib.sha256(answer.der).hexdigest()
-            answers.append({**asked, "sha256": digest, "next_update": answer.next_update})
+            asked |= {"sha256": digest, "next_update": answer.next_update}
             if row.label:
-                file = f"{row.label}.{name}.der"
-                (GOLDEN / "answers" / file).write_bytes(answer.der)
-                answers[-1]["file"] = file
-    (GOLDEN / "answers.json").write_text("[\n" + ",\n".join(json.dumps(one) for one in answers) + "\n]\n")
+                asked["file"] = f"{row.label}.{name}.der"
+                (GOLDEN / "answers" / f"{row.label}.{name}.der").write_bytes(answer.der)
+    hashes = [
+        {name: [issuer.name_hashes[oid].hex(), issuer.key_hashes[oid].hex()] for oid, name in HASH_NAMES.items()}
+        for issuer in issuers
+    ]
+    lines = ",\n".join(json.dumps(one) for one in answers)
+    (GOLDEN / "answers.json").write_text(f'{{"issuers": {json.dumps(hashes)},\n"answers": [\n{lines}\n]}}\n')
 
 
 def _batch(of: Sequence[Row]) -> StatusBatch:
     return StatusBatch(
-        serial=cast("pa.BinaryArray", pa.array([row.serial for row in of], pa.binary())),
+        serial=pa.array([row.serial for row in of], pa.binary()),
         issuer=np.array([row.issuer for row in of], np.int32),
         status=np.array([row.status for row in of], np.uint8),
         revoked_at=np.array([REVOKED_AT * (row.status == REVOKED) for row in of], np.int64),

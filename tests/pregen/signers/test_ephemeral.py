@@ -1,7 +1,7 @@
 """Ephemeral keys decide over the responder's key: drawn from a fake source that remembers all that it gave."""
 
-import os
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -136,11 +136,12 @@ def test_the_kernel_gives_different_numbers_without_a_buffer_in_between() -> Non
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc lists open descriptors on Linux alone")
 def test_the_kernels_descriptor_is_closed_with_its_owner() -> None:
-    before = set(os.listdir("/proc/self/fd"))
+    descriptors = Path("/proc/self/fd")
+    before = set(descriptors.iterdir())
     keys = EphemeralKeys(P256_ORDER, 8, KernelSource())
-    assert len(set(os.listdir("/proc/self/fd")) - before) == 1
+    assert len(set(descriptors.iterdir()) - before) == 1
     del keys
-    assert set(os.listdir("/proc/self/fd")) == before
+    assert set(descriptors.iterdir()) == before
 
 
 def test_bits_of_the_kernels_numbers_are_as_often_one_as_zero() -> None:

@@ -47,7 +47,7 @@ class ZeroDigestLibrary(ctypes.CDLL):
         self._numbers = numbers
         self._calls = 0
 
-    def __getitem__(self, name: str) -> Callable[..., int]:  # type: ignore[override] - stands in for a C function
+    def __getitem__(self, name: str) -> Callable[..., int]:  # type: ignore[override]  # for a C function
         real = super().__getitem__(name)
         real.argtypes, real.restype = [ctypes.c_void_p] * 6, ctypes.c_uint32
 
@@ -96,9 +96,7 @@ def test_a_signer_works_again_after_a_failed_batch(library: ctypes.CDLL) -> None
         signer.sign(messages_of(8))
     messages = messages_of(9)
     for message, octets in zip(messages, signer.sign(messages), strict=True):
-        KEY.public_key().verify(
-            signature_value("ecdsa", octets.tobytes()), message.tobytes(), ec.ECDSA(SHA256())
-        )
+        KEY.public_key().verify(signature_value("ecdsa", octets.tobytes()), message.tobytes(), ec.ECDSA(SHA256()))
 
 
 @pytest.mark.parametrize("rows", [1, 8, 13, 4096])

@@ -1,0 +1,134 @@
+"""The command `python -m bench`: options in, results out, no file left behind but those of the results."""
+
+import contextlib
+import json as json_text
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Literal, NoReturn
+
+from cyclopts import App, Parameter
+from rich.console import Console
+
+from bench.figure import FULL, QUICK, BenchError, Finding, Sizes
+from bench.lookups import measure_lookups
+from bench.machine import this_machine
+from bench.pipeline import measure_pipeline
+from bench.raw import measure_raw
+from bench.report import Results, cells, document, print_table, save
+from bench.workload import disk_bytes
+from pregen import clock
+
+RESULTS = Path(__file__).parent / "results"
+TERMINATED = 128 + signal.SIGTERM
+Part = Literal["raw", "pipeline", "lookups"]
+
+
+def _mib(sizes: Sizes) -> str:
+    return f"{disk_bytes(sizes.most_rows) / 2**20:,.0f} MiB"
+
+
+app = App(
+    name="python -m bench",
+    help_epilogue=(
+        f"Snapshots, spill files and stores lie in TMPDIR, or else in /var/tmp: up to {_mib(FULL)}, with --quick "
+        f"{_mib(QUICK)}, removed at the end. JSON and Markdown go to {RESULTS.parent.name}/{RESULTS.name}."
+    ),
+    version_flags=(),
+    default_parameter=Parameter(negative=()),
+)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command line; return the exit code: 1 where something could not be measured, or is wrong."""
+    with _terminable():
+        try:
+            result = app(arguments, result_action="return_value")
+        except BenchError as e:
+            sys.stderr.write(f"error: {e}\n")
+            return 1
+    return result if isinstance(result, int) else 0  # None after a help text
+
+
+@app.default
+def bench(
+    *,
+    quick: Annotated[bool, Parameter(help="Smaller snapshots: less than two minutes, and nothing is judged.")] = False,
+    json: Annotated[bool, Parameter(help="Print one JSON object on stdout instead of a table.")] = False,
+    only: Annotated[Part | None, Parameter(help="Measure this part alone.")] = None,
+) -> int:
+    """Measure Pregen against the raw signature rates of this machine."""
+    deliver(run_bench(QUICK if quick else FULL, only), RESULTS, as_json=json)
+    return 0
+
+
+def deliver(results: Results, folder: Path, *, as_json: bool) -> None:
+    """Write the results to files in `folder`, and to stdout."""
+    saved = save(results, folder)
+    if as_json:
+        sys.stdout.write(json_text.dumps(document(results), ensure_ascii=False) + "\n")
+    else:
+        print_table(results, Console())
+    _say(f"written to {saved} and {saved.with_suffix('.md').name}")
+
+
+def run_bench(sizes: Sizes, only: Part | None) -> Results:
+    """Measure; say on stderr what has been found as it comes.
+
+    Raises:
+        BenchError: a measurement could not be made, or what was measured gave a wrong result.
+    """
+    date, machine, findings = clock.now(), this_machine(), []
+    with _work_folder(0 if only == "raw" else disk_bytes(sizes.most_rows)) as folder:
+        for finding in measure(sizes, only, folder):
+            findings.append(finding)
+            title, value, *_ = cells(finding, judged=False)
+            _say(f"{finding.group}: {title}: {value}")
+    return Results(date=date, judged=sizes.judged, only=only, machine=machine, findings=findings)
+
+
+def measure(sizes: Sizes, only: Part | None, folder: Path) -> Iterator[Finding]:
+    """Yield the figures of all parts, or of one."""
+    if only in {None, "raw"}:
+        yield from measure_raw(sizes)
+    if only in {None, "pipeline"}:
+        yield from measure_pipeline(sizes, folder)
+    if only in {None, "lookups"}:
+        yield from measure_lookups(sizes, folder)
+
+
+@contextlib.contextmanager
+def _work_folder(needed: int) -> Iterator[Path]:
+    """Give a folder with room for `needed` octets; it is gone at the end, whatever happens."""
+    parent = Path(os.environ.get("TMPDIR") or "/var/tmp")  # noqa: S108 - a new folder is made in it
+    free = shutil.disk_usage(parent).free
+    if needed:
+        _say(f"needs up to {needed / 2**20:,.0f} MiB in {parent}; {free / 2**20:,.0f} MiB are free")
+    if free < needed:
+        raise BenchError(f"too little space in {parent}: set TMPDIR to a folder on a larger disk, or use --quick")
+    with tempfile.TemporaryDirectory(prefix="pregen-bench-", dir=parent) as folder:
+        yield Path(folder)
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """Turn SIGTERM into an exception, so that the folder is removed and the process in it ended."""
+
+    def terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
+        raise SystemExit(TERMINATED)
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()

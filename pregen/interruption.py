@@ -1,0 +1,51 @@
+"""SIGINT and SIGTERM: both unwind the stack, so that spill files are removed and workers ended; the commit is spared.
+
+The first signal raises; later ones are ignored, because they would break into the cleaning up.
+"""
+
+import contextlib
+import signal
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import NoReturn
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_Handler = Callable[[int, FrameType | None], object] | int | None
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived: unwinds the stack like KeyboardInterrupt."""
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Raise KeyboardInterrupt or `Terminated` inside at the first signal."""
+
+    def interrupt(number: int, _frame: FrameType | None) -> NoReturn:
+        for one in _SIGNALS:
+            signal.signal(one, signal.SIG_IGN)
+        raise KeyboardInterrupt if number == signal.SIGINT else Terminated
+
+    with _handled(interrupt):
+        yield
+
+
+@contextlib.contextmanager
+def uninterruptible() -> Iterator[None]:
+    """Ignore signals inside: a commit takes a moment, and after a signal nobody could say whether it took place."""
+    with _handled(signal.SIG_IGN):
+        yield
+
+
+@contextlib.contextmanager
+def _handled(handler: _Handler) -> Iterator[None]:
+    before: dict[signal.Signals, _Handler] = {}
+    try:
+        # Outside of the main thread that is a ValueError: whoever started the thread handles signals.
+        with contextlib.suppress(ValueError):
+            for one in _SIGNALS:
+                before[one] = signal.signal(one, handler)
+        yield
+    finally:
+        for one, handled in before.items():
+            signal.signal(one, handled)

@@ -1,0 +1,118 @@
+"""The whole bench, small: what it finds, and what it leaves behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bench.command import deliver, main, run_bench
+from bench.figure import QUICK, BenchError, Figure
+from bench.report import Results, document
+from pregen.signers import ENGINES
+
+PATIENCE_S = 30
+RUN_FIGURES = ("rate", "ratio", "raw", "overhead", "memory")
+EXPECTED = {
+    "raw.p256-sha256.multibuffer",
+    "raw.p256-sha256.awslc",
+    "raw.p256-sha256.software",
+    "raw.rsa2048-sha256.software",
+    *(f"pipeline.p256.multibuffer.{one}" for one in RUN_FIGURES),
+    *(f"pipeline.p256.software.{one}" for one in RUN_FIGURES),
+    *(f"pipeline.p256.small.{one}" for one in ("rate", "overhead", "memory")),
+    *(f"lookups.{one}" for one in ("rate", "ratio", "reference", "ranged_gets")),
+}
+JUDGED = {
+    "pipeline.p256.multibuffer.ratio": (0.68, 0.80),
+    "pipeline.p256.multibuffer.overhead": (1.5, 0.5),
+    "pipeline.p256.multibuffer.memory": (450, 250),
+    "pipeline.p256.software.ratio": (0.80, 0.90),
+    "pipeline.p256.software.overhead": (1.5, 0.5),
+    "pipeline.p256.small.overhead": (1.5, 0.5),
+    "pipeline.p256.small.memory": (450, 250),
+    "lookups.ratio": (0.22, 0.33),
+    "lookups.ranged_gets": (1, 1),
+}
+MISSING = tuple(engine.name for engine in ENGINES if engine.unavailable() is not None)
+
+
+def measurable(name: str) -> bool:
+    return not any(engine in name for engine in MISSING)
+
+
+def figures_of(results: Results) -> dict[str, Figure]:
+    return {one.name: one for one in results.findings if isinstance(one, Figure)}
+
+
+def test_everything_that_this_machine_can_do_is_measured(results: Results) -> None:
+    assert figures_of(results).keys() == set(filter(measurable, EXPECTED))
+    assert all(figure.value > 0 for figure in figures_of(results).values())
+
+
+def test_figures_are_held_against_what_is_asked_of_them(results: Results) -> None:
+    asked = {name: (one.target.must, one.target.wish) for name, one in figures_of(results).items() if one.target}
+    assert asked == {name: values for name, values in JUDGED.items() if measurable(name)}
+
+
+def test_a_cold_lookup_takes_one_ranged_read(results: Results) -> None:
+    assert figures_of(results)["lookups.ranged_gets"].value == 1
+
+
+def test_nothing_is_left_in_the_folder_where_it_worked(results: Results, work_folder: Path) -> None:
+    assert results.findings
+    assert not list(work_folder.iterdir())
+
+
+def test_with_json_stdout_is_the_object_that_is_also_in_the_file(
+    results: Results, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deliver(results, tmp_path, as_json=True)
+    out, err = capsys.readouterr()
+    (path,) = tmp_path.glob("*.json")
+    assert json.loads(out) == json.loads(path.read_text()) == document(results)
+    assert str(path) in err
+
+
+def test_without_json_stdout_is_a_table(results: Results, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    deliver(results, tmp_path, as_json=False)
+    out, _ = capsys.readouterr()
+    assert "lookups / buckets read" in out
+    assert results.machine.cpu in out
+
+
+def test_too_small_a_disk_is_refused_before_anything_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    with pytest.raises(BenchError, match=f"too little space in {tmp_path}"):
+        run_bench(replace(QUICK, lookup_rows=10**15), "lookups")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_help_says_how_much_disk_it_needs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    out, _ = capsys.readouterr()
+    assert "849 MiB" in out
+    assert "170 MiB" in out
+
+
+def test_a_bench_that_is_terminated_ends_the_run_and_removes_its_files(tmp_path: Path) -> None:
+    command = (sys.executable, "-m", "bench", "--quick", "--only", "lookups")
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        # The spill files are those of the run that the bench has started.
+        until = time.monotonic() + PATIENCE_S
+        while not list(tmp_path.glob("pregen-bench-*/lookups/pregen-spool-*")):
+            assert process.poll() is None
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 143
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,149 @@
+"""Processes that are killed in the middle: what they leave behind, and what they say if they still can."""
+
+import os
+import re
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pregen.__main__ import main
+from tests.faults.processes import RunningProgram, group
+from tests.pregen.cli.ca import Ca, Program
+from tests.storage.edge.processes import wait_until
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks for processes in /proc")
+
+ROWS = 200_000  # four shards of about a second each
+FEW = "few.parquet"
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Ca:
+    """A CA with a small current generation, and a snapshot that takes seconds to sign."""
+    ca = Ca(tmp_path_factory.mktemp("original"))
+    ca.configure(issuer={"cert_ids": "sha1"})
+    assert main(["run", str(ca.config)]) == 0
+    ca.export(to=FEW)
+    ca.export_many(ROWS)
+    return ca
+
+
+@pytest.fixture
+def ca(original: Ca, tmp_path: Path) -> Ca:
+    return original.copied_to(tmp_path)
+
+
+def in_the_middle(ca: Ca, running: RunningProgram) -> None:
+    """Wait until a shard is stored and others are not."""
+    packs = len(list((ca.store / "packs").iterdir()))
+    running.wait_until(lambda: len([p for p in (ca.store / "packs").iterdir() if p.suffix != ".tmp"]) > packs)
+
+
+def assert_nothing_published(ca: Ca, before: dict[str, bytes]) -> None:
+    after = ca.stored()
+    assert {name: after.get(name) for name in before} == before
+    assert all(name.startswith("packs/") for name in after.keys() - before.keys()), "packs that no commit names"
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "word"), [(signal.SIGTERM, 143, "terminated"), (signal.SIGINT, 130, "interrupted")]
+)
+@pytest.mark.parametrize("send", [os.kill, os.killpg], ids=["to the program alone", "to all its processes"])
+def test_a_signal_in_the_middle_cleans_up_and_publishes_nothing(
+    ca: Ca, number: signal.Signals, code: int, word: str, send: Callable[[int, int], None]
+) -> None:
+    before = ca.stored()
+    with RunningProgram(ca.folder, "run", ca.config, "--json") as running:
+        in_the_middle(ca, running)
+        send(running.pid, number)
+        sent = time.monotonic()
+        ended = running.end()
+
+    assert time.monotonic() - sent < 5
+    assert ended.code == code
+    assert ended.err == f"error: {word}: nothing was published\n"
+    assert ended.error == {"code": word, "message": f"{word}: nothing was published", "findings": []}
+    assert_nothing_published(ca, before)
+    ca.assert_clean()
+
+
+def test_a_second_signal_does_not_break_into_the_cleaning_up(ca: Ca) -> None:
+    before = ca.stored()
+    with RunningProgram(ca.folder, "run", ca.config) as running:
+        in_the_middle(ca, running)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGTERM, signal.SIGINT):
+            if running.process.poll() is None:
+                os.kill(running.pid, number)
+            time.sleep(0.002)
+        ended = running.end()
+
+    assert ended.code in (130, 143)
+    assert "Traceback" not in ended.err
+    assert_nothing_published(ca, before)
+    ca.assert_clean()
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.1, 0.2, 0.3, 0.4, 0.6])
+def test_ctrl_c_at_any_moment_of_the_beginning_shows_no_traceback(ca: Ca, after_s: float) -> None:
+    """Before, during and after the start of the workers: Ctrl-C on a terminal reaches all processes at once."""
+    before = ca.stored()
+    with RunningProgram(ca.folder, "run", ca.config) as running:
+        running.wait_until(lambda: "libarrow" in Path(f"/proc/{running.pid}/maps").read_text())
+        time.sleep(after_s)
+        os.killpg(running.pid, signal.SIGINT)
+        ended = running.end()
+
+    assert ended.code == 130
+    assert ended.err == "error: interrupted: nothing was published\n"
+    assert_nothing_published(ca, before)
+    ca.assert_clean()
+
+
+def test_a_killed_worker_fails_the_run_and_its_shard_is_named(ca: Ca) -> None:
+    before = ca.stored()
+    with RunningProgram(ca.folder, "run", ca.config, "--json") as running:
+        in_the_middle(ca, running)
+        (worker,) = running.workers()
+        os.kill(worker, signal.SIGKILL)
+        ended = running.end()
+
+    assert ended.code == 6
+    assert ended.error["code"] == "worker"
+    assert re.search("the worker process of shard [01] was killed by SIGKILL", ended.err)
+    assert "when memory runs out" in ended.err
+    assert "the current generation is what it was" in ended.err
+    assert_nothing_published(ca, before)
+    assert list(ca.spool.iterdir()) == []
+
+
+def test_a_killed_program_takes_its_workers_along_and_the_next_run_clears_its_spool_away(
+    ca: Ca, pregen: Program
+) -> None:
+    before = ca.stored()
+    with RunningProgram(ca.folder, "run", ca.config) as running:
+        in_the_middle(ca, running)
+        os.kill(running.pid, signal.SIGKILL)
+        running.process.wait()
+        wait_until(lambda: not group(running.pid), 10)
+
+    (abandoned,) = ca.spool.iterdir()
+    assert abandoned.stat().st_mode & 0o777 == 0o700
+    assert_nothing_published(ca, before)
+    (ca.spool / "of-someone-else").mkdir()
+    ended = pregen("run", ca.config, "--snapshot", ca.folder / FEW, "--json")
+    assert (ended.code, ended.document["commit"]) == (0, 2)
+    assert [path.name for path in ca.spool.iterdir()] == ["of-someone-else"]
+
+
+def test_a_run_does_not_take_the_spool_of_another_that_works(ca: Ca, pregen: Program) -> None:
+    with RunningProgram(ca.folder, "run", ca.config, "--json") as running:
+        in_the_middle(ca, running)
+        assert pregen("check", ca.config).code == 0
+        ended = running.end()
+
+    assert ended.code == 0
+    assert ended.document["certificates"] == ROWS

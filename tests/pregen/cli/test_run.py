@@ -1,0 +1,133 @@
+from datetime import timedelta
+
+import pyarrow as pa
+import pytest
+
+from tests.pregen.cli.ca import SERIALS, Ca, Program, instants, octets
+
+FIELDS = [
+    "rows_in",
+    "certificates",
+    "excluded",
+    "responses",
+    "issuers",
+    "engine",
+    "workers",
+    "seconds",
+    "cpu_seconds",
+    "responses_per_second",
+    "responses_per_cpu_second",
+    "stored_bytes",
+    "bytes_per_response",
+    "peak_rss_mib",
+    "commit",
+    "shards",
+    "this_update",
+    "next_update",
+]
+
+
+def test_a_run_prints_one_object_with_the_promised_fields(ca: Ca, pregen: Program) -> None:
+    ended = pregen("run", ca.config, "--json")
+
+    assert (ended.code, ended.err) == (0, "")
+    assert list(ended.document) == FIELDS
+    assert ended.document["engine"] == "software"
+    assert ended.document["commit"] == ended.document["workers"] == ended.document["shards"] == 1
+    assert ended.document["this_update"] == f"{ca.now:%Y-%m-%dT%H:%M:%SZ}"
+    assert ended.document["next_update"] == f"{ca.now + timedelta(days=4, seconds=-1):%Y-%m-%dT%H:%M:%SZ}"
+    assert ended.document["stored_bytes"] == sum(map(len, ca.stored().values()))
+    ca.assert_clean()
+
+
+@pytest.mark.parametrize(("cert_ids", "each"), [("separate", 2), ("sha1", 1), ("sha256", 1)])
+def test_every_row_is_a_certificate_or_excluded_and_every_certificate_has_its_signatures(
+    ca: Ca, pregen: Program, cert_ids: str, each: int
+) -> None:
+    ca.configure(
+        issuer={"cert_ids": cert_ids},
+        snapshot={"columns": {"status": {"values": {"good": ["0"], "revoked": ["1"], "excluded": ["6"]}}}},
+    )
+    gone, ahead = ca.now - timedelta(days=1), ca.now + timedelta(days=1)
+    ca.export(
+        serial=octets(1, 2, 2, 3, 4, 5),
+        status=pa.array([0, 1, 1, 0, 6, 0], pa.uint8()),
+        revoked_at=instants(None, gone, gone, None, None, None),
+        reason=None,
+        not_after=instants(ahead, ahead, ahead, gone, ahead, None),
+    )
+
+    found = pregen("run", ca.config, "--json").document
+
+    assert found["rows_in"] == 6
+    assert found["excluded"] == {"expired": 1, "repeated": 1, "status": 1}
+    assert found["certificates"] == 3
+    assert found["responses"] == 3 * each
+
+
+def test_a_run_says_for_people_what_it_did(ca: Ca, pregen: Program) -> None:
+    ended = pregen("run", ca.config)
+
+    assert ended.code == 0
+    assert ended.err == ""
+    assert "published commit 1: 6 responses for 3 certificates" in ended.out
+    assert "software, 1 worker(s)" in ended.out
+
+
+def test_each_run_is_a_new_generation_and_leaves_the_old_one_where_it_was(ca: Ca, pregen: Program) -> None:
+    pregen("run", ca.config)
+    first = ca.stored()
+
+    assert pregen("run", ca.config, "--json").document["commit"] == 2
+
+    second = ca.stored()
+    assert second.pop("LATEST") == b"2"
+    assert {name: second[name] for name in first if name != "LATEST"} == {
+        name: data for name, data in first.items() if name != "LATEST"
+    }
+
+
+def test_the_command_line_wins_over_the_configuration(ca: Ca, pregen: Program) -> None:
+    ca.configure(
+        snapshot={"path": "nowhere.parquet"},
+        validity={"profile": "lab", "lifetime": "1h"},
+        run={"engine": "no-such-engine", "workers": 1},
+    )
+    now = ca.now - timedelta(hours=2)
+    as_of = now - timedelta(minutes=1)
+    ca.export(as_of=now)
+    words = ("--snapshot", ca.snapshot, "--engine", "software", "--workers", "2", "--now", now.isoformat())
+
+    found = pregen("run", ca.config, "--json", *words, "--as-of", as_of.isoformat())
+
+    assert found.code == 0, found.err
+    assert (found.document["engine"], found.document["workers"]) == ("software", 1)  # one shard, so one worker
+    assert found.document["this_update"] == f"{as_of:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def test_warnings_go_to_stderr_and_into_the_object(ca: Ca, pregen: Program) -> None:
+    (ca.folder / "ocsp.key").chmod(0o644)
+
+    ended = pregen("run", ca.config, "--json")
+
+    assert ended.code == 0
+    assert "warning key.permissions" in ended.err
+    assert "chmod o-rw" in ended.err
+    assert [one["code"] for one in ended.document["findings"]] == ["key.permissions"]  # type: ignore[attr-defined]
+
+
+def test_a_check_says_what_a_run_would_do_and_leaves_the_store_as_it_was(ca: Ca, pregen: Program) -> None:
+    ended = pregen("check", ca.config, "--json")
+
+    assert ended.code == 0
+    found = ended.document
+    assert (found["rows_in"], found["certificates"], found["responses"]) == (3, 3, 2 * len(SERIALS))
+    assert found["current_commit"] is None
+    assert ca.stored() == {}, "the probe cleans up"
+    ca.assert_clean()
+
+    pregen("run", ca.config)
+    before = ca.stored()
+    assert pregen("check", ca.config, "--json").document["current_commit"] == 1
+    assert ca.stored() == before
+    assert "racing creates have one winner" in pregen("check", ca.config).out

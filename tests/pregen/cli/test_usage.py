@@ -1,0 +1,249 @@
+"""Exit codes and the form of errors: what the shell, cron and monitoring see."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pregen.cli.outcome import Failure, failure_of
+from pregen.errors import Finding, InputError
+from pregen.interruption import Terminated
+from storage.errors import ChecksumError, CommitRefusedError, CommitUnknownError, NothingPublishedError
+from tests.pregen.cli.ca import ABSENT, GOOD, Ca, Program
+
+ANY_ISSUER = ("--issuer", "issuer.pem")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("frobnicate",),
+        ("run",),
+        ("run", "pregen.toml", "--frob"),
+        ("run", "pregen.toml", "--workers", "many"),
+        ("run", "pregen.toml", "--workers", "-1"),
+        ("run", "pregen.toml", "--as-of", "yesterday"),
+        ("run", "pregen.toml", "--as-of", "2026-11-24T00:00:00"),
+        ("run", "pregen.toml", "--now", "2026-11-24"),
+        ("run", "pregen.toml", "--now", "2020-01-01T00:00:00Z"),
+        ("run", "pregen.toml", "--engine", "abacus"),
+        ("run", "nowhere.toml"),
+        ("check",),
+        ("lookup", "store"),
+        ("lookup", "store", *ANY_ISSUER),
+        ("lookup", "store", *ANY_ISSUER, "--serial", "11", "--cert", "issuer.pem"),
+        ("lookup", "store", *ANY_ISSUER, "--serial", "eleven"),
+        ("lookup", "store", *ANY_ISSUER, "--serial", "1_0"),
+        ("lookup", "store", *ANY_ISSUER, "--serial", "٣"),
+        ("lookup", "store", *ANY_ISSUER, "--serial", ""),
+        ("lookup", "store", *ANY_ISSUER, "--serial", "1" + 42 * "0"),
+        ("lookup", "store", *ANY_ISSUER, "--serial", "11", "--hash", "md5"),
+        ("lookup", *ANY_ISSUER, "--serial", "11"),
+        ("lookup", "store", *ANY_ISSUER, "--serial", "11", "--config", "pregen.toml"),
+        ("lookup", "store", "--issuer", "ocsp.key", "--serial", "11"),
+        ("lookup", "memory:", *ANY_ISSUER, "--serial", "11"),
+        ("lookup", "ftp://host/path", *ANY_ISSUER, "--serial", "11"),
+        ("inspect",),
+        ("inspect", "memory:"),
+        ("inspect", "memory://"),
+        ("inspect", ""),
+        ("verify",),
+        ("verify", "memory:"),
+        ("verify", "store", "--sample", "-1"),
+        ("verify", "store", "--issuer", "nowhere.pem"),
+        ("engines", "--frob"),
+    ],
+    ids=" ".join,
+)
+def test_a_wrong_command_line_is_exit_code_2_and_one_line(
+    ca: Ca, pregen: Program, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(ca.folder)
+
+    ended = pregen(*words, "--json")
+
+    assert ended.code == 2
+    assert ended.err.startswith("error: ")
+    assert "Traceback" not in ended.err
+    assert ended.error["code"] in ("usage", "configuration")
+    assert ended.err.startswith(f"error: {ended.error['message']}")
+    assert not ca.store.exists()
+
+
+@pytest.mark.parametrize(
+    "words", [("serve", "memory:"), ("serve",), ("serve", "store", "--workers", "0")], ids=" ".join
+)
+def test_serve_refuses_a_wrong_command_line_too(
+    ca: Ca, pregen: Program, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(ca.folder)
+
+    ended = pregen(*words)
+
+    assert ended.code == 2
+    assert ended.err.startswith("error: ")
+
+
+def test_a_configuration_with_a_memory_store_is_refused(ca: Ca, pregen: Program) -> None:
+    ca.configure(publish={"store": "memory:"})
+
+    ended = pregen("inspect", "--config", ca.config, "--json")
+
+    assert ended.code == 2
+    assert "for tests alone" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("store", "s3"),
+    [("s3://x", {}), ("s3://bucket/a//b", {}), ("s3://bucket/prefix", {"endpoint": "http://user:word@127.0.0.1:1"})],
+)
+def test_an_address_that_only_the_store_can_judge_is_a_mistake_of_the_configuration(
+    ca: Ca, pregen: Program, s3_environment: object, store: str, s3: dict[str, str]
+) -> None:
+    ca.configure(publish={"store": store, "s3": s3})
+
+    for command in ("run", "check"):
+        ended = pregen(command, ca.config, "--json")
+        assert (ended.code, ended.error["code"]) == (2, "configuration")
+    assert pregen("inspect", "--config", ca.config).code == 2
+    assert "word" not in ended.err
+
+
+def test_help_and_version_are_no_errors(pregen: Program) -> None:
+    for words in ((), ("--help",), ("run", "--help"), ("--version",)):
+        ended = pregen(*words)
+        assert (ended.code, ended.err) == (0, "")
+        assert ended.out
+    assert "143 interrupted or terminated" in " ".join(pregen("--help").out.split())
+
+
+def test_a_traceback_is_shown_for_debug_alone(ca: Ca, pregen: Program) -> None:
+    plain, debug = pregen("inspect", ca.store), pregen("inspect", ca.store, "--debug")
+
+    assert "Traceback" not in plain.err
+    assert "Traceback (most recent call last)" in debug.err
+    assert debug.err.endswith(plain.err)
+    assert plain.code == debug.code == 4
+
+
+def test_failures_of_workers_show_the_traceback_of_the_worker_for_debug(ca: Ca, pregen: Program) -> None:
+    ca.configure(publish={"store": "file:///proc/nowhere"})
+
+    assert "in _signed" not in pregen("run", ca.config).err
+    assert "in _signed" in pregen("run", ca.config, "--debug").err
+
+
+def program(folder: Path, *words: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pregen", *map(str, words)]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_the_process_ends_with_the_exit_code(ca: Ca) -> None:
+    """0 to 7; 130 and 143 are in tests/faults/test_signals.py."""
+    assert program(ca.folder, "run", "pregen.toml").returncode == 0
+    assert program(ca.folder, "run", "nowhere.toml").returncode == 2
+    assert program(ca.folder, "run", "pregen.toml", "--snapshot", "nowhere").returncode == 3
+    absent = program(ca.folder, "lookup", "store", *ANY_ISSUER, "--serial", f"{ABSENT:x}")
+    assert (absent.returncode, absent.stdout) == (4, "")
+    assert absent.stderr.count("\n") == 1
+    other = Ca(_made(ca.folder / "other"))
+    assert program(ca.folder, "verify", "store", "--issuer", other.pem).returncode == 6
+
+    pack = next((ca.store / "packs").iterdir())
+    damaged = bytearray(pack.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    pack.write_bytes(damaged)
+    assert program(ca.folder, "verify", "store").returncode == 5
+
+
+def test_a_lost_race_ends_the_process_with_7(ca: Ca) -> None:
+    """Two processes plan from the same head, and sign for long enough that neither sees the other's commit."""
+    ca.export_many(20_000)
+    command = [sys.executable, "-m", "pregen", "run", "pregen.toml", "--json"]
+    racers = [
+        subprocess.Popen(command, cwd=ca.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    ends = [(racer.communicate(timeout=60), racer.returncode) for racer in racers]
+
+    assert sorted(code for _, code in ends) == [0, 7], ends
+    (out, err), _ = next(end for end in ends if end[1] == 7)
+    assert json.loads(out)["error"]["code"] == "commit-refused"
+    assert "run again" in err
+    assert list((ca.store / "commits").iterdir()) == [ca.store / "commits" / f"{1:020d}"]
+
+
+def test_a_defect_ends_the_process_with_1(ca: Ca) -> None:
+    """A module of ours raises what nobody foresaw."""
+    code = (
+        "import sys, pregen.clock\n"
+        "def broken(): raise RuntimeError('the clock stands still')\n"
+        "pregen.clock.now = broken\n"
+        "from pregen.__main__ import main\n"
+        "sys.exit(main(['run', 'pregen.toml', '--json']))\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=ca.folder, capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert ended.returncode == 1
+    error = json.loads(ended.stdout)["error"]
+    assert error["code"] == "internal"
+    assert "the clock stands still; run again with --debug and report what it shows" in error["message"]
+    assert ended.stderr == f"error: {error['message']}\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "failure"),
+    [
+        (KeyError("x"), (1, "internal")),
+        (NothingPublishedError("file:///s"), (4, "not-found")),
+        (CommitRefusedError(2, "ab"), (7, "commit-refused")),
+        (CommitUnknownError(2, "ab", "no answer"), (5, "storage")),
+        (ChecksumError("packs/a", "is damaged"), (5, "storage")),
+        (PermissionError("no credentials"), (5, "storage")),
+        (KeyboardInterrupt(), (130, "interrupted")),
+        (Terminated(), (143, "terminated")),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_every_error_has_its_exit_code(error: BaseException, failure: tuple[int, str]) -> None:
+    assert failure_of(error)[:2] == failure
+
+
+def test_findings_come_along() -> None:
+    finding = Finding("row.serial.empty", "error", "empty", 3, ("a.csv, row 1",))
+
+    assert failure_of(InputError("bad rows", [finding])) == Failure(3, "input", "bad rows", (finding,))
+
+
+def test_a_reader_that_goes_away_is_no_defect(ca: Ca) -> None:
+    """`pregen inspect | head -1`: the rest of the text has nobody to go to."""
+    assert program(ca.folder, "run", "pregen.toml").returncode == 0
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "pregen", "inspect", "store"]
+    with os.fdopen(writing, "wb") as pipe:
+        ended = subprocess.run(
+            command, cwd=ca.folder, stdout=pipe, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+        )
+
+    assert "Traceback" not in ended.stderr
+    assert "Exception" not in ended.stderr
+    assert ended.returncode == 128 + signal.SIGPIPE
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
+def test_a_serial_may_have_what_people_write(ca: Ca, pregen: Program) -> None:
+    pregen("run", ca.config)
+
+    for text in (f"{GOOD:x}", f"0x{GOOD:X}", f"+{GOOD:x}", f"00:{GOOD:02x}", f" {GOOD:x} "):
+        assert pregen("lookup", ca.store, "--issuer", ca.pem, "--serial", text).code == 0, text

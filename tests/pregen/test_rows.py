@@ -1,0 +1,154 @@
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pyarrow import ipc
+
+from pregen.rows import KINDS, MAX_EXAMPLES, Group, ShardRows, Survey, load_rows, total
+from pregen.snapshot import GOOD, NO_EXPIRY, REVOKED, UNKNOWN
+from storage.key import key32
+from tests.pregen.workshop import Row, load, plain_rows, serials_of, spool, various_rows
+
+REVOCATION = Row(b"\x11" * 16, REVOKED, 1_700_000_000, 4)
+
+
+def load_with_equal_keys(folder: Path, rows: list[Row]) -> ShardRows:
+    """Return rows whose 64-bit keys all collide, as no two certificates are known to."""
+    (file,) = spool(folder, rows)
+    with ipc.open_stream(file.path.read_bytes()) as stream:
+        table = stream.read_all()
+    table = table.set_column(0, "key", pa.array([7 << 32] * len(rows), pa.uint64()))
+    with ipc.new_stream(str(file.path), table.schema) as stream:
+        stream.write_table(table)
+    return load_rows(file.path, None)
+
+
+@given(st.integers(0, 2**31 - 1), st.integers(1, 21), st.integers(0, 3))
+def test_a_group_is_one_number_in_the_same_order(issuer: int, serial_bytes: int, kind: int) -> None:
+    group = Group(issuer, serial_bytes, kind)
+    assert Group.of_code(group.code) == group
+    assert (group < Group(5, 16, 2)) == (group.code < Group(5, 16, 2).code)
+
+
+def test_rows_come_in_the_order_of_their_keys(tmp_path: Path) -> None:
+    rows = load(tmp_path, various_rows(500))
+    assert serials_of(rows) == sorted((row.serial for row in various_rows(500)), key=lambda s: key32(s, 1))
+    assert all(a <= b for a, b in pairwise(rows.key32.tolist()))
+    assert [key32(serial, 1) for serial in serials_of(rows)] == rows.key32.tolist()
+
+
+def test_each_row_keeps_its_own_status_time_and_reason(tmp_path: Path) -> None:
+    rows = load(tmp_path, various_rows(500, issuers=2))
+    source = {row.serial: row for row in various_rows(500, issuers=2)}
+    for at, serial in enumerate(serials_of(rows)):
+        group, row = Group.of_code(int(rows.codes[at])), source[serial]
+        assert (group.issuer, group.serial_bytes) == (row.issuer, len(serial))
+        assert KINDS[group.kind] == (("good", "revoked", "unknown")[row.status], row.reason >= 0)
+        assert (rows.revoked_at[at], rows.reason[at]) == (row.revoked_at, row.reason)
+
+
+def test_identical_rows_collapse_and_are_counted(tmp_path: Path) -> None:
+    rows = load(tmp_path, [REVOCATION, *plain_rows(5), REVOCATION, REVOCATION])
+    assert (len(rows.codes), rows.repeated, rows.conflict_count) == (6, 2, 0)
+    assert serials_of(rows).count(REVOCATION.serial) == 1
+
+
+@pytest.mark.parametrize("order", [(100, 300, 200), (300, 100, 200), (100, 200, 300)])
+def test_of_identical_rows_the_latest_expiry_counts(tmp_path: Path, order: tuple[int, ...]) -> None:
+    rows = [REVOCATION._replace(not_after=not_after) for not_after in order]
+    kept, gone = (load(tmp_path / str(limit), rows, expired_before=limit) for limit in (300, 301))
+    assert (len(kept.codes), kept.expired, kept.repeated) == (1, 0, 2)
+    assert (len(gone.codes), gone.expired, gone.repeated) == (0, 1, 2)
+
+
+def test_a_repetition_without_an_expiry_never_expires(tmp_path: Path) -> None:
+    rows = [REVOCATION._replace(not_after=100), REVOCATION._replace(not_after=NO_EXPIRY)]
+    assert len(load(tmp_path, rows, expired_before=2**40).codes) == 1
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        REVOCATION._replace(status=GOOD, revoked_at=0, reason=-1),
+        REVOCATION._replace(status=UNKNOWN, revoked_at=0, reason=-1),
+        REVOCATION._replace(revoked_at=REVOCATION.revoked_at + 1),
+        REVOCATION._replace(reason=1),
+        REVOCATION._replace(reason=-1),
+    ],
+)
+def test_rows_of_one_certificate_that_differ_are_a_conflict(tmp_path: Path, other: Row) -> None:
+    rows = load(tmp_path, [*plain_rows(3), REVOCATION, *plain_rows(2), other])
+    assert rows.conflict_count == 1
+    (conflict,) = rows.conflicts
+    assert conflict == (3, 6, REVOCATION.serial)
+
+
+def test_conflicts_are_all_counted_and_the_first_are_shown(tmp_path: Path) -> None:
+    twice = plain_rows(50)
+    rows = load(tmp_path, [*twice, *(row._replace(status=UNKNOWN) for row in twice)])
+    assert rows.conflict_count == 50
+    assert len(rows.conflicts) == MAX_EXAMPLES
+    assert all(conflict.other == conflict.row + 50 for conflict in rows.conflicts)
+    assert [conflict.serial for conflict in rows.conflicts] == [twice[c.row].serial for c in rows.conflicts]
+
+
+def test_a_conflict_is_found_although_the_certificate_has_expired(tmp_path: Path) -> None:
+    rows = [REVOCATION._replace(not_after=5), REVOCATION._replace(not_after=5, reason=1)]
+    assert load(tmp_path, rows, expired_before=10).conflict_count == 1
+
+
+def test_one_serial_of_two_issuers_is_two_certificates(tmp_path: Path) -> None:
+    rows = load(tmp_path, [REVOCATION, REVOCATION._replace(issuer=1, status=GOOD, revoked_at=0, reason=-1)])
+    assert (len(rows.codes), rows.repeated, rows.conflict_count) == (2, 0, 0)
+    assert sorted(Group.of_code(code).issuer for code in rows.codes.tolist()) == [0, 1]
+
+
+def test_equal_keys_of_different_certificates_are_legal(tmp_path: Path) -> None:
+    different = [
+        Row(b"\x01"),
+        Row(b"\x01\x00"),  # as the shorter one, with a zero behind
+        Row(b"\x01", issuer=1, status=UNKNOWN),
+        Row(b"\x01\x01", REVOKED, 5),
+        Row(b"\x7f" * 21),
+    ]
+    rows = load_with_equal_keys(tmp_path, different)
+    assert (len(rows.codes), rows.repeated, rows.conflict_count) == (5, 0, 0)
+    assert serials_of(rows) == [row.serial for row in different], "ties stay in the order of the snapshot"
+
+
+def test_among_equal_keys_repetitions_and_conflicts_are_still_found(tmp_path: Path) -> None:
+    rows = load_with_equal_keys(
+        tmp_path, [Row(b"\x01"), Row(b"\x02"), Row(b"\x01"), Row(b"\x03"), Row(b"\x02", UNKNOWN), Row(b"\x01")]
+    )
+    assert (rows.repeated, rows.conflict_count) == (3, 1)
+    assert rows.conflicts == ((1, 4, b"\x02"),)
+    assert serials_of(rows) == [b"\x01", b"\x02", b"\x03"]
+
+
+def test_a_certificate_expires_to_the_second(tmp_path: Path) -> None:
+    expiring = [Row(bytes([1, 1 + i]), not_after=100 + i) for i in range(-1, 2)]
+    rows = load(tmp_path, expiring, expired_before=100)
+    assert sorted(serials_of(rows)) == [b"\x01\x01", b"\x01\x02"]
+    assert rows.expired == 1
+    assert load(tmp_path / "all", expiring).expired == 0
+
+
+def test_the_order_of_rows_does_not_depend_on_that_of_the_snapshot(tmp_path: Path) -> None:
+    rows = various_rows(300)
+    shuffled = [rows[i] for i in np.random.default_rng(3).permutation(300)]
+    assert serials_of(load(tmp_path / "a", rows)) == serials_of(load(tmp_path / "b", shuffled))
+
+
+def test_a_shard_without_rows_is_empty(tmp_path: Path) -> None:
+    rows = load(tmp_path, [])
+    assert (len(rows.codes), rows.groups(), rows.expired) == (0, {}, 0)
+
+
+def test_groups_are_added_up_over_shards_in_their_order() -> None:
+    a, b, c = Group(0, 16, 0), Group(0, 16, 1), Group(1, 5, 3)
+    surveys = [Survey(0, {c: 1, a: 2}, 0, 0, (), 0), Survey(1, {b: 5, a: 3}, 0, 0, (), 0)]
+    assert list(total(surveys).items()) == [(a, 5), (b, 5), (c, 1)]

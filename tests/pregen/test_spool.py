@@ -1,0 +1,125 @@
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pregen.errors import SpoolError
+from pregen.spool import PREFIX, ROW_BYTES, spool_folder
+
+PROJECT = Path(__file__).parents[2]
+HOLD = """
+import sys, time
+from pathlib import Path
+from pregen.spool import spool_folder
+with spool_folder(Path(sys.argv[1]), 1) as folder:
+    (folder / "0.arrow").write_bytes(b"rows")
+    print(folder, flush=True)
+    time.sleep(60)
+"""
+
+
+def holder(parent: Path) -> tuple["subprocess.Popen[str]", Path]:
+    """Start a process that holds a folder until it is killed."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(parent)], stdout=subprocess.PIPE, text=True, cwd=PROJECT
+    )
+    assert process.stdout is not None
+    return process, Path(process.stdout.readline().strip())
+
+
+def end(process: "subprocess.Popen[str]", by: signal.Signals) -> None:
+    process.send_signal(by)
+    process.communicate(timeout=10)
+
+
+def test_the_folder_is_the_users_alone_and_gone_afterwards(tmp_path: Path) -> None:
+    with spool_folder(tmp_path, 10) as folder:
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        assert folder.parent == tmp_path
+        (folder / "deeper").mkdir()
+        (folder / "deeper" / "0.arrow").write_bytes(b"rows")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_folder_is_gone_after_an_error(tmp_path: Path) -> None:
+    def interrupted() -> None:
+        with spool_folder(tmp_path, 10) as folder:
+            (folder / "0.arrow").write_bytes(b"rows")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_descriptor_stays_open(tmp_path: Path) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with spool_folder(tmp_path, 10):
+        assert len(list(Path("/proc/self/fd").iterdir())) == before + 1
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_what_a_killed_run_left_is_removed_by_the_next(tmp_path: Path) -> None:
+    process, left = holder(tmp_path)
+    end(process, signal.SIGKILL)
+    assert (left / "0.arrow").exists()
+    with spool_folder(tmp_path, 10) as folder:
+        assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_the_folder_of_a_run_that_goes_on_stays(tmp_path: Path) -> None:
+    process, theirs = holder(tmp_path)
+    try:
+        with spool_folder(tmp_path, 10) as folder:
+            assert set(tmp_path.iterdir()) == {folder, theirs}
+        assert (theirs / "0.arrow").read_bytes() == b"rows"
+    finally:
+        end(process, signal.SIGINT)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_was_left_before_it_was_locked_is_removed_too(tmp_path: Path) -> None:
+    (tmp_path / f"{PREFIX}abc").mkdir()
+    with spool_folder(tmp_path, 10) as folder:
+        assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_other_files_and_folders_are_let_alone(tmp_path: Path) -> None:
+    (tmp_path / "pregen.toml").write_text("")
+    (tmp_path / f"{PREFIX}file").write_text("a file, not a folder")
+    with spool_folder(tmp_path, 10):
+        pass
+    assert {path.name for path in tmp_path.iterdir()} == {"pregen.toml", f"{PREFIX}file"}
+
+
+def test_too_little_space_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    too_many = shutil.disk_usage(tmp_path).total // ROW_BYTES + 1
+    with (
+        pytest.raises(SpoolError, match=r"rows need .* MiB for spill files, .* are free") as caught,
+        spool_folder(tmp_path, too_many),
+    ):
+        pytest.fail("there is no such disk")
+    assert caught.value.exit_code == 5
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("parent", ["missing", "a-file"])
+def test_a_parent_that_cannot_hold_folders_is_refused_with_a_way_out(tmp_path: Path, parent: str) -> None:
+    (tmp_path / "a-file").write_text("")
+    with (
+        pytest.raises(SpoolError, match=r"cannot make a folder .* set \[run\] spool"),
+        spool_folder(tmp_path / parent, 10),
+    ):
+        pytest.fail("there is no such folder")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_parent_that_may_not_be_written_is_refused(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(SpoolError, match="Permission denied"), spool_folder(tmp_path, 10):
+        pytest.fail("nobody may write there")

@@ -1,0 +1,205 @@
+"""FORMAT.md is enough: a reader written from it alone gives the golden answers and refuses the damaged stores."""
+
+import base64
+import hashlib
+import json
+import re
+import struct
+import time
+import zlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import xxhash
+
+from tests.storage.golden_store import GOLDEN, Expected, expected_answers, golden_store, objects_of
+
+FORMAT = Path(__file__).parents[2] / "storage" / "FORMAT.md"
+
+
+class RefusedError(Exception):
+    """What the reader of this test raises: the name of the error in section 11."""
+
+
+def check(holds: bool, error: str) -> None:
+    if not holds:
+        raise RefusedError(error)
+
+
+def tlv(tag: int, *values: bytes) -> bytes:
+    value = b"".join(values)
+    size = len(value).to_bytes((len(value).bit_length() + 7) // 8 or 1, "big")
+    return bytes([tag]) + (size if len(value) < 128 else bytes([0x80 + len(size)]) + size) + value
+
+
+def digits(seconds: int) -> bytes:
+    return time.strftime("%Y%m%d%H%M%S", time.gmtime(seconds)).encode()
+
+
+def integer(number: bytes) -> bytes:
+    number = number.lstrip(b"\0")
+    return tlv(0x02, (b"" if number and number[0] < 0x80 else b"\0") + number)
+
+
+def stride(shape: dict[str, Any]) -> int:
+    signatures = sum(response["signature_bytes"] for response in shape["responses"])
+    return int(shape["serial_bytes"] + {0: 0, 1: 4, 2: 5}[len(shape["fields"])] + signatures)
+
+
+def make(tables: dict[str, Any], run: list[int], which: int, record: bytes) -> bytes:
+    """Section 6."""
+    issuer, shape, window = (tables[kind][i] for kind, i in zip(("issuers", "shapes", "windows"), run, strict=True))
+    response, at, has = shape["responses"][which], shape["serial_bytes"], {"serial": record[: shape["serial_bytes"]]}
+    for field, size in (("revoked_at", 4), ("reason", 1)):
+        if field in shape["fields"]:
+            has[field], at = record[at : at + size], at + size
+    if "revoked_at" in has:
+        has["revoked_at"] = digits(int.from_bytes(has["revoked_at"], "little"))
+    has |= {field: digits(window[field]) for field in ("produced_at", "this_update", "next_update")}
+    has["responder_id"] = base64.b64decode(issuer["responder_id"])
+    template = tables["templates"][response["template"]]
+    data = bytearray(base64.b64decode(template["tbs"]))
+    for hole in template["holes"]:
+        kind = {"issuer_name_hash": "name_hashes", "issuer_key_hash": "key_hashes"}.get(hole["field"])
+        octets = base64.b64decode(issuer[kind][hole["hash"]]) if kind else has[hole["field"]]
+        check(len(octets) == hole["size"], "Malformed")
+        data[hole["at"] : hole["at"] + hole["size"]] = octets
+    at += sum(one["signature_bytes"] for one in shape["responses"][:which])
+    signature, half = record[at : at + response["signature_bytes"]], response["signature_bytes"] // 2
+    if response["encoding"] == "ecdsa":
+        signature = tlv(0x30, integer(signature[:half]), integer(signature[half:]))
+    certs = b""
+    if issuer["responder_certificate"] is not None:
+        certs = tlv(0xA0, tlv(0x30, base64.b64decode(issuer["responder_certificate"])))
+    basic = tlv(0x30, bytes(data), base64.b64decode(response["algorithm"]), tlv(0x03, b"\0", signature), certs)
+    inner = tlv(0x30, bytes.fromhex("06092b0601050507300101"), tlv(0x04, basic))
+    return tlv(0x30, bytes.fromhex("0a0100"), tlv(0xA0, inner))
+
+
+class SpecReader:
+    """Sections 4, 5, 7, 8 and 9."""
+
+    def __init__(self, objects: dict[str, bytes]) -> None:
+        self.objects = objects
+        number = max(int(name[8:]) for name in objects if name.startswith("commits/"))
+        octets = objects[f"commits/{number:020}"]
+        end = re.fullmatch(rb',"crc":"([0-9a-f]{8})"}', octets[-18:])
+        check(end is not None, "Truncated")
+        assert end is not None
+        check(int(end[1], 16) == zlib.crc32(octets[:-18]), "Checksum")
+        commit = json.loads(octets)
+        check(commit["reader_min"] <= 1, "UpgradeNeeded")
+        check(commit["number"] == number, "Malformed")
+        self.manifest = self.document(commit["manifest"])
+        bounds = [0] + [shard["high"] for shard in self.manifest["shards"]]
+        lows = [shard["low"] for shard in self.manifest["shards"]]
+        check(lows == bounds[:-1] and bounds[-1] == 1 << 32 and bounds == sorted(bounds), "Malformed")
+        self.searched = self.manifest["overlays"] + self.manifest["shards"]
+        self.tables = {shard["tables"]: self.document(shard["tables"]) for shard in self.searched}
+        for tables in self.tables.values():
+            check(tables["features"] == [], "UnknownFeature")
+            for index, shape in enumerate(tables["shapes"]):
+                known = shape["known_answer"]
+                run, record = [known["issuer"], index, known["window"]], base64.b64decode(known["record"])
+                made = [make(tables, run, which, record) for which in range(len(shape["responses"]))]
+                check([hashlib.sha256(one).hexdigest() for one in made] == known["sha256"], "KnownAnswer")
+
+    def document(self, name: str) -> dict[str, Any]:
+        check(hashlib.sha256(self.objects[name]).hexdigest() == name.rpartition("/")[2], "Checksum")
+        document: dict[str, Any] = json.loads(self.objects[name])
+        check(document["version"] <= 1, "UnsupportedVersion")
+        return document
+
+    def lookup(self, oid: str, name_hash: bytes, key_hash: bytes, serial: bytes) -> bytes | None:
+        asked = [base64.b64encode(octets).decode() for octets in (name_hash, key_hash)]
+        issuers = [issuer for tables in self.tables.values() for issuer in tables["issuers"]]
+        ids = {i["id"] for i in issuers if [i["name_hashes"].get(oid), i["key_hashes"].get(oid)] == asked}
+        if not ids:
+            return None
+        (issuer_id,) = ids
+        key32 = xxhash.xxh64_intdigest(serial, int(issuer_id, 16)) >> 32
+        for shard in self.searched:
+            if shard["low"] <= key32 < shard["high"]:
+                tables, bucket = self.tables[shard["tables"]], self.bucket(shard, key32)
+                hit = self.search(tables, bucket, issuer_id, serial)
+                if hit is not None:
+                    number, record = hit
+                    run = tables["runs"][number]
+                    for which, response in enumerate(tables["shapes"][run[1]]["responses"]):
+                        if oid in response["hashes"]:
+                            return make(tables, run, which, record)
+                    return None
+        return None
+
+    def bucket(self, shard: dict[str, Any], key32: int) -> bytes:
+        octets, at = self.objects[shard["pack"]], shard["directory_at"]
+        directory = octets[at : shard["size"]]
+        check(len(directory) == shard["size"] - at, "Truncated")
+        magic, version, features, count, identity = struct.unpack("<8sHHI16s", directory[-32:])
+        check(magic == b"PREGEN\r\n", "BadMagic")
+        check(version <= 1, "UnsupportedVersion")
+        check(features == 0, "UnknownFeature")
+        check(zlib.crc32(directory) == int(shard["directory_crc"], 16), "Checksum")
+        number = (key32 - shard["low"]) * count // (shard["high"] - shard["low"])
+        start, end = struct.unpack_from("<II", directory, 4 * number)
+        bucket = octets[start:end]
+        seen = zlib.crc32(identity + struct.pack("<I", number) + bucket[4:])
+        check(seen == int.from_bytes(bucket[:4], "little"), "Checksum")
+        return bucket
+
+    def search(self, tables: dict[str, Any], bucket: bytes, issuer_id: str, serial: bytes) -> tuple[int, bytes] | None:
+        (runs,), at = struct.unpack_from("<H", bucket, 4), 6
+        for _ in range(runs):
+            number, count = struct.unpack_from("<IH", bucket, at)
+            issuer, shape, _window = tables["runs"][number]
+            size, at = stride(tables["shapes"][shape]), at + 6
+            for record in (bucket[at + i * size : at + (i + 1) * size] for i in range(count)):
+                is_length = tables["shapes"][shape]["serial_bytes"] == len(serial)
+                if is_length and tables["issuers"][issuer]["id"] == issuer_id and record.startswith(serial):
+                    return number, record
+            at += count * size
+        return None
+
+
+def ask(reader: SpecReader, expected: Expected) -> bytes | None:
+    return reader.lookup(*expected.cert_id)
+
+
+def test_a_reader_written_from_the_specification_gives_every_golden_answer() -> None:
+    reader, answered = SpecReader(objects_of(GOLDEN / "store")), 0
+    for expected in expected_answers():
+        made = ask(reader, expected)
+        assert (made and hashlib.sha256(made).hexdigest()) == expected.sha256
+        assert expected.der in {None, made}
+        answered += made is not None
+    assert answered > 400
+
+
+@pytest.mark.parametrize("folder", sorted(path for path in (GOLDEN / "damaged").iterdir() if path.is_dir()))
+def test_a_reader_written_from_the_specification_refuses_every_damaged_store(folder: Path) -> None:
+    case = json.loads((GOLDEN / "damaged" / "index.json").read_bytes())[folder.name]
+    seen = "load"
+    with pytest.raises(RefusedError) as refused:  # noqa: PT012 - the point in time is part of the case
+        reader = SpecReader(objects_of(GOLDEN / "store") | objects_of(folder))
+        seen = "lookup"
+        for expected in expected_answers():
+            ask(reader, expected)
+    assert (f"{refused.value}Error", seen) == (case["error"], case["seen"])
+
+
+def test_the_worked_example_is_the_golden_store() -> None:
+    text = FORMAT.read_text()
+    match = re.search(r"`(packs/[0-9a-f]{8}-[0-9a-f]{32})`:", text)
+    assert match is not None
+    lines = re.findall(r"^    [0-9a-f]{4}  ((?:[0-9a-f]{2} ?)+)$", text, re.MULTILINE)
+    pack = bytes.fromhex("".join(lines))
+    assert pack == golden_store().get(match[1])
+    record = pack[0xAF:0x141]
+    assert record[:18] == b"-not in the shards"
+    example = next(one for one in expected_answers() if one.label == "overlay-new.sha1.der")
+    assert example.der is not None
+    assert len(example.der) == 744
+    r, s = record[18:50], record[50:82]
+    assert bytes.fromhex("0348003045022100") + r + bytes.fromhex("0220") + s in example.der
+    assert f"0x{xxhash.xxh64_intdigest(record[:18], 0x81DA7953B7E5F897):x}" in text
