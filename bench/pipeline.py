@@ -108,9 +108,18 @@ def publish(workload: Workload, engine: str) -> RunReport:
     if code:
         raise BenchError(f"pregen run on {workload.rows:,} rows ended with exit code {code}: {out.strip()}")
     report = msgspec.json.decode(out, type=RunReport)
-    if (report.responses, report.workers) != (workload.rows, 1) or engine not in {AUTO, report.engine}:
-        raise BenchError(f"pregen run on {workload.rows:,} rows by {engine} did something else: {out.strip()}")
+    check_report(report, workload.rows, engine)
     return report
+
+
+def check_report(report: RunReport, rows: int, engine: str) -> None:
+    """See that a run did what it was asked for.
+
+    Raises:
+        BenchError: other rows, workers or another engine.
+    """
+    if (report.responses, report.workers) != (rows, 1) or engine not in {AUTO, report.engine}:
+        raise BenchError(f"pregen run on {rows:,} rows by one worker and {engine} did something else: {report}")
 
 
 def figures_of_run(row: Row, report: RunReport, raw: Sequence[float]) -> Iterator[Figure]:

@@ -57,7 +57,7 @@ def document(results: Results) -> dict[str, object]:
         "mode": "full" if results.judged else "quick",
         "only": results.only,
         "data": DESCRIPTION,
-        "machine": asdict(results.machine),
+        "machine": {**asdict(results.machine), "flags": list(results.machine.flags)},
         "figures": [_figure(one, judged=results.judged) for one in results.findings if isinstance(one, Figure)],
         "skipped": [asdict(one) for one in results.findings if isinstance(one, Skipped)],
     }

@@ -38,6 +38,24 @@ def uninterruptible() -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def postponed() -> Iterator[None]:
+    """Let a signal wait until the end of the block; a process that is started inside never sees SIGINT.
+
+    Ctrl-C reaches all processes of a terminal: a child would die of it before it can ignore it, with a traceback. A
+    mask alone does not do for this process, because a thread of some library may take the signal instead.
+    """
+    arrived: list[int] = []
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        with _handled(lambda number, _frame: arrived.append(number)):
+            yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    for number in arrived[:1]:
+        signal.raise_signal(number)
+
+
+@contextlib.contextmanager
 def _handled(handler: _Handler) -> Iterator[None]:
     before: dict[signal.Signals, _Handler] = {}
     try:

@@ -4,7 +4,6 @@ Workers get descriptions (paths, addresses, plans) and open keys and stores them
 after a fork, and keys must not be copied.
 """
 
-import contextlib
 import signal
 import time
 import traceback
@@ -18,6 +17,7 @@ from multiprocess.connection import Connection, wait
 from multiprocess.reduction import ForkingPickler
 
 from pregen.errors import WorkerError
+from pregen.interruption import postponed
 
 
 class Named(Protocol):
@@ -53,7 +53,7 @@ class WorkerPool:
             for _ in range(count):
                 ours, theirs = context.Pipe()
                 self._processes[ours] = process = context.Process(target=_serve, args=(theirs,), daemon=True)
-                with _without_interrupts():
+                with postponed():
                     process.start()
                 theirs.close()
         except BaseException:
@@ -178,16 +178,6 @@ def _serve(pipe: Connection) -> None:
             pipe.send(answer)
         except OSError:
             return
-
-
-@contextlib.contextmanager
-def _without_interrupts() -> Iterator[None]:
-    """Block SIGINT: a worker inherits that, so Ctrl-C cannot hit it before it can ignore it."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:

