@@ -21,7 +21,7 @@ import msgspec
 from bench.figure import PER_CPU_SECOND, BenchError, Detail, Figure, Finding, Sizes, Skipped, Target
 from bench.raw import LOOPS, signing_rate
 from bench.workload import RECORD_BYTES, Workload, make_workload
-from pregen.signers import AUTO, ENGINES, P256_SHA256
+from pregen.signers import AUTO, ENGINES, P256_SHA256, Engine
 
 OVERHEAD = Target(must=1.5, wish=0.5, at_most=True)
 MEMORY = Target(must=450, wish=250, at_most=True)
@@ -78,23 +78,35 @@ def pipeline_rows(sizes: Sizes) -> tuple[Row, ...]:
 
 
 def measure_pipeline(sizes: Sizes, folder: Path) -> Iterator[Finding]:
-    """Yield the figures of all runs; each has a folder of its own, removed before the next one begins."""
+    """Yield the figures of all runs."""
     for row in pipeline_rows(sizes):
-        reason = next((engine.unavailable() for engine in ENGINES if engine.name == row.engine), None)
-        if reason is not None:
-            yield Skipped(name=f"pipeline.{row.name}", group=_group(row), title="all of it", reason=reason)
-            continue
-        workload = make_workload(folder / row.name, row.rows)
-        try:
-            if row.ratio is None:
-                yield from figures_of_run(row, publish(workload, row.engine), ())
-            else:
-                loop = LOOPS[row.engine, P256_SHA256.name]()
-                before = signing_rate(loop, sizes.raw_s)
-                report = publish(workload, row.engine)
-                yield from figures_of_run(row, report, (before, signing_rate(loop, sizes.raw_s)))
-        finally:
-            shutil.rmtree(workload.folder)
+        yield from measure_row(row, sizes.raw_s, folder)
+
+
+def measure_row(row: Row, raw_s: float, folder: Path, engines: Sequence[Engine] = ENGINES) -> Iterator[Finding]:
+    """Yield the figures of one run, or why it is skipped; its folder is gone afterwards.
+
+    Args:
+        row: what to run.
+        raw_s: how long each raw loop is measured.
+        folder: where to work.
+        engines: those that there are.
+    """
+    reason = next((engine.unavailable() for engine in engines if engine.name == row.engine), None)
+    if reason is not None:
+        yield Skipped(name=f"pipeline.{row.name}", group=_group(row), title="all of it", reason=reason)
+        return
+    workload = make_workload(folder / row.name, row.rows)
+    try:
+        if row.ratio is None:
+            yield from figures_of_run(row, publish(workload, row.engine), ())
+        else:
+            loop = LOOPS[row.engine, P256_SHA256.name]()
+            before = signing_rate(loop, raw_s)
+            report = publish(workload, row.engine)
+            yield from figures_of_run(row, report, (before, signing_rate(loop, raw_s)))
+    finally:
+        shutil.rmtree(workload.folder)
 
 
 def publish(workload: Workload, engine: str) -> RunReport:

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from numpy.typing import NDArray
 
 from bench.figure import PER_CPU_SECOND, BenchError, Figure, Finding, Sizes, Skipped
-from pregen.signers import ALGORITHMS, ENGINES, P256_SHA256, RSA2048_SHA256
+from pregen.signers import ALGORITHMS, ENGINES, P256_SHA256, RSA2048_SHA256, Engine
 from pregen.signers.multibuffer import CURVES, LANES, load_library
 
 GROUP = "raw signatures"
@@ -162,9 +162,9 @@ LOOPS: dict[tuple[str, str], Callable[[], RawLoop]] = {
 }
 
 
-def measure_raw(sizes: Sizes) -> Iterator[Finding]:
+def measure_raw(sizes: Sizes, engines: Sequence[Engine] = ENGINES) -> Iterator[Finding]:
     """Yield the raw rate of every engine with every algorithm that it has."""
-    for engine in ENGINES:
+    for engine in engines:
         reason = engine.unavailable()
         for algorithm in filter(engine.supports, ALGORITHMS.values()):
             name, title = f"raw.{algorithm.name}.{engine.name}", f"{algorithm.name}, {engine.name}"

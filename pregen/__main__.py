@@ -21,9 +21,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         from pregen.cli import run_command_line  # noqa: PLC0415 - what it needs is an optional part of the installation
     except ModuleNotFoundError as e:
-        if (e.name or "").partition(".")[0] not in SIGNING_PACKAGES:
+        package = (e.name or "").partition(".")[0]
+        if package not in SIGNING_PACKAGES:
             raise
-        sys.stderr.write(f'error: the package {e.name} is missing: pip install "ocsp-pregen[sign]"\n')
+        sys.stderr.write(f'error: the package {package} is missing: pip install "ocsp-pregen[sign]"\n')
         return 2
     except KeyboardInterrupt:
         sys.stderr.write("error: interrupted: nothing was published\n")

@@ -1,4 +1,4 @@
-"""The commit log: which generation is the truth, and how a new one becomes it (FORMAT.md, sections 6 and 7).
+"""The commit log: which generation is the truth, and how a new one becomes it (FORMAT.md, sections 7, 8 and 10).
 
 * Commits are numbered from 1 without gaps, written put-if-absent, and never deleted: the highest number is the truth.
 * `LATEST` is a hint. Readers start there and probe forward; without it they find the head by galloping.
@@ -280,6 +280,7 @@ def publish(
     Raises:
         CommitRefusedError: another publisher was first.
         CommitUnknownError: the store did not say whether the commit took place, and does not show it.
+        FormatError: another publisher was first, with a commit that is damaged.
         OSError: the store refused a write; nothing is published.
     """
     octets = encode_manifest(manifest)

@@ -1,4 +1,4 @@
-"""Packs: buckets of records, then their directory (FORMAT.md, section 3). Writer and reader side by side.
+"""Packs: buckets of records, then their directory (FORMAT.md, section 4). Writer and reader side by side.
 
     magic (8) | bucket 0 | bucket 1 | ... | directory: u32 * (buckets + 1) | trailer (32)
     bucket:   CRC-32 | run count u16 | runs

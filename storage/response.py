@@ -1,4 +1,4 @@
-"""Tables and a record become the DER of an OCSP response (RFC 6960, 4.2.1; FORMAT.md, section 5)."""
+"""Tables and a record become the DER of an OCSP response (RFC 6960, 4.2.1; FORMAT.md, section 6)."""
 
 import hashlib
 import time

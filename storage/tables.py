@@ -1,4 +1,4 @@
-"""What is the same in many responses, stored once: issuers, templates, shapes, windows (FORMAT.md, section 4).
+"""What is the same in many responses, stored once: issuers, templates, shapes, windows (FORMAT.md, section 5).
 
 A record in a pack holds only what is its own: serial, revocation, signatures. Its run names an issuer, a shape and a
 window in the tables, and `storage.response` makes the DER of a response from both.

@@ -14,11 +14,12 @@ from string import Template
 from pregen import clock
 from pregen.cli.reports import check_report, run_report
 from pregen.config import load_config
-from pregen.demo.authority import make_authority
+from pregen.demo.authority import ALGORITHMS, make_authority
 from pregen.demo.certificates import write_snapshot
 from pregen.errors import NotFoundError, UsageError, VerificationError
 from pregen.generation import Progress, RunOptions, check, run
 from pregen.lookup import look_up
+from pregen.signers import AUTO, engine_named
 from pregen.snapshot import GOOD, REVOKED, UNKNOWN
 from storage.stores import open_store
 
@@ -80,12 +81,14 @@ def run_demo(
 
     Raises:
         UsageError: the folder is not empty, or there are too few rows.
+        ConfigError: the engine does not work here.
         PregenError, StorageError, OSError: as `pregen run`.
     """
     if rows < 3:
         raise UsageError(f"--rows {rows}: 3 at least, one of each status")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} holds something already: remove it, or choose another folder by --dir")
+    engine_named(engine or AUTO, ALGORITHMS[algorithm])  # refuses before anything is made
     folder.mkdir(parents=True, exist_ok=True)
     now = clock.now()
     make_authority(folder, algorithm, now)

@@ -112,14 +112,17 @@ class Buffers:
         digest: uint8[BATCH_ROWS, size].
         signature: uint8[2, BATCH_ROWS, size]: r and s.
         ephemeral: one key a row.
-        pointers: addresses of the rows of r, s, digest and ephemeral keys.
+        calls: for each eight rows, where the library finds the addresses of their r, s, digests and ephemeral keys.
     """
 
     def __init__(self, curve: Curve, source: RandomSource) -> None:
         self.digest = np.ones((BATCH_ROWS, curve.size), np.uint8)
         self.signature = np.zeros((2, BATCH_ROWS, curve.size), np.uint8)
         self.ephemeral = EphemeralKeys(curve.order, BATCH_ROWS, source)
-        self.pointers = [_row_addresses(rows) for rows in (*self.signature, self.digest, self.ephemeral.words)]
+        self._pointers = [_row_addresses(rows) for rows in (*self.signature, self.digest, self.ephemeral.words)]
+        tables = [pointers.ctypes.data for pointers in self._pointers]
+        step = LANES * self._pointers[0].itemsize
+        self.calls = [tuple(table + call * step for table in tables) for call in range(BATCH_ROWS // LANES)]
 
 
 class MultibufferSigner:
@@ -155,13 +158,10 @@ class MultibufferSigner:
         lanes = -(-rows // LANES) * LANES
         buffers, sign, keys = self._buffers, self._sign, self._keys.ctypes.data
         buffers.digest[rows:lanes] = 1
-        r, s, digest, ephemeral = (pointers.ctypes.data for pointers in buffers.pointers)
         try:
             buffers.ephemeral.draw(lanes)
             # One status a call: four bits a lane, zero where all went well.
-            statuses = [
-                sign(r + at, s + at, digest + at, ephemeral + at, keys, None) for at in range(0, lanes * 8, LANES * 8)
-            ]
+            statuses = [sign(*addresses, keys, None) for addresses in buffers.calls[: lanes // LANES]]
         finally:
             buffers.ephemeral.wipe(lanes)
         if any(statuses):

@@ -1,14 +1,16 @@
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from bench.figure import BenchError, Figure, Target
-from bench.pipeline import Row, RunReport, check_report, figures_of_run, publish, run_apart
+from bench.figure import BenchError, Figure, Skipped, Target
+from bench.pipeline import Row, RunReport, check_report, figures_of_run, measure_row, publish, run_apart
 from bench.workload import Workload
 from pregen.signers import AUTO
+from pregen.signers.multibuffer import MultibufferEngine
 
 ROW = Row(name="p256.software", engine="software", rows=1000, ratio=Target(must=0.8, wish=0.9))
 REPORT = RunReport(
@@ -55,6 +57,14 @@ def test_a_run_that_fails_is_an_error_with_its_message(published: Workload, tmp_
     broken.snapshot.unlink()
     with pytest.raises(BenchError, match=r"exit code [23]: .*snapshot\.parquet"):
         publish(broken, "software")
+
+
+def test_a_run_whose_engine_does_not_work_here_is_skipped_with_the_reason(tmp_path: Path) -> None:
+    row = replace(ROW, engine="multibuffer")
+    (skipped,) = measure_row(row, 0.01, tmp_path, [MultibufferEngine(lambda: "no such library")])
+    assert isinstance(skipped, Skipped)
+    assert skipped.reason == "no such library"
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("engine", ["software", AUTO])

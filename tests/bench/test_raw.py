@@ -1,8 +1,19 @@
 import pytest
 
-from bench.figure import BenchError
-from bench.raw import LOOPS, MULTIBUFFER_ROWS, MultibufferP256, RawLoop, SoftwareP256, SoftwareRsa2048, signing_rate
+from bench.figure import BenchError, Skipped
+from bench.raw import (
+    LOOPS,
+    MULTIBUFFER_ROWS,
+    MultibufferP256,
+    RawLoop,
+    SoftwareP256,
+    SoftwareRsa2048,
+    measure_raw,
+    signing_rate,
+)
 from pregen.signers import ALGORITHMS, ENGINES, engine_named
+from pregen.signers.multibuffer import MultibufferEngine
+from tests.bench.conftest import TINY
 
 SECONDS = 0.01
 
@@ -55,6 +66,12 @@ def test_a_raw_loop_signs_and_its_signatures_verify(engine: str, algorithm: str)
         pytest.skip(f"{engine} does not work here")
     assert engine_named(engine, ALGORITHMS[algorithm]).name == engine
     assert signing_rate(LOOPS[engine, algorithm](), SECONDS) > 100
+
+
+def test_an_engine_that_does_not_work_here_is_skipped_with_the_reason() -> None:
+    (skipped,) = measure_raw(TINY, [MultibufferEngine(lambda: "no such library")])
+    assert isinstance(skipped, Skipped)
+    assert (skipped.name, skipped.reason) == ("raw.p256-sha256.multibuffer", "no such library")
 
 
 @pytest.mark.parametrize("loop", [FaultyEcdsa, FaultyRsa])

@@ -74,3 +74,18 @@ def group(leader: int) -> list[int]:
             if int(its_group) == leader and state not in "ZX":
                 found.append(int(entry.name))
     return found
+
+
+def process_with(argument: str) -> int:
+    """Return the one process that was started with an argument."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                words = (entry / "cmdline").read_bytes().split(b"\0")
+            except OSError:  # it ended meanwhile
+                continue
+            if argument.encode() in words:
+                found.append(int(entry.name))
+    (pid,) = found
+    return pid

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 import boto3
 import pytest
 
-from tests.faults.processes import RunningProgram
+from tests.faults.processes import RunningProgram, process_with
+from tests.judges.programs import judge
 from tests.pregen.cli.ca import ABSENT, GOOD, REVOKED, UNKNOWN, Ca, Program
 from tests.s3 import S3Server, running_s3_server, weed_program
 from tests.storage.edge.processes import start
@@ -27,7 +28,7 @@ def address(ca: Ca, s3_environment: S3Server) -> str:
 
 def openssl(*arguments: object) -> str:
     ended = subprocess.run(
-        ["openssl", "ocsp", *map(str, arguments)], capture_output=True, text=True, timeout=20, check=False
+        [judge("openssl"), "ocsp", *map(str, arguments)], capture_output=True, text=True, timeout=20, check=False
     )
     return ended.stdout + ended.stderr
 
@@ -112,16 +113,6 @@ def own_server(
         yield server
 
 
-def process_of(server: S3Server) -> int:
-    option = f"-s3.port={urlsplit(server.endpoint).port}".encode()
-    (pid,) = (
-        int(entry.name)
-        for entry in Path("/proc").iterdir()
-        if entry.name.isdigit() and option in (entry / "cmdline").read_bytes().split(b"\0")
-    )
-    return pid
-
-
 def test_a_store_that_goes_away_half_way_fails_the_run_and_its_shard_is_named(ca: Ca, own_server: S3Server) -> None:
     bucket = own_server.new_bucket()
     ca.configure(publish={"store": f"s3://{bucket}/ca"}, issuer={"cert_ids": "sha1"})
@@ -130,7 +121,7 @@ def test_a_store_that_goes_away_half_way_fails_the_run_and_its_shard_is_named(ca
 
     with RunningProgram(ca.folder, "run", ca.config, "--json") as running:
         running.wait_until(lambda: "Contents" in client.list_objects_v2(Bucket=bucket, Prefix="ca/packs/"))
-        os.kill(process_of(own_server), signal.SIGKILL)
+        os.kill(process_with(f"-s3.port={urlsplit(own_server.endpoint).port}"), signal.SIGKILL)
         ended = running.end()
     client.close()
 

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from pregen.__main__ import main
 from storage.stores import LocalStore, Store
-from tests.fakes import FlakyStore
+from tests.fakes import FlakyStore, WrappedStore
 from tests.pregen.cli.ca import Ca, Program
 
 Plan = Callable[[FlakyStore], None]
@@ -110,3 +111,47 @@ def test_a_store_that_does_not_answer_at_first_fails_the_run_before_any_work(
         assert (ended.code, ended.error["code"]) == (5, "storage")
         assert f"{published.store.as_uri()}: no answer" in ended.err
     published.assert_clean()
+
+
+class SignallingStore(WrappedStore):
+    """Lets this process be sent a signal at the moment of a write."""
+
+    number = signal.SIGTERM
+    place = ""
+
+    def _call(self, operation: str, name: str) -> None:
+        if operation.startswith("put") and name.startswith(self.place):
+            os.kill(os.getpid(), self.number)
+
+
+def open_signalling(address: str, _endpoint: str | None, _region: str | None) -> Store:
+    return SignallingStore(LocalStore(Path(address)))
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_before_the_commit_publishes_nothing(
+    published: Ca, pregen: Program, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, code: int
+) -> None:
+    before = published.published()
+    monkeypatch.setattr("pregen.generation.open_publish_store", open_signalling)
+    monkeypatch.setattr(SignallingStore, "number", number)
+    monkeypatch.setattr(SignallingStore, "place", "tables/")
+
+    assert pregen("run", published.config).code == code
+    assert published.published() == before
+    published.assert_clean()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("place", ["manifests/", "commits/", "LATEST"])
+def test_a_signal_during_the_commit_comes_too_late_and_what_is_said_is_true(
+    published: Ca, pregen: Program, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, place: str
+) -> None:
+    monkeypatch.setattr("pregen.generation.open_publish_store", open_signalling)
+    monkeypatch.setattr(SignallingStore, "number", number)
+    monkeypatch.setattr(SignallingStore, "place", place)
+
+    ended = pregen("run", published.config, "--json")
+
+    assert (ended.code, ended.document["commit"]) == (0, 2)
+    assert published.published()["LATEST"] == b"2"

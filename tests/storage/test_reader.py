@@ -1,6 +1,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ from storage.errors import NothingPublishedError, StorageError, TruncatedError
 from storage.reader import Reader, load_tables, open_reader
 from storage.stores.memory import MemoryStore
 from tests.fakes import CountingStore, FlakyStore
-from tests.storage.damage import CASES, Case
+from tests.storage.damage import CASES, Case, with_tables
 from tests.storage.golden_store import GOLDEN, answer_to, expected_answers, golden_store, objects_of, store_of
 
 LOADING = [case for case in CASES if case.seen == "load"]
@@ -154,6 +155,19 @@ def test_an_overlay_answers_also_when_its_window_has_run_out() -> None:
     assert after is not None
     assert (before.status, after.status) == ("good", "revoked")
     assert after.next_update < before.this_update
+
+
+def test_an_overlay_hit_is_final_also_where_its_record_has_no_response_for_the_hash() -> None:
+    def for_sha256_alone(tables: Any) -> None:
+        for shape in tables["shapes"]:
+            shape["responses"][0]["hashes"] = ["1.2.3"]
+
+    objects = objects_of(GOLDEN / "store")
+    reader = open_reader(store_of(objects | with_tables(objects, for_sha256_alone)))
+    assert reader.lookup(asked("overlay-revoked.sha1")) is None  # and never the shard's "good"
+    answer = reader.lookup(asked("overlay-revoked.sha256"))
+    assert answer is not None
+    assert answer.status == "revoked"
 
 
 def test_the_newest_overlay_wins(store: MemoryStore) -> None:

@@ -1,0 +1,120 @@
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pregen.config import load_config
+from storage.edge.launch import free_address
+from tests.judges.programs import judge
+from tests.pregen.cli.ca import Program
+from tests.storage.edge.processes import start
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "of a CA" / "demo"  # not there yet, and with spaces that a shell would split at
+
+
+@pytest.mark.parametrize("words", [(), ("--algorithm", "rsa2048", "--engine", "software", "--workers", "2")])
+def test_the_demo_signs_looks_up_and_verifies(pregen: Program, folder: Path, words: tuple[str, ...]) -> None:
+    ended = pregen("demo", "--dir", folder, "--rows", "300", *words)
+
+    assert (ended.code, ended.err) == (0, "")
+    assert "300 certificates in snapshot.parquet" in ended.out
+    assert "all right: a run would publish" in ended.out
+    assert "published commit 1" in ended.out
+    for status in ("good", "revoked", "unknown"):
+        assert re.search(rf"^  [0-9a-f]+ +{status} +\d+ octets  openssl: Response verify OK$", ended.out, re.MULTILINE)
+        assert (folder / f"{status}.der").exists()
+    assert re.search("^  0badc0de +absent   an edge answers unauthorized$", ended.out, re.MULTILINE)
+    config = load_config(folder / "pregen.toml")
+    assert config.validity.lifetime == "4d"
+    assert (folder / "ocsp.key").stat().st_mode & 0o777 == 0o600
+    assert "# Configuration of pregen, made by `pregen demo`" in (folder / "pregen.toml").read_text()
+    assert pregen("check", folder / "pregen.toml").code == 0
+    if words:
+        assert (config.run.engine, config.run.workers) == ("software", 2)
+        assert pregen("run", folder / "pregen.toml", "--json").document["bytes_per_response"] > 256  # type: ignore[operator]
+
+
+def test_the_demo_s_certificates_are_realistic(pregen: Program, folder: Path) -> None:
+    import pyarrow.parquet as pq
+
+    assert pregen("demo", "--dir", folder, "--rows", "3000").code == 0
+
+    table = pq.read_table(folder / "snapshot.parquet")
+    assert table.num_rows == 3_000
+    assert {len(serial.as_py()) for serial in table["serial"]} == {16, 17, 18, 19, 20}
+    status = table["status"].to_pylist()
+    assert 20 < status.count(1) < 120
+    assert status.count(2) >= 1
+    assert len({reason for reason in table["reason"].to_pylist() if reason}) > 1
+    assert pregen("run", folder / "pregen.toml", "--json").document["excluded"]["expired"] > 0  # type: ignore[index]
+
+
+def test_without_openssl_the_demo_says_so(pregen: Program, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+
+    ended = pregen("demo", "--dir", folder, "--rows", "3", "--workers", "1")
+
+    assert ended.code == 0
+    assert ended.out.count("openssl is not installed") == 3
+
+
+def test_the_two_commands_that_the_demo_prints_work(
+    pregen: Program, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", [str(Path(sys.executable).with_name("pregen"))])
+    out = pregen("demo", "--dir", folder, "--rows", "100", "--workers", "1").out
+    serve, ask = (shlex.split(line) for line in out.splitlines()[-2:])
+    assert serve[0] == sys.argv[0]
+    assert ask[0] == "openssl"
+
+    with start(tmp_path, *serve, "--port", "PORT") as edge:
+        command = [judge("openssl"), *ask[1:]]
+        command[command.index("http://127.0.0.1:8080")] = f"http://127.0.0.1:{edge.port}"
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+
+    assert "Response verify OK" in ended.stdout + ended.stderr
+    assert ": revoked" in ended.stdout
+
+
+def test_a_folder_that_holds_something_is_left_alone(pregen: Program, tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("x")
+
+    for folder in (tmp_path, tmp_path / "precious"):
+        ended = pregen("demo", "--dir", folder)
+        assert ended.code == 2
+        assert f"{folder} holds something already: remove it, or choose another folder by --dir" in ended.err
+    assert [path.name for path in tmp_path.iterdir()] == ["precious"]
+
+
+@pytest.mark.parametrize(
+    "words", [("--rows", "2"), ("--algorithm", "dsa"), ("--workers", "-1"), ("--engine", "abacus")], ids=" ".join
+)
+def test_options_that_cannot_be_are_refused_before_anything_is_made(
+    pregen: Program, folder: Path, words: tuple[str, ...]
+) -> None:
+    ended = pregen("demo", "--dir", folder, *words)
+
+    assert ended.code == 2
+    assert ended.err.startswith("error: ")
+    assert not folder.exists()
+
+
+def test_an_empty_folder_is_taken(pregen: Program, tmp_path: Path) -> None:
+    assert pregen("demo", "--dir", tmp_path, "--rows", "3", "--workers", "1").code == 0
+
+
+def test_a_port_that_is_taken_is_said_by_serve(pregen: Program, folder: Path) -> None:
+    import socket
+
+    pregen("demo", "--dir", folder, "--rows", "3", "--workers", "1")
+    with socket.create_server(free_address("127.0.0.1", 0)) as taken:
+        ended = pregen("serve", folder / "store", "--port", taken.getsockname()[1])
+
+    assert ended.code == 2
+    assert "cannot listen at 127.0.0.1" in ended.err
