@@ -3,6 +3,8 @@
 import sys
 from collections.abc import Sequence
 
+from pregen.interruption import postponed
+
 SIGNING_PACKAGES = {
     "asn1crypto",
     "boto3",
@@ -19,17 +21,18 @@ SIGNING_PACKAGES = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line, by default that of the process; return the exit code."""
     try:
-        from pregen.cli import run_command_line  # noqa: PLC0415 - what it needs is an optional part of the installation
+        with postponed():
+            from pregen.cli import run_command_line  # noqa: PLC0415 - what it needs is an optional part of the installation
+        return run_command_line(sys.argv[1:] if arguments is None else arguments)
     except ModuleNotFoundError as e:
         package = (e.name or "").partition(".")[0]
         if package not in SIGNING_PACKAGES:
             raise
         sys.stderr.write(f'error: the package {package} is missing: pip install "ocsp-pregen[sign]"\n')
         return 2
-    except KeyboardInterrupt:
+    except KeyboardInterrupt:  # at the very beginning or end; in between it is handled there
         sys.stderr.write("error: interrupted: nothing was published\n")
         return 130
-    return run_command_line(sys.argv[1:] if arguments is None else arguments)
 
 
 if __name__ == "__main__":

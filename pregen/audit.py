@@ -26,8 +26,8 @@ from pregen.errors import Finding, VerificationError
 from pregen.verification import PublicKey, Statement, load_public_key, verify_response
 from storage import key
 from storage.certid import HASH_NAMES
-from storage.commits import Shard
 from storage.errors import ChecksumError, NothingPublishedError
+from storage.manifest import Shard
 from storage.pack import open_pack, walk
 from storage.reader import Generation, LoadedTables, open_reader
 from storage.response import Assembler

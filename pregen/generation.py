@@ -33,7 +33,8 @@ from pregen.spool import spool_folder
 from pregen.validity import ValidityWindow, check_run_times, plan_window
 from pregen.workers import WorkerPool
 from storage import key
-from storage.commits import Head, Manifest, check_writable, find_head, new_publisher, publish
+from storage.commits import Head, check_writable, find_head, new_publisher, publish
+from storage.manifest import Manifest
 from storage.reader import Generation
 from storage.stores import Store
 from storage.stores.probe import probe_racing_creates

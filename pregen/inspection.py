@@ -3,8 +3,9 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from storage.commits import Commit, Head, Manifest, find_head, read_commit
+from storage.commits import Commit, Head, find_head, read_commit
 from storage.errors import NothingPublishedError
+from storage.manifest import Manifest
 from storage.reader import Generation
 from storage.stores import Store
 from storage.tables import StoredIssuer, Window

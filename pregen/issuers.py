@@ -19,6 +19,7 @@ from pregen.config import Config, IssuerConfig
 from pregen.errors import ConfigError, Finding
 from pregen.keyfiles import KeySource, PrivateKey, algorithm, is_pair
 from storage.certid import SHA1, SHA256
+from storage.key import issuer_id
 
 __all__ = ["Issuer", "KeySource", "PrivateKey", "Responder", "inspect_issuers", "load_issuers"]
 
@@ -96,16 +97,6 @@ def inspect_issuers(config: Config, now: datetime) -> tuple[tuple[Issuer, ...], 
     issuers = tuple(issuer for section in config.issuer if (issuer := inspection.issuer(section)))
     inspection.note_same_ids()
     return issuers, tuple(inspection.findings)
-
-
-def issuer_id(subject: bytes, key_bits: bytes) -> int:
-    """Return the number that stands for a name and a key, whatever the order of the configuration.
-
-    >>> f"{issuer_id(b'name', b'key'):016x}"
-    '2c574d8dfd972522'
-    """
-    digest = hashlib.sha256(hashlib.sha256(subject).digest() + hashlib.sha256(key_bits).digest()).digest()
-    return int.from_bytes(digest[:8], "big")
 
 
 def merged_section(sections: Sequence[IssuerConfig]) -> str:

@@ -19,7 +19,7 @@ from pregen.routing import ShardFile
 from pregen.rows import Group, ShardRows, Survey, load_rows
 from pregen.signers import ALGORITHMS, Octets, Signer, engine_named
 from pregen.validity import ValidityWindow
-from storage import commits
+from storage.manifest import Shard
 from storage.pack import ID_BYTES, Segment, bucket_count, build_pack, pack_name
 from storage.response import Assembler
 from storage.stores.base import Store
@@ -72,7 +72,7 @@ class SignedShard:
     """A shard whose pack is stored and read back."""
 
     number: int
-    shard: commits.Shard
+    shard: Shard
     responses: int
     verified: int
 
@@ -143,7 +143,7 @@ class ShardSigner:
         self._store.put(name, pack.octets)
         checked = self._read_back.check(self._store, name, pack, rows, dict(groups), task.proofs)
         windows = [plan.tables.windows[plan.tables.runs[run].window] for run in runs] or list(plan.tables.windows)
-        shard = commits.Shard(
+        shard = Shard(
             low=low,
             high=high,
             pack=name,

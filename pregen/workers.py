@@ -4,6 +4,7 @@ Workers get descriptions (paths, addresses, plans) and open keys and stores them
 after a fork, and keys must not be copied.
 """
 
+import contextlib
 import signal
 import time
 import traceback
@@ -13,6 +14,7 @@ from types import FrameType, TracebackType
 from typing import Any, Generic, NamedTuple, NoReturn, Protocol, Self, TypeVar
 
 import multiprocess
+from multiprocess import resource_tracker
 from multiprocess.connection import Connection, wait
 from multiprocess.reduction import ForkingPickler
 
@@ -50,6 +52,7 @@ class WorkerPool:
         context = multiprocess.get_context("spawn")
         self._processes: dict[Connection, multiprocess.Process] = {}
         try:
+            resource_tracker.ensure_running()  # or the first start does it, and lifts the mask that `postponed` sets
             for _ in range(count):
                 ours, theirs = context.Pipe()
                 self._processes[ours] = process = context.Process(target=_serve, args=(theirs,), daemon=True)
@@ -139,8 +142,8 @@ class WorkerPool:
     def _died(self, pipe: Connection, task: Named) -> WorkerError:
         process = self._processes[pipe]
         process.join(STOP_S)
-        code = process.exitcode
-        if code == TERMINATED:  # service managers end all processes at once, and our own signal may be a moment behind
+        code = -signal.SIGTERM if process.exitcode == TERMINATED else process.exitcode
+        if code == -signal.SIGTERM:  # service managers end all processes at once: our own may be a moment behind
             time.sleep(OWN_SIGNAL_S)
         how = f"was killed by {signal.Signals(-code).name}" if code and code < 0 else f"ended with exit code {code}"
         hint = " (the kernel does that when memory runs out: see dmesg)" if code == -signal.SIGKILL else ""
@@ -153,7 +156,6 @@ class WorkerPool:
 def _serve(pipe: Connection) -> None:
     """Run in the worker: prepare jobs, answer tasks, end when the parent closes the pipe or dies."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent gets it too, and ends its workers
-    signal.signal(signal.SIGTERM, _terminate)
     call: Callable[[object], object] | None = None
     failure: Exception | None = None
     while True:
@@ -167,7 +169,8 @@ def _serve(pipe: Connection) -> None:
                 call, failure = None, None
                 call = message.factory(message.argument)
                 continue
-            answer = (True, call(message)) if call else (False, failure)
+            with _unwinding():
+                answer = (True, call(message)) if call else (False, failure)
         except Exception as e:  # noqa: BLE001 - whatever it is, the parent raises it
             e.add_note(traceback.format_exc())
             if isinstance(message, _Job):
@@ -180,9 +183,21 @@ def _serve(pipe: Connection) -> None:
             return
 
 
-def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
-    """Unwind the stack, so that the local store removes the file that it was writing."""
-    raise SystemExit(TERMINATED)
+@contextlib.contextmanager
+def _unwinding() -> Iterator[None]:
+    """Let SIGTERM unwind the stack, so that the local store removes the file that it is writing.
+
+    Elsewhere it ends the process at once: modules that are being imported would make another error of it.
+    """
+
+    def terminate(_number: int, _frame: FrameType | None) -> NoReturn:
+        raise SystemExit(TERMINATED)
+
+    signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _portable(error: Exception) -> Exception:

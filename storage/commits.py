@@ -1,4 +1,4 @@
-"""The commit log: which generation is the truth, and how a new one becomes it (FORMAT.md, sections 7, 8 and 10).
+"""The commit log: which generation is the truth, and how a new one becomes it (FORMAT.md, sections 8 to 10).
 
 * Commits are numbered from 1 without gaps, written put-if-absent, and never deleted: the highest number is the truth.
 * `LATEST` is a hint. Readers start there and probe forward; without it they find the head by galloping.
@@ -20,56 +20,16 @@ from storage.errors import (
     CommitUnknownError,
     MalformedError,
     TruncatedError,
-    UnsupportedVersionError,
     UpgradeNeededError,
 )
-from storage.pack import PACK_NAME
+from storage.manifest import MANIFEST_NAME, Manifest, encode_manifest, manifest_name
 from storage.stores.base import Store
-from storage.tables import TABLE_NAME
 
 VERSION = 1  # of the whole format: what reader_min and writer_min are compared with
 LATEST = "LATEST"
-MANIFEST_NAME = re.compile("manifests/[0-9a-f]{64}")
 # A commit is the one object whose name says nothing of its octets: its last member is the CRC-32 of all before it.
 _CRC = re.compile(rb',"crc":"([0-9a-f]{8})"}')
 _CRC_BYTES = len(b',"crc":"00000000"}')
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shard:
-    """A pack and the keys that it holds: upper 32 bits from `low` up to below `high`."""
-
-    low: int
-    high: int
-    pack: str
-    size_bytes: int
-    sha256: bytes
-    directory_at: int
-    directory_crc: int
-    tables: str
-    rows: int
-    revoked: int
-    refresh_by: int
-    next_update: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Manifest:
-    """All that a generation consists of.
-
-    Attributes:
-        profile: name of the validity profile that the windows were checked against.
-        shards: in the order of their keys; together they hold every key once.
-        overlays: small packs that are searched first, the newest first; a hit there is final.
-        counts: rows in, certificates, responses, excluded by reason.
-        gates: results of the gates, by name.
-    """
-
-    profile: str
-    shards: tuple[Shard, ...]
-    overlays: tuple[Shard, ...] = ()
-    counts: dict[str, object]
-    gates: dict[str, object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,52 +183,6 @@ def check_writable(commit: Commit) -> None:
         raise UpgradeNeededError(commit.number, commit.writer_min, VERSION, "publisher")
 
 
-def read_manifest(store: Store, name: str) -> Manifest:
-    """Return a manifest.
-
-    Raises:
-        FileNotFoundError: it was removed.
-        FormatError: it is damaged, newer, or its shards do not hold every key once.
-    """
-    octets = store.get(name)
-    if manifest_name(octets) != name:
-        raise ChecksumError(name, "these octets are not the ones that were stored under this name")
-    document = Document.parse(name, octets)
-    if (version := document.number("version")) > VERSION:
-        raise UnsupportedVersionError(name, f"is of version {version}, this reader knows {VERSION}")
-    shards = tuple(_read_shard(item) for item in document.children("shards"))
-    bounds = [0, *(shard.high for shard in shards)]
-    if [shard.low for shard in shards] != bounds[:-1] or bounds[-1] != 1 << 32 or bounds != sorted(set(bounds)):
-        raise MalformedError(name, "its shards do not hold every key once")
-    overlays = tuple(_read_shard(item) for item in document.children("overlays"))
-    return Manifest(
-        profile=document.text("profile"),
-        shards=shards,
-        overlays=overlays,
-        counts=document.plain("counts"),
-        gates=document.plain("gates"),
-    )
-
-
-def manifest_name(octets: bytes) -> str:
-    """Return the name under which an encoded manifest is stored."""
-    return f"manifests/{hashlib.sha256(octets).hexdigest()}"
-
-
-def encode_manifest(manifest: Manifest) -> bytes:
-    """Return the stored form of a manifest."""
-    return encode(
-        {
-            "version": VERSION,
-            "profile": manifest.profile,
-            "shards": [_shard_members(shard) for shard in manifest.shards],
-            "overlays": [_shard_members(shard) for shard in manifest.overlays],
-            "counts": manifest.counts,
-            "gates": manifest.gates,
-        }
-    )
-
-
 def publish(
     store: Store, parent: Head | None, manifest: Manifest, *, publisher: str, as_of: int, started_at: int
 ) -> tuple[Head, int]:
@@ -341,42 +255,3 @@ def encode_commit(commit: Commit) -> bytes:
     }
     body = encode(members).removesuffix(b"}")
     return body + f',"crc":"{zlib.crc32(body):08x}"}}'.encode()
-
-
-def _shard_members(shard: Shard) -> dict[str, object]:
-    return {
-        "low": shard.low,
-        "high": shard.high,
-        "pack": shard.pack,
-        "size": shard.size_bytes,
-        "sha256": shard.sha256.hex(),
-        "directory_at": shard.directory_at,
-        "directory_crc": f"{shard.directory_crc:08x}",
-        "tables": shard.tables,
-        "rows": shard.rows,
-        "revoked": shard.revoked,
-        "refresh_by": shard.refresh_by,
-        "next_update": shard.next_update,
-    }
-
-
-def _read_shard(item: Document) -> Shard:
-    shard = Shard(
-        low=item.number("low", 1 << 32),
-        high=item.number("high", (1 << 32) + 1),
-        pack=item.object_name("pack", PACK_NAME),
-        size_bytes=item.number("size", 1 << 33),
-        sha256=item.hexadecimal("sha256", 32),
-        directory_at=item.number("directory_at", 1 << 32),
-        directory_crc=int.from_bytes(item.hexadecimal("directory_crc", 4), "big"),
-        tables=item.object_name("tables", TABLE_NAME),
-        rows=item.number("rows"),
-        revoked=item.number("revoked"),
-        refresh_by=item.number("refresh_by"),
-        next_update=item.number("next_update"),
-    )
-    if shard.low >= shard.high:
-        item.fail("holds no keys")
-    if shard.directory_at >= shard.size_bytes:
-        item.fail("has its directory behind its end")
-    return shard

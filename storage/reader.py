@@ -7,9 +7,10 @@ from functools import partial
 from typing import NamedTuple
 
 from storage.certid import CertID
-from storage.commits import Commit, Head, Manifest, Shard, check_readable, find_head, read_manifest
+from storage.commits import Commit, Head, check_readable, find_head
 from storage.errors import NothingPublishedError, TruncatedError
 from storage.key import key32, part_of
+from storage.manifest import Manifest, Shard, read_manifest
 from storage.pack import PackReader, find
 from storage.response import Assembler, check_known_answers
 from storage.stores.base import Store

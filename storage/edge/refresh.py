@@ -8,7 +8,7 @@ from storage.edge.source import LiveSource
 from storage.errors import StorageError
 
 PERIOD_S = 3.0
-"""A new commit is seen after so long; each look costs a GET of the hint and one of a commit that is not there yet."""
+"""A new commit is seen after so long; each look costs one GET, of a commit that is mostly not there yet."""
 
 _REMINDER_S = 60.0
 

@@ -63,7 +63,7 @@ def test_a_signal_in_the_middle_cleans_up_and_publishes_nothing(
         sent = time.monotonic()
         ended = running.end()
 
-    assert time.monotonic() - sent < 5
+    assert time.monotonic() - sent < 10
     assert ended.code == code
     assert ended.err == f"error: {word}: nothing was published\n"
     assert ended.error == {"code": word, "message": f"{word}: nothing was published", "findings": []}
@@ -103,18 +103,19 @@ def test_ctrl_c_at_any_moment_of_the_beginning_shows_no_traceback(ca: Ca, after_
     ca.assert_clean()
 
 
-def test_a_killed_worker_fails_the_run_and_its_shard_is_named(ca: Ca) -> None:
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_killed_worker_fails_the_run_and_its_shard_is_named(ca: Ca, number: signal.Signals) -> None:
     before = ca.stored()
     with RunningProgram(ca.folder, "run", ca.config, "--json") as running:
         in_the_middle(ca, running)
         (worker,) = running.workers()
-        os.kill(worker, signal.SIGKILL)
+        os.kill(worker, number)
         ended = running.end()
 
     assert ended.code == 6
     assert ended.error["code"] == "worker"
-    assert re.search("the worker process of shard [01] was killed by SIGKILL", ended.err)
-    assert "when memory runs out" in ended.err
+    assert re.search(f"the worker process of shard [01] was killed by {number.name}", ended.err)
+    assert ("when memory runs out" in ended.err) == (number == signal.SIGKILL)
     assert "the current generation is what it was" in ended.err
     assert_nothing_published(ca, before)
     assert list(ca.spool.iterdir()) == []

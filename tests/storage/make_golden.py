@@ -30,8 +30,9 @@ from pregen.snapshot.batch import GOOD, NO_EXPIRY, NO_REASON, REVOKED, UNKNOWN
 from pregen.validity import ValidityWindow
 from pregen.verification import load_public_key, parse_response, verify_signature
 from storage.certid import HASH_NAMES, CertID
-from storage.commits import Head, Manifest, Shard, publish
+from storage.commits import Head, publish
 from storage.key import KEY32, split
+from storage.manifest import Manifest, Shard
 from storage.reader import open_reader
 from storage.stores.memory import MemoryStore
 from tests import pki

@@ -13,19 +13,14 @@ from storage.commits import (
     LATEST,
     Commit,
     Head,
-    Manifest,
-    Shard,
     check_writable,
     commit_name,
     decode_commit,
     encode_commit,
-    encode_manifest,
     find_head,
-    manifest_name,
     new_publisher,
     publish,
     read_commit,
-    read_manifest,
 )
 from storage.errors import (
     ChecksumError,
@@ -36,6 +31,7 @@ from storage.errors import (
     StorageError,
     UpgradeNeededError,
 )
+from storage.manifest import Manifest, Shard, encode_manifest, manifest_name, read_manifest
 from storage.stores import Store
 from storage.stores.memory import MemoryStore
 from tests.fakes import CountingStore, FlakyStore

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from storage.certid import SHA256, CertID
-from storage.commits import LATEST, Manifest, commit_name, find_head, new_publisher, publish, read_manifest
+from storage.commits import LATEST, commit_name, find_head, new_publisher, publish
 from storage.errors import NothingPublishedError, StorageError, TruncatedError
+from storage.manifest import Manifest, read_manifest
 from storage.reader import Reader, load_tables, open_reader
 from storage.stores.memory import MemoryStore
 from tests.fakes import CountingStore, FlakyStore

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.commits import find_head, read_manifest
+from storage.commits import find_head
 from storage.errors import (
     ChecksumError,
     FormatError,
@@ -17,6 +17,7 @@ from storage.errors import (
     UnknownFeatureError,
     UnsupportedVersionError,
 )
+from storage.manifest import read_manifest
 from storage.reader import LoadedTables
 from storage.tables import Tables, decode_tables, encode_tables, table_name
 from tests.storage.golden_store import golden_store

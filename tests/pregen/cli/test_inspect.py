@@ -1,6 +1,7 @@
 from datetime import timedelta
 
 from storage import commits
+from storage.manifest import read_manifest
 from storage.stores import LocalStore
 from tests.pregen.cli.ca import SERIALS, Ca, Program
 
@@ -38,7 +39,7 @@ def test_people_see_the_newest_commit_first(ca: Ca, pregen: Program) -> None:
     for _ in range(11):
         head = commits.find_head(store)
         assert head is not None
-        manifest = commits.read_manifest(store, head.commit.manifest)
+        manifest = read_manifest(store, head.commit.manifest)
         at = head.commit.as_of
         commits.publish(store, head, manifest, publisher=commits.new_publisher(), as_of=at, started_at=at)
 

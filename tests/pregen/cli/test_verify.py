@@ -11,6 +11,7 @@ import pytest
 
 from storage import commits
 from storage.certid import SHA1
+from storage.manifest import read_manifest
 from storage.response import Assembler
 from storage.stores import LocalStore
 from storage.tables import Run, Tables, decode_tables, encode_tables, table_name
@@ -179,7 +180,7 @@ def forge(folder: Path, change: Callable[[Members], Members]) -> None:
     store = LocalStore(folder)
     head = commits.find_head(store)
     assert head is not None
-    manifest = commits.read_manifest(store, head.commit.manifest)
+    manifest = read_manifest(store, head.commit.manifest)
     document = json.loads(store.get(manifest.shards[0].tables))
     document["issuers"] = [change(issuer) for issuer in document["issuers"]]
     octets = encode_tables(believable(json.dumps(document, separators=(",", ":")).encode()))
