@@ -26,7 +26,7 @@ from cryptography.x509.ocsp import OCSPCertStatus, load_der_ocsp_response
 from bench.figure import PER_CPU_SECOND, BenchError, Figure, Finding, Sizes, Target
 from bench.pipeline import publish
 from bench.workload import SEED, Workload, make_workload
-from pregen.certificates import read_certificates
+from pregen.issuers.certificates import read_certificates
 from pregen.signers import AUTO
 from pregen.snapshot import GOOD, REVOKED
 from storage.certid import SHA1, CertID

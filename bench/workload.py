@@ -13,11 +13,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-import pregen.cli  # noqa: F401 - it and pregen.demo import each other, and only this order works
 from pregen import clock
 from pregen.demo.authority import make_authority
+from pregen.generation.spool import ROW_BYTES as SPOOLED_BYTES
 from pregen.snapshot import AS_OF_KEY, GOOD, REVOKED
-from pregen.spool import ROW_BYTES as SPOOLED_BYTES
 
 ArrowArray: TypeAlias = "pa.Array[pa.Scalar[pa.DataType]]"
 

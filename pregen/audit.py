@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Self
 
 from pregen import clock
-from pregen.certificates import (
+from pregen.config import Config
+from pregen.errors import Finding, VerificationError
+from pregen.issuers.certificates import (
     EXTENDED_KEY_USAGE,
     OCSP_SIGNING,
     Certificate,
@@ -21,8 +23,6 @@ from pregen.certificates import (
     read_certificates,
     signed_with,
 )
-from pregen.config import Config
-from pregen.errors import Finding, VerificationError
 from pregen.verification import PublicKey, Statement, load_public_key, verify_response
 from storage import key
 from storage.certid import HASH_NAMES

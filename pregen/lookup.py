@@ -7,8 +7,8 @@ from pathlib import Path
 
 from asn1crypto import x509
 
-from pregen.certificates import read_certificates
 from pregen.errors import NotFoundError, UsageError
+from pregen.issuers.certificates import read_certificates
 from storage.certid import HASH_OIDS, CertID
 from storage.reader import Answer, open_reader
 from storage.stores import Store

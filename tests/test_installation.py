@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 
 from pregen.__main__ import SIGNING_PACKAGES, main
-from pregen.certificates import read_certificates
+from pregen.issuers.certificates import read_certificates
 from storage.edge.launch import free_address
 from tests.pregen.cli.ca import GOOD, Ca
 from tests.storage.edge.processes import ServerProcess

@@ -12,9 +12,9 @@ from pregen.audit import Trust, verify_store
 from pregen.cli.progress import progress
 from pregen.cli.report import Report
 from pregen.cli.reports import check_report, engines_report, inspect_report, lookup_report, run_report, verify_report
+from pregen.cli.tour import run_demo
 from pregen.config import load_config
 from pregen.credentials import open_publish_store
-from pregen.demo import run_demo
 from pregen.engines import survey_engines
 from pregen.errors import UsageError
 from pregen.generation import RunOptions, check, run

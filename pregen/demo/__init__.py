@@ -1,5 +1,6 @@
-"""`pregen demo`: a CA with many certificates, its responses signed, published, looked up and verified."""
+"""What `pregen demo` shows the world with: a certification authority and a snapshot, made up."""
 
-from pregen.demo.tour import run_demo
+from pregen.demo.authority import make_authority
+from pregen.demo.certificates import write_snapshot
 
-__all__ = ["run_demo"]
+__all__ = ["make_authority", "write_snapshot"]

@@ -13,8 +13,8 @@ from cryptography.x509.ocsp import load_der_ocsp_response
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench.workload import SERIAL_BYTES, Workload
-from pregen.routing_key import xxh64
-from pregen.shard import BATCH_ROWS, Messages, generalized_times
+from pregen.generation.routing_key import xxh64
+from pregen.generation.shard import BATCH_ROWS, Messages, generalized_times
 from pregen.signers import Octets
 from pregen.signers.base import digests
 from storage.pack import ID_BYTES, Pack, Segment, bucket_count, build_pack, find, open_pack, pack_name, walk

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from pregen.config.sections import ValidityConfig, parse_duration
 from pregen.errors import ConfigError, GateError, InputError, UsageError
-from pregen.sections import ValidityConfig, parse_duration
 from pregen.validity import PROFILES, ValidityWindow, check_run_times, duration_text, plan_window
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)

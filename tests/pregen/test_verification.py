@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pregen.errors import VerificationError
+from pregen.generation.templates import Form, Values, oracle, oracle_response
 from pregen.signers import P256_SHA256, RSA2048_SHA256
-from pregen.templates import Form, Values, oracle, oracle_response
 from pregen.verification import (
     PublicKey,
     Statement,

@@ -20,11 +20,11 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from pregen.clock import seconds
 from pregen.config import load_config
+from pregen.generation.plan import make_plan
+from pregen.generation.routing import route
+from pregen.generation.rows import total
+from pregen.generation.shard import ShardSigner, ShardTask, SigningJob, Surveyor
 from pregen.issuers import Issuer, load_issuers
-from pregen.plan import make_plan
-from pregen.routing import route
-from pregen.rows import total
-from pregen.shard import ShardSigner, ShardTask, SigningJob, Surveyor
 from pregen.snapshot import StatusBatch
 from pregen.snapshot.batch import GOOD, NO_EXPIRY, NO_REASON, REVOKED, UNKNOWN
 from pregen.validity import ValidityWindow

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pregen.errors import PublishError, explained
+from pregen.generation.plan import Plan
+from pregen.generation.readback import ReadBack
+from pregen.generation.routing import ShardFile
+from pregen.generation.rows import Group, ShardRows, Survey, load_rows
 from pregen.issuers import Issuer, Responder
-from pregen.plan import Plan
-from pregen.readback import ReadBack
-from pregen.routing import ShardFile
-from pregen.rows import Group, ShardRows, Survey, load_rows
 from pregen.signers import ALGORITHMS, Octets, Signer, engine_named
 from pregen.validity import ValidityWindow
 from storage.manifest import Shard
@@ -34,7 +34,7 @@ class ShardTask:
 
     Attributes:
         file: its rows.
-        expired_before: see `pregen.rows.load_rows`.
+        expired_before: see `pregen.generation.rows.load_rows`.
         proofs: groups of which one response at least is verified here (one of each group in a run).
     """
 

@@ -15,18 +15,18 @@ from cryptography.x509 import ocsp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pregen import templates
 from pregen.clock import seconds
 from pregen.errors import SigningError
+from pregen.generation import templates
+from pregen.generation.plan import Record, forms, make_plan, oracle_of
+from pregen.generation.rows import KINDS, Group
+from pregen.generation.templates import Form, make_template, oracle
 from pregen.issuers import Issuer
-from pregen.plan import Record, forms, make_plan, oracle_of
-from pregen.rows import KINDS, Group
-from pregen.templates import Form, make_template, oracle
 from pregen.validity import ValidityWindow
 from storage.certid import SHA1, SHA256
 from storage.response import Assembler, generalized_time
 from tests import pki
-from tests.pregen.workshop import REASONS, make_issuers, make_window
+from tests.pregen.generation.workshop import REASONS, make_issuers, make_window
 
 KINDS_OF_KEYS: tuple[pki.KeyKind, ...] = ("p256", "rsa2048")
 IDS: tuple[Literal["by-key", "by-name"], ...] = ("by-key", "by-name")

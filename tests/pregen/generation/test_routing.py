@@ -12,11 +12,11 @@ import xxhash
 from pyarrow import ipc
 
 from pregen.errors import SpoolError
-from pregen.routing import SHARD_ROWS, ShardFile, route, shard_count
+from pregen.generation.routing import SHARD_ROWS, ShardFile, route, shard_count
+from pregen.generation.spool import ROW_BYTES
 from pregen.snapshot import StatusBatch
-from pregen.spool import ROW_BYTES
 from storage.key import KEY32, key32, part_of, split
-from tests.pregen.workshop import Row, batch_of, plain_rows, spool, various_rows
+from tests.pregen.generation.workshop import Row, batch_of, plain_rows, spool, various_rows
 
 IDS = (0x0123456789ABCDEF, 2**64 - 1)
 
@@ -122,7 +122,7 @@ import resource, sys
 from pathlib import Path
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, int(sys.argv[2])))
 from pregen.errors import SpoolError
-from tests.pregen.workshop import plain_rows, spool
+from tests.pregen.generation.workshop import plain_rows, spool
 try:
     print(sum(file.rows for file in spool(Path(sys.argv[1]), plain_rows(500), shards=200)))
 except SpoolError as e:
@@ -137,17 +137,17 @@ def test_more_shards_than_files_may_usually_be_open_raise_the_limit_or_say_so(
     tmp_path: Path, hard: str, answer: str
 ) -> None:
     program = [sys.executable, "-c", ROUTE_WITH_FEW_FILES, str(tmp_path / "spool"), hard]
-    done = subprocess.run(program, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
+    done = subprocess.run(program, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[3])
     assert done.stdout.startswith(answer)
 
 
 FILE_LIMIT = """
 import resource, signal, sys
 from pathlib import Path
+from pregen.errors import SpoolError
+from tests.pregen.generation.workshop import plain_rows, spool
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a write beyond the limit fails then, as on a full disk
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
-from pregen.errors import SpoolError
-from tests.pregen.workshop import plain_rows, spool
 try:
     spool(Path(sys.argv[1]), plain_rows(1000))
 except SpoolError as e:
@@ -158,7 +158,7 @@ except SpoolError as e:
 @pytest.mark.parametrize("limit", [0, 10_000, 54_000])
 def test_a_write_that_fails_says_where_and_what_to_do(tmp_path: Path, limit: int) -> None:
     program = [sys.executable, "-c", FILE_LIMIT, str(tmp_path / "spool"), str(limit)]
-    done = subprocess.run(program, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
+    done = subprocess.run(program, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[3])
     assert done.stdout.startswith(f"5 {tmp_path}/spool: writing spill files failed"), done.stdout + done.stderr
     assert "[run] spool" in done.stdout
 

@@ -1,6 +1,6 @@
 """The configuration file: TOML in, checked sections out, everything that is wrong with it reported in one go.
 
-Only the file itself is looked at here; keys and certificates that it names are `pregen.issuers`' business.
+Only the file itself is looked at here; keys and certificates that it names are `pregen.issuers.issuers`' business.
 """
 
 import difflib
@@ -13,37 +13,17 @@ from typing import Literal, TypeVar, get_args, get_origin
 
 import msgspec
 
-from pregen.errors import ConfigError, Finding
-from pregen.sections import (
+from pregen.config.sections import (
     COLUMNS,
-    REASONS,
-    STATUSES,
     ColumnConfig,
     IssuerConfig,
     PublishConfig,
     RunConfig,
-    S3Config,
     Section,
     SnapshotConfig,
     ValidityConfig,
-    parse_duration,
 )
-
-__all__ = [
-    "COLUMNS",
-    "REASONS",
-    "STATUSES",
-    "ColumnConfig",
-    "Config",
-    "IssuerConfig",
-    "PublishConfig",
-    "RunConfig",
-    "S3Config",
-    "SnapshotConfig",
-    "ValidityConfig",
-    "load_config",
-    "parse_duration",
-]
+from pregen.errors import ConfigError, Finding
 
 _LATER = {"combined": "one signature over both CertIDs comes in a later version"}
 _TOP = ("snapshot", "issuer", "validity", "run", "publish")

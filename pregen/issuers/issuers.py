@@ -13,11 +13,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from pregen.certificate_rules import Remark, issuer_remarks, responder_remarks
-from pregen.certificates import Certificate, read_certificates
 from pregen.config import Config, IssuerConfig
 from pregen.errors import ConfigError, Finding
-from pregen.keyfiles import KeySource, PrivateKey, algorithm, is_pair
+from pregen.issuers.certificates import Certificate, read_certificates
+from pregen.issuers.keyfiles import KeySource, PrivateKey, algorithm, is_pair
+from pregen.issuers.rules import Remark, issuer_remarks, responder_remarks
 from storage.certid import SHA1, SHA256
 from storage.key import issuer_id
 

@@ -10,11 +10,11 @@ import numpy as np
 import pyarrow as pa
 
 from pregen.config import load_config
+from pregen.generation.plan import Plan, make_plan
+from pregen.generation.routing import ShardFile, route
+from pregen.generation.rows import ShardRows, load_rows
+from pregen.generation.shard import ShardSigner, ShardTask, SignedShard, SigningJob
 from pregen.issuers import Issuer, load_issuers
-from pregen.plan import Plan, make_plan
-from pregen.routing import ShardFile, route
-from pregen.rows import ShardRows, load_rows
-from pregen.shard import ShardSigner, ShardTask, SignedShard, SigningJob
 from pregen.snapshot import GOOD, NO_EXPIRY, NO_REASON, REVOKED, UNKNOWN, StatusBatch
 from pregen.validity import ValidityWindow
 from storage.key import KEY32, split

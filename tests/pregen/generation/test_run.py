@@ -16,8 +16,8 @@ from pregen.clock import seconds
 from pregen.config import load_config
 from pregen.errors import GateError, InputError, VerificationError
 from pregen.generation import Published, RunOptions, run
+from pregen.generation.routing import SHARD_ROWS
 from pregen.issuers import Issuer, load_issuers
-from pregen.routing import SHARD_ROWS
 from pregen.snapshot import NO_EXPIRY, REVOKED, UNKNOWN
 from pregen.verification import load_public_key, parse_response, verify_signature
 from storage.certid import HASH_OIDS, SHA1, SHA256, CertID
@@ -27,7 +27,7 @@ from storage.pack import walk
 from storage.reader import Answer, Generation
 from storage.stores.local import LocalStore
 from tests import pki
-from tests.pregen.workshop import NOW, Row, plain_rows, various_rows
+from tests.pregen.generation.workshop import NOW, Row, plain_rows, various_rows
 
 DAY_S = 86_400
 NOW_S = seconds(NOW)
@@ -300,7 +300,7 @@ import resource, sys
 from pathlib import Path
 from pregen.config import load_config
 from pregen.generation import RunOptions, run
-from tests.pregen.test_generation import quiet
+from tests.pregen.generation.test_run import quiet
 from tests.pki import NOW
 if __name__ == "__main__":
     published = run(load_config(Path(sys.argv[1])), RunOptions(now=NOW, workers=1), quiet)
@@ -321,7 +321,7 @@ def peak_mib(authority: Authority, count: int) -> int:
     pa.parquet.write_table(table, authority.folder / "s.parquet", row_group_size=1 << 18)
     script = authority.folder / "measure.py"
     script.write_text(MEASURE)
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
     program = [sys.executable, str(script), str(authority.configure())]
     done = subprocess.run(program, env=environment, capture_output=True, text=True, check=True)
     certificates, mib = done.stdout.split()

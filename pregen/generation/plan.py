@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pregen.clock import seconds
+from pregen.generation.rows import KINDS, Group
+from pregen.generation.templates import Form, Values, make_template, oracle, oracle_response
 from pregen.issuers import Issuer
-from pregen.rows import KINDS, Group
 from pregen.signers import ALGORITHMS
-from pregen.templates import Form, Values, make_template, oracle, oracle_response
 from pregen.validity import ValidityWindow
 from storage.response import generalized_time, signature_value
 from storage.tables import (

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import ipc
 
-from pregen.rows import KINDS, MAX_EXAMPLES, Group, ShardRows, Survey, load_rows, total
+from pregen.generation.rows import KINDS, MAX_EXAMPLES, Group, ShardRows, Survey, load_rows, total
 from pregen.snapshot import GOOD, NO_EXPIRY, REVOKED, UNKNOWN
 from storage.key import key32
-from tests.pregen.workshop import Row, load, plain_rows, serials_of, spool, various_rows
+from tests.pregen.generation.workshop import Row, load, plain_rows, serials_of, spool, various_rows
 
 REVOCATION = Row(b"\x11" * 16, REVOKED, 1_700_000_000, 4)
 

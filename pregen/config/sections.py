@@ -1,8 +1,8 @@
 """The sections of the configuration file, field by field, and what each section can check by itself.
 
 A section is frozen and holds what the file says; whatever needs another section, the disk or the clock is checked
-elsewhere (`pregen.config`, `pregen.issuers`, `pregen.validity`). `problems` of a section yields everything that the
-types alone cannot refuse.
+elsewhere (`pregen.config.file`, `pregen.issuers`, `pregen.validity`). `problems` of a section yields everything that
+the types alone cannot refuse.
 """
 
 import re

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from pregen.errors import SpoolError
-from pregen.spool import PREFIX, ROW_BYTES, spool_folder
+from pregen.generation.spool import PREFIX, ROW_BYTES, spool_folder
 
-PROJECT = Path(__file__).parents[2]
+PROJECT = Path(__file__).parents[3]
 HOLD = """
 import sys, time
 from pathlib import Path
-from pregen.spool import spool_folder
+from pregen.generation.spool import spool_folder
 with spool_folder(Path(sys.argv[1]), 1) as folder:
     (folder / "0.arrow").write_bytes(b"rows")
     print(folder, flush=True)

@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 
 from pregen.clock import seconds
 from pregen.errors import VerificationError
+from pregen.generation.plan import Plan, Record, forms, oracle_of
+from pregen.generation.rows import KINDS, Group, ShardRows
+from pregen.generation.templates import Form
 from pregen.issuers import Issuer
-from pregen.plan import Plan, Record, forms, oracle_of
-from pregen.rows import KINDS, Group, ShardRows
-from pregen.templates import Form
 from pregen.validity import ValidityWindow
 from pregen.verification import PublicKey, Statement, load_public_key, verify_response
 from storage.errors import FormatError

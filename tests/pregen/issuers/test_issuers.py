@@ -19,10 +19,10 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pregen.certificates import read_certificates
 from pregen.config import Config, load_config
 from pregen.errors import ConfigError
 from pregen.issuers import Issuer, KeySource, inspect_issuers, load_issuers
+from pregen.issuers.certificates import read_certificates
 from storage.certid import SHA1, SHA256
 from tests import pki
 from tests.pki import DAY, NOW

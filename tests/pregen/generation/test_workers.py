@@ -13,9 +13,9 @@ from typing import cast
 import pytest
 
 from pregen.errors import Finding, SigningError, WorkerError
-from pregen.workers import WorkerPool
+from pregen.generation.workers import WorkerPool
 
-PROJECT = Path(__file__).parents[2]
+PROJECT = Path(__file__).parents[3]
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def test_results_come_as_they_are_ready(pool: WorkerPool) -> None:
     ("act", "how"),
     [
         ("kill", "was killed by SIGKILL (the kernel does that when memory runs out: see dmesg)"),
-        ("terminate", "ended with exit code 143:"),
+        ("terminate", "was killed by SIGTERM:"),
         ("exit", "ended with exit code 3:"),
     ],
 )
@@ -162,8 +162,8 @@ def test_leaving_the_pool_ends_all_workers() -> None:
 
 
 PARENT = """
-from pregen.workers import WorkerPool
-from tests.pregen.test_workers import Caller, Task
+from pregen.generation.workers import WorkerPool
+from tests.pregen.generation.test_workers import Caller, Task
 if __name__ == "__main__":
     with WorkerPool(2) as pool:
         tasks = [Task(0), Task(1)] + [Task(number, "slow") for number in range(2, 50)]

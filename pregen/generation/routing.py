@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pyarrow import ipc
 
 from pregen.errors import SpoolError
-from pregen.routing_key import keys
+from pregen.generation.routing_key import keys
 from pregen.snapshot import StatusBatch
 
 SHARD_ROWS = 65_536

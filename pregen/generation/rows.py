@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import ipc
 
-from pregen.routing_key import serial_matrix, serial_octets, serial_offsets
+from pregen.generation.routing_key import serial_matrix, serial_octets, serial_offsets
 from pregen.snapshot import GOOD, REVOKED
 
 MAX_SERIAL_BYTES = 21
@@ -134,7 +134,7 @@ def load_rows(path: Path, expired_before: int | None) -> ShardRows:
 
 
 class _Spooled(NamedTuple):
-    """The columns of a spooled shard (pregen.routing.COLUMNS)."""
+    """The columns of a spooled shard (pregen.generation.routing.COLUMNS)."""
 
     key: NDArray[np.uint64]
     serial: pa.BinaryArray

@@ -3,14 +3,14 @@ from pathlib import Path
 
 import pytest
 
+from pregen.generation.plan import Plan, make_plan
+from pregen.generation.rows import Group
 from pregen.issuers import Issuer
-from pregen.plan import Plan, make_plan
-from pregen.rows import Group
 from pregen.validity import ValidityWindow
 from storage.errors import KnownAnswerError
 from storage.response import check_known_answers
 from storage.tables import decode_tables
-from tests.pregen.workshop import make_issuers, make_window
+from tests.pregen.generation.workshop import make_issuers, make_window
 
 GROUPS = [Group(issuer, size, kind) for issuer in (0, 1) for size in (1, 16, 21) for kind in range(4)]
 

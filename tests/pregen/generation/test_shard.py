@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from pregen.errors import VerificationError
-from pregen.plan import Plan
-from pregen.readback import SAMPLE_EVERY, ReadBack
-from pregen.rows import Group, load_rows
-from pregen.shard import ShardSigner, ShardTask, Surveyor, generalized_times, open_signer
+from pregen.generation.plan import Plan
+from pregen.generation.readback import SAMPLE_EVERY, ReadBack
+from pregen.generation.rows import Group, load_rows
+from pregen.generation.shard import ShardSigner, ShardTask, Surveyor, generalized_times, open_signer
 from pregen.signers import Octets, Signer
 from pregen.snapshot import REVOKED
 from pregen.verification import load_public_key, parse_response, verify_signature
@@ -23,7 +23,7 @@ from storage.response import Assembler, generalized_time
 from storage.stores.local import LocalStore
 from storage.tables import Tables, encode_tables, table_name
 from tests import pki
-from tests.pregen.workshop import Bench, Row, make_issuers, make_window, plain_rows, various_rows
+from tests.pregen.generation.workshop import Bench, Row, make_issuers, make_window, plain_rows, various_rows
 
 
 @pytest.fixture

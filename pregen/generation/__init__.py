@@ -1,0 +1,17 @@
+"""One run: a snapshot becomes a published generation, or nothing happens.
+
+preparation.py   all that can be refused without reading a row
+survey.py        all that can be refused without a signature
+routing.py       rows to shards by their keys (routing_key.py), into spill files (spool.py)
+rows.py          the rows of one shard: sorted, repetitions collapsed, contradictions found
+plan.py          what is going to be signed: tables, made of templates (templates.py)
+shard.py         one shard in a worker (workers.py): fill, sign, pack, store
+readback.py      what was stored is opened as an edge opens it, and verified
+publication.py   the conductor; the commit
+"""
+
+from pregen.generation.preparation import RunOptions
+from pregen.generation.publication import Checked, Published, check, run
+from pregen.generation.survey import Progress
+
+__all__ = ["Checked", "Progress", "Published", "RunOptions", "check", "run"]

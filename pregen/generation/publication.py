@@ -1,0 +1,162 @@
+"""The whole of a run: prepare, survey, sign, commit; and what `pregen check` does of it."""
+
+from dataclasses import dataclass
+
+from pregen import clock
+from pregen.config import Config
+from pregen.errors import Finding, VerificationError
+from pregen.generation.plan import Plan, make_plan
+from pregen.generation.preparation import Prepared, RunOptions, prepare
+from pregen.generation.shard import ShardSigner, ShardTask, SignedShard, SigningJob
+from pregen.generation.survey import Progress, Surveyed, survey
+from pregen.interruption import uninterruptible
+from storage.commits import new_publisher, publish
+from storage.manifest import Manifest
+from storage.stores.probe import probe_racing_creates
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """What a run published."""
+
+    commit: int
+    rows_in: int
+    certificates: int
+    excluded: dict[str, int]
+    responses: int
+    issuers: int
+    engine: str
+    workers: int
+    shards: int
+    stored_bytes: int
+    verified: int
+    as_of: int
+    this_update: int
+    next_update: int
+    warnings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """What a check found to be right."""
+
+    rows_in: int
+    certificates: int
+    excluded: dict[str, int]
+    responses: int
+    issuers: int
+    engines: dict[str, str]
+    shards: int
+    as_of: int
+    this_update: int
+    next_update: int
+    current_commit: int | None
+    store: str
+    warnings: tuple[Finding, ...]
+
+
+def check(config: Config, options: RunOptions, progress: Progress) -> Checked:
+    """Do all of a run that can refuse it, and probe the store; sign and publish nothing.
+
+    Raises:
+        PregenError, StorageError, OSError: a run would be refused; see their exit codes.
+    """
+    prepared = prepare(config, options)
+    probe_racing_creates(prepared.store)
+    with survey(prepared, progress) as surveyed:
+        return Checked(
+            rows_in=surveyed.rows_in,
+            certificates=surveyed.certificates,
+            excluded=surveyed.excluded,
+            responses=surveyed.responses(prepared.issuers),
+            issuers=len(prepared.issuers),
+            engines=prepared.engines,
+            shards=len(surveyed.files),
+            as_of=clock.seconds(prepared.snapshot.as_of),
+            this_update=min(clock.seconds(window.this_update) for window in prepared.windows),
+            next_update=min(clock.seconds(window.next_update) for window in prepared.windows),
+            current_commit=prepared.head.commit.number if prepared.head else None,
+            store=prepared.store.url,
+            warnings=surveyed.warnings,
+        )
+
+
+def run(config: Config, options: RunOptions, progress: Progress) -> Published:
+    """Publish a new generation.
+
+    Raises:
+        PregenError, StorageError, OSError: nothing was published; see their exit codes.
+    """
+    prepared = prepare(config, options)
+    with survey(prepared, progress) as surveyed:
+        plan = make_plan(prepared.issuers, prepared.windows, surveyed.groups)
+        prepared.store.put(plan.name, plan.octets)  # before the first signature: is the store writable at all?
+        signed = _sign(prepared, surveyed, plan, progress)
+    responses = _check_counts(prepared, surveyed, signed)
+    counts: dict[str, object] = {
+        "rows_in": surveyed.rows_in,
+        "certificates": surveyed.certificates,
+        "responses": responses,
+        "excluded": surveyed.excluded,
+    }
+    shards = tuple(one.shard for one in signed)
+    manifest = Manifest(profile=config.validity.profile, shards=shards, counts=counts, gates={})
+    with uninterruptible():
+        head, put_bytes = publish(
+            prepared.store,
+            prepared.head,
+            manifest,
+            publisher=new_publisher(),
+            as_of=clock.seconds(prepared.snapshot.as_of),
+            started_at=clock.seconds(prepared.started),
+        )
+    used = {prepared.issuers[group.issuer].responder.algorithm for group in surveyed.groups}
+    return Published(
+        commit=head.commit.number,
+        rows_in=surveyed.rows_in,
+        certificates=surveyed.certificates,
+        excluded=surveyed.excluded,
+        responses=responses,
+        issuers=len(prepared.issuers),
+        engine=", ".join(sorted({prepared.engines[name] for name in used})),
+        workers=min(prepared.workers, len(shards)),
+        shards=len(shards),
+        stored_bytes=put_bytes + len(plan.octets) + sum(shard.size_bytes for shard in shards),
+        verified=sum(one.verified for one in signed),
+        as_of=head.commit.as_of,
+        this_update=min(window.this_update for window in plan.tables.windows),
+        next_update=min(window.next_update for window in plan.tables.windows),
+        warnings=surveyed.warnings,
+    )
+
+
+def _sign(prepared: Prepared, surveyed: Surveyed, plan: Plan, progress: Progress) -> list[SignedShard]:
+    """Return all signed shards in the order of their keys."""
+    job = SigningJob(prepared.issuers, prepared.windows, plan, prepared.engines, prepared.open_store)
+    tasks = [
+        ShardTask(file, prepared.expired_before, surveyed.proofs.get(file.number, frozenset()))
+        for file in surveyed.files
+    ]
+    signed, done = [], 0
+    for one in surveyed.pool.map(ShardSigner, job, tasks):
+        signed.append(one)
+        done += one.shard.rows
+        progress("sign", done, surveyed.certificates)
+    return sorted(signed, key=lambda one: one.number)
+
+
+def _check_counts(prepared: Prepared, surveyed: Surveyed, signed: list[SignedShard]) -> int:
+    """Return the number of responses, after every row is accounted for by what was read back."""
+    certificates = sum(one.shard.rows for one in signed)
+    responses = sum(one.responses for one in signed)
+    excluded = sum(surveyed.excluded.values())
+    if surveyed.rows_in != certificates + excluded:
+        raise VerificationError(
+            f"{surveyed.rows_in:,} rows came in, but {certificates:,} certificates were read back and {excluded:,} "
+            "rows were excluded: nothing was published; please report this"
+        )
+    if responses != (wanted := surveyed.responses(prepared.issuers)):
+        raise VerificationError(
+            f"{responses:,} responses were read back where {wanted:,} belong: nothing was published; please report this"
+        )
+    return responses
