@@ -2,7 +2,7 @@
 
 * Commits are numbered from 1 without gaps, written put-if-absent, and never deleted: the highest number is the truth.
 * `LATEST` is a hint. Readers start there and probe forward; without it they find the head by galloping.
-* Packs and tables come first, then the manifest, then the commit: readers see the old generation or the new one, never a mixture.
+* Packs and tables come first, then manifest, commit: readers see the old generation or the new one, never a mixture.
 * The outcome of a put-if-absent that raised is learned by reading the commit back: our publisher id means that we won.
 """
 

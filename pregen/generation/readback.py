@@ -71,6 +71,7 @@ class ReadBack:
         self._strides = [plan.tables.shapes[run.shape].stride for run in plan.tables.runs]
         self._groups = {run: group for group, run in plan.runs.items()}
         self._keys: dict[int, PublicKey] = {}
+        self._assemblers: dict[tuple[int, int], Assembler] = {}
 
     def check(
         self,
@@ -140,8 +141,7 @@ class ReadBack:
         """
         plan, issuer = self._plan, self._issuers[group.issuer]
         form = forms(issuer, group)[which]
-        run = plan.tables.runs[plan.runs[group]]
-        assembler = Assembler(plan.name, plan.tables, run, which)
+        assembler = self._assembler(plan.runs[group], which)
         response = assembler.response(octets)
         serial = f"serial {int.from_bytes(row.serial, 'big', signed=True):x} of {issuer.names[0]}"
         try:
@@ -169,6 +169,12 @@ class ReadBack:
             this_update=window.this_update,
             next_update=window.next_update,
         )
+
+    def _assembler(self, run: int, which: int) -> Assembler:
+        if (run, which) not in self._assemblers:
+            tables = self._plan.tables
+            self._assemblers[run, which] = Assembler(self._plan.name, tables, tables.runs[run], which)
+        return self._assemblers[run, which]
 
     def _key(self, issuer: int) -> PublicKey:
         if issuer not in self._keys:

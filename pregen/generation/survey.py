@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pregen.errors import Finding, GateError, InputError
+from pregen.generation.memory import keep_freed_memory
 from pregen.generation.preparation import Prepared
 from pregen.generation.routing import ShardFile, route, shard_count
 from pregen.generation.rows import Conflict, Group, Survey, total
@@ -54,6 +55,7 @@ def survey(prepared: Prepared, progress: Progress) -> Iterator[Surveyed]:
         GateError: nothing is left to sign.
         SpoolError: no space for spill files.
     """
+    keep_freed_memory()
     snapshot, config = prepared.snapshot, prepared.config
     estimate = snapshot.row_estimate
     bounds = key.split(0, key.KEY32, shard_count(estimate))
