@@ -26,6 +26,7 @@ from pregen import clock
 
 RESULTS = Path(__file__).parent / "results"
 TERMINATED = 128 + signal.SIGTERM
+PLAIN_WIDTH = 132
 Part = Literal["raw", "pipeline", "lookups"]
 
 
@@ -73,7 +74,8 @@ def deliver(results: Results, folder: Path, *, as_json: bool) -> None:
     if as_json:
         sys.stdout.write(json_text.dumps(document(results), ensure_ascii=False) + "\n")
     else:
-        print_table(results, Console())
+        # A file or a pipe has no width: there, no cell should be folded.
+        print_table(results, Console() if sys.stdout.isatty() else Console(width=PLAIN_WIDTH))
     _say(f"written to {saved} and {saved.with_suffix('.md').name}")
 
 

@@ -170,7 +170,7 @@ def run_apart(command: Sequence[str]) -> tuple[int, str]:
     which is small: else the peak memory of `command` could never be less than the bench's own.
     """
     shell = ("/bin/sh", "-c", '"$@"; exit $?', "sh", *command)
-    with subprocess.Popen(shell, stdout=subprocess.PIPE, text=True, process_group=0) as process:
+    with subprocess.Popen(shell, stdout=subprocess.PIPE, text=True, process_group=0) as process:  # noqa: S603 - our words
         assert process.stdout is not None
         try:
             out = process.stdout.read()

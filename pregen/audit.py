@@ -1,31 +1,25 @@
 """`pregen verify`: is what is stored still what was published, and does it bear the right signatures?
 
-Checksums are always checked for all packs and buckets; responses are parsed and their signatures verified for a sample
-spread evenly over all of them, or for all. Trust comes from named certificates: a response is right if the issuer's key
-signed it, or a responder that the issuer certified. Without named certificates those of the store itself are taken,
-which shows damage but not fraud, and the report says so.
+Always checked, for all packs: the checksums, that each record lies where an edge looks for it, that no certificate is
+there twice, and what the manifest says of them (`pregen.placement`). Responses are parsed and their signatures verified
+for all, or for a random sample spread over all of them: whoever forges a store must not know which.
+
+Trust comes from named certificates (`pregen.trust`): a response is right if the issuer's key signed it, or a responder
+that the issuer certified. Without named certificates those of the store itself are taken, which shows damage but not
+fraud, and the report says so.
 """
 
 import hashlib
+import secrets
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Self
 
 from pregen import clock
-from pregen.config import Config
 from pregen.errors import Finding, VerificationError
-from pregen.issuers.certificates import (
-    EXTENDED_KEY_USAGE,
-    OCSP_SIGNING,
-    Certificate,
-    parse_certificate,
-    read_certificates,
-    signed_with,
-)
-from pregen.verification import PublicKey, Statement, load_public_key, verify_response
-from storage import key
-from storage.certid import HASH_NAMES
+from pregen.placement import Block, check_places, check_shard
+from pregen.trust import Signer, Trust, responder_of
+from pregen.verification import Statement, verify_response
+from storage.commits import commit_name, decode_commit
 from storage.errors import ChecksumError, NothingPublishedError
 from storage.manifest import Shard
 from storage.pack import open_pack, walk
@@ -35,24 +29,6 @@ from storage.stores import Store
 from storage.tables import StoredIssuer, Window
 
 Progress = Callable[[str, int, int], None]
-
-
-class Trust:
-    """The issuer certificates that verification starts from, by issuer id."""
-
-    def __init__(self, certificates: Sequence[Certificate]) -> None:
-        self.certificates = {key.issuer_id(one.subject, one.key_bits): one for one in certificates}
-
-    @classmethod
-    def of_files(cls, paths: Sequence[Path]) -> Self:
-        """Trust the certificates of files."""
-        return cls([one for path in paths for one in read_certificates(path)])
-
-    @classmethod
-    def of_config(cls, config: Config) -> Self:
-        """Trust the issuer certificates of a configuration."""
-        names = [name for section in config.issuer for name in section.certificates]
-        return cls.of_files([config.resolve(name) for name in names])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,25 +76,27 @@ def verify_store(store: Store, trust: Trust | None, sample: int | None, progress
     for shard in shards:
         auditor.shard(store, shard)
         progress("read", auditor.records, total)
+    _check_counts(generation)
     return Audit(
         commit=generation.commit.number,
         shards=len(shards),
         records=auditor.records,
         verified=auditor.verified,
         trusted=trust is not None,
-        warnings=tuple(_warnings(generation, trust)),
+        warnings=(*_warnings(generation, trust), *_history(store, generation)),
     )
 
 
 class _Auditor:
-    """Reads packs, counts records, and verifies every n-th."""
+    """Reads packs, counts records, checks where they lie, and verifies one of every n."""
 
     def __init__(self, generation: Generation, trust: Trust | None, every: int | None) -> None:
         self.records = self.verified = 0
         self._generation = generation
         self._trust = trust
         self._every = every
-        self._keys: dict[tuple[str, int], PublicKey] = {}
+        self._chosen = 0 if every is None else secrets.randbelow(every)  # the next record to be verified
+        self._signers: dict[tuple[str, int], Signer] = {}
         self._assemblers: dict[tuple[str, int, int], Assembler] = {}
 
     def shard(self, store: Store, shard: Shard) -> None:
@@ -128,21 +106,24 @@ class _Auditor:
             raise ChecksumError(shard.pack, "its octets are not the ones that the manifest names")
         pack = open_pack(shard.pack, octets, shard.directory_at, shard.directory_crc)
         loaded = self._generation.tables[shard.tables]
-        before = self.records
+        blocks: dict[int, Block] = {}
         for bucket in range(pack.buckets):
             for run, start, count, content in walk(pack, bucket, loaded.strides):
                 stride = loaded.strides[run]
                 for at in self._sample(count):
                     self._record(loaded, run, content[start + at * stride : start + (at + 1) * stride])
+                blocks.setdefault(run, Block()).add(bucket, count, content[start : start + count * stride])
                 self.records += count
-        if self.records - before != shard.rows:
-            raise VerificationError(
-                f"{shard.pack} holds {self.records - before:,} records where its manifest says {shard.rows:,}"
-            )
+        check_places(shard, pack.buckets, loaded, blocks)
+        check_shard(shard, loaded, {run: block.records for run, block in blocks.items()})
 
-    def _sample(self, count: int) -> range:
-        """Return which of the next records are verified: every n-th of the whole generation."""
-        return range(-self.records % self._every, count, self._every) if self._every else range(0)
+    def _sample(self, count: int) -> Iterator[int]:
+        """Yield which of the next records are verified: a random one of every n of the whole generation."""
+        if self._every is None:
+            return
+        while self._chosen < self.records + count:
+            yield self._chosen - self.records
+            self._chosen += self._every - self._chosen % self._every + secrets.randbelow(self._every)
 
     def _record(self, loaded: LoadedTables, run: int, record: bytes) -> None:
         tables = loaded.tables
@@ -151,7 +132,12 @@ class _Auditor:
             tables.shapes[tables.runs[run].shape],
             tables.windows[tables.runs[run].window],
         )
-        public_key = self._key(loaded.name, tables.runs[run].issuer, issuer)
+        signer = self._signer(loaded.name, tables.runs[run].issuer, issuer)
+        if window.produced_at < signer.not_before or window.next_update > signer.not_after:
+            raise VerificationError(
+                f"the stored responses of {issuer.label} outlive the certificate of their responder, which ends at "
+                f"{clock.text(signer.not_after)}, or were made before it was valid: clients refuse them"
+            )
         for which, response in enumerate(shape.responses):
             assembler = self._assemblers.get((loaded.name, run, which))
             if assembler is None:
@@ -159,63 +145,27 @@ class _Auditor:
                 self._assemblers[loaded.name, run, which] = assembler
             meant = _meant(issuer, shape.status, shape.fields, window, response.hashes[0], record, shape.serial_bytes)
             try:
-                verify_response(assembler.response(record), meant, public_key)
+                verify_response(assembler.response(record), meant, signer.key)
             except VerificationError as e:
-                serial = f"{meant.serial_number:x} of {issuer.names[0]}"
+                serial = f"{meant.serial_number:x} of {issuer.label}"
                 raise VerificationError(f"the stored response to serial {serial} is wrong: {e.message}") from e
             self.verified += 1
 
-    def _key(self, name: str, index: int, issuer: StoredIssuer) -> PublicKey:
-        if (name, index) not in self._keys:
-            self._keys[name, index] = responder_key(issuer, self._trust)
-        return self._keys[name, index]
+    def _signer(self, name: str, index: int, issuer: StoredIssuer) -> Signer:
+        if (name, index) not in self._signers:
+            self._signers[name, index] = responder_of(issuer, self._trust)
+        return self._signers[name, index]
 
 
-def responder_key(issuer: StoredIssuer, trust: Trust | None) -> PublicKey:
-    """Return the key that must have signed an issuer's responses.
-
-    Raises:
-        VerificationError: the issuer is not among those that are trusted, or did not certify its responder.
-    """
-    stored = Path(f"certificate of {issuer.names[0]} in the store")
-    try:
-        return _responder_key(issuer, trust, stored)
-    except ValueError as e:
-        raise VerificationError(f"{stored} cannot be read: {e}") from e
-
-
-def _responder_key(issuer: StoredIssuer, trust: Trust | None, stored: Path) -> PublicKey:
-    if trust is None:
-        trust = Trust([parse_certificate(stored, der) for der in issuer.certificates])
-    authority = trust.certificates.get(issuer.issuer_id)
-    if authority is None:
+def _check_counts(generation: Generation) -> None:
+    """Refuse a manifest whose shards, each as it was found, do not make the number of certificates that it says."""
+    rows = sum(shard.rows for shard in generation.manifest.shards)
+    said = generation.manifest.counts.get("certificates", rows)
+    if said != rows:
         raise VerificationError(
-            f"the store answers for {issuer.names[0]}, whose certificate is not among the trusted ones: name it too"
+            f"the manifest says that {said} certificates were published, but its shards hold {rows:,}: "
+            "some are lost, or not from that run"
         )
-    _check_hashes(issuer, authority)
-    if issuer.responder_certificate is None:
-        return load_public_key(authority.public_key)
-    responder = parse_certificate(stored, issuer.responder_certificate)
-    if not signed_with(responder, authority.load_public_key()):
-        raise VerificationError(f"the responder's certificate of {issuer.names[0]} is not signed by its issuer")
-    usage = responder.extensions.get(EXTENDED_KEY_USAGE)
-    if usage is None or OCSP_SIGNING not in usage.names:
-        raise VerificationError(f"the responder's certificate of {issuer.names[0]} is not one for OCSP signing")
-    return load_public_key(responder.public_key)
-
-
-def _check_hashes(issuer: StoredIssuer, authority: Certificate) -> None:
-    """Refuse CertID hashes that are not those of the issuer's name and key: its clients would never match them."""
-    for octets, hashes in ((authority.subject, issuer.name_hashes), (authority.key_bits, issuer.key_hashes)):
-        for oid, stored in hashes.items():
-            if stored != _digest(oid, octets):
-                name = HASH_NAMES.get(oid, oid)
-                raise VerificationError(f"the store has a {name} hash of {issuer.names[0]} that is not the issuer's")
-
-
-def _digest(oid: str, octets: bytes) -> bytes | None:
-    name = HASH_NAMES.get(oid)
-    return hashlib.new(name, octets, usedforsecurity=False).digest() if name else None
 
 
 def _meant(
@@ -227,6 +177,8 @@ def _meant(
     record: bytes,
     serial_bytes: int,
 ) -> Statement:
+    if hash_oid not in issuer.name_hashes:
+        raise VerificationError(f"the store has responses of {issuer.label} for the hash {hash_oid}, but no such hash")
     revoked_at = int.from_bytes(record[serial_bytes : serial_bytes + 4], "little") if "revoked_at" in fields else None
     return Statement(
         hash_oid=hash_oid,
@@ -256,3 +208,29 @@ def _warnings(generation: Generation, trust: Trust | None) -> Iterator[Finding]:
         yield Finding("verify.due", "warning", "there are responses that should have been replaced: run pregen run")
     if any(window.this_update > window.produced_at for window in windows):
         yield Finding("verify.order", "warning", "there are responses that begin before they were produced")
+
+
+def _history(store: Store, generation: Generation) -> Iterator[Finding]:
+    """Yield what is odd about how the current commit came: publishers of this version never do such a thing."""
+    commit = generation.commit
+    windows = [window for loaded in generation.tables.values() for window in loaded.tables.windows]
+    if any(window.produced_at != commit.started_at for window in windows):
+        text = (
+            f"there are responses that the run of commit {commit.number} did not make: somebody may have published old "
+            "ones anew, from before a revocation; look with pregen inspect, then run pregen run"
+        )
+        yield Finding("verify.old-answers", "warning", text)
+    if commit.number == 1:
+        return
+    name = commit_name(commit.number - 1)
+    try:
+        before = store.get(name)
+    except FileNotFoundError:
+        yield Finding("verify.log", "warning", f"{name} is lost, but commits are never to be deleted: restore it")
+        return
+    if hashlib.sha256(before).digest() != commit.parent:
+        text = f"{name} is not the one that commit {commit.number} follows: it is damaged, or the log was rewritten"
+        yield Finding("verify.log", "warning", text)
+    elif decode_commit(commit.number - 1, before).commit.as_of > commit.as_of:
+        text = f"commit {commit.number} is of an older snapshot than {name}: it may take back revocations"
+        yield Finding("verify.rollback", "warning", text)

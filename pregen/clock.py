@@ -1,11 +1,17 @@
-"""The one place where the clock is read, and where instants become text and back."""
+"""The one place where the clock is read, and where instants become text and back.
 
-from datetime import UTC, datetime
+Instants are counted from 1970 here and not by the C library, which subtracts leap seconds under a TZ such as right/UTC.
+"""
+
+import time
+from datetime import UTC, datetime, timedelta
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def now() -> datetime:
     """Return the current instant, in whole UTC seconds (OCSP knows no fractions: RFC 6960, 4.2.2.1)."""
-    return datetime.now(UTC).replace(microsecond=0)
+    return instant(int(time.time()))
 
 
 def parse_instant(text: str) -> datetime:
@@ -17,7 +23,10 @@ def parse_instant(text: str) -> datetime:
     Raises:
         ValueError: not RFC 3339, or without a zone.
     """
-    instant = datetime.fromisoformat(text)
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is no instant") from None
     if instant.utcoffset() is None:
         raise ValueError(f"{text!r} names no zone: append Z for UTC, or an offset such as -07:00")
     return instant.astimezone(UTC).replace(microsecond=0)
@@ -40,7 +49,7 @@ def instant(seconds_: int) -> datetime:
     >>> instant(86400).isoformat()
     '1970-01-02T00:00:00+00:00'
     """
-    return datetime.fromtimestamp(seconds_, UTC)
+    return _EPOCH + timedelta(seconds=seconds_)
 
 
 def seconds(moment: datetime) -> int:

@@ -8,12 +8,12 @@ from pathlib import Path
 from asn1crypto import x509
 
 from pregen.errors import NotFoundError, UsageError
-from pregen.issuers.certificates import read_certificates
+from pregen.issuers import read_certificates
+from pregen.snapshot import MAX_SERIAL_BYTES
 from storage.certid import HASH_OIDS, CertID
 from storage.reader import Answer, open_reader
 from storage.stores import Store
 
-MAX_SERIAL_BYTES = 21
 _HEX = re.compile(r"[+-]?(0x)?[0-9a-f]+(:[0-9a-f]+)*", re.ASCII | re.IGNORECASE)
 
 
@@ -37,8 +37,8 @@ def look_up(store: Store, issuer: Path, *, cert: Path | None, serial: str | None
     authority = read_certificates(issuer)[0]
     octets = serial_octets(serial or "") if cert is None else _serial_of(cert)
     name_hash, key_hash = (
-        hashlib.new(hash_name, octets_, usedforsecurity=False).digest()
-        for octets_ in (authority.subject, authority.key_bits)
+        hashlib.new(hash_name, hashed, usedforsecurity=False).digest()
+        for hashed in (authority.subject, authority.key_bits)
     )
     cert_id = CertID(HASH_OIDS[hash_name], name_hash, key_hash, octets)
     answer = open_reader(store).lookup(cert_id)

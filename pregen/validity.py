@@ -8,7 +8,7 @@
 5. Nothing is signed for the future, and nothing that is past already.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
@@ -192,8 +192,46 @@ def check_run_times(
     if current_as_of is not None and as_of < current_as_of:
         raise GateError(
             f"the snapshot's as_of {text(as_of)} is older than that of the current commit ({text(current_as_of)}), "
-            "and would take back newer revocations: take a newer snapshot"
+            f"and would take back newer revocations: {_way_out(current_as_of, clock_now)}"
         )
+
+
+def check_still_timely(
+    *, profile: str, started: datetime, clock_now: datetime, windows: Iterable[ValidityWindow]
+) -> None:
+    """Refuse to publish what a run has signed, where it was stopped for too long, or its clock was wrong.
+
+    Args:
+        profile: a key of `PROFILES`.
+        started: start of the run, by the clock as it was then.
+        clock_now: the clock's instant after the last signature.
+        windows: of all issuers.
+
+    Raises:
+        GateError: the clock went backwards, or newer answers are due already; only under a public profile.
+    """
+    if not PROFILES[profile].is_public:
+        return
+    if clock_now < started - CLOCK_TOLERANCE:
+        raise GateError(
+            f"the clock went back during this run, from {text(started)} to {text(clock_now)}: its answers are for "
+            "another time; nothing was published; look after the clock, then run again"
+        )
+    due = min(window.refresh_by for window in windows)
+    if clock_now > due:
+        raise GateError(
+            f"this run has taken from {text(started)} to {text(clock_now)}, and its answers had to be replaced by "
+            f"{text(due)}: nothing was published; run again"
+        )
+
+
+def _way_out(current_as_of: datetime, clock_now: datetime) -> str:
+    if current_as_of <= clock_now + CLOCK_TOLERANCE:
+        return "take a newer snapshot"
+    return (
+        "that commit comes from the future, so its publisher's clock was wrong, or this one is; if it was the "
+        "publisher's, publish into a new store and let the edges serve that"
+    )
 
 
 def duration_text(span: timedelta) -> str:

@@ -86,8 +86,16 @@ def parse_response(response: bytes) -> ParsedResponse:
 
 
 def load_public_key(spki: bytes) -> PublicKey:
-    """Return the public key of a DER SubjectPublicKeyInfo."""
-    key = load_der_public_key(spki)
+    """Return the public key of a DER SubjectPublicKeyInfo.
+
+    Raises:
+        VerificationError: one that signs no responses.
+        ValueError: damaged.
+    """
+    try:
+        key = load_der_public_key(spki)
+    except UnsupportedAlgorithm as e:
+        raise VerificationError(f"a key of an unknown kind signs no responses: {e}") from None
     if not isinstance(key, ec.EllipticCurvePublicKey | rsa.RSAPublicKey):
         raise VerificationError(f"keys of type {type(key).__name__} sign no responses")
     return key

@@ -1,4 +1,12 @@
 """Signed OCSP responses in object storage: the format, the stores, the reader and the edge.
 
+key.py                     where a certificate lives: shard and bucket
+pack.py                    buckets of records, writer beside reader
+tables.py                  what many responses share; response.py makes the DER of one from tables and a record
+manifest.py, commits.py    what a generation consists of, and which one is the truth
+reader.py                  a CertID becomes the DER of its response
+der.py, certid.py, document.py    DER, CertIDs and JSON, as far as they are needed
+stores, edge               where objects lie; who answers requests
+
 Imports nothing of `pregen`, and no signing, columnar or cloud code, so that an edge holds none.
 """

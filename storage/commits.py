@@ -34,7 +34,18 @@ _CRC_BYTES = len(b',"crc":"00000000"}')
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Commit:
-    """One generation becomes the truth."""
+    """One generation becomes the truth; times are seconds since 1970.
+
+    Attributes:
+        number: from 1 on, without gaps.
+        parent: SHA-256 of the octets of the commit before; None for the first.
+        publisher: random id of the run that made it.
+        as_of: the instant for which the snapshot was complete.
+        started_at: when the run began.
+        manifest: object name of the manifest.
+        reader_min: least format version of a reader.
+        writer_min: least format version of the next publisher.
+    """
 
     number: int
     parent: bytes | None
@@ -99,8 +110,8 @@ def decode_commit(number: int, octets: bytes) -> Head:
         number=document.number("number"),
         parent=document.hexadecimal("parent", 32) if document.has("parent") else None,
         publisher=document.text("publisher"),
-        as_of=document.number("as_of"),
-        started_at=document.number("started_at"),
+        as_of=document.instant("as_of"),
+        started_at=document.instant("started_at"),
         manifest=document.object_name("manifest", MANIFEST_NAME),
         reader_min=needed,
         writer_min=document.number("writer_min"),

@@ -8,6 +8,8 @@ from typing import NoReturn
 
 from storage.errors import MalformedError
 
+LAST_SECOND = 253_402_300_799  # 9999-12-31T23:59:59Z: GeneralizedTime has four digits for the year
+
 
 def encode(document: dict[str, object]) -> bytes:
     """Return a document as compact JSON in UTF-8, its members in the order given."""
@@ -62,6 +64,10 @@ class Document:
         if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < limit:
             self.fail(f"has no whole number {member!r} below {limit}")
         return value
+
+    def instant(self, member: str) -> int:
+        """Return a member that is an instant, in whole seconds since 1970 up to the end of the year 9999."""
+        return self.number(member, LAST_SECOND + 1)
 
     def hexadecimal(self, member: str, size: int) -> bytes:
         """Return a member that is `size` octets in lower-case hex."""

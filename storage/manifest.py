@@ -16,7 +16,21 @@ MANIFEST_NAME = re.compile("manifests/[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shard:
-    """A pack and the keys that it holds: upper 32 bits from `low` up to below `high`."""
+    """A pack and the keys that it holds: upper 32 bits from `low` up to below `high`.
+
+    Attributes:
+        low, high: the key range.
+        pack: object name of the pack.
+        size_bytes: octets of the whole pack.
+        sha256: of the whole pack.
+        directory_at: where its directory begins.
+        directory_crc: CRC-32 of the octets from there on.
+        tables: object name of the tables that its runs are numbers of.
+        rows: records in it.
+        revoked: how many of them are revoked.
+        refresh_by: the earliest of its windows, in seconds since 1970.
+        next_update: the latest of its windows, in seconds since 1970.
+    """
 
     low: int
     high: int
@@ -126,8 +140,8 @@ def _read_shard(item: Document) -> Shard:
         tables=item.object_name("tables", TABLE_NAME),
         rows=item.number("rows"),
         revoked=item.number("revoked"),
-        refresh_by=item.number("refresh_by"),
-        next_update=item.number("next_update"),
+        refresh_by=item.instant("refresh_by"),
+        next_update=item.instant("next_update"),
     )
     if shard.low >= shard.high:
         item.fail("holds no keys")

@@ -1,7 +1,7 @@
 """Tables and a record become the DER of an OCSP response (RFC 6960, 4.2.1; FORMAT.md, section 6)."""
 
 import hashlib
-import time
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from storage import der
@@ -10,6 +10,7 @@ from storage.tables import RECORD_FIELDS, TIME_DIGITS, TIME_FIELDS, Run, Tables,
 
 BASIC_RESPONSE = bytes.fromhex("06092b0601050507300101")  # id-pkix-ocsp-basic
 SUCCESSFUL = bytes.fromhex("0a0100")
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - only counted from; an offset would be written out
 # What stands around a BasicOCSPResponse's content, from the inside outwards: earlier members, then the tag around all.
 _WRAPPERS = (
     (b"", der.SEQUENCE),  # BasicOCSPResponse
@@ -26,7 +27,8 @@ def generalized_time(seconds: int) -> bytes:
     >>> generalized_time(0)
     b'19700101000000'
     """
-    return time.strftime("%Y%m%d%H%M%S", time.gmtime(seconds)).encode()
+    # Counted here and not by the C library, whose gmtime subtracts leap seconds under a TZ such as right/UTC.
+    return (_EPOCH + timedelta(0, seconds)).isoformat().encode().translate(None, b"-T:")
 
 
 def minimal_integer(octets: bytes) -> bytes:

@@ -24,7 +24,6 @@ STATUS_FIELDS: dict[str, tuple[tuple[str, ...], ...]] = {
     "unknown": ((),),
 }
 TABLE_NAME = re.compile("tables/[0-9a-f]{64}")
-LAST_SECOND = 253_402_300_799  # 9999-12-31T23:59:59Z: GeneralizedTime has four digits for the year
 TIME_DIGITS = 14
 
 
@@ -117,6 +116,11 @@ class StoredIssuer:
     key_hashes: dict[str, bytes]
     responder_id: bytes
     responder_certificate: bytes | None
+
+    @property
+    def label(self) -> str:
+        """What messages call it: its first name, or its id where it has none."""
+        return self.names[0] if self.names else f"{self.issuer_id:016x}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -286,7 +290,7 @@ def _read_template(item: Document) -> Template:
 
 
 def _read_window(item: Document) -> Window:
-    window = Window(**{field: item.number(field, LAST_SECOND + 1) for field in (*TIME_FIELDS, "refresh_by")})
+    window = Window(**{field: item.instant(field) for field in (*TIME_FIELDS, "refresh_by")})
     if window.next_update < window.this_update:
         item.fail("ends before it begins")
     return window
@@ -333,6 +337,8 @@ def _read_response(item: Document) -> ResponseShape:
     )
     if response.signature_bytes == 0 or (response.encoding == "ecdsa" and response.signature_bytes % 2):
         item.fail(f"has signatures of {response.signature_bytes} octets")
+    if not response.hashes:
+        item.fail("answers no hash")
     return response
 
 

@@ -1,8 +1,12 @@
 """Fixtures for all tests: a real S3 server, and an environment without anyone's AWS settings."""
 
 import os
+import signal
+import struct
 import sys
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +20,26 @@ def loopback_without_proxy() -> Iterator[None]:
         patch.setenv("NO_PROXY", "127.0.0.1,localhost")
         patch.setenv("no_proxy", "127.0.0.1,localhost")
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def keyboard_interrupt() -> None:
+    """A shell that starts the tests in the background has them ignore SIGINT, and so would every process of theirs."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture
+def leap_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A zone as those under right/, in which the C library counts a leap second: 27 of them, all in 1972."""
+    zone = tmp_path / "right"
+    counts = struct.pack(">6l", 0, 0, 1, 0, 1, 4)
+    zone.write_bytes(b"TZif" + bytes(16) + counts + bytes(6) + b"UTC\0" + struct.pack(">2l", 78_796_800, 27))
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", str(zone))
+        time.tzset()
+        yield
+    time.tzset()
 
 
 @pytest.fixture(scope="session")

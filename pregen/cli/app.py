@@ -1,6 +1,7 @@
 """The commands and their options."""
 
 import time
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
@@ -8,7 +9,7 @@ from typing import Annotated, Literal
 from cyclopts import App, Parameter
 
 from pregen import __version__, clock
-from pregen.audit import Trust, verify_store
+from pregen.audit import verify_store
 from pregen.cli.progress import progress
 from pregen.cli.report import Report
 from pregen.cli.reports import check_report, engines_report, inspect_report, lookup_report, run_report, verify_report
@@ -20,6 +21,7 @@ from pregen.errors import UsageError
 from pregen.generation import RunOptions, check, run
 from pregen.inspection import inspect_store
 from pregen.lookup import look_up
+from pregen.trust import Trust
 from storage.stores import Store
 
 app = App(
@@ -41,48 +43,74 @@ StoreAddress = Annotated[
 ]
 ConfigOption = Annotated[Path | None, Parameter(name="--config", help="Take the store of this configuration instead.")]
 Json = Annotated[bool, Parameter(name="--json", help="Print one JSON object on stdout, on failure too.")]
-Instant = Annotated[str | None, Parameter(help="An instant such as 2026-11-24T00:00:00Z.")]
 Engine = Annotated[str | None, Parameter(help="auto, multibuffer, awslc or software; default: the configuration's.")]
 Workers = Annotated[int | None, Parameter(help="Worker processes; 0: the CPUs that this process may use.")]
 
 
-@app.command(name="run")
-def _run(
-    config: ConfigPath,
-    /,
-    *,
-    snapshot: Annotated[str | None, Parameter(help="File, glob or folder; default: the configuration's.")] = None,
-    as_of: Instant = None,
-    now: Annotated[str | None, Parameter(help="Sign as if it were this instant; far from the clock: lab only.")] = None,
+@Parameter(name="*")  # its fields are options of their own
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunChoices:
+    """The options of `run`, which `check` takes too."""
+
+    snapshot: Annotated[str | None, Parameter(help="File, glob or folder; default: the configuration's.")] = None
+    as_of: Annotated[
+        str | None,
+        Parameter(
+            help="For which instant the snapshot is complete, such as 2026-11-24T00:00:00Z: when its export began. "
+            "Default: the configuration's, else the files' metadata."
+        ),
+    ] = None
+    now: Annotated[
+        str | None, Parameter(help="Sign as if it were this instant; far from the clock: profile lab only.")
+    ] = None
     drop_issuer: Annotated[
-        tuple[str, ...], Parameter(help="Stop answering for this issuer of the current commit; may be repeated.")
-    ] = (),
-    engine: Engine = None,
-    workers: Workers = None,
-    json: Json = False,
-) -> Report:
+        tuple[str, ...],
+        Parameter(
+            help="Stop answering for this issuer of the current commit, which the configuration lacks; "
+            "may be repeated.",
+            show_default=False,
+        ),
+    ] = ()
+    engine: Engine = None
+    workers: Workers = None
+
+    def read(self) -> RunOptions:
+        """Return the options with their texts read.
+
+        Raises:
+            UsageError: one is not what it should be.
+        """
+        return RunOptions(
+            snapshot=self.snapshot,
+            as_of=_instant("--as-of", self.as_of),
+            now=_instant("--now", self.now),
+            drop_issuers=self.drop_issuer,
+            engine=self.engine,
+            workers=_count("--workers", self.workers),
+        )
+
+
+DEFAULTS = RunChoices()
+
+
+@app.command(name="run")
+def _run(config: ConfigPath, /, *, choices: RunChoices = DEFAULTS, json: Json = False) -> Report:
     """Sign a snapshot and publish it as the new generation, or change nothing."""
     del json  # read by pregen.cli.outcome, which prints
     started = time.perf_counter()
-    options = RunOptions(
-        snapshot=snapshot,
-        as_of=_instant("--as-of", as_of),
-        now=_instant("--now", now),
-        drop_issuers=drop_issuer,
-        engine=engine,
-        workers=_count("--workers", workers),
-    )
+    options = choices.read()
     with progress() as show:
         published = run(load_config(config), options, show)
     return run_report(published, time.perf_counter() - started)
 
 
 @app.command(name="check")
-def _check(config: ConfigPath, /, *, json: Json = False) -> Report:
-    """Check configuration, keys, certificates, snapshot and store; sign and publish nothing."""
+def _check(config: ConfigPath, /, *, choices: RunChoices = DEFAULTS, json: Json = False) -> Report:
+    """Do all of a run that can refuse it, with its options: configuration, keys, snapshot, store; sign nothing."""
     del json
+    options = choices.read()
     with progress() as show:
-        return check_report(check(load_config(config), RunOptions(), show))
+        return check_report(check(load_config(config), options, show))
 
 
 @app.command(name="lookup")
@@ -152,7 +180,9 @@ def _verify(
     /,
     *,
     config: Annotated[Path | None, Parameter(help="Trust its issuers, and without STORE take its store.")] = None,
-    issuer: Annotated[tuple[Path, ...], Parameter(help="Trust this issuer certificate; may be repeated.")] = (),
+    issuer: Annotated[
+        tuple[Path, ...], Parameter(help="Trust this issuer certificate; may be repeated.", show_default=False)
+    ] = (),
     sample: Annotated[int, Parameter(help="Verify this many responses, spread over all packs.")] = 1000,
     all: Annotated[bool, Parameter(help="Verify every response.")] = False,  # noqa: A002 - the option's name
     json: Json = False,
@@ -182,7 +212,7 @@ def _demo(
     dir: Annotated[Path, Parameter(help="Folder to make; must not hold anything yet.")] = Path("demo"),  # noqa: A002 - the option's name
     rows: Annotated[int, Parameter(help="Number of certificates.")] = 100_000,
     algorithm: Annotated[Literal["p256", "rsa2048"], Parameter(help="Key of the responder.")] = "p256",
-    engine: Engine = None,
+    engine: Annotated[str, Parameter(help="auto, multibuffer, awslc or software.")] = "auto",
     workers: Workers = None,
 ) -> int:
     """Make a CA with many certificates, sign and publish its responses, look some up, and say how to serve them."""

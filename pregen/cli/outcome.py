@@ -15,6 +15,7 @@ Errors go to stderr and say what, where and what to do. With `--json`, stdout ge
 
 import json
 import os
+import re
 import signal
 import sys
 import traceback
@@ -28,7 +29,17 @@ from pregen.cli.app import app
 from pregen.cli.report import Report
 from pregen.errors import Finding, PregenError, explained
 from pregen.interruption import Terminated, interruptible
-from storage.errors import CommitRefusedError, FormatError, NothingPublishedError, StorageError
+from storage.errors import (
+    CommitRefusedError,
+    FormatError,
+    NothingPublishedError,
+    StorageError,
+    UnknownFeatureError,
+    UnsupportedVersionError,
+)
+
+# All but the newline; what turns the direction of reading; and halves of surrogate pairs, which no encoding has.
+_CONTROLS = re.compile("[\0-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class Failure(NamedTuple):
@@ -45,7 +56,9 @@ FOREIGN_ERRORS: tuple[tuple[type[BaseException], int, str, str], ...] = (
     (CycloptsError, 2, "usage", "; pregen --help shows what there is"),
     (NothingPublishedError, 4, "not-found", ""),
     (CommitRefusedError, 7, "commit-refused", ""),
-    (FormatError, 5, "storage", "; restore that object from a copy, or publish anew"),
+    (UnsupportedVersionError, 5, "storage", "; upgrade ocsp-pregen here"),
+    (UnknownFeatureError, 5, "storage", "; upgrade ocsp-pregen here"),
+    (FormatError, 5, "storage", ""),  # see `_remedy`
     (StorageError, 5, "storage", ""),
     (OSError, 5, "storage", ""),
     (KeyboardInterrupt, 130, "interrupted", "interrupted: nothing was published"),
@@ -88,7 +101,7 @@ def failure_of(error: BaseException) -> Failure:
     for kind, exit_code, code, hint in FOREIGN_ERRORS:
         if isinstance(error, kind):
             text = explained(error) if isinstance(error, OSError) else str(error).rstrip(".")
-            return Failure(exit_code, code, text + hint)
+            return Failure(exit_code, code, text + (hint or _remedy(error)))
     return Failure(
         1,
         "internal",
@@ -96,19 +109,40 @@ def failure_of(error: BaseException) -> Failure:
     )
 
 
+def _remedy(error: BaseException) -> str:
+    """Return what helps against damage: packs are made anew by each run, but a run must read the commit before it."""
+    if not isinstance(error, FormatError):
+        return ""
+    if error.name.startswith("packs/"):
+        return "; restore that object from a copy, or publish anew by pregen run"
+    return (
+        "; restore that object from a copy (no run is published after a commit that cannot be read); without a copy, "
+        "publish into a new store and let the edges serve that"
+    )
+
+
+def visible(text: str) -> str:
+    r"""Return text whose control characters are written out: file names and stored texts may move a terminal's cursor.
+
+    >>> visible("a\x1b[2Jb\nc\ud800")
+    'a\\x1b[2Jb\nc\\ud800'
+    """
+    return _CONTROLS.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
 def _succeed(report: Report, *, as_json: bool) -> int:
     for finding in report.findings:
-        sys.stderr.write(f"{finding}\n")
+        sys.stderr.write(f"{visible(str(finding))}\n")
     if as_json:
         warnings = {"findings": [asdict(finding) for finding in report.findings]} if report.findings else {}
         _print_json({**report.document, **warnings})
     else:
-        sys.stdout.write("".join(f"{line}\n" for line in report.lines))
+        sys.stdout.write("".join(f"{visible(line)}\n" for line in report.lines))
     return report.exit_code
 
 
 def _fail(failure: Failure, *, as_json: bool) -> int:
-    sys.stderr.write("\n".join([f"error: {failure.message}", *map(str, failure.findings)]) + "\n")
+    sys.stderr.write(visible("\n".join([f"error: {failure.message}", *map(str, failure.findings)])) + "\n")
     if as_json:
         findings = [asdict(finding) for finding in failure.findings]
         _print_json({"error": {"code": failure.code, "message": failure.message, "findings": findings}})
@@ -116,4 +150,8 @@ def _fail(failure: Failure, *, as_json: bool) -> int:
 
 
 def _print_json(document: Mapping[str, object]) -> None:
-    sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
+    sys.stdout.write(_CONTROLS.sub(_escaped, json.dumps(document, ensure_ascii=False)) + "\n")
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.progress import Task as RichTask
 from rich.text import Text
 
-from pregen.generation import Progress as Report
+from pregen.generation import Progress as Show
 
 LINE_EVERY_S = 10.0
 
@@ -27,7 +27,7 @@ class _Rate(TextColumn):
 
 
 @contextlib.contextmanager
-def progress() -> Iterator[Report]:
+def progress() -> Iterator[Show]:
     """Give a function that takes the name of a step, how many rows are done, and of how many."""
     if not sys.stderr.isatty():
         yield _Lines()
@@ -36,12 +36,12 @@ def progress() -> Iterator[Report]:
     with Progress(*columns, console=Console(stderr=True)) as bars:
         tasks: dict[str, TaskID] = {}
 
-        def report(step: str, done: int, total: int) -> None:
+        def show(step: str, done: int, total: int) -> None:
             if step not in tasks:
                 tasks[step] = bars.add_task(step)
             bars.update(tasks[step], completed=done, total=total)
 
-        yield report
+        yield show
 
 
 class _Lines:

@@ -8,11 +8,15 @@ from pathlib import Path
 from pregen import clock
 from pregen.audit import Audit
 from pregen.cli.report import Report, aligned
+from pregen.config import REASONS
 from pregen.engines import EngineState
 from pregen.generation import Checked, Published
 from pregen.inspection import Inspection
 from pregen.lookup import Found
+from pregen.verification import parse_response
 from storage.certid import HASH_NAMES
+
+REASON_NAMES = {number: name for name, number in REASONS.items()}
 
 
 def run_report(published: Published, seconds: float) -> Report:
@@ -51,7 +55,7 @@ def run_report(published: Published, seconds: float) -> Report:
                 ("window", f"{document['this_update']} .. {document['next_update']}"),
                 (
                     "read back",
-                    f"all of {published.shards:,} packs; {published.verified:,} responses parsed and verified",
+                    f"every pack ({published.shards:,}); {published.verified:,} responses parsed and verified",
                 ),
                 ("engine", f"{published.engine}, {published.workers} worker(s)"),
                 ("time", f"{seconds:,.1f} s, {cpu:,.1f} s of CPU: {document['responses_per_second']:,} responses/s"),
@@ -100,11 +104,14 @@ def check_report(checked: Checked) -> Report:
 def lookup_report(found: Found, out: Path | None) -> Report:
     """Return the report of a lookup."""
     answer, now = found.answer, clock.seconds(clock.now())
+    said = parse_response(answer.der).statement
     state = "early" if now < answer.this_update else "expired" if now > answer.next_update else "current"
     document: dict[str, object] = {
         "serial": f"{found.cert_id.serial_number:x}",
         "hash": HASH_NAMES[found.cert_id.hash_oid],
         "status": answer.status,
+        "revoked_at": None if said.revoked_at is None else clock.text(said.revoked_at),
+        "reason": None if said.reason is None else REASON_NAMES.get(said.reason, str(said.reason)),
         "state": state,
         "produced_at": clock.text(answer.produced_at),
         "this_update": clock.text(answer.this_update),
@@ -113,7 +120,7 @@ def lookup_report(found: Found, out: Path | None) -> Report:
         "commit": answer.generation,
         "bytes": len(answer.der),
     }
-    lines = aligned([(name.replace("_", " "), value) for name, value in document.items()])
+    lines = aligned([(name.replace("_", " "), value) for name, value in document.items() if value is not None])
     if out is not None:
         document["out"] = str(out)
         lines.append(f"written to {out}; to see it: openssl ocsp -respin {out} -resp_text -noverify")
@@ -175,7 +182,7 @@ def inspect_report(found: Inspection) -> Report:
                 ("shards", len(manifest.shards)),
                 ("window", f"{clock.text(window.this_update)} .. {clock.text(window.next_update)}{more}"),
                 ("refresh by", clock.text(min(shard.refresh_by for shard in manifest.shards))),
-                ("stored", f"{found.current_bytes:,} octets in current packs; {stored:,} with older generations"),
+                ("stored", f"{found.current_bytes:,} octets in current packs, {stored:,} in the whole store"),
             ]
         ),
         *(
@@ -195,7 +202,7 @@ def verify_report(audit: Audit) -> Report:
         "verified": audit.verified,
         "trust": "named certificates" if audit.trusted else "the store's own certificates",
     }
-    checksums = f"checksums of all {audit.shards:,} packs with {audit.records:,} certificates"
+    checksums = f"checksums of every pack ({audit.shards:,}) with {audit.records:,} certificates"
     lines = [
         f"commit {audit.commit} is right: {checksums}",
         f"{audit.verified:,} responses parsed and their signatures verified",
@@ -223,7 +230,7 @@ def engines_report(states: list[EngineState]) -> Report:
         lines.append(f"{state.name:<12} {'works' if state.unavailable is None else f'no: {state.unavailable}'}")
         for name in state.algorithms if state.unavailable is None else ():
             rate = f"{state.rates[name]:>12,.0f} signatures/s on one core" if name in state.rates else ""
-            lines.append(f"    {name:<16}{rate}")
+            lines.append(f"    {name:<16}{rate}".rstrip())
     return Report(document=document, lines=lines)
 
 

@@ -28,33 +28,38 @@ CONFIGURATION = Template("""\
 
 [snapshot]
 path = "snapshot.parquet"        # file, glob or folder; all files matched are ONE snapshot
-keep_expired = "0d"              # how long after not_after answers are still made
-# as_of = 2026-11-24T00:00:00Z   # else --as-of, else the files' metadata key "pregen.as_of", as here
+keep_expired = "0d"              # how long after not_after answers are still made; "all": for ever
+# as_of = 2026-11-24T00:00:00Z   # when the export began; else the files' metadata key "pregen.as_of", as here;
+                                 # --as-of wins over both
 
-# [snapshot.columns]             # only for columns that have other names or codes than pregen's own:
-# serial = { name = "serial_hex", encoding = "hex" }
+# [snapshot.columns]             # only for columns that have other names or codes than pregen's own, such as
+# serial = { name = "serial_hex", encoding = "hex" }    # binary (as in DER) | unsigned-binary | hex | decimal
 # status = { name = "STATE", values = { good = ["20"], revoked = ["40"], excluded = ["60"] } }
+# reason = { name = "REASON", values = { absent = ["-1"], superseded = ["S"] } }
+# issuer = "CA"                  # as are revoked_at and not_after
 
 [[issuer]]
-name = "demo-r1"                 # value of the column "issuer"
-certificate = "issuer.pem"
-responder_certificate = "ocsp.pem"
+name = "demo-r1"                 # value of the column "issuer"; a list where it has several
+certificate = "issuer.pem"       # a list for cross-certificates
+responder_certificate = "ocsp.pem"     # without it the issuer signs itself, with its own key
 key = "ocsp.key"                 # PEM or DER, PKCS#8
-# key_passphrase_env = "OCSP_KEY_PASS"
-responder_id = "by-key"
-cert_ids = "separate"            # one response for SHA-1 CertIDs and one for SHA-256
+# key_passphrase_env = "OCSP_KEY_PASS" # the environment variable that holds the key's passphrase
+responder_id = "by-key"          # or "by-name"
+cert_ids = "separate"            # one response for SHA-1 CertIDs and one for SHA-256; or "sha1", "sha256"
 
 [validity]
-profile = "strict"               # 16 hours to 7 days
-lifetime = "4d"
-backdate = "0s"
+profile = "strict"               # 16 hours to 7 days; or "lab": any
+lifetime = "4d"                  # an integer and s, m, h or d
+backdate = "0s"                  # how much before as_of an answer begins; it consumes the lifetime
 
 [run]
-workers = $workers
-engine = "$engine"
+workers = $workers                      # 0: one for each CPU
+engine = "$engine"                  # the fastest that works; or one that `pregen engines` shows
+spool = "/var/tmp"               # for spill files; 72 octets a row must be free; removed at the end
 
 [publish]
-store = "store"                  # or s3://bucket/prefix
+store = "store"                  # or file:///var/lib/pregen, or s3://bucket/prefix
+# s3 = { region = "us-east-1", endpoint = "http://127.0.0.1:8333" }   # what is not in the AWS_* variables
 """)
 ABSENT = bytes.fromhex("0badc0de")
 WANTED = {GOOD: "good", REVOKED: "revoked", UNKNOWN: "unknown"}

@@ -1,6 +1,6 @@
 """The configuration file: TOML in, checked sections out, everything that is wrong with it reported in one go.
 
-Only the file itself is looked at here; keys and certificates that it names are `pregen.issuers.issuers`' business.
+Only the file itself is looked at here; keys and certificates that it names are looked at by `pregen.issuers`.
 """
 
 import difflib
@@ -127,13 +127,13 @@ class _Reader:
             yield issuer
 
     def _table(self, raw: object, kind: type[S], place: str) -> S | None:
-        """Return one section, or None with at least one finding noted."""
+        """Return one section, without its unknown fields; or None, with at least one finding noted."""
         if not isinstance(raw, dict):
             self._note("config.wrong-type", place, f"must be a table, not {_kind(raw)}")
             return None
-        before = len(self._findings)
         fields = {field.name: field for field in msgspec.structs.fields(kind)}
         self._unknown(raw, tuple(fields), place)
+        before = len(self._findings)
         for name, field in fields.items():
             inside = f"{place}.{name}"
             if name not in raw:
@@ -147,7 +147,7 @@ class _Reader:
                 self._value(raw[name], field.type, inside)
         if len(self._findings) > before:
             return None
-        section = msgspec.convert(raw, kind)
+        section = msgspec.convert({name: raw[name] for name in fields if name in raw}, kind)
         for problem in section.problems():
             self._note(problem.code, f"{place}.{problem.field}", problem.text)
         return section

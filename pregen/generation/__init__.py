@@ -8,6 +8,8 @@ plan.py          what is going to be signed: tables, made of templates (template
 shard.py         one shard in a worker (workers.py): fill, sign, pack, store
 readback.py      what was stored is opened as an edge opens it, and verified
 publication.py   the conductor; the commit
+
+memory.py lets arrays come and go cheaply, in the parent and in the workers.
 """
 
 from pregen.generation.preparation import RunOptions

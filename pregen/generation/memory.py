@@ -1,12 +1,19 @@
-"""Memory of bulk work: arrays of megabytes come and go with each batch and each shard."""
+"""Memory of bulk work: arrays of megabytes come and go with each batch and each shard; keys never come to a disk."""
 
 import ctypes
+import resource
 
 # glibc's mallopt (malloc.h). By default each large array is mapped and unmapped by itself, and every page of it is
 # faulted in anew: three per cent of a run's CPU time, measured.
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 _KEPT_BYTES = 64 << 20
 _STEP_BYTES = 4 << 20
+
+
+def forbid_core_dumps() -> None:
+    """Let this process, and those that it starts, leave no image of their memory when they crash: keys are in it."""
+    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
 
 
 def keep_freed_memory() -> None:

@@ -42,6 +42,16 @@ class Plan:
     name: str
 
 
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What is one certificate's own, with one of its signatures in stored form; reason -1 is none."""
+
+    serial: bytes
+    revoked_at: int
+    reason: int
+    signature: bytes
+
+
 def make_plan(issuers: Sequence[Issuer], windows: Sequence[ValidityWindow], groups: Iterable[Group]) -> Plan:
     """Return the plan for groups of rows.
 
@@ -88,22 +98,12 @@ def values_of(issuer: Issuer, window: Window, serial: bytes, revoked_at: int, re
     )
 
 
-def oracle_of(issuer: Issuer, window: Window, form: Form, record: "Record") -> bytes:
+def oracle_of(issuer: Issuer, window: Window, form: Form, record: Record) -> bytes:
     """Return the DER of the whole response to a record as the oracle encodes it."""
     algorithm = ALGORITHMS[issuer.responder.algorithm]
     values = values_of(issuer, window, record.serial, record.revoked_at, record.reason)
     signature = signature_value(algorithm.encoding, record.signature)
     return oracle_response(oracle(form, values), algorithm.identifier, signature, issuer.responder.certificate)
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """What is one certificate's own, with one of its signatures in stored form; reason -1 is none."""
-
-    serial: bytes
-    revoked_at: int
-    reason: int
-    signature: bytes
 
 
 class _Planner:

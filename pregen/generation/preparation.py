@@ -13,6 +13,7 @@ from pregen import clock
 from pregen.config import Config
 from pregen.credentials import open_publish_store
 from pregen.errors import ConfigError, Finding, GateError, PregenError
+from pregen.generation.memory import forbid_core_dumps
 from pregen.issuers import Issuer, load_issuers
 from pregen.signers import ALGORITHMS, engine_named
 from pregen.snapshot import Snapshot, open_snapshot
@@ -63,6 +64,7 @@ def prepare(config: Config, options: RunOptions) -> Prepared:
     Raises:
         PregenError, StorageError, OSError: something is; see their exit codes.
     """
+    forbid_core_dumps()
     started = options.now or clock.now()
     issuers, warnings = load_issuers(config, started)
     engines = _engines(issuers, options.engine or config.run.engine)
@@ -140,10 +142,10 @@ def _refuse_lost_issuers(
     current: Generation, issuers: tuple[Issuer, ...], dropped: tuple[str, ...]
 ) -> tuple[Finding, ...]:
     """Refuse a configuration that lacks an issuer of the current commit: it may be another CA's."""
-    stored = {issuer.issuer_id: issuer.names for one in current.tables.values() for issuer in one.tables.issuers}
+    stored = {issuer.issuer_id: issuer for one in current.tables.values() for issuer in one.tables.issuers}
     kept = {issuer.issuer_id for issuer in issuers}
-    lost = {number: names for number, names in stored.items() if number not in kept}
-    missing = [names[0] for names in lost.values() if not set(names) & set(dropped)]
+    lost = {number: {issuer.label, *issuer.names} for number, issuer in stored.items() if number not in kept}
+    missing = [stored[number].label for number, names in lost.items() if not names & set(dropped)]
     if missing:
         options = " ".join(f"--drop-issuer {name}" for name in missing)
         raise GateError(

@@ -10,6 +10,7 @@ from pregen.generation.preparation import Prepared, RunOptions, prepare
 from pregen.generation.shard import ShardSigner, ShardTask, SignedShard, SigningJob
 from pregen.generation.survey import Progress, Surveyed, survey
 from pregen.interruption import uninterruptible
+from pregen.validity import check_still_timely
 from storage.commits import new_publisher, publish
 from storage.manifest import Manifest
 from storage.stores.probe import probe_racing_creates
@@ -17,7 +18,7 @@ from storage.stores.probe import probe_racing_creates
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """What a run published."""
+    """What a run published; times are seconds since 1970, of windows the earliest."""
 
     commit: int
     rows_in: int
@@ -38,7 +39,7 @@ class Published:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
-    """What a check found to be right."""
+    """What a check found to be right; times are seconds since 1970, of windows the earliest."""
 
     rows_in: int
     certificates: int
@@ -100,6 +101,9 @@ def run(config: Config, options: RunOptions, progress: Progress) -> Published:
         "excluded": surveyed.excluded,
     }
     shards = tuple(one.shard for one in signed)
+    check_still_timely(
+        profile=config.validity.profile, started=prepared.started, clock_now=clock.now(), windows=prepared.windows
+    )
     manifest = Manifest(profile=config.validity.profile, shards=shards, counts=counts, gates={})
     with uninterruptible():
         head, put_bytes = publish(

@@ -1,7 +1,8 @@
 """Read-back: a stored pack is opened as an edge opens it, before any commit names it.
 
 The pack is read from the store again and must be the octets that were built. Every bucket is walked: that is where the
-count of responses comes from. One record in 997 (from a random start), one of every template a pack, and one
+count of responses comes from. Records that are verified must also lie where an edge looks for them, by its own
+hash function. One record in 997 (from a random start), one of every template a pack, and one
 of every group a run are parsed and verified by an independent implementation against the source rows and the
 configuration; the latter two are also compared octet by octet with the oracle. The first failure stops the run.
 
@@ -28,6 +29,7 @@ from pregen.issuers import Issuer
 from pregen.validity import ValidityWindow
 from pregen.verification import PublicKey, Statement, load_public_key, verify_response
 from storage.errors import FormatError
+from storage.key import key32, part_of
 from storage.pack import Pack, PackReader, open_pack, walk
 from storage.response import Assembler
 from storage.stores.base import Store
@@ -38,7 +40,7 @@ Members = NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class PackContents:
     """What a read-back found to be there."""
 
     sha256: bytes
@@ -78,16 +80,18 @@ class ReadBack:
         store: Store,
         name: str,
         pack: Pack,
+        bounds: tuple[int, int],
         rows: ShardRows,
         members: dict[Group, Members],
         proofs: frozenset[Group],
-    ) -> Checked:
+    ) -> PackContents:
         """Read a pack back and check it.
 
         Args:
             store: where it was put.
             name: its object name.
             pack: what was put.
+            bounds: of the shard's keys, as the manifest will have them.
             rows: the shard's rows.
             members: the rows of each group, in the order of their records.
             proofs: groups of which at least one record must be verified.
@@ -103,14 +107,14 @@ class ReadBack:
             )
         try:
             reader = open_pack(name, stored, pack.directory_at, pack.directory_crc)
-            walked = _Walk(self, reader, rows, members, proofs)
+            walked = _Walk(self, reader, bounds, rows, members, proofs)
         except FormatError as e:
             raise VerificationError(f"{name} cannot be read back: {e}") from e
         expected = {self._plan.runs[group]: len(rows_of) for group, rows_of in members.items()}
         if walked.counts != expected:
             raise VerificationError(f"{name} holds records by run {walked.counts} where {expected} belong")
         responses = sum(len(self.templates(run)) * count for run, count in walked.counts.items())
-        return Checked(hashlib.sha256(stored).digest(), sum(walked.counts.values()), responses, walked.verified)
+        return PackContents(hashlib.sha256(stored).digest(), sum(walked.counts.values()), responses, walked.verified)
 
     def group(self, run: int) -> Group:
         """Return the group that a run holds."""
@@ -120,6 +124,12 @@ class ReadBack:
         """Return the templates that a run's responses are made of, one for each response of a record."""
         tables = self._plan.tables
         return tuple(response.template for response in tables.shapes[tables.runs[run].shape].responses)
+
+    def bucket_of(self, group: Group, serial: bytes, bounds: tuple[int, int], buckets: int) -> int | None:
+        """Return the bucket in which an edge looks for a certificate; None: it looks in another shard."""
+        low, high = bounds
+        key = key32(serial, self._issuers[group.issuer].issuer_id)
+        return part_of(key, low, high, buckets) if low <= key < high else None
 
     @property
     def strides(self) -> list[int]:
@@ -189,6 +199,7 @@ class _Walk:
         self,
         read_back: ReadBack,
         pack: PackReader,
+        bounds: tuple[int, int],
         rows: ShardRows,
         members: dict[Group, Members],
         proofs: frozenset[Group],
@@ -196,14 +207,17 @@ class _Walk:
         self.counts: dict[int, int] = {}
         self.verified = 0
         self._read_back = read_back
+        self._bounds = bounds
+        self._buckets = pack.buckets
+        self._bucket = 0
         self._rows = rows
         self._members = members
         self._proofs = set(proofs)
         self._proven: set[tuple[int, ...]] = set()
         next_sample = secrets.randbelow(SAMPLE_EVERY)  # from the start on, counted over the whole pack
         seen, counts, strides = 0, self.counts, read_back.strides
-        for bucket in range(pack.buckets):
-            for run, start, count, octets in walk(pack, bucket, strides):
+        for self._bucket in range(pack.buckets):
+            for run, start, count, octets in walk(pack, self._bucket, strides):
                 before = counts.get(run, 0)
                 if not before:
                     self._verify_first(run, octets[start : start + strides[run]])
@@ -233,6 +247,11 @@ class _Walk:
         source = Record(
             rows.serials(row, group.serial_bytes).tobytes(), int(rows.revoked_at[row][0]), int(rows.reason[row][0]), b""
         )
+        if read_back.bucket_of(group, source.serial, self._bounds, self._buckets) != self._bucket:
+            raise VerificationError(
+                f"serial {int.from_bytes(source.serial, 'big', signed=True):x} lies in bucket {self._bucket} of its "
+                "pack, where no edge would look for it: nothing was published; please report this"
+            )
         for which in range(len(read_back.templates(run))):
             read_back.verify(group, which, octets, source, by_oracle=by_oracle)
             self.verified += 1

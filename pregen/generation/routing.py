@@ -19,6 +19,7 @@ from pregen.generation.routing_key import keys
 from pregen.snapshot import StatusBatch
 
 SHARD_ROWS = 65_536
+MAX_SHARDS = 1 << 16  # shard numbers are uint16; and a file may lie about its rows
 SPARE_FILES = 256  # what the rest of the process has open
 COLUMNS: dict[str, pa.DataType] = {
     "key": pa.uint64(),
@@ -47,10 +48,10 @@ class ShardFile:
 def shard_count(rows: int) -> int:
     """Return how many shards a snapshot of about `rows` rows is cut into.
 
-    >>> shard_count(0), shard_count(65_536), shard_count(65_537)
-    (1, 1, 2)
+    >>> shard_count(0), shard_count(65_536), shard_count(65_537), shard_count(10**15)
+    (1, 1, 2, 65536)
     """
-    return max(1, -(-rows // SHARD_ROWS))
+    return min(max(1, -(-rows // SHARD_ROWS)), MAX_SHARDS)
 
 
 class Router:
@@ -68,7 +69,8 @@ class Router:
         seeds = self._issuer_ids if len(self._issuer_ids) == 1 else self._issuer_ids[batch.issuer]
         key = keys(batch.serial, seeds)
         shards = np.uint64(len(self._paths))
-        shard = ((key >> np.uint64(32)) * shards >> np.uint64(32)).astype(np.uint16)
+        # In the smallest type that holds it: numpy sorts 8 and 16 bits by radix.
+        shard = ((key >> np.uint64(32)) * shards >> np.uint64(32)).astype(np.min_scalar_type(len(self._paths) - 1))
         order = np.argsort(shard, kind="stable")
         ends = np.cumsum(np.bincount(shard, minlength=len(self._paths)))
         values = (

@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from pyarrow import ipc
 
 from pregen.generation.routing_key import serial_matrix, serial_octets, serial_offsets
-from pregen.snapshot import GOOD, REVOKED
+from pregen.snapshot import GOOD, MAX_SERIAL_BYTES, REVOKED
 
-MAX_SERIAL_BYTES = 21
 MAX_EXAMPLES = 20
 # What the responses of a group look like: status, and whether a reason is given.
 KINDS = (("good", False), ("revoked", False), ("revoked", True), ("unknown", False))

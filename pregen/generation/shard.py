@@ -141,7 +141,7 @@ class ShardSigner:
         segments = _segments([bucket_of[members] for _, members in groups], runs, [b.shape[1] for b in blocks])
         pack = build_pack(identity, buckets, segments, [block.data.cast("B") for block in blocks], name)
         self._store.put(name, pack.octets)
-        checked = self._read_back.check(self._store, name, pack, rows, dict(groups), task.proofs)
+        checked = self._read_back.check(self._store, name, pack, (low, high), rows, dict(groups), task.proofs)
         windows = [plan.tables.windows[plan.tables.runs[run].window] for run in runs] or list(plan.tables.windows)
         shard = Shard(
             low=low,

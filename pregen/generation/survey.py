@@ -5,7 +5,7 @@ Every row is read and routed to its shard, every shard is sorted and counted, an
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -31,10 +31,10 @@ class Surveyed:
     pool: WorkerPool
     files: tuple[ShardFile, ...]
     groups: dict[Group, int]
-    proofs: dict[int, frozenset[Group]] = field(default_factory=dict)
+    proofs: dict[int, frozenset[Group]]
     rows_in: int
     excluded: dict[str, int]
-    warnings: tuple[Finding, ...] = ()
+    warnings: tuple[Finding, ...]
 
     @property
     def certificates(self) -> int:

@@ -1,4 +1,4 @@
-"""To-be-signed bytes with holes, and the tables made of them (RFC 6960, 4.2.1).
+"""Templates: to-be-signed bytes with holes, and the oracle that they come from (RFC 6960, 4.2.1).
 
 For given CertID hashes, serial length, status shape and responder id, all responses share everything but holes of fixed
 size. Each template comes from the oracle, asn1crypto: encoded with one set of values, and once more for each field

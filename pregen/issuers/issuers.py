@@ -16,12 +16,11 @@ from typing import Literal
 from pregen.config import Config, IssuerConfig
 from pregen.errors import ConfigError, Finding
 from pregen.issuers.certificates import Certificate, read_certificates
-from pregen.issuers.keyfiles import KeySource, PrivateKey, algorithm, is_pair
+from pregen.issuers.keyfiles import KeySource, algorithm, is_pair
 from pregen.issuers.rules import Remark, issuer_remarks, responder_remarks
+from pregen.signers import PrivateKey
 from storage.certid import SHA1, SHA256
 from storage.key import issuer_id
-
-__all__ = ["Issuer", "KeySource", "PrivateKey", "Responder", "inspect_issuers", "load_issuers"]
 
 _CERT_IDS = {"separate": (SHA1, SHA256), "sha1": (SHA1,), "sha256": (SHA256,)}
 _OTHERS_ACCESS = 0o006  # read or write, by neither owner nor group: a group such as ssl-cert is a usual way to share
@@ -38,7 +37,7 @@ class Responder:
         id_kind: how answers name the signer.
         id_octets: by-key: SHA-1 of the signer's key bits; by-name: content octets of its subject's RDNSequence.
         key: where the private key is.
-        algorithm: ``p256-sha256`` or ``rsa2048-sha256``.
+        algorithm: name of the signature algorithm (`pregen.signers.ALGORITHMS`).
     """
 
     certificate: bytes | None

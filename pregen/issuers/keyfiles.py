@@ -3,7 +3,6 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
@@ -12,11 +11,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_private_key, load_pem_private_key
 
 from pregen.errors import ConfigError, Finding
+from pregen.signers import P256_SHA256, RSA2048_SHA256, PrivateKey
 
-PrivateKey: TypeAlias = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
-
-P256_SHA256 = "p256-sha256"
-RSA2048_SHA256 = "rsa2048-sha256"
 _RSA_BITS = 2_048
 _ELSEWHERE = ("pkcs11:", "awskms:", "arn:")
 
@@ -88,7 +84,7 @@ class KeySource:
 
 def algorithm(key: PrivateKey) -> str:
     """Return the name of the signature algorithm that a key is used with."""
-    return P256_SHA256 if isinstance(key, ec.EllipticCurvePrivateKey) else RSA2048_SHA256
+    return (P256_SHA256 if isinstance(key, ec.EllipticCurvePrivateKey) else RSA2048_SHA256).name
 
 
 def is_pair(key: PrivateKey, public: PublicKeyTypes) -> bool:

@@ -19,7 +19,7 @@ class RandomSource(Protocol):
     """Something to read random octets from: in the product always the kernel."""
 
     def readinto(self, buffer: memoryview, /) -> int | None:
-        """Fill the buffer; return how many octets that were."""
+        """Fill the buffer from its beginning; return how many octets that were."""
 
 
 class KernelSource:
@@ -32,7 +32,7 @@ class KernelSource:
         os.close(self._descriptor)
 
     def readinto(self, buffer: memoryview, /) -> int:
-        """Fill the buffer; return how many octets that were."""
+        """Fill the buffer from its beginning; return how many octets that were."""
         return os.readv(self._descriptor, [buffer])
 
 
@@ -54,7 +54,7 @@ class EphemeralKeys:
         """Put fresh keys into the first `rows` rows.
 
         Raises:
-            SigningError: the source gave fewer octets than asked for.
+            SigningError: the source gives no more octets.
         """
         words = self.words[:rows]
         self._read(words)
@@ -73,7 +73,12 @@ class EphemeralKeys:
         return 1 <= int.from_bytes(self.words[row].astype("<u8").tobytes(), "little") < self._order
 
     def _read(self, words: NDArray[np.uint64]) -> None:
-        got = self._source.readinto(words.data.cast("B"))
-        if got != words.nbytes:
-            self.wipe(len(self.words))
-            raise SigningError(f"the kernel's generator gave {got} octets where {words.nbytes} were asked for")
+        rest = words.data.cast("B")
+        while rest:
+            # Less than asked for is no failure: the kernel stops where a signal, a stopped job or a frozen container
+            # interrupts it.
+            got = self._source.readinto(rest)
+            if not got:
+                self.wipe(len(self.words))
+                raise SigningError(f"the kernel's generator gave {got} octets where {len(rest)} were asked for")
+            rest = rest[got:]

@@ -7,6 +7,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 GOOD, REVOKED, UNKNOWN = range(3)
+MAX_SERIAL_BYTES = 21  # RFC 5280, 4.1.2.2 allows 20; a few real ones have one more
 NO_REASON = -1
 NO_EXPIRY = 2**62  # far after every time that a certificate can name, and safe to add a duration to
 

@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from pregen.snapshot.batch import MAX_SERIAL_BYTES
 from pregen.snapshot.octets import (
     ArrowArray,
     Fault,
@@ -32,15 +33,13 @@ from pregen.snapshot.octets import (
     without_leading,
 )
 
-MAX_OCTETS = 21
-
 _NOT_HEX = 255
 _NIBBLES = np.full(256, _NOT_HEX, np.uint8)
 _NIBBLES[np.frombuffer(b"0123456789abcdef", np.uint8)] = np.arange(16)
 _NIBBLES[np.frombuffer(b"ABCDEF", np.uint8)] = np.arange(10, 16)
 
 # A magnitude has one octet more than is allowed, so that one that is too long can be seen; so have the digits.
-_WIDTH = MAX_OCTETS + 1
+_WIDTH = MAX_SERIAL_BYTES + 1
 _HEX_DIGITS = 2 * _WIDTH
 _LIMB_DIGITS = 9
 _LIMBS = 6  # 54 digits: 2**168 has 51
@@ -67,7 +66,7 @@ def _binary(column: ArrowArray) -> Serials:
     padded = np.zeros(len(size), np.bool_)
     padded[suspect] = (first[suspect] ^ octet_at(values, values.start[suspect] + 1)) < 128
     padded &= ~null
-    too_long = (size > MAX_OCTETS) & ~padded & ~null
+    too_long = (size > MAX_SERIAL_BYTES) & ~padded & ~null
     faults = [
         Fault("row.serial.null", null),
         Fault("row.serial.empty", empty),
@@ -154,7 +153,7 @@ def _der_integers(
     What stands for one that is too long means nothing.
     """
     width = magnitude.shape[1]
-    too_long = magnitude[:, : width - MAX_OCTETS].any(axis=1)
+    too_long = magnitude[:, : width - MAX_SERIAL_BYTES].any(axis=1)
     matrix = magnitude.copy()
     matrix[negative] = _negated(matrix[negative])
 
@@ -164,7 +163,7 @@ def _der_integers(
     first = significant.argmax(axis=1)
     flipped = (np.take_along_axis(matrix, first[:, None], axis=1)[:, 0] ^ matrix[:, 0]) >> 7
     size = np.where(first > 0, width - first + flipped, 1)
-    too_long |= size > MAX_OCTETS
+    too_long |= size > MAX_SERIAL_BYTES
     octets = matrix[np.arange(width) >= (width - size)[:, None]]
     return binary_array(octets, size), too_long
 

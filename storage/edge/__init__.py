@@ -37,6 +37,10 @@ afterwards anyone can tell who asked for which certificate and what was said: ab
 
 Lines about the server itself (generations loaded, failed refreshes) are JSON on stderr. No header, no body and no path
 is ever logged, so a line has at most 4,096 octets: workers may share a pipe without mixing their lines.
+
+**Files.** `request.py` reads a request, `respond.py` replies, with `caching.py` (headers), `guard.py` (the last look)
+and `record.py` (the log's line). `launch.py` and `server.py` make a server of it, with `refresh.py` (new generations)
+and `log.py`. `source.py` says what is needed of whoever knows the answers.
 """
 
 from storage.edge.launch import serve

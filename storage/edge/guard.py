@@ -1,18 +1,37 @@
-"""The last look at an answer before it leaves: which certificates does it speak of?
+"""The last look at an answer before it leaves: which certificates does it speak of, and for which time?
 
 In 2019 a CDN in front of a large authority returned, to POSTs with ``Expect: 100-continue``, valid answers about other
-certificates. So the CertIDs are cut out of the finished response itself, whatever index or cache led to it.
+certificates. So the CertIDs are cut out of the finished response itself, whatever index or cache led to it; and its
+times too, because whoever can write to the store could dress an old answer in a new window.
 """
+
+from functools import lru_cache
+from typing import NamedTuple
 
 from storage.certid import CertID, read_cert_id
 from storage.der import ENUMERATED, GENERALIZED_TIME, OCTET_STRING, OID, SEQUENCE, Cursor
+from storage.response import generalized_time
 
 _EXPLICIT_0, _EXPLICIT_1, _EXPLICIT_2 = 0xA0, 0xA1, 0xA2
 _BASIC = bytes.fromhex("2b0601050507300101")
 
 
-def cert_ids_in(response: bytes) -> list[CertID]:
-    """Return the CertID of every SingleResponse of a successful OCSPResponse (RFC 6960, 4.2.1).
+class Single(NamedTuple):
+    """What a SingleResponse says besides the status; times as GeneralizedTime writes them, None what is absent."""
+
+    cert_id: CertID
+    this_update: bytes
+    next_update: bytes | None
+
+
+@lru_cache(64)
+def written(instant: int) -> bytes:
+    """Return seconds since 1970 as a response has them; a generation has few windows."""
+    return generalized_time(instant) + b"Z"
+
+
+def singles_in(response: bytes) -> list[Single]:
+    """Return every SingleResponse of a successful OCSPResponse (RFC 6960, 4.2.1).
 
     Raises:
         ValueError: not a successful OCSPResponse of the basic type.
@@ -30,7 +49,13 @@ def cert_ids_in(response: bytes) -> list[CertID]:
     singles = _responses(basic.take(SEQUENCE))
     found = []
     while not singles.at_end():
-        found.append(read_cert_id(singles.take(SEQUENCE)))
+        single = singles.take(SEQUENCE)
+        cert_id = read_cert_id(single)
+        single.skip()  # certStatus
+        this_update = single.take(GENERALIZED_TIME).octets
+        next_update = single.take_if(_EXPLICIT_0)
+        ends = None if next_update is None else next_update.take(GENERALIZED_TIME).octets
+        found.append(Single(cert_id, this_update, ends))
     return found
 
 

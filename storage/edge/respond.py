@@ -7,7 +7,7 @@ from hashlib import sha256
 from storage.certid import HASH_NAMES, CertID
 from storage.der import ENUMERATED, SEQUENCE, tlv
 from storage.edge.caching import EXPIRY_MARGIN_S, NO_STORE, caching_headers, http_date, is_not_modified, last_servable
-from storage.edge.guard import cert_ids_in
+from storage.edge.guard import Single, singles_in, written
 from storage.edge.record import OcspStatus, Outcome, Record
 from storage.edge.request import MalformedRequestError, decode_path, parse_request
 from storage.edge.source import AnswerSource
@@ -15,6 +15,7 @@ from storage.errors import NothingPublishedError, StorageError
 from storage.reader import Answer
 
 MAX_BODY_BYTES = 64 * 1024
+MAX_PATH_BYTES = 8 * 1024  # a request percent-encoded twice, with all that it may hold; more would only cost time
 _HEALTHZ, _READYZ = b"/healthz", b"/readyz"
 
 _METHODS = ("GET", "HEAD", "POST")
@@ -60,6 +61,8 @@ def respond(source: AnswerSource, request: HttpRequest, now: int) -> Reply:
         return refuse(request, now, 405, Outcome.WRONG_METHOD, ("Allow", ", ".join(_METHODS)))
     if len(request.body) > MAX_BODY_BYTES:
         return refuse(request, now, 413, Outcome.TOO_LARGE)
+    if len(request.raw_path) > MAX_PATH_BYTES:
+        return refuse(request, now, 414, Outcome.TOO_LARGE)
     try:
         cert_id = parse_request(request.body if request.method == "POST" else decode_path(request.raw_path))
     except MalformedRequestError as error:
@@ -112,10 +115,10 @@ def _check(answer: Answer, cert_id: CertID, now: int) -> None:
     if now > last_servable(answer):
         raise _RefusedError(OcspStatus.tryLater, Outcome.EXPIRED)
     try:
-        about = cert_ids_in(answer.der)
+        about = singles_in(answer.der)
     except ValueError as nonsense:
         raise _RefusedError(OcspStatus.tryLater, Outcome.WRONG_ANSWER, nonsense) from nonsense
-    if cert_id not in about:
+    if Single(cert_id, written(answer.this_update), written(answer.next_update)) not in about:
         raise _RefusedError(OcspStatus.tryLater, Outcome.WRONG_ANSWER)
 
 

@@ -21,6 +21,7 @@ from typing import TypedDict
 
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
 from storage.edge.log import REQUESTS, SERVER, configuration
@@ -30,6 +31,9 @@ from storage.edge.respond import MAX_BODY_BYTES, HttpRequest, Reply, is_probe, o
 from storage.edge.source import LiveSource
 
 BODY_S = 10.0
+# A connection that says nothing, or says it slowly, is one of 1,024 (granian's limit): it is kept as long as a slow
+# body, and not for half a minute. What it has said is kept too: 16 KiB, and not 400.
+_HTTP1 = HTTP1Settings(header_read_timeout=int(BODY_S * 1000), max_buffer_size=16 * 1024)
 _LOOKUP_THREADS = 64  # a remote lookup waits, it does not compute
 _FIRST_REFRESH_S = 5.0
 _STOP_S = 15  # longer than a store's time-out, so that requests under way end by themselves
@@ -198,6 +202,7 @@ def run(
         port=port,
         interface=Interfaces.ASGI,
         http=HTTPModes.http1,
+        http1_settings=_HTTP1,
         websockets=False,
         workers=workers,
         workers_kill_timeout=_STOP_S,

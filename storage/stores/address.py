@@ -85,7 +85,10 @@ def _bucket_of(address: str) -> BucketAddress:
     prefix = prefix.rstrip("/")
     if not _BUCKET.fullmatch(bucket):
         # The text does not repeat it: people write credentials there.
-        raise ValueError("after s3:// the name of a bucket is needed: write s3://bucket/prefix, without credentials")
+        raise ValueError(
+            "after s3:// the name of a bucket is needed, 3 to 63 characters of letters, digits, dot and hyphen: "
+            "write s3://bucket/prefix, without credentials"
+        )
     if prefix and not is_name(prefix):
         raise ValueError(f"{prefix!r} cannot be a prefix: segments of A-Z a-z 0-9 . _ - joined by single slashes")
     return BucketAddress(bucket, prefix)

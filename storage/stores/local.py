@@ -63,11 +63,9 @@ class LocalStore:
 
     def get(self, name: str) -> bytes:
         """Return the whole object."""
-        check_name(name)
-        try:
-            return (self._root / name).read_bytes()
-        except _NO_OBJECT:
-            raise absent(self.url, name) from None
+        file = _open(self._root, self.url, name)
+        with open(file.descriptor, "rb", closefd=False) as stream:
+            return stream.read()
 
     def get_range(self, name: str, start: int, length: int) -> bytes:
         """Return exactly `length` octets from `start` on."""
@@ -173,10 +171,11 @@ class LocalStore:
 def _open(root: Path, url: str, name: str) -> _OpenFile:
     check_name(name)
     try:
-        file = _OpenFile(os.open(root / name, os.O_RDONLY | os.O_CLOEXEC))
+        # Without waiting: a FIFO in an object's place would keep its readers for ever.
+        file = _OpenFile(os.open(root / name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK))
     except _NO_OBJECT:
         raise absent(url, name) from None
-    if stat.S_ISDIR(os.fstat(file.descriptor).st_mode):
+    if not stat.S_ISREG(os.fstat(file.descriptor).st_mode):
         raise absent(url, name)
     return file
 

@@ -103,7 +103,9 @@ def _of_answer(failure: _Failure, place: Place, name: str, at: str, *, reads_obj
     if status == HTTPStatus.NOT_FOUND:
         return absent(place.url, name)
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-        hint = " (S3 says so of an absent object too, unless s3:ListBucket is allowed)" if reads_object else ""
+        # Wrong keys and signatures have codes of their own.
+        may_be_absent = reads_object and failure.code in ("", "AccessDenied")
+        hint = " (S3 says so of an absent object too, unless s3:ListBucket is allowed)" if may_be_absent else ""
         return PermissionError(f"{at}: not allowed: {failure}{hint}: check the credentials and what they may do")
     if status < HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.TOO_MANY_REQUESTS:
         return OSError(f"{at}: refused by {place.endpoint}: {failure}")

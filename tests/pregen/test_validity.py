@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 
 from pregen.config.sections import ValidityConfig, parse_duration
 from pregen.errors import ConfigError, GateError, InputError, UsageError
-from pregen.validity import PROFILES, ValidityWindow, check_run_times, duration_text, plan_window
+from pregen.validity import (
+    PROFILES,
+    ValidityWindow,
+    check_run_times,
+    check_still_timely,
+    duration_text,
+    plan_window,
+)
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 FAR = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
@@ -224,6 +231,30 @@ def test_a_snapshot_older_than_the_current_commit_is_refused() -> None:
     check(current_as_of=NOW)
     with pytest.raises(GateError, match="take back newer revocations"):
         check(as_of=NOW - SECOND, current_as_of=NOW)
+
+
+def test_a_commit_from_the_future_cannot_be_replaced_by_a_newer_snapshot_and_the_text_says_so() -> None:
+    with pytest.raises(GateError, match="take a newer snapshot"):
+        check(as_of=NOW - DAY, current_as_of=NOW + 5 * MINUTE)
+    with pytest.raises(GateError, match="publish into a new store"):
+        check(as_of=NOW, current_as_of=NOW + 5 * MINUTE + SECOND)
+
+
+def test_what_was_signed_while_the_clock_went_back_is_refused() -> None:
+    window = plan("strict")
+    for profile, ago in (("strict", 5 * MINUTE), ("lab", DAY)):
+        check_still_timely(profile=profile, started=NOW, clock_now=NOW - ago, windows=[window])
+    with pytest.raises(GateError, match="the clock went back during this run"):
+        check_still_timely(profile="strict", started=NOW, clock_now=NOW - 5 * MINUTE - SECOND, windows=[window])
+
+
+def test_what_was_signed_by_a_run_that_took_too_long_is_refused() -> None:
+    window, longer = plan("strict", lifetime=2 * DAY), plan("strict", lifetime=4 * DAY)
+    check_still_timely(profile="strict", started=NOW, clock_now=window.refresh_by, windows=[longer, window])
+    late = window.refresh_by + SECOND
+    check_still_timely(profile="lab", started=NOW, clock_now=late, windows=[longer, window])
+    with pytest.raises(GateError, match="its answers had to be replaced by"):
+        check_still_timely(profile="strict", started=NOW, clock_now=late, windows=[longer, window])
 
 
 def test_the_configuration_knows_exactly_the_profiles() -> None:

@@ -1,6 +1,8 @@
 import contextlib
 import json
 import re
+from collections.abc import Callable
+from typing import TypeAlias
 
 import pytest
 from hypothesis import given
@@ -16,6 +18,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
     max_leaves=12,
 )
+Read: TypeAlias = Callable[[str], object]
 MEMBERS = ["version", "features", "issuers", "templates", "shapes", "windows", "runs"]
 
 
@@ -31,17 +34,24 @@ def test_whatever_octets_come_only_malformed_is_raised(octets: bytes) -> None:
 @given(value=JSON)
 def test_a_member_of_any_kind_is_read_as_told_or_malformed(value: object) -> None:
     document = Document("commits/1", {"it": value})
-    readers = (
-        document.text, document.number, document.octets, document.each_octets, document.texts, document.numbers,
-        document.child, document.octets_by_key, document.plain,
-        lambda member: document.hexadecimal(member, 4),
-        lambda member: document.each_hexadecimal(member, 4),
-        lambda member: document.object_name(member, re.compile("packs/[0-9]+")),
-        lambda member: list(document.children(member)),
-    )  # fmt: skip
-    for read in readers:
+    readers: dict[Read, type] = {
+        document.text: str,
+        document.number: int,
+        document.octets: bytes,
+        document.each_octets: tuple,
+        document.texts: tuple,
+        document.numbers: tuple,
+        document.child: Document,
+        document.octets_by_key: dict,
+        document.plain: dict,
+        lambda member: document.hexadecimal(member, 4): bytes,
+        lambda member: document.each_hexadecimal(member, 4): tuple,
+        lambda member: document.object_name(member, re.compile("packs/[0-9]+")): str,
+        lambda member: list(document.children(member)): list,
+    }
+    for read, kind in readers.items():
         with contextlib.suppress(MalformedError):
-            read("it")
+            assert isinstance(read("it"), kind)
 
 
 @given(members=st.fixed_dictionaries(dict.fromkeys(MEMBERS, JSON)))

@@ -49,6 +49,17 @@ windows = st.builds(
 )
 
 
+@pytest.mark.usefixtures("leap_seconds")
+def test_times_are_those_of_posix_also_where_the_c_library_counts_leap_seconds() -> None:
+    assert generalized_time(1_795_478_400) == b"20261124000000"
+
+
+@given(seconds=st.integers(0, 253_402_300_799))
+def test_times_are_written_as_datetime_counts_them(seconds: int) -> None:
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
+    assert generalized_time(seconds) == moment.strftime("%Y%m%d%H%M%S").encode()
+
+
 def number(size: int) -> st.SearchStrategy[bytes]:
     """Return numbers of a size, with few and with many leading zeros, with and without the top bit."""
     short = st.integers(0, size).flatmap(lambda used: st.binary(min_size=used, max_size=used))

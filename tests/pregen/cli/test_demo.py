@@ -1,12 +1,25 @@
 import re
 import shlex
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
+from msgspec.structs import fields
 
-from pregen.config import load_config
+from pregen.config import (
+    COLUMNS,
+    ColumnConfig,
+    IssuerConfig,
+    PublishConfig,
+    RunConfig,
+    S3Config,
+    SnapshotConfig,
+    ValidityConfig,
+    load_config,
+)
 from storage.edge.launch import free_address
 from tests.judges.programs import judge
 from tests.pregen.cli.ca import Program
@@ -40,9 +53,18 @@ def test_the_demo_signs_looks_up_and_verifies(pregen: Program, folder: Path, wor
         assert pregen("run", folder / "pregen.toml", "--json").document["bytes_per_response"] > 256  # type: ignore[operator]
 
 
-def test_the_demo_s_certificates_are_realistic(pregen: Program, folder: Path) -> None:
-    import pyarrow.parquet as pq
+def test_the_demo_s_configuration_shows_every_field_there_is(pregen: Program, folder: Path) -> None:
+    assert pregen("demo", "--dir", folder, "--rows", "3").code == 0
 
+    text = (folder / "pregen.toml").read_text()
+    for section in (SnapshotConfig, ColumnConfig, IssuerConfig, ValidityConfig, RunConfig, PublishConfig, S3Config):
+        for field in fields(section):
+            assert re.search(rf"\b{field.name}\b[\w.]*(?: =|\])", text), field.name
+    for column in COLUMNS:
+        assert column in text or column == "not_before"  # which nothing uses yet
+
+
+def test_the_demo_s_certificates_are_realistic(pregen: Program, folder: Path) -> None:
     assert pregen("demo", "--dir", folder, "--rows", "3000").code == 0
 
     table = pq.read_table(folder / "snapshot.parquet")
@@ -110,8 +132,6 @@ def test_an_empty_folder_is_taken(pregen: Program, tmp_path: Path) -> None:
 
 
 def test_a_port_that_is_taken_is_said_by_serve(pregen: Program, folder: Path) -> None:
-    import socket
-
     pregen("demo", "--dir", folder, "--rows", "3", "--workers", "1")
     with socket.create_server(free_address("127.0.0.1", 0)) as taken:
         ended = pregen("serve", folder / "store", "--port", taken.getsockname()[1])

@@ -33,6 +33,18 @@ def test_a_lookup_by_serial_finds_the_signed_status(
     assert response.hash_algorithm.name == hash_name
 
 
+def test_a_lookup_says_when_and_why_a_certificate_was_revoked(ca: Ca, pregen: Program) -> None:
+    pregen("run", ca.config)
+    ask = ("lookup", ca.store, "--issuer", ca.pem, "--serial")
+
+    revoked, good = (pregen(*ask, f"{serial:x}", "--json").document for serial in (REVOKED, GOOD))
+
+    assert revoked["revoked_at"] == f"{ca.now - timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}"
+    assert (revoked["reason"], good["revoked_at"], good["reason"]) == ("keyCompromise", None, None)
+    assert "keyCompromise" in pregen(*ask, f"{REVOKED:x}").out
+    assert "revoked" not in pregen(*ask, f"{GOOD:x}").out
+
+
 def test_a_lookup_by_certificate_takes_its_serial(ca: Ca, pregen: Program) -> None:
     server = make_issuer("server", parent=ca.issuer, ca=None, uses=("digital_signature",))
     server.write(ca.folder, "server")

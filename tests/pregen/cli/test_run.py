@@ -1,8 +1,9 @@
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pyarrow as pa
 import pytest
 
+from pregen import clock
 from tests.pregen.cli.ca import SERIALS, Ca, Program, instants, octets
 
 FIELDS = [
@@ -116,6 +117,25 @@ def test_warnings_go_to_stderr_and_into_the_object(ca: Ca, pregen: Program) -> N
     assert [one["code"] for one in ended.document["findings"]] == ["key.permissions"]  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("jump", [timedelta(days=-1), timedelta(days=3)], ids=["back", "stopped for days"])
+def test_a_run_whose_answers_are_for_another_time_at_its_end_publishes_nothing(
+    ca: Ca, pregen: Program, monkeypatch: pytest.MonkeyPatch, jump: timedelta
+) -> None:
+    """The clock is set right while a run signs, or the run is stopped and goes on days later."""
+
+    def now() -> datetime:
+        return ca.now + (jump if any((ca.store / "packs").glob("*")) else timedelta(0))
+
+    monkeypatch.setattr(clock, "now", now)
+
+    ended = pregen("run", ca.config)
+
+    assert ended.code == 3
+    assert "nothing was published" in ended.err
+    assert ca.published() == {}
+    ca.assert_clean()
+
+
 def test_a_check_says_what_a_run_would_do_and_leaves_the_store_as_it_was(ca: Ca, pregen: Program) -> None:
     ended = pregen("check", ca.config, "--json")
 
@@ -131,3 +151,18 @@ def test_a_check_says_what_a_run_would_do_and_leaves_the_store_as_it_was(ca: Ca,
     assert pregen("check", ca.config, "--json").document["current_commit"] == 1
     assert ca.stored() == before
     assert "racing creates have one winner" in pregen("check", ca.config).out
+
+
+def test_a_check_takes_the_options_of_the_run_that_it_is_about(ca: Ca, pregen: Program) -> None:
+    ca.configure(snapshot={"path": "nowhere.parquet"}, run={"engine": "no-such-engine"})
+    as_of = ca.now - timedelta(minutes=1)
+    ca.export(as_of=as_of - timedelta(hours=1))
+    words = ("--snapshot", ca.snapshot, "--engine", "software", "--workers", "1", "--as-of", as_of.isoformat())
+
+    checked = pregen("check", ca.config, "--json", *words)
+
+    assert checked.code == 0, checked.err
+    assert checked.document["as_of"] == f"{as_of:%Y-%m-%dT%H:%M:%SZ}"
+    assert pregen("run", ca.config, *words).code == 0
+    late = pregen("check", ca.config, *words[:-1], ca.now - timedelta(days=1))
+    assert (late.code, "older than that of the current commit" in late.err) == (3, True)

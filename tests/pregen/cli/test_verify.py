@@ -5,17 +5,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import pytest
 
+from pregen.issuers import read_certificates
 from storage import commits
 from storage.certid import SHA1
-from storage.manifest import read_manifest
+from storage.key import issuer_id
+from storage.manifest import Shard, read_manifest
+from storage.pack import Segment, build_pack, open_pack, pack_name, walk
+from storage.reader import load_tables
 from storage.response import Assembler
 from storage.stores import LocalStore
 from storage.tables import Run, Tables, decode_tables, encode_tables, table_name
-from tests.pki import make_issuer, make_key, make_responder
+from tests.pki import DAY, make_issuer, make_key, make_responder
 from tests.pregen.cli.ca import Ca, Program
 
 Members: TypeAlias = Mapping[str, object]
@@ -173,6 +177,234 @@ def test_answers_that_are_due_or_have_run_out_are_worth_a_warning(ca: Ca, pregen
         ended = pregen("verify", "--config", ca.config)
         assert ended.code == 0
         assert f"warning {code}" in ended.err
+
+
+def test_a_record_where_no_edge_looks_is_found(published: Ca, pregen: Program) -> None:
+    def change(records: list[Stored]) -> list[Stored]:
+        first, *others = records
+        return [*others, first._replace(bucket=others[-1].bucket)]
+
+    repack(published.store, change)
+
+    ended = pregen("verify", published.store, "--sample", "0")
+
+    assert ended.code == 6
+    assert "of r1 lies where no edge looks for it" in ended.err
+
+
+def test_a_certificate_that_stands_twice_in_a_pack_is_found(published: Ca, pregen: Program) -> None:
+    """Of an old answer and a new one, both genuine, an edge would give the first that it meets."""
+    repack(published.store, lambda records: [records[0], *records], rows=1_001)
+
+    ended = pregen("verify", published.store, "--sample", "0")
+
+    assert ended.code == 6
+    assert "stands there twice" in ended.err
+
+
+def test_lost_records_are_found_by_the_counts_of_the_manifest(published: Ca, pregen: Program) -> None:
+    repack(published.store, lambda records: records[1:], rows=999)
+
+    ended = pregen("verify", published.store, "--sample", "0")
+
+    assert ended.code == 6
+    assert "1000 certificates were published, but its shards hold 999" in ended.err
+
+
+@pytest.mark.parametrize("field", ["rows", "revoked", "refresh_by", "next_update"])
+def test_what_a_manifest_says_of_a_pack_is_compared_with_the_pack(ca: Ca, pregen: Program, field: str) -> None:
+    assert pregen("run", ca.config).code == 0
+    shard = read_manifest(LocalStore(ca.store), current(ca.store).commit.manifest).shards[0]
+    republish(ca.store, replace(shard, **{field: getattr(shard, field) + 1}))
+
+    ended = pregen("verify", ca.store, "--sample", "0")
+
+    assert ended.code == 6
+    assert f"the manifest says {field} " in ended.err
+
+
+def test_nobody_can_tell_which_records_a_sample_leaves_out(published: Ca, pregen: Program) -> None:
+    """One signature in two is forged. A sample of ten that always took the same records would never meet one."""
+    repack(
+        published.store,
+        lambda records: [one._replace(octets=one.octets[:-64] + bytes(63) + b"\1") if at % 100 else one
+                         for at, one in enumerate(records)],
+    )  # fmt: skip
+
+    ended = pregen("verify", published.store, "--sample", "10")
+
+    assert ended.code == 6
+    assert "its signature is not one of the responder's key" in ended.err
+
+
+def test_answers_that_outlive_their_responders_certificate_are_found(ca: Ca, pregen: Program) -> None:
+    """The key of a responder that expired long ago may be anybody's; its certificate is genuine all the same."""
+    assert pregen("run", ca.config).code == 0
+    old = make_responder(ca.issuer, key=ca.responder.key, not_before=ca.now - 90 * DAY, not_after=ca.now - 30 * DAY)
+    forge(ca.store, lambda issuer: {**issuer, "responder_certificate": _base64(old.der)})
+
+    ended = pregen("verify", ca.store, "--issuer", ca.pem)
+
+    assert ended.code == 6
+    assert "outlive the certificate of their responder" in ended.err
+
+
+def test_a_responder_of_another_issuer_with_the_same_key_is_found(ca: Ca, pregen: Program) -> None:
+    assert pregen("run", ca.config).code == 0
+    renamed = make_issuer("Another Name", key=ca.issuer.key, not_before=ca.now - DAY)
+    responder = make_responder(renamed, key=ca.responder.key, not_before=ca.now - DAY, not_after=ca.now + 60 * DAY)
+    forge(ca.store, lambda issuer: {**issuer, "responder_certificate": _base64(responder.der)})
+
+    ended = pregen("verify", ca.store, "--issuer", ca.pem)
+
+    assert ended.code == 6
+    assert "is not signed by its issuer" in ended.err
+
+
+def test_old_answers_that_were_published_anew_are_worth_a_warning(ca: Ca, pregen: Program) -> None:
+    assert pregen("run", ca.config).code == 0
+    first = current(ca.store)
+    ca.configure(validity={"lifetime": "3d"})
+    assert pregen("run", ca.config).code == 0
+    second = current(ca.store)
+
+    def back_to_the_first(**times: int) -> str:
+        manifest = read_manifest(LocalStore(ca.store), first.commit.manifest)
+        usual = {"as_of": second.commit.as_of, "started_at": first.commit.started_at}
+        commits.publish(
+            LocalStore(ca.store), current(ca.store), manifest, publisher=commits.new_publisher(), **(usual | times)
+        )
+        ended = pregen("verify", ca.store, "--issuer", ca.pem)
+        assert ended.code == 0
+        return ended.err
+
+    assert pregen("verify", ca.store, "--issuer", ca.pem).err == ""
+    assert "warning verify.old-answers" in back_to_the_first(started_at=first.commit.started_at + 1)
+    assert "warning verify.rollback" in back_to_the_first(as_of=first.commit.as_of - 1)
+
+
+def test_a_log_that_was_rewritten_or_has_a_gap_is_worth_a_warning(ca: Ca, pregen: Program) -> None:
+    for _ in range(2):
+        assert pregen("run", ca.config).code == 0
+    first = ca.store / "commits" / f"{1:020}"
+    first.write_bytes(first.read_bytes().replace(b'"publisher":"', b'"publisher":"0'))
+    assert "warning verify.log" in pregen("verify", ca.store).err
+
+    first.unlink()
+    assert "is lost, but commits are never to be deleted" in pregen("verify", ca.store).err
+
+
+def test_an_issuer_without_a_name_is_called_by_its_id(ca: Ca, pregen: Program) -> None:
+    assert pregen("run", ca.config).code == 0
+    forge(ca.store, lambda issuer: {**issuer, "names": []})
+    make_issuer("Another Root").write(ca.folder, "other")
+    id_ = f"{issuer_id_of(ca):016x}"
+
+    ended = pregen("verify", ca.store, "--issuer", ca.folder / "other.pem")
+
+    assert ended.code == 6
+    assert id_ in ended.err
+
+
+def test_names_in_a_store_cannot_move_the_cursor_of_a_terminal(ca: Ca, pregen: Program) -> None:
+    assert pregen("run", ca.config).code == 0
+    forge(ca.store, lambda issuer: {**issuer, "names": ["\x1b[2J\u202eroot"]})
+    make_issuer("Another Root").write(ca.folder, "other")
+
+    verified = pregen("verify", ca.store, "--issuer", ca.folder / "other.pem", "--json")
+    inspected = pregen("inspect", ca.store, "--json")
+
+    assert (verified.code, inspected.code) == (6, 0)
+    assert "\\x1b[2J\\u202eroot" in verified.err
+    for text in (verified.out, verified.err, inspected.out):
+        assert not set(text) & set("\x1b\u202e")
+    assert inspected.document["issuers"][0]["names"] == ["\x1b[2J\u202eroot"]  # type: ignore[index]
+
+
+@pytest.mark.parametrize(("place", "remedy"), [
+    ("packs", "publish anew by pregen run"),
+    ("tables", "publish into a new store"),
+    ("manifests", "publish into a new store"),
+    ("commits", "publish into a new store"),
+])  # fmt: skip
+def test_what_is_said_to_help_against_damage_does_help(ca: Ca, pregen: Program, place: str, remedy: str) -> None:
+    assert pregen("run", ca.config).code == 0
+    (path,) = (ca.store / place).iterdir()
+    octets = bytearray(path.read_bytes())
+    octets[len(octets) // 2] ^= 1
+    path.write_bytes(octets)
+
+    ended = pregen("verify", ca.store)
+    again = pregen("run", ca.config)
+
+    assert ended.code == 5
+    assert remedy in ended.err
+    if place == "packs":
+        assert again.code == 0
+    else:
+        assert again.code == 5
+        assert remedy in again.err
+        ca.configure(publish={"store": "new-store"})
+        assert pregen("run", ca.config).code == 0
+    assert pregen("verify", "--config", ca.config).code == 0
+
+
+class Stored(NamedTuple):
+    """A record, and where it lies."""
+
+    bucket: int
+    run: int
+    octets: bytes
+
+
+def current(folder: Path) -> commits.Head:
+    head = commits.find_head(LocalStore(folder))
+    assert head is not None
+    return head
+
+
+def issuer_id_of(ca: Ca) -> int:
+    (certificate,) = read_certificates(ca.pem)
+    return issuer_id(certificate.subject, certificate.key_bits)
+
+
+def repack(folder: Path, change: Callable[[list[Stored]], list[Stored]], rows: int | None = None) -> None:
+    """Change the records of the only pack, and let all that depends on them fit again, as a forger would."""
+    store = LocalStore(folder)
+    (shard,) = read_manifest(store, current(folder).commit.manifest).shards
+    strides = load_tables(store, shard.tables).strides
+    old = open_pack(shard.pack, store.get(shard.pack), shard.directory_at, shard.directory_crc)
+    records = [
+        Stored(bucket, run, octets[at : at + strides[run]])
+        for bucket in range(old.buckets)
+        for run, start, count, octets in walk(old, bucket, strides)
+        for at in range(start, start + count * strides[run], strides[run])
+    ]
+    changed = sorted(change(records), key=lambda one: one.bucket)
+    name = pack_name(0, bytes(16))
+    segments = [Segment(one.bucket, one.run, at, 0, len(one.octets), 1) for at, one in enumerate(changed)]
+    pack = build_pack(bytes(16), old.buckets, segments, [memoryview(one.octets) for one in changed], name)
+    store.put(name, pack.octets)
+    republish(
+        folder,
+        replace(
+            shard,
+            pack=name,
+            rows=shard.rows if rows is None else rows,
+            size_bytes=len(pack.octets),
+            sha256=hashlib.sha256(pack.octets).digest(),
+            directory_at=pack.directory_at,
+            directory_crc=pack.directory_crc,
+        ),
+    )
+
+
+def republish(folder: Path, shard: Shard) -> None:
+    """Commit a manifest with another shard in the place of the only one."""
+    store, head = LocalStore(folder), current(folder)
+    manifest = replace(read_manifest(store, head.commit.manifest), shards=(shard,))
+    times = {"as_of": head.commit.as_of, "started_at": head.commit.started_at}
+    commits.publish(store, head, manifest, publisher=commits.new_publisher(), **times)
 
 
 def forge(folder: Path, change: Callable[[Members], Members]) -> None:

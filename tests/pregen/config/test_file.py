@@ -163,6 +163,12 @@ def test_an_unknown_field_of_an_issuer_or_a_store_is_named_too(tmp_path: Path) -
     }
 
 
+def test_an_unknown_field_does_not_hide_what_is_wrong_beside_it(tmp_path: Path) -> None:
+    found = mistakes(tmp_path, '[validity]\nlifetme = "3d"\nlifetime = "8d"\n' + ISSUER + PUBLISH)
+
+    assert set(found) == {"config.unknown-field", "config.lifetime"}
+
+
 @pytest.mark.parametrize(
     ("text", "code", "expected"),
     [

@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -33,8 +34,6 @@ def test_readers_get_back_the_tables_and_reproduce_every_known_answer(issuers: t
 
 
 def test_a_known_answer_notices_a_wrong_template(issuers: tuple[Issuer, ...]) -> None:
-    from dataclasses import replace
-
     plan = plan_of(issuers)
     template = plan.tables.templates[-1]
     changed = replace(template, tbs=template.tbs[:-1] + b"z")

@@ -117,6 +117,11 @@ def test_shards_hold_about_as_many_rows_as_they_should() -> None:
     assert [shard_count(rows) for rows in (1, SHARD_ROWS, SHARD_ROWS + 1, 10 * SHARD_ROWS)] == [1, 1, 2, 10]
 
 
+def test_a_file_that_claims_any_number_of_rows_gets_no_more_shards_than_their_numbers_can_tell_apart() -> None:
+    numbers = np.arange(shard_count(10**18))
+    assert (numbers.astype(np.uint16) == numbers).all()
+
+
 ROUTE_WITH_FEW_FILES = """
 import resource, sys
 from pathlib import Path

@@ -18,12 +18,13 @@ from pregen.signers import Octets, Signer
 from pregen.snapshot import REVOKED
 from pregen.verification import load_public_key, parse_response, verify_signature
 from storage.certid import SHA1, SHA256
+from storage.key import KEY32
 from storage.pack import Pack, open_pack, walk
 from storage.response import Assembler, generalized_time
 from storage.stores.local import LocalStore
 from storage.tables import Tables, encode_tables, table_name
 from tests import pki
-from tests.pregen.generation.workshop import Bench, Row, make_issuers, make_window, plain_rows, various_rows
+from tests.pregen.generation.workshop import Bench, Row, make_issuers, make_window, plain_rows, spool, various_rows
 
 
 @pytest.fixture
@@ -334,7 +335,15 @@ def test_a_serial_that_was_exchanged_for_another_is_caught(bench: Bench) -> None
     rows, members = load_rows(bench.files[0].path, None), {Group(0, 16, 0): np.array([0])}
     read_back = ReadBack(bench.issuers, bench.windows, plan)
     with pytest.raises(VerificationError, match="serial_number is"):
-        read_back.check(other.store, name, pack, rows, members, frozenset())
+        read_back.check(other.store, name, pack, (0, KEY32), rows, members, frozenset())
+
+
+def test_rows_that_went_to_shards_where_no_edge_looks_are_caught(bench: Bench) -> None:
+    """Everything is signed as it should be, and each certificate would be unauthorized."""
+    rows = plain_rows(256)
+    plan = bench.spool(rows)
+    bench.files = spool(bench.folder / "astray", rows, shards=64, issuer_ids=[7])
+    refuse(bench, plan, "where no edge would look for it")
 
 
 def test_a_record_too_many_or_too_few_is_caught(bench: Bench) -> None:
@@ -347,7 +356,7 @@ def test_a_record_too_many_or_too_few_is_caught(bench: Bench) -> None:
     for count in (4, 6):
         members = {Group(0, 16, 0): np.arange(count)}
         with pytest.raises(VerificationError, match=r"where .* belong"):
-            read_back.check(bench.store, name, pack, rows, members, frozenset())
+            read_back.check(bench.store, name, pack, (0, KEY32), rows, members, frozenset())
 
 
 def test_a_damaged_bucket_is_caught_also_where_the_store_gives_what_was_put(bench: Bench) -> None:
@@ -361,5 +370,5 @@ def test_a_damaged_bucket_is_caught_also_where_the_store_gives_what_was_put(benc
     members = {Group(0, 16, 0): np.arange(5)}
     with pytest.raises(VerificationError, match=r"cannot be read back: .* damaged"):
         ReadBack(bench.issuers, bench.windows, plan).check(
-            bench.store, name, pack, load_rows(bench.files[0].path, None), members, frozenset()
+            bench.store, name, pack, (0, KEY32), load_rows(bench.files[0].path, None), members, frozenset()
         )

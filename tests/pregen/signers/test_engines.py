@@ -1,5 +1,6 @@
 """Every engine with every algorithm: what it signs verifies, whatever the batch."""
 
+import hashlib
 from functools import cache
 from typing import NamedTuple
 
@@ -147,8 +148,6 @@ def test_a_key_of_the_wrong_kind_is_refused(kind: Kind) -> None:
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS.values(), ids=lambda algorithm: algorithm.name)
 def test_digests_are_those_of_each_row(algorithm: Algorithm) -> None:
-    import hashlib
-
     messages = messages_of(5, 77)
     wanted = [hashlib.new(algorithm.digest, row.tobytes()).digest() for row in messages]
     assert [row.tobytes() for row in digests(messages, algorithm.digest)] == wanted

@@ -1,5 +1,6 @@
 """Ephemeral keys decide over the responder's key: drawn from a fake source that remembers all that it gave."""
 
+import signal
 import sys
 from pathlib import Path
 
@@ -104,8 +105,8 @@ def test_wiping_overwrites_all_keys() -> None:
     assert not keys.words.any()
 
 
-class ShortSource:
-    """Gives all but the last octets of a read, from the nth read on."""
+class DrySource:
+    """Gives nothing more, from the nth read on."""
 
     def __init__(self, nth: int, answer: int | None) -> None:
         self._left = nth
@@ -117,10 +118,40 @@ class ShortSource:
         return self._answer if self._left < 0 else len(buffer)
 
 
-@pytest.mark.parametrize("answer", [0, 31, 255, None])
+class PiecemealSource(ScriptedSource):
+    """Gives a few octets at a time, as the kernel does under a storm of signals."""
+
+    def readinto(self, buffer: memoryview) -> int:
+        return super().readinto(buffer[: min(len(buffer), 96)])
+
+
+def test_a_read_that_was_interrupted_goes_on_in_the_same_memory() -> None:
+    source = PiecemealSource()
+    keys = EphemeralKeys(P256_ORDER, 8, source)
+    keys.draw(8)
+    assert numbers(keys.words) == source.given
+    assert source.addresses == [keys.words.ctypes.data + at for at in (0, 96, 192)]
+
+
+def test_signals_do_not_disturb_the_drawing() -> None:
+    keys = EphemeralKeys(P256_ORDER, 4096, KernelSource())
+    arrived: list[int] = []
+    before = signal.signal(signal.SIGALRM, lambda number, _frame: arrived.append(number))
+    signal.setitimer(signal.ITIMER_REAL, 0.0003, 0.0003)
+    try:
+        while len(arrived) < 200:
+            keys.words[:] = 0
+            keys.draw(4096)
+            assert keys.words.any(axis=1).all()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.parametrize("answer", [0, None])
 @pytest.mark.parametrize("nth", [0, 1])
-def test_a_short_read_is_an_error_and_leaves_no_key(nth: int, answer: int | None) -> None:
-    keys = EphemeralKeys(P256_ORDER, 8, ShortSource(nth, answer))
+def test_a_source_that_gives_nothing_is_an_error_and_leaves_no_key(nth: int, answer: int | None) -> None:
+    keys = EphemeralKeys(P256_ORDER, 8, DrySource(nth, answer))
     with pytest.raises(SigningError, match=f"gave {answer} octets"):
         keys.draw(8)
     assert not keys.words.any()

@@ -51,7 +51,7 @@ class ZeroDigestLibrary(ctypes.CDLL):
     """The real library, given a digest of zero, which it refuses, for some messages."""
 
     def __init__(self, library: ctypes.CDLL, *numbers: int) -> None:
-        super().__init__(library._name)
+        super().__init__(library._name)  # noqa: SLF001 - ctypes says nowhere else what it loaded
         self._numbers = numbers
         self._calls = 0
 
@@ -70,9 +70,12 @@ class ZeroDigestLibrary(ctypes.CDLL):
         return sign
 
 
-def signer_of(library: ctypes.CDLL, source: RandomSource | None = None) -> MultibufferSigner:
-    buffers = Buffers(CURVES[P256_SHA256.name], source or KernelSource())
-    return MultibufferSigner(library, KEY, P256_SHA256, buffers)
+def buffers_of(source: RandomSource | None = None) -> Buffers:
+    return Buffers(CURVES[P256_SHA256.name], source or KernelSource())
+
+
+def signer_of(library: ctypes.CDLL, buffers: Buffers | None = None) -> MultibufferSigner:
+    return MultibufferSigner(library, KEY, P256_SHA256, buffers or buffers_of())
 
 
 def messages_of(rows: int) -> Octets:
@@ -81,11 +84,12 @@ def messages_of(rows: int) -> Octets:
 
 @pytest.mark.parametrize("number", [0, 5, 7, 8, 16, 20])
 def test_a_lane_that_fails_is_named_and_nothing_of_the_batch_is_returned(library: ctypes.CDLL, number: int) -> None:
-    signer = signer_of(ZeroDigestLibrary(library, number))
+    buffers = buffers_of()
+    signer = signer_of(ZeroDigestLibrary(library, number), buffers)
     with pytest.raises(SigningError, match=rf"could not sign message {number}: status 0x") as caught:
         signer.sign(messages_of(21))
     assert caught.value.exit_code == 6
-    assert not signer._buffers.signature.any(), "signatures of the failed batch are left in the buffer"
+    assert not buffers.signature.any(), "signatures of the failed batch are left in the buffer"
 
 
 def test_a_lane_that_fails_in_a_later_batch_is_named_by_its_number_in_the_call(library: ctypes.CDLL) -> None:
@@ -110,16 +114,16 @@ def test_a_signer_works_again_after_a_failed_batch(library: ctypes.CDLL) -> None
 
 @pytest.mark.parametrize("rows", [1, 8, 13, 4096])
 def test_ephemeral_keys_are_overwritten_after_use(library: ctypes.CDLL, rows: int) -> None:
-    signer = signer_of(library)
-    signer.sign(messages_of(rows))
-    assert not signer._buffers.ephemeral.words.any()
+    buffers = buffers_of()
+    signer_of(library, buffers).sign(messages_of(rows))
+    assert not buffers.ephemeral.words.any()
 
 
 def test_ephemeral_keys_are_overwritten_after_a_failure(library: ctypes.CDLL) -> None:
-    signer = signer_of(ZeroDigestLibrary(library, 0))
+    buffers = buffers_of()
     with pytest.raises(SigningError):
-        signer.sign(messages_of(16))
-    assert not signer._buffers.ephemeral.words.any()
+        signer_of(ZeroDigestLibrary(library, 0), buffers).sign(messages_of(16))
+    assert not buffers.ephemeral.words.any()
 
 
 def test_ephemeral_keys_are_overwritten_when_the_source_fails(library: ctypes.CDLL) -> None:
@@ -128,10 +132,10 @@ def test_ephemeral_keys_are_overwritten_when_the_source_fails(library: ctypes.CD
             buffer[:] = b"\x01" * len(buffer)
             raise OSError("no generator")
 
-    signer = signer_of(library, BrokenSource())
+    buffers = buffers_of(BrokenSource())
     with pytest.raises(OSError, match="no generator"):
-        signer.sign(messages_of(16))
-    assert not signer._buffers.ephemeral.words.any()
+        signer_of(library, buffers).sign(messages_of(16))
+    assert not buffers.ephemeral.words.any()
 
 
 def test_a_short_read_of_the_source_signs_nothing(library: ctypes.CDLL) -> None:
@@ -140,12 +144,12 @@ def test_a_short_read_of_the_source_signs_nothing(library: ctypes.CDLL) -> None:
             return len(buffer) - 1
 
     with pytest.raises(SigningError, match="octets where"):
-        signer_of(library, ShortSource()).sign(messages_of(16))
+        signer_of(library, buffers_of(ShortSource())).sign(messages_of(16))
 
 
 def test_every_signature_has_an_ephemeral_key_of_its_own(library: ctypes.CDLL) -> None:
     source = RememberingSource()
-    signer = signer_of(library, source)
+    signer = signer_of(library, buffers_of(source))
     batches = (1, 9, 4096, 8, 4100, 3)
     stored = np.concatenate([signer.sign(messages_of(rows)) for rows in batches])
     assert len(set(source.given)) == len(source.given)
@@ -170,10 +174,10 @@ def test_a_million_signatures_of_one_message_have_a_million_different_r(library:
 
 def test_unused_lanes_are_signed_with_fresh_keys_and_never_returned(library: ctypes.CDLL) -> None:
     source = RememberingSource()
-    signer = signer_of(library, source)
-    assert signer.sign(messages_of(3)).shape == (3, 64)
+    buffers = buffers_of(source)
+    assert signer_of(library, buffers).sign(messages_of(3)).shape == (3, 64)
     assert len(source.given) == LANES, "a lane without a message must not reuse another's key"
-    assert (signer._buffers.digest[3:LANES] == 1).all(), "a lane without a message must not sign an old digest"
+    assert (buffers.digest[3:LANES] == 1).all(), "a lane without a message must not sign an old digest"
 
 
 ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
@@ -185,4 +189,4 @@ def test_signers_of_many_issuers_share_their_buffers(library: ctypes.CDLL) -> No
     first, second = (engine.open(ec.generate_private_key(ec.SECP256R1()), P256_SHA256) for _ in range(2))
     assert isinstance(first, MultibufferSigner)
     assert isinstance(second, MultibufferSigner)
-    assert first._buffers is second._buffers
+    assert first._buffers is second._buffers  # noqa: SLF001 - nobody outside can tell

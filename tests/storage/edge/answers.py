@@ -8,6 +8,7 @@ from asn1crypto import ocsp
 
 from storage.certid import HASH_NAMES, SHA1, SHA256, CertID
 from storage.der import INTEGER, NULL, OCTET_STRING, OID, SEQUENCE, tlv
+from storage.edge.guard import singles_in
 from storage.reader import Answer
 
 THIS_UPDATE = 1_795_478_400  # Tue, 24 Nov 2026 00:00:00 GMT
@@ -79,6 +80,11 @@ def encode_response(*cert_ids: CertID) -> bytes:
     }
     der: bytes = ocsp.OCSPResponse({"response_status": "successful", "response_bytes": response_bytes}).dump()
     return der
+
+
+def cert_ids_in(response: bytes) -> list[CertID]:
+    """Return whom a response is about."""
+    return [single.cert_id for single in singles_in(response)]
 
 
 def answer_to(*cert_ids: CertID, refresh_by: int = REFRESH_BY, generation: int = GENERATION) -> Answer:

@@ -1,3 +1,4 @@
+from datetime import datetime
 from importlib.resources import files
 
 import pytest
@@ -6,8 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storage.certid import SHA256
-from storage.edge.guard import cert_ids_in
-from tests.storage.edge.answers import cert_id, encode_cert_id, encode_response
+from storage.edge.guard import singles_in, written
+from tests.storage.edge.answers import (
+    NEXT_UPDATE,
+    THIS_UPDATE,
+    cert_id,
+    cert_ids_in,
+    encode_cert_id,
+    encode_response,
+)
 
 ONE = encode_response(cert_id())
 
@@ -16,8 +24,13 @@ def vector(name: str) -> bytes:
     return files("cryptography_vectors").joinpath("x509", "ocsp", name).read_bytes()
 
 
-def test_a_response_tells_whom_it_is_about() -> None:
-    assert cert_ids_in(ONE) == [cert_id()]
+def as_written(instant: datetime | None) -> bytes | None:
+    return None if instant is None else instant.strftime("%Y%m%d%H%M%SZ").encode()
+
+
+def test_a_response_tells_whom_it_is_about_and_for_which_time() -> None:
+    assert singles_in(ONE) == [(cert_id(), b"20261124000000Z", b"20261127235959Z")]
+    assert (written(THIS_UPDATE), written(NEXT_UPDATE)) == (b"20261124000000Z", b"20261127235959Z")
 
 
 def test_a_combined_response_tells_both_of_its_cert_ids() -> None:
@@ -47,11 +60,13 @@ def test_any_serial_is_found(serial: int) -> None:
     ],
 )
 def test_real_responses_are_read_as_cryptography_reads_them(name: str) -> None:
-    (found,) = cert_ids_in(vector(name))
+    (found,) = singles_in(vector(name))
     peer = ocsp.load_der_ocsp_response(vector(name))
 
-    assert found[1:3] == (peer.issuer_name_hash, peer.issuer_key_hash)
-    assert found.serial_number == peer.serial_number
+    assert found.cert_id[1:3] == (peer.issuer_name_hash, peer.issuer_key_hash)
+    assert found.cert_id.serial_number == peer.serial_number
+    assert found.this_update == as_written(peer.this_update_utc)
+    assert found.next_update == as_written(peer.next_update_utc)
 
 
 def test_a_response_about_several_certificates_tells_all_of_them() -> None:

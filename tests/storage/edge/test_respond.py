@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from storage.certid import SHA1, SHA256, CertID
 from storage.edge.record import OcspStatus, Outcome
-from storage.edge.respond import MAX_BODY_BYTES, HttpRequest, Reply, respond
+from storage.edge.respond import MAX_BODY_BYTES, MAX_PATH_BYTES, HttpRequest, Reply, respond
 from storage.errors import ChecksumError, NothingPublishedError
 from storage.reader import Answer
 from tests.storage.edge.answers import (
@@ -213,6 +213,17 @@ def test_another_certificates_answer_never_leaves(stored: Answer, request_: Http
     assert reply.record.alarm
 
 
+@pytest.mark.parametrize("change", [{"this_update": THIS_UPDATE + 86_400}, {"next_update": NEXT_UPDATE + 86_400}])
+def test_an_old_answer_in_a_new_window_never_leaves(change: dict[str, int]) -> None:
+    """Whoever may write to the store can say what he likes in the tables, but the signature covers the true times."""
+    dressed = replace(answer_to(ASKED), **change)  # type: ignore[arg-type]
+
+    reply = respond(FakeSource({ASKED: dressed}), get(), NEXT_UPDATE if "next_update" in change else NOW)
+
+    assert_ocsp_error(reply, OcspStatus.tryLater, Outcome.WRONG_ANSWER)
+    assert reply.record.alarm
+
+
 @pytest.mark.parametrize("request_", [post(b""), post(REQUEST + b"\0"), get(b"/"), get(b"/favicon.ico"), get(b"*")])
 def test_what_is_no_request_is_malformed(request_: HttpRequest) -> None:
     reply = respond(source_of(ASKED), request_, NOW)
@@ -220,6 +231,13 @@ def test_what_is_no_request_is_malformed(request_: HttpRequest) -> None:
     assert_ocsp_error(reply, OcspStatus.malformedRequest, Outcome.MALFORMED)
     assert reply.record.cert_id is None
     assert reply.record.detail
+
+
+def test_a_path_of_8_kib_is_read_and_one_octet_more_is_too_long() -> None:
+    full, longer = (respond(FakeSource(), get(b"/".ljust(MAX_PATH_BYTES + more, b"%")), NOW) for more in (0, 1))
+
+    assert full.record.outcome is Outcome.MALFORMED
+    assert (longer.status, longer.record.outcome, longer.record.ocsp) == (414, Outcome.TOO_LARGE, None)
 
 
 def test_a_body_of_64_kib_is_read_and_one_octet_more_is_too_large() -> None:

@@ -9,9 +9,8 @@ from urllib.parse import quote
 
 import pytest
 
-from storage.edge.guard import cert_ids_in
 from tests.storage.edge import folder_server
-from tests.storage.edge.answers import cert_id, encode_request
+from tests.storage.edge.answers import cert_id, cert_ids_in, encode_request
 from tests.storage.edge.processes import Connection, ServerProcess, start, wait_until
 
 GENERATION = 0x3FFFFF  # its last serials are all slashes in base64
@@ -222,6 +221,12 @@ def test_a_slow_lookup_does_not_keep_others_waiting(server: ServerProcess, form:
         assert server.get(b"/healthz").status == 200
         assert time.monotonic() - began < folder_server.SLOW_S / 2
         assert cert_ids_in(slow.receive().body) == [cert_id(folder_server.SLOW)]
+
+
+def test_a_client_cannot_fill_the_memory_with_headers(server: ServerProcess) -> None:
+    """Each of a thousand connections could make the server keep 400 KiB, if it let them."""
+    assert server.get(path(1), b"X: " + b"x" * 8_000).status == 200
+    assert server.ask(b"GET / HTTP/1.1\r\nX: " + b"x" * 20_000).status == 431
 
 
 def test_a_store_that_does_not_answer_means_try_later(server: ServerProcess) -> None:

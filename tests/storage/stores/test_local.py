@@ -7,6 +7,7 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -244,6 +245,33 @@ def test_foreign_files_are_not_objects(store: LocalStore, tmp_path: Path) -> Non
     assert list(store.list()) == [ObjectInfo("packs/one", 1)]
     store.delete("packs/empty")
     assert (root / "packs" / "empty").is_dir()
+
+
+@pytest.mark.parametrize("name", ["LATEST", "packs/one"])
+@pytest.mark.parametrize("kind", ["fifo", "device"])
+def test_what_is_no_file_is_no_object_and_keeps_nobody_waiting(
+    store: LocalStore, tmp_path: Path, name: str, kind: str
+) -> None:
+    place = tmp_path / "store" / name
+    place.parent.mkdir(parents=True)
+    if kind == "fifo":
+        os.mkfifo(place)
+    else:
+        place.symlink_to(os.devnull)
+    seen: list[type[BaseException]] = []
+
+    def read() -> None:
+        with pytest.raises(FileNotFoundError) as whole:
+            store.get(name)
+        with pytest.raises(FileNotFoundError) as part:
+            store.get_range(name, 0, 1)
+        seen.extend((whole.type, part.type))
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    reader.join(5)
+
+    assert seen == [FileNotFoundError, FileNotFoundError]
 
 
 def test_descriptors_of_packs_are_kept_and_bounded(store: LocalStore, tmp_path: Path) -> None:

@@ -300,7 +300,7 @@ import resource, sys
 from pathlib import Path
 from pregen.config import load_config
 from pregen.generation import RunOptions, run
-from tests.pregen.generation.test_run import quiet
+from tests.pregen.generation.test_publication import quiet
 from tests.pki import NOW
 if __name__ == "__main__":
     published = run(load_config(Path(sys.argv[1])), RunOptions(now=NOW, workers=1), quiet)

@@ -1,0 +1,77 @@
+"""Does each record of a pack lie where an edge looks for it, and is the pack what its manifest says?"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pregen.errors import VerificationError
+from pregen.generation.routing_key import key32_of
+from storage.manifest import Shard
+from storage.reader import LoadedTables
+from storage.tables import StoredIssuer
+
+
+@dataclass(slots=True)
+class Block:
+    """The records of one run in one pack, and the bucket of each piece of them."""
+
+    pieces: list[bytes] = field(default_factory=list)
+    buckets: list[int] = field(default_factory=list)
+    counts: list[int] = field(default_factory=list)
+
+    def add(self, bucket: int, count: int, octets: bytes) -> None:
+        """Append records."""
+        self.pieces.append(octets)
+        self.buckets.append(bucket)
+        self.counts.append(count)
+
+    @property
+    def records(self) -> int:
+        """How many there are."""
+        return sum(self.counts)
+
+
+def check_places(shard: Shard, buckets: int, loaded: LoadedTables, blocks: Mapping[int, Block]) -> None:
+    """Refuse records that no edge would find: in the wrong bucket or shard, or behind one of the same certificate."""
+    serials: dict[tuple[int, int], list[NDArray[np.uint8]]] = {}
+    for run, block in blocks.items():
+        tables = loaded.tables
+        issuer = tables.issuers[tables.runs[run].issuer]
+        size = tables.shapes[tables.runs[run].shape].serial_bytes
+        rows = np.frombuffer(b"".join(block.pieces), np.uint8).reshape(-1, loaded.strides[run])[:, :size]
+        at = key32_of(rows, issuer.issuer_id) - np.uint64(shard.low)  # of a lower key: far beyond the range
+        width = np.uint64(shard.high - shard.low)
+        wrong = (at >= width) | (at * np.uint64(buckets) // width != np.repeat(block.buckets, block.counts))
+        if wrong.any():
+            raise _misplaced(shard, issuer, rows[int(wrong.argmax())], "lies where no edge looks for it")
+        serials.setdefault((tables.runs[run].issuer, size), []).append(rows)
+    for (index, size), parts in serials.items():
+        ordered = np.sort(np.ascontiguousarray(np.concatenate(parts)).view(f"V{size}")[:, 0])
+        twice = ordered[1:] == ordered[:-1]
+        if twice.any():
+            serial = np.frombuffer(ordered[int(twice.argmax())].tobytes(), np.uint8)
+            raise _misplaced(shard, loaded.tables.issuers[index], serial, "stands there twice, and edges take either")
+
+
+def _misplaced(shard: Shard, issuer: StoredIssuer, serial: NDArray[np.uint8], how: str) -> VerificationError:
+    number = int.from_bytes(serial.tobytes(), "big", signed=True)
+    return VerificationError(f"{shard.pack}: serial {number:x} of {issuer.label} {how}")
+
+
+def check_shard(shard: Shard, loaded: LoadedTables, counts: Mapping[int, int]) -> None:
+    """Refuse a manifest that says something else of a pack than what was found in it, as records by run."""
+    tables = loaded.tables
+    shapes = {run: tables.shapes[tables.runs[run].shape] for run in counts}
+    found = {
+        "rows": sum(counts.values()),
+        "revoked": sum(count for run, count in counts.items() if shapes[run].status == "revoked"),
+    }
+    windows = [tables.windows[tables.runs[run].window] for run, count in counts.items() if count]
+    if windows:
+        found["refresh_by"] = min(window.refresh_by for window in windows)
+        found["next_update"] = max(window.next_update for window in windows)
+    for name, value in found.items():
+        if value != (said := getattr(shard, name)):
+            raise VerificationError(f"the manifest says {name} {said:,} of {shard.pack}, which holds {value:,}")
