@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from cyclopts import App, Parameter
 
 from pregen import __version__, clock
-from pregen.audit import verify_store
+from pregen.audit import Trust, verify_store
 from pregen.cli.progress import progress
 from pregen.cli.report import Report
 from pregen.cli.reports import check_report, engines_report, inspect_report, lookup_report, run_report, verify_report
@@ -21,7 +21,6 @@ from pregen.errors import UsageError
 from pregen.generation import RunOptions, check, run
 from pregen.inspection import inspect_store
 from pregen.lookup import look_up
-from pregen.trust import Trust
 from storage.stores import Store
 
 app = App(

@@ -170,7 +170,7 @@ def inspect_report(found: Inspection) -> Report:
         "overlays": len(manifest.overlays),
     }
     stored = sum(size for _, size in found.objects.values())
-    window = found.windows[0]
+    first = [f"{clock.text(window.this_update)} .. {clock.text(window.next_update)}" for window in found.windows[:1]]
     more = f" (and {len(found.windows) - 1} more)" if len(found.windows) > 1 else ""
     lines = [
         f"{found.url}: commit {head.number} as of {clock.text(head.as_of)}",
@@ -180,7 +180,7 @@ def inspect_report(found: Inspection) -> Report:
                 ("revoked", sum(shard.revoked for shard in manifest.shards)),
                 ("issuers", len(found.issuers)),
                 ("shards", len(manifest.shards)),
-                ("window", f"{clock.text(window.this_update)} .. {clock.text(window.next_update)}{more}"),
+                ("window", f"{'none' if not first else first[0]}{more}"),
                 ("refresh by", clock.text(min(shard.refresh_by for shard in manifest.shards))),
                 ("stored", f"{found.current_bytes:,} octets in current packs, {stored:,} in the whole store"),
             ]

@@ -6,12 +6,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from storage import key
-
 Octets = NDArray[np.uint8]
 Number = TypeVar("Number", np.int32, np.uint8)
 
-WIDEST = 32  # rows of so many octets and more take another path of XXH64
 P1, P2, P3, P4, P5 = (
     np.uint64(prime)
     for prime in (
@@ -57,13 +54,6 @@ def keys(serial: pa.BinaryArray, seeds: NDArray[np.uint64]) -> NDArray[np.uint64
     return out
 
 
-def key32_of(serials: Octets, issuer_id: int) -> NDArray[np.uint64]:
-    """Return the upper 32 bits of the keys of one issuer's serials, uint8[n, size] with any size, as uint64[n]."""
-    if serials.shape[1] < WIDEST:
-        return xxh64(serials, np.array([issuer_id], np.uint64)) >> np.uint64(32)
-    return np.array([key.key32(serial.tobytes(), issuer_id) for serial in serials], np.uint64)
-
-
 def xxh64(rows: Octets, seed: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Return XXH64 of each row of `rows`, uint8[n, width] with width below 32, seeded with uint64[n] or uint64[1].
 
@@ -71,7 +61,7 @@ def xxh64(rows: Octets, seed: NDArray[np.uint64]) -> NDArray[np.uint64]:
     '44bc2cf5ad770999'
     """
     count, width = rows.shape
-    if width >= WIDEST:
+    if width >= 32:
         raise ValueError("rows of 32 octets and more take another path of XXH64")
     with np.errstate(over="ignore"):
         h = np.empty(count, np.uint64)

@@ -35,6 +35,9 @@ afterwards anyone can tell who asked for which certificate and what was said: ab
     ``alarm``              true where an operator must look: damage, a wrong answer caught, a defect
     =====================  ==================================================================================
 
+A body of more than 64 KiB and a path of more than 8 KiB are ``too-large`` (413, 414); whoever takes longer than ten
+seconds over a head or a body is cut off.
+
 Lines about the server itself (generations loaded, failed refreshes) are JSON on stderr. No header, no body and no path
 is ever logged, so a line has at most 4,096 octets: workers may share a pipe without mixing their lines.
 

@@ -306,6 +306,18 @@ def test_an_issuer_without_a_name_is_called_by_its_id(ca: Ca, pregen: Program) -
     assert id_ in ended.err
 
 
+def test_a_store_whose_tables_hold_nothing_is_an_error_and_no_crash(ca: Ca, pregen: Program) -> None:
+    assert pregen("run", ca.config).code == 0
+    store, head = LocalStore(ca.store), current(ca.store)
+    octets = encode_tables(Tables(issuers=(), templates=(), shapes=(), windows=(), runs=()))
+    store.put(table_name(octets), octets)
+    (shard,) = read_manifest(store, head.commit.manifest).shards
+    republish(ca.store, replace(shard, tables=table_name(octets)))
+
+    assert pregen("verify", ca.store).code == 5
+    assert pregen("inspect", ca.store).code == 0
+
+
 def test_names_in_a_store_cannot_move_the_cursor_of_a_terminal(ca: Ca, pregen: Program) -> None:
     assert pregen("run", ca.config).code == 0
     forge(ca.store, lambda issuer: {**issuer, "names": ["\x1b[2J\u202eroot"]})

@@ -91,3 +91,8 @@ def test_conditions(headers: dict[str, str], unmodified: bool) -> None:
 @given(value=st.text() | st.from_regex(r"[A-Z][a-z]{2}, \d+ [A-Z][a-z]{2} \d+ \d+:\d+:\d+ [+-]?\w*", fullmatch=True))
 def test_no_condition_raises(value: str) -> None:
     assert is_not_modified({"if-modified-since": value}, '"tag"', 2**40) is False
+
+
+@pytest.mark.usefixtures("leap_seconds")
+def test_dates_are_those_of_posix_also_where_the_c_library_counts_leap_seconds() -> None:
+    assert http_date(1_795_478_400) == "Tue, 24 Nov 2026 00:00:00 GMT"

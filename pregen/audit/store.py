@@ -1,12 +1,12 @@
 """`pregen verify`: is what is stored still what was published, and does it bear the right signatures?
 
 Always checked, for all packs: the checksums, that each record lies where an edge looks for it, that no certificate is
-there twice, and what the manifest says of them (`pregen.placement`). Responses are parsed and their signatures verified
-for all, or for a random sample spread over all of them: whoever forges a store must not know which.
+there twice, and what the manifest says of them (placement.py). Responses are parsed and their signatures verified for
+all, or for a random sample spread over all of them: whoever forges a store must not know which.
 
-Trust comes from named certificates (`pregen.trust`): a response is right if the issuer's key signed it, or a responder
-that the issuer certified. Without named certificates those of the store itself are taken, which shows damage but not
-fraud, and the report says so.
+Trust comes from named certificates (trust.py): a response is right if the issuer's key signed it, or a responder that
+the issuer certified. Without named certificates those of the store itself are taken, which shows damage but not fraud,
+and the report says so.
 """
 
 import hashlib
@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from pregen import clock
+from pregen.audit.placement import Block, check_places, check_shard
+from pregen.audit.trust import Signer, Trust, responder_of
 from pregen.errors import Finding, VerificationError
-from pregen.placement import Block, check_places, check_shard
-from pregen.trust import Signer, Trust, responder_of
 from pregen.verification import Statement, verify_response
 from storage.commits import commit_name, decode_commit
 from storage.errors import ChecksumError, NothingPublishedError

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pregen.errors import VerificationError
-from pregen.generation.routing_key import key32_of
+from storage.key import key32
 from storage.manifest import Shard
 from storage.reader import LoadedTables
 from storage.tables import StoredIssuer
@@ -41,18 +41,24 @@ def check_places(shard: Shard, buckets: int, loaded: LoadedTables, blocks: Mappi
         issuer = tables.issuers[tables.runs[run].issuer]
         size = tables.shapes[tables.runs[run].shape].serial_bytes
         rows = np.frombuffer(b"".join(block.pieces), np.uint8).reshape(-1, loaded.strides[run])[:, :size]
-        at = key32_of(rows, issuer.issuer_id) - np.uint64(shard.low)  # of a lower key: far beyond the range
+        keys = [key32(serial, issuer.issuer_id) for serial in _opaque(rows).tolist()]
+        at = np.array(keys, np.uint64) - np.uint64(shard.low)  # of a lower key: far beyond the range
         width = np.uint64(shard.high - shard.low)
         wrong = (at >= width) | (at * np.uint64(buckets) // width != np.repeat(block.buckets, block.counts))
         if wrong.any():
             raise _misplaced(shard, issuer, rows[int(wrong.argmax())], "lies where no edge looks for it")
         serials.setdefault((tables.runs[run].issuer, size), []).append(rows)
-    for (index, size), parts in serials.items():
-        ordered = np.sort(np.ascontiguousarray(np.concatenate(parts)).view(f"V{size}")[:, 0])
+    for (index, _), parts in serials.items():
+        ordered = np.sort(_opaque(np.concatenate(parts)))
         twice = ordered[1:] == ordered[:-1]
         if twice.any():
             serial = np.frombuffer(ordered[int(twice.argmax())].tobytes(), np.uint8)
             raise _misplaced(shard, loaded.tables.issuers[index], serial, "stands there twice, and edges take either")
+
+
+def _opaque(rows: NDArray[np.uint8]) -> NDArray[np.void]:
+    """Return the rows of uint8[n, size] as n values, which compare and become bytes as wholes."""
+    return np.ascontiguousarray(rows).view(f"V{rows.shape[1]}")[:, 0]
 
 
 def _misplaced(shard: Shard, issuer: StoredIssuer, serial: NDArray[np.uint8], how: str) -> VerificationError:

@@ -1,0 +1,11 @@
+"""`pregen verify`: is what is stored still what was published, and signed by whom it should be?
+
+store.py       the audit of a store's current generation
+trust.py       from trusted certificates to the key that must have signed
+placement.py   whether records lie where an edge looks for them, and shards are what the manifest says
+"""
+
+from pregen.audit.store import Audit, verify_store
+from pregen.audit.trust import Trust
+
+__all__ = ["Audit", "Trust", "verify_store"]
