@@ -17,13 +17,17 @@ class Terminated(BaseException):
     """SIGTERM arrived: unwinds the stack like KeyboardInterrupt."""
 
 
+def _ignore(_number: int, _frame: FrameType | None) -> None:
+    """Do nothing. Not `SIG_IGN`: for a signal that came a moment before, Python would then print a complaint."""
+
+
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
     """Raise KeyboardInterrupt or `Terminated` inside at the first signal."""
 
     def interrupt(number: int, _frame: FrameType | None) -> NoReturn:
         for one in _SIGNALS:
-            signal.signal(one, signal.SIG_IGN)
+            signal.signal(one, _ignore)
         raise KeyboardInterrupt if number == signal.SIGINT else Terminated
 
     with _handled(interrupt):
@@ -33,7 +37,7 @@ def interruptible() -> Iterator[None]:
 @contextlib.contextmanager
 def uninterruptible() -> Iterator[None]:
     """Ignore signals inside: a commit takes a moment, and after a signal nobody could say whether it took place."""
-    with _handled(signal.SIG_IGN):
+    with _handled(_ignore):
         yield
 
 
