@@ -1,14 +1,17 @@
 """The bench: what this project claims about speed and size, measured on the machine at hand.
 
-    python -m bench [--quick] [--json] [--only raw|pipeline|lookups]
+    python -m bench [--quick] [--json] [--only raw|peers|pipeline|scale|lookups]
 
-workload.py   a CA and a snapshot, the same certificates every time
-raw.py        raw loops: what an engine signs when nothing but signing is left
-pipeline.py   `pregen run` as a process of its own, against the raw loop before and after it
+workload.py   a CA, or many (authorities.py), and a snapshot, the same certificates every time
+raw.py        raw loops: what an engine signs when nothing but signing is left; lanes.py for multibuffer, schemes.py
+peers.py      what others sign: cryptography's builder, Go (golang.py, go/), openssl speed
+runs.py       `pregen run` as a process of its own
+pipeline.py   the whole way against the raw loop before and after it, and where its time goes
+scale.py      more rows, issuers, workers (parallel.py: the raw loop in two processes), answers a certificate
 lookups.py    the reader against a loop that only reads and checksums the same buckets
-figure.py     figures, and what is asked of them
+figure.py     figures, and what is asked of them; sizes.py, how much is measured
 machine.py    what the figures are true for
-report.py     JSON, Markdown, and a table on the terminal
+report.py     JSON, Markdown, and a table on the terminal; chart.py, the chart of the README
 
 A rate is given beside a reference of the same run, never alone: machines drift. Rates are per second of CPU time, so
 that a reference and what is compared with it count alike. Results are checked outside of the timed parts.

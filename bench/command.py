@@ -7,7 +7,7 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Literal, NoReturn
@@ -15,30 +15,33 @@ from typing import Annotated, Literal, NoReturn
 from cyclopts import App, Parameter
 from rich.console import Console
 
-from bench.figure import FULL, QUICK, BenchError, Finding, Sizes
+from bench.figure import BenchError, Finding
 from bench.lookups import measure_lookups
 from bench.machine import this_machine
+from bench.peers import compare, measure_peers
 from bench.pipeline import measure_pipeline
 from bench.raw import measure_raw
 from bench.report import Results, cells, document, print_table, save
-from bench.workload import disk_bytes
+from bench.scale import measure_scale
+from bench.sizes import FULL, QUICK, Sizes
 from pregen import clock
 
 RESULTS = Path(__file__).parent / "results"
 TERMINATED = 128 + signal.SIGTERM
 PLAIN_WIDTH = 132
-Part = Literal["raw", "pipeline", "lookups"]
+GO_BYTES = 200 << 20  # of the compiler's cache
+Part = Literal["raw", "peers", "pipeline", "scale", "lookups"]
 
 
 def _mib(sizes: Sizes) -> str:
-    return f"{disk_bytes(sizes.most_rows) / 2**20:,.0f} MiB"
+    return f"{sizes.disk_bytes / 2**20:,.0f} MiB"
 
 
 app = App(
     name="python -m bench",
     help_epilogue=(
         f"Snapshots, spill files and stores lie in TMPDIR, or else in /var/tmp: up to {_mib(FULL)}, with --quick "
-        f"{_mib(QUICK)}, removed at the end. JSON and Markdown go to {RESULTS.parent.name}/{RESULTS.name}."
+        f"{_mib(QUICK)}, removed at the end. JSON, Markdown and a chart go to {RESULTS.parent.name}/{RESULTS.name}."
     ),
     version_flags=(),
     default_parameter=Parameter(negative=()),
@@ -59,24 +62,26 @@ def main(arguments: Sequence[str]) -> int:
 @app.default
 def bench(
     *,
-    quick: Annotated[bool, Parameter(help="Smaller snapshots: less than two minutes, and nothing is judged.")] = False,
+    quick: Annotated[
+        bool, Parameter(help="Smaller snapshots, none of 20 million rows: two minutes, nothing is judged.")
+    ] = False,
     json: Annotated[bool, Parameter(help="Print one JSON object on stdout instead of a table.")] = False,
     only: Annotated[Part | None, Parameter(help="Measure this part alone.")] = None,
 ) -> int:
-    """Measure Pregen against the raw signature rates of this machine."""
+    """Measure Pregen against the raw signature rates of this machine, and against others."""
     deliver(run_bench(QUICK if quick else FULL, only), RESULTS, as_json=json)
     return 0
 
 
 def deliver(results: Results, folder: Path, *, as_json: bool) -> None:
     """Write the results to files in `folder`, and to stdout."""
-    saved = save(results, folder)
+    saved, *others = save(results, folder)
     if as_json:
         sys.stdout.write(json_text.dumps(document(results), ensure_ascii=False) + "\n")
     else:
         # A file or a pipe has no width: there, no cell should be folded.
         print_table(results, Console() if sys.stdout.isatty() else Console(width=PLAIN_WIDTH))
-    _say(f"written to {saved} and {saved.with_suffix('.md').name}")
+    _say(f"written to {saved}; beside it: {', '.join(path.name for path in others)}")
 
 
 def run_bench(sizes: Sizes, only: Part | None) -> Results:
@@ -86,7 +91,8 @@ def run_bench(sizes: Sizes, only: Part | None) -> Results:
         BenchError: a measurement could not be made, or what was measured gave a wrong result.
     """
     date, machine, findings = clock.now(), this_machine(), []
-    with _work_folder(0 if only == "raw" else disk_bytes(sizes.most_rows)) as folder:
+    needed = {"raw": 0, "peers": GO_BYTES}.get(only or "", max(GO_BYTES, sizes.disk_bytes))
+    with _work_folder(needed) as folder:
         for finding in measure(sizes, only, folder):
             findings.append(finding)
             title, value, *_ = cells(finding, judged=False)
@@ -95,13 +101,20 @@ def run_bench(sizes: Sizes, only: Part | None) -> Results:
 
 
 def measure(sizes: Sizes, only: Part | None, folder: Path) -> Iterator[Finding]:
-    """Yield the figures of all parts, or of one."""
-    if only in {None, "raw"}:
-        yield from measure_raw(sizes)
-    if only in {None, "pipeline"}:
-        yield from measure_pipeline(sizes, folder)
-    if only in {None, "lookups"}:
-        yield from measure_lookups(sizes, folder)
+    """Yield the figures of all parts, or of one; with those of all, what only two of them can say."""
+    parts: dict[Part, Callable[[], Iterator[Finding]]] = {
+        "raw": lambda: measure_raw(sizes),
+        "peers": lambda: measure_peers(sizes, folder),
+        "pipeline": lambda: measure_pipeline(sizes, folder),
+        "scale": lambda: measure_scale(sizes, folder),
+        "lookups": lambda: measure_lookups(sizes, folder),
+    }
+    found: list[Finding] = []
+    for part, measured in parts.items():
+        for finding in measured() if only in {None, part} else ():
+            found.append(finding)
+            yield finding
+    yield from compare(found)
 
 
 @contextlib.contextmanager

@@ -52,6 +52,7 @@ class Figure:
         target: what is asked of it, where something is.
         samples: the single measurements that `value` sums up, in the order of time, where there are several.
         detail: what else belongs to it.
+        note: what people have to know beside it.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Figure:
     target: Target | None = None
     samples: tuple[float, ...] = ()
     detail: Detail = field(default_factory=dict)
+    note: str = ""
 
     @property
     def spread(self) -> float:
@@ -80,54 +82,3 @@ class Skipped:
 
 
 Finding = Figure | Skipped
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sizes:
-    """How much is measured.
-
-    Attributes:
-        judged: whether targets apply: they are set for the full sizes; in smaller runs the start-up weighs more.
-        raw_s: CPU seconds of each run of a raw loop.
-        multibuffer_rows, software_rows: snapshots for the two engines.
-        memory_rows: a small snapshot, for the memory that a run takes whatever its size.
-        lookup_rows: snapshot of the store that is read.
-        lookups: certificates that are looked up in each round.
-        rounds: of lookups and of their reference, in turns.
-    """
-
-    judged: bool
-    raw_s: float
-    multibuffer_rows: int
-    software_rows: int
-    memory_rows: int
-    lookup_rows: int
-    lookups: int
-    rounds: int
-
-    @property
-    def most_rows(self) -> int:
-        """Rows of the largest snapshot; only one lies on the disk at a time."""
-        return max(self.multibuffer_rows, self.software_rows, self.memory_rows, self.lookup_rows)
-
-
-FULL = Sizes(
-    judged=True,
-    raw_s=3.0,
-    multibuffer_rows=5_000_000,
-    software_rows=1_000_000,
-    memory_rows=200_000,
-    lookup_rows=1_000_000,
-    lookups=50_000,
-    rounds=5,
-)
-QUICK = Sizes(
-    judged=False,
-    raw_s=1.0,
-    multibuffer_rows=1_000_000,
-    software_rows=200_000,
-    memory_rows=50_000,
-    lookup_rows=200_000,
-    lookups=20_000,
-    rounds=3,
-)

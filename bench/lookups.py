@@ -7,7 +7,6 @@ cache. Both loops take turns, so that a machine that drifts hits both.
 import functools
 import hashlib
 import os
-import shutil
 import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -23,11 +22,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.ocsp import OCSPCertStatus, load_der_ocsp_response
 
-from bench.figure import PER_CPU_SECOND, BenchError, Figure, Finding, Sizes, Target
-from bench.pipeline import publish
+from bench.figure import PER_CPU_SECOND, BenchError, Figure, Finding, Target
+from bench.runs import publish, removed
+from bench.sizes import Sizes
 from bench.workload import SEED, Workload, make_workload
 from pregen.issuers.certificates import read_certificates
-from pregen.signers import AUTO
 from pregen.snapshot import GOOD, REVOKED
 from storage.certid import SHA1, CertID
 from storage.reader import Answer, Reader, open_reader
@@ -71,9 +70,8 @@ class RecordingStore(LocalStore):
 
 def measure_lookups(sizes: Sizes, folder: Path) -> Iterator[Finding]:
     """Yield the rate of lookups, that of the reference, their ratio, and the ranged reads that a lookup takes."""
-    workload = make_workload(folder / "lookups", sizes.lookup_rows)
-    try:
-        publish(workload, AUTO)
+    with removed(make_workload(folder / "lookups", sizes.lookup_rows)) as workload:
+        publish(workload)
         wanted = choose(workload, sizes.lookups)
         reads = record_reads(workload, wanted)
         reader = open_reader(LocalStore(workload.store))
@@ -84,8 +82,6 @@ def measure_lookups(sizes: Sizes, folder: Path) -> Iterator[Finding]:
                 reference.append(_rate(buckets.read_all, len(reads)))
                 mine.append(_rate(_all_lookups(reader, wanted), len(wanted)))
             buckets.check()
-    finally:
-        shutil.rmtree(workload.folder)
     yield from figures_of_lookups(mine, reference, len(reads) / len(wanted))
 
 
@@ -107,7 +103,7 @@ def choose(workload: Workload, count: int) -> list[Wanted]:
     name_hash, key_hash = (
         hashlib.sha1(octets, usedforsecurity=False).digest() for octets in (authority.subject, authority.key_bits)
     )
-    table = pq.read_table(workload.snapshot, columns=["serial", "status"])
+    table = pq.read_table(workload.snapshots, columns=["serial", "status"])
     chosen = table.take(np.random.default_rng(SEED).integers(0, workload.rows, count))
     return [Wanted(CertID(SHA1, name_hash, key_hash, row["serial"]), row["status"]) for row in chosen.to_pylist()]
 

@@ -1,4 +1,7 @@
-"""The results as JSON for programs, as Markdown for papers, as a table for the terminal: one content, three forms."""
+"""The results as JSON for programs, as Markdown for papers, as a table for the terminal: one content, three forms.
+
+And what of it a chart can show (bench/chart.py).
+"""
 
 import itertools
 import json
@@ -12,6 +15,7 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 
+from bench.chart import draw
 from bench.figure import Figure, Finding, Skipped
 from bench.machine import Machine
 from bench.workload import DESCRIPTION
@@ -88,13 +92,15 @@ def print_table(results: Results, console: Console) -> None:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def save(results: Results, folder: Path) -> Path:
-    """Write the results as JSON and Markdown; return the path of the JSON file."""
+def save(results: Results, folder: Path) -> list[Path]:
+    """Write the results as JSON and Markdown, and the chart if there is one; return the paths, JSON first."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{results.file_stem}.json"
     path.write_text(json.dumps(document(results), indent=1, ensure_ascii=False) + "\n")
-    path.with_suffix(".md").write_text(markdown(results))
-    return path
+    text, chart = path.with_suffix(".md"), path.with_suffix(".svg")
+    text.write_text(markdown(results))
+    title = f"OCSP responses (or signatures) a second on one core, P-256, {results.machine.cpu}"
+    return [path, text, chart] if draw(results.findings, title, chart) else [path, text]
 
 
 def cells(finding: Finding, *, judged: bool) -> tuple[str, ...]:
@@ -103,7 +109,7 @@ def cells(finding: Finding, *, judged: bool) -> tuple[str, ...]:
         return finding.title, "skipped", "", "", finding.reason
     value = f"{number(finding.value)} {finding.unit}".rstrip()
     if finding.target is None:
-        return finding.title, value, "", "", ""
+        return finding.title, value, "", "", finding.note
     bound = "≤" if finding.target.at_most else "≥"
     must, wish = (f"{bound} {number(one)}" for one in (finding.target.must, finding.target.wish))
     return finding.title, value, must, wish, finding.target.verdict(finding.value) if judged else "-"
@@ -120,7 +126,7 @@ def remarks(results: Results) -> list[str]:
         f"data: {DESCRIPTION}",
     ]
     if not results.judged:
-        lines.append("quick: nothing is judged, for in smaller snapshots start-up weighs more")
+        lines.append("quick: nothing is judged, for in smaller snapshots start-up weighs more; no very large snapshot")
     lines += [
         f"unsteady: {figure.name} was measured {len(figure.samples)} times, {figure.spread:.0%} apart "
         f"({', '.join(map(number, figure.samples))}): was the machine busy with something else?"
@@ -157,4 +163,5 @@ def _figure(figure: Figure, *, judged: bool) -> dict[str, object]:
         "reached": target.verdict(figure.value) if target and judged else None,
         "samples": list(figure.samples),
         "detail": dict(figure.detail),
+        "note": figure.note,
     }

@@ -1,37 +1,40 @@
-"""What is measured with: a CA, its delegated responder, and a snapshot of the same certificates every time.
+"""What is measured with: issuers, and a snapshot of the same certificates every time.
 
-One issuer, serials of 16 octets, 2 % revoked, each with a time and one of the five reasons that server certificates
-have. One response a certificate (SHA-1 CertID), responder identified by key, its certificate embedded.
+Serials of 16 octets, 2 % revoked, each with a time and one of the five reasons that server certificates have. Either
+one issuer with a delegated responder, whose certificate is embedded, or many that sign for themselves. Responders are
+identified by key.
 """
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from bench.authorities import make_authorities
 from pregen import clock
 from pregen.demo.authority import make_authority
-from pregen.generation.spool import ROW_BYTES as SPOOLED_BYTES
+from pregen.generation.spill import ROW_BYTES as SPOOLED_BYTES
+from pregen.signers import P256_SHA256, Algorithm
 from pregen.snapshot import AS_OF_KEY, GOOD, REVOKED
 
 ArrowArray: TypeAlias = "pa.Array[pa.Scalar[pa.DataType]]"
+CertIds: TypeAlias = Literal["sha1", "separate", "combined"]
 
 SEED = 6960
 SERIAL_BYTES = 16
-SIGNATURE_BYTES = 64
-RECORD_BYTES = SERIAL_BYTES + SIGNATURE_BYTES
 REVOKED_SHARE = 0.02
 REASONS = np.array([1, 3, 4, 5, 9], np.int8)
 RECENT_S = 90 * 86_400
 GROUP_ROWS = 1 << 20  # of a Parquet row group, as pyarrow writes them when told nothing
-SNAPSHOT_BYTES = 24  # a row, somewhat more than Parquet takes
+SNAPSHOT_BYTES = 28  # a row, somewhat more than Parquet takes
 DESCRIPTION = (
     "one issuer, delegated responder with embedded certificate, byKey, sha1, 16-octet serials, "
-    f"2 % revoked with time and reason, Parquet, seed {SEED}, one worker, local store"
+    f"2 % revoked with time and reason, Parquet, seed {SEED}, one worker, local store, where nothing else is said"
 )
 INSTANT = pa.timestamp("ms", "UTC")  # Parquet has no whole seconds
 COLUMNS: dict[str, pa.DataType] = {
@@ -40,18 +43,10 @@ COLUMNS: dict[str, pa.DataType] = {
     "revoked_at": INSTANT,
     "reason": pa.int8(),
 }
-SCHEMA = pa.schema(COLUMNS)
+ISSUER_COLUMN: dict[str, pa.DataType] = {"issuer": pa.dictionary(pa.int32(), pa.string())}
 CONFIGURATION = """\
 [snapshot]
-path = "snapshot.parquet"
-
-[[issuer]]
-name = "bench"
-certificate = "issuer.pem"
-responder_certificate = "ocsp.pem"
-key = "ocsp.key"
-responder_id = "by-key"
-cert_ids = "sha1"
+path = "snapshot*.parquet"
 
 [validity]
 profile = "strict"
@@ -63,14 +58,32 @@ spool = "."
 [publish]
 store = "store"
 """
+ISSUER = """
+[[issuer]]
+name = "bench"
+certificate = "issuer.pem"
+responder_certificate = "ocsp.pem"
+key = "ocsp.key"
+responder_id = "by-key"
+cert_ids = "{cert_ids}"
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """A folder with all that `pregen run` needs."""
+    """A folder with all that `pregen run` needs.
+
+    Attributes:
+        folder: where it lies.
+        rows: of the snapshot.
+        responses: that a run makes of it.
+        signature_bytes: of each of them.
+    """
 
     folder: Path
     rows: int
+    responses: int
+    signature_bytes: int
 
     @property
     def config(self) -> Path:
@@ -78,9 +91,9 @@ class Workload:
         return self.folder / "pregen.toml"
 
     @property
-    def snapshot(self) -> Path:
-        """The Parquet file."""
-        return self.folder / "snapshot.parquet"
+    def snapshots(self) -> list[Path]:
+        """The Parquet files."""
+        return sorted(self.folder.glob("snapshot*.parquet"))
 
     @property
     def store(self) -> Path:
@@ -89,50 +102,98 @@ class Workload:
 
     @property
     def issuer(self) -> Path:
-        """The issuer's certificate."""
+        """The issuer's certificate, where there is one alone."""
         return self.folder / "issuer.pem"
 
     @property
     def responder(self) -> Path:
-        """The responder's certificate."""
+        """The responder's certificate, where the issuer does not sign itself."""
         return self.folder / "ocsp.pem"
 
 
-def make_workload(folder: Path, rows: int) -> Workload:
-    """Write the CA, the configuration and a snapshot of `rows` certificates into a new folder."""
+def make_workload(
+    folder: Path, rows: int, algorithm: Algorithm = P256_SHA256, *, cert_ids: CertIds = "sha1", files: int = 1
+) -> Workload:
+    """Write a CA, its responder, the configuration and a snapshot into a new folder.
+
+    Args:
+        folder: the new one.
+        rows: certificates.
+        algorithm: of the responder's key.
+        cert_ids: which hashes get answers.
+        files: how many files the snapshot has, of about one size.
+    """
     folder.mkdir()
-    workload = Workload(folder, rows)
-    as_of = clock.now()
-    make_authority(folder, "p256", as_of)
-    workload.config.write_text(CONFIGURATION)
-    schema = SCHEMA.with_metadata({AS_OF_KEY: clock.text(as_of)})
-    with pq.ParquetWriter(workload.snapshot, schema) as writer:
-        for group in _row_groups(rows, clock.seconds(as_of)):
-            writer.write_batch(group)
+    now = clock.now()
+    make_authority(folder, algorithm.key, now)
+    workload = Workload(folder, rows, rows * (1 + (cert_ids == "separate")), algorithm.signature_bytes)
+    workload.config.write_text(CONFIGURATION + ISSUER.format(cert_ids=cert_ids))
+    as_of, random = clock.seconds(now), np.random.default_rng(SEED)
+    edges = np.linspace(0, rows, files + 1).astype(int).tolist()
+    for number, (start, end) in enumerate(itertools.pairwise(edges)):
+        path = folder / (f"snapshot-{number}.parquet" if files > 1 else "snapshot.parquet")
+        _write_snapshot(
+            path, end - start, lambda _start, count: _columns(random, count, as_of), COLUMNS, clock.text(now)
+        )
     return workload
 
 
-def disk_bytes(rows: int) -> int:
-    """Return how much disk a workload of `rows` certificates needs: snapshot, spill files and store.
+def make_many_issuers(folder: Path, issuers: int, rows_each: int) -> Workload:
+    """Write issuers that sign for themselves, each with its own P-256 key, and a snapshot of `rows_each` for each.
 
-    >>> disk_bytes(1_000_000)
-    178000000
+    The certificates of all issuers take turns, so that they lie as far apart as they can.
     """
-    return rows * (SNAPSHOT_BYTES + SPOOLED_BYTES + RECORD_BYTES + 2)
+    folder.mkdir()
+    now = clock.now()
+    authorities = make_authorities(folder, issuers, now)
+    rows = issuers * rows_each
+    workload = Workload(folder, rows, rows, P256_SHA256.signature_bytes)
+    workload.config.write_text(CONFIGURATION + "".join(one.section for one in authorities))
+    as_of, random = clock.seconds(now), np.random.default_rng(SEED)
+    names = pa.array([one.name for one in authorities])
+
+    def columns(start: int, count: int) -> dict[str, ArrowArray]:
+        turns = (np.arange(start, start + count) % issuers).astype(np.int32)
+        return {"issuer": pa.DictionaryArray.from_arrays(turns, names), **_columns(random, count, as_of)}
+
+    path = folder / "snapshot.parquet"
+    _write_snapshot(path, rows, columns, {**ISSUER_COLUMN, **COLUMNS}, clock.text(now))
+    return workload
 
 
-def _row_groups(rows: int, as_of: int) -> Iterator[pa.RecordBatch]:
-    random = np.random.default_rng(SEED)
-    for start in range(0, rows, GROUP_ROWS):
-        count = min(GROUP_ROWS, rows - start)
-        revoked = random.random(count) < REVOKED_SHARE
-        columns: list[ArrowArray] = [
-            _serials(random, count),
-            pa.array(np.where(revoked, REVOKED, GOOD).astype(np.uint8)),
-            pa.array((as_of - random.integers(0, RECENT_S, count)) * 1000, mask=~revoked).cast(INSTANT),
-            pa.array(random.choice(REASONS, count), mask=~revoked),
-        ]
-        yield pa.record_batch(columns, names=SCHEMA.names)
+def disk_bytes(responses: int, signature_bytes: int = P256_SHA256.signature_bytes) -> int:
+    """Return how much disk a workload of so many responses needs: snapshot, spill files and store.
+
+    >>> disk_bytes(1_000_000) - 1_000_000 * SPOOLED_BYTES
+    110000000
+    """
+    return responses * (SNAPSHOT_BYTES + SPOOLED_BYTES + SERIAL_BYTES + signature_bytes + 2)
+
+
+def _write_snapshot(
+    path: Path,
+    rows: int,
+    columns: Callable[[int, int], dict[str, ArrowArray]],
+    types: dict[str, pa.DataType],
+    as_of: str,
+) -> None:
+    """Write row groups; `columns` gives those of so many rows from a start on."""
+    schema = pa.schema(types)
+    with pq.ParquetWriter(path, schema.with_metadata({AS_OF_KEY: as_of})) as writer:
+        for start in range(0, rows, GROUP_ROWS):
+            arrays = columns(start, min(GROUP_ROWS, rows - start))
+            writer.write_batch(pa.record_batch([arrays[name] for name in types], schema=schema))
+
+
+def _columns(random: np.random.Generator, count: int, as_of: int) -> dict[str, ArrowArray]:
+    revoked = random.random(count) < REVOKED_SHARE
+    serials = _serials(random, count)
+    return {
+        "serial": serials,
+        "status": pa.array(np.where(revoked, REVOKED, GOOD).astype(np.uint8)),
+        "revoked_at": pa.array((as_of - random.integers(0, RECENT_S, count)) * 1000, mask=~revoked).cast(INSTANT),
+        "reason": pa.array(random.choice(REASONS, count), mask=~revoked),
+    }
 
 
 def _serials(random: np.random.Generator, count: int) -> ArrowArray:

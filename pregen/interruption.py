@@ -1,6 +1,6 @@
 """SIGINT and SIGTERM: both unwind the stack, so that spill files are removed and workers ended; the commit is spared.
 
-The first signal raises; later ones are ignored, because they would break into the cleaning up.
+The first signal raises; later ones are ignored until the process ends, because they would break into the cleaning up.
 """
 
 import contextlib
@@ -32,6 +32,12 @@ def interruptible() -> Iterator[None]:
 
     with _handled(interrupt):
         yield
+
+
+def ignore_to_the_end() -> None:
+    """Have the kernel ignore signals from now on: an interpreter that ends takes its own handlers away."""
+    for one in _SIGNALS:
+        signal.signal(one, signal.SIG_IGN)
 
 
 @contextlib.contextmanager
@@ -70,4 +76,5 @@ def _handled(handler: _Handler) -> Iterator[None]:
         yield
     finally:
         for one, handled in before.items():
-            signal.signal(one, handled)
+            if signal.getsignal(one) is handler:  # else a signal has come, and all others are ignored from then on
+                signal.signal(one, handled)

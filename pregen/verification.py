@@ -1,26 +1,38 @@
 """Does a response say what it should, signed by whom it should be? By parsers that are not ours.
 
-cryptography parses it and verifies its signature. Where cryptography refuses an odd serial (a negative one), asn1crypto
-parses it, and cryptography still verifies the signature over the octets that asn1crypto cut out.
+cryptography parses it and verifies its signature. What cryptography refuses (odd parameters of an algorithm, say),
+asn1crypto parses, so that the reason can be told; and cryptography still verifies the signature over the octets that
+asn1crypto cut out.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
+from typing import TypeAlias
 
+from asn1crypto import core
 from asn1crypto import ocsp as asn1_ocsp
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, padding, rsa
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 from cryptography.x509 import ReasonFlags, ocsp
 
 from pregen.clock import seconds
 from pregen.errors import VerificationError
+from pregen.signers import ALGORITHMS, Algorithm
+from storage import der
 from storage.certid import SHA1, SHA256
 
-PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
+MldsaPublicKey: TypeAlias = mldsa.MLDSA44PublicKey | mldsa.MLDSA65PublicKey | mldsa.MLDSA87PublicKey
+PublicKey: TypeAlias = ec.EllipticCurvePublicKey | rsa.RSAPublicKey | ed25519.Ed25519PublicKey | MldsaPublicKey
+Fields: TypeAlias = tuple[tuple[str, type, dict[str, object]], ...]  # of asn1crypto
 HASH_OIDS = {hashes.SHA1.name: SHA1, hashes.SHA256.name: SHA256}
-ECDSA_SHA256, RSA_SHA256 = "1.2.840.10045.4.3.2", "1.2.840.113549.1.1.11"
+_DIGESTS: dict[str | None, hashes.HashAlgorithm] = {
+    "sha256": hashes.SHA256(),
+    "sha384": hashes.SHA384(),
+    "sha512": hashes.SHA512(),
+}
+_CURVES = {"secp256r1": "p256", "secp384r1": "p384", "secp521r1": "p521"}
 # RFC 5280, 5.3.1
 REASONS = {
     ReasonFlags.unspecified: 0,
@@ -38,7 +50,7 @@ REASONS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
-    """What a response with one SingleResponse says; times are seconds since 1970, None what is absent."""
+    """What one SingleResponse of a response says; times are seconds since 1970, None what is absent."""
 
     hash_oid: str
     issuer_name_hash: bytes
@@ -61,12 +73,20 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class ParsedResponse:
-    """A response taken apart: its statement, and what its signature covers."""
+    """A response taken apart.
 
-    statement: Statement
+    Attributes:
+        statements: its SingleResponses, in their order.
+        data: the octets that its signature covers.
+        signature: the octets of its signature.
+        algorithm: DER of the AlgorithmIdentifier.
+        certificate_count: how many certificates it carries.
+    """
+
+    statements: tuple[Statement, ...]
     data: bytes
     signature: bytes
-    algorithm_oid: str
+    algorithm: bytes
     certificate_count: int
 
 
@@ -96,86 +116,174 @@ def load_public_key(spki: bytes) -> PublicKey:
         key = load_der_public_key(spki)
     except UnsupportedAlgorithm as e:
         raise VerificationError(f"a key of an unknown kind signs no responses: {e}") from None
-    if not isinstance(key, ec.EllipticCurvePublicKey | rsa.RSAPublicKey):
+    if not isinstance(key, PublicKey):
         raise VerificationError(f"keys of type {type(key).__name__} sign no responses")
     return key
 
 
-def verify_signature(parsed: ParsedResponse, key: PublicKey) -> None:
-    """Check that the signature of a response is one of that key.
+def verify_response(response: bytes, meant: Sequence[Statement], key: PublicKey, algorithm: Algorithm) -> None:
+    """Check that a response says what is meant, in this order and nothing more, signed by that key.
 
     Raises:
-        VerificationError: it is not.
+        VerificationError: it says something else, or is signed by someone else or otherwise.
     """
-    wanted = ECDSA_SHA256 if isinstance(key, ec.EllipticCurvePublicKey) else RSA_SHA256
-    if parsed.algorithm_oid != wanted:
-        raise VerificationError(f"signed by algorithm {parsed.algorithm_oid} where {wanted} belongs")
+    parsed = parse_response(response)
+    if len(parsed.statements) != len(meant):
+        raise VerificationError(f"it has {len(parsed.statements)} SingleResponses where {len(meant)} belong")
+    if wrong := [text for said, one in zip(parsed.statements, meant, strict=True) for text in said.differences(one)]:
+        raise VerificationError("; ".join(wrong))
+    verify_signature(parsed, key, algorithm)
+
+
+def verify_signature(parsed: ParsedResponse, key: PublicKey, algorithm: Algorithm) -> None:
+    """Check that the signature of a response is one of that key, by that algorithm, which it names octet by octet.
+
+    Raises:
+        VerificationError: it is not, or the key is of another kind.
+    """
+    if parsed.algorithm != algorithm.identifier:
+        raise VerificationError(f"signed by algorithm {_found(parsed)} where {algorithm.name} belongs")
+    if (kind := _kind(key)) != algorithm.key:
+        raise VerificationError(f"signed by {algorithm.name}, and the responder's key is of the kind {kind}")
     try:
-        if isinstance(key, ec.EllipticCurvePublicKey):
-            key.verify(parsed.signature, parsed.data, ec.ECDSA(hashes.SHA256()))
-        else:
-            key.verify(parsed.signature, parsed.data, padding.PKCS1v15(), hashes.SHA256())
+        _verify(key, parsed.signature, parsed.data, algorithm)
     except InvalidSignature:
         raise VerificationError("its signature is not one of the responder's key") from None
 
 
-def verify_response(response: bytes, meant: Statement, key: PublicKey) -> None:
-    """Check that a response says what is meant, signed by that key.
+def _found(parsed: ParsedResponse) -> str:
+    """Return the name of the algorithm that a response says; the identifier is the same for RSA keys of all sizes."""
+    for one in ALGORITHMS.values():
+        is_fitting = one.encoding == "ecdsa" or one.signature_bytes == len(parsed.signature)
+        if one.identifier == parsed.algorithm and is_fitting:
+            return one.name
+    return f"with the identifier {parsed.algorithm.hex()}"
 
-    Raises:
-        VerificationError: it says something else, or is signed by someone else.
-    """
-    parsed = parse_response(response)
-    wrong = list(parsed.statement.differences(meant))
-    if wrong:
-        raise VerificationError("; ".join(wrong))
-    verify_signature(parsed, key)
+
+def _kind(key: PublicKey) -> str:
+    """Return the kind of a key, as `Algorithm.key` has it; of one that no algorithm takes, what it is."""
+    match key:
+        case ec.EllipticCurvePublicKey():
+            return _CURVES.get(key.curve.name, key.curve.name)
+        case rsa.RSAPublicKey():
+            return f"rsa{key.key_size}"
+        case ed25519.Ed25519PublicKey():
+            return "ed25519"
+        case mldsa.MLDSA44PublicKey():
+            return "ml-dsa-44"
+        case mldsa.MLDSA65PublicKey():
+            return "ml-dsa-65"
+        case mldsa.MLDSA87PublicKey():
+            return "ml-dsa-87"
+
+
+def _verify(key: PublicKey, signature: bytes, data: bytes, algorithm: Algorithm) -> None:
+    """Raise InvalidSignature if a signature is not one of this key, which must be of the algorithm's kind."""
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        key.verify(signature, data, ec.ECDSA(_DIGESTS[algorithm.digest]))
+    elif isinstance(key, rsa.RSAPublicKey):
+        digest = _DIGESTS[algorithm.digest]
+        salted = padding.PSS(padding.MGF1(digest), digest.digest_size)
+        key.verify(signature, data, salted if algorithm.padding == "pss" else padding.PKCS1v15(), digest)
+    else:
+        key.verify(signature, data)
 
 
 def _by_cryptography(response: bytes) -> ParsedResponse:
     parsed = ocsp.load_der_ocsp_response(response)
     if parsed.response_status is not ocsp.OCSPResponseStatus.SUCCESSFUL:
         raise ValueError(f"its status is {parsed.response_status.name}")
-    reason = parsed.revocation_reason
-    revoked_at, next_update = parsed.revocation_time_utc, parsed.next_update_utc
-    statement = Statement(
-        hash_oid=HASH_OIDS.get(parsed.hash_algorithm.name, parsed.hash_algorithm.name),
-        issuer_name_hash=parsed.issuer_name_hash,
-        issuer_key_hash=parsed.issuer_key_hash,
-        serial_number=parsed.serial_number,
-        status=parsed.certificate_status.name.lower(),
-        revoked_at=None if revoked_at is None else seconds(revoked_at),
-        reason=None if reason is None else REASONS[reason],
-        produced_at=seconds(parsed.produced_at_utc),
-        this_update=seconds(parsed.this_update_utc),
-        next_update=None if next_update is None else seconds(next_update),
-    )
+    produced_at, data = seconds(parsed.produced_at_utc), parsed.tbs_response_bytes
+    # It tells the OID of the algorithm alone; the identifier is what follows the octets that are signed.
+    algorithm_at = response.index(data) + len(data)
+    _, _, algorithm_end = der.read(response, algorithm_at, len(response))
     return ParsedResponse(
-        statement,
-        parsed.tbs_response_bytes,
+        tuple(_statement(single, produced_at) for single in parsed.responses),
+        data,
         parsed.signature,
-        parsed.signature_algorithm_oid.dotted_string,
+        response[algorithm_at:algorithm_end],
         len(parsed.certificates),
     )
 
 
+def _statement(single: ocsp.OCSPSingleResponse, produced_at: int) -> Statement:
+    reason, revoked_at, next_update = single.revocation_reason, single.revocation_time_utc, single.next_update_utc
+    hash_name = single.hash_algorithm.name
+    return Statement(
+        hash_oid=HASH_OIDS.get(hash_name, hash_name),
+        issuer_name_hash=single.issuer_name_hash,
+        issuer_key_hash=single.issuer_key_hash,
+        serial_number=single.serial_number,
+        status=single.certificate_status.name.lower(),
+        revoked_at=None if revoked_at is None else seconds(revoked_at),
+        reason=None if reason is None else REASONS[reason],
+        produced_at=produced_at,
+        this_update=seconds(single.this_update_utc),
+        next_update=None if next_update is None else seconds(next_update),
+    )
+
+
+class _Certificates(core.SequenceOf):  # type: ignore[misc] # asn1crypto has no types
+    """Certificates as they are: asn1crypto's own type fails on keys that it does not know (ML-DSA)."""
+
+    _child_spec = core.Any
+
+
+class _BasicResponse(core.Sequence):  # type: ignore[misc] # asn1crypto has no types
+    """BasicOCSPResponse (RFC 6960, 4.2.1), with the algorithm and the certificates as they are."""
+
+    _fields: Fields = (
+        ("tbs_response_data", asn1_ocsp.ResponseData, {}),
+        ("signature_algorithm", core.Any, {}),
+        ("signature", core.OctetBitString, {}),
+        ("certs", _Certificates, {"explicit": 0, "optional": True}),
+    )
+
+
+class _ResponseBytes(core.Sequence):  # type: ignore[misc] # asn1crypto has no types
+    """ResponseBytes, whose content is not parsed yet."""
+
+    _fields: Fields = (("response_type", asn1_ocsp.ResponseType, {}), ("response", core.OctetString, {}))
+
+
+class _Response(core.Sequence):  # type: ignore[misc] # asn1crypto has no types
+    """OCSPResponse, whose content is not parsed yet."""
+
+    _fields: Fields = (
+        ("response_status", asn1_ocsp.OCSPResponseStatus, {}),
+        ("response_bytes", _ResponseBytes, {"explicit": 0, "optional": True}),
+    )
+
+
 def _by_asn1crypto(response: bytes) -> ParsedResponse:
-    whole = asn1_ocsp.OCSPResponse.load(response, strict=True)
-    basic = whole.basic_ocsp_response
+    whole = _Response.load(response, strict=True)
     # It reads lazily and forgives much; encoding all of it anew finds what is not DER.
     if whole["response_status"].native != "successful" or whole.dump(force=True) != response:
         raise ValueError("not the DER of a successful response")
+    inside = whole["response_bytes"]
+    octets = inside["response"].native
+    basic = _BasicResponse.load(octets, strict=True)
+    if inside["response_type"].native != "basic_ocsp_response" or basic.dump(force=True) != octets:
+        raise ValueError("not the DER of a basic response")
     if basic["signature"].contents[:1] != b"\0":
         raise ValueError("its signature is no whole number of octets")
     data = basic["tbs_response_data"]
-    if len(data["responses"]) != 1:
-        raise ValueError(f"{len(data['responses'])} SingleResponses")
-    single = data["responses"][0]
+    produced_at = seconds(data["produced_at"].native)
+    return ParsedResponse(
+        tuple(_asn1_statement(single, produced_at) for single in data["responses"]),
+        data.dump(),
+        basic["signature"].native,
+        basic["signature_algorithm"].dump(),
+        len(basic["certs"]),
+    )
+
+
+def _asn1_statement(single: asn1_ocsp.SingleResponse, produced_at: int) -> Statement:
     cert_id, status = single["cert_id"], single["cert_status"]
     revoked = status.chosen if status.name == "revoked" else None
     reason = None if revoked is None else revoked["revocation_reason"]
     next_update = single["next_update"].native
-    statement = Statement(
+    return Statement(
         hash_oid=cert_id["hash_algorithm"]["algorithm"].dotted,
         issuer_name_hash=cert_id["issuer_name_hash"].native,
         issuer_key_hash=cert_id["issuer_key_hash"].native,
@@ -183,16 +291,9 @@ def _by_asn1crypto(response: bytes) -> ParsedResponse:
         status=status.name,
         revoked_at=None if revoked is None else seconds(revoked["revocation_time"].native),
         reason=None if reason is None or reason.native is None else int(reason),
-        produced_at=seconds(data["produced_at"].native),
+        produced_at=produced_at,
         this_update=seconds(single["this_update"].native),
         next_update=None if next_update is None else seconds(next_update),
-    )
-    return ParsedResponse(
-        statement,
-        data.dump(),
-        basic["signature"].native,
-        basic["signature_algorithm"]["algorithm"].dotted,
-        len(basic["certs"]),
     )
 
 

@@ -122,14 +122,15 @@ def build_pack(
             )
 
     open_bucket()
-    for segment in segments:
-        while len(offsets) <= segment.bucket:
+    header = RUN.pack
+    for bucket, run, block, begin, end, records in segments:
+        while len(offsets) <= bucket:
             close_bucket()
             open_bucket()
-        if segment.records > MAX_RUN_RECORDS:
-            raise MalformedError(name, f"bucket {segment.bucket} would hold {segment.records} records in one run")
-        out += RUN.pack(segment.run, segment.records)
-        out += blocks[segment.block][segment.start : segment.end]
+        if records > MAX_RUN_RECORDS:
+            raise MalformedError(name, f"bucket {bucket} would hold {records} records in one run")
+        out += header(run, records)
+        out += blocks[block][begin:end]
         count += 1
     while len(offsets) < buckets:
         close_bucket()

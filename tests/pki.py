@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from asn1crypto import x509 as asn1
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -17,8 +18,13 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-Key: TypeAlias = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
-KeyKind = Literal["p256", "p384", "rsa2048", "rsa3072", "ed25519"]
+from pregen import signers
+from pregen.signers import ALGORITHMS, PrivateKey
+
+Key: TypeAlias = PrivateKey
+KeyKind = Literal[
+    "p256", "p384", "p521", "rsa2048", "rsa3072", "rsa4096", "ed25519", "ml-dsa-44", "ml-dsa-65", "ml-dsa-87"
+]
 Use = Literal["digital_signature", "key_cert_sign", "crl_sign"]
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -43,17 +49,13 @@ class Party:
 
 
 def make_key(kind: KeyKind = "p256") -> Key:
-    match kind:
-        case "p256":
-            return ec.generate_private_key(ec.SECP256R1())
-        case "p384":
-            return ec.generate_private_key(ec.SECP384R1())
-        case "rsa2048":
-            return rsa.generate_private_key(65_537, 2_048)
-        case "rsa3072":
-            return rsa.generate_private_key(65_537, 3_072)
-        case "ed25519":
-            return ed25519.Ed25519PrivateKey.generate()
+    return _key(kind)
+
+
+@cache
+def shared_key(kind: str = "p256") -> Key:
+    """Return the one key of a kind that all tests of this process may share: large RSA keys take seconds to make."""
+    return _key(kind)
 
 
 def make_name(common_name: str) -> x509.Name:
@@ -178,8 +180,12 @@ def _key_usage(uses: tuple[Use, ...]) -> x509.KeyUsage:
     )
 
 
+def _key(kind: str) -> Key:
+    return signers.make_key(next(algorithm for algorithm in ALGORITHMS.values() if algorithm.key == kind))
+
+
 def _signed(builder: x509.CertificateBuilder, key: Key) -> x509.Certificate:
-    return builder.sign(key, None if isinstance(key, ed25519.Ed25519PrivateKey) else SHA256())
+    return builder.sign(key, SHA256() if isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) else None)
 
 
 def _signed_with_sha1(certificate: x509.Certificate, key: Key) -> x509.Certificate:

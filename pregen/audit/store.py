@@ -11,13 +11,14 @@ and the report says so.
 
 import hashlib
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from pregen import clock
 from pregen.audit.placement import Block, check_places, check_shard
 from pregen.audit.trust import Signer, Trust, responder_of
 from pregen.errors import Finding, VerificationError
+from pregen.signers import Algorithm, algorithm_of
 from pregen.verification import Statement, verify_response
 from storage.commits import commit_name, decode_commit
 from storage.errors import ChecksumError, NothingPublishedError
@@ -26,7 +27,7 @@ from storage.pack import open_pack, walk
 from storage.reader import Generation, LoadedTables, open_reader
 from storage.response import Assembler
 from storage.stores import Store
-from storage.tables import StoredIssuer, Window
+from storage.tables import ResponseShape, Shape, StoredIssuer, Window
 
 Progress = Callable[[str, int, int], None]
 
@@ -143,11 +144,12 @@ class _Auditor:
             if assembler is None:
                 assembler = Assembler(loaded.name, tables, tables.runs[run], which)
                 self._assemblers[loaded.name, run, which] = assembler
-            meant = _meant(issuer, shape.status, shape.fields, window, response.hashes[0], record, shape.serial_bytes)
+            algorithm = _algorithm(issuer, response)
+            meant = [_meant(issuer, shape, window, oid, record) for oid in response.hashes]
             try:
-                verify_response(assembler.response(record), meant, signer.key)
+                verify_response(assembler.response(record), meant, signer.key, algorithm)
             except VerificationError as e:
-                serial = f"{meant.serial_number:x} of {issuer.label}"
+                serial = f"{int.from_bytes(record[: shape.serial_bytes], 'big', signed=True):x} of {issuer.label}"
                 raise VerificationError(f"the stored response to serial {serial} is wrong: {e.message}") from e
             self.verified += 1
 
@@ -168,26 +170,27 @@ def _check_counts(generation: Generation) -> None:
         )
 
 
-def _meant(
-    issuer: StoredIssuer,
-    status: str,
-    fields: Sequence[str],
-    window: Window,
-    hash_oid: str,
-    record: bytes,
-    serial_bytes: int,
-) -> Statement:
+def _algorithm(issuer: StoredIssuer, response: ResponseShape) -> Algorithm:
+    if algorithm := algorithm_of(response.algorithm, response.signature_bytes):
+        return algorithm
+    raise VerificationError(
+        f"the store has responses of {issuer.label} by an unknown algorithm: signatures of {response.signature_bytes} "
+        f"octets under the identifier {response.algorithm.hex()}, which this version of pregen does not sign with"
+    )
+
+
+def _meant(issuer: StoredIssuer, shape: Shape, window: Window, hash_oid: str, record: bytes) -> Statement:
     if hash_oid not in issuer.name_hashes:
         raise VerificationError(f"the store has responses of {issuer.label} for the hash {hash_oid}, but no such hash")
-    revoked_at = int.from_bytes(record[serial_bytes : serial_bytes + 4], "little") if "revoked_at" in fields else None
+    size, fields = shape.serial_bytes, shape.fields
     return Statement(
         hash_oid=hash_oid,
         issuer_name_hash=issuer.name_hashes[hash_oid],
         issuer_key_hash=issuer.key_hashes[hash_oid],
-        serial_number=int.from_bytes(record[:serial_bytes], "big", signed=True),
-        status=status,
-        revoked_at=revoked_at,
-        reason=record[serial_bytes + 4] if "reason" in fields else None,
+        serial_number=int.from_bytes(record[:size], "big", signed=True),
+        status=shape.status,
+        revoked_at=int.from_bytes(record[size : size + 4], "little") if "revoked_at" in fields else None,
+        reason=record[size + 4] if "reason" in fields else None,
         produced_at=window.produced_at,
         this_update=window.this_update,
         next_update=window.next_update,

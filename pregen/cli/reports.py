@@ -2,6 +2,7 @@
 
 import resource
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from pregen.lookup import Found
 from pregen.verification import parse_response
 from storage.certid import HASH_NAMES
 
+LEAST_SHARE = 0.005  # of the CPU time
 REASON_NAMES = {number: name for name, number in REASONS.items()}
 
 
@@ -34,6 +36,7 @@ def run_report(published: Published, seconds: float) -> Report:
         "workers": published.workers,
         "seconds": round(seconds, 3),
         "cpu_seconds": round(cpu, 3),
+        "cpu_by_step": {step: round(spent, 3) for step, spent in published.cpu_by_step.items()},
         "responses_per_second": round(published.responses / seconds),
         "responses_per_cpu_second": round(published.responses / cpu),
         "stored_bytes": published.stored_bytes,
@@ -59,12 +62,21 @@ def run_report(published: Published, seconds: float) -> Report:
                 ),
                 ("engine", f"{published.engine}, {published.workers} worker(s)"),
                 ("time", f"{seconds:,.1f} s, {cpu:,.1f} s of CPU: {document['responses_per_second']:,} responses/s"),
+                ("CPU", _shares(published.cpu_by_step, cpu)),
                 ("stored", f"{published.stored_bytes:,} octets, {document['bytes_per_response']} a response"),
                 ("peak memory", f"{document['peak_rss_mib']} MiB"),
             ]
         ),
     ]
     return Report(document=document, lines=lines, findings=published.warnings)
+
+
+def _shares(steps: Mapping[str, float], total: float) -> str:
+    """Return the shares of the steps that count; what is left over is starting, waiting and ending."""
+    shares = {step: spent / total for step, spent in steps.items()}
+    listed = sorted((step for step in shares if shares[step] >= LEAST_SHARE), key=lambda step: -shares[step])
+    rest = 1 - sum(shares[step] for step in listed)
+    return ", ".join([*(f"{step} {shares[step]:.0%}" for step in listed), f"rest {rest:.0%}"])
 
 
 def check_report(checked: Checked) -> Report:
@@ -104,7 +116,9 @@ def check_report(checked: Checked) -> Report:
 def lookup_report(found: Found, out: Path | None) -> Report:
     """Return the report of a lookup."""
     answer, now = found.answer, clock.seconds(clock.now())
-    said = parse_response(answer.der).statement
+    # One response may speak of both hashes of a CertID; what it says of the one that was asked for is reported.
+    oid, statements = found.cert_id.hash_oid, parse_response(answer.der).statements
+    said = next(statement for statement in statements if statement.hash_oid == oid)
     state = "early" if now < answer.this_update else "expired" if now > answer.next_update else "current"
     document: dict[str, object] = {
         "serial": f"{found.cert_id.serial_number:x}",
@@ -230,7 +244,7 @@ def engines_report(states: list[EngineState]) -> Report:
         lines.append(f"{state.name:<12} {'works' if state.unavailable is None else f'no: {state.unavailable}'}")
         for name in state.algorithms if state.unavailable is None else ():
             rate = f"{state.rates[name]:>12,.0f} signatures/s on one core" if name in state.rates else ""
-            lines.append(f"    {name:<16}{rate}".rstrip())
+            lines.append(f"    {name:<20}{rate}".rstrip())
     return Report(document=document, lines=lines)
 
 

@@ -13,13 +13,12 @@ from string import Template
 
 from pregen import clock
 from pregen.cli.reports import check_report, run_report
-from pregen.config import load_config
-from pregen.demo.authority import ALGORITHMS, make_authority
-from pregen.demo.certificates import write_snapshot
+from pregen.config import CertIds, load_config
+from pregen.demo import make_authority, write_snapshot
 from pregen.errors import NotFoundError, UsageError, VerificationError
 from pregen.generation import Progress, RunOptions, check, run
 from pregen.lookup import look_up
-from pregen.signers import AUTO, engine_named
+from pregen.signers import ALGORITHMS, AUTO, Algorithm, engine_named
 from pregen.snapshot import GOOD, REVOKED, UNKNOWN
 from storage.stores import open_store
 
@@ -44,8 +43,10 @@ certificate = "issuer.pem"       # a list for cross-certificates
 responder_certificate = "ocsp.pem"     # without it the issuer signs itself, with its own key
 key = "ocsp.key"                 # PEM or DER, PKCS#8
 # key_passphrase_env = "OCSP_KEY_PASS" # the environment variable that holds the key's passphrase
+rsa_padding = "$padding"         # of an RSA key: PKCS#1 v1.5; or "pss": with SHA-256 and a salt of 32 octets
 responder_id = "by-key"          # or "by-name"
-cert_ids = "separate"            # one response for SHA-1 CertIDs and one for SHA-256; or "sha1", "sha256"
+cert_ids = $cert_ids            # separate: one response for SHA-1 CertIDs and one for SHA-256; combined: one for
+                                 # both (RFC 9919), which halves the signing; or sha1, sha256
 
 [validity]
 profile = "strict"               # 16 hours to 7 days; or "lab": any
@@ -55,12 +56,14 @@ backdate = "0s"                  # how much before as_of an answer begins; it co
 [run]
 workers = $workers                      # 0: one for each CPU
 engine = "$engine"                  # the fastest that works; or one that `pregen engines` shows
-spool = "/var/tmp"               # for spill files; 72 octets a row must be free; removed at the end
+spool = "/var/tmp"               # for spill files; 48 octets a row must be free; removed at the end
 
 [publish]
 store = "store"                  # or file:///var/lib/pregen, or s3://bucket/prefix
 # s3 = { region = "us-east-1", endpoint = "http://127.0.0.1:8333" }   # what is not in the AWS_* variables
 """)
+# Its digest goes without saying: each kind of key has but one.
+DEMO_ALGORITHMS = {name.partition("-sha")[0]: algorithm for name, algorithm in ALGORITHMS.items()}
 ABSENT = bytes.fromhex("0badc0de")
 WANTED = {GOOD: "good", REVOKED: "revoked", UNKNOWN: "unknown"}
 
@@ -69,6 +72,7 @@ def run_demo(
     folder: Path,
     rows: int,
     algorithm: str,
+    cert_ids: CertIds,
     engine: str | None,
     workers: int | None,
     progress: Callable[[], AbstractContextManager[Progress]],
@@ -78,7 +82,8 @@ def run_demo(
     Args:
         folder: to be made; may be there, but empty.
         rows: number of certificates, 3 at least.
-        algorithm: ``p256`` or ``rsa2048``.
+        algorithm: that the responder signs with, such as ``p256`` or ``rsa2048-pss`` (`DEMO_ALGORITHMS`).
+        cert_ids: which CertID hashes get answers.
         engine: name of a signing engine; None takes the fastest.
         workers: number of worker processes; None or 0 takes the CPUs.
         progress: told how far reading and signing are; open only while nothing else is printed, since a bar on the
@@ -93,13 +98,21 @@ def run_demo(
         raise UsageError(f"--rows {rows}: 3 at least, one of each status")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} holds something already: remove it, or choose another folder by --dir")
-    engine_named(engine or AUTO, ALGORITHMS[algorithm])  # refuses before anything is made
+    signed_by = DEMO_ALGORITHMS[algorithm]
+    engine_named(engine or AUTO, signed_by)  # refuses before anything is made
     folder.mkdir(parents=True, exist_ok=True)
     now = clock.now()
-    make_authority(folder, algorithm, now)
+    make_authority(folder, signed_by.key, now)
     serials = write_snapshot(folder / "snapshot.parquet", rows, now)
     path = folder / "pregen.toml"
-    path.write_text(CONFIGURATION.substitute(workers=workers or 0, engine=engine or "auto"))
+    padding = signed_by.padding or "pkcs1v15"
+    choices = {
+        "workers": workers or 0,
+        "engine": engine or AUTO,
+        "padding": padding,
+        "cert_ids": f'"{cert_ids}"'.ljust(10),
+    }
+    path.write_text(CONFIGURATION.substitute(choices))
     _say(f"made {folder}: a root, an issuer, a responder, {rows:,} certificates in snapshot.parquet, and pregen.toml")
 
     config = load_config(path)
@@ -110,25 +123,66 @@ def run_demo(
     with progress() as show:
         published = run(config, RunOptions(), show)
     _say(f"\n$ pregen run {path}", *run_report(published, time.perf_counter() - started).lines)
-    _say("\nlooked up as an edge does:", *_look_up_some(folder, serials, now))
-    _say(*_next_steps(folder, serials[REVOKED]))
+    hash_name = "sha256" if cert_ids == "sha256" else "sha1"
+    judge = _Judge(folder / "issuer.pem", signed_by, hash_name)
+    _say("\nlooked up as an edge does:", *_look_up_some(folder, serials, now, judge))
+    _say(*_next_steps(folder, serials[REVOKED], judge))
 
 
-def _look_up_some(folder: Path, serials: dict[int, bytes], now: datetime) -> list[str]:
+class _Judge:
+    """The openssl of this machine, if it is there and knows the algorithm."""
+
+    def __init__(self, issuer: Path, algorithm: Algorithm, hash_name: str) -> None:
+        self.hash_name = hash_name
+        self.program = shutil.which("openssl")
+        # Only ML-DSA is younger than the versions in use: OpenSSL has it since 3.5.
+        self.lacks = (
+            algorithm.name.upper() if algorithm.key.startswith("ml-dsa") and not self._lists(algorithm) else None
+        )
+        self.arguments = [*(["-sha256"] if hash_name == "sha256" else []), "-issuer", str(issuer)]
+        self.trust = ["-CAfile", str(issuer), "-partial_chain", "-no_nonce"]
+
+    def verify(self, response: Path, number: str) -> str:
+        """Have a response verified; return what is said of it, or that it was not verified.
+
+        Raises:
+            VerificationError: it is refused.
+        """
+        if self.program is None:
+            return "(openssl is not installed: not verified by it)"
+        if self.lacks:
+            return f"(this openssl does not know {self.lacks}: not verified by it)"
+        said = self._said("ocsp", "-respin", str(response), *self.arguments, "-serial", f"0x{number}", *self.trust)
+        if "Response verify OK" not in said or f": {response.stem}" not in said:
+            raise VerificationError(f"openssl does not accept {response}: {said.strip()}")
+        return "openssl: Response verify OK"
+
+    def _lists(self, algorithm: Algorithm) -> bool:
+        return (
+            self.program is not None and algorithm.name.upper() in self._said("list", "-signature-algorithms").upper()
+        )
+
+    def _said(self, *words: str) -> str:
+        command = [self.program or "", *words]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - no shell, our own words
+        return done.stdout + done.stderr
+
+
+def _look_up_some(folder: Path, serials: dict[int, bytes], now: datetime, judge: _Judge) -> list[str]:
     """Look up one certificate of each status and one that does not exist."""
-    lines = []
+    lines, issuer = [], folder / "issuer.pem"
     for status, serial in serials.items():
         number = f"{int.from_bytes(serial, 'big'):x}"
         store = open_store(str(folder / "store"))
-        answer = look_up(store, folder / "issuer.pem", cert=None, serial=number, hash_name="sha1").answer
+        answer = look_up(store, issuer, cert=None, serial=number, hash_name=judge.hash_name).answer
         if answer.status != WANTED[status] or not answer.this_update <= clock.seconds(now) <= answer.next_update:
             raise VerificationError(f"serial {number} is {answer.status} where {WANTED[status]} belongs")
         out = folder / f"{answer.status}.der"
         out.write_bytes(answer.der)
-        lines.append(f"  {number:<40}  {answer.status:<8} {len(answer.der)} octets  {_openssl(folder, out, number)}")
+        lines.append(f"  {number:<40}  {answer.status:<8} {len(answer.der)} octets  {judge.verify(out, number)}")
     absent = ABSENT.hex()
     try:
-        look_up(open_store(str(folder / "store")), folder / "issuer.pem", cert=None, serial=absent, hash_name="sha1")
+        look_up(open_store(str(folder / "store")), issuer, cert=None, serial=absent, hash_name=judge.hash_name)
     except NotFoundError:
         lines.append(f"  {absent:<40}  absent   an edge answers unauthorized")
     else:
@@ -136,31 +190,16 @@ def _look_up_some(folder: Path, serials: dict[int, bytes], now: datetime) -> lis
     return lines
 
 
-def _openssl(folder: Path, response: Path, number: str) -> str:
-    """Have OpenSSL verify a response; return what it says, or that it is not there."""
-    program = shutil.which("openssl")
-    if program is None:
-        return "(openssl is not installed: not verified by it)"
-    issuer = str(folder / "issuer.pem")
-    command = [program, "ocsp", "-respin", str(response), "-issuer", issuer, "-serial", f"0x{number}"]
-    command += ["-CAfile", issuer, "-partial_chain", "-no_nonce"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - no shell, our own words
-    said = done.stdout + done.stderr
-    if "Response verify OK" not in said or f": {response.stem}" not in said:
-        raise VerificationError(f"openssl does not accept {response}: {said.strip()}")
-    return "openssl: Response verify OK"
-
-
-def _next_steps(folder: Path, serial: bytes) -> list[str]:
+def _next_steps(folder: Path, serial: bytes, judge: _Judge) -> list[str]:
     number = f"{int.from_bytes(serial, 'big'):x}"
     program = Path(sys.argv[0])
     pregen = shlex.quote(str(program)) if program.name == "pregen" else "pregen"
-    issuer, store = (shlex.quote(str(folder / name)) for name in ("issuer.pem", "store"))
-    trust = f"-CAfile {issuer} -partial_chain -no_nonce"
+    ask = ["openssl", "ocsp", "-url", "http://127.0.0.1:8080", *judge.arguments, "-serial", f"0x{number}", *judge.trust]
+    needs = f", whose openssl knows {judge.lacks}" if judge.lacks else ""
     return [
-        "\nNow serve it, and ask it from another terminal:",
-        f"  {pregen} serve {store}",
-        f"  openssl ocsp -url http://127.0.0.1:8080 -issuer {issuer} -serial 0x{number} {trust}",
+        f"\nNow serve it, and ask it from another terminal{needs}:",
+        f"  {pregen} serve {shlex.quote(str(folder / 'store'))}",
+        f"  {shlex.join(ask)}",
     ]
 
 

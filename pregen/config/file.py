@@ -25,7 +25,6 @@ from pregen.config.sections import (
 )
 from pregen.errors import ConfigError, Finding
 
-_LATER = {"combined": "one signature over both CertIDs comes in a later version"}
 _TOP = ("snapshot", "issuer", "validity", "run", "publish")
 
 S = TypeVar("S", bound=Section)
@@ -186,8 +185,7 @@ def _explained(raw: object, kind: object, place: str, error: str) -> tuple[str, 
     if get_origin(kind) is Literal:
         choices = [str(choice) for choice in get_args(kind)]
         near = difflib.get_close_matches(str(raw), choices, n=1)
-        hint = _LATER.get(str(raw)) or (f"did you mean {near[0]!r}?" if near else "")
-        text = f"{raw!r} is not one of {', '.join(choices)}" + (f"; {hint}" if hint else "")
+        text = f"{raw!r} is not one of {', '.join(choices)}" + (f"; did you mean {near[0]!r}?" if near else "")
         return "config.bad-value", place, text
     if "datetime" in error:
         return _explained_time(raw, place)

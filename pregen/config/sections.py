@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -31,6 +31,8 @@ REASONS: Mapping[str, int] = MappingProxyType(
         "aACompromise": 10,
     }
 )
+CertIds: TypeAlias = Literal["separate", "combined", "sha1", "sha256"]
+RsaPadding: TypeAlias = Literal["pkcs1v15", "pss"]
 _DURATION = re.compile(r"(\d{1,12})([smhd])", re.ASCII)
 _ENDPOINT = re.compile(r"https?://[^/]")
 _UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
@@ -130,8 +132,9 @@ class IssuerConfig(Section, frozen=True, kw_only=True):
         responder_certificate: file of the delegated responder's certificate; absent: the issuer signs itself.
         key: file of the signer's private key, PEM or DER PKCS#8.
         key_passphrase_env: the environment variable that holds the key's passphrase.
+        rsa_padding: how an RSA key signs; PSS with SHA-256, MGF1 with SHA-256 and a salt of 32 octets.
         responder_id: how answers name their signer.
-        cert_ids: which hashes get answers.
+        cert_ids: which CertID hashes get answers; "combined": both, two SingleResponses under one signature (RFC 9919).
     """
 
     name: str | tuple[str, ...]
@@ -139,8 +142,9 @@ class IssuerConfig(Section, frozen=True, kw_only=True):
     responder_certificate: str | None = None
     key: str
     key_passphrase_env: str | None = None
+    rsa_padding: RsaPadding = "pkcs1v15"
     responder_id: Literal["by-key", "by-name"] = "by-key"
-    cert_ids: Literal["separate", "sha1", "sha256"] = "separate"
+    cert_ids: CertIds = "separate"
 
     @property
     def names(self) -> tuple[str, ...]:

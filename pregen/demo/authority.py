@@ -9,23 +9,21 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from pregen.engines import make_key
-from pregen.signers import P256_SHA256, RSA2048_SHA256, PrivateKey
+from pregen.signers import ALGORITHMS, PrivateKey, make_key
 
-ALGORITHMS = {"p256": P256_SHA256, "rsa2048": RSA2048_SHA256}
 YEAR = timedelta(days=365)
 
 
-def make_authority(folder: Path, algorithm: str, now: datetime) -> None:
+def make_authority(folder: Path, kind: str, now: datetime) -> None:
     """Write root.pem, issuer.pem, ocsp.pem and ocsp.key; the keys of root and issuer are thrown away.
 
     Args:
         folder: where to.
-        algorithm: ``p256`` or ``rsa2048``: of the responder's key.
+        kind: of the responder's key, as `pregen.signers.Algorithm.key` has it; root and issuer have P-256.
         now: the certificates have been valid for a while at this instant.
     """
     root_key, issuer_key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    responder_key = make_key(ALGORITHMS[algorithm])
+    responder_key = make_key(next(algorithm for algorithm in ALGORITHMS.values() if algorithm.key == kind))
     root_name, issuer_name = _name("Demo Root"), _name("Demo Issuing CA R1")
     began = now - timedelta(days=30)
     root = _authority(root_name, root_name, root_key, root_key, began, now + 20 * YEAR)

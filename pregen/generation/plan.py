@@ -1,6 +1,8 @@
 """What a run is going to sign, decided before the first signature: the tables, and the run number of each group.
 
-Every worker gets the same plan, and every reader gets its tables, so both sides make the same octets.
+Every worker gets the same plan, and every reader gets its tables, so both sides make the same octets. Runs are numbered
+by shape, then by group: what has one shape lies side by side in a shard, and is filled and signed in one go, whoever
+the issuers are.
 """
 
 import hashlib
@@ -8,12 +10,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pregen.clock import seconds
+from pregen.errors import Finding
 from pregen.generation.rows import KINDS, Group
 from pregen.generation.templates import Form, Values, make_template, oracle, oracle_response
 from pregen.issuers import Issuer
-from pregen.signers import ALGORITHMS
+from pregen.signers import ALGORITHMS, algorithm_of
 from pregen.validity import ValidityWindow
-from storage.response import generalized_time, signature_value
+from storage.response import Assembler, generalized_time, signature_value
 from storage.tables import (
     RECORD_FIELDS,
     KnownAnswer,
@@ -28,18 +31,48 @@ from storage.tables import (
     table_name,
 )
 
+# Some custom clients read no more (AWS IoT, of a custom responder), and nginx staples out of a buffer of 16 KiB.
+LARGE_BYTES = 4096
 # A known answer's revocation: an instant whose digits all count, and keyCompromise.
 KNOWN_REVOKED_AT, KNOWN_REASON = 1_234_567_890, 1
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The tables of a run, and which of their runs holds which group of rows."""
+    """The tables of a run, and which of their runs holds which group of rows.
+
+    Attributes:
+        tables: what every reader will have.
+        runs: number of the run that holds a group, in ascending order.
+        octets: the tables' stored form.
+        name: the object's name.
+    """
 
     tables: Tables
     runs: dict[Group, int]
     octets: bytes
     name: str
+
+    def warnings(self) -> tuple[Finding, ...]:
+        """Return a warning where responses are so large that some clients will not take them."""
+        largest: dict[str, int] = {}
+        for run in self.tables.runs:
+            shape, certificate = self.tables.shapes[run.shape], self.tables.issuers[run.issuer].responder_certificate
+            for which, response in enumerate(shape.responses):
+                if response.signature_bytes + len(certificate or b"") > LARGE_BYTES // 2:  # the rest is a few hundred
+                    size = len(Assembler(self.name, self.tables, run, which).response(shape.known_answer.record))
+                    algorithm = algorithm_of(response.algorithm, response.signature_bytes)
+                    name = algorithm.name if algorithm else "unknown"
+                    largest[name] = max(size, largest.get(name, 0))
+        return tuple(
+            Finding(
+                "response.large",
+                "warning",
+                f"responses signed by {name} have {size:,} octets: some clients take no more than {LARGE_BYTES:,}",
+            )
+            for name, size in largest.items()
+            if size > LARGE_BYTES
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,28 +91,29 @@ def make_plan(issuers: Sequence[Issuer], windows: Sequence[ValidityWindow], grou
     Args:
         issuers: as configured.
         windows: one for each issuer.
-        groups: what the snapshot holds, in the order of `Group`.
+        groups: what the snapshot holds.
     """
     planner = _Planner(issuers, windows)
-    runs = {group: planner.run(group) for group in groups}
+    shapes = {group: planner.shape(group) for group in groups}
+    runs = {group: number for number, group in enumerate(sorted(shapes, key=lambda group: (shapes[group], group)))}
     tables = Tables(
         issuers=tuple(_stored(issuer) for issuer in issuers),
         templates=tuple(planner.templates),
-        shapes=tuple(planner.shapes.values()),
+        shapes=tuple(planner.shapes),
         windows=tuple(planner.windows),
-        runs=tuple(planner.runs),
+        runs=tuple(Run(group.issuer, shapes[group], planner.window_of[group.issuer]) for group in runs),
     )
     octets = encode_tables(tables)
     return Plan(tables, runs, octets, table_name(octets))
 
 
 def forms(issuer: Issuer, group: Group) -> list[Form]:
-    """Return what the responses of a group look like: one signed response for each CertID hash."""
+    """Return what the signed responses of a group look like."""
     status, has_reason = KINDS[group.kind]
     responder = issuer.responder
     return [
-        Form((oid,), group.serial_bytes, status, has_reason, responder.id_kind, len(responder.id_octets))
-        for oid in issuer.cert_ids
+        Form(hashes, group.serial_bytes, status, has_reason, responder.id_kind, len(responder.id_octets))
+        for hashes in issuer.cert_ids
     ]
 
 
@@ -107,28 +141,28 @@ def oracle_of(issuer: Issuer, window: Window, form: Form, record: Record) -> byt
 
 
 class _Planner:
-    """Collects templates, shapes, windows and runs, each once."""
+    """Collects templates, shapes and windows, each once."""
 
     def __init__(self, issuers: Sequence[Issuer], windows: Sequence[ValidityWindow]) -> None:
         self._issuers = issuers
         stored = [_window(window) for window in windows]
         self.windows = list(dict.fromkeys(stored))
-        self._window_of = [self.windows.index(window) for window in stored]
+        numbers = {window: number for number, window in enumerate(self.windows)}
+        self.window_of = [numbers[window] for window in stored]
         self.templates: list[Template] = []
         self._template_of: dict[Form, int] = {}
-        self.shapes: dict[tuple[tuple[Form, ...], str], Shape] = {}
-        self.runs: list[Run] = []
+        self.shapes: list[Shape] = []
+        self._shape_of: dict[tuple[tuple[Form, ...], str], int] = {}
 
-    def run(self, group: Group) -> int:
-        """Return the number of a group's run."""
+    def shape(self, group: Group) -> int:
+        """Return the number of a group's shape."""
         issuer = self._issuers[group.issuer]
         wanted = tuple(forms(issuer, group))
         key = wanted, issuer.responder.algorithm
-        if key not in self.shapes:
-            self.shapes[key] = self._shape(group, wanted)
-        shape = list(self.shapes).index(key)
-        self.runs.append(Run(group.issuer, shape, self._window_of[group.issuer]))
-        return len(self.runs) - 1
+        if key not in self._shape_of:
+            self._shape_of[key] = len(self.shapes)
+            self.shapes.append(self._shape(group, wanted))
+        return self._shape_of[key]
 
     def _shape(self, group: Group, wanted: tuple[Form, ...]) -> Shape:
         issuer = self._issuers[group.issuer]
@@ -136,7 +170,7 @@ class _Planner:
         status, has_reason = KINDS[group.kind]
         fields = ("revoked_at", "reason")[: 1 + has_reason] if status == "revoked" else ()
         record = _known_record(group.serial_bytes, fields, algorithm.signature_bytes)
-        window = self._window_of[group.issuer]
+        window = self.window_of[group.issuer]
         octets = record.serial
         for field in fields:
             octets += getattr(record, field).to_bytes(RECORD_FIELDS[field], "little")

@@ -108,8 +108,10 @@ def prepare(config: Config, options: RunOptions) -> Prepared:
 
 def _engines(issuers: tuple[Issuer, ...], name: str) -> dict[str, str]:
     """Return the engine for each algorithm that the configuration uses."""
-    used = sorted({issuer.responder.algorithm for issuer in issuers})
-    return {algorithm: engine_named(name, ALGORITHMS[algorithm]).name for algorithm in used}
+    keys = {issuer.responder.algorithm: issuer.responder.key for issuer in issuers}
+    return {
+        algorithm: engine_named(name, ALGORITHMS[algorithm], keys[algorithm].open).name for algorithm in sorted(keys)
+    }
 
 
 def _windows(

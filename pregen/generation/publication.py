@@ -8,6 +8,7 @@ from pregen.errors import Finding, VerificationError
 from pregen.generation.plan import Plan, make_plan
 from pregen.generation.preparation import Prepared, RunOptions, prepare
 from pregen.generation.shard import ShardSigner, ShardTask, SignedShard, SigningJob
+from pregen.generation.steps import Steps
 from pregen.generation.survey import Progress, Surveyed, survey
 from pregen.interruption import uninterruptible
 from pregen.validity import check_still_timely
@@ -18,7 +19,10 @@ from storage.stores.probe import probe_racing_creates
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """What a run published; times are seconds since 1970, of windows the earliest."""
+    """What a run published; times are seconds since 1970, of windows the earliest.
+
+    `cpu_by_step` are the CPU seconds of all processes that can be told apart; start-up of processes is not among them.
+    """
 
     commit: int
     rows_in: int
@@ -34,6 +38,7 @@ class Published:
     as_of: int
     this_update: int
     next_update: int
+    cpu_by_step: dict[str, float]
     warnings: tuple[Finding, ...]
 
 
@@ -64,7 +69,8 @@ def check(config: Config, options: RunOptions, progress: Progress) -> Checked:
     """
     prepared = prepare(config, options)
     probe_racing_creates(prepared.store)
-    with survey(prepared, progress) as surveyed:
+    with survey(prepared, Steps(), progress) as surveyed:
+        plan = make_plan(prepared.issuers, prepared.windows, surveyed.groups)
         return Checked(
             rows_in=surveyed.rows_in,
             certificates=surveyed.certificates,
@@ -78,7 +84,7 @@ def check(config: Config, options: RunOptions, progress: Progress) -> Checked:
             next_update=min(clock.seconds(window.next_update) for window in prepared.windows),
             current_commit=prepared.head.commit.number if prepared.head else None,
             store=prepared.store.url,
-            warnings=surveyed.warnings,
+            warnings=surveyed.warnings + plan.warnings(),
         )
 
 
@@ -88,9 +94,12 @@ def run(config: Config, options: RunOptions, progress: Progress) -> Published:
     Raises:
         PregenError, StorageError, OSError: nothing was published; see their exit codes.
     """
-    prepared = prepare(config, options)
-    with survey(prepared, progress) as surveyed:
-        plan = make_plan(prepared.issuers, prepared.windows, surveyed.groups)
+    steps = Steps()
+    with steps("prepare"):
+        prepared = prepare(config, options)
+    with survey(prepared, steps, progress) as surveyed:
+        with steps("plan"):
+            plan = make_plan(prepared.issuers, prepared.windows, surveyed.groups)
         prepared.store.put(plan.name, plan.octets)  # before the first signature: is the store writable at all?
         signed = _sign(prepared, surveyed, plan, progress)
     responses = _check_counts(prepared, surveyed, signed)
@@ -105,7 +114,9 @@ def run(config: Config, options: RunOptions, progress: Progress) -> Published:
         profile=config.validity.profile, started=prepared.started, clock_now=clock.now(), windows=prepared.windows
     )
     manifest = Manifest(profile=config.validity.profile, shards=shards, counts=counts, gates={})
-    with uninterruptible():
+    for one in signed:
+        steps.add(one.steps)
+    with steps("commit"), uninterruptible():
         head, put_bytes = publish(
             prepared.store,
             prepared.head,
@@ -130,7 +141,8 @@ def run(config: Config, options: RunOptions, progress: Progress) -> Published:
         as_of=head.commit.as_of,
         this_update=min(window.this_update for window in plan.tables.windows),
         next_update=min(window.next_update for window in plan.tables.windows),
-        warnings=surveyed.warnings,
+        cpu_by_step=steps.take(),
+        warnings=surveyed.warnings + plan.warnings(),
     )
 
 

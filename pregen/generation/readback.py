@@ -4,7 +4,8 @@ The pack is read from the store again and must be the octets that were built. Ev
 count of responses comes from. Records that are verified must also lie where an edge looks for them, by its own
 hash function. One record in 997 (from a random start), one of every template a pack, and one
 of every group a run are parsed and verified by an independent implementation against the source rows and the
-configuration; the latter two are also compared octet by octet with the oracle. The first failure stops the run.
+configuration. The first of every template and of every issuer that a worker meets is also compared octet by octet with
+the oracle. The first failure stops the run.
 
 What that catches: a mistake in whatever many responses share (template, window, hashes, key, responder, embedded
 certificate) always, because each group of rows has one proof a run. A fault that hits single records, such as a flipped
@@ -17,15 +18,14 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from pregen.clock import seconds
 from pregen.errors import VerificationError
+from pregen.generation.layout import Layout
 from pregen.generation.plan import Plan, Record, forms, oracle_of
 from pregen.generation.rows import KINDS, Group, ShardRows
 from pregen.generation.templates import Form
 from pregen.issuers import Issuer
+from pregen.signers import ALGORITHMS
 from pregen.validity import ValidityWindow
 from pregen.verification import PublicKey, Statement, load_public_key, verify_response
 from storage.errors import FormatError
@@ -36,7 +36,6 @@ from storage.stores.base import Store
 from storage.tables import Window
 
 SAMPLE_EVERY = 997  # prime: in turn, samples fall on every lane of an engine that signs eight or sixteen at once
-Members = NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +70,11 @@ class ReadBack:
         ]
         self._plan = plan
         self._strides = [plan.tables.shapes[run.shape].stride for run in plan.tables.runs]
-        self._groups = {run: group for group, run in plan.runs.items()}
+        self._groups = list(plan.runs)
+        self._templates = [
+            tuple(response.template for response in plan.tables.shapes[run.shape].responses) for run in plan.tables.runs
+        ]
+        self._compared: set[int | tuple[int, ...]] = set()  # issuers and templates
         self._keys: dict[int, PublicKey] = {}
         self._assemblers: dict[tuple[int, int], Assembler] = {}
 
@@ -82,7 +85,7 @@ class ReadBack:
         pack: Pack,
         bounds: tuple[int, int],
         rows: ShardRows,
-        members: dict[Group, Members],
+        layout: Layout,
         proofs: frozenset[Group],
     ) -> PackContents:
         """Read a pack back and check it.
@@ -93,7 +96,7 @@ class ReadBack:
             pack: what was put.
             bounds: of the shard's keys, as the manifest will have them.
             rows: the shard's rows.
-            members: the rows of each group, in the order of their records.
+            layout: which row each record was made of.
             proofs: groups of which at least one record must be verified.
 
         Raises:
@@ -107,14 +110,24 @@ class ReadBack:
             )
         try:
             reader = open_pack(name, stored, pack.directory_at, pack.directory_crc)
-            walked = _Walk(self, reader, bounds, rows, members, proofs)
+            walked = _Walk(self, reader, bounds, rows, layout, proofs)
         except FormatError as e:
             raise VerificationError(f"{name} cannot be read back: {e}") from e
-        expected = {self._plan.runs[group]: len(rows_of) for group, rows_of in members.items()}
+        expected = layout.counts.tolist()
         if walked.counts != expected:
-            raise VerificationError(f"{name} holds records by run {walked.counts} where {expected} belong")
-        responses = sum(len(self.templates(run)) * count for run, count in walked.counts.items())
-        return PackContents(hashlib.sha256(stored).digest(), sum(walked.counts.values()), responses, walked.verified)
+            run = next(run for run, count in enumerate(expected) if walked.counts[run] != count)
+            raise VerificationError(
+                f"{name} holds {walked.counts[run]:,} records of {self.group(run)} where {expected[run]:,} belong"
+            )
+        responses = sum(len(self.templates(run)) * count for run, count in enumerate(expected))
+        return PackContents(hashlib.sha256(stored).digest(), sum(expected), responses, walked.verified)
+
+    def is_new(self, run: int) -> bool:
+        """Tell whether this worker has not met the run's issuer or its templates yet; the next time, it has."""
+        known: set[int | tuple[int, ...]] = {self.group(run).issuer, self.templates(run)}
+        new = not known <= self._compared
+        self._compared |= known
+        return new
 
     def group(self, run: int) -> Group:
         """Return the group that a run holds."""
@@ -122,8 +135,7 @@ class ReadBack:
 
     def templates(self, run: int) -> tuple[int, ...]:
         """Return the templates that a run's responses are made of, one for each response of a record."""
-        tables = self._plan.tables
-        return tuple(response.template for response in tables.shapes[tables.runs[run].shape].responses)
+        return self._templates[run]
 
     def bucket_of(self, group: Group, serial: bytes, bounds: tuple[int, int], buckets: int) -> int | None:
         """Return the bucket in which an edge looks for a certificate; None: it looks in another shard."""
@@ -155,7 +167,12 @@ class ReadBack:
         response = assembler.response(octets)
         serial = f"serial {int.from_bytes(row.serial, 'big', signed=True):x} of {issuer.names[0]}"
         try:
-            verify_response(response, self._meant(issuer, group, form, row), self._key(group.issuer))
+            verify_response(
+                response,
+                self._meant(issuer, group, form, row),
+                self._key(group.issuer),
+                ALGORITHMS[issuer.responder.algorithm],
+            )
         except VerificationError as e:
             raise VerificationError(f"the response to {serial} is wrong: {e.message}; nothing was published") from e
         if by_oracle:
@@ -163,22 +180,24 @@ class ReadBack:
             if oracle_of(issuer, self._windows[group.issuer], form, signed) != response:
                 raise VerificationError(f"the response to {serial} differs from the oracle's; nothing was published")
 
-    def _meant(self, issuer: Issuer, group: Group, form: Form, row: Record) -> Statement:
+    def _meant(self, issuer: Issuer, group: Group, form: Form, row: Record) -> list[Statement]:
         status, has_reason = KINDS[group.kind]
         window = self._windows[group.issuer]
-        (oid,) = form.hashes
-        return Statement(
-            hash_oid=oid,
-            issuer_name_hash=issuer.name_hashes[oid],
-            issuer_key_hash=issuer.key_hashes[oid],
-            serial_number=int.from_bytes(row.serial, "big", signed=True),
-            status=status,
-            revoked_at=row.revoked_at if status == "revoked" else None,
-            reason=row.reason if has_reason else None,
-            produced_at=window.produced_at,
-            this_update=window.this_update,
-            next_update=window.next_update,
-        )
+        return [
+            Statement(
+                hash_oid=oid,
+                issuer_name_hash=issuer.name_hashes[oid],
+                issuer_key_hash=issuer.key_hashes[oid],
+                serial_number=int.from_bytes(row.serial, "big", signed=True),
+                status=status,
+                revoked_at=row.revoked_at if status == "revoked" else None,
+                reason=row.reason if has_reason else None,
+                produced_at=window.produced_at,
+                this_update=window.this_update,
+                next_update=window.next_update,
+            )
+            for oid in form.hashes
+        ]
 
     def _assembler(self, run: int, which: int) -> Assembler:
         if (run, which) not in self._assemblers:
@@ -201,24 +220,24 @@ class _Walk:
         pack: PackReader,
         bounds: tuple[int, int],
         rows: ShardRows,
-        members: dict[Group, Members],
+        layout: Layout,
         proofs: frozenset[Group],
     ) -> None:
-        self.counts: dict[int, int] = {}
+        self.counts = [0] * len(read_back.strides)
         self.verified = 0
         self._read_back = read_back
         self._bounds = bounds
         self._buckets = pack.buckets
         self._bucket = 0
         self._rows = rows
-        self._members = members
+        self._layout = layout
         self._proofs = set(proofs)
         self._proven: set[tuple[int, ...]] = set()
         next_sample = secrets.randbelow(SAMPLE_EVERY)  # from the start on, counted over the whole pack
         seen, counts, strides = 0, self.counts, read_back.strides
         for self._bucket in range(pack.buckets):
             for run, start, count, octets in walk(pack, self._bucket, strides):
-                before = counts.get(run, 0)
+                before = counts[run]
                 if not before:
                     self._verify_first(run, octets[start : start + strides[run]])
                 while next_sample < seen + count:
@@ -230,23 +249,19 @@ class _Walk:
 
     def _verify_first(self, run: int, octets: bytes) -> None:
         """Verify the first record of a run where its template is new in this pack, or its group needs a proof."""
-        templates = self._read_back.templates(run)
-        if templates not in self._proven:
+        templates, is_new = self._read_back.templates(run), self._read_back.is_new(run)
+        if is_new or templates not in self._proven or self._read_back.group(run) in self._proofs:
             self._proven.add(templates)
-            self._verify(run, 0, octets, by_oracle=True)
-        elif self._read_back.group(run) in self._proofs:
-            self._verify(run, 0, octets, by_oracle=True)
+            self._verify(run, 0, octets, by_oracle=is_new)
 
     def _verify(self, run: int, index: int, octets: bytes, *, by_oracle: bool = False) -> None:
         read_back, rows = self._read_back, self._rows
-        group = read_back.group(run)
-        members = self._members.get(group)
-        if members is None or index >= len(members):
+        group, row = read_back.group(run), self._layout.row(run, index)
+        if row is None:
             raise VerificationError(f"a pack holds a record of {group} that its source does not have")
-        row = members[index : index + 1]
-        source = Record(
-            rows.serials(row, group.serial_bytes).tobytes(), int(rows.revoked_at[row][0]), int(rows.reason[row][0]), b""
-        )
+        start = rows.starts[row]
+        serial = rows.octets[start : start + group.serial_bytes].tobytes()
+        source = Record(serial, int(rows.revoked_at[row]), int(rows.reason[row]), b"")
         if read_back.bucket_of(group, source.serial, self._bounds, self._buckets) != self._bucket:
             raise VerificationError(
                 f"serial {int.from_bytes(source.serial, 'big', signed=True):x} lies in bucket {self._bucket} of its "

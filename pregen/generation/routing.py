@@ -1,42 +1,46 @@
-"""First pass: the rows of a snapshot go to shards by their keys, spooled as Arrow IPC, one file a shard.
+"""First pass: the rows of a snapshot go to shards by their keys, into spill files.
 
-Only now is it known which rows belong together, so memory is bounded by the shard, however large the snapshot is.
+Only now is it known which rows belong together, so memory is bounded by the shard, however large the snapshot is. The
+files of a snapshot are read one after the other, or by several workers at once: the shards are the same.
 """
 
 import contextlib
+import os
 import resource
-from collections.abc import Iterable, Iterator
+import weakref
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
-from pyarrow import ipc
 
 from pregen.errors import SpoolError
-from pregen.generation.routing_key import keys
-from pregen.snapshot import StatusBatch
+from pregen.generation.routing_key import keys, serial_matrix, serial_octets, serial_offsets
+from pregen.generation.rows import group_codes
+from pregen.generation.spill import ROW_BYTES, SPILLED, Spilled, clipped, shard_folder, take
+from pregen.generation.steps import Steps
+from pregen.generation.workers import Pool
+from pregen.snapshot import MAX_SERIAL_BYTES, Reading, Snapshot, StatusBatch
 
 SHARD_ROWS = 65_536
+PACK_BYTES = 8 << 20  # a worker needs a few times that
 MAX_SHARDS = 1 << 16  # shard numbers are uint16; and a file may lie about its rows
 SPARE_FILES = 256  # what the rest of the process has open
-COLUMNS: dict[str, pa.DataType] = {
-    "key": pa.uint64(),
-    "serial": pa.binary(),
-    "issuer": pa.int32(),
-    "status": pa.uint8(),
-    "reason": pa.int8(),
-    "revoked_at": pa.uint32(),
-    "not_after": pa.int64(),
-    "row": pa.int64(),
-}
-SCHEMA = pa.schema(COLUMNS)
+BUFFERS_BYTES = 16 << 20  # of one router, for all of its files
+BUFFER_BYTES = 64 << 10  # of one file, at most
+
+Counts = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
 class ShardFile:
-    """Where the rows of one shard are spooled: those with keys whose upper 32 bits are in [low, high)."""
+    """Where the rows of one shard are spooled: those with keys whose upper 32 bits are in [low, high).
+
+    Attributes:
+        path: the folder of its spill files, one of each router.
+    """
 
     number: int
     low: int
@@ -45,65 +49,101 @@ class ShardFile:
     rows: int
 
 
-def shard_count(rows: int) -> int:
+def shard_count(rows: int, record_bytes: int) -> int:
     """Return how many shards a snapshot of about `rows` rows is cut into.
 
-    >>> shard_count(0), shard_count(65_536), shard_count(65_537), shard_count(10**15)
+    Args:
+        rows: of the snapshot.
+        record_bytes: what the largest of its records takes in a pack.
+
+    >>> shard_count(0, 100), shard_count(65_536, 100), shard_count(65_537, 100), shard_count(10**15, 100)
     (1, 1, 2, 65536)
+    >>> shard_count(65_536, 1024)
+    8
     """
-    return min(max(1, -(-rows // SHARD_ROWS)), MAX_SHARDS)
+    shard_rows = max(1, min(SHARD_ROWS, PACK_BYTES // record_bytes))
+    return min(max(1, -(-rows // shard_rows)), MAX_SHARDS)
 
 
 class Router:
-    """Writes batches of rows to their shards' files."""
+    """Writes batches of rows to its own files of all shards; they are closed at the latest when it goes.
 
-    def __init__(self, folder: Path, bounds: list[int], issuer_ids: NDArray[np.uint64]) -> None:
-        self._bounds = bounds
+    Attributes:
+        rows: int64[shards], what was written so far.
+
+    Raises:
+        SpoolError: the disk is full, or too few files may be open at once; so do all methods.
+    """
+
+    def __init__(self, folder: Path, shards: int, issuer_ids: NDArray[np.uint64], name: str) -> None:
+        _allow_open_files(shards + SPARE_FILES)
+        self.rows: Counts = np.zeros(shards, np.int64)
+        self._folder = folder
         self._issuer_ids = issuer_ids
-        self._paths = [folder / f"{number}.arrow" for number in range(len(bounds) - 1)]
-        self._rows = np.zeros(len(self._paths), np.int64)
-        self._writers = [ipc.new_stream(str(path), SCHEMA) for path in self._paths]
+        self._files: list[BinaryIO] = []
+        self._abandoned = weakref.finalize(self, _abandon, self._files)
+        buffering = min(BUFFER_BYTES, max(ROW_BYTES, BUFFERS_BYTES // shards))
+        with _spooling(folder):
+            for number in range(shards):
+                self._files.append((shard_folder(folder, number) / name).open("xb", buffering))
 
     def write(self, batch: StatusBatch) -> None:
-        """Spool the rows of one batch."""
+        """Spool the rows of one batch; they are in the files after `flush`."""
         seeds = self._issuer_ids if len(self._issuer_ids) == 1 else self._issuer_ids[batch.issuer]
         key = keys(batch.serial, seeds)
-        shards = np.uint64(len(self._paths))
+        shards = np.uint64(len(self._files))
         # In the smallest type that holds it: numpy sorts 8 and 16 bits by radix.
-        shard = ((key >> np.uint64(32)) * shards >> np.uint64(32)).astype(np.min_scalar_type(len(self._paths) - 1))
-        order = np.argsort(shard, kind="stable")
-        ends = np.cumsum(np.bincount(shard, minlength=len(self._paths)))
-        values = (
-            batch.issuer,
-            batch.status,
-            batch.reason,
-            batch.revoked_at.astype(np.uint32),
-            batch.not_after,
-            batch.row,
-        )
-        routed = pa.record_batch(
-            [pa.array(key[order]), batch.serial.take(order), *(pa.array(column[order]) for column in values)],
-            schema=SCHEMA,
-        )
-        start = 0
-        for writer, end in zip(self._writers, ends.tolist(), strict=True):
-            if end > start:
-                writer.write_batch(routed.slice(start, end - start))
-            start = end
-        self._rows += np.diff(ends, prepend=0)
+        shard = ((key >> np.uint64(32)) * shards >> np.uint64(32)).astype(np.min_scalar_type(len(self._files) - 1))
+        routed = take(_spilled(batch, key), np.argsort(shard, kind="stable"))
+        counts = np.bincount(shard, minlength=len(self._files))
+        octets, start = routed.view(np.uint8).data, 0
+        with _spooling(self._folder):
+            for file, size in zip(self._files, (counts * ROW_BYTES).tolist(), strict=True):
+                if size:
+                    file.write(octets[start : start + size])
+                    start += size
+        self.rows += counts
 
-    def close(self) -> tuple[ShardFile, ...]:
-        """Finish all files and return them."""
-        for writer in self._writers:
-            writer.close()
-        return tuple(
-            ShardFile(number, self._bounds[number], self._bounds[number + 1], path, int(self._rows[number]))
-            for number, path in enumerate(self._paths)
-        )
+    def flush(self) -> None:
+        """Finish what was written so far."""
+        with _spooling(self._folder):
+            for file in self._files:
+                file.flush()
+
+    def close(self) -> None:
+        """Finish and close all files, even if one of them fails."""
+        self._abandoned.detach()
+        with _spooling(self._folder), contextlib.ExitStack() as closing:
+            for file in self._files:
+                closing.callback(file.close)
+
+
+def _spilled(batch: StatusBatch, key: NDArray[np.uint64]) -> Spilled:
+    offsets, octets = serial_offsets(batch.serial), serial_octets(batch.serial)
+    first, last = int(offsets[0]), int(offsets[-1])
+    padded = np.append(octets[first:last], np.zeros(MAX_SERIAL_BYTES, np.uint8))
+    rows = np.empty(len(batch), SPILLED)
+    rows["key"] = key
+    rows["row"] = batch.row
+    rows["not_after"] = clipped(batch.not_after)
+    rows["revoked_at"] = batch.revoked_at
+    rows["code"] = group_codes(batch.issuer, np.diff(offsets), batch.status, batch.reason)
+    rows["file"] = batch.file
+    rows["reason"] = batch.reason
+    serials = serial_matrix(padded, offsets[:-1] - first, MAX_SERIAL_BYTES)
+    rows["serial"] = serials.view(f"V{MAX_SERIAL_BYTES}")[:, 0]
+    return rows
+
+
+def _abandon(files: list[BinaryIO]) -> None:
+    """Close files that are finished, or that an error has made worthless: it was said before."""
+    for file in files:
+        with contextlib.suppress(OSError):
+            file.close()
 
 
 def route(
-    batches: Iterable[StatusBatch], folder: Path, bounds: list[int], issuer_ids: NDArray[np.uint64]
+    batches: Iterable[StatusBatch], folder: Path, bounds: list[int], issuer_ids: NDArray[np.uint64], steps: Steps
 ) -> tuple[ShardFile, ...]:
     """Spool all rows to the files of their shards.
 
@@ -112,19 +152,130 @@ def route(
         folder: for the files.
         bounds: of the shards' key ranges, as `storage.key.split` makes them.
         issuer_ids: uint64[issuers].
+        steps: told what reading and routing take.
 
     Raises:
         SpoolError: the disk is full, or too few files may be open at once.
     """
-    _allow_open_files(len(bounds) - 1 + SPARE_FILES)
-    with _spooling(folder):
-        router = Router(folder, bounds, issuer_ids)
-    for batch in batches:
-        # What reading the snapshot raises is no matter of this folder.
-        with _spooling(folder):
+    _make_folders(folder, bounds)
+    router = Router(folder, len(bounds) - 1, issuer_ids, "0")
+    for batch in steps.each("read", batches):
+        with steps("route"):
             router.write(batch)
+    with steps("route"):
+        router.close()
+    return _shard_files(folder, bounds, router.rows)
+
+
+@dataclass(frozen=True, slots=True)
+class FileTask:
+    """One file of a snapshot to be read and routed."""
+
+    number: int
+    path: Path
+
+    @property
+    def label(self) -> str:
+        """What messages call it."""
+        return str(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingJob:
+    """What a worker needs to route files; it pickles.
+
+    Attributes:
+        snapshot: whose files these are.
+        folder: for the spill files.
+        shards: how many there are.
+        issuer_ids: uint64[issuers].
+    """
+
+    snapshot: Snapshot
+    folder: Path
+    shards: int
+    issuer_ids: NDArray[np.uint64]
+
+
+@dataclass(frozen=True, slots=True)
+class RoutedFile:
+    """A file whose rows are in the spill files.
+
+    Attributes:
+        number: of the file.
+        reading: what was noted about its rows.
+        rows: int64[shards], how many went where.
+        steps: what reading and routing took.
+    """
+
+    number: int
+    reading: Reading
+    rows: Counts
+    steps: dict[str, float]
+
+
+class FileRouter:
+    """Routes files of a snapshot in one worker process, all into the same spill files."""
+
+    def __init__(self, job: RoutingJob) -> None:
+        self._snapshot = job.snapshot
+        self._router = Router(job.folder, job.shards, job.issuer_ids, str(os.getpid()))
+
+    def __call__(self, task: FileTask) -> RoutedFile:
+        """Read and route one file.
+
+        Raises:
+            InputError: it is damaged further on, or was replaced.
+            SpoolError: the disk is full.
+        """
+        before, reading, steps = self._router.rows.copy(), Reading(), Steps()
+        for batch in steps.each("read", self._snapshot.read(task.number, reading)):
+            with steps("route"):
+                self._router.write(batch)
+        with steps("route"):
+            self._router.flush()
+        return RoutedFile(task.number, reading, self._router.rows - before, steps.take())
+
+
+def route_files(
+    pool: Pool, job: RoutingJob, bounds: list[int], steps: Steps, progress: Callable[[], None]
+) -> tuple[ShardFile, ...]:
+    """Spool all rows of a snapshot as `route` does, with a file at a time in every worker, the largest ones first.
+
+    Args:
+        pool: the workers.
+        job: what they need; its snapshot learns what they note.
+        bounds: as of `route`.
+        steps: told what reading and routing took.
+        progress: called after every file.
+
+    Raises:
+        InputError: a file is damaged further on, or was replaced.
+        SpoolError: the disk is full, or too few files may be open at once.
+        WorkerError: a worker died.
+    """
+    _make_folders(job.folder, bounds)
+    rows: Counts = np.zeros(job.shards, np.int64)
+    tasks = [FileTask(number, job.snapshot.files[number]) for number in job.snapshot.by_size()]
+    for routed in pool.map(FileRouter, job, tasks):
+        job.snapshot.add(routed.number, routed.reading)
+        rows += routed.rows
+        steps.add(routed.steps)
+        progress()
+    return _shard_files(job.folder, bounds, rows)
+
+
+def _make_folders(folder: Path, bounds: list[int]) -> None:
     with _spooling(folder):
-        return router.close()
+        for number in range(len(bounds) - 1):
+            shard_folder(folder, number).mkdir()
+
+
+def _shard_files(folder: Path, bounds: list[int], rows: Counts) -> tuple[ShardFile, ...]:
+    return tuple(
+        ShardFile(number, bounds[number], bounds[number + 1], shard_folder(folder, number), count)
+        for number, count in enumerate(rows.tolist())
+    )
 
 
 @contextlib.contextmanager

@@ -31,10 +31,11 @@ def serial_octets(serial: pa.BinaryArray) -> Octets:
     return _view(serial.buffers()[2], np.uint8)
 
 
-def serial_matrix(octets: Octets, starts: NDArray[np.int32], size: int) -> Octets:
+def serial_matrix(octets: Octets, starts: NDArray[np.int32] | NDArray[np.intp], size: int) -> Octets:
     """Return the serials that begin at `starts`, all of `size` octets, as uint8[n, size]."""
-    windows = np.lib.stride_tricks.sliding_window_view(octets, size)
-    return windows[starts]
+    # Overlapping items of `size` octets, each copied as a whole: twice as fast as a window of single octets.
+    windows = np.ndarray((len(octets) - size + 1,), f"V{size}", octets, strides=(1,))
+    return windows[starts].view(np.uint8).reshape(-1, size)
 
 
 def keys(serial: pa.BinaryArray, seeds: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -47,10 +48,10 @@ def keys(serial: pa.BinaryArray, seeds: NDArray[np.uint64]) -> NDArray[np.uint64
     offsets, octets = serial_offsets(serial), serial_octets(serial)
     sizes = np.diff(offsets)
     out = np.empty(len(serial), np.uint64)
-    for size in np.unique(sizes):
-        rows = np.nonzero(sizes == size)[0]
+    for size in np.flatnonzero(np.bincount(sizes)).tolist():
+        rows = np.flatnonzero(sizes == size)
         seed = seeds if len(seeds) == 1 else seeds[rows]
-        out[rows] = xxh64(serial_matrix(octets, offsets[rows], int(size)), seed)
+        out[rows] = xxh64(serial_matrix(octets, offsets[rows], size), seed)
     return out
 
 
@@ -63,16 +64,17 @@ def xxh64(rows: Octets, seed: NDArray[np.uint64]) -> NDArray[np.uint64]:
     count, width = rows.shape
     if width >= 32:
         raise ValueError("rows of 32 octets and more take another path of XXH64")
+    rows = np.ascontiguousarray(rows)
     with np.errstate(over="ignore"):
         h = np.empty(count, np.uint64)
         h[:] = seed + P5 + np.uint64(width)
         at = 0
         while at + 8 <= width:
-            lane = np.ascontiguousarray(rows[:, at : at + 8]).view("<u8")[:, 0] * P2
+            lane = _numbers(rows, at, "<u8") * P2
             h = _rotate(h ^ (_rotate(lane, 31) * P1), 27) * P1 + P4
             at += 8
         if at + 4 <= width:
-            lane = np.ascontiguousarray(rows[:, at : at + 4]).view("<u4")[:, 0].astype(np.uint64)
+            lane = _numbers(rows, at, "<u4")
             h = _rotate(h ^ (lane * P1), 23) * P2 + P3
             at += 4
         for column in range(at, width):
@@ -80,6 +82,12 @@ def xxh64(rows: Octets, seed: NDArray[np.uint64]) -> NDArray[np.uint64]:
         h = (h ^ (h >> np.uint64(33))) * P2
         h = (h ^ (h >> np.uint64(29))) * P3
         return h ^ (h >> np.uint64(32))
+
+
+def _numbers(rows: Octets, at: int, kind: str) -> NDArray[np.uint64]:
+    """Return the numbers of a kind at one octet of all rows, which lie end to end: no octet is copied by itself."""
+    count, width = rows.shape
+    return np.ndarray(count, kind, rows, at, (width,)).astype(np.uint64)
 
 
 def _view(buffer: pa.Buffer | None, kind: type[Number]) -> NDArray[Number]:

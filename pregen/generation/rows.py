@@ -3,19 +3,20 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
-from pyarrow import ipc
 
-from pregen.generation.routing_key import serial_matrix, serial_octets, serial_offsets
+from pregen.generation.routing_key import serial_matrix
+from pregen.generation.spill import ROW_BYTES, SERIAL_AT, Places, Spilled, clipped, read_spilled, take
 from pregen.snapshot import GOOD, MAX_SERIAL_BYTES, REVOKED
 
 MAX_EXAMPLES = 20
 # What the responses of a group look like: status, and whether a reason is given.
 KINDS = (("good", False), ("revoked", False), ("revoked", True), ("unknown", False))
+
+_HALF, _LOWER = np.uint64(32), np.uint64(2**32 - 1)
 
 
 class Group(NamedTuple):
@@ -46,11 +47,26 @@ class Group(NamedTuple):
         return cls(code >> 8, code >> 2 & 63, code & 3)
 
 
-class Conflict(NamedTuple):
-    """Two rows of one certificate that contradict each other: their numbers in the snapshot, and the serial."""
+def group_codes(
+    issuer: NDArray[np.int32], serial_bytes: NDArray[np.int32], status: NDArray[np.uint8], reason: NDArray[np.int8]
+) -> NDArray[np.uint32]:
+    """Return `Group.code` of each row, uint32[n]: there are less than 2**23 issuers."""
+    kind = np.where(status == GOOD, 0, np.where(status == REVOKED, 1 + (reason >= 0), 3))
+    return ((issuer << 8) | (serial_bytes << 2) | kind).astype(np.uint32)
 
+
+class RowNumber(NamedTuple):
+    """Where a row is in the snapshot: number of the file, and of the row in it, both from 0."""
+
+    file: int
     row: int
-    other: int
+
+
+class Conflict(NamedTuple):
+    """Two rows of one certificate that contradict each other, and its serial."""
+
+    row: RowNumber
+    other: RowNumber
     serial: bytes
 
 
@@ -60,8 +76,8 @@ class ShardRows:
 
     Attributes:
         key32: uint32[n], upper halves of the keys, ascending.
-        octets: of all serials of the shard.
-        starts: int32[n], where each serial begins in `octets`.
+        octets: uint8[...], all serials of the shard, and other things.
+        starts: intp[n], where each serial begins in `octets`.
         codes: int64[n], the group of each row (`Group.code`).
         revoked_at: uint32[n], seconds since 1970.
         reason: int8[n].
@@ -73,7 +89,7 @@ class ShardRows:
 
     key32: NDArray[np.uint32]
     octets: NDArray[np.uint8]
-    starts: NDArray[np.int32]
+    starts: Places
     codes: NDArray[np.int64]
     revoked_at: NDArray[np.uint32]
     reason: NDArray[np.int8]
@@ -96,101 +112,102 @@ def load_rows(path: Path, expired_before: int | None) -> ShardRows:
     """Return the rows of a spooled shard.
 
     Args:
-        path: the shard's file.
+        path: the folder of the shard's files.
         expired_before: certificates whose not_after is before it are left out, in seconds since 1970; None keeps all.
     """
-    spooled = _read(path)
-    key, not_after = spooled.key, spooled.not_after
-    order = np.argsort(key)
-    ascending = key[order]
-    equal = np.nonzero(ascending[1:] == ascending[:-1])[0]
-    collapsed = None
-    if len(equal):
-        # Ties would come in an order that depends on the CPU; a stable sort keeps that of the snapshot.
-        order = np.argsort(key, kind="stable")
-        collapsed = _collapse(spooled, order[np.union1d(equal, equal + 1)])
-        not_after = collapsed.not_after
-        order = order[~np.isin(order, collapsed.dropped)]
-    certificates = len(order)
+    rows, suspects = _in_order(read_spilled(path))
+    collapsed = _collapse(rows, suspects) if len(suspects) else _Collapsed()
+    kept = np.ones(len(rows), bool)
+    kept[collapsed.dropped] = False
+    certificates = len(rows) - len(collapsed.dropped)
     if expired_before is not None:
-        order = order[not_after[order] >= expired_before]
-    status, reason = spooled.status[order], spooled.reason[order]
-    kind = np.where(status == GOOD, 0, np.where(status == REVOKED, 1 + (reason >= 0), 3))
-    offsets = serial_offsets(spooled.serial)
-    sizes = np.diff(offsets)[order]
+        kept &= rows["not_after"] >= clipped(np.array(expired_before))
+    if not kept.all():
+        rows = take(rows, np.flatnonzero(kept))
     return ShardRows(
-        key32=(key[order] >> np.uint64(32)).astype(np.uint32),
-        octets=serial_octets(spooled.serial),
-        starts=offsets[:-1][order],
-        codes=(spooled.issuer[order].astype(np.int64) << 8) | (sizes << 2) | kind,
-        revoked_at=spooled.revoked_at[order],
-        reason=reason,
-        repeated=len(collapsed.dropped) if collapsed else 0,
-        expired=certificates - len(order),
-        conflicts=collapsed.conflicts if collapsed else (),
-        conflict_count=collapsed.conflict_count if collapsed else 0,
+        key32=(rows["key"] >> _HALF).astype(np.uint32),
+        octets=rows.view(np.uint8),
+        starts=np.arange(SERIAL_AT, rows.nbytes, ROW_BYTES),
+        codes=rows["code"].astype(np.int64),
+        revoked_at=rows["revoked_at"].copy(),
+        reason=rows["reason"].copy(),
+        repeated=len(collapsed.dropped),
+        expired=certificates - len(rows),
+        conflicts=collapsed.conflicts,
+        conflict_count=collapsed.conflict_count,
     )
 
 
-class _Spooled(NamedTuple):
-    """The columns of a spooled shard (pregen.generation.routing.COLUMNS)."""
+def _in_order(spilled: Spilled) -> tuple[Spilled, Places]:
+    """Return rows by key, equal ones in the order of the snapshot; and the places of those that have equal keys.
 
-    key: NDArray[np.uint64]
-    serial: pa.BinaryArray
-    issuer: NDArray[np.int32]
-    status: NDArray[np.uint8]
-    reason: NDArray[np.int8]
-    revoked_at: NDArray[np.uint32]
-    not_after: NDArray[np.int64]
-    row: NDArray[np.int64]
+    Upper halves and places are sorted as one number each, which is three times as fast as any sort that returns places;
+    the few rows whose upper halves are equal are put in order afterwards.
+    """
+    places = np.arange(len(spilled), dtype=np.uint64)
+    by_half = np.sort(((spilled["key"] >> _HALF) << _HALF) | places)
+    order = (by_half & _LOWER).astype(np.intp)
+    tied = _with_equal_neighbour(by_half >> _HALF)
+    these = order[tied]
+    # Stable: the rows of one file are all in one router's files, in their order.
+    order[tied] = these[np.lexsort((spilled["file"][these], spilled["key"][these]))]
+    rows = take(spilled, order)
+    return rows, tied[_with_equal_neighbour(rows["key"][tied])]
 
 
-def _read(path: Path) -> _Spooled:
-    with pa.memory_map(str(path)) as source:
-        table = ipc.open_stream(source).read_all()
-    serial = cast("pa.BinaryArray", table["serial"].combine_chunks())
-    columns = {name: table[name].to_numpy() for name in table.schema.names if name != "serial"}
-    return _Spooled(serial=serial, **columns)
+def _with_equal_neighbour(values: NDArray[np.uint64]) -> Places:
+    """Return the places of values that occur more than once, given ascending ones.
+
+    >>> _with_equal_neighbour(np.array([1, 2, 2, 3, 3, 3], np.uint64)).tolist()
+    [1, 2, 3, 4, 5]
+    """
+    equal = np.zeros(len(values) + 1, bool)
+    np.equal(values[1:], values[:-1], out=equal[1:-1])
+    return np.flatnonzero(equal[1:] | equal[:-1])
 
 
 class _Collapsed(NamedTuple):
-    not_after: NDArray[np.int64]
-    dropped: NDArray[np.intp]
-    conflicts: tuple[Conflict, ...]
-    conflict_count: int
+    dropped: Places = np.empty(0, np.intp)
+    conflicts: tuple[Conflict, ...] = ()
+    conflict_count: int = 0
 
 
-def _collapse(spooled: _Spooled, suspects: NDArray[np.intp]) -> _Collapsed:
-    """Find, among rows with equal keys, those of one certificate: the first stays, with the latest not_after.
+def _collapse(rows: Spilled, suspects: Places) -> _Collapsed:
+    """Find, among rows with equal keys, those of one certificate: the first gets the latest not_after, others go.
 
     Rows that differ in status, revocation time or reason are conflicts; equal keys of different certificates are legal.
     """
-    suspects = np.sort(suspects)
-    _, first, member = np.unique(_identities(spooled, suspects), return_index=True, return_inverse=True)
-    leader = suspects[first][member]  # the first row of each one's certificate
-    not_after = spooled.not_after.copy()
-    np.maximum.at(not_after, leader, not_after[suspects])
-    differs = np.zeros(len(suspects), bool)
-    for values in (spooled.status, spooled.revoked_at, spooled.reason):
-        differs |= values[suspects] != values[leader]
+    these = take(rows, suspects)
+    in_snapshot = np.lexsort((these["row"], these["file"]))
+    these, suspects = take(these, in_snapshot), suspects[in_snapshot]
+    _, first, member = np.unique(_identities(these), return_index=True, return_inverse=True)
+    leader = first[member]  # the first row of each one's certificate
+    np.maximum.at(rows["not_after"], suspects[leader], these["not_after"])
+    differs = np.zeros(len(these), bool)
+    for name in ("code", "revoked_at", "reason"):
+        differs |= these[name] != these[name][leader]
     conflicts = tuple(
-        Conflict(int(spooled.row[leader[i]]), int(spooled.row[suspects[i]]), spooled.serial[int(suspects[i])].as_py())
-        for i in np.nonzero(differs)[0][:MAX_EXAMPLES]
+        Conflict(_row_number(these[leader[i]]), _row_number(these[i]), _serial(these[i]))
+        for i in np.flatnonzero(differs)[:MAX_EXAMPLES]
     )
-    return _Collapsed(not_after, suspects[leader != suspects], conflicts, int(differs.sum()))
+    return _Collapsed(suspects[leader != np.arange(len(these))], conflicts, int(differs.sum()))
 
 
-def _identities(spooled: _Spooled, rows: NDArray[np.intp]) -> NDArray[np.void]:
+def _identities(rows: Spilled) -> NDArray[np.void]:
     """Return issuer, serial length and serial of rows as comparable octets."""
-    offsets, octets = serial_offsets(spooled.serial), serial_octets(spooled.serial)
-    sizes = np.diff(offsets)[rows]
-    out = np.zeros((len(rows), 5 + MAX_SERIAL_BYTES), np.uint8)
-    out[:, :4] = spooled.issuer[rows].view(np.uint8).reshape(-1, 4)
-    out[:, 4] = sizes
-    for size in np.unique(sizes):
-        these = np.nonzero(sizes == size)[0]
-        out[these, 5 : 5 + size] = serial_matrix(octets, offsets[rows[these]], int(size))
+    of_serial = np.arange(MAX_SERIAL_BYTES) < (rows["code"] >> 2 & 63)[:, None]
+    out = np.empty((len(rows), 4 + MAX_SERIAL_BYTES), np.uint8)
+    out[:, :4] = (rows["code"] >> 2)[:, None].view(np.uint8)
+    out[:, 4:] = np.where(of_serial, rows.view(np.uint8).reshape(-1, ROW_BYTES)[:, SERIAL_AT:], 0)
     return out.view(f"V{out.shape[1]}")[:, 0]
+
+
+def _row_number(row: np.void) -> RowNumber:
+    return RowNumber(int(row["file"]), int(row["row"]))
+
+
+def _serial(row: np.void) -> bytes:
+    return bytes(row["serial"])[: Group.of_code(int(row["code"])).serial_bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +220,7 @@ class Survey:
     expired: int
     conflicts: tuple[Conflict, ...]
     conflict_count: int
+    steps: dict[str, float] = field(default_factory=dict)
 
 
 def total(surveys: Iterable[Survey]) -> dict[Group, int]:

@@ -5,27 +5,26 @@ packed as arrays of octets.
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pregen.errors import PublishError, explained
+from pregen.generation.layout import Block, Layout, Numbers, RunNumbers
+from pregen.generation.messages import BATCH_ROWS, Messages
 from pregen.generation.plan import Plan
 from pregen.generation.readback import ReadBack
 from pregen.generation.routing import ShardFile
 from pregen.generation.rows import Group, ShardRows, Survey, load_rows
-from pregen.issuers import Issuer, Responder
+from pregen.generation.steps import Steps
+from pregen.issuers import Issuer, KeySource
 from pregen.signers import ALGORITHMS, Octets, Signer, engine_named
 from pregen.validity import ValidityWindow
 from storage.manifest import Shard
-from storage.pack import ID_BYTES, Segment, bucket_count, build_pack, pack_name
-from storage.response import Assembler
+from storage.pack import ID_BYTES, bucket_count, build_pack, pack_name
 from storage.stores.base import Store
 from storage.tables import Shape
-
-BATCH_ROWS = 4096  # messages of one call of a signer: they stay in the second-level cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +74,7 @@ class SignedShard:
     shard: Shard
     responses: int
     verified: int
+    steps: Mapping[str, float] = field(default_factory=dict)
 
 
 class Surveyor:
@@ -85,14 +85,47 @@ class Surveyor:
 
     def __call__(self, task: ShardTask) -> Survey:
         """Return the survey of one shard."""
-        rows = load_rows(task.file.path, task.expired_before)
-        return Survey(task.file.number, rows.groups(), rows.repeated, rows.expired, rows.conflicts, rows.conflict_count)
+        steps = Steps()
+        with steps("survey"):
+            rows = load_rows(task.file.path, task.expired_before)
+            groups = rows.groups()
+        return Survey(
+            task.file.number,
+            groups,
+            rows.repeated,
+            rows.expired,
+            rows.conflicts,
+            rows.conflict_count,
+            steps.take(),
+        )
 
 
-def open_signer(responder: Responder, engine: str) -> Signer:
-    """Return a signer with a responder's key, which is opened here."""
-    algorithm = ALGORITHMS[responder.algorithm]
-    return engine_named(engine, algorithm).open(responder.key.open(), algorithm)
+def open_signer(algorithm: str, engine: str, keys: Sequence[KeySource]) -> Signer:
+    """Return a signer of an algorithm with keys, which are opened here."""
+    return engine_named(engine, ALGORITHMS[algorithm]).open([key.open() for key in keys], ALGORITHMS[algorithm])
+
+
+class KeyRing:
+    """The signers of a worker, one for each algorithm, and which of its keys signs which run.
+
+    Attributes:
+        key_of: intp[runs], the key of each run, as an index among those of its signer.
+    """
+
+    def __init__(self, job: SigningJob, open_signer: Callable[[str, str, Sequence[KeySource]], Signer]) -> None:
+        keys: dict[str, dict[KeySource, int]] = {}
+        self.key_of: Numbers = np.zeros(len(job.plan.runs), np.intp)
+        for group, run in job.plan.runs.items():
+            responder = job.issuers[group.issuer].responder
+            ring = keys.setdefault(responder.algorithm, {})
+            self.key_of[run] = ring.setdefault(responder.key, len(ring))
+        self._signers = {
+            algorithm: open_signer(algorithm, job.engines[algorithm], list(ring)) for algorithm, ring in keys.items()
+        }
+
+    def signer(self, algorithm: str) -> Signer:
+        """Return the signer of an algorithm."""
+        return self._signers[algorithm]
 
 
 class ShardSigner:
@@ -100,14 +133,32 @@ class ShardSigner:
 
     Args:
         job: what to sign, and for whom.
-        open_signer: returns the signer of a responder, given the engine's name.
+        open_signer: returns a signer, given algorithm, engine and keys.
     """
 
-    def __init__(self, job: SigningJob, open_signer: Callable[[Responder, str], Signer] = open_signer) -> None:
+    def __init__(
+        self,
+        job: SigningJob,
+        open_signer: Callable[[str, str, Sequence[KeySource]], Signer] = open_signer,
+    ) -> None:
         self._job = job
-        self._open_signer = open_signer
-        self._store = job.open_store()
-        self._signers: dict[int, Signer] = {}
+        self._steps = Steps()
+        with self._steps("open"):
+            self._store = job.open_store()
+            self._keys = KeyRing(job, open_signer)
+        tables = job.plan.tables
+        self._run_numbers = RunNumbers(job.plan)
+        self._shapes: Numbers = np.array([run.shape for run in tables.runs], np.intp)
+        self._strides: Numbers = np.array([tables.shapes[run.shape].stride for run in tables.runs], np.intp)
+        self._algorithms = [
+            next(
+                job.issuers[group.issuer].responder.algorithm
+                for group, run in job.plan.runs.items()
+                if tables.runs[run].shape == number
+            )
+            for number in range(len(tables.shapes))
+        ]
+        self._messages: dict[tuple[int, int], Messages] = {}
         self._read_back = ReadBack(job.issuers, job.windows, job.plan)
 
     def __call__(self, task: ShardTask) -> SignedShard:
@@ -126,23 +177,25 @@ class ShardSigner:
             ) from e
 
     def _signed(self, task: ShardTask) -> SignedShard:
-        rows = load_rows(task.file.path, task.expired_before)
-        plan, low, high = self._job.plan, task.file.low, task.file.high
-        groups = list(_grouped(rows))
-        shapes = [plan.tables.shapes[plan.tables.runs[plan.runs[group]].shape] for group, _ in groups]
-        stored_bytes = sum(shape.stride * len(members) for shape, (_, members) in zip(shapes, groups, strict=True))
-        buckets = bucket_count(stored_bytes, len(rows.codes))
-        blocks = [self._sign(rows, group, members) for group, members in groups]
+        plan, steps, low, high = self._job.plan, self._steps, task.file.low, task.file.high
+        with steps("load"):
+            rows = load_rows(task.file.path, task.expired_before)
+            layout = Layout(rows, self._run_numbers.of(rows.codes), self._shapes)
+        records = [self._sign(rows, block) for block in layout.blocks()]
 
         identity = os.urandom(ID_BYTES)
         name = pack_name(low, identity)
-        bucket_of = (rows.key32.astype(np.int64) - low) * buckets // (high - low)
-        runs = [plan.runs[group] for group, _ in groups]
-        segments = _segments([bucket_of[members] for _, members in groups], runs, [b.shape[1] for b in blocks])
-        pack = build_pack(identity, buckets, segments, [block.data.cast("B") for block in blocks], name)
-        self._store.put(name, pack.octets)
-        checked = self._read_back.check(self._store, name, pack, (low, high), rows, dict(groups), task.proofs)
-        windows = [plan.tables.windows[plan.tables.runs[run].window] for run in runs] or list(plan.tables.windows)
+        with steps("pack"):
+            buckets = bucket_count(int(layout.counts @ self._strides), len(rows.codes))
+            segments = layout.segments(self._strides, low, high, buckets)
+            pack = build_pack(identity, buckets, segments, [block.data.cast("B") for block in records], name)
+        with steps("store"):
+            self._store.put(name, pack.octets)
+        with steps("verify"):
+            checked = self._read_back.check(self._store, name, pack, (low, high), rows, layout, task.proofs)
+        tables = plan.tables
+        used = [tables.runs[run] for run in np.nonzero(layout.counts)[0].tolist()]
+        windows = [tables.windows[run.window] for run in used] or list(tables.windows)
         shard = Shard(
             low=low,
             high=high,
@@ -153,75 +206,39 @@ class ShardSigner:
             directory_crc=pack.directory_crc,
             tables=plan.name,
             rows=checked.records,
-            revoked=sum(len(m) for shape, (_, m) in zip(shapes, groups, strict=True) if shape.status == "revoked"),
+            revoked=sum(
+                count
+                for run, count in zip(tables.runs, layout.counts.tolist(), strict=True)
+                if tables.shapes[run.shape].status == "revoked"
+            ),
             refresh_by=min(window.refresh_by for window in windows),
             next_update=max(window.next_update for window in windows),
         )
-        return SignedShard(task.file.number, shard, checked.responses, checked.verified)
+        return SignedShard(task.file.number, shard, checked.responses, checked.verified, steps.take())
 
-    def _sign(self, rows: ShardRows, group: Group, members: NDArray[np.intp]) -> Octets:
-        """Return the records of a group, uint8[n, stride], in the order of `members`."""
-        plan = self._job.plan
-        number = plan.runs[group]
-        run = plan.tables.runs[number]
-        shape = plan.tables.shapes[run.shape]
-        records = _records(rows, shape, members)
-        signer = self._signer(group.issuer)
+    def _sign(self, rows: ShardRows, block: Block) -> Octets:
+        """Return the records of a block, uint8[n, stride], in the order of its rows."""
+        shape, steps = self._job.plan.tables.shapes[block.shape], self._steps
+        signer, keys = self._keys.signer(self._algorithms[block.shape]), self._keys.key_of[block.runs]
+        with steps("fill"):
+            records = new_records(rows, shape, block.rows)
         for which in range(len(shape.responses)):
-            assembler = Assembler(plan.name, plan.tables, run, which)
-            messages = Messages(assembler, min(BATCH_ROWS, len(members)))
-            for at in range(0, len(members), BATCH_ROWS):
-                part = records[at : at + BATCH_ROWS]
-                part[:, assembler.signature] = signer.sign(messages.fill(part))
+            messages = self._messages_of(block.shape, which)
+            for at in range(0, len(records), BATCH_ROWS):
+                part = slice(at, at + BATCH_ROWS)
+                with steps("fill"):
+                    filled = messages.fill(records[part], block.runs[part])
+                with steps("sign"):
+                    records[part, messages.signature] = signer.sign(filled, keys[part])
         return records
 
-    def _signer(self, issuer: int) -> Signer:
-        if issuer not in self._signers:
-            responder = self._job.issuers[issuer].responder
-            self._signers[issuer] = self._open_signer(responder, self._job.engines[responder.algorithm])
-        return self._signers[issuer]
+    def _messages_of(self, shape: int, which: int) -> Messages:
+        if (shape, which) not in self._messages:
+            self._messages[shape, which] = Messages(self._job.plan, shape, which)
+        return self._messages[shape, which]
 
 
-class Messages:
-    """Octets to be signed, uint8[n, size]: the constants are written once, the holes anew for each batch."""
-
-    def __init__(self, assembler: Assembler, rows: int) -> None:
-        self._holes = assembler.holes
-        self._octets = np.empty((rows, len(assembler.base)), np.uint8)
-        self._octets[:] = np.frombuffer(assembler.base, np.uint8)
-
-    def fill(self, records: Octets) -> Octets:
-        """Return the messages of some records; valid until the next call."""
-        messages = self._octets[: len(records)]
-        for hole in self._holes:
-            field = records[:, hole.first : hole.last]
-            messages[:, hole.at : hole.end] = generalized_times(field) if hole.is_time else field
-        return messages
-
-
-def generalized_times(field: Octets) -> Octets:
-    """Return times, uint8[n, 4] in seconds since 1970, little-endian, as the 14 digits of GeneralizedTime.
-
-    >>> generalized_times(np.array([[0, 0, 0, 0]], np.uint8)).tobytes()
-    b'19700101000000'
-    """
-    moments = np.ascontiguousarray(field).view("<u4")[:, 0].astype("datetime64[s]")
-    text = np.datetime_as_string(moments).astype("S19").view(np.uint8).reshape(-1, 19)
-    return text[:, [0, 1, 2, 3, 5, 6, 8, 9, 11, 12, 14, 15, 17, 18]]
-
-
-def _grouped(rows: ShardRows) -> Iterator[tuple[Group, NDArray[np.intp]]]:
-    """Yield each group with its rows in the order of their keys; groups come in the order of their codes."""
-    codes, member = np.unique(rows.codes, return_inverse=True)
-    order = np.argsort(member.astype(np.uint16 if len(codes) < 1 << 16 else np.int64), kind="stable")
-    ends = np.cumsum(np.bincount(member, minlength=len(codes)))
-    start = 0
-    for code, end in zip(codes.tolist(), ends.tolist(), strict=True):
-        yield Group.of_code(code), order[start:end]
-        start = end
-
-
-def _records(rows: ShardRows, shape: Shape, members: NDArray[np.intp]) -> Octets:
+def new_records(rows: ShardRows, shape: Shape, members: Numbers) -> Octets:
     """Return records without their signatures, uint8[n, stride]."""
     records = np.empty((len(members), shape.stride), np.uint8)
     records[:, : shape.serial_bytes] = rows.serials(members, shape.serial_bytes)
@@ -232,23 +249,3 @@ def _records(rows: ShardRows, shape: Shape, members: NDArray[np.intp]) -> Octets
     if "reason" in shape.fields:
         records[:, at] = rows.reason[members]
     return records
-
-
-def _segments(buckets: Sequence[NDArray[np.int64]], runs: Sequence[int], strides: Sequence[int]) -> Iterable[Segment]:
-    """Return where the records of each bucket lie, in the order of buckets, then of runs.
-
-    Args:
-        buckets: for each block, the bucket of each record, ascending.
-        runs: for each block, its run number.
-        strides: for each block, octets of a record.
-    """
-    parts = []
-    for block, (bucket, run, stride) in enumerate(zip(buckets, runs, strides, strict=True)):
-        starts = np.concatenate([[0], np.nonzero(np.diff(bucket))[0] + 1]) if len(bucket) else np.empty(0, np.int64)
-        ends = np.append(starts[1:], len(bucket))[: len(starts)]
-        columns = np.broadcast_arrays(bucket[starts], run, block, starts * stride, ends * stride, ends - starts)
-        parts.append(np.stack(columns, axis=1))
-    if not parts:
-        return []
-    table = np.concatenate(parts)
-    return map(Segment._make, table[np.lexsort((table[:, 1], table[:, 0]))].tolist())

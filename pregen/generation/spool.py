@@ -9,14 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pregen.errors import SpoolError
+from pregen.generation.spill import ROW_BYTES
 
 PREFIX = "pregen-spool-"
-ROW_BYTES = 72  # of spill files; measured with serials of 20 octets: 58, and 70 where they go to 1,500 shards
+BLOCK_BYTES = 4096  # a file takes whole ones
 
 
 @contextlib.contextmanager
-def spool_folder(parent: Path, rows: int) -> Iterator[Path]:
-    """Give a new folder, mode 0700, with room for `rows` rows; remove it afterwards.
+def spool_folder(parent: Path, rows: int, files: int = 1) -> Iterator[Path]:
+    """Give a new folder, mode 0700, with room for `rows` rows in `files` files; remove it afterwards.
 
     Folders that killed runs left behind are removed too: their locks are free.
 
@@ -32,7 +33,7 @@ def spool_folder(parent: Path, rows: int) -> Iterator[Path]:
             "set [run] spool to one that can be written"
         ) from e
     try:
-        _check_space(parent, rows)
+        _check_space(parent, rows, files)
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -52,8 +53,8 @@ def _make_locked(parent: Path) -> tuple[Path, int]:
             os.close(lock)
 
 
-def _check_space(parent: Path, rows: int) -> None:
-    free, needed = shutil.disk_usage(parent).free, rows * ROW_BYTES
+def _check_space(parent: Path, rows: int, files: int) -> None:
+    free, needed = shutil.disk_usage(parent).free, rows * ROW_BYTES + files * BLOCK_BYTES
     if free < needed:
         raise SpoolError(
             f"{parent}: {rows:,} rows need {needed / 2**20:,.0f} MiB for spill files, "

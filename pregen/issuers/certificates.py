@@ -15,7 +15,7 @@ from asn1crypto import core, pem
 from asn1crypto import x509 as asn1
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, mldsa, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 from cryptography.utils import CryptographyDeprecationWarning
@@ -30,6 +30,13 @@ OCSP_NOCHECK = "1.3.6.1.5.5.7.48.1.5"
 OCSP_SIGNING = "1.3.6.1.5.5.7.3.9"
 # All of them seen from asn1crypto, for octets that are something else or are damaged.
 _NO_CERTIFICATE = (ValueError, TypeError, LookupError, AttributeError, OverflowError)
+_PURE = (  # they sign the message itself, not a digest
+    ed25519.Ed25519PublicKey
+    | ed448.Ed448PublicKey
+    | mldsa.MLDSA44PublicKey
+    | mldsa.MLDSA65PublicKey
+    | mldsa.MLDSA87PublicKey
+)
 _LABELS = ("CERTIFICATE", "X509 CERTIFICATE")  # the second is what old programs wrote
 
 
@@ -133,7 +140,7 @@ def signed_with(certificate: Certificate, signer: PublicKeyTypes) -> bool:
             signer.verify(signature, message, ec.ECDSA(digest))
         elif isinstance(signer, dsa.DSAPublicKey) and digest:
             signer.verify(signature, message, digest)
-        elif isinstance(signer, ed25519.Ed25519PublicKey | ed448.Ed448PublicKey) and not digest:
+        elif isinstance(signer, _PURE) and not digest:
             signer.verify(signature, message)
         else:
             return False

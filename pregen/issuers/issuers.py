@@ -13,6 +13,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
+from cryptography.hazmat.primitives.asymmetric import rsa
+
 from pregen.config import Config, IssuerConfig
 from pregen.errors import ConfigError, Finding
 from pregen.issuers.certificates import Certificate, read_certificates
@@ -22,7 +24,12 @@ from pregen.signers import PrivateKey
 from storage.certid import SHA1, SHA256
 from storage.key import issuer_id
 
-_CERT_IDS = {"separate": (SHA1, SHA256), "sha1": (SHA1,), "sha256": (SHA256,)}
+_CERT_IDS = {
+    "separate": ((SHA1,), (SHA256,)),
+    "combined": ((SHA1, SHA256),),
+    "sha1": ((SHA1,),),
+    "sha256": ((SHA256,),),
+}
 _OTHERS_ACCESS = 0o006  # read or write, by neither owner nor group: a group such as ssl-cert is a usual way to share
 _RSASSA_PSS = "1.2.840.113549.1.1.10"
 
@@ -60,7 +67,7 @@ class Issuer:
         issuer_id: first 8 octets, big-endian, of SHA-256(SHA-256(subject) || SHA-256(key_bits)).
         name_hashes, key_hashes: by dotted OID of the hash, SHA-1 and SHA-256 always.
         responder: who signs.
-        cert_ids: OIDs of the hashes that get answers, SHA-1 first.
+        cert_ids: for each signed response of a certificate, the OIDs of the CertID hashes that it answers, SHA-1 first.
         not_after: no window may end later.
     """
 
@@ -72,7 +79,7 @@ class Issuer:
     name_hashes: Mapping[str, bytes]
     key_hashes: Mapping[str, bytes]
     responder: Responder
-    cert_ids: tuple[str, ...]
+    cert_ids: tuple[tuple[str, ...], ...]
     not_after: datetime
 
 
@@ -104,7 +111,7 @@ def merged_section(sections: Sequence[IssuerConfig]) -> str:
     files = tuple(dict.fromkeys(name for section in sections for name in section.certificates))
     # A JSON text is a TOML basic string, and a list of them a TOML array.
     lines = ["[[issuer]]", f"name = {_json(names)}", f"certificate = {_json(files)}"]
-    for field in ("responder_certificate", "key", "key_passphrase_env", "responder_id", "cert_ids"):
+    for field in ("responder_certificate", "key", "key_passphrase_env", "rsa_padding", "responder_id", "cert_ids"):
         values = [getattr(section, field) for section in sections]
         if values[0] is not None:
             lines.append(f"{field} = {_json(values[0])}" + ("  # they disagree here" if len(set(values)) > 1 else ""))
@@ -149,7 +156,7 @@ class _Inspection:
                 id_kind=section.responder_id,
                 id_octets=_responder_id(signer, section.responder_id),
                 key=source,
-                algorithm=algorithm(key),
+                algorithm=algorithm(key, section.rsa_padding),
             ),
         )
 
@@ -212,8 +219,15 @@ class _Inspection:
         signer: Certificate,
         certificates: tuple[Certificate, ...],
     ) -> None:
+        if section.rsa_padding == "pss" and not isinstance(key, rsa.RSAPrivateKey):
+            text = f'{source.path}: the key is not RSA, which alone has a padding: leave rsa_padding = "pss" out'
+            self._note(section, "key.padding", text)
         if signer.public_key_algorithm == _RSASSA_PSS:
-            text = f"{signer.path}: its key is for RSASSA-PSS alone, which comes later: use an rsaEncryption one"
+            text = (
+                f"{signer.path}: its public key is one for RSASSA-PSS alone, but the TLS Baseline Requirements "
+                "(7.1.3.1.1) allow rsaEncryption alone: issue a certificate that has that; to sign with PSS, write "
+                'rsa_padding = "pss"'
+            )
             self._note(section, "key.unsupported", text)
         elif not _belongs(key, signer):
             hint = "name the key that belongs to it"

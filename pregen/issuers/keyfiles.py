@@ -4,16 +4,20 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from asn1crypto import pem
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_private_key, load_pem_private_key
 
+from pregen.config import RsaPadding
 from pregen.errors import ConfigError, Finding
-from pregen.signers import P256_SHA256, RSA2048_SHA256, PrivateKey
+from pregen.signers import ALGORITHMS, PrivateKey
+from pregen.signers.keys import kind_of
 
-_RSA_BITS = 2_048
+_KINDS = frozenset(algorithm.key for algorithm in ALGORITHMS.values())
+_ML_DSA_OIDS = tuple(one.identifier[2:] for one in ALGORITHMS.values() if one.key.startswith("ml-dsa"))  # in DER
 _ELSEWHERE = ("pkcs11:", "awskms:", "arn:")
 
 
@@ -32,13 +36,22 @@ class KeySource:
                 the finding.
         """
         key = self._load(self._read())
-        if isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, ec.SECP256R1):
-            return key
-        if isinstance(key, rsa.RSAPrivateKey) and key.key_size == _RSA_BITS:
-            if not _is_consistent(key):
-                raise self._refused("key.unreadable", "is damaged: its numbers contradict each other")
-            return key
-        raise self._refused("key.unsupported", f"is {_kind(key)}; P-256 and RSA-2048 can be used, others come later")
+        if not isinstance(key, PrivateKey) or kind_of(key) not in _KINDS:
+            text = "P-256, P-384, P-521, RSA of 2048, 3072 or 4096 bits, Ed25519 and ML-DSA can be used"
+            raise self._refused("key.unsupported", f"is {_described(key)}; {text}")
+        if isinstance(key, rsa.RSAPrivateKey):
+            self._check_numbers(key)
+        return key
+
+    def _check_numbers(self, key: rsa.RSAPrivateKey) -> None:
+        """Refuse an RSA key whose numbers do not fit each other, or the engines."""
+        if not _is_consistent(key):
+            raise self._refused("key.unreadable", "is damaged: its numbers contradict each other")
+        parts = key.private_numbers()
+        if parts.p.bit_length() != parts.q.bit_length():
+            how = f"`openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:{key.key_size}` makes a usual one"
+            text = f"has two primes of unequal length, which fast engines cannot use: replace it; {how}"
+            raise self._refused("key.unsupported", text)
 
     def _read(self) -> bytes:
         try:
@@ -59,6 +72,9 @@ class KeySource:
             pass
         except (ValueError, UnsupportedAlgorithm) as error:
             text = "file holds no private key, PEM or DER PKCS#8, that can be read"
+            if _names_ml_dsa(data):
+                how = "`openssl pkey -provparam ml-dsa.output_formats=seed-only` of OpenSSL 3.5 or later writes that"
+                text = f"is damaged, or an ML-DSA key in a form other than its seed alone (RFC 9881, 6): {how}"
             raise self._refused("key.unreadable", text) from error
         passphrase = os.environ.get(self.passphrase_env or "", "")
         if not passphrase:
@@ -82,21 +98,23 @@ class KeySource:
         return ConfigError(message, (Finding(code, "error", message),))
 
 
-def algorithm(key: PrivateKey) -> str:
-    """Return the name of the signature algorithm that a key is used with."""
-    return (P256_SHA256 if isinstance(key, ec.EllipticCurvePrivateKey) else RSA2048_SHA256).name
+def algorithm(key: PrivateKey, rsa_padding: RsaPadding) -> str:
+    """Return the name of the signature algorithm that a key is used with; `rsa_padding` matters for RSA alone."""
+    kind, paddings = kind_of(key), (None, rsa_padding)
+    return next(one.name for one in ALGORITHMS.values() if one.key == kind and one.padding in paddings)
 
 
 def is_pair(key: PrivateKey, public: PublicKeyTypes) -> bool:
     """Whether a signature made with one verifies with the other."""
     probe = b"does this key belong to that certificate?"
     try:
-        if isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(public, ec.EllipticCurvePublicKey):
-            public.verify(key.sign(probe, ec.ECDSA(SHA256())), probe, ec.ECDSA(SHA256()))
-        elif isinstance(key, rsa.RSAPrivateKey) and isinstance(public, rsa.RSAPublicKey):
-            public.verify(key.sign(probe, padding.PKCS1v15(), SHA256()), probe, padding.PKCS1v15(), SHA256())
-        else:
-            return False
+        match key, public:
+            case ec.EllipticCurvePrivateKey(), ec.EllipticCurvePublicKey():
+                public.verify(key.sign(probe, ec.ECDSA(SHA256())), probe, ec.ECDSA(SHA256()))
+            case rsa.RSAPrivateKey(), rsa.RSAPublicKey():
+                public.verify(key.sign(probe, padding.PKCS1v15(), SHA256()), probe, padding.PKCS1v15(), SHA256())
+            case _:  # keys that come whole from their seed, so that equality says it all
+                return key.public_key() == public
     except InvalidSignature:
         return False
     return True
@@ -117,7 +135,15 @@ def _is_consistent(key: rsa.RSAPrivateKey) -> bool:
     )
 
 
-def _kind(key: PrivateKeyTypes) -> str:
+def _names_ml_dsa(data: bytes) -> bool:
+    try:
+        octets = pem.unarmor(data)[2] if pem.detect(data) else data
+    except ValueError:
+        return False
+    return any(oid in octets for oid in _ML_DSA_OIDS)
+
+
+def _described(key: PrivateKeyTypes) -> str:
     if isinstance(key, ec.EllipticCurvePrivateKey):
         return f"an elliptic-curve key on {key.curve.name}"
     if isinstance(key, rsa.RSAPrivateKey):

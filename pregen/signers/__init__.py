@@ -2,13 +2,17 @@
 
 base.py          the contract of engines and signers
 algorithms.py    what a response says about an algorithm, and how its signatures are stored
-selection.py     which engine signs
-software.py, awslc.py, multibuffer.py    the engines
-ecdsa.py         DER signatures to stored ones; ephemeral.py draws the ephemeral keys
+keys.py          kinds of private keys, and new ones
+selection.py     which engine signs; rates.py measures how fast
+software.py, awslc.py, multibuffer/      the engines
+single.py        the signer of those that sign one message a call
+ecdsa.py         DER signatures to stored ones; ephemeral.py draws the ephemeral keys; emsa.py encodes for RSA
 """
 
-from pregen.signers.algorithms import ALGORITHMS, P256_SHA256, RSA2048_SHA256, Algorithm
-from pregen.signers.base import Engine, Octets, PrivateKey, Signer
+from pregen.signers.algorithms import ALGORITHMS, P256_SHA256, RSA2048_SHA256, Algorithm, algorithm_of
+from pregen.signers.base import Engine, KeyIndexes, Octets, PrivateKey, Signer
+from pregen.signers.keys import make_key
+from pregen.signers.rates import signing_rate
 from pregen.signers.selection import AUTO, ENGINES, engine_named
 
 __all__ = [
@@ -19,8 +23,12 @@ __all__ = [
     "RSA2048_SHA256",
     "Algorithm",
     "Engine",
+    "KeyIndexes",
     "Octets",
     "PrivateKey",
     "Signer",
+    "algorithm_of",
     "engine_named",
+    "make_key",
+    "signing_rate",
 ]

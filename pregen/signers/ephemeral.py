@@ -36,6 +36,22 @@ class KernelSource:
         return os.readv(self._descriptor, [buffer])
 
 
+def fill(memory: NDArray[np.uint64] | NDArray[np.uint8], source: RandomSource) -> None:
+    """Read random octets straight into an array that lies in one piece.
+
+    Raises:
+        SigningError: the source gives no more octets.
+    """
+    rest = memory.data.cast("B")
+    while rest:
+        # Less than asked for is no failure: the kernel stops where a signal, a stopped job or a frozen container
+        # interrupts it.
+        got = source.readinto(rest)
+        if not got:
+            raise SigningError(f"the kernel's generator gave {got} octets where {len(rest)} were asked for")
+        rest = rest[got:]
+
+
 class EphemeralKeys:
     """A buffer of ephemeral keys.
 
@@ -48,6 +64,9 @@ class EphemeralKeys:
         self.words: NDArray[np.uint64] = np.zeros((rows, size), np.uint64)
         self._order = order
         self._top = np.uint64(order >> (64 * (size - 1)))
+        # Bits beyond the order's are cut off, which is uniform as well; otherwise nearly every draw on P-521 would be
+        # outside of the range.
+        self._mask = np.uint64((1 << (order.bit_length() - 64 * (size - 1))) - 1)
         self._source = source
 
     def draw(self, rows: int) -> None:
@@ -73,12 +92,9 @@ class EphemeralKeys:
         return 1 <= int.from_bytes(self.words[row].astype("<u8").tobytes(), "little") < self._order
 
     def _read(self, words: NDArray[np.uint64]) -> None:
-        rest = words.data.cast("B")
-        while rest:
-            # Less than asked for is no failure: the kernel stops where a signal, a stopped job or a frozen container
-            # interrupts it.
-            got = self._source.readinto(rest)
-            if not got:
-                self.wipe(len(self.words))
-                raise SigningError(f"the kernel's generator gave {got} octets where {len(rest)} were asked for")
-            rest = rest[got:]
+        try:
+            fill(words, self._source)
+        except SigningError:
+            self.wipe(len(self.words))
+            raise
+        words[:, -1] &= self._mask

@@ -4,14 +4,22 @@ OpenSSL checks the result of an RSA private operation by CRT with the public one
 where they differ (crypto/rsa/rsa_ossl.c, rsa_ossl_mod_exp), so a fault in the CRT does not leave it.
 """
 
-import numpy as np
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
+from collections.abc import Sequence
 
-from pregen.errors import SigningError
-from pregen.signers.algorithms import ALGORITHMS, P256_SHA256, RSA2048_SHA256, Algorithm
-from pregen.signers.base import Octets, PrivateKey, Signer, digests
-from pregen.signers.ecdsa import fixed_width
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa, utils
+
+from pregen.signers.algorithms import ALGORITHMS, Algorithm
+from pregen.signers.base import PrivateKey, Signer
+from pregen.signers.emsa import PADDINGS
+from pregen.signers.keys import require_kind
+from pregen.signers.single import Sign, SingleSigner
+
+_DIGESTS = {
+    "sha256": utils.Prehashed(hashes.SHA256()),
+    "sha384": utils.Prehashed(hashes.SHA384()),
+    "sha512": utils.Prehashed(hashes.SHA512()),
+}
 
 
 class SoftwareEngine:
@@ -27,46 +35,20 @@ class SoftwareEngine:
         """Tell whether the engine has this algorithm."""
         return algorithm.name in ALGORITHMS
 
-    def open(self, key: PrivateKey, algorithm: Algorithm) -> Signer:
-        """Return a signer for a private key of the right kind."""
-        if isinstance(key, rsa.RSAPrivateKey) and algorithm == RSA2048_SHA256:
-            return RsaSigner(key, algorithm)
-        if isinstance(key, ec.EllipticCurvePrivateKey) and algorithm == P256_SHA256:
-            return EcdsaSigner(key, algorithm)
-        raise SigningError(f"engine software cannot sign {algorithm.name} with a key of {key.key_size} bits")
+    def open(self, keys: Sequence[PrivateKey], algorithm: Algorithm) -> Signer:
+        """Return a signer for private keys of the right kind."""
+        require_kind(keys, algorithm)
+        return SingleSigner([_signing(key, algorithm) for key in keys], algorithm)
 
 
-class EcdsaSigner:
-    """Signs with an elliptic-curve key."""
-
-    def __init__(self, key: ec.EllipticCurvePrivateKey, algorithm: Algorithm) -> None:
-        self._sign = key.sign
-        self._algorithm = algorithm
-        self._scheme = ec.ECDSA(utils.Prehashed(hashes.SHA256()))
-
-    def sign(self, messages: Octets) -> Octets:
-        """Sign each row: see `Signer`."""
-        hashed, step = digests(messages, self._algorithm.digest).tobytes(), 32
-        sign, scheme = self._sign, self._scheme
-        signatures = [sign(hashed[at : at + step], scheme) for at in range(0, len(hashed), step)]
-        return fixed_width(signatures, self._algorithm.signature_bytes // 2)
-
-
-class RsaSigner:
-    """Signs with an RSA key, PKCS#1 v1.5."""
-
-    def __init__(self, key: rsa.RSAPrivateKey, algorithm: Algorithm) -> None:
-        self._sign = key.sign
-        self._algorithm = algorithm
-        self._digest = utils.Prehashed(hashes.SHA256())
-
-    def sign(self, messages: Octets) -> Octets:
-        """Sign each row: see `Signer`."""
-        hashed, step = digests(messages, self._algorithm.digest).tobytes(), 32
-        scheme = padding.PKCS1v15()
-        joined = b"".join(
-            [self._sign(hashed[at : at + step], scheme, self._digest) for at in range(0, len(hashed), step)]
-        )
-        if len(joined) != len(messages) * self._algorithm.signature_bytes:
-            raise SigningError("the key does not make signatures of the size that its algorithm has")
-        return np.frombuffer(joined, np.uint8).reshape(len(messages), self._algorithm.signature_bytes)
+def _signing(key: PrivateKey, algorithm: Algorithm) -> Sign:
+    if algorithm.digest is None:
+        assert not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey)
+        return key.sign
+    digest = _DIGESTS[algorithm.digest]
+    if isinstance(key, rsa.RSAPrivateKey):
+        sign_rsa, scheme = key.sign, PADDINGS[algorithm.padding]
+        return lambda hashed: sign_rsa(hashed, scheme, digest)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    sign_ecdsa, ecdsa = key.sign, ec.ECDSA(digest)
+    return lambda hashed: sign_ecdsa(hashed, ecdsa)

@@ -14,7 +14,7 @@ so that whatever is wrong with a file stops the run at once, and whatever is wro
 
 from pregen.snapshot.batch import GOOD, MAX_SERIAL_BYTES, NO_EXPIRY, NO_REASON, REVOKED, UNKNOWN, StatusBatch
 from pregen.snapshot.files import AS_OF_KEY
-from pregen.snapshot.snapshot import Snapshot, open_snapshot
+from pregen.snapshot.snapshot import Reading, Snapshot, open_snapshot
 
 __all__ = [
     "AS_OF_KEY",
@@ -24,6 +24,7 @@ __all__ = [
     "NO_REASON",
     "REVOKED",
     "UNKNOWN",
+    "Reading",
     "Snapshot",
     "StatusBatch",
     "open_snapshot",

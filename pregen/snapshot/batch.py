@@ -25,7 +25,8 @@ class StatusBatch:
         reason: int8[n], CRLReason 1-6, 9 or 10 (RFC 5280, 5.3.1), or `NO_REASON`, which also stands for unspecified
             (0) because that is never encoded; `NO_REASON` unless revoked.
         not_after: int64[n], seconds since 1970; `NO_EXPIRY` where the snapshot says nothing.
-        row: int64[n], number of the row in the whole snapshot, from 0 (`Snapshot.locate` makes text of it).
+        row: int64[n], number of the row in its file, from 0.
+        file: number of the file, from 0 (`Snapshot.locate` makes text of both).
     """
 
     serial: pa.BinaryArray
@@ -35,6 +36,7 @@ class StatusBatch:
     reason: NDArray[np.int8]
     not_after: NDArray[np.int64]
     row: NDArray[np.int64]
+    file: int = 0
 
     def __len__(self) -> int:
         return len(self.row)

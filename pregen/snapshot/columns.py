@@ -43,7 +43,7 @@ def columns_of(config: SnapshotConfig) -> Mapping[str, Column]:
         entry = ColumnConfig(name=source) if isinstance(source, str) else source
         explicit = entry.name is not None or canonical in config.columns
         columns[canonical] = Column(canonical, entry.name or canonical, explicit, entry.encoding, entry.values)
-    return MappingProxyType(columns)
+    return columns
 
 
 def needed(columns: Mapping[str, Column], schema: pa.Schema) -> tuple[list[str], list[str]]:

@@ -1,9 +1,10 @@
 """Bad rows, counted by kind, with the first examples of each."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -53,6 +54,14 @@ _ADVICE: Mapping[str, str] = MappingProxyType(
 _WARNINGS = frozenset({"row.revoked.ignored"})
 
 
+class Place(NamedTuple):
+    """A row: the file's number and path, and the row's number in it, from 0."""
+
+    file: int
+    path: Path
+    row: int
+
+
 @dataclass(slots=True)
 class _Kind:
     """What is kept of one code in one column."""
@@ -66,13 +75,12 @@ class _Kind:
 class RowFindings:
     """Collects faults batch by batch; memory does not grow with the number of bad rows."""
 
-    def __init__(self, locate: Callable[[int], str]) -> None:
-        """Remember how the number of a row becomes text."""
-        self._locate = locate
+    def __init__(self) -> None:
+        """Nothing is wrong yet."""
         self._kinds: dict[tuple[str, str], _Kind] = {}
 
-    def note(self, fault: Fault, name: str, column: "ArrowArray | None", first_row: int) -> None:
-        """Count a fault's rows; `column` is what the file holds under `name`, its row 0 is row `first_row` of all."""
+    def note(self, fault: Fault, name: str, column: "ArrowArray | None", first: Place) -> None:
+        """Count a fault's rows; `column` is what the file holds under `name`, its row 0 is the row `first`."""
         count = int(np.count_nonzero(fault.rows))
         if not count:
             return
@@ -80,15 +88,33 @@ class RowFindings:
         kind.count += count
         for at in np.flatnonzero(fault.rows)[: EXAMPLES - len(kind.examples)].tolist():
             value = "null" if column is None else shown(column[at])
-            kind.examples.append(f"{self._locate(first_row + at)}, {name}, {value}")
+            kind.examples.append(f"{located(first.path, first.row + at)}, {name}, {value}")
         if "{values}" in _ADVICE[fault.code] and column is not None and len(kind.values) <= EXAMPLES:
             distinct = pc.unique(column.filter(pa.array(fault.rows)))[: EXAMPLES + 1]
             kind.values |= dict.fromkeys(map(shown, distinct))
+
+    def add(self, later: "RowFindings") -> None:
+        """Count what was noted in later rows too."""
+        for key, other in later._kinds.items():  # noqa: SLF001 - of the same class
+            kind = self._kinds.setdefault(key, _Kind(other.column))
+            kind.count += other.count
+            kind.examples += other.examples[: EXAMPLES - len(kind.examples)]
+            if len(kind.values) <= EXAMPLES:
+                kind.values |= other.values
 
     def findings(self) -> tuple[Finding, ...]:
         """Return what was noted so far: one finding per kind and column, errors first, in the order of appearance."""
         found = [_finding(code, kind) for (code, _), kind in self._kinds.items()]
         return tuple(sorted(found, key=lambda finding: finding.severity))
+
+
+def located(path: Path, row: int) -> str:
+    """Return what messages call a row; `row` counts from 0, people from 1.
+
+    >>> located(Path("day.parquet"), 0)
+    'day.parquet, row 1'
+    """
+    return f"{path}, row {row + 1}"
 
 
 def _finding(code: str, kind: _Kind) -> Finding:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pregen.snapshot.batch import GOOD, NO_EXPIRY, NO_REASON, REVOKED, StatusBatch
 from pregen.snapshot.codes import EXCLUDED, CodeTable, look_up, reason_table, status_table
 from pregen.snapshot.columns import Column, plain
-from pregen.snapshot.findings import RowFindings
+from pregen.snapshot.findings import Place, RowFindings
 from pregen.snapshot.instants import Instants, read_instants
 from pregen.snapshot.octets import Fault
 from pregen.snapshot.serials import read_serials
@@ -35,12 +35,9 @@ class Intake:
         self.issuers = CodeTable(issuers, {})
         self.only_issuer = next(iter(issuers.values()))  # whom rows mean that do not say
 
-    def read(self, batch: pa.RecordBatch, first_row: int) -> tuple[StatusBatch, int]:
-        """Return the good rows of a batch, and how many rows are excluded by their status.
-
-        Row 0 of the batch is row `first_row` of the whole snapshot.
-        """
-        return _BatchIntake(self, batch, first_row).read()
+    def read(self, batch: pa.RecordBatch, first: Place) -> tuple[StatusBatch, int]:
+        """Return the good rows of a batch, whose row 0 is the row `first`, and how many their status excludes."""
+        return _BatchIntake(self, batch, first).read()
 
 
 class _BatchIntake:
@@ -51,9 +48,9 @@ class _BatchIntake:
     ignored so is worth a warning (a wrong map of the status looks the same), a reason is not.
     """
 
-    def __init__(self, intake: Intake, batch: pa.RecordBatch, first_row: int) -> None:
+    def __init__(self, intake: Intake, batch: pa.RecordBatch, first: Place) -> None:
         self._intake = intake
-        self._first_row = first_row
+        self._first = first
         self._count = batch.num_rows
         names = set(batch.schema.names)
         self._arrays = {
@@ -72,12 +69,13 @@ class _BatchIntake:
         self._note("serial", faults)
         issuer = self._issuer()
         not_after = self._not_after()
-        row = np.arange(self._first_row, self._first_row + self._count, dtype=np.int64)
+        row = np.arange(self._first.row, self._first.row + self._count, dtype=np.int64)
+        file = self._first.file
 
         excluded = self._count - int(np.count_nonzero(self._judged))
         keep = self._judged & ~self._bad
         if keep.all():
-            return StatusBatch(serial, issuer, status, revoked_at, reason, not_after, row), excluded
+            return StatusBatch(serial, issuer, status, revoked_at, reason, not_after, row, file), excluded
         kept = StatusBatch(
             serial.filter(pa.array(keep)),
             issuer[keep],
@@ -86,6 +84,7 @@ class _BatchIntake:
             reason[keep],
             not_after[keep],
             row[keep],
+            file,
         )
         return kept, excluded
 
@@ -98,7 +97,7 @@ class _BatchIntake:
 
     def _report(self, canonical: str, fault: Fault) -> None:
         name = self._intake.columns[canonical].name
-        self._intake.findings.note(fault, name, self._arrays.get(canonical), self._first_row)
+        self._intake.findings.note(fault, name, self._arrays.get(canonical), self._first)
 
     def _times(self, canonical: str) -> Instants:
         array = self._arrays.get(canonical)

@@ -1,7 +1,7 @@
 """A snapshot as a whole: which files, for which instant, and its rows from the first to the last."""
 
-from bisect import bisect_right
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,21 +11,35 @@ from pregen.errors import Finding, InputError
 from pregen.snapshot.batch import StatusBatch
 from pregen.snapshot.columns import Column, columns_of, needed, schema_findings
 from pregen.snapshot.files import AS_OF_KEY, SnapshotFile, find_files, open_file
-from pregen.snapshot.findings import RowFindings
+from pregen.snapshot.findings import Place, RowFindings, located
 from pregen.snapshot.intake import CLOCK_SKEW_S, Intake
 
 _AS_OF = AS_OF_KEY.decode()
 EXCLUDED_BY_STATUS = "status"
+MAX_FILES = 1 << 16  # so that two octets number them
+
+
+@dataclass(slots=True)
+class Reading:
+    """What was noted while one file was read.
+
+    Attributes:
+        rows_in: its rows so far, bad and excluded ones included.
+        excluded: rows that their status excludes.
+        findings: its bad rows.
+    """
+
+    rows_in: int = 0
+    excluded: int = 0
+    findings: RowFindings = field(default_factory=RowFindings)
 
 
 class Snapshot:
-    """The rows of all files of a snapshot, in order.
+    """The rows of all files of a snapshot, in order. It pickles: workers read files of it, each its own.
 
     Attributes:
         as_of: the instant for which the snapshot is complete and correct.
         files: what it is made of, sorted.
-        rows_in: rows read so far, bad and excluded ones included.
-        excluded: rows left out on purpose so far, by reason.
     """
 
     def __init__(
@@ -41,45 +55,65 @@ class Snapshot:
         self._opened = files
         self._columns = columns
         self._issuers = issuers
-        self._restart()
+        self._readings: dict[int, Reading] = {}
 
     @property
     def row_estimate(self) -> int:
         """About how many rows there are, known before they are read; at least 1."""
         return max(1, sum(file.row_estimate for file in self._opened))
 
-    def _restart(self) -> None:
-        self.rows_in = 0
-        self.excluded: dict[str, int] = {}
-        self._first_rows: list[int] = []  # of each file that was begun
-        self._findings = RowFindings(self.locate)
+    @property
+    def rows_in(self) -> int:
+        """Rows read so far, bad and excluded ones included."""
+        return sum(reading.rows_in for reading in self._readings.values())
+
+    @property
+    def excluded(self) -> dict[str, int]:
+        """Rows left out on purpose so far, by reason."""
+        count = sum(reading.excluded for reading in self._readings.values())
+        return {EXCLUDED_BY_STATUS: count} if count else {}
 
     def batches(self) -> Iterator[StatusBatch]:
-        """Yield the good rows; bad ones are noted (`findings`) and left out. Each call reads everything anew.
+        """Yield the good rows of all files. Each call reads everything anew; see `read`."""
+        self._readings = {}
+        for number in range(len(self._opened)):
+            reading = Reading()
+            self.add(number, reading)
+            yield from self.read(number, reading)
+
+    def read(self, number: int, reading: Reading) -> Iterator[StatusBatch]:
+        """Yield the good rows of one file; bad ones are left out, and noted in `reading`.
 
         Raises:
-            InputError: a file is damaged further on, or was replaced.
+            InputError: the file is damaged further on, or was replaced.
         """
-        self._restart()
-        intake = Intake(self._columns, self._issuers, clock.seconds(self.as_of), self._findings)
-        for file in self._opened:
-            self._first_rows.append(self.rows_in)
-            for record_batch in file.batches(*needed(self._columns, file.schema)):
-                batch, excluded = intake.read(record_batch, self.rows_in)
-                self.rows_in += record_batch.num_rows
-                if excluded:
-                    self.excluded[EXCLUDED_BY_STATUS] = self.excluded.get(EXCLUDED_BY_STATUS, 0) + excluded
-                if len(batch):
-                    yield batch
+        file = self._opened[number]
+        intake = Intake(self._columns, self._issuers, clock.seconds(self.as_of), reading.findings)
+        for record_batch in file.batches(*needed(self._columns, file.schema)):
+            batch, excluded = intake.read(record_batch, Place(number, file.path, reading.rows_in))
+            reading.rows_in += record_batch.num_rows
+            reading.excluded += excluded
+            if len(batch):
+                yield batch
+
+    def add(self, number: int, reading: Reading) -> None:
+        """Count what is noted while a file is read, here or in a worker."""
+        self._readings[number] = reading
 
     def findings(self) -> tuple[Finding, ...]:
         """Return what is wrong with the rows read so far; a run with any of severity error must not be published."""
-        return self._findings.findings()
+        found = RowFindings()
+        for _, reading in sorted(self._readings.items(), key=lambda item: item[0]):
+            found.add(reading.findings)
+        return found.findings()
 
-    def locate(self, row: int) -> str:
-        """Return file and number, from 1, of a row that was read; `row` counts from 0 over all files."""
-        at = bisect_right(self._first_rows, row) - 1
-        return f"{self.files[at]}, row {row - self._first_rows[at] + 1}"
+    def locate(self, file: int, row: int) -> str:
+        """Return what messages call a row: its file, and its number from 1; both arguments count from 0."""
+        return located(self.files[file], row)
+
+    def by_size(self) -> tuple[int, ...]:
+        """Return the numbers of all files, the one with most rows first."""
+        return tuple(sorted(range(len(self._opened)), key=lambda number: -self._opened[number].row_estimate))
 
 
 def open_snapshot(
@@ -130,6 +164,9 @@ def _paths(config: SnapshotConfig, folder: Path, path: str | None) -> tuple[Path
     if not paths:
         text = f"{base / pattern}: no such file, or no snapshot file in it: correct the path, or export it"
         raise InputError("there is no snapshot", (Finding("file.missing", "error", text),))
+    if len(paths) > MAX_FILES:
+        text = f"{base / pattern}: {len(paths):,} files, of which {MAX_FILES:,} can be read: export fewer, larger ones"
+        raise InputError("the snapshot cannot be used", (Finding("snapshot.too-many-files", "error", text),))
     return paths
 
 

@@ -7,7 +7,7 @@ from hashlib import sha256
 from storage.certid import HASH_NAMES, CertID
 from storage.der import ENUMERATED, SEQUENCE, tlv
 from storage.edge.caching import EXPIRY_MARGIN_S, NO_STORE, caching_headers, http_date, is_not_modified, last_servable
-from storage.edge.guard import Single, singles_in, written
+from storage.edge.guard import singles_in, written
 from storage.edge.record import OcspStatus, Outcome, Record
 from storage.edge.request import MalformedRequestError, decode_path, parse_request
 from storage.edge.source import AnswerSource
@@ -118,7 +118,9 @@ def _check(answer: Answer, cert_id: CertID, now: int) -> None:
         about = singles_in(answer.der)
     except ValueError as nonsense:
         raise _RefusedError(OcspStatus.tryLater, Outcome.WRONG_ANSWER, nonsense) from nonsense
-    if Single(cert_id, written(answer.this_update), written(answer.next_update)) not in about:
+    # One response may hold the CertIDs of both hashes: each of its SingleResponses must be of that time.
+    times = written(answer.this_update), written(answer.next_update)
+    if cert_id not in (single.cert_id for single in about) or any(single[1:] != times for single in about):
         raise _RefusedError(OcspStatus.tryLater, Outcome.WRONG_ANSWER)
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from bench.figure import FULL, QUICK, Figure, Target, Verdict
+from bench.figure import Figure, Target, Verdict
 
 RATIO = Target(must=0.68, wish=0.80)
 MEMORY = Target(must=450, wish=250, at_most=True)
@@ -29,10 +29,3 @@ def test_the_spread_is_how_far_samples_lie_apart() -> None:
     figure = Figure(name="a", group="g", title="t", value=105, samples=(100, 110))
     assert figure.spread == pytest.approx(0.1)
     assert Figure(name="a", group="g", title="t", value=105).spread == 0
-
-
-def test_only_the_full_sizes_are_judged_and_they_are_those_of_the_targets() -> None:
-    assert FULL.judged
-    assert not QUICK.judged
-    assert (FULL.multibuffer_rows, FULL.software_rows, FULL.memory_rows) == (5_000_000, 1_000_000, 200_000)
-    assert FULL.most_rows == 5_000_000

@@ -13,8 +13,9 @@ from cryptography.x509.ocsp import load_der_ocsp_response
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench.workload import SERIAL_BYTES, Workload
+from pregen.generation.messages import BATCH_ROWS, Messages, generalized_times
+from pregen.generation.plan import Plan
 from pregen.generation.routing_key import xxh64
-from pregen.generation.shard import BATCH_ROWS, Messages, generalized_times
 from pregen.signers import Octets
 from pregen.signers.base import digests
 from storage.pack import ID_BYTES, Pack, Segment, bucket_count, build_pack, find, open_pack, pack_name, walk
@@ -30,10 +31,12 @@ NAME = pack_name(0, IDENTITY)
 
 
 class Stored(NamedTuple):
-    """A run as a reader sees it, and one of its records."""
+    """A run as a reader sees it, one of its records, and what it was planned by."""
 
     assembler: Assembler
     record: bytes
+    plan: Plan
+    run: int
 
 
 class Made(NamedTuple):
@@ -63,7 +66,9 @@ def stored(request: pytest.FixtureRequest, published: Workload) -> Stored:
     run, start, _, octets = next(
         found for bucket in range(pack.buckets) for found in walk(pack, bucket, loaded.strides) if found[0] in wanted
     )
-    return Stored(Assembler(loaded.name, tables, tables.runs[run], 0), octets[start : start + loaded.strides[run]])
+    assembler = Assembler(loaded.name, tables, tables.runs[run], 0)
+    plan = Plan(tables, {}, b"", loaded.name)  # to fill messages, no more is asked of it
+    return Stored(assembler, octets[start : start + loaded.strides[run]], plan, run)
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +86,8 @@ def made() -> Made:
 def test_fill_a_batch_of_messages(benchmark: BenchmarkFixture, stored: Stored) -> None:
     records = np.tile(np.frombuffer(stored.record, np.uint8), (BATCH_ROWS, 1))
     records[:, :SERIAL_BYTES] = random_rows(BATCH_ROWS, SERIAL_BYTES)
-    filled = benchmark(Messages(stored.assembler, BATCH_ROWS).fill, records)
+    messages = Messages(stored.plan, stored.plan.tables.runs[stored.run].shape, 0)
+    filled = benchmark(messages.fill, records, np.full(BATCH_ROWS, stored.run, np.intp))
     for row in range(0, BATCH_ROWS, 97):
         assert filled[row].tobytes() == stored.assembler.response_data(records[row].tobytes())
 

@@ -1,22 +1,30 @@
-import shutil
-import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from bench.figure import BenchError, Figure, Skipped, Target
-from bench.pipeline import Row, RunReport, check_report, figures_of_run, measure_row, publish, run_apart
-from bench.workload import Workload
-from pregen.signers import AUTO
+from bench.figure import Figure, Skipped, Target
+from bench.pipeline import Row, figures_of_run, figures_of_steps, measure_row, missing_engine, reference
+from bench.raw import SingleLoop
+from bench.runs import RunReport
+from pregen.signers import ALGORITHMS, AUTO, P256_SHA256, Engine
 from pregen.signers.multibuffer import MultibufferEngine
+from pregen.signers.software import SoftwareEngine
 
 ROW = Row(name="p256.software", engine="software", rows=1000, ratio=Target(must=0.8, wish=0.9))
 REPORT = RunReport(
-    responses=1000, engine="software", workers=1, cpu_seconds=0.5, stored_bytes=80_500, peak_rss_mib=123.4
+    certificates=1000,
+    responses=1000,
+    engine="software",
+    workers=1,
+    seconds=0.6,
+    cpu_seconds=0.5,
+    stored_bytes=80_500,
+    peak_rss_mib=123.4,
+    cpu_by_step={"read": 0.05, "sign": 0.4, "idle": 0.0},
 )
-RESIDENT = "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
 
 
 def figures(*raw: float) -> dict[str, Figure]:
@@ -40,25 +48,6 @@ def test_what_is_stored_counts_beyond_serial_and_signature() -> None:
     assert figures()["overhead"].value == pytest.approx(0.5)
 
 
-def test_the_memory_of_a_process_is_not_that_of_the_bench_which_started_it() -> None:
-    ballast = bytearray(200 << 20)
-    code, out = run_apart((sys.executable, "-c", RESIDENT))
-    assert code == 0
-    assert int(out) << 10 < len(ballast) / 2
-
-
-def test_the_exit_code_of_a_process_comes_through() -> None:
-    assert run_apart((sys.executable, "-c", "print('said'); raise SystemExit(3)")) == (3, "said\n")
-
-
-def test_a_run_that_fails_is_an_error_with_its_message(published: Workload, tmp_path: Path) -> None:
-    shutil.copytree(published.folder, tmp_path / "copy")
-    broken = Workload(tmp_path / "copy", published.rows)
-    broken.snapshot.unlink()
-    with pytest.raises(BenchError, match=r"exit code [23]: .*snapshot\.parquet"):
-        publish(broken, "software")
-
-
 def test_a_run_whose_engine_does_not_work_here_is_skipped_with_the_reason(tmp_path: Path) -> None:
     row = replace(ROW, engine="multibuffer")
     (skipped,) = measure_row(row, 0.01, tmp_path, [MultibufferEngine(lambda: "no such library")])
@@ -67,12 +56,45 @@ def test_a_run_whose_engine_does_not_work_here_is_skipped_with_the_reason(tmp_pa
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("engine", ["software", AUTO])
-def test_a_run_that_did_what_it_was_asked_for_passes(engine: str) -> None:
-    check_report(REPORT, 1000, engine)
+def parts(steps: Mapping[str, float], raw: float) -> dict[str, tuple[object, str]]:
+    report = msgspec.structs.replace(REPORT, cpu_by_step=steps)
+    return {one.title: (pytest.approx(one.value), one.note) for one in figures_of_steps(ROW, report, raw)}
 
 
-@pytest.mark.parametrize(("rows", "engine", "workers"), [(999, "software", 1), (1000, "awslc", 1), (1000, AUTO, 2)])
-def test_a_run_of_other_rows_engine_or_workers_is_an_error(rows: int, engine: str, workers: int) -> None:
-    with pytest.raises(BenchError, match="did something else"):
-        check_report(msgspec.structs.replace(REPORT, workers=workers), rows, engine)
+def test_all_of_the_cpu_time_is_shown_once_the_largest_part_first() -> None:
+    shown = parts({"read": 0.05, "sign": 0.4, "idle": 0.0}, raw=4000)
+    assert shown == {
+        "sign: raw signatures": (250, "50.0%"),
+        "sign: all else": (150, "30.0%"),
+        "read": (50, "10.0%"),
+        "outside of all steps": (50, "10.0%"),
+    }
+    assert list(shown)[:2] == ["sign: raw signatures", "sign: all else"]
+
+
+def test_steps_of_any_name_are_shown() -> None:
+    assert parts({"brew coffee": 0.5}, raw=4000) == {
+        "brew coffee": (500, "100.0%"),
+        "outside of all steps": (0, "0.0%"),
+    }
+
+
+def test_a_report_without_steps_shows_none() -> None:
+    assert parts({}, raw=4000) == {}
+
+
+def test_the_steps_are_shown_where_the_row_asks_for_them() -> None:
+    names = {figure.name for figure in figures_of_run(replace(ROW, steps=True), REPORT, (4000,))}
+    assert "pipeline.p256.software.cpu.sign.raw_signatures" in names
+    assert "pipeline.p256.software.cpu.outside_of_all_steps" in names
+
+
+def test_the_reference_of_auto_is_the_fastest_engine_that_works_here() -> None:
+    engines: list[Engine] = [MultibufferEngine(lambda: "no such library"), SoftwareEngine()]
+    assert isinstance(reference(AUTO, P256_SHA256, engines), SingleLoop)
+
+
+def test_an_engine_without_the_algorithm_is_missing_too() -> None:
+    assert missing_engine("awslc", ALGORITHMS["ed25519"]) is not None
+    assert missing_engine("software", ALGORITHMS["ed25519"]) is None
+    assert missing_engine(AUTO, ALGORITHMS["ed25519"]) is None

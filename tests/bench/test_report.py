@@ -29,7 +29,13 @@ MEMORY = Figure(
     detail={"rows": 7},
 )
 RATE = Figure(
-    name="raw.x", group="raw signatures", title="x", value=157_034.2, unit="/CPU-s", samples=(150_000.0, 164_068.4)
+    name="raw.x",
+    group="raw signatures",
+    title="x",
+    value=157_034.2,
+    unit="/CPU-s",
+    samples=(150_000.0, 164_068.4),
+    note="each checked",
 )
 SKIPPED = Skipped(name="raw.y", group="raw signatures", title="y", reason="this CPU cannot")
 
@@ -64,6 +70,7 @@ def test_a_figure_says_what_is_asked_of_it_and_whether_it_is_reached() -> None:
         "reached": "must",
         "samples": [],
         "detail": {},
+        "note": "",
     }
     assert (memory["better"], memory["reached"], memory["detail"]) == ("lower", "wish", {"rows": 7})
     assert (rate["must"], rate["wish"], rate["better"], rate["reached"]) == (None, None, None, None)
@@ -94,7 +101,7 @@ def test_markdown_is_one_table_with_remarks() -> None:
         "| what | measured | must | wish | reached |",
         "| --- | ---: | ---: | ---: | --- |",
         "| **raw signatures** |  |  |  |  |",
-        "| x | 157,034 /CPU-s |  |  |  |",
+        "| x | 157,034 /CPU-s |  |  | each checked |",
         "| y | skipped |  |  | this CPU cannot |",
         "| **pregen run, x** |  |  |  |  |",
         "| responses / raw signatures | 0.71 | ≥ 0.68 | ≥ 0.8 | must |",
@@ -131,11 +138,18 @@ def test_files_are_named_by_date_and_cpu_and_a_partial_run_never_hides_a_full_on
     judged: bool, only: str | None, stem: str, tmp_path: Path
 ) -> None:
     results = results_of(RATIO, judged=judged, only=only)
-    path = save(results, tmp_path / "results")
+    (path, *_) = paths = save(results, tmp_path / "results")
     assert path == tmp_path / "results" / f"{stem}.json"
     assert json.loads(path.read_text()) == document(results)
     assert path.with_suffix(".md").read_text() == markdown(results)
-    assert names(tmp_path / "results") == [f"{stem}.json", f"{stem}.md"]
+    assert names(tmp_path / "results") == [f"{stem}.json", f"{stem}.md"] == [one.name for one in paths]
+
+
+def test_the_chart_lies_beside_them_where_there_is_one(tmp_path: Path) -> None:
+    ours, theirs = (replace(RATE, name=name) for name in ("pipeline.p256.software.rate", "peers.go.p256"))
+    (*_, chart) = save(results_of(ours, theirs), tmp_path)
+    assert chart.name == "2026-11-24-some-cpu-r-9000.svg"
+    assert "Some CPU (R) 9000" in chart.read_text()
 
 
 def names(folder: Path) -> Sequence[str]:

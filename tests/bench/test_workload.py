@@ -1,10 +1,13 @@
+from collections import Counter
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from bench.workload import GROUP_ROWS, SERIAL_BYTES, disk_bytes, make_workload
+from bench.runs import publish
+from bench.workload import GROUP_ROWS, SERIAL_BYTES, disk_bytes, make_many_issuers, make_workload
+from pregen.config import load_config
 from pregen.snapshot import REVOKED
 
 ROWS = 20_000
@@ -12,14 +15,14 @@ ROWS = 20_000
 
 def test_the_certificates_are_the_same_every_time(tmp_path: Path) -> None:
     one, other = (
-        pq.read_table(make_workload(tmp_path / name, ROWS).snapshot, columns=["serial", "status", "reason"])
+        pq.read_table(make_workload(tmp_path / name, ROWS).snapshots, columns=["serial", "status", "reason"])
         for name in ("one", "other")
     )
     assert one.equals(other)
 
 
 def test_serials_have_one_size_and_two_percent_are_revoked_with_time_and_reason(tmp_path: Path) -> None:
-    table = pq.read_table(make_workload(tmp_path / "one", ROWS).snapshot)
+    table = pq.read_table(make_workload(tmp_path / "one", ROWS).snapshots)
     assert pc.unique(pc.binary_length(table["serial"])).to_pylist() == [SERIAL_BYTES]
     assert len(pc.unique(table["serial"])) == ROWS
     revoked = table.filter(pc.equal(table["status"], pa.scalar(REVOKED, pa.uint8())))
@@ -31,6 +34,32 @@ def test_serials_have_one_size_and_two_percent_are_revoked_with_time_and_reason(
 
 def test_a_large_snapshot_is_written_in_row_groups(tmp_path: Path) -> None:
     workload = make_workload(tmp_path / "one", GROUP_ROWS + 1)
-    metadata = pq.read_metadata(workload.snapshot)
+    metadata = pq.read_metadata(workload.snapshots[0])
     assert (metadata.num_rows, metadata.num_row_groups) == (GROUP_ROWS + 1, 2)
-    assert workload.snapshot.stat().st_size < disk_bytes(workload.rows) / 5
+    assert workload.snapshots[0].stat().st_size < disk_bytes(workload.rows) / 5
+
+
+def test_several_files_hold_what_one_would(tmp_path: Path) -> None:
+    one = make_workload(tmp_path / "one", ROWS)
+    four = make_workload(tmp_path / "four", ROWS, files=4)
+    rows = [pq.read_metadata(path).num_rows for path in four.snapshots]
+    assert rows == [ROWS // 4] * 4
+    assert len(one.snapshots) == 1
+    serials = pq.read_table(four.snapshots, columns=["serial"])["serial"]
+    assert len(pc.unique(serials)) == ROWS
+
+
+def test_separate_answers_are_two_a_certificate(tmp_path: Path) -> None:
+    assert make_workload(tmp_path / "separate", 100, cert_ids="separate").responses == 200
+    assert make_workload(tmp_path / "combined", 100, cert_ids="combined").responses == 100
+
+
+def test_many_issuers_sign_for_themselves_and_have_as_many_certificates_each(tmp_path: Path) -> None:
+    workload = make_many_issuers(tmp_path / "many", 7, 11)
+    prepared = load_config(workload.config)
+    assert len({one.certificates for one in prepared.issuer}) == 7
+    assert all(one.responder_certificate is None for one in prepared.issuer)
+    counts = Counter(pq.read_table(workload.snapshots)["issuer"].to_pylist())
+    assert counts == {one.names[0]: 11 for one in prepared.issuer}
+    report = publish(workload)
+    assert report.responses == 77

@@ -34,7 +34,7 @@ def test_a_full_store_fails_the_run_and_leaves_the_current_generation(ca: Ca, pr
     assert pregen("run", ca.config).code == 0
     before = ca.stored()
     few = ca.snapshot.rename(ca.folder / "few.parquet")
-    ca.export_many(10_000)
+    ca.export_many(12_000)
 
     ended = pregen("run", ca.config, "--json")
 
@@ -52,12 +52,12 @@ def test_a_full_store_fails_the_run_and_leaves_the_current_generation(ca: Ca, pr
 
 def test_a_spool_without_the_space_that_is_needed_is_refused_before_work(ca: Ca, pregen: Program, mount: Mount) -> None:
     mount(ca.spool, 512)
-    ca.export_many(10_000)
+    ca.export_many(12_000)
 
     for command in ("run", "check"):
         ended = pregen(command, ca.config, "--json")
         assert (ended.code, ended.error["code"]) == (5, "spool")
-        assert f"{ca.spool}: 10,000 rows need 1 MiB for spill files" in ended.err
+        assert f"{ca.spool}: 12,000 rows need 1 MiB for spill files" in ended.err
         assert "set [run] spool to a larger disk" in ended.err
         assert ca.stored() == {}
         ca.assert_clean()

@@ -54,11 +54,12 @@ def assert_nothing_published(ca: Ca, before: dict[str, bytes]) -> None:
     ("number", "code", "word"), [(signal.SIGTERM, 143, "terminated"), (signal.SIGINT, 130, "interrupted")]
 )
 @pytest.mark.parametrize("send", [os.kill, os.killpg], ids=["to the program alone", "to all its processes"])
+@pytest.mark.parametrize("workers", [1, 2])
 def test_a_signal_in_the_middle_cleans_up_and_publishes_nothing(
-    ca: Ca, number: signal.Signals, code: int, word: str, send: Callable[[int, int], None]
+    ca: Ca, number: signal.Signals, code: int, word: str, send: Callable[[int, int], None], workers: int
 ) -> None:
     before = ca.stored()
-    with RunningProgram(ca.folder, "run", ca.config, "--json") as running:
+    with RunningProgram(ca.folder, "run", ca.config, "--json", "--workers", workers) as running:
         in_the_middle(ca, running)
         send(running.pid, number)
         sent = time.monotonic()
@@ -72,9 +73,10 @@ def test_a_signal_in_the_middle_cleans_up_and_publishes_nothing(
     ca.assert_clean()
 
 
-def test_a_second_signal_does_not_break_into_the_cleaning_up(ca: Ca) -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_second_signal_does_not_break_into_the_cleaning_up(ca: Ca, workers: int) -> None:
     before = ca.stored()
-    with RunningProgram(ca.folder, "run", ca.config) as running:
+    with RunningProgram(ca.folder, "run", ca.config, "--workers", workers) as running:
         in_the_middle(ca, running)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGTERM, signal.SIGINT):
             if running.process.poll() is None:
@@ -92,7 +94,7 @@ def test_a_second_signal_does_not_break_into_the_cleaning_up(ca: Ca) -> None:
 def test_ctrl_c_at_any_moment_of_the_beginning_shows_no_traceback(ca: Ca, after_s: float) -> None:
     """Before, during and after the start of the workers: Ctrl-C on a terminal reaches all processes at once."""
     before = ca.stored()
-    with RunningProgram(ca.folder, "run", ca.config) as running:
+    with RunningProgram(ca.folder, "run", ca.config, "--workers", 2) as running:
         running.wait_until(lambda: "libarrow" in Path(f"/proc/{running.pid}/maps").read_text())
         time.sleep(after_s)
         os.killpg(running.pid, signal.SIGINT)
@@ -107,15 +109,15 @@ def test_ctrl_c_at_any_moment_of_the_beginning_shows_no_traceback(ca: Ca, after_
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_killed_worker_fails_the_run_and_its_shard_is_named(ca: Ca, number: signal.Signals) -> None:
     before = ca.stored()
-    with RunningProgram(ca.folder, "run", ca.config, "--json") as running:
+    with RunningProgram(ca.folder, "run", ca.config, "--json", "--workers", 2) as running:
         in_the_middle(ca, running)
-        (worker,) = running.workers()
+        worker, _ = running.workers()
         os.kill(worker, number)
         ended = running.end()
 
     assert ended.code == 6
     assert ended.error["code"] == "worker"
-    assert re.search(f"the worker process of shard [01] was killed by {number.name}", ended.err)
+    assert re.search(f"the worker process of shard [0-3] was killed by {number.name}", ended.err)
     assert ("when memory runs out" in ended.err) == (number == signal.SIGKILL)
     assert "the current generation is what it was" in ended.err
     assert_nothing_published(ca, before)
@@ -126,7 +128,7 @@ def test_a_killed_program_takes_its_workers_along_and_the_next_run_clears_its_sp
     ca: Ca, pregen: Program
 ) -> None:
     before = ca.stored()
-    with RunningProgram(ca.folder, "run", ca.config) as running:
+    with RunningProgram(ca.folder, "run", ca.config, "--workers", 2) as running:
         in_the_middle(ca, running)
         os.kill(running.pid, signal.SIGKILL)
         running.process.wait()

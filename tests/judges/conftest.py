@@ -12,6 +12,7 @@ from cryptography import x509
 
 from pregen.config import load_config
 from pregen.generation import RunOptions, run
+from pregen.signers import ALGORITHMS, make_key
 from tests.pki import DAY, make_issuer, make_responder
 from tests.storage.edge.processes import ServerProcess, start
 
@@ -27,6 +28,8 @@ name = "r1"
 certificate = "issuer.pem"
 responder_certificate = "ocsp.pem"
 key = "ocsp.key"
+cert_ids = "{cert_ids}"
+{padding}
 
 [validity]
 profile = "strict"
@@ -46,6 +49,8 @@ class Authority:
     """A CA: an issuer, a delegated responder and a server certificate in a folder, and answers in a store."""
 
     folder: Path
+    algorithm: str
+    cert_ids: str
     issuer: x509.Certificate
     server: x509.Certificate
 
@@ -65,16 +70,24 @@ class Authority:
             "reason": pa.array([1 if one == 1 else None for one in status], pa.int8()),
         }
         pq.write_table(pa.table(rows), self.folder / "snapshot.parquet")
-        (self.folder / "pregen.toml").write_text(CONFIG.format(as_of=now, store=self.store))
+        padding = ALGORITHMS[self.algorithm].padding
+        text = CONFIG.format(
+            as_of=now,
+            store=self.store,
+            cert_ids=self.cert_ids,
+            padding=f'rsa_padding = "{padding}"' if padding else "",
+        )
+        (self.folder / "pregen.toml").write_text(text)
         published = run(load_config(self.folder / "pregen.toml"), RunOptions(), lambda _step, _done, _all: None)
-        assert published.responses == 2 * len(serials)
+        assert published.certificates == len(serials)
 
 
-def make_authority(folder: Path) -> Authority:
-    """Return a CA that has published its first generation."""
+def make_authority(folder: Path, algorithm: str = "p256-sha256", cert_ids: str = "separate") -> Authority:
+    """Return a CA that has published its first generation, signed by this algorithm."""
     now = datetime.now(UTC).replace(microsecond=0)
     issuer = make_issuer(not_before=now - 2 * DAY, not_after=now + 365 * DAY)
-    responder = make_responder(issuer, not_before=now - DAY, not_after=now + 60 * DAY)
+    key = make_key(ALGORITHMS[algorithm])
+    responder = make_responder(issuer, key=key, not_before=now - DAY, not_after=now + 60 * DAY)
     server = make_issuer(
         "localhost",
         parent=issuer,
@@ -85,9 +98,14 @@ def make_authority(folder: Path) -> Authority:
     )
     for party, stem in ((issuer, "issuer"), (responder, "ocsp"), (server, "server")):
         party.write(folder, stem)
-    authority = Authority(folder, issuer.certificate, server.certificate)
+    authority = Authority(folder, algorithm, cert_ids, issuer.certificate, server.certificate)
     authority.publish()
     return authority
+
+
+def serve(authority: Authority, folder: Path) -> ServerProcess:
+    """Return ``python -m storage.edge`` in front of the authority's store."""
+    return start(folder, "-m", "storage.edge", str(authority.store), "--port", "PORT")
 
 
 @pytest.fixture(scope="session")
@@ -97,7 +115,16 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 @pytest.fixture(scope="session")
 def edge(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """``python -m storage.edge`` in front of the authority's store."""
-    folder = tmp_path_factory.mktemp("edge")
-    with start(folder, "-m", "storage.edge", str(authority.store), "--port", "PORT") as process:
+    with serve(authority, tmp_path_factory.mktemp("edge")) as process:
+        yield process
+
+
+@pytest.fixture(scope="session")
+def combined_authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return make_authority(tmp_path_factory.mktemp("combined"), cert_ids="combined")
+
+
+@pytest.fixture(scope="session")
+def combined_edge(combined_authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    with serve(combined_authority, tmp_path_factory.mktemp("combined-edge")) as process:
         yield process

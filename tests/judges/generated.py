@@ -1,5 +1,6 @@
-"""A small store with one certificate of every kind, for eight kinds of issuers."""
+"""A small store of every algorithm, layout and kind of signer: a few certificates each, and for some every odd one."""
 
+import functools
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,14 +11,16 @@ from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from asn1crypto import x509 as asn1
+from asn1crypto import core
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from pregen.__main__ import main
+from pregen.signers import ALGORITHMS, PrivateKey, make_key
 from storage.certid import HASH_OIDS, CertID
-from storage.reader import open_reader
+from storage.reader import Reader, open_reader
 from storage.stores import open_store
 from tests.judges.parsers import Statement
-from tests.pki import DAY, KeyKind, Party, make_issuer, make_key, make_responder
+from tests.pki import DAY, Party, make_issuer, make_responder
 
 STATUSES = ("good", "revoked", "unknown")
 CODES = (None, 0, 1, 2, 3, 4, 5, 6, 9, 10)
@@ -40,23 +43,42 @@ SECTION = """
 name = "{name}"
 certificate = "{name}.pem"
 key = "{key}"
-{responder}
 responder_id = "{responder_id}"
+cert_ids = "{cert_ids}"
 """
+# Hashes of the CertIDs in each signed response of a certificate
+LAYOUTS = {
+    "separate": (("sha1",), ("sha256",)),
+    "sha1": (("sha1",),),
+    "sha256": (("sha256",),),
+    "combined": (("sha1", "sha256"),),
+}
+SIGNERS = tuple(itertools.product((True, False), ("by-key", "by-name")))
+THOROUGH = ("p256-sha256", "rsa2048-sha256")  # with every odd certificate, and with every kind of signer
 
 
 class Kind(NamedTuple):
     """How an issuer has its answers signed."""
 
-    key: KeyKind
+    algorithm: str
+    cert_ids: str
     is_delegated: bool
     responder_id: str
 
     def __str__(self) -> str:
-        return f"{self.key}-{'delegated' if self.is_delegated else 'issuer'}-{self.responder_id}"
+        return f"{self.algorithm}-{self.cert_ids}-{'delegated' if self.is_delegated else 'issuer'}-{self.responder_id}"
 
 
-KINDS = tuple(itertools.starmap(Kind, itertools.product(("p256", "rsa2048"), (True, False), ("by-key", "by-name"))))
+def kinds() -> Iterator[Kind]:
+    """Yield every algorithm in every layout, the kinds of signers in turn; and all of these for some algorithms."""
+    for number, algorithm in enumerate(ALGORITHMS):
+        for place, cert_ids in enumerate(LAYOUTS):
+            yield Kind(algorithm, cert_ids, *SIGNERS[(number + place) % len(SIGNERS)])
+    for algorithm, signer in itertools.product(THOROUGH, SIGNERS):
+        yield Kind(algorithm, "separate", *signer)
+
+
+KINDS = tuple(dict.fromkeys(kinds()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +96,13 @@ class Row:
         return self.serial.to_bytes(magnitude.bit_length() // 8 + 1, "big", signed=True)
 
 
-def rows() -> Iterator[Row]:
-    """Yield every status with every reason, and every odd kind of serial with every status."""
+def rows(kind: Kind) -> Iterator[Row]:
+    """Yield each status once, or every status with every reason, and every odd kind of serial with every status."""
+    if kind.algorithm not in THOROUGH:
+        yield from (
+            Row(0x6B << 120 | at, status, 1 if status == "revoked" else None) for at, status in enumerate(STATUSES)
+        )
+        return
     for number, code in enumerate(CODES):
         yield Row(0x5A << 120 | number, "revoked", code)
     for number, status in enumerate(STATUSES):
@@ -94,15 +121,21 @@ def rows() -> Iterator[Row]:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A response from the store, and what it must say."""
+    """A response from the store, as it came for a CertID with this hash, and what it must say: all of it."""
 
     der: bytes
-    meant: Statement
+    hash_name: str
+    statements: tuple[Statement, ...]
+
+    @property
+    def meant(self) -> Statement:
+        """What it must say of the CertID that was asked for."""
+        return next(one for one in self.statements if one.hash_name == self.hash_name)
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """An issuer, who signs for it, and all its responses: those with a SHA-1 CertID at even places."""
+    """An issuer, who signs for it, and the responses to every hash that it answers, for every certificate."""
 
     kind: Kind
     issuer: Party
@@ -123,14 +156,27 @@ def make_store(folder: Path) -> dict[Kind, Answered]:
     reader = open_reader(open_store(str(folder / "store")))
     answered = {}
     for kind, (issuer, signer) in parties.items():
-        responses = []
-        for row, hash_name in itertools.product(rows(), HASH_OIDS):
+        responses = tuple(
+            response for row in rows(kind) for response in _look_up(reader, kind, issuer, signer, row, now)
+        )
+        assert all(before <= one.meant.produced_at <= after for one in responses)
+        answered[kind] = Answered(kind, issuer, signer, folder / f"{kind}.pem", responses)
+    return answered
+
+
+def _look_up(reader: Reader, kind: Kind, issuer: Party, signer: Party, row: Row, now: datetime) -> Iterator[Response]:
+    """Yield what is answered to each hash of the layout; to the other one there is no answer."""
+    layout = {name: hash_names for hash_names in LAYOUTS[kind.cert_ids] for name in hash_names}
+    for name, oid in HASH_OIDS.items():
+        answer = reader.lookup(CertID(oid, *_issuer_hashes(issuer, name), row.octets))
+        if name not in layout:
+            assert answer is None
+            continue
+        assert answer is not None
+        statements = []
+        for hash_name in layout[name]:
             name_hash, key_hash = _issuer_hashes(issuer, hash_name)
-            answer = reader.lookup(CertID(HASH_OIDS[hash_name], name_hash, key_hash, row.octets))
-            assert answer is not None
-            produced = datetime.fromtimestamp(answer.produced_at, UTC)
-            assert before <= produced <= after
-            meant = Statement(
+            statement = Statement(
                 hash_name=hash_name,
                 issuer_name_hash=name_hash,
                 issuer_key_hash=key_hash,
@@ -138,40 +184,50 @@ def make_store(folder: Path) -> dict[Kind, Answered]:
                 status=row.status,
                 revoked_at=now - DAY if row.status == "revoked" else None,
                 reason=row.reason or None,  # unspecified is absence (RFC 5280, 5.3.1)
-                produced_at=produced,
+                produced_at=datetime.fromtimestamp(answer.produced_at, UTC),
                 this_update=now,
                 next_update=now + LIFETIME - timedelta(seconds=1),
                 responder=_responder_id(signer, kind),
             )
-            responses.append(Response(answer.der, meant))
-        answered[kind] = Answered(kind, issuer, signer, folder / f"{kind}.pem", tuple(responses))
-    return answered
+            statements.append(statement)
+        yield Response(answer.der, name, tuple(statements))
+
+
+@functools.cache
+def signing_key(kind_of_key: str) -> PrivateKey:
+    """Return the one key of this kind: large RSA keys take their time."""
+    return make_key(next(algorithm for algorithm in ALGORITHMS.values() if algorithm.key == kind_of_key))
 
 
 def _parties(folder: Path, kind: Kind, now: datetime) -> tuple[Party, Party]:
     """Return issuer and signer, both written to the folder."""
+    key = signing_key(ALGORITHMS[kind.algorithm].key)
     issuer = make_issuer(
         f"Example {kind}",
-        key=make_key("p256" if kind.is_delegated else kind.key),
+        key=None if kind.is_delegated else key,
         not_before=now - 2 * DAY,
         not_after=now + 365 * DAY,
     )
     issuer.write(folder, str(kind))
     if not kind.is_delegated:
         return issuer, issuer
-    responder = make_responder(issuer, key=make_key(kind.key), not_before=now - DAY, not_after=now + 60 * DAY)
+    responder = make_responder(issuer, key=key, not_before=now - DAY, not_after=now + 60 * DAY)
     responder.write(folder, f"{kind}-ocsp")
     return issuer, responder
 
 
 def _section(kind: Kind) -> str:
-    responder = f'responder_certificate = "{kind}-ocsp.pem"' if kind.is_delegated else ""
     key = f"{kind}-ocsp.key" if kind.is_delegated else f"{kind}.key"
-    return SECTION.format(name=kind, key=key, responder=responder, responder_id=kind.responder_id)
+    section = SECTION.format(name=kind, key=key, responder_id=kind.responder_id, cert_ids=kind.cert_ids)
+    if kind.is_delegated:
+        section += f'responder_certificate = "{kind}-ocsp.pem"\n'
+    if padding := ALGORITHMS[kind.algorithm].padding:
+        section += f'rsa_padding = "{padding}"\n'
+    return section
 
 
 def _write_snapshot(path: Path, now: datetime) -> None:
-    both = list(itertools.product(map(str, KINDS), rows()))
+    both = [(str(kind), row) for kind in KINDS for row in rows(kind)]
     columns = {
         "issuer": pa.array([name for name, _ in both]),
         "serial": pa.array([row.octets for _, row in both]),
@@ -184,16 +240,20 @@ def _write_snapshot(path: Path, now: datetime) -> None:
     pq.write_table(pa.table(columns), path)
 
 
+def _key_bits(party: Party) -> bytes:
+    """Return what a CertID hashes: the BIT STRING's content without the octet that counts unused bits."""
+    spki = party.certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    bits: bytes = core.Sequence.load(spki)[1].contents[1:]
+    return bits
+
+
 def _issuer_hashes(issuer: Party, hash_name: str) -> tuple[bytes, bytes]:
     digest = {"sha1": sha1, "sha256": sha256}[hash_name]
-    body = asn1.Certificate.load(issuer.der)["tbs_certificate"]
-    key_bits = body["subject_public_key_info"]["public_key"].contents[1:]
-    return digest(body["subject"].dump()).digest(), digest(key_bits).digest()
+    name = issuer.certificate.subject.public_bytes()
+    return digest(name).digest(), digest(_key_bits(issuer)).digest()
 
 
 def _responder_id(signer: Party, kind: Kind) -> bytes:
-    body = asn1.Certificate.load(signer.der)["tbs_certificate"]
     if kind.responder_id == "by-name":
-        name: bytes = body["subject"].dump()
-        return name
-    return sha1(body["subject_public_key_info"]["public_key"].contents[1:]).digest()
+        return signer.certificate.subject.public_bytes()
+    return sha1(_key_bits(signer)).digest()

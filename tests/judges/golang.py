@@ -1,4 +1,7 @@
-"""Go's golang.org/x/crypto/ocsp reads responses: a small program, compiled once, gets all of them on its input."""
+"""Go reads responses: golang.org/x/crypto/ocsp, and Go's crypto packages for what that has no name for.
+
+A small program, compiled once, gets all of them on its input.
+"""
 
 import os
 import shutil
@@ -6,7 +9,7 @@ import subprocess
 from base64 import b64encode
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from tests.judges.programs import judge, missing
 
@@ -15,22 +18,32 @@ LIBRARY = Path("/usr/share/gocode/src/golang.org/x/crypto/ocsp")  # Debian's gol
 
 
 class Question(NamedTuple):
-    """A response, the certificate of the issuer that it is about, and the serial that is asked for."""
+    """A response, the certificate of the issuer that it is about, the serial that is asked for, and the way to ask.
+
+    Ways: by ``certificate`` and by ``issuer`` alone, which are two functions of x/crypto/ocsp; or the signature over
+    the ``octets`` of the ResponseData, by crypto/x509.
+    """
 
     issuer: bytes
     serial: int
     response: bytes
+    way: Literal["certificate", "issuer", "octets"] = "certificate"
 
 
-def compile_judge(folder: Path) -> Path:
-    """Return the compiled program, made in a folder without any network."""
+def compile_judge(folder: Path, cache: Path) -> Path:
+    """Return the compiled program, made in a folder without any network.
+
+    Args:
+        folder: where it is made.
+        cache: where the compiler keeps what it compiled, the standard library above all.
+    """
     go = judge("go")
     if not LIBRARY.is_dir():
         missing("golang.org/x/crypto (Debian's golang-golang-x-crypto-dev)")
     source = folder / "source"
     shutil.copytree(SOURCE, source)  # the compiler writes go.sum beside go.mod
     offline = {"GOPROXY": "off", "GONOSUMDB": "*", "GOFLAGS": "-mod=mod", "GOTOOLCHAIN": "local"}
-    places = {"CGO_ENABLED": "0", "GOENV": "off", "GOCACHE": str(folder / "cache"), "GOPATH": str(folder / "path")}
+    places = {"CGO_ENABLED": "0", "GOENV": "off", "GOCACHE": str(cache), "GOPATH": str(folder / "path")}
     program = folder / "judge"
     command = [go, "build", "-o", str(program), "."]
     ended = subprocess.run(
@@ -41,8 +54,14 @@ def compile_judge(folder: Path) -> Path:
 
 
 def ask(program: Path, questions: Iterable[Question]) -> list[str]:
-    """Return what Go says of each response: `STATUS SERIAL REVOKED REASON THIS NEXT PRODUCED` or `error: TEXT`."""
-    lines = [f"{b64encode(one.issuer).decode()} {one.serial} {b64encode(one.response).decode()}\n" for one in questions]
+    """Return what Go says of each response.
+
+    It is `STATUS SERIAL REVOKED REASON THIS NEXT PRODUCED`, or `verified ALGORITHM` by the octets, or `error: TEXT`.
+    """
+    lines = [
+        f"{one.way} {b64encode(one.issuer).decode()} {one.serial} {b64encode(one.response).decode()}\n"
+        for one in questions
+    ]
     ended = subprocess.run([str(program)], input="".join(lines), capture_output=True, text=True, timeout=60, check=True)
     answers = ended.stdout.splitlines()
     assert len(answers) == len(lines)

@@ -1,5 +1,6 @@
 """OpenSSL reads a response from a file: `openssl ocsp -respin`."""
 
+import functools
 import subprocess
 from datetime import timedelta
 from pathlib import Path
@@ -29,3 +30,11 @@ def respin(
 def accepts(text: str, serial: int, status: str) -> bool:
     """Tell whether OpenSSL found the response right, and its status to be the one that is meant."""
     return "Response verify OK" in text and f"{serial:#x}: {status}\n" in text and "Status times invalid" not in text
+
+
+@functools.cache
+def signs(algorithm: str) -> bool:
+    """Tell whether this OpenSSL has a signature algorithm of that name."""
+    command = [judge("openssl"), "list", "-signature-algorithms"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+    return algorithm.upper() in ended.stdout.upper()

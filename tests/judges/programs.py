@@ -13,8 +13,9 @@ REQUIRED = "PREGEN_JUDGES_REQUIRED"
 
 def judge(name: str) -> str:
     """Return the path of a program; skip the test where it is missing, or fail it where judges are required."""
-    places = (Path(sys.executable).parent, "/usr/sbin", "/usr/local/sbin")  # the first has those that came from PyPI
-    program = shutil.which(name) or shutil.which(name, path=os.pathsep.join(map(str, places)))
+    # Those that came from PyPI first: they are of the version that the tests were made for.
+    places = (str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin")
+    program = shutil.which(name, path=os.pathsep.join(places))
     if program is None:
         missing(name)
     return program

@@ -1,9 +1,8 @@
 import re
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-
-import pytest
 
 from storage.edge.launch import free_address
 from tests.judges.conftest import Authority
@@ -36,10 +35,10 @@ http {{
 """
 
 
-@pytest.fixture(scope="module")
-def nginx_port(authority: Authority, edge: ServerProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+@contextmanager
+def nginx(authority: Authority, edge: ServerProcess, folder: Path) -> Iterator[int]:
+    """Run nginx in front of nothing, with the authority's server certificate; the port is what comes."""
     program = judge("nginx")
-    folder = tmp_path_factory.mktemp("nginx")
     port = free_address("127.0.0.1", 0)[1]
     text = CONFIG.format(folder=folder, port=port, authority=authority.folder, edge=edge.port)
     (folder / "nginx.conf").write_text(text)
@@ -63,12 +62,12 @@ def handshake(port: int, issuer: Path) -> str:
     return ended.stdout
 
 
-def test_nginx_fetches_verifies_and_staples_our_answer(
-    authority: Authority, edge: ServerProcess, nginx_port: int
-) -> None:
+def assert_stapled(authority: Authority, edge: ServerProcess, folder: Path) -> str:
+    """Have our answer fetched, verified and stapled; return what `openssl s_client` says of it."""
     issuer = authority.folder / "issuer.pem"
-    wait_until(lambda: "OCSP Response Status: successful" in handshake(nginx_port, issuer), 10)  # the first has none
-    text = handshake(nginx_port, issuer)
+    with nginx(authority, edge, folder) as port:
+        wait_until(lambda: "OCSP Response Status: successful" in handshake(port, issuer), 10)  # the first has none
+        text = handshake(port, issuer)
 
     assert "Cert Status: good" in text
     assert "Verify return code: 0 (ok)" in text
@@ -76,3 +75,20 @@ def test_nginx_fetches_verifies_and_staples_our_answer(
     assert serial in {int(digits, 16) for digits in re.findall(r"Serial Number: ([0-9A-F]+)", text)}
     line = edge.line_of(f"{serial:x}")
     assert (line["method"], line["outcome"], line["hash"]) == ("GET", "answered", "sha1")
+    return text
+
+
+def test_nginx_fetches_verifies_and_staples_our_answer(
+    authority: Authority, edge: ServerProcess, tmp_path: Path
+) -> None:
+    text = assert_stapled(authority, edge, tmp_path)
+
+    assert re.findall(r"Hash Algorithm: (\w+)", text) == ["sha1"]
+
+
+def test_nginx_fetches_verifies_and_staples_a_combined_answer(
+    combined_authority: Authority, combined_edge: ServerProcess, tmp_path: Path
+) -> None:
+    text = assert_stapled(combined_authority, combined_edge, tmp_path)
+
+    assert re.findall(r"Hash Algorithm: (\w+)", text) == ["sha1", "sha256"]

@@ -1,3 +1,4 @@
+import itertools
 import re
 import subprocess
 from base64 import b64encode
@@ -6,9 +7,9 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.judges.conftest import ABSENT, GOOD, REVOKED, UNKNOWN, Authority, make_authority
+from tests.judges.conftest import ABSENT, GOOD, REVOKED, UNKNOWN, Authority, make_authority, serve
 from tests.judges.programs import judge
-from tests.storage.edge.processes import ServerProcess, start, wait_until
+from tests.storage.edge.processes import ServerProcess, wait_until
 
 VERDICTS = {GOOD: "good", REVOKED: "revoked", UNKNOWN: "unknown"}
 
@@ -57,6 +58,30 @@ def test_openssl_verifies_what_a_get_with_its_request_brings(
     assert_verified(text, serial)
 
 
+@pytest.mark.parametrize("algorithm", ["rsa2048-pss-sha256", "ed25519"])
+def test_openssl_verifies_what_a_store_of_other_algorithms_answers(tmp_path: Path, algorithm: str) -> None:
+    authority = make_authority(tmp_path, algorithm)
+    with serve(authority, tmp_path) as edge:
+        for serial, hash_name in itertools.product(VERDICTS, ["sha1", "sha256"]):
+            text = openssl_ocsp(authority, serial, hash_name, "-url", f"http://127.0.0.1:{edge.port}/")
+
+            assert_verified(text, serial)
+
+
+@pytest.mark.parametrize("hash_name", ["sha1", "sha256"])
+@pytest.mark.parametrize("serial", [GOOD, REVOKED, UNKNOWN])
+def test_openssl_verifies_a_combined_answer_by_either_hash(
+    combined_authority: Authority, combined_edge: ServerProcess, serial: int, hash_name: str
+) -> None:
+    url = f"http://127.0.0.1:{combined_edge.port}/"
+
+    text = openssl_ocsp(combined_authority, serial, hash_name, "-resp_text", "-url", url)
+
+    assert_verified(text, serial)
+    assert re.findall(r"Hash Algorithm: (\w+)", text) == ["sha1", "sha256"]
+    assert combined_edge.line_of(f"{serial:x}")["hash"] == hash_name
+
+
 @pytest.mark.parametrize("hash_name", ["sha1", "sha256"])
 def test_openssl_is_told_of_certificates_that_are_not_there(
     authority: Authority, edge: ServerProcess, hash_name: str
@@ -76,7 +101,7 @@ def test_openssl_is_told_that_sha512_is_not_answered(authority: Authority, edge:
 
 def test_a_revocation_is_seen_within_10_seconds_of_its_commit_and_no_request_fails(tmp_path: Path) -> None:
     authority = make_authority(tmp_path)
-    with start(tmp_path, "-m", "storage.edge", str(authority.store), "--port", "PORT") as edge:
+    with serve(authority, tmp_path) as edge:
         url = f"http://127.0.0.1:{edge.port}/"
         assert_verified(openssl_ocsp(authority, GOOD, "sha1", "-no_nonce", "-url", url), GOOD)
         authority.publish(revoked=(GOOD, REVOKED))

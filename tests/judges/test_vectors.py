@@ -6,6 +6,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from pregen.errors import VerificationError
+from pregen.signers import ALGORITHMS
 from pregen.verification import parse_response, verify_signature
 
 READ = {  # status, serial, reason, certificates inside
@@ -27,8 +28,8 @@ READ = {  # status, serial, reason, certificates inside
         0,
     ),  # asn1crypto knows more hashes
 }
+SEVERAL = "ocsp-army.deps.mil-resp.der"
 REFUSED = (
-    "ocsp-army.deps.mil-resp.der",  # twenty SingleResponses
     "resp-response-type-unknown-oid.der",
     "resp-successful-no-response-bytes.der",
     "resp-unauthorized.der",
@@ -46,28 +47,35 @@ def test_every_response_of_the_collection_is_accounted_for() -> None:
         file.name for file in folder.iterdir() if file.name.startswith("req-") or file.name.endswith("-req.der")
     }
 
-    assert {file.name for file in folder.iterdir()} - requests == {*READ, *REFUSED}
+    assert {file.name for file in folder.iterdir()} - requests == {*READ, SEVERAL, *REFUSED}
 
 
 @pytest.mark.parametrize("name", READ)
 def test_what_is_odd_but_readable_is_read(name: str) -> None:
     parsed = parse_response(octets(name))
 
-    said = parsed.statement
+    (said,) = parsed.statements
     assert (said.status, said.serial_number, said.reason, parsed.certificate_count) == READ[name]
     assert (said.revoked_at is None) == (said.status != "revoked")
     assert (said.next_update is None) == (name == "resp-revoked-no-next-update.der")
 
 
+def test_every_entry_of_a_response_with_twenty_is_read() -> None:
+    statements = parse_response(octets(SEVERAL)).statements
+
+    assert len({said.serial_number for said in statements}) == 20
+    assert {said.status for said in statements} == {"good", "revoked"}
+
+
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_is_no_single_answer_is_refused(name: str) -> None:
+def test_what_is_no_answer_is_refused(name: str) -> None:
     with pytest.raises(VerificationError):
         parse_response(octets(name))
 
 
-@pytest.mark.parametrize("name", READ)
+@pytest.mark.parametrize("name", [*READ, SEVERAL])
 def test_none_of_them_passes_as_signed_by_another_key(name: str) -> None:
     key = rsa.generate_private_key(65_537, 2_048).public_key()
 
     with pytest.raises(VerificationError):
-        verify_signature(parse_response(octets(name)), key)
+        verify_signature(parse_response(octets(name)), key, ALGORITHMS["rsa2048-sha256"])

@@ -3,28 +3,31 @@
     python tests/real_input/make.py FOLDER
 
 Every real issuer (a name and a key) becomes a test CA with the same subject, octet for octet, and a key of its own,
-which signs its answers itself. Rows whose issuer is not known are dropped. No status comes with the data: every 13th
-certificate (issuer and serial), in the order of the data and beginning with the first, is revoked a day after its
-not_before, with the reasons of `REASONS` in turn. README.md tells where the data come from and what to do next.
+which signs its answers itself; the algorithms of `SIGNING` go in turn. Those with RSA share one key, which is slow to
+make. Every fifth CA has both CertIDs under one signature. Rows whose issuer is not known are dropped. No status comes
+with the data: every 13th certificate (issuer and serial), in the order of the data and beginning with the first, is
+revoked a day after its not_before, with the reasons of `REASONS` in turn. README.md tells where the data come from and
+what to do next.
 """
 
 import argparse
+import functools
 import itertools
 import secrets
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from asn1crypto import keys as asn1_keys
 from asn1crypto import pem
 from asn1crypto import x509 as asn1
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 DATA = Path(__file__).parent / "ca-certificates.parquet"
@@ -54,6 +57,39 @@ name = "{name}"
 certificate = "issuers/{name}.pem"
 key = "keys/{name}.key"
 """
+COMBINED_EVERY = 5
+COMBINED = 'cert_ids = "combined"\n'
+PSS = 'rsa_padding = "pss"\n'
+
+Key: TypeAlias = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
+
+
+@functools.cache
+def _rsa_key() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(65_537, 2_048)
+
+
+class Signing(NamedTuple):
+    """How a CA signs.
+
+    Attributes:
+        make_key: gives its key.
+        settings: what its section of the configuration says of it.
+    """
+
+    make_key: Callable[[], Key]
+    settings: str = ""
+
+
+# More than the keys that any name has: so no two CAs are one name and one key, though those with RSA share theirs.
+SIGNING = (
+    Signing(lambda: ec.generate_private_key(ec.SECP256R1())),
+    Signing(lambda: ec.generate_private_key(ec.SECP384R1())),
+    Signing(ed25519.Ed25519PrivateKey.generate),
+    Signing(_rsa_key),
+    Signing(lambda: ec.generate_private_key(ec.SECP521R1())),
+    Signing(_rsa_key, PSS),
+)
 
 
 class RealIssuer(NamedTuple):
@@ -92,13 +128,17 @@ def make_example(folder: Path) -> Example:
     names = {issuer: f"ca-{number:04}" for number, issuer in enumerate(sorted(set(keys)), 1)}
     for part in ("issuers", "keys"):
         (folder / part).mkdir(parents=True)
-    for issuer, name in names.items():
-        _make_authority(folder, name, issuer.name)
+    sections = []
+    for number, (issuer, name) in enumerate(names.items()):
+        signing = SIGNING[number % len(SIGNING)]
+        _make_authority(folder, name, issuer.name, signing.make_key())
+        combined = "" if number % COMBINED_EVERY else COMBINED
+        sections.append(ISSUER.format(name=name) + signing.settings + combined)
     snapshot = _snapshot(known, [names[issuer] for issuer in keys])
     return Example(
         folder=folder,
-        config=_write(folder, "pregen", snapshot, names.values()),
-        config_without_not_after=_write(folder, "endless", snapshot.drop_columns(["not_after"]), names.values()),
+        config=_write(folder, "pregen", snapshot, sections),
+        config_without_not_after=_write(folder, "endless", snapshot.drop_columns(["not_after"]), sections),
         rows=data.num_rows,
         dropped=data.num_rows - known.num_rows,
         issuers={name: issuer for issuer, name in names.items()},
@@ -127,28 +167,28 @@ def _snapshot(known: pa.Table, issuers: list[str]) -> pa.Table:
     )
 
 
-def _write(folder: Path, stem: str, snapshot: pa.Table, issuers: Iterable[str]) -> Path:
+def _write(folder: Path, stem: str, snapshot: pa.Table, sections: Iterable[str]) -> Path:
     pq.write_table(snapshot, folder / f"{stem}.parquet")
     config = folder / f"{stem}.toml"
     opening = CONFIGURATION.format(name=config.name, snapshot=f"{stem}.parquet", store=f"{stem}-store")
-    config.write_text(opening + "".join(ISSUER.format(name=name) for name in issuers))
+    config.write_text(opening + "".join(sections))
     return config
 
 
-def _make_authority(folder: Path, name: str, subject: bytes) -> None:
+def _make_authority(folder: Path, name: str, subject: bytes, key: Key) -> None:
     """Write the certificate and the key of a test CA."""
-    key = ec.generate_private_key(ec.SECP256R1())
     (folder / "issuers" / f"{name}.pem").write_bytes(pem.armor("CERTIFICATE", _self_signed(subject, key)))
     file = folder / "keys" / f"{name}.key"
     file.touch(mode=0o600)
     file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
 
 
-def _self_signed(subject: bytes, key: ec.EllipticCurvePrivateKey) -> bytes:
+def _self_signed(subject: bytes, key: Key) -> bytes:
     """Return the DER of a CA certificate. With asn1crypto: cryptography would write the name its own way."""
     name = asn1.Name.load(subject)
     spki = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    algorithm = {"algorithm": "sha256_ecdsa"}
+    name_of_algorithm, sign = _certificate_signer(key)
+    algorithm = {"algorithm": name_of_algorithm}
     body = asn1.TbsCertificate(
         {
             "version": "v3",
@@ -171,10 +211,21 @@ def _self_signed(subject: bytes, key: ec.EllipticCurvePrivateKey) -> bytes:
             ],
         }
     )
-    signature = key.sign(body.dump(), ec.ECDSA(SHA256()))
-    whole = {"tbs_certificate": body, "signature_algorithm": algorithm, "signature_value": signature}
+    whole = {"tbs_certificate": body, "signature_algorithm": algorithm, "signature_value": sign(body.dump())}
     certificate: bytes = asn1.Certificate(whole).dump()
     return certificate
+
+
+def _certificate_signer(key: Key) -> tuple[str, Callable[[bytes], bytes]]:
+    """Return what asn1crypto calls the algorithm that signs this CA's certificate, and what signs."""
+    match key:
+        case ec.EllipticCurvePrivateKey():
+            digest = {256: SHA256(), 384: SHA384(), 521: SHA512()}[key.key_size]
+            return f"{digest.name}_ecdsa", lambda message: key.sign(message, ec.ECDSA(digest))
+        case rsa.RSAPrivateKey():
+            return "sha256_rsa", lambda message: key.sign(message, padding.PKCS1v15(), SHA256())
+        case ed25519.Ed25519PrivateKey():
+            return "ed25519", key.sign
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""The committed golden store, for tests: its objects, and what it must answer."""
+"""The committed golden stores, for tests: their objects, and what they must answer."""
 
 import json
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from storage.certid import HASH_OIDS, CertID
 from storage.stores.memory import MemoryStore
 
 GOLDEN = Path(__file__).parent / "golden"
+COMBINED = GOLDEN / "combined"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,20 +37,20 @@ def store_of(objects: dict[str, bytes]) -> MemoryStore:
     return store
 
 
-def golden_store() -> MemoryStore:
-    """Return the golden store, in memory."""
-    return store_of(objects_of(GOLDEN / "store"))
+def golden_store(folder: Path = GOLDEN) -> MemoryStore:
+    """Return a golden store, in memory."""
+    return store_of(objects_of(folder / "store"))
 
 
-def expected_answers() -> list[Expected]:
-    """Return what the golden store must answer."""
+def expected_answers(folder: Path = GOLDEN) -> list[Expected]:
+    """Return what a golden store must answer."""
     found = []
-    document = json.loads((GOLDEN / "answers.json").read_bytes())
+    document = json.loads((folder / "answers.json").read_bytes())
     for one in document["answers"]:
         name_hash, key_hash = map(bytes.fromhex, document["issuers"][one["issuer"]][one["hash"]])
         asked = CertID(HASH_OIDS[one["hash"]], name_hash, key_hash, bytes.fromhex(one["serial"]))
         file = one.get("file", "")
-        der = (GOLDEN / "answers" / file).read_bytes() if file else None
+        der = (folder / "answers" / file).read_bytes() if file else None
         found.append(Expected(asked, one["sha256"], one.get("next_update"), der, file))
     return found
 

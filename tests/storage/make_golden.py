@@ -1,15 +1,17 @@
-"""Makes the golden store anew: `python -m tests.storage.make_golden`; see golden/README.md for when that is right.
+"""Makes a golden store anew: `python -m tests.storage.make_golden FOLDER`; see golden/README.md for when that is right.
 
-Serials, statuses and times are fixed, keys are read from golden/keys or made there. Signatures and pack ids are
-random, so every run of this script makes other octets: its output is committed, and tests read only that.
+The folder is one of `STORES`. Serials, statuses and times are fixed, keys are read from its keys/ or made there.
+Signatures and pack ids are random, so every run of this script makes other octets: its output is committed, and tests
+read only that.
 """
 
 import hashlib
 import json
 import random
 import shutil
+import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,11 +26,12 @@ from pregen.generation.plan import make_plan
 from pregen.generation.routing import route
 from pregen.generation.rows import total
 from pregen.generation.shard import ShardSigner, ShardTask, SigningJob, Surveyor
+from pregen.generation.steps import Steps
 from pregen.issuers import Issuer, load_issuers
+from pregen.signers import ALGORITHMS
 from pregen.snapshot import StatusBatch
 from pregen.snapshot.batch import GOOD, NO_EXPIRY, NO_REASON, REVOKED, UNKNOWN
 from pregen.validity import ValidityWindow
-from pregen.verification import load_public_key, parse_response, verify_signature
 from storage.certid import HASH_NAMES, CertID
 from storage.commits import Head, publish
 from storage.key import KEY32, split
@@ -36,8 +39,9 @@ from storage.manifest import Manifest, Shard
 from storage.reader import open_reader
 from storage.stores.memory import MemoryStore
 from tests import pki
+from tests.judges.parsers import public_key, read_by_asn1crypto
 from tests.storage.damage import CASES
-from tests.storage.golden_store import GOLDEN, objects_of
+from tests.storage.golden_store import COMBINED, GOLDEN, objects_of
 
 SHARDS = 3
 START = datetime(2026, 11, 24, 6, 0, 0, tzinfo=UTC)
@@ -55,6 +59,28 @@ certificate = "self-signed.pem"
 key = "self-signed.key"
 responder_id = "by-name"
 cert_ids = "sha1"
+[publish]
+store = "store"
+"""
+COMBINED_CONFIG = """
+[[issuer]]
+name = "p256"
+certificate = "p256.pem"
+responder_certificate = "p256-responder.pem"
+key = "p256-responder.key"
+cert_ids = "combined"
+[[issuer]]
+name = "ed25519"
+certificate = "ed25519.pem"
+key = "ed25519.key"
+responder_id = "by-name"
+cert_ids = "combined"
+[[issuer]]
+name = "pss"
+certificate = "pss.pem"
+key = "pss.key"
+rsa_padding = "pss"
+cert_ids = "sha256"
 [publish]
 store = "store"
 """
@@ -92,6 +118,22 @@ def rows() -> list[Row]:
     return found
 
 
+def combined_rows() -> list[Row]:
+    """Return the certificates of the other store: few for each issuer, all of them with a label."""
+    rng = random.Random("pregen golden store, combined")
+    found = []
+    for issuer, name in enumerate(("p256", "ed25519", "pss")):
+        found += [
+            Row(issuer, b"\x2c" + rng.randbytes(15), label=f"good-{name}"),
+            Row(issuer, b"\x05", label=f"good-{name}-short"),
+            Row(issuer, b"\x80\x01", label=f"good-{name}-negative"),
+            Row(issuer, b"\x2a" + rng.randbytes(15), REVOKED, label=f"revoked-{name}"),
+            Row(issuer, b"\x2a" + rng.randbytes(19), REVOKED, 1, f"revoked-{name}-reason-1"),
+            Row(issuer, b"\x2b" + rng.randbytes(19), UNKNOWN, label=f"unknown-{name}"),
+        ]
+    return found
+
+
 def newest_overlay(of: Sequence[Row]) -> list[Row]:
     """Return two urgent changes: a certificate that was good is revoked, and one that the shards do not hold."""
     good = next(row for row in of if row.label == "good")
@@ -120,10 +162,10 @@ class Maker:
     def shards(self, of: Sequence[Row], start: datetime, parts: int) -> tuple[Shard, ...]:
         """Return stored shards of rows, as a run makes them."""
         windows = tuple(_window(start) for _ in self.issuers)
-        engines = {"p256-sha256": "software", "rsa2048-sha256": "software"}
+        engines = dict.fromkeys(ALGORITHMS, "software")
         ids = np.array([issuer.issuer_id for issuer in self.issuers], np.uint64)
         with tempfile.TemporaryDirectory() as spool:
-            files = route([_batch(of)], Path(spool), split(0, KEY32, parts), ids)
+            files = route([_batch(of)], Path(spool), split(0, KEY32, parts), ids, Steps())
             tasks = [ShardTask(file, None) for file in files]
             plan = make_plan(self.issuers, windows, total(map(Surveyor(), tasks)))
             self.store.put(plan.name, plan.octets)
@@ -139,9 +181,9 @@ class Maker:
         return head
 
 
-def main() -> None:
+def make_golden() -> None:
     """Write the golden store, the expected answers and a few damaged copies."""
-    issuers = _issuers(GOLDEN / "keys")
+    issuers = _issuers(GOLDEN / "keys", _make_keys)
     maker, base = Maker(MemoryStore(), issuers), rows()
     shards = maker.shards(base, START, SHARDS)
     first = maker.publish(None, shards, (), "0" * 32)
@@ -152,7 +194,7 @@ def main() -> None:
     maker.publish(first, shards, tuple(overlays), "1" * 32)
     objects = {info.name: maker.store.get(info.name) for info in maker.store.list()}
     _write(GOLDEN / "store", objects)
-    _write_answers(maker.store, issuers, [*newest_overlay(base), *older_overlay(base), *base])
+    _write_answers(GOLDEN, maker.store, issuers, [*newest_overlay(base), *older_overlay(base), *base])
     shutil.rmtree(GOLDEN / "damaged", ignore_errors=True)
     index = {}
     for case in CASES:
@@ -162,18 +204,27 @@ def main() -> None:
     (GOLDEN / "damaged" / "index.json").write_text(json.dumps(index, indent=1) + "\n")
 
 
-def _write_answers(store: MemoryStore, issuers: tuple[Issuer, ...], of: Iterable[Row]) -> None:
+def make_combined() -> None:
+    """Write the store of combined responses, and the expected answers."""
+    issuers = _issuers(COMBINED / "keys", _make_combined_keys)
+    maker, base = Maker(MemoryStore(), issuers), combined_rows()
+    maker.publish(None, maker.shards(base, START, 1), (), "2" * 32)
+    _write(COMBINED / "store", {info.name: maker.store.get(info.name) for info in maker.store.list()})
+    _write_answers(COMBINED, maker.store, issuers, base)
+
+
+def _write_answers(folder: Path, store: MemoryStore, issuers: tuple[Issuer, ...], of: Iterable[Row]) -> None:
     """Write what each CertID is answered: the digest of all, the octets of those with a label."""
     reader, seen, answers = open_reader(store), set[tuple[int, bytes]](), []
-    shutil.rmtree(GOLDEN / "answers", ignore_errors=True)
-    (GOLDEN / "answers").mkdir()
+    shutil.rmtree(folder / "answers", ignore_errors=True)
+    (folder / "answers").mkdir()
     for row in of:
         hidden = (row.issuer, row.serial) in seen  # by an overlay, which comes first here
         seen.add((row.issuer, row.serial))
         if hidden:
             continue
         issuer = issuers[row.issuer]
-        key = load_public_key(issuer.responder.public_key)
+        key = public_key(issuer.responder.certificate or issuer.certificates[0])
         for oid, name in HASH_NAMES.items():
             cert_id = CertID(oid, issuer.name_hashes[oid], issuer.key_hashes[oid], row.serial)
             answer = reader.lookup(cert_id)
@@ -182,21 +233,22 @@ def _write_answers(store: MemoryStore, issuers: tuple[Issuer, ...], of: Iterable
             if answer is None:
                 asked["sha256"] = None
                 continue
-            parsed = parse_response(answer.der)
-            verify_signature(parsed, key)
-            if parsed.statement.status != ("good", "revoked", "unknown")[row.status]:
-                raise AssertionError(f"{row} is answered {parsed.statement}")
+            statements, signed = read_by_asn1crypto(answer.der)
+            signed.verify(key)
+            if {one.status for one in statements} != {("good", "revoked", "unknown")[row.status]}:
+                raise AssertionError(f"{row} is answered {statements}")
             digest = hashlib.sha256(answer.der).hexdigest()
             asked |= {"sha256": digest, "next_update": answer.next_update}
             if row.label:
-                asked["file"] = f"{row.label}.{name}.der"
-                (GOLDEN / "answers" / f"{row.label}.{name}.der").write_bytes(answer.der)
+                file = f"{row.label}.{'-'.join(one.hash_name for one in statements)}.der"
+                asked["file"] = file
+                (folder / "answers" / file).write_bytes(answer.der)
     hashes = [
         {name: [issuer.name_hashes[oid].hex(), issuer.key_hashes[oid].hex()] for oid, name in HASH_NAMES.items()}
         for issuer in issuers
     ]
     lines = ",\n".join(json.dumps(one) for one in answers)
-    (GOLDEN / "answers.json").write_text(f'{{"issuers": {json.dumps(hashes)},\n"answers": [\n{lines}\n]}}\n')
+    (folder / "answers.json").write_text(f'{{"issuers": {json.dumps(hashes)},\n"answers": [\n{lines}\n]}}\n')
 
 
 def _batch(of: Sequence[Row]) -> StatusBatch:
@@ -221,15 +273,28 @@ def _window(start: datetime) -> ValidityWindow:
     )
 
 
-def _issuers(folder: Path) -> tuple[Issuer, ...]:
-    """Return the two issuers; keys and certificates that are not in the folder are made there."""
+def _make_keys(folder: Path) -> None:
+    (folder / "pregen.toml").write_text(CONFIG.lstrip())
+    delegated = pki.make_issuer("Golden Delegated")
+    delegated.write(folder, "delegated")
+    pki.make_responder(delegated, "Golden Responder").write(folder, "responder")
+    pki.make_issuer("Golden Self-Signed", key=pki.make_key("rsa2048")).write(folder, "self-signed")
+
+
+def _make_combined_keys(folder: Path) -> None:
+    (folder / "pregen.toml").write_text(COMBINED_CONFIG.lstrip())
+    delegated = pki.make_issuer("Golden P-256")
+    delegated.write(folder, "p256")
+    pki.make_responder(delegated, "Golden P-256 Responder").write(folder, "p256-responder")
+    pki.make_issuer("Golden Ed25519", key=pki.make_key("ed25519")).write(folder, "ed25519")
+    pki.make_issuer("Golden PSS", key=pki.make_key("rsa2048")).write(folder, "pss")
+
+
+def _issuers(folder: Path, make_keys: Callable[[Path], None]) -> tuple[Issuer, ...]:
+    """Return the issuers; keys and certificates are made where the folder holds none."""
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "pregen.toml").exists():
-        (folder / "pregen.toml").write_text(CONFIG.lstrip())
-        delegated = pki.make_issuer("Golden Delegated")
-        delegated.write(folder, "delegated")
-        pki.make_responder(delegated, "Golden Responder").write(folder, "responder")
-        pki.make_issuer("Golden Self-Signed", key=pki.make_key("rsa2048")).write(folder, "self-signed")
+        make_keys(folder)
     for path in folder.glob("*.key"):
         load_pem_private_key(path.read_bytes(), None)
         path.chmod(0o600)
@@ -245,5 +310,7 @@ def _write(folder: Path, objects: dict[str, bytes]) -> None:
         path.write_bytes(octets)
 
 
+STORES = {"golden": make_golden, "combined": make_combined}
+
 if __name__ == "__main__":
-    main()
+    STORES[sys.argv[1]]()

@@ -2,24 +2,28 @@
 
 import hashlib
 import json
+import tomllib
+from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from pregen.verification import load_public_key, parse_response, verify_signature
 from storage.certid import HASH_OIDS
 from storage.errors import StorageError
 from storage.reader import open_reader
+from tests.judges.parsers import PublicKey, read_by_asn1crypto
 from tests.storage.damage import CASES, Case
-from tests.storage.golden_store import GOLDEN, expected_answers, golden_store, objects_of, store_of
+from tests.storage.golden_store import COMBINED, GOLDEN, expected_answers, golden_store, objects_of, store_of
 
+ECDSA_SHA256, ED25519, RSASSA_PSS = "1.2.840.10045.4.3.2", "1.3.101.112", "1.2.840.113549.1.1.10"
 COMMITTED = [case for case in CASES if case.is_committed]
 
 
-def test_the_golden_store_gives_the_answers_it_always_gave() -> None:
-    reader = open_reader(golden_store())
+@pytest.mark.parametrize("folder", [GOLDEN, COMBINED])
+def test_a_golden_store_gives_the_answers_it_always_gave(folder: Path) -> None:
+    reader = open_reader(golden_store(folder))
     statuses = set()
-    for expected in expected_answers():
+    for expected in expected_answers(folder):
         answer = reader.lookup(expected.cert_id)
         if answer is None:
             assert expected.sha256 is None
@@ -33,25 +37,48 @@ def test_the_golden_store_gives_the_answers_it_always_gave() -> None:
 
 def test_golden_answers_hold_every_serial_length_reason_and_a_negative_serial() -> None:
     answers = [one for one in expected_answers() if one.der]
-    parsed = [(one, parse_response(one.der or b"").statement) for one in answers]
+    read = [(one, said) for one in answers for said in read_by_asn1crypto(one.der or b"").statements]
+    assert len(read) == len(answers)
     assert {len(one.cert_id.serial) for one in answers} >= set(range(1, 22))
-    assert {said.reason for _, said in parsed} == {None, 1, 2, 3, 4, 5, 6, 9, 10}
-    assert min(said.serial_number for _, said in parsed) < 0
-    for one, said in parsed:
-        assert (said.serial_number, said.hash_oid) == (one.cert_id.serial_number, one.cert_id.hash_oid)
+    assert {said.reason for _, said in read} == {None, 1, 2, 3, 4, 5, 6, 9, 10}
+    assert min(said.serial for _, said in read) < 0
+    for one, said in read:
+        assert (said.serial, HASH_OIDS[said.hash_name]) == (one.cert_id.serial_number, one.cert_id.hash_oid)
 
 
-def test_golden_answers_are_signed_by_the_golden_keys() -> None:
-    keys = {}
-    issuers = json.loads((GOLDEN / "answers.json").read_bytes())["issuers"]
-    for index, stem in enumerate(("responder", "self-signed")):
-        private = load_pem_private_key((GOLDEN / "keys" / f"{stem}.key").read_bytes(), None)
-        spki = private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        for name, (_, key_hash) in issuers[index].items():
-            keys[HASH_OIDS[name], key_hash] = load_public_key(spki)
-    for one in expected_answers():
-        if one.der:
-            verify_signature(parse_response(one.der), keys[one.cert_id.hash_oid, one.cert_id.issuer_key_hash.hex()])
+def test_combined_golden_answers_hold_both_hashes_in_one_response_or_one_hash_alone() -> None:
+    document = json.loads((COMBINED / "answers.json").read_bytes())
+    answers = list(zip(document["answers"], expected_answers(COMBINED), strict=True))
+    names = tuple(HASH_OIDS)
+    assert len({one.sha256 for _, one in answers} - {None}) == 18
+    for asked, expected in answers:
+        answered = (names, names, ("sha256",))[asked["issuer"]]
+        assert (expected.der is None) == (asked["hash"] not in answered)
+        if expected.der:
+            statements = read_by_asn1crypto(expected.der).statements
+            assert tuple(one.hash_name for one in statements) == answered
+            assert {one.serial for one in statements} == {expected.cert_id.serial_number}
+
+
+@pytest.mark.parametrize("folder", [GOLDEN, COMBINED])
+def test_golden_answers_are_signed_by_the_golden_keys(folder: Path) -> None:
+    document = json.loads((folder / "answers.json").read_bytes())
+    sections = tomllib.loads((folder / "keys" / "pregen.toml").read_text())["issuer"]
+    keys = [load_pem_private_key((folder / "keys" / section["key"]).read_bytes(), None) for section in sections]
+    for asked, expected in zip(document["answers"], expected_answers(folder), strict=True):
+        if expected.der:
+            key = keys[asked["issuer"]].public_key()
+            assert isinstance(key, PublicKey)
+            read_by_asn1crypto(expected.der).signed.verify(key)
+
+
+def test_the_combined_golden_store_has_octets_that_are_no_rsa_signature_and_parameters_of_an_algorithm() -> None:
+    found = set()
+    for expected in expected_answers(COMBINED):
+        if expected.der:
+            signed = read_by_asn1crypto(expected.der).signed
+            found.add((signed.algorithm, len(signed.signature) if signed.algorithm != ECDSA_SHA256 else None))
+    assert found == {(ECDSA_SHA256, None), (ED25519, 64), (RSASSA_PSS, 256)}
 
 
 def refusal(objects: dict[str, bytes]) -> tuple[type[StorageError], str]:

@@ -1,6 +1,6 @@
 module judge
 
-go 1.21
+go 1.27
 
 require golang.org/x/crypto v0.0.0
 

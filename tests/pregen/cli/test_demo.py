@@ -4,11 +4,14 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pyarrow.parquet as pq
 import pytest
 from msgspec.structs import fields
 
+from pregen.cli.app import DemoAlgorithm
+from pregen.cli.tour import DEMO_ALGORITHMS
 from pregen.config import (
     COLUMNS,
     ColumnConfig,
@@ -20,6 +23,7 @@ from pregen.config import (
     ValidityConfig,
     load_config,
 )
+from pregen.signers import ALGORITHMS
 from storage.edge.launch import free_address
 from tests.judges.programs import judge
 from tests.pregen.cli.ca import Program
@@ -31,7 +35,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "of a CA" / "demo"  # not there yet, and with spaces that a shell would split at
 
 
-@pytest.mark.parametrize("words", [(), ("--algorithm", "rsa2048", "--engine", "software", "--workers", "2")])
+@pytest.mark.parametrize(
+    "words", [(), ("--algorithm", "rsa2048", "--engine", "software", "--workers", "2")], ids=["usual", "rsa2048"]
+)
 def test_the_demo_signs_looks_up_and_verifies(pregen: Program, folder: Path, words: tuple[str, ...]) -> None:
     ended = pregen("demo", "--dir", folder, "--rows", "300", *words)
 
@@ -51,6 +57,50 @@ def test_the_demo_signs_looks_up_and_verifies(pregen: Program, folder: Path, wor
     if words:
         assert (config.run.engine, config.run.workers) == ("software", 2)
         assert pregen("run", folder / "pregen.toml", "--json").document["bytes_per_response"] > 256  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("algorithm", ["p384", "p521", "rsa3072", "rsa2048-pss", "ed25519"])
+def test_every_algorithm_of_the_demo_is_verified_by_openssl(pregen: Program, folder: Path, algorithm: str) -> None:
+    judge("openssl")
+    ended = pregen("demo", "--dir", folder, "--rows", "50", "--workers", "1", "--algorithm", algorithm)
+
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.count("openssl: Response verify OK") == 3
+    (section,) = load_config(folder / "pregen.toml").issuer
+    assert section.rsa_padding == ("pss" if algorithm.endswith("pss") else "pkcs1v15")
+
+
+@pytest.mark.parametrize("algorithm", ["ml-dsa-44", "ml-dsa-65", "ml-dsa-87"])
+def test_the_demo_says_where_openssl_does_not_know_the_algorithm(pregen: Program, folder: Path, algorithm: str) -> None:
+    known = subprocess.run([judge("openssl"), "list", "-signature-algorithms"], capture_output=True, check=True).stdout
+    ended = pregen("demo", "--dir", folder, "--rows", "50", "--workers", "1", "--algorithm", algorithm)
+
+    assert (ended.code, ended.err) == (0, "")
+    if algorithm.upper().encode() in known:
+        assert ended.out.count("openssl: Response verify OK") == 3
+    else:
+        assert ended.out.count(f"(this openssl does not know {algorithm.upper()}: not verified by it)") == 3
+        assert f"from another terminal, whose openssl knows {algorithm.upper()}:" in ended.out
+
+
+@pytest.mark.parametrize(("cert_ids", "responses"), [("combined", 1), ("sha1", 1), ("sha256", 1), ("separate", 2)])
+def test_the_demo_answers_the_hashes_that_are_wanted(
+    pregen: Program, folder: Path, cert_ids: str, responses: int
+) -> None:
+    ended = pregen("demo", "--dir", folder, "--rows", "50", "--workers", "1", "--cert-ids", cert_ids)
+
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.count("openssl: Response verify OK") == 3
+    assert load_config(folder / "pregen.toml").issuer[0].cert_ids == cert_ids
+    published = re.search(r"published commit 1: (\d+) responses for (\d+) certificates", ended.out)
+    assert published is not None
+    assert int(published[1]) == responses * int(published[2])
+    assert ("openssl ocsp -url http://127.0.0.1:8080 -sha256" in ended.out) == (cert_ids == "sha256")
+
+
+def test_the_demo_takes_every_algorithm_there_is() -> None:
+    assert set(get_args(DemoAlgorithm)) == set(DEMO_ALGORITHMS)
+    assert list(DEMO_ALGORITHMS.values()) == list(ALGORITHMS.values())
 
 
 def test_the_demo_s_configuration_shows_every_field_there_is(pregen: Program, folder: Path) -> None:

@@ -72,6 +72,27 @@ def test_a_negative_serial_has_a_sign(ca: Ca, pregen: Program, text: str) -> Non
     assert pregen("lookup", ca.store, "--issuer", ca.pem, "--serial", "80").code == 4
 
 
+@pytest.mark.parametrize("serial", [GOOD, NEGATIVE])
+def test_a_combined_response_is_found_and_reported_by_either_hash(ca: Ca, pregen: Program, serial: int) -> None:
+    ca.configure(issuer={"cert_ids": "combined"})
+    ca.export(serial=octets(serial, REVOKED, UNKNOWN))
+    pregen("run", ca.config)
+    out, answers = ca.folder / "answer.der", set()
+
+    for hash_name in ("sha1", "sha256"):
+        for wanted, status in ((serial, "good"), (REVOKED, "revoked"), (UNKNOWN, "unknown")):
+            words = ("--issuer", ca.pem, f"--serial={wanted:x}", "--hash", hash_name, "--out", out, "--json")
+            found = pregen("lookup", ca.store, *words).document
+            assert (found["hash"], found["status"]) == (hash_name, status)
+            assert found["reason"] == ("keyCompromise" if status == "revoked" else None)
+            answers.add(out.read_bytes())
+
+    assert len(answers) == 3
+    for answer in answers:
+        names = [single.hash_algorithm.name for single in ocsp.load_der_ocsp_response(answer).responses]
+        assert names == ["sha1", "sha256"]
+
+
 def test_what_is_not_there_is_exit_code_4(ca: Ca, pregen: Program) -> None:
     other = make_issuer("Another Root")
     other.write(ca.folder, "other")

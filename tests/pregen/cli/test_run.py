@@ -16,6 +16,7 @@ FIELDS = [
     "workers",
     "seconds",
     "cpu_seconds",
+    "cpu_by_step",
     "responses_per_second",
     "responses_per_cpu_second",
     "stored_bytes",
@@ -41,7 +42,7 @@ def test_a_run_prints_one_object_with_the_promised_fields(ca: Ca, pregen: Progra
     ca.assert_clean()
 
 
-@pytest.mark.parametrize(("cert_ids", "each"), [("separate", 2), ("sha1", 1), ("sha256", 1)])
+@pytest.mark.parametrize(("cert_ids", "each"), [("separate", 2), ("combined", 1), ("sha1", 1), ("sha256", 1)])
 def test_every_row_is_a_certificate_or_excluded_and_every_certificate_has_its_signatures(
     ca: Ca, pregen: Program, cert_ids: str, each: int
 ) -> None:

@@ -10,6 +10,7 @@ from typing import NamedTuple, TypeAlias
 import pytest
 
 from pregen.issuers import read_certificates
+from pregen.signers import ALGORITHMS
 from storage import commits
 from storage.certid import SHA1
 from storage.key import issuer_id
@@ -19,7 +20,7 @@ from storage.reader import load_tables
 from storage.response import Assembler
 from storage.stores import LocalStore
 from storage.tables import Run, Tables, decode_tables, encode_tables, table_name
-from tests.pki import DAY, make_issuer, make_key, make_responder
+from tests.pki import DAY, make_issuer, make_key, make_responder, shared_key
 from tests.pregen.cli.ca import Ca, Program
 
 Members: TypeAlias = Mapping[str, object]
@@ -137,6 +138,58 @@ def test_an_issuer_that_signs_itself_is_verified(ca: Ca, pregen: Program) -> Non
     assert pregen("run", path).code == 0
 
     assert pregen("verify", ca.store, "--issuer", ca.pem).code == 0
+
+
+@pytest.mark.parametrize("cert_ids", ["separate", "combined"])
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_responses_of_every_algorithm_are_verified(ca: Ca, pregen: Program, name: str, cert_ids: str) -> None:
+    sign_by(ca, pregen, name, cert_ids=cert_ids)
+
+    ended = pregen("verify", ca.store, "--issuer", ca.pem, "--all", "--json")
+
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.document["verified"] == (6 if cert_ids == "separate" else 3)
+
+
+@pytest.mark.parametrize("name", ["p384-sha384", "rsa2048-pss-sha256", "ed25519", "ml-dsa-44"])
+def test_a_tampered_signature_of_a_combined_response_is_found(ca: Ca, pregen: Program, name: str) -> None:
+    sign_by(ca, pregen, name, cert_ids="combined")
+    repack(
+        ca.store,
+        lambda records: [one._replace(octets=one.octets[:-1] + bytes([one.octets[-1] ^ 1])) for one in records],
+    )
+
+    ended = pregen("verify", ca.store, "--issuer", ca.pem, "--all")
+
+    assert ended.code == 6
+    assert "is wrong: its signature is not one of the responder's key" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("name", "identifier", "message"),
+    [
+        ("rsa2048-sha256", ALGORITHMS["rsa2048-pss-sha256"].identifier, "its signature is not one of the responder's"),
+        ("rsa2048-pss-sha256", ALGORITHMS["rsa2048-sha256"].identifier, "its signature is not one of the responder's"),
+        (
+            "ed25519",
+            bytes.fromhex("300506032b6571"),
+            "by an unknown algorithm: signatures of 64 octets under",
+        ),
+        ("p256-sha256", ALGORITHMS["p384-sha384"].identifier, "by an unknown algorithm: signatures of 64 octets under"),
+    ],
+    ids=["pss", "pkcs1v15", "ed448", "p384"],
+)
+def test_an_identifier_that_was_exchanged_in_the_tables_is_found(
+    ca: Ca, pregen: Program, name: str, identifier: bytes, message: str
+) -> None:
+    sign_by(ca, pregen, name)
+    old = _base64(ALGORITHMS[name].identifier).encode()
+    forge_tables(ca.store, lambda octets: octets.replace(old, _base64(identifier).encode()))
+
+    ended = pregen("verify", ca.store, "--issuer", ca.pem, "--all")
+
+    assert ended.code == 6
+    assert message in ended.err
 
 
 @pytest.mark.parametrize("place", ["packs", "tables", "manifests", "commits"])
@@ -361,6 +414,15 @@ def test_what_is_said_to_help_against_damage_does_help(ca: Ca, pregen: Program, 
     assert pregen("verify", "--config", ca.config).code == 0
 
 
+def sign_by(ca: Ca, pregen: Program, name: str, **issuer: str) -> None:
+    """Publish with a responder whose key is for that algorithm."""
+    algorithm = ALGORITHMS[name]
+    ca.responder = make_responder(ca.issuer, key=shared_key(algorithm.key), not_before=ca.now - DAY)
+    ca.responder.write(ca.folder, "ocsp")
+    ca.configure(issuer={"rsa_padding": algorithm.padding or "pkcs1v15", **issuer})
+    assert pregen("run", ca.config).code == 0
+
+
 class Stored(NamedTuple):
     """A record, and where it lies."""
 
@@ -421,13 +483,25 @@ def republish(folder: Path, shard: Shard) -> None:
 
 def forge(folder: Path, change: Callable[[Members], Members]) -> None:
     """Change the issuers of the current tables and let all that depends on them fit again, as a forger would."""
+
+    def changed(octets: bytes) -> bytes:
+        document = json.loads(octets)
+        document["issuers"] = [change(issuer) for issuer in document["issuers"]]
+        return json.dumps(document, separators=(",", ":")).encode()
+
+    forge_tables(folder, changed)
+
+
+def forge_tables(folder: Path, change: Callable[[bytes], bytes]) -> None:
+    """Change the current tables and let all that depends on them fit again, as a forger would."""
     store = LocalStore(folder)
     head = commits.find_head(store)
     assert head is not None
     manifest = read_manifest(store, head.commit.manifest)
-    document = json.loads(store.get(manifest.shards[0].tables))
-    document["issuers"] = [change(issuer) for issuer in document["issuers"]]
-    octets = encode_tables(believable(json.dumps(document, separators=(",", ":")).encode()))
+    old = store.get(manifest.shards[0].tables)
+    new = change(old)
+    assert new != old
+    octets = encode_tables(believable(new))
     store.put(table_name(octets), octets)
     commits.publish(
         store,

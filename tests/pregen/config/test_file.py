@@ -39,7 +39,8 @@ responder_certificate = "ocsp.pem"
 key = "ocsp.key"
 key_passphrase_env = "OCSP_KEY_PASS"
 responder_id = "by-name"
-cert_ids = "sha256"
+cert_ids = "combined"
+rsa_padding = "pss"
 
 [validity]
 profile = "lab"
@@ -90,7 +91,7 @@ def test_every_field_arrives(tmp_path: Path) -> None:
         tmp_path / "issuer.pem",
         Path("/etc/pki/cross.pem"),
     ]
-    assert (issuer.responder_id, issuer.cert_ids) == ("by-name", "sha256")
+    assert (issuer.responder_id, issuer.cert_ids, issuer.rsa_padding) == ("by-name", "combined", "pss")
     assert config.validity.lifetime_span == timedelta(minutes=90)
     assert config.validity.backdate_span == timedelta(minutes=1)
     assert (config.run.workers, config.run.engine, config.run.spool) == (3, "software", "spill")
@@ -102,7 +103,8 @@ def test_the_least_configuration_has_strict_defaults(tmp_path: Path) -> None:
     config = load(tmp_path, ISSUER + PUBLISH)
 
     assert config.issuer[0].names == ("r1",)
-    assert (config.issuer[0].responder_id, config.issuer[0].cert_ids) == ("by-key", "separate")
+    issuer = config.issuer[0]
+    assert (issuer.responder_id, issuer.cert_ids, issuer.rsa_padding) == ("by-key", "separate", "pkcs1v15")
     assert (config.validity.profile, config.validity.lifetime) == ("strict", "4d")
     assert config.snapshot.keep_expired_s == 0
     assert config.snapshot.as_of is None
@@ -294,10 +296,17 @@ def test_an_endpoint_that_is_no_address_is_refused(tmp_path: Path, endpoint: str
     }
 
 
-def test_combined_cert_ids_are_announced_for_later(tmp_path: Path) -> None:
-    (message,) = mistakes(tmp_path, ISSUER + 'cert_ids = "combined"\n' + PUBLISH)["config.bad-value"]
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('cert_ids = "combine"', "'combine' is not one of separate, combined, sha1, sha256; did you mean 'combined'?"),
+        ('rsa_padding = "PSS"', "'PSS' is not one of pkcs1v15, pss"),
+    ],
+)
+def test_choices_are_listed_where_none_of_them_is_made(tmp_path: Path, line: str, message: str) -> None:
+    (found,) = mistakes(tmp_path, f"{ISSUER}{line}\n{PUBLISH}")["config.bad-value"]
 
-    assert "later version" in message
+    assert message in found
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -54,9 +55,14 @@ def test_windows_that_differ_are_both_stored_and_each_run_names_its_own(issuers:
     assert {(run.issuer, run.window) for run in plan.tables.runs} == {(0, 0), (1, 1)}
 
 
-def test_runs_are_numbered_in_the_order_of_groups(issuers: tuple[Issuer, ...]) -> None:
+def test_runs_are_numbered_by_shape_and_then_by_group(issuers: tuple[Issuer, ...]) -> None:
     plan = plan_of(issuers)
     assert list(plan.runs.values()) == list(range(24))
+    shapes = [run.shape for run in plan.tables.runs]
+    assert shapes == sorted(shapes)
+    for one in set(shapes):
+        groups = [group for group, number in plan.runs.items() if shapes[number] == one]
+        assert groups == sorted(groups)
     for group, number in plan.runs.items():
         run = plan.tables.runs[number]
         shape = plan.tables.shapes[run.shape]
@@ -73,3 +79,15 @@ def test_keys_of_two_kinds_share_templates_but_no_shapes(tmp_path: Path) -> None
 
 def test_one_plan_has_one_name(issuers: tuple[Issuer, ...]) -> None:
     assert plan_of(issuers).name == plan_of(issuers).name != plan_of(issuers[::-1]).name
+
+
+def test_responses_that_some_clients_will_not_take_draw_a_warning(tmp_path: Path) -> None:
+    (small,), (large,) = make_issuers(tmp_path / "ec"), make_issuers(tmp_path / "pq", key="ml-dsa-65")
+    assert plan_of([small, small]).warnings() == ()
+    (warning,) = plan_of([small, large]).warnings()
+    assert (warning.code, warning.severity) == ("response.large", "warning")
+    found = re.search(r"ml-dsa-65 have ([\d,]+) octets", warning.message)
+    assert found is not None
+    size = int(found[1].replace(",", ""))
+    embedded = 1_952 + 3_309  # key of the responder, signature of the issuer
+    assert 3_309 + embedded < size < 3_309 + embedded + 1_000

@@ -10,13 +10,14 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from bench.pipeline import run_apart
+from bench.runs import run_apart
 from pregen.clock import seconds
 from pregen.config import load_config
 from pregen.errors import GateError, InputError, VerificationError
 from pregen.generation import Published, RunOptions, run
 from pregen.generation.routing import SHARD_ROWS
 from pregen.issuers import Issuer, load_issuers
+from pregen.signers import ALGORITHMS
 from pregen.snapshot import NO_EXPIRY, REVOKED, UNKNOWN
 from pregen.verification import load_public_key, parse_response, verify_signature
 from storage.certid import HASH_OIDS, SHA1, SHA256, CertID
@@ -124,8 +125,9 @@ class Authority:
                 answer = generation.lookup(cert_id)
                 assert answer is not None, row
                 parsed = parse_response(answer.der)
-                verify_signature(parsed, load_public_key(issuer.responder.public_key))
-                said = parsed.statement
+                algorithm = ALGORITHMS[issuer.responder.algorithm]
+                verify_signature(parsed, load_public_key(issuer.responder.public_key), algorithm)
+                said = next(one for one in parsed.statements if one.hash_oid == oid)
                 assert (said.hash_oid, said.issuer_key_hash) == (oid, issuer.key_hashes[oid])
                 assert said.serial_number == int.from_bytes(row.serial, "big", signed=True)
                 assert said.status == answer.status == ("good", "revoked", "unknown")[row.status]
@@ -150,13 +152,14 @@ def authority(tmp_path: Path) -> Authority:
     return Authority(tmp_path)
 
 
-@pytest.mark.parametrize("cert_ids", ["sha1", "sha256", "separate"])
+@pytest.mark.parametrize("cert_ids", ["sha1", "sha256", "separate", "combined"])
 def test_every_row_is_answered_under_the_configured_hashes(tmp_path: Path, cert_ids: str) -> None:
     authority = Authority(tmp_path, issuers=[{"cert_ids": cert_ids}])
     rows = various_rows(60)
     published = authority.publish(rows)
-    oids = [SHA1, SHA256] if cert_ids == "separate" else [HASH_OIDS[cert_ids]]
-    assert (published.rows_in, published.certificates, published.responses) == (60, 60, 60 * len(oids))
+    oids = [SHA1, SHA256] if cert_ids in {"separate", "combined"} else [HASH_OIDS[cert_ids]]
+    responses = 120 if cert_ids == "separate" else 60
+    assert (published.rows_in, published.certificates, published.responses) == (60, 60, responses)
     authority.check_all(rows, oids)
     for oid in {SHA1, SHA256} - set(oids):
         assert authority.answer(authority.generation(), rows[0], oid) is None
@@ -174,7 +177,7 @@ def test_two_issuers_with_one_serial_get_their_own_answers(tmp_path: Path) -> No
 def test_rsa_keys_sign_too(tmp_path: Path, section: dict[str, str]) -> None:
     authority = Authority(tmp_path, key="rsa2048", issuers=[section])
     rows = various_rows(25)
-    assert authority.publish(rows).engine == "software"
+    assert authority.publish(rows, engine="software").engine == "software"
     authority.check_all(rows, [SHA1, SHA256])
 
 

@@ -2,13 +2,12 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pyarrow import ipc
 
-from pregen.generation.rows import KINDS, MAX_EXAMPLES, Group, ShardRows, Survey, load_rows, total
+from pregen.generation.rows import KINDS, MAX_EXAMPLES, Group, RowNumber, ShardRows, Survey, load_rows, total
+from pregen.generation.spill import read_spilled
 from pregen.snapshot import GOOD, NO_EXPIRY, REVOKED, UNKNOWN
 from storage.key import key32
 from tests.pregen.generation.workshop import Row, load, plain_rows, serials_of, spool, various_rows
@@ -16,15 +15,19 @@ from tests.pregen.generation.workshop import Row, load, plain_rows, serials_of, 
 REVOCATION = Row(b"\x11" * 16, REVOKED, 1_700_000_000, 4)
 
 
+def load_with_keys(folder: Path, rows: list[Row], keys: list[int]) -> ShardRows:
+    """Return rows as if their keys were other ones."""
+    (file,) = spool(folder, rows)
+    spilled = read_spilled(file.path)
+    spilled["key"] = keys
+    (path,) = file.path.iterdir()
+    spilled.tofile(path)
+    return load_rows(file.path, None)
+
+
 def load_with_equal_keys(folder: Path, rows: list[Row]) -> ShardRows:
     """Return rows whose 64-bit keys all collide, as no two certificates are known to."""
-    (file,) = spool(folder, rows)
-    with ipc.open_stream(file.path.read_bytes()) as stream:
-        table = stream.read_all()
-    table = table.set_column(0, "key", pa.array([7 << 32] * len(rows), pa.uint64()))
-    with ipc.new_stream(str(file.path), table.schema) as stream:
-        stream.write_table(table)
-    return load_rows(file.path, None)
+    return load_with_keys(folder, rows, [7 << 32] * len(rows))
 
 
 @given(st.integers(0, 2**31 - 1), st.integers(1, 21), st.integers(0, 3))
@@ -84,7 +87,7 @@ def test_rows_of_one_certificate_that_differ_are_a_conflict(tmp_path: Path, othe
     rows = load(tmp_path, [*plain_rows(3), REVOCATION, *plain_rows(2), other])
     assert rows.conflict_count == 1
     (conflict,) = rows.conflicts
-    assert conflict == (3, 6, REVOCATION.serial)
+    assert conflict == (RowNumber(0, 3), RowNumber(0, 6), REVOCATION.serial)
 
 
 def test_conflicts_are_all_counted_and_the_first_are_shown(tmp_path: Path) -> None:
@@ -92,8 +95,9 @@ def test_conflicts_are_all_counted_and_the_first_are_shown(tmp_path: Path) -> No
     rows = load(tmp_path, [*twice, *(row._replace(status=UNKNOWN) for row in twice)])
     assert rows.conflict_count == 50
     assert len(rows.conflicts) == MAX_EXAMPLES
-    assert all(conflict.other == conflict.row + 50 for conflict in rows.conflicts)
-    assert [conflict.serial for conflict in rows.conflicts] == [twice[c.row].serial for c in rows.conflicts]
+    assert [conflict.row for conflict in rows.conflicts] == [(0, number) for number in range(MAX_EXAMPLES)]
+    assert all(conflict.other.row == conflict.row.row + 50 for conflict in rows.conflicts)
+    assert [conflict.serial for conflict in rows.conflicts] == [twice[c.row.row].serial for c in rows.conflicts]
 
 
 def test_a_conflict_is_found_although_the_certificate_has_expired(tmp_path: Path) -> None:
@@ -125,8 +129,80 @@ def test_among_equal_keys_repetitions_and_conflicts_are_still_found(tmp_path: Pa
         tmp_path, [Row(b"\x01"), Row(b"\x02"), Row(b"\x01"), Row(b"\x03"), Row(b"\x02", UNKNOWN), Row(b"\x01")]
     )
     assert (rows.repeated, rows.conflict_count) == (3, 1)
-    assert rows.conflicts == ((1, 4, b"\x02"),)
+    assert rows.conflicts == (((0, 1), (0, 4), b"\x02"),)
     assert serials_of(rows) == [b"\x01", b"\x02", b"\x03"]
+
+
+def test_keys_with_equal_upper_halves_are_in_the_order_of_the_lower_ones_whatever_the_snapshots_is(
+    tmp_path: Path,
+) -> None:
+    halves = [(5, 3), (5, 1), (4, 9), (6, 0), (5, 2), (4, 8), (2**32 - 1, 2**32 - 1), (2**32 - 1, 0)]
+    rows = load_with_keys(tmp_path, plain_rows(8), [upper << 32 | lower for upper, lower in halves])
+    order = sorted(range(8), key=halves.__getitem__)
+    assert serials_of(rows) == [plain_rows(8)[at].serial for at in order]
+    assert rows.key32.tolist() == [halves[at][0] for at in order]
+    assert rows.repeated == 0
+
+
+def test_rows_of_several_files_are_in_the_order_of_the_snapshot_whoever_has_spilled_them(tmp_path: Path) -> None:
+    ours, theirs = [Row(b"\x01", not_after=5), Row(b"\x02")], [Row(b"\x01", not_after=9), Row(b"\x02", UNKNOWN)]
+    (file,) = spool(tmp_path / "spool", ours)
+    (later,) = spool(tmp_path / "other", theirs)
+    (path,), (spilled,) = file.path.iterdir(), later.path.iterdir()
+    for name, number in (("00", 0), ("00", 7), ("99", 0), ("99", 7)):  # read before and after the rows of file 3
+        rows = read_spilled(later.path)
+        rows["file"] = number
+        rows.tofile(spilled)
+        first = read_spilled(file.path)[:2]
+        first["file"] = 3
+        first.tofile(path)
+        there = spilled.rename(file.path / name)
+        loaded = load_rows(file.path, 6)
+        (conflict,) = loaded.conflicts
+        assert {conflict.row, conflict.other} == {(3, 1), (number, 1)}
+        assert conflict.row.file == min(3, number)
+        assert (loaded.repeated, loaded.expired, len(loaded.codes)) == (2, 0, 2)
+        there.rename(spilled)
+
+
+@pytest.mark.parametrize("name", ["00", "99"])
+def test_equal_keys_of_several_files_are_in_the_order_of_the_snapshot(tmp_path: Path, name: str) -> None:
+    (file,) = spool(tmp_path / "spool", [Row(b"\x03"), Row(b"\x01")])
+    (path,) = file.path.iterdir()
+    for at, number in ((path, 1), (file.path / name, 0)):
+        rows = read_spilled(file.path)[:2]
+        rows["file"], rows["key"] = number, 7
+        if number == 0:
+            rows["serial"] = [b"\x04", b"\x02"]
+        rows.tofile(at)
+    assert serials_of(load_rows(file.path, None)) == [b"\x04", b"\x02", b"\x03", b"\x01"]
+
+
+@pytest.mark.parametrize(
+    ("not_after", "expired_before", "kept"),
+    [
+        (-(2**40), 1, False),
+        (-1, 1, False),
+        (0, 1, False),
+        (1, 1, True),
+        (2**32 - 2, 2**32 - 1, False),
+        (2**32 - 1, 2**32 - 1, True),
+        (2**32, 2**32 - 1, True),
+        (NO_EXPIRY, 2**32 - 1, True),
+        (2**31, 2**31 + 1, False),
+        (5, -(2**40), True),
+        (NO_EXPIRY, 2**40, True),
+        (5, 2**40, False),
+        # beyond what 32 bits name on both sides, nobody loses an answer
+        (-9, -5, True),
+        (2**33, 2**34, True),
+    ],
+)
+def test_times_before_1970_and_after_2106_expire_as_others_do(
+    tmp_path: Path, not_after: int, expired_before: int, *, kept: bool
+) -> None:
+    rows = load(tmp_path, [Row(b"\x01", not_after=not_after)], expired_before=expired_before)
+    assert (len(rows.codes), rows.expired) == ((1, 0) if kept else (0, 1))
 
 
 def test_a_certificate_expires_to_the_second(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Shards signed, stored and read back in this process: what comes out, and what cannot get out."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -10,11 +11,13 @@ import numpy as np
 import pytest
 
 from pregen.errors import VerificationError
+from pregen.generation.layout import Layout
+from pregen.generation.messages import generalized_times
 from pregen.generation.plan import Plan
 from pregen.generation.readback import SAMPLE_EVERY, ReadBack
-from pregen.generation.rows import Group, load_rows
-from pregen.generation.shard import ShardSigner, ShardTask, Surveyor, generalized_times, open_signer
-from pregen.signers import Octets, Signer
+from pregen.generation.rows import ShardRows, load_rows
+from pregen.generation.shard import ShardSigner, ShardTask, Surveyor, open_signer
+from pregen.signers import P256_SHA256, KeyIndexes, Octets, Signer
 from pregen.snapshot import REVOKED
 from pregen.verification import load_public_key, parse_response, verify_signature
 from storage.certid import SHA1, SHA256
@@ -66,8 +69,8 @@ def test_every_row_gets_every_response_and_each_verifies(two: Bench) -> None:
     }
     said = set()
     for parsed in responses:
-        verify_signature(parsed, keys[parsed.statement.issuer_name_hash])
-        one = parsed.statement
+        (one,) = parsed.statements
+        verify_signature(parsed, keys[one.issuer_name_hash], P256_SHA256)
         issuer = next(i for i, issuer in enumerate(two.issuers) if one.issuer_name_hash in issuer.name_hashes.values())
         said.add((issuer, one.hash_oid, one.serial_number, one.status, one.revoked_at, one.reason))
     assert said == {
@@ -82,6 +85,23 @@ def test_every_row_gets_every_response_and_each_verifies(two: Bench) -> None:
         for row in rows
         for oid in (SHA1, SHA256)
     }
+
+
+@pytest.mark.parametrize("engine", ["auto", "software"])
+def test_rows_of_many_issuers_share_batches_and_each_is_signed_with_its_own_key(tmp_path: Path, engine: str) -> None:
+    """Nine issuers in eight lanes; the last two share a key."""
+    sections = [{"cert_ids": ids} for ids in ["sha1"] * 5 + ["combined"] * 2 + ["separate"] * 2]
+    bench = Bench(tmp_path, make_issuers(tmp_path, *sections), engine=engine)
+    bench.issuers = (*bench.issuers[:-1], replace(bench.issuers[-1], responder=bench.issuers[-2].responder))
+    rows = various_rows(360, issuers=9)
+    numbers = {issuer.name_hashes[oid]: at for at, issuer in enumerate(bench.issuers) for oid in (SHA1, SHA256)}
+    seen: Counter[int] = Counter()
+    for response in every_response(bench, bench.spool(rows)):
+        parsed = parse_response(response)
+        (number,) = {numbers[one.issuer_name_hash] for one in parsed.statements}
+        verify_signature(parsed, load_public_key(bench.issuers[number].responder.public_key), P256_SHA256)
+        seen[number] += 1
+    assert seen == {number: 40 if number < 7 else 80 for number in range(9)}
 
 
 def test_what_a_shard_says_of_itself_is_true(bench: Bench) -> None:
@@ -236,8 +256,8 @@ class FaultySigner:
         self._before = before
         self._after = after
 
-    def sign(self, messages: Octets) -> Octets:
-        return self._after(self._inner.sign(self._before(messages.copy())))
+    def sign(self, messages: Octets, keys: KeyIndexes) -> Octets:
+        return self._after(self._inner.sign(self._before(messages.copy()), keys))
 
 
 def flip(octets: Octets, *, row: int | slice, at: int) -> Octets:
@@ -247,7 +267,7 @@ def flip(octets: Octets, *, row: int | slice, at: int) -> Octets:
 
 def sign_with(bench: Bench, plan: Plan, wrap: Callable[[Signer], Signer]) -> None:
     """Sign the only shard with what `wrap` makes of its signer."""
-    signer = ShardSigner(bench.job(plan), lambda responder, engine: wrap(open_signer(responder, engine)))
+    signer = ShardSigner(bench.job(plan), lambda *what: wrap(open_signer(*what)))
     (task,) = bench.tasks()
     signer(task)
 
@@ -332,10 +352,15 @@ def test_a_serial_that_was_exchanged_for_another_is_caught(bench: Bench) -> None
     (signed,) = other.sign(plan)
     name, shard = signed.shard.pack, signed.shard
     pack = Pack(bytearray(other.store.get(name)), shard.directory_at, shard.directory_crc)
-    rows, members = load_rows(bench.files[0].path, None), {Group(0, 16, 0): np.array([0])}
+    rows = load_rows(bench.files[0].path, None)
     read_back = ReadBack(bench.issuers, bench.windows, plan)
     with pytest.raises(VerificationError, match="serial_number is"):
-        read_back.check(other.store, name, pack, (0, KEY32), rows, members, frozenset())
+        read_back.check(other.store, name, pack, (0, KEY32), rows, plain_layout(rows, 1), frozenset())
+
+
+def plain_layout(rows: ShardRows, count: int) -> Layout:
+    """Return the layout of the first rows of one group, or of more rows than there are."""
+    return Layout(replace(rows, key32=np.resize(rows.key32, count)), np.zeros(count, np.intp), np.zeros(1, np.intp))
 
 
 def test_rows_that_went_to_shards_where_no_edge_looks_are_caught(bench: Bench) -> None:
@@ -354,9 +379,8 @@ def test_a_record_too_many_or_too_few_is_caught(bench: Bench) -> None:
     rows = load_rows(bench.files[0].path, None)
     read_back = ReadBack(bench.issuers, bench.windows, plan)
     for count in (4, 6):
-        members = {Group(0, 16, 0): np.arange(count)}
         with pytest.raises(VerificationError, match=r"where .* belong"):
-            read_back.check(bench.store, name, pack, (0, KEY32), rows, members, frozenset())
+            read_back.check(bench.store, name, pack, (0, KEY32), rows, plain_layout(rows, count), frozenset())
 
 
 def test_a_damaged_bucket_is_caught_also_where_the_store_gives_what_was_put(bench: Bench) -> None:
@@ -367,8 +391,8 @@ def test_a_damaged_bucket_is_caught_also_where_the_store_gives_what_was_put(benc
     octets[40] ^= 1
     bench.store.put(name, octets)
     pack = Pack(octets, shard.directory_at, shard.directory_crc)
-    members = {Group(0, 16, 0): np.arange(5)}
+    rows = load_rows(bench.files[0].path, None)
     with pytest.raises(VerificationError, match=r"cannot be read back: .* damaged"):
         ReadBack(bench.issuers, bench.windows, plan).check(
-            bench.store, name, pack, (0, KEY32), load_rows(bench.files[0].path, None), members, frozenset()
+            bench.store, name, pack, (0, KEY32), rows, plain_layout(rows, 5), frozenset()
         )

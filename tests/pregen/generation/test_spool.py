@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from pregen.errors import SpoolError
-from pregen.generation.spool import PREFIX, ROW_BYTES, spool_folder
+from pregen.generation.spill import ROW_BYTES
+from pregen.generation.spool import BLOCK_BYTES, PREFIX, spool_folder
 
 PROJECT = Path(__file__).parents[3]
 HOLD = """
@@ -106,6 +107,14 @@ def test_too_little_space_is_refused_before_anything_is_written(tmp_path: Path) 
         pytest.fail("there is no such disk")
     assert caught.value.exit_code == 5
     assert list(tmp_path.iterdir()) == []
+
+
+def test_files_take_whole_blocks_of_the_disk(tmp_path: Path) -> None:
+    free = shutil.disk_usage(tmp_path).free
+    with pytest.raises(SpoolError, match="free some"), spool_folder(tmp_path, 1, files=2 * free // BLOCK_BYTES):
+        pytest.fail("there is no such disk")
+    with spool_folder(tmp_path, 1, files=free // 2 // BLOCK_BYTES):
+        pass
 
 
 @pytest.mark.parametrize("parent", ["missing", "a-file"])

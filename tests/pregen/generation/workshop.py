@@ -14,6 +14,7 @@ from pregen.generation.plan import Plan, make_plan
 from pregen.generation.routing import ShardFile, route
 from pregen.generation.rows import ShardRows, load_rows
 from pregen.generation.shard import ShardSigner, ShardTask, SignedShard, SigningJob
+from pregen.generation.steps import Steps
 from pregen.issuers import Issuer, load_issuers
 from pregen.snapshot import GOOD, NO_EXPIRY, NO_REASON, REVOKED, UNKNOWN, StatusBatch
 from pregen.validity import ValidityWindow
@@ -55,7 +56,7 @@ def spool(
     """Route rows to files in `folder`."""
     folder.mkdir(exist_ok=True, parents=True)
     batches = [batch_of(rows)] if rows else []
-    return route(batches, folder, split(0, KEY32, shards), np.array(issuer_ids, np.uint64))
+    return route(batches, folder, split(0, KEY32, shards), np.array(issuer_ids, np.uint64), Steps())
 
 
 def load(folder: Path, rows: Sequence[Row], *, expired_before: int | None = None) -> ShardRows:

@@ -1,11 +1,12 @@
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import cryptography_vectors
 import pytest
 
-from pregen.issuers.certificates import read_certificates
+from pregen.issuers.certificates import read_certificates, signed_with
 from tests import pki
 from tests.pregen.issuers.office import Office, found
 
@@ -27,6 +28,22 @@ def test_a_file_that_is_no_certificate_is_named(office: Office, spoil: Callable[
     spoil(office.folder / "ca.pem")
 
     assert str(office.folder / "ca.pem") in found(config)["error certificate.unreadable"]
+
+
+@pytest.mark.parametrize("kind", ["p521", "rsa2048", "ed25519", "ml-dsa-44", "ml-dsa-65", "ml-dsa-87"])
+def test_certificates_of_every_kind_of_key_are_read_and_their_signatures_verified(kind: str, tmp_path: Path) -> None:
+    root = pki.make_issuer(key=pki.shared_key(kind))
+    responder = pki.make_responder(root, key=pki.shared_key(kind))
+    pki.write_certificates(tmp_path / "two.pem", root, responder)
+
+    _, read = read_certificates(tmp_path / "two.pem")
+
+    assert read.load_public_key() == responder.key.public_key()
+    assert signed_with(read, root.key.public_key())
+    assert not signed_with(read, pki.shared_key("p384").public_key())
+    wrong = bytearray(read.der)
+    wrong[-1] ^= 1
+    assert not signed_with(replace(read, der=bytes(wrong)), root.key.public_key())
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,10 @@ import pickle
 import tomllib
 
 import pytest
+from asn1crypto import x509 as asn1
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from cryptography.x509 import ocsp
 from hypothesis import given
@@ -76,24 +78,73 @@ def test_an_issuer_that_signs_itself_embeds_no_certificate(office: Office) -> No
 
 
 @pytest.mark.parametrize(
-    ("choice", "expected"), [("separate", (SHA1, SHA256)), ("sha1", (SHA1,)), ("sha256", (SHA256,))]
+    ("choice", "expected"),
+    [
+        ("separate", ((SHA1,), (SHA256,))),
+        ("combined", ((SHA1, SHA256),)),
+        ("sha1", ((SHA1,),)),
+        ("sha256", ((SHA256,),)),
+    ],
 )
-def test_cert_ids_are_listed_sha1_first(office: Office, choice: str, expected: tuple[str, ...]) -> None:
+def test_cert_ids_are_listed_by_response_sha1_first(
+    office: Office, choice: str, expected: tuple[tuple[str, ...], ...]
+) -> None:
     assert only(office.own(pki.make_issuer(), cert_ids=choice)).cert_ids == expected
 
 
 @pytest.mark.parametrize(
     ("kind", "issuer_kind", "algorithm"),
-    [("p256", "rsa2048", "p256-sha256"), ("rsa2048", "p384", "rsa2048-sha256"), ("p256", "ed25519", "p256-sha256")],
+    [
+        ("p256", "rsa2048", "p256-sha256"),
+        ("rsa2048", "p384", "rsa2048-sha256"),
+        ("p384", "ed25519", "p384-sha384"),
+        ("p521", "ml-dsa-44", "p521-sha512"),
+        ("rsa3072", "ml-dsa-65", "rsa3072-sha256"),
+        ("ed25519", "ml-dsa-87", "ed25519"),
+        ("ml-dsa-44", "p256", "ml-dsa-44"),
+        ("ml-dsa-65", "p521", "ml-dsa-65"),
+        ("ml-dsa-87", "rsa4096", "ml-dsa-87"),
+    ],
 )
 def test_issuer_and_responder_may_have_keys_of_different_kinds(
     office: Office, kind: pki.KeyKind, issuer_kind: pki.KeyKind, algorithm: str
 ) -> None:
-    root = pki.make_issuer(key=pki.make_key(issuer_kind))
+    root, key = pki.make_issuer(key=pki.shared_key(issuer_kind)), pki.shared_key(kind)
 
-    assert (
-        only(office.delegated(root, pki.make_responder(root, key=pki.make_key(kind)))).responder.algorithm == algorithm
-    )
+    assert only(office.delegated(root, pki.make_responder(root, key=key))).responder.algorithm == algorithm
+
+
+@pytest.mark.parametrize("kind", ["rsa2048", "rsa3072", "rsa4096"])
+def test_an_rsa_key_signs_with_the_padding_that_is_written(office: Office, kind: pki.KeyKind) -> None:
+    root = pki.make_issuer(key=pki.shared_key(kind))
+
+    assert only(office.own(root, rsa_padding="pss")).responder.algorithm == f"{kind}-pss-sha256"
+    assert only(office.own(root, rsa_padding="pkcs1v15")).responder.algorithm == f"{kind}-sha256"
+    assert only(office.own(root)).responder.algorithm == f"{kind}-sha256"
+
+
+@pytest.mark.parametrize("kind", ["p256", "ed25519", "ml-dsa-44"])
+def test_a_padding_is_refused_where_the_key_has_none(office: Office, kind: pki.KeyKind) -> None:
+    message = found(office.own(pki.make_issuer(key=pki.shared_key(kind)), rsa_padding="pss"))["error key.padding"]
+
+    assert 'the key is not RSA, which alone has a padding: leave rsa_padding = "pss" out' in message
+
+
+def test_a_public_key_for_pss_alone_is_refused_with_the_way_to_sign_with_pss(office: Office) -> None:
+    root = pki.make_issuer()
+    responder = pki.make_responder(root, key=pki.shared_key("rsa2048"))
+    config = office.delegated(root, responder, rsa_padding="pss")
+    whole = asn1.Certificate.load(responder.der)
+    whole["tbs_certificate"]["subject_public_key_info"]["algorithm"] = {"algorithm": "rsassa_pss"}
+    assert isinstance(root.key, ec.EllipticCurvePrivateKey)
+    message = whole["tbs_certificate"].dump(force=True)
+    whole["signature_value"] = root.key.sign(message, ec.ECDSA(hashes.SHA256()))
+    (office.folder / "ocsp.pem").write_bytes(whole.dump(force=True))
+
+    text = found(config)["error key.unsupported"]
+
+    assert "TLS Baseline Requirements (7.1.3.1.1) allow rsaEncryption alone" in text
+    assert 'to sign with PSS, write rsa_padding = "pss"' in text
 
 
 def test_answers_end_with_whatever_ends_first(office: Office) -> None:
@@ -145,12 +196,12 @@ def test_an_issuer_travels_to_a_worker_that_opens_the_key_itself(office: Office)
 
 
 def test_two_sections_of_one_issuer_are_refused_and_the_message_is_the_remedy(office: Office) -> None:
-    root, other = pki.make_issuer(), pki.make_issuer("Other Root")
+    root, other = pki.make_issuer(key=pki.shared_key("rsa2048")), pki.make_issuer("Other Root")
     cross = pki.make_issuer(key=root.key, parent=other)
     pki.write_certificates(office.folder / "cross.pem", cross)
     root.write(office.folder, "ca")
     config = office.config(
-        {"name": 'r"1', "certificate": "ca.pem", "key": "ca.key", "cert_ids": "sha1"},
+        {"name": 'r"1', "certificate": "ca.pem", "key": "ca.key", "cert_ids": "combined", "rsa_padding": "pss"},
         {"name": "r1-cross", "certificate": ["cross.pem", "ca.pem"], "key": "ca.key"},
     )
 
@@ -163,7 +214,8 @@ def test_two_sections_of_one_issuer_are_refused_and_the_message_is_the_remedy(of
     merged = only(load_config(office.folder / "pregen.toml"))
     assert merged.names == ('r"1', "r1-cross")
     assert set(merged.certificates) == {root.der, cross.der}
-    assert tomllib.loads(remedy)["issuer"][0]["cert_ids"] == "sha1"
+    section = tomllib.loads(remedy)["issuer"][0]
+    assert (section["cert_ids"], section["rsa_padding"]) == ("combined", "pss")
 
 
 def test_everything_that_is_wrong_is_reported_at_once(office: Office) -> None:

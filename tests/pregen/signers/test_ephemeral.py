@@ -61,6 +61,51 @@ def test_a_number_at_the_edge_of_the_range_is_taken(inside: int) -> None:
     assert numbers(keys.words) == [inside]
 
 
+P384_ORDER = 2**384 - 0x389CB27E0BC8D220A7E5F24DB74F58851313E695333AD68D
+P521_ORDER = 2**521 - 0x5AE79787C40D069948033FEB708F65A2FC44A36477663B851449048E16EC79BF7
+
+
+class OctetSource:
+    """Gives scripted octets, one key after the other."""
+
+    def __init__(self, size: int, *numbers: int) -> None:
+        self._octets = b"".join(number.to_bytes(size, "little") for number in numbers)
+
+    def readinto(self, buffer: memoryview) -> int:
+        count = min(len(buffer), len(self._octets))
+        buffer[:count], self._octets = self._octets[:count], self._octets[count:]
+        return count
+
+
+@pytest.mark.parametrize(("order", "size"), [(P384_ORDER, 48), (P521_ORDER, 72)], ids=["p384", "p521"])
+def test_larger_curves_take_what_is_in_range_and_nothing_else(order: int, size: int) -> None:
+    outside, inside = (0, order, order + 1), (1, 2**64, order - 1, order >> 1)
+    keys = EphemeralKeys(order, 1, OctetSource(size, *outside, 5))
+    keys.draw(1)
+    assert numbers(keys.words) == [5]
+    keys = EphemeralKeys(order, len(inside), OctetSource(size, *inside))
+    keys.draw(len(inside))
+    assert numbers(keys.words) == list(inside)
+
+
+@pytest.mark.parametrize("number", [1, P521_ORDER - 1, 2**520])
+def test_bits_beyond_those_of_p521_are_cut_off_and_the_rest_is_taken(number: int) -> None:
+    surplus = 0x5A5A << 521
+    keys = EphemeralKeys(P521_ORDER, 2, OctetSource(72, number | surplus, surplus, number | surplus))
+    keys.draw(2)
+    assert numbers(keys.words) == [number, number], "zero below the surplus bits is drawn again, and cut again"
+
+
+@pytest.mark.parametrize("order", [P384_ORDER, P521_ORDER], ids=["p384", "p521"])
+def test_bits_of_larger_keys_are_as_often_one_as_zero(order: int) -> None:
+    keys = EphemeralKeys(order, 4096, KernelSource())
+    keys.draw(4096)
+    ones = np.unpackbits(keys.words.view(np.uint8), axis=1, bitorder="little").sum(axis=0, dtype=np.int64)
+    bits = order.bit_length()
+    assert (abs(ones[:bits] - 2048) < 7 * 32).all()
+    assert not ones[bits:].any()
+
+
 @pytest.mark.parametrize("word", [0, 1, 2])
 def test_every_word_is_compared_where_the_top_ones_are_equal(word: int) -> None:
     above, below = P256_ORDER + (1 << 64 * word), P256_ORDER - (1 << 64 * word)

@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 import sysconfig
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -11,7 +13,21 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from pregen.errors import ConfigError, SigningError
-from pregen.signers import AUTO, ENGINES, P256_SHA256, RSA2048_SHA256, Algorithm, Engine, engine_named
+from pregen.signers import (
+    ALGORITHMS,
+    AUTO,
+    ENGINES,
+    P256_SHA256,
+    RSA2048_SHA256,
+    Algorithm,
+    Engine,
+    KeyIndexes,
+    Octets,
+    PrivateKey,
+    Signer,
+    engine_named,
+    make_key,
+)
 from pregen.signers.multibuffer import MultibufferEngine
 from pregen.signers.software import SoftwareEngine
 
@@ -68,40 +84,156 @@ def test_a_library_that_does_not_load_is_reported_and_auto_goes_on_without_it(tm
 
 
 class LibraryOfAnOldCpu:
-    """libcrypto_mb where the CPU has none of its instructions: it has no algorithm."""
+    """libcrypto_mb where the CPU lacks some or all of its instructions: it has few algorithms, or none."""
 
-    class Query:
-        restype: object = None
+    def __init__(self, *algorithms: int) -> None:
+        self._algorithms = algorithms
 
-        def __call__(self, _algorithm: int) -> int:
-            return 0
+    def __getitem__(self, name: str) -> Callable[[int], int]:
+        assert name == "mbx_get_algo_info"
 
-    mbx_get_algo_info = Query()
+        def width(algorithm: int) -> int:
+            return 8 if algorithm in self._algorithms else 0
+
+        return width
+
+
+def engine_with(*algorithms: int) -> MultibufferEngine:
+    return MultibufferEngine(lambda: cast("ctypes.CDLL", LibraryOfAnOldCpu(*algorithms)))
 
 
 def engines_of_an_old_cpu() -> list[Engine]:
-    return [MultibufferEngine(lambda: cast("ctypes.CDLL", LibraryOfAnOldCpu())), SoftwareEngine()]
+    return [engine_with(), SoftwareEngine()]
 
 
 def test_a_cpu_without_the_instructions_is_said_so_and_auto_goes_on() -> None:
     engines = engines_of_an_old_cpu()
-    assert engine_named(AUTO, P256_SHA256, engines).name == "software"
+    assert engine_named(AUTO, P256_SHA256, engines=engines).name == "software"
     with pytest.raises(ConfigError, match=r"multibuffer does not work here: this CPU has neither AVX-512 IFMA"):
-        engine_named("multibuffer", P256_SHA256, engines)
+        engine_named("multibuffer", P256_SHA256, engines=engines)
 
 
 def test_an_engine_that_cannot_load_opens_no_key() -> None:
     engine = MultibufferEngine(lambda: "the package ipp-crypto is not installed")
     key = ec.generate_private_key(ec.SECP256R1())
     with pytest.raises(SigningError, match="cannot sign"):
-        engine.open(key, P256_SHA256)
+        engine.open([key], P256_SHA256)
+
+
+def test_on_an_old_cpu_the_engine_still_says_what_it_would_sign() -> None:
+    engine = engine_with()
+    assert engine.supports(P256_SHA256)
+    assert not engine.supports(ALGORITHMS["ml-dsa-44"])
+    with pytest.raises(SigningError, match="cannot sign p256-sha256 here"):
+        engine.open([make_key(P256_SHA256)], P256_SHA256)
+
+
+def test_a_cpu_with_avx_ifma_alone_has_rsa_alone() -> None:
+    engine = engine_with(0, 1, 2, 3)
+    assert engine.unavailable() is None
+    assert {name for name, algorithm in ALGORITHMS.items() if engine.supports(algorithm)} == {
+        name for name in ALGORITHMS if name.startswith("rsa")
+    }
+    with pytest.raises(ConfigError, match="does not sign p256-sha256: use --engine auto"):
+        engine_named("multibuffer", P256_SHA256, engines=[engine, SoftwareEngine()])
+
+
+class PacedEngine:
+    """`software`, with so many seconds of CPU time more for each message; notes how often it opened keys."""
+
+    def __init__(self, name: str, seconds: float, *, refuses: bool = False, missing: bool = False) -> None:
+        self.name = name
+        self.opened = 0
+        self._seconds = seconds
+        self._refuses = refuses
+        self._missing = missing
+
+    def unavailable(self) -> str | None:
+        return "not here" if self._missing else None
+
+    def supports(self, algorithm: Algorithm) -> bool:
+        return algorithm == P256_SHA256
+
+    def open(self, keys: Sequence[PrivateKey], algorithm: Algorithm) -> Signer:
+        self.opened += 1
+        if self._refuses:
+            raise SigningError("not this key")
+        return PacedSigner(SoftwareEngine().open(keys, algorithm), self._seconds)
+
+
+class PacedSigner:
+    def __init__(self, inner: Signer, seconds: float) -> None:
+        self._inner = inner
+        self._seconds = seconds
+
+    def sign(self, messages: Octets, keys: KeyIndexes) -> Octets:
+        end = time.process_time() + self._seconds * len(messages)
+        signed = self._inner.sign(messages, keys)
+        while time.process_time() < end:
+            pass
+        return signed
+
+
+class KeyCupboard:
+    """Opens one key, and counts how often."""
+
+    def __init__(self) -> None:
+        self.opened = 0
+
+    def __call__(self) -> PrivateKey:
+        self.opened += 1
+        return make_key(P256_SHA256)
+
+
+@pytest.mark.parametrize("fastest", [0, 1, 2])
+def test_auto_is_the_fastest_wherever_it_stands(fastest: int) -> None:
+    engines = [PacedEngine(f"number{i}", 0.0 if i == fastest else 0.001) for i in range(3)]
+    assert engine_named(AUTO, P256_SHA256, KeyCupboard(), engines) is engines[fastest]
+
+
+def test_auto_remembers_what_it_measured_and_opens_the_key_once() -> None:
+    engines, key = [PacedEngine("slow", 0.001), PacedEngine("fast", 0.0)], KeyCupboard()
+    assert [engine_named(AUTO, P256_SHA256, key, engines).name for _ in range(3)] == ["fast"] * 3
+    assert (key.opened, *(engine.opened for engine in engines)) == (1, 1, 1)
+
+
+def test_auto_measures_each_algorithm_for_itself() -> None:
+    engines: list[Engine] = [PacedEngine("slow", 0.001), SoftwareEngine()]
+    assert engine_named(AUTO, P256_SHA256, KeyCupboard(), engines).name == "software"
+    assert engine_named(AUTO, RSA2048_SHA256, engines=engines).name == "software"
+
+
+def test_auto_leaves_out_what_cannot_use_the_key() -> None:
+    engines = [PacedEngine("fast", 0.0, refuses=True), PacedEngine("slow", 0.001), PacedEngine("slower", 0.002)]
+    assert engine_named(AUTO, P256_SHA256, KeyCupboard(), engines).name == "slow"
+
+
+def test_a_key_that_no_engine_can_use_is_refused() -> None:
+    engines = [PacedEngine(name, 0.0, refuses=True) for name in ("one", "other")]
+    with pytest.raises(ConfigError, match="no engine can use the key for p256-sha256"):
+        engine_named(AUTO, P256_SHA256, KeyCupboard(), engines)
+
+
+def test_nothing_is_measured_where_there_is_no_choice() -> None:
+    engines, key = [PacedEngine("missing", 0.0, missing=True), PacedEngine("present", 0.001)], KeyCupboard()
+    assert engine_named(AUTO, P256_SHA256, key, engines).name == "present"
+    assert engine_named("present", P256_SHA256, key, engines).name == "present"
+    assert (key.opened, engines[1].opened) == (0, 0)
 
 
 @pytest.mark.parametrize("algorithm", [P256_SHA256, RSA2048_SHA256], ids=lambda algorithm: algorithm.name)
-def test_auto_is_the_first_that_works_and_has_the_algorithm(algorithm: Algorithm) -> None:
+def test_without_a_key_auto_is_the_first_that_works_and_has_the_algorithm(algorithm: Algorithm) -> None:
     works = [engine.name for engine in ENGINES if engine.unavailable() is None and engine.supports(algorithm)]
     assert engine_named(AUTO, algorithm).name == works[0]
     assert works[-1] == "software"
+
+
+@pytest.mark.parametrize("name", ["p256-sha256", "rsa2048-pss-sha256", "ed25519", "ml-dsa-44"])
+def test_auto_measures_real_engines_with_a_real_key(name: str) -> None:
+    algorithm = ALGORITHMS[name]
+    chosen = engine_named(AUTO, algorithm, lambda: make_key(algorithm))
+    assert chosen.unavailable() is None
+    assert chosen.supports(algorithm)
 
 
 def test_an_unknown_engine_is_refused_with_the_names_of_the_known() -> None:
@@ -114,5 +246,5 @@ def test_an_engine_without_the_algorithm_is_refused() -> None:
     working = next(engine.name for engine in ENGINES if engine.unavailable() is None)
     if working == "software":
         pytest.skip("software has every algorithm, and no other engine works here")
-    with pytest.raises(ConfigError, match=f"engine {working} does not sign rsa2048-sha256"):
-        engine_named(working, RSA2048_SHA256)
+    with pytest.raises(ConfigError, match=f"engine {working} does not sign ml-dsa-65"):
+        engine_named(working, ALGORITHMS["ml-dsa-65"])

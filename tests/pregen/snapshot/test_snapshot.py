@@ -1,5 +1,6 @@
 """Whole snapshots: files in, status batches and findings out."""
 
+import pickle
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import pytest
 
 from pregen.config import ColumnConfig, SnapshotConfig
 from pregen.errors import InputError
-from pregen.snapshot import GOOD, NO_EXPIRY, NO_REASON, REVOKED, UNKNOWN, open_snapshot
+from pregen.snapshot import GOOD, NO_EXPIRY, NO_REASON, REVOKED, UNKNOWN, Reading, Snapshot, open_snapshot
+from pregen.snapshot.snapshot import MAX_FILES
 from tests.pregen.snapshot.desk import AS_OF, NOW, Desk, table
 
 AS_OF_S = 1_795_478_400
@@ -112,11 +114,11 @@ def test_several_files_of_several_formats_are_one_snapshot(desk: Desk) -> None:
     batches = list(snapshot.batches())
 
     assert [path.name for path in snapshot.files] == ["a.parquet", "b.arrow", "c.ipc"]
-    assert np.concatenate([batch.row for batch in batches]).tolist() == [0, 1, 2, 3, 4, 5]
+    assert [(batch.file, batch.row.tolist()) for batch in batches] == [(0, [0, 1, 2]), (1, [0, 1]), (2, [0])]
     assert snapshot.rows_in == 6
-    assert snapshot.locate(0) == f"{desk.folder}/day/a.parquet, row 1"
-    assert snapshot.locate(4) == f"{desk.folder}/day/b.arrow, row 2"
-    assert snapshot.locate(5) == f"{desk.folder}/day/c.ipc, row 1"
+    assert snapshot.locate(0, 0) == f"{desk.folder}/day/a.parquet, row 1"
+    assert snapshot.locate(1, 1) == f"{desk.folder}/day/b.arrow, row 2"
+    assert snapshot.locate(2, 0) == f"{desk.folder}/day/c.ipc, row 1"
 
 
 def test_the_configured_path_starts_at_the_configuration_and_may_be_a_glob(desk: Desk) -> None:
@@ -315,6 +317,55 @@ def test_kinds_count_over_files_and_keep_the_first_twenty_examples(desk: Desk) -
     assert str(finding).endswith("... 30 in all")
 
 
+def test_files_may_be_read_in_any_order_by_copies_of_the_snapshot_with_the_same_findings(desk: Desk) -> None:
+    statuses = [f"lost-{number}" for number in range(60)]
+    for number in range(4):
+        some = [*statuses[number * 7 : number * 12 + 5], "good", "excluded", "good"]
+        data = table(len(some), status=pa.array(some), revoked_at=times(*[None] * (len(some) - 1), 5))
+        desk.write(f"many/{number}.parquet", data)
+    columns: dict[str, str | ColumnConfig] = {
+        "status": ColumnConfig(values={"good": ["good"], "excluded": ["excluded"]})
+    }
+    snapshot = desk.open(desk.folder / "many", columns)
+    rows = [(batch.file, batch.row.tolist()) for batch in snapshot.batches()]
+    noted = (snapshot.rows_in, snapshot.excluded, snapshot.findings())
+    assert {finding.code: finding.count for finding in noted[2]} == {
+        "row.status.unknown": 5 + 10 + 15 + 20,
+        "row.revoked.ignored": 4,
+    }
+
+    again = desk.open(desk.folder / "many", columns)
+    read = []
+    for number in (2, 0, 3, 1):
+        copy: Snapshot = pickle.loads(pickle.dumps(again))
+        reading = Reading()
+        read += [(batch.file, batch.row.tolist()) for batch in copy.read(number, reading)]
+        again.add(number, pickle.loads(pickle.dumps(reading)))
+
+    assert sorted(read) == rows
+    assert (again.rows_in, again.excluded, again.findings()) == noted
+
+
+def test_the_file_with_most_rows_comes_first_by_size(desk: Desk) -> None:
+    for number, rows in enumerate([5, 900, 20]):
+        desk.write(f"sizes/{number}.parquet", table(rows))
+
+    assert desk.open(desk.folder / "sizes").by_size() == (1, 2, 0)
+
+
+@pytest.mark.slow  # five seconds, for so many files
+def test_more_files_than_can_be_numbered_are_refused_before_they_are_opened(desk: Desk) -> None:
+    folder = desk.folder / "endless"
+    folder.mkdir()
+    for number in range(MAX_FILES + 1):
+        (folder / f"{number}.csv").symlink_to("nowhere")
+
+    [finding] = desk.refusal(folder).findings
+
+    assert finding.code == "snapshot.too-many-files"
+    assert f"{folder}: 65,537 files" in finding.message
+
+
 def test_the_column_is_named_as_the_file_names_it(desk: Desk) -> None:
     data = table(1, serial=None, hexserial=pa.array(["zz"]))
 
@@ -361,8 +412,9 @@ def test_a_file_without_rows_beside_one_with_rows_is_no_trouble(desk: Desk) -> N
 
     snapshot = desk.open(desk.folder / "mixed")
 
-    assert [batch.row.tolist() for batch in snapshot.batches()] == [[0, 1]]
-    assert snapshot.locate(0) == f"{desk.folder}/mixed/b.parquet, row 1"
+    [batch] = snapshot.batches()
+    assert (batch.file, batch.row.tolist()) == (1, [0, 1])
+    assert snapshot.locate(batch.file, 0) == f"{desk.folder}/mixed/b.parquet, row 1"
 
 
 def test_no_path_at_all_is_refused(desk: Desk) -> None:

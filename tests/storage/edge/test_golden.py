@@ -1,13 +1,17 @@
 """The edge in front of the golden store: what overlays say is final, also at the border."""
 
+from hashlib import sha256
+
 import pytest
 
+from storage.certid import SHA1, SHA256
 from storage.commits import read_commit
+from storage.edge.guard import singles_in
 from storage.edge.record import OcspStatus, Outcome
 from storage.edge.respond import HttpRequest, Reply, respond
 from storage.reader import Generation, Reader, open_reader
 from tests.storage.edge.answers import encode_request
-from tests.storage.golden_store import Expected, answer_to, expected_answers, golden_store
+from tests.storage.golden_store import COMBINED, Expected, answer_to, expected_answers, golden_store
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +36,20 @@ def test_every_golden_answer_leaves_the_edge_octet_by_octet(reader: Reader) -> N
     for expected in served:
         reply = ask(reader, expected, servable(expected))
         assert (reply.record.outcome, reply.body) == (Outcome.ANSWERED, expected.der), expected.label
+
+
+def test_one_combined_response_leaves_the_edge_for_either_hash() -> None:
+    reader, served = open_reader(golden_store(COMBINED)), dict[bytes, dict[str, bytes]]()
+    for expected in expected_answers(COMBINED):
+        if expected.sha256 is not None:
+            reply = ask(reader, expected, servable(expected))
+            assert reply.record.outcome is Outcome.ANSWERED, expected.label
+            assert sha256(reply.body).hexdigest() == expected.sha256
+            served.setdefault(reply.body, {})[expected.cert_id.hash_oid] = expected.cert_id.serial
+
+    assert {SHA1, SHA256} in map(set, served.values())
+    for body, asked in served.items():
+        assert {(one.cert_id.hash_oid, one.cert_id.serial) for one in singles_in(body)} == set(asked.items())
 
 
 def test_a_revocation_in_an_overlay_is_served_instead_of_the_shards_good(reader: Reader) -> None:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storage.certid import SHA1, SHA256, CertID
+from storage.edge.guard import written
 from storage.edge.record import OcspStatus, Outcome
 from storage.edge.respond import MAX_BODY_BYTES, MAX_PATH_BYTES, HttpRequest, Reply, respond
 from storage.errors import ChecksumError, NothingPublishedError
@@ -168,6 +169,27 @@ def test_both_hashes_are_answered_from_a_combined_response(hash_oid: str) -> Non
     asked = cert_id(hash_oid=hash_oid)
 
     assert respond(FakeSource({asked: both}), post(encode_request(asked)), NOW).body == both.der
+
+
+@pytest.mark.parametrize("hash_oid", [SHA1, SHA256])
+@pytest.mark.parametrize("which", [0, 1])
+@pytest.mark.parametrize(
+    ("right", "wrong"), [(THIS_UPDATE, THIS_UPDATE - 1), (NEXT_UPDATE, NEXT_UPDATE + 1)], ids=["begin", "end"]
+)
+def test_each_single_response_of_a_combined_one_must_be_of_the_window(
+    hash_oid: str, which: int, right: int, wrong: int
+) -> None:
+    both = answer_to(cert_id(), cert_id(hash_oid=SHA256))
+    asked, parts = cert_id(hash_oid=hash_oid), both.der.split(written(right))
+    # What stands between the times; producedAt, which is not looked at, equals thisUpdate and is first.
+    places = [written(right)] * (len(parts) - 1)
+    places[len(places) - 2 + which] = written(wrong)
+    mixed = b"".join(octets for pair in zip(parts, [*places, b""], strict=True) for octets in pair)
+    assert len(mixed) == len(both.der)
+
+    reply = respond(FakeSource({asked: replace(both, der=mixed)}), post(encode_request(asked)), NOW)
+
+    assert_ocsp_error(reply, OcspStatus.tryLater, Outcome.WRONG_ANSWER)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,92 @@
+"""`pregen run` as a process of its own, and what it reports.
+
+It reports on itself: CPU seconds of all its processes, start-up and read-back included, all octets put, memory of the
+largest process.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+
+import msgspec
+
+from bench.figure import BenchError
+from bench.workload import Workload
+from pregen.signers import AUTO
+
+
+class RunReport(msgspec.Struct, frozen=True):
+    """What is needed of the object that `pregen run --json` prints."""
+
+    certificates: int
+    responses: int
+    engine: str
+    workers: int
+    seconds: float
+    cpu_seconds: float
+    stored_bytes: int
+    peak_rss_mib: float
+    cpu_by_step: Mapping[str, float] = {}
+
+    @property
+    def rate(self) -> float:
+        """Responses a second of CPU time."""
+        return self.responses / self.cpu_seconds
+
+
+@contextlib.contextmanager
+def removed(workload: Workload) -> Iterator[Workload]:
+    """Give a workload; its folder is gone afterwards, whatever happens."""
+    try:
+        yield workload
+    finally:
+        shutil.rmtree(workload.folder)
+
+
+def publish(workload: Workload, engine: str = AUTO, workers: int = 1) -> RunReport:
+    """Run `pregen run` on a workload in a process of its own and return its report.
+
+    Raises:
+        BenchError: it failed, or did something else than it was asked for.
+    """
+    run = ("run", str(workload.config), "--json", "--workers", str(workers), "--engine", engine)
+    code, out = run_apart((sys.executable, "-m", "pregen", *run))
+    if code:
+        raise BenchError(f"pregen run on {workload.rows:,} rows ended with exit code {code}: {out.strip()}")
+    report = msgspec.json.decode(out, type=RunReport)
+    check_report(report, workload.responses, engine, workers)
+    return report
+
+
+def check_report(report: RunReport, responses: int, engine: str, workers: int) -> None:
+    """See that a run did what it was asked for.
+
+    Raises:
+        BenchError: other responses, workers or another engine.
+    """
+    if (report.responses, report.workers) != (responses, workers) or engine not in {AUTO, report.engine}:
+        asked = f"{responses:,} responses by {workers} worker(s) and {engine}"
+        raise BenchError(f"pregen run was to make {asked}, and did something else: {report}")
+
+
+def run_apart(command: Sequence[str]) -> tuple[int, str]:
+    """Run a command and return its exit code and what it wrote to stdout; it ends when this process is interrupted.
+
+    Linux counts the memory of a process from before its exec, when it still was its parent. So a shell stands between,
+    which is small: else the peak memory of `command` could never be less than the bench's own.
+    """
+    shell = ("/bin/sh", "-c", '"$@"; exit $?', "sh", *command)
+    with subprocess.Popen(shell, stdout=subprocess.PIPE, text=True, process_group=0) as process:  # noqa: S603 - our words
+        assert process.stdout is not None
+        try:
+            out = process.stdout.read()
+        except BaseException:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
+            process.stdout.read()  # its end: the command has removed its files, and is gone
+            raise
+    return process.returncode, out

@@ -1,0 +1,105 @@
+"""How much is measured: all of it, or less in a hurry."""
+
+from dataclasses import dataclass
+
+from bench.workload import disk_bytes
+from pregen.signers import ALGORITHMS, P256_SHA256, RSA2048_SHA256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes:
+    """How much is measured.
+
+    Attributes:
+        judged: whether targets apply: they are set for the full sizes; in smaller runs the start-up weighs more.
+        raw_s: CPU seconds of each loop that is shown.
+        reference_s: CPU seconds of a raw loop that a run is held against, before it and after it each.
+        multibuffer_rows, awslc_rows, p384_rows, rsa_rows, software_rows: snapshots of the runs against raw loops.
+        memory_rows: a small snapshot, for the memory that a run takes whatever its size.
+        layout_rows: snapshot that is signed with combined and with separate answers.
+        worker_rows: snapshot that is signed by one worker and by two.
+        large_rows, medium_rows: a very large snapshot and a usual one; 0 where that takes too long.
+        issuers, issuer_rows: how many issuers sign for themselves, and certificates of each.
+        lookup_rows: snapshot of the store that is read.
+        lookups: certificates that are looked up in each round.
+        rounds: of lookups and of their reference, in turns.
+    """
+
+    judged: bool
+    raw_s: float
+    reference_s: float
+    multibuffer_rows: int
+    awslc_rows: int
+    p384_rows: int
+    rsa_rows: int
+    software_rows: int
+    memory_rows: int
+    layout_rows: int
+    worker_rows: int
+    large_rows: int
+    medium_rows: int
+    issuers: int
+    issuer_rows: int
+    lookup_rows: int
+    lookups: int
+    rounds: int
+
+    @property
+    def disk_bytes(self) -> int:
+        """Disk that the largest workload needs; only one lies there at a time."""
+        p256 = max(
+            self.multibuffer_rows,
+            self.awslc_rows,
+            self.software_rows,
+            self.memory_rows,
+            2 * self.layout_rows,  # two answers a certificate
+            self.worker_rows,
+            self.large_rows,
+            self.medium_rows,
+            self.issuers * self.issuer_rows,
+            self.lookup_rows,
+        )
+        needs = ((p256, P256_SHA256), (self.p384_rows, ALGORITHMS["p384-sha384"]), (self.rsa_rows, RSA2048_SHA256))
+        return max(disk_bytes(rows, one.signature_bytes) for rows, one in needs)
+
+
+FULL = Sizes(
+    judged=True,
+    raw_s=1.0,
+    reference_s=3.0,
+    multibuffer_rows=5_000_000,
+    awslc_rows=2_000_000,
+    p384_rows=2_000_000,
+    rsa_rows=300_000,
+    software_rows=1_000_000,
+    memory_rows=200_000,
+    layout_rows=1_000_000,
+    worker_rows=3_000_000,
+    large_rows=20_000_000,
+    medium_rows=2_000_000,
+    issuers=1_144,
+    issuer_rows=2_000,
+    lookup_rows=1_000_000,
+    lookups=50_000,
+    rounds=5,
+)
+QUICK = Sizes(
+    judged=False,
+    raw_s=0.3,
+    reference_s=0.7,
+    multibuffer_rows=1_000_000,
+    awslc_rows=200_000,
+    p384_rows=200_000,
+    rsa_rows=30_000,
+    software_rows=200_000,
+    memory_rows=50_000,
+    layout_rows=200_000,
+    worker_rows=400_000,
+    large_rows=0,
+    medium_rows=0,
+    issuers=200,
+    issuer_rows=1_000,
+    lookup_rows=200_000,
+    lookups=20_000,
+    rounds=3,
+)

@@ -1,0 +1,116 @@
+"""Where each row of a shard goes: into which run, which block of records, and which bucket of the pack.
+
+A block is all that has one shape: records of one length, made and signed together. Within a block, rows lie in the
+order of their runs, then of their keys, so that whatever shares a run and a bucket is one contiguous segment.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pregen.generation.plan import Plan
+from pregen.generation.rows import ShardRows
+from storage.pack import Segment
+
+Numbers = NDArray[np.intp]
+
+
+class Block(NamedTuple):
+    """Rows of one shape.
+
+    Attributes:
+        shape: number of the shape.
+        rows: intp[n], indexes of rows (`ShardRows`), by run, then by key.
+        runs: intp[n], the run number of each, ascending.
+    """
+
+    shape: int
+    rows: Numbers
+    runs: Numbers
+
+
+class Layout:
+    """The order of a shard's rows in its pack.
+
+    Attributes:
+        counts: intp[runs], records of each run.
+        order: intp[n], indexes of rows, by run, then by key.
+    """
+
+    def __init__(self, rows: ShardRows, runs: Numbers, shapes: Numbers) -> None:
+        """Arrange rows.
+
+        Args:
+            rows: the shard's rows, in the order of their keys.
+            runs: intp[n], the run number of each row.
+            shapes: intp[runs], the shape of each run, ascending.
+        """
+        self.counts: Numbers = np.bincount(runs, minlength=len(shapes))
+        # In the smallest type that holds it: numpy sorts 8 and 16 bits by radix.
+        self.order: Numbers = np.argsort(runs.astype(np.min_scalar_type(len(shapes))), kind="stable")
+        self._key32 = rows.key32
+        self._runs = runs[self.order]
+        self._ends = np.cumsum(self.counts)
+        self._shapes = shapes
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield the blocks, in the order of their shapes."""
+        start = 0
+        last_runs = np.nonzero(np.diff(self._shapes, append=-1))[0]
+        for last in last_runs.tolist():
+            end = int(self._ends[last])
+            if end > start:
+                yield Block(int(self._shapes[last]), self.order[start:end], self._runs[start:end])
+            start = end
+
+    def row(self, run: int, index: int) -> int | None:
+        """Return the row that record `index` of a run is made of; None where the run has no so many."""
+        if not 0 <= index < self.counts[run]:
+            return None
+        return int(self.order[self._ends[run] - self.counts[run] + index])
+
+    def segments(self, strides: Numbers, low: int, high: int, buckets: int) -> Iterable[Segment]:
+        """Return where the records of each bucket lie, in the order of buckets, then of runs; blocks are numbered anew.
+
+        Args:
+            strides: intp[runs], octets of a record.
+            low: lowest key of the shard.
+            high: the one behind its highest.
+            buckets: how many the pack has.
+        """
+        if not len(self.order):
+            return []
+        bucket = (self._key32[self.order].astype(np.int64) - low) * buckets // (high - low)
+        place = self._runs * buckets + bucket  # ascending: one number for run and bucket
+        starts = np.concatenate([[0], np.nonzero(np.diff(place))[0] + 1])
+        counts = np.diff(starts, append=len(place))
+        runs = self._runs[starts]
+        shapes = self._shapes[runs]
+        block = np.cumsum(np.diff(shapes, prepend=shapes[0]) != 0)
+        first = starts[np.searchsorted(block, np.arange(int(block[-1]) + 1))][block]  # where the segment's block begins
+        begin = (starts - first) * strides[runs]
+        columns = (bucket[starts], runs, block, begin, begin + counts * strides[runs], counts)
+        order = np.argsort(bucket[starts] * len(self.counts) + runs)
+        return map(Segment._make, zip(*(column[order].tolist() for column in columns), strict=True))
+
+
+class RunNumbers:
+    """Finds the runs of rows by their groups, for one plan."""
+
+    def __init__(self, plan: Plan) -> None:
+        codes = np.array([group.code for group in plan.runs], np.int64)
+        self._runs = np.full(int(codes.max(initial=0)) + 1, -1, np.intp)
+        self._runs[codes] = list(plan.runs.values())
+
+    def of(self, codes: NDArray[np.int64]) -> Numbers:
+        """Return the run number of each row, intp[n].
+
+        Raises:
+            KeyError: a group that the plan does not have.
+        """
+        runs = self._runs[np.minimum(codes, len(self._runs) - 1)]
+        if len(codes) and (runs.min() < 0 or codes.max() >= len(self._runs)):
+            raise KeyError("a shard holds rows that were not there when the run was planned")
+        return runs

@@ -1,0 +1,35 @@
+from dataclasses import asdict
+
+from bench.sizes import FULL, QUICK
+from bench.workload import disk_bytes
+
+
+def test_only_the_full_sizes_are_judged_and_they_are_those_of_the_targets() -> None:
+    assert FULL.judged
+    assert not QUICK.judged
+    sizes = asdict(FULL)
+    assert {name: rows for name, rows in sizes.items() if name.endswith("_rows")} == {
+        "multibuffer_rows": 5_000_000,
+        "awslc_rows": 2_000_000,
+        "p384_rows": 2_000_000,
+        "rsa_rows": 300_000,
+        "software_rows": 1_000_000,
+        "memory_rows": 200_000,
+        "layout_rows": 1_000_000,
+        "worker_rows": 3_000_000,
+        "large_rows": 20_000_000,
+        "medium_rows": 2_000_000,
+        "issuer_rows": 2_000,
+        "lookup_rows": 1_000_000,
+    }
+    assert FULL.issuers == 1_144
+
+
+def test_in_a_hurry_nothing_is_larger() -> None:
+    full = asdict(FULL)
+    assert all(value <= full[name] for name, value in asdict(QUICK).items())
+
+
+def test_the_largest_workload_says_how_much_disk_is_needed() -> None:
+    assert FULL.disk_bytes == disk_bytes(20_000_000)
+    assert 3_000_000_000 < FULL.disk_bytes < 4_000_000_000

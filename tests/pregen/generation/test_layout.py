@@ -1,0 +1,104 @@
+"""Rows find their place: compared with sorting them one by one."""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pregen.generation.layout import Layout, RunNumbers
+from pregen.generation.plan import Plan
+from pregen.generation.rows import Group, ShardRows
+from storage.pack import bucket_count
+from storage.tables import Tables
+
+LOW, HIGH = 1_000, 9_000
+EMPTY = ShardRows(
+    key32=np.empty(0, np.uint32),
+    octets=np.empty(0, np.uint8),
+    starts=np.empty(0, np.int32),
+    codes=np.empty(0, np.int64),
+    revoked_at=np.empty(0, np.uint32),
+    reason=np.empty(0, np.int8),
+)
+
+
+class World(NamedTuple):
+    """Rows as (key, run), ascending by key, and for each run its shape, ascending, and its stride."""
+
+    rows: list[tuple[int, int]]
+    shapes: list[int]
+    strides: list[int]
+
+    @property
+    def layout(self) -> Layout:
+        keys, runs = (
+            np.array([key for key, _ in self.rows], np.uint32),
+            np.array([run for _, run in self.rows], np.intp),
+        )
+        return Layout(replace(EMPTY, key32=keys), runs, np.array(self.shapes, np.intp))
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> World:
+    shapes = sorted(draw(st.lists(st.integers(0, 3), min_size=1, max_size=12)))
+    strides = [80 + 4 * shape for shape in shapes]
+    rows = draw(st.lists(st.tuples(st.integers(LOW, HIGH - 1), st.integers(0, len(shapes) - 1)), max_size=60))
+    return World(sorted(rows, key=lambda row: row[0]), shapes, strides)
+
+
+@given(worlds())
+def test_blocks_hold_each_row_once_by_run_and_then_by_key(world: World) -> None:
+    placed = []
+    for block in world.layout.blocks():
+        assert len(block.rows) == len(block.runs) > 0
+        assert {world.shapes[run] for run in block.runs} == {block.shape}
+        assert [world.rows[row][1] for row in block.rows] == block.runs.tolist()
+        placed += block.rows.tolist()
+    assert placed == sorted(range(len(world.rows)), key=lambda row: (world.rows[row][1], row))
+
+
+@given(worlds())
+def test_each_record_is_traced_to_its_row(world: World) -> None:
+    layout = world.layout
+    for run, count in enumerate(layout.counts.tolist()):
+        rows = [row for row, (_, its_run) in enumerate(world.rows) if its_run == run]
+        assert [layout.row(run, index) for index in range(count)] == rows
+        assert layout.row(run, count) is layout.row(run, -1) is None
+
+
+@given(worlds(), st.integers(1, 9))
+def test_segments_are_what_shares_bucket_and_run_in_the_order_of_both(world: World, buckets: int) -> None:
+    layout = world.layout
+    blocks = [list(zip(block.rows.tolist(), block.runs.tolist(), strict=True)) for block in layout.blocks()]
+    found = []
+    for segment in layout.segments(np.array(world.strides, np.intp), LOW, HIGH, buckets):
+        stride = world.strides[segment.run]
+        assert (segment.end - segment.start) == segment.records * stride > 0
+        held = blocks[segment.block][segment.start // stride : segment.end // stride]
+        assert {run for _, run in held} == {segment.run}
+        found += [(segment.bucket, segment.run, row) for row, _ in held]
+    assert found == sorted(
+        ((key - LOW) * buckets // (HIGH - LOW), run, row) for row, (key, run) in enumerate(world.rows)
+    )
+
+
+def test_a_shard_without_rows_has_neither_blocks_nor_segments() -> None:
+    layout = Layout(EMPTY, np.empty(0, np.intp), np.array([0, 0, 1], np.intp))
+    assert list(layout.blocks()) == []
+    assert list(layout.segments(np.array([80, 80, 84], np.intp), LOW, HIGH, bucket_count(0, 0))) == []
+    assert layout.counts.tolist() == [0, 0, 0]
+
+
+def test_groups_that_were_not_planned_are_an_error() -> None:
+    planned = {Group(0, 16, 0): 0, Group(3, 20, 2): 1}
+    tables = Tables(issuers=(), templates=(), shapes=(), windows=(), runs=())
+    numbers = RunNumbers(Plan(tables, planned, b"", ""))
+    codes = np.array([group.code for group in planned], np.int64)
+    assert numbers.of(codes[::-1]).tolist() == [1, 0]
+    assert numbers.of(codes[:0]).tolist() == []
+    for other in (Group(0, 16, 1), Group(4, 1, 0), Group(3, 20, 3)):
+        with pytest.raises(KeyError, match="not there when the run was planned"):
+            numbers.of(np.array([*codes, other.code], np.int64))
