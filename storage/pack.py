@@ -92,14 +92,18 @@ def bucket_seed(identity: bytes, bucket: int) -> int:
 
 
 def build_pack(
-    identity: bytes, buckets: int, segments: Iterable[Segment], blocks: Sequence[memoryview], name: str
+    identity: bytes,
+    buckets: int,
+    segments: Iterable[Segment | tuple[int, ...]],
+    blocks: Sequence[memoryview],
+    name: str,
 ) -> Pack:
     """Return a pack made of segments, which must come in the order of their buckets, then of their runs.
 
     Args:
         identity: the pack's random id, 16 octets.
         buckets: how many there are; one without a segment is empty.
-        segments: where the records lie.
+        segments: where the records lie, as `Segment` or as bare tuples of the same.
         blocks: contiguous records.
         name: for messages.
     """

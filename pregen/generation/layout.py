@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from pregen.generation.plan import Plan
 from pregen.generation.rows import ShardRows
-from storage.pack import Segment
 
 Numbers = NDArray[np.intp]
 
@@ -71,8 +70,10 @@ class Layout:
             return None
         return int(self.order[self._ends[run] - self.counts[run] + index])
 
-    def segments(self, strides: Numbers, low: int, high: int, buckets: int) -> Iterable[Segment]:
-        """Return where the records of each bucket lie, in the order of buckets, then of runs; blocks are numbered anew.
+    def segments(self, strides: Numbers, low: int, high: int, buckets: int) -> Iterable[tuple[int, ...]]:
+        """Return where the records of each bucket lie (`storage.pack.Segment`), in the order of buckets, then of runs.
+
+        Blocks are numbered in the order in which `blocks` yields them.
 
         Args:
             strides: intp[runs], octets of a record.
@@ -93,7 +94,8 @@ class Layout:
         begin = (starts - first) * strides[runs]
         columns = (bucket[starts], runs, block, begin, begin + counts * strides[runs], counts)
         order = np.argsort(bucket[starts] * len(self.counts) + runs)
-        return map(Segment._make, zip(*(column[order].tolist() for column in columns), strict=True))
+        # Bare tuples: with many issuers there is one for nearly every row.
+        return zip(*(column[order].tolist() for column in columns), strict=True)
 
 
 class RunNumbers:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pregen.generation.layout import Layout, RunNumbers
 from pregen.generation.plan import Plan
 from pregen.generation.rows import Group, ShardRows
-from storage.pack import bucket_count
+from storage.pack import Segment, bucket_count
 from storage.tables import Tables
 
 LOW, HIGH = 1_000, 9_000
@@ -74,7 +74,7 @@ def test_segments_are_what_shares_bucket_and_run_in_the_order_of_both(world: Wor
     layout = world.layout
     blocks = [list(zip(block.rows.tolist(), block.runs.tolist(), strict=True)) for block in layout.blocks()]
     found = []
-    for segment in layout.segments(np.array(world.strides, np.intp), LOW, HIGH, buckets):
+    for segment in map(Segment._make, layout.segments(np.array(world.strides, np.intp), LOW, HIGH, buckets)):
         stride = world.strides[segment.run]
         assert (segment.end - segment.start) == segment.records * stride > 0
         held = blocks[segment.block][segment.start // stride : segment.end // stride]
