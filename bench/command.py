@@ -22,6 +22,7 @@ from bench.peers import compare, measure_peers
 from bench.pipeline import measure_pipeline
 from bench.raw import measure_raw
 from bench.report import Results, cells, document, print_table, save
+from bench.revision import revision_of
 from bench.scale import measure_scale
 from bench.sizes import FULL, QUICK, Sizes
 from pregen import clock
@@ -90,14 +91,14 @@ def run_bench(sizes: Sizes, only: Part | None) -> Results:
     Raises:
         BenchError: a measurement could not be made, or what was measured gave a wrong result.
     """
-    date, machine, findings = clock.now(), this_machine(), []
+    date, revision, machine, findings = clock.now(), revision_of(), this_machine(), []
     needed = {"raw": 0, "peers": GO_BYTES}.get(only or "", max(GO_BYTES, sizes.disk_bytes))
     with _work_folder(needed) as folder:
         for finding in measure(sizes, only, folder):
             findings.append(finding)
             title, value, *_ = cells(finding, judged=False)
             _say(f"{finding.group}: {title}: {value}")
-    return Results(date=date, judged=sizes.judged, only=only, machine=machine, findings=findings)
+    return Results(date=date, revision=revision, judged=sizes.judged, only=only, machine=machine, findings=findings)
 
 
 def measure(sizes: Sizes, only: Part | None, folder: Path) -> Iterator[Finding]:

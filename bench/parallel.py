@@ -2,9 +2,10 @@
 
 import multiprocessing
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
+from typing import NamedTuple
 
 from bench.figure import BenchError
 from bench.raw import open_loop, signing_rate
@@ -13,8 +14,31 @@ from pregen.signers import ALGORITHMS, Algorithm
 PATIENCE_S = 60.0
 
 
-def raw_rate(engine: str, algorithm: Algorithm, processes: int, seconds: float) -> float:
-    """Return how many signatures a second of wall-clock time several processes make together.
+class Span(NamedTuple):
+    """What one process measured, and when: instants of a clock that all processes share.
+
+    Attributes:
+        rate: signatures a second of wall-clock time.
+        began: before the first signature.
+        ended: after the last one.
+    """
+
+    rate: float
+    began: float
+    ended: float
+
+
+def total_rate(spans: Iterable[Span]) -> float:
+    """Return how many signatures a second several processes made together.
+
+    >>> total_rate([Span(1000, 5.0, 8.0), Span(900, 5.1, 8.1)])
+    1900
+    """
+    return sum(span.rate for span in spans)
+
+
+def raw_spans(engine: str, algorithm: Algorithm, processes: int, seconds: float) -> list[Span]:
+    """Sign in several processes at the same time; return what each made.
 
     Args:
         engine: that signs.
@@ -36,15 +60,15 @@ def raw_rate(engine: str, algorithm: Algorithm, processes: int, seconds: float) 
         worker.start()
     for _, sender in pipes:
         sender.close()  # the process has its own: when that ends, so does the pipe
-    rates = _rates([receiver for receiver, _ in pipes])
+    spans = _spans([receiver for receiver, _ in pipes])
     for worker in workers:
         worker.join()
-    return sum(rates)
+    return spans
 
 
-def _rates(receivers: Sequence[Connection]) -> list[float]:
+def _spans(receivers: Sequence[Connection]) -> list[Span]:
     try:
-        return [float(receiver.recv()) for receiver in receivers]
+        return [Span(*receiver.recv()) for receiver in receivers]
     except EOFError:
         raise BenchError("a process with a raw loop ended early: see above") from None
 
@@ -53,4 +77,6 @@ def _measure(engine: str, algorithm: str, seconds: float, barrier: Barrier, send
     loop = open_loop(engine, ALGORITHMS[algorithm])
     loop.sign()  # warm, before the others wait
     barrier.wait(PATIENCE_S)
-    sender.send(signing_rate(loop, seconds, time.perf_counter))
+    began = time.perf_counter()
+    rate = signing_rate(loop, seconds, time.perf_counter)
+    sender.send((rate, began, time.perf_counter()))

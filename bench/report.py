@@ -18,6 +18,7 @@ from rich.table import Table
 from bench.chart import draw
 from bench.figure import Figure, Finding, Skipped
 from bench.machine import Machine
+from bench.revision import Revision
 from bench.workload import DESCRIPTION
 from pregen import clock
 
@@ -33,6 +34,7 @@ class Results:
 
     Attributes:
         date: when it began.
+        revision: of the project, then; None outside of a checkout.
         judged: whether targets apply (`Sizes.judged`).
         only: the one part that was measured; None for all.
         machine: where.
@@ -40,6 +42,7 @@ class Results:
     """
 
     date: datetime
+    revision: Revision | None
     judged: bool
     only: str | None
     machine: Machine
@@ -58,6 +61,7 @@ def document(results: Results) -> dict[str, object]:
     return {
         "schema": SCHEMA,
         "date": clock.text(results.date),
+        "revision": results.revision and asdict(results.revision),
         "mode": "full" if results.judged else "quick",
         "only": results.only,
         "data": DESCRIPTION,
@@ -122,6 +126,7 @@ def remarks(results: Results) -> list[str]:
     cpu = f"{machine.cpu} ({machine.cpus} CPUs; {' '.join(machine.flags)})"
     lines = [
         f"{clock.text(results.date)}, {cpu}, {machine.system}, load {machine.load}",
+        f"revision {results.revision or 'unknown: not measured in a checkout'}",
         versions,
         f"data: {DESCRIPTION}",
     ]

@@ -53,7 +53,7 @@ class Sizes:
             self.software_rows,
             self.memory_rows,
             2 * self.layout_rows,  # two answers a certificate
-            self.worker_rows,
+            3 * self.worker_rows,  # three runs into one store
             self.large_rows,
             self.medium_rows,
             self.issuers * self.issuer_rows,
@@ -74,7 +74,7 @@ FULL = Sizes(
     software_rows=1_000_000,
     memory_rows=200_000,
     layout_rows=2_000_000,
-    worker_rows=3_000_000,
+    worker_rows=5_000_000,
     large_rows=20_000_000,
     medium_rows=2_000_000,
     issuers=1_144,

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 
-from pregen.interruption import ignore_to_the_end, postponed
+from pregen.interruption import postponed
 
 SIGNING_PACKAGES = {
     "asn1crypto",
@@ -16,7 +16,6 @@ SIGNING_PACKAGES = {
     "pyarrow",
     "rich",
 }
-INTERRUPTED = {130, 143}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,12 +23,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with postponed():
             from pregen.cli import run_command_line  # noqa: PLC0415 - what it needs is an optional part of the installation
-        if arguments is not None:
-            return run_command_line(arguments)
-        code = run_command_line(sys.argv[1:])
-        if code in INTERRUPTED:
-            ignore_to_the_end()
-        return code  # noqa: TRY300 - the errors are those of all of it
+        if arguments is None:
+            return run_command_line(sys.argv[1:], to_the_end=True)
+        return run_command_line(arguments, to_the_end=False)
     except ModuleNotFoundError as e:
         package = (e.name or "").partition(".")[0]
         if package not in SIGNING_PACKAGES:

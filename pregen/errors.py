@@ -99,7 +99,7 @@ class NotFoundError(PregenError):
 
 
 class SpoolError(PregenError):
-    """The disk for spill files is full, or cannot be written."""
+    """The disk for spill files is full or cannot be written, or what it returns is not what was written."""
 
     exit_code = 5
     code = "spool"

@@ -22,29 +22,49 @@ def _ignore(_number: int, _frame: FrameType | None) -> None:
 
 
 @contextlib.contextmanager
-def interruptible() -> Iterator[None]:
-    """Raise KeyboardInterrupt or `Terminated` inside at the first signal."""
+def interruptible(*, to_the_end: bool = False) -> Iterator[None]:
+    """Raise KeyboardInterrupt or `Terminated` inside at the first signal.
+
+    Args:
+        to_the_end: the process ends after this block: signals are ignored from then on, by the kernel, because an
+            interpreter that ends takes its own handlers away.
+    """
+    interrupted = False
 
     def interrupt(number: int, _frame: FrameType | None) -> NoReturn:
-        for one in _SIGNALS:
-            signal.signal(one, _ignore)
+        nonlocal interrupted
+        interrupted = True
+        _set_all(_ignore)
         raise KeyboardInterrupt if number == signal.SIGINT else Terminated
 
-    with _handled(interrupt):
+    before = _set_all(interrupt)
+    try:
         yield
-
-
-def ignore_to_the_end() -> None:
-    """Have the kernel ignore signals from now on: an interpreter that ends takes its own handlers away."""
-    for one in _SIGNALS:
-        signal.signal(one, signal.SIG_IGN)
+    finally:
+        if to_the_end:
+            _set_all(signal.SIG_IGN)
+        elif not interrupted:
+            _restore(before)
 
 
 @contextlib.contextmanager
-def uninterruptible() -> Iterator[None]:
-    """Ignore signals inside: a commit takes a moment, and after a signal nobody could say whether it took place."""
-    with _handled(_ignore):
-        yield
+def uninterruptible() -> Iterator[Callable[[], None]]:
+    """Ignore signals inside: a commit takes a moment, and after a signal nobody could say whether it took place.
+
+    What it gives is to be called when that is done: then signals are ignored until `interruptible` ends, too, for the
+    command only has to say what it did.
+    """
+    before, is_done = _set_all(_ignore), False
+
+    def done() -> None:
+        nonlocal is_done
+        is_done = True
+
+    try:
+        yield done
+    finally:
+        if not is_done or any(getattr(handler, "__name__", "") != "interrupt" for handler in before.values()):
+            _restore(before)
 
 
 @contextlib.contextmanager
@@ -57,24 +77,27 @@ def postponed() -> Iterator[None]:
     arrived: list[int] = []
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        with _handled(lambda number, _frame: arrived.append(number)):
+        before = _set_all(lambda number, _frame: arrived.append(number))
+        try:
             yield
+        finally:
+            _restore(before)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     for number in arrived[:1]:
         signal.raise_signal(number)
 
 
-@contextlib.contextmanager
-def _handled(handler: _Handler) -> Iterator[None]:
+def _set_all(handler: _Handler) -> dict[signal.Signals, _Handler]:
+    """Set the handler of both signals; return those of before."""
     before: dict[signal.Signals, _Handler] = {}
-    try:
-        # Outside of the main thread that is a ValueError: whoever started the thread handles signals.
-        with contextlib.suppress(ValueError):
-            for one in _SIGNALS:
-                before[one] = signal.signal(one, handler)
-        yield
-    finally:
-        for one, handled in before.items():
-            if signal.getsignal(one) is handler:  # else a signal has come, and all others are ignored from then on
-                signal.signal(one, handled)
+    # Outside of the main thread that is a ValueError: whoever started the thread handles signals.
+    with contextlib.suppress(ValueError):
+        for one in _SIGNALS:
+            before[one] = signal.signal(one, handler)
+    return before
+
+
+def _restore(before: dict[signal.Signals, _Handler]) -> None:
+    for one, handler in before.items():
+        signal.signal(one, handler)

@@ -132,6 +132,10 @@ def verify_response(response: bytes, meant: Sequence[Statement], key: PublicKey,
         raise VerificationError(f"it has {len(parsed.statements)} SingleResponses where {len(meant)} belong")
     if wrong := [text for said, one in zip(parsed.statements, meant, strict=True) for text in said.differences(one)]:
         raise VerificationError("; ".join(wrong))
+    try:
+        _refuse_more(parsed.data)
+    except ValueError as e:
+        raise VerificationError(f"it holds more than was meant, such as extensions or another version: {e}") from None
     verify_signature(parsed, key, algorithm)
 
 
@@ -149,6 +153,24 @@ def verify_signature(parsed: ParsedResponse, key: PublicKey, algorithm: Algorith
         _verify(key, parsed.signature, parsed.data, algorithm)
     except InvalidSignature:
         raise VerificationError("its signature is not one of the responder's key") from None
+
+
+def _refuse_more(data: bytes) -> None:
+    """Raise ValueError if a ResponseData has a version or extensions (RFC 6960, 4.2.1): statements do not show them."""
+    fields = der.Cursor(data).take(der.SEQUENCE)
+    if fields.take_if(0xA0) is not None:
+        raise ValueError("a version")
+    fields.skip()  # responderID
+    fields.take(der.GENERALIZED_TIME)
+    singles = fields.take(der.SEQUENCE)
+    fields.finish()
+    while not singles.at_end():
+        single = singles.take(der.SEQUENCE)
+        single.skip()  # certID
+        single.skip()  # certStatus
+        single.take(der.GENERALIZED_TIME)
+        single.take_if(0xA0)  # nextUpdate
+        single.finish()
 
 
 def _found(parsed: ParsedResponse) -> str:
@@ -197,6 +219,9 @@ def _by_cryptography(response: bytes) -> ParsedResponse:
     # It tells the OID of the algorithm alone; the identifier is what follows the octets that are signed.
     algorithm_at = response.index(data) + len(data)
     _, _, algorithm_end = der.read(response, algorithm_at, len(response))
+    _, signature_at, _ = der.read(response, algorithm_end, len(response))
+    if response[signature_at] != 0:  # unused bits, which it does not look at
+        raise ValueError("its signature is no whole number of octets")
     return ParsedResponse(
         tuple(_statement(single, produced_at) for single in parsed.responses),
         data,

@@ -14,7 +14,7 @@ import struct
 import zlib
 from array import array
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from storage.errors import (
     BadMagicError,
@@ -50,6 +50,9 @@ class Segment(NamedTuple):
     start: int
     end: int
     records: int
+
+
+Place: TypeAlias = tuple[int, int, int, int, int, int]  # a `Segment`, or a bare tuple of the same
 
 
 class Pack(NamedTuple):
@@ -94,7 +97,7 @@ def bucket_seed(identity: bytes, bucket: int) -> int:
 def build_pack(
     identity: bytes,
     buckets: int,
-    segments: Iterable[Segment | tuple[int, ...]],
+    segments: Iterable[Place],
     blocks: Sequence[memoryview],
     name: str,
 ) -> Pack:

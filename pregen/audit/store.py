@@ -72,7 +72,7 @@ def verify_store(store: Store, trust: Trust | None, sample: int | None, progress
         raise NothingPublishedError(store.url)
     shards = [*generation.manifest.overlays, *generation.manifest.shards]
     total = sum(shard.rows for shard in shards)
-    every = 1 if sample is None else max(1, total // sample) if sample else None
+    every = 1 if sample is None else -(-total // sample) if sample else None
     auditor = _Auditor(generation, trust, every)
     for shard in shards:
         auditor.shard(store, shard)

@@ -120,7 +120,7 @@ def _run(config: ConfigPath, /, *, choices: RunChoices = DEFAULTS, json: Json = 
 
 @app.command(name="check")
 def _check(config: ConfigPath, /, *, choices: RunChoices = DEFAULTS, json: Json = False) -> Report:
-    """Do all of a run that can refuse it, with its options: configuration, keys, snapshot, store; sign nothing."""
+    """Do all of a run that can refuse it, with its options: configuration, keys, snapshot, store; publish nothing."""
     del json
     options = choices.read()
     with progress() as show:
@@ -197,7 +197,7 @@ def _verify(
     issuer: Annotated[
         tuple[Path, ...], Parameter(help="Trust this issuer certificate; may be repeated.", show_default=False)
     ] = (),
-    sample: Annotated[int, Parameter(help="Verify this many responses, spread over all packs.")] = 1000,
+    sample: Annotated[int, Parameter(help="Verify the responses of about this many certificates, all packs.")] = 1000,
     all: Annotated[bool, Parameter(help="Verify every response.")] = False,  # noqa: A002 - the option's name
     json: Json = False,
 ) -> Report:
@@ -212,7 +212,7 @@ def _verify(
 @app.command(name="engines")
 def _engines(
     *,
-    measure: Annotated[bool, Parameter(help="Also measure signatures a second, half a second each.")] = False,
+    measure: Annotated[bool, Parameter(help="Also measure signatures a second: about 20 seconds in all.")] = False,
     json: Json = False,
 ) -> Report:
     """Show which signing engines work here, and why the others do not."""

@@ -66,10 +66,15 @@ FOREIGN_ERRORS: tuple[tuple[type[BaseException], int, str, str], ...] = (
 )
 
 
-def run_command_line(arguments: Sequence[str]) -> int:
-    """Run a command and return its exit code; whatever happens becomes one of those above."""
+def run_command_line(arguments: Sequence[str], *, to_the_end: bool) -> int:
+    """Run a command and return its exit code; whatever happens becomes one of those above.
+
+    Args:
+        arguments: of the command line.
+        to_the_end: the process ends after it.
+    """
     try:
-        code = _run(arguments)
+        code = _run(arguments, to_the_end=to_the_end)
         sys.stdout.flush()
     except BrokenPipeError:  # whoever read the output has gone, as in `pregen inspect STORE | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains at its end
@@ -77,20 +82,20 @@ def run_command_line(arguments: Sequence[str]) -> int:
     return code
 
 
-def _run(arguments: Sequence[str]) -> int:
+def _run(arguments: Sequence[str], *, to_the_end: bool) -> int:
     words = [word for word in arguments if word != "--debug"]
     debug, as_json = len(words) < len(arguments), "--json" in words
     try:
-        with interruptible():
+        with interruptible(to_the_end=to_the_end):
             result = app(words, exit_on_error=False, print_error=False, result_action="return_value")
+            if isinstance(result, Report):
+                return _succeed(result, as_json=as_json)
     except BrokenPipeError:
         raise
     except BaseException as e:  # noqa: BLE001 - the last frame: every end has its exit code
         if debug:
             traceback.print_exc()
         return _fail(failure_of(e), as_json=as_json)
-    if isinstance(result, Report):
-        return _succeed(result, as_json=as_json)
     return result if isinstance(result, int) else 0  # what serve returns; None after a help text
 
 

@@ -21,10 +21,22 @@ LEAST_SHARE = 0.005  # of the CPU time
 REASON_NAMES = {number: name for name, number in REASONS.items()}
 
 
-def run_report(published: Published, seconds: float) -> Report:
-    """Return the report of a run that took `seconds`, with the CPU time and the memory of all its processes."""
+def cpu_seconds() -> float:
+    """Return the CPU time of this process so far, and of all those that it has started and that have ended."""
+    usages = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+
+
+def run_report(published: Published, seconds: float, cpu_before: float = 0.0) -> Report:
+    """Return the report of a run, with the CPU time and the memory of all its processes.
+
+    Args:
+        published: what it did.
+        seconds: how long it took.
+        cpu_before: CPU time of this process that was not for the run.
+    """
     own, workers = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    cpu = own.ru_utime + own.ru_stime + workers.ru_utime + workers.ru_stime
+    cpu = cpu_seconds() - cpu_before
     unit = 2**20 if sys.platform == "darwin" else 2**10  # of ru_maxrss: octets there, KiB here
     document: dict[str, object] = {
         "rows_in": published.rows_in,
@@ -72,11 +84,11 @@ def run_report(published: Published, seconds: float) -> Report:
 
 
 def _shares(steps: Mapping[str, float], total: float) -> str:
-    """Return the shares of the steps that count; what is left over is starting, waiting and ending."""
+    """Return the shares of the steps that count."""
     shares = {step: spent / total for step, spent in steps.items()}
     listed = sorted((step for step in shares if shares[step] >= LEAST_SHARE), key=lambda step: -shares[step])
     rest = 1 - sum(shares[step] for step in listed)
-    return ", ".join([*(f"{step} {shares[step]:.0%}" for step in listed), f"rest {rest:.0%}"])
+    return ", ".join([*(f"{step} {shares[step]:.0%}" for step in listed), f"start-up and rest {rest:.0%}"])
 
 
 def check_report(checked: Checked) -> Report:

@@ -12,7 +12,8 @@ from pathlib import Path
 from string import Template
 
 from pregen import clock
-from pregen.cli.reports import check_report, run_report
+from pregen.cli.report import Report
+from pregen.cli.reports import check_report, cpu_seconds, run_report
 from pregen.config import CertIds, load_config
 from pregen.demo import make_authority, write_snapshot
 from pregen.errors import NotFoundError, UsageError, VerificationError
@@ -118,11 +119,11 @@ def run_demo(
     config = load_config(path)
     with progress() as show:
         checked = check(config, RunOptions(), show)
-    _say(f"\n$ pregen check {path}", *check_report(checked).lines)
-    started = time.perf_counter()
+    _show(f"$ pregen check {path}", check_report(checked))
+    started, cpu_before = time.perf_counter(), cpu_seconds()
     with progress() as show:
         published = run(config, RunOptions(), show)
-    _say(f"\n$ pregen run {path}", *run_report(published, time.perf_counter() - started).lines)
+    _show(f"$ pregen run {path}", run_report(published, time.perf_counter() - started, cpu_before))
     hash_name = "sha256" if cert_ids == "sha256" else "sha1"
     judge = _Judge(folder / "issuer.pem", signed_by, hash_name)
     _say("\nlooked up as an edge does:", *_look_up_some(folder, serials, now, judge))
@@ -201,6 +202,10 @@ def _next_steps(folder: Path, serial: bytes, judge: _Judge) -> list[str]:
         f"  {pregen} serve {shlex.quote(str(folder / 'store'))}",
         f"  {shlex.join(ask)}",
     ]
+
+
+def _show(command: str, report: Report) -> None:
+    _say(f"\n{command}", *map(str, report.findings), *report.lines)
 
 
 def _say(*lines: str) -> None:

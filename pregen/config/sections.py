@@ -212,7 +212,7 @@ class RunConfig(Section, frozen=True, kw_only=True):
     """
 
     workers: Annotated[int, msgspec.Meta(ge=0)] = 0
-    engine: str = "auto"
+    engine: Literal["auto", "multibuffer", "awslc", "software"] = "auto"
     spool: str = "/var/tmp"  # noqa: S108 a default place on disk, not /tmp; the spool makes its own folder of mode 0700
 
 

@@ -2,14 +2,16 @@
 
 preparation.py   all that can be refused without reading a row
 survey.py        all that can be refused without a signature
-routing.py       rows to shards by their keys (routing_key.py), into spill files (spool.py)
+routing.py       rows to shards by their keys (routing_key.py), into spill files (spill.py) in a folder (spool.py)
 rows.py          the rows of one shard: sorted, repetitions collapsed, contradictions found
 plan.py          what is going to be signed: tables, made of templates (templates.py)
+layout.py        where each row of a shard goes: run, block, bucket
+messages.py      templates filled for many rows at once
 shard.py         one shard in a worker (workers.py): fill, sign, pack, store
 readback.py      what was stored is opened as an edge opens it, and verified
 publication.py   the conductor; the commit
 
-memory.py lets arrays come and go cheaply, in the parent and in the workers.
+memory.py lets arrays come and go cheaply, in the parent and in the workers; steps.py counts where the CPU time goes.
 """
 
 from pregen.generation.preparation import RunOptions

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pregen.generation.plan import Plan
 from pregen.generation.rows import ShardRows
+from storage.pack import Place
 
 Numbers = NDArray[np.intp]
 
@@ -70,7 +71,7 @@ class Layout:
             return None
         return int(self.order[self._ends[run] - self.counts[run] + index])
 
-    def segments(self, strides: Numbers, low: int, high: int, buckets: int) -> Iterable[tuple[int, ...]]:
+    def segments(self, strides: Numbers, low: int, high: int, buckets: int) -> Iterable[Place]:
         """Return where the records of each bucket lie (`storage.pack.Segment`), in the order of buckets, then of runs.
 
         Blocks are numbered in the order in which `blocks` yields them.
@@ -94,8 +95,9 @@ class Layout:
         begin = (starts - first) * strides[runs]
         columns = (bucket[starts], runs, block, begin, begin + counts * strides[runs], counts)
         order = np.argsort(bucket[starts] * len(self.counts) + runs)
+        in_bucket, of_run, of_block, begins, ends, records = (column[order].tolist() for column in columns)
         # Bare tuples: with many issuers there is one for nearly every row.
-        return zip(*(column[order].tolist() for column in columns), strict=True)
+        return zip(in_bucket, of_run, of_block, begins, ends, records, strict=True)
 
 
 class RunNumbers:

@@ -10,6 +10,20 @@ from storage.response import Assembler
 BATCH_ROWS = 4096  # messages of one call of a signer: they stay in the second-level cache
 
 
+class Scratch:
+    """Memory for the messages of one batch, whatever their shape: a worker has one, however many shapes there are."""
+
+    def __init__(self) -> None:
+        self._octets = np.empty(0, np.uint8)
+        self.holds: object = None  # whose constants are in it
+
+    def rows(self, size: int) -> Octets:
+        """Return uint8[BATCH_ROWS, size]."""
+        if len(self._octets) < BATCH_ROWS * size:
+            self._octets, self.holds = np.empty(BATCH_ROWS * size, np.uint8), None
+        return self._octets[: BATCH_ROWS * size].reshape(BATCH_ROWS, size)
+
+
 class Messages:
     """Octets to be signed for the records of one shape, uint8[n, size]: constants of each run, and holes.
 
@@ -17,7 +31,7 @@ class Messages:
         signature: where a record holds the signature of these messages.
     """
 
-    def __init__(self, plan: Plan, shape: int, which: int) -> None:
+    def __init__(self, plan: Plan, shape: int, which: int, scratch: Scratch) -> None:
         """Take one of the responses of a shape; the runs that have the shape are numbered one after the other."""
         runs = [number for number, run in enumerate(plan.tables.runs) if run.shape == shape]
         assemblers = [Assembler(plan.name, plan.tables, plan.tables.runs[run], which) for run in runs]
@@ -25,19 +39,22 @@ class Messages:
         self._holes = assemblers[0].holes  # one template: the same in all
         self._first_run = runs[0]
         self._constants = np.frombuffer(b"".join(one.base for one in assemblers), np.uint8).reshape(len(runs), -1)
-        self._octets = np.empty((BATCH_ROWS, self._constants.shape[1]), np.uint8)
-        self._octets[:] = self._constants[0]
+        self._scratch = scratch
 
     def fill(self, records: Octets, runs: NDArray[np.intp]) -> Octets:
-        """Return the messages of some records; valid until the next call.
+        """Return the messages of some records; valid until the next call, of whatever shape.
 
         Args:
             records: uint8[n, stride], n at most `BATCH_ROWS`.
             runs: intp[n], the run of each.
         """
-        messages = self._octets[: len(records)]
-        if len(self._constants) > 1:  # else they are there for good
+        messages = self._scratch.rows(self._constants.shape[1])[: len(records)]
+        if len(self._constants) > 1:
             np.take(self._constants, runs - self._first_run, axis=0, out=messages)
+            self._scratch.holds = None
+        elif self._scratch.holds is not self:  # else they are there from the batch before
+            messages[:] = self._constants[0]
+            self._scratch.holds = self if len(messages) == BATCH_ROWS else None
         for hole in self._holes:
             field = records[:, hole.first : hole.last]
             messages[:, hole.at : hole.end] = generalized_times(field) if hole.is_time else field

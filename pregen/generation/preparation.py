@@ -12,9 +12,9 @@ from datetime import datetime
 from pregen import clock
 from pregen.config import Config
 from pregen.credentials import open_publish_store
-from pregen.errors import ConfigError, Finding, GateError, PregenError
+from pregen.errors import ConfigError, Finding, GateError, PregenError, SigningError
 from pregen.generation.memory import forbid_core_dumps
-from pregen.issuers import Issuer, load_issuers
+from pregen.issuers import Issuer, KeySource, load_issuers
 from pregen.signers import ALGORITHMS, engine_named
 from pregen.snapshot import Snapshot, open_snapshot
 from pregen.validity import ValidityWindow, check_run_times, plan_window
@@ -108,10 +108,18 @@ def prepare(config: Config, options: RunOptions) -> Prepared:
 
 def _engines(issuers: tuple[Issuer, ...], name: str) -> dict[str, str]:
     """Return the engine for each algorithm that the configuration uses."""
-    keys = {issuer.responder.algorithm: issuer.responder.key for issuer in issuers}
-    return {
-        algorithm: engine_named(name, ALGORITHMS[algorithm], keys[algorithm].open).name for algorithm in sorted(keys)
-    }
+    keys: dict[str, list[KeySource]] = {}
+    for issuer in issuers:
+        keys.setdefault(issuer.responder.algorithm, []).append(issuer.responder.key)
+    engines = {}
+    for algorithm, sources in sorted(keys.items()):
+        engine = engine_named(name, ALGORITHMS[algorithm], sources[0].open)
+        try:
+            engine.open([source.open() for source in dict.fromkeys(sources)], ALGORITHMS[algorithm])
+        except SigningError as e:
+            raise ConfigError(f"engine {engine.name} cannot use the keys for {algorithm}: {e.message}") from e
+        engines[algorithm] = engine.name
+    return engines
 
 
 def _windows(

@@ -1,5 +1,6 @@
 """The whole of a run: prepare, survey, sign, commit; and what `pregen check` does of it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pregen import clock
@@ -102,7 +103,7 @@ def run(config: Config, options: RunOptions, progress: Progress) -> Published:
             plan = make_plan(prepared.issuers, prepared.windows, surveyed.groups)
         prepared.store.put(plan.name, plan.octets)  # before the first signature: is the store writable at all?
         signed = _sign(prepared, surveyed, plan, progress)
-    responses = _check_counts(prepared, surveyed, signed)
+    responses = check_counts(prepared, surveyed, signed)
     counts: dict[str, object] = {
         "rows_in": surveyed.rows_in,
         "certificates": surveyed.certificates,
@@ -116,7 +117,7 @@ def run(config: Config, options: RunOptions, progress: Progress) -> Published:
     manifest = Manifest(profile=config.validity.profile, shards=shards, counts=counts, gates={})
     for one in signed:
         steps.add(one.steps)
-    with steps("commit"), uninterruptible():
+    with steps("commit"), uninterruptible() as done:
         head, put_bytes = publish(
             prepared.store,
             prepared.head,
@@ -125,6 +126,7 @@ def run(config: Config, options: RunOptions, progress: Progress) -> Published:
             as_of=clock.seconds(prepared.snapshot.as_of),
             started_at=clock.seconds(prepared.started),
         )
+        done()
     used = {prepared.issuers[group.issuer].responder.algorithm for group in surveyed.groups}
     return Published(
         commit=head.commit.number,
@@ -161,7 +163,7 @@ def _sign(prepared: Prepared, surveyed: Surveyed, plan: Plan, progress: Progress
     return sorted(signed, key=lambda one: one.number)
 
 
-def _check_counts(prepared: Prepared, surveyed: Surveyed, signed: list[SignedShard]) -> int:
+def check_counts(prepared: Prepared, surveyed: Surveyed, signed: Sequence[SignedShard]) -> int:
     """Return the number of responses, after every row is accounted for by what was read back."""
     certificates = sum(one.shard.rows for one in signed)
     responses = sum(one.responses for one in signed)

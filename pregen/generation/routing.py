@@ -8,8 +8,10 @@ import contextlib
 import os
 import resource
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+import zlib
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,7 +21,7 @@ from numpy.typing import NDArray
 from pregen.errors import SpoolError
 from pregen.generation.routing_key import keys, serial_matrix, serial_octets, serial_offsets
 from pregen.generation.rows import group_codes
-from pregen.generation.spill import ROW_BYTES, SPILLED, Spilled, clipped, shard_folder, take
+from pregen.generation.spill import ROW_BYTES, SPILLED, Spilled, SpillFile, clipped, shard_folder, take
 from pregen.generation.steps import Steps
 from pregen.generation.workers import Pool
 from pregen.snapshot import MAX_SERIAL_BYTES, Reading, Snapshot, StatusBatch
@@ -40,13 +42,21 @@ class ShardFile:
 
     Attributes:
         path: the folder of its spill files, one of each router.
+        written: what these files are.
+        surveyed: `pregen.generation.rows.Survey.digest` of the shard; None before it is surveyed.
     """
 
     number: int
     low: int
     high: int
     path: Path
-    rows: int
+    written: tuple[SpillFile, ...]
+    surveyed: int | None = None
+
+    @property
+    def rows(self) -> int:
+        """How many were spooled."""
+        return sum(file.rows for file in self.written)
 
 
 def shard_count(rows: int, record_bytes: int) -> int:
@@ -65,11 +75,23 @@ def shard_count(rows: int, record_bytes: int) -> int:
     return min(max(1, -(-rows // shard_rows)), MAX_SHARDS)
 
 
-class Router:
-    """Writes batches of rows to its own files of all shards; they are closed at the latest when it goes.
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a router has written so far.
 
     Attributes:
-        rows: int64[shards], what was written so far.
+        name: of its files.
+        rows: int64[shards], how many went where.
+        crcs: uint32[shards], CRC-32 of the octets of its files.
+    """
+
+    name: str
+    rows: Counts
+    crcs: NDArray[np.uint32]
+
+
+class Router:
+    """Writes batches of rows to its own files of all shards; they are closed at the latest when it goes.
 
     Raises:
         SpoolError: the disk is full, or too few files may be open at once; so do all methods.
@@ -77,8 +99,10 @@ class Router:
 
     def __init__(self, folder: Path, shards: int, issuer_ids: NDArray[np.uint64], name: str) -> None:
         _allow_open_files(shards + SPARE_FILES)
-        self.rows: Counts = np.zeros(shards, np.int64)
+        self._rows: Counts = np.zeros(shards, np.int64)
+        self._crcs = [0] * shards
         self._folder = folder
+        self._name = name
         self._issuer_ids = issuer_ids
         self._files: list[BinaryIO] = []
         self._abandoned = weakref.finalize(self, _abandon, self._files)
@@ -98,11 +122,17 @@ class Router:
         counts = np.bincount(shard, minlength=len(self._files))
         octets, start = routed.view(np.uint8).data, 0
         with _spooling(self._folder):
-            for file, size in zip(self._files, (counts * ROW_BYTES).tolist(), strict=True):
+            for number, size in enumerate((counts * ROW_BYTES).tolist()):
                 if size:
-                    file.write(octets[start : start + size])
+                    part = octets[start : start + size]
+                    self._crcs[number] = zlib.crc32(part, self._crcs[number])
+                    self._files[number].write(part)
                     start += size
-        self.rows += counts
+        self._rows += counts
+
+    def written(self) -> Written:
+        """Return what was written so far."""
+        return Written(self._name, self._rows.copy(), np.array(self._crcs, np.uint32))
 
     def flush(self) -> None:
         """Finish what was written so far."""
@@ -164,7 +194,7 @@ def route(
             router.write(batch)
     with steps("route"):
         router.close()
-    return _shard_files(folder, bounds, router.rows)
+    return _shard_files(folder, bounds, [router.written()])
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,13 +234,13 @@ class RoutedFile:
     Attributes:
         number: of the file.
         reading: what was noted about its rows.
-        rows: int64[shards], how many went where.
+        written: by its router so far, with the rows of the files before.
         steps: what reading and routing took.
     """
 
     number: int
     reading: Reading
-    rows: Counts
+    written: Written
     steps: dict[str, float]
 
 
@@ -228,13 +258,13 @@ class FileRouter:
             InputError: it is damaged further on, or was replaced.
             SpoolError: the disk is full.
         """
-        before, reading, steps = self._router.rows.copy(), Reading(), Steps()
+        reading, steps = Reading(), Steps()
         for batch in steps.each("read", self._snapshot.read(task.number, reading)):
             with steps("route"):
                 self._router.write(batch)
         with steps("route"):
             self._router.flush()
-        return RoutedFile(task.number, reading, self._router.rows - before, steps.take())
+        return RoutedFile(task.number, reading, self._router.written(), steps.take())
 
 
 def route_files(
@@ -255,14 +285,14 @@ def route_files(
         WorkerError: a worker died.
     """
     _make_folders(job.folder, bounds)
-    rows: Counts = np.zeros(job.shards, np.int64)
+    last: dict[str, Written] = {}
     tasks = [FileTask(number, job.snapshot.files[number]) for number in job.snapshot.by_size()]
     for routed in pool.map(FileRouter, job, tasks):
         job.snapshot.add(routed.number, routed.reading)
-        rows += routed.rows
+        last[routed.written.name] = routed.written
         steps.add(routed.steps)
         progress()
-    return _shard_files(job.folder, bounds, rows)
+    return _shard_files(job.folder, bounds, last.values())
 
 
 def _make_folders(folder: Path, bounds: list[int]) -> None:
@@ -271,10 +301,16 @@ def _make_folders(folder: Path, bounds: list[int]) -> None:
             shard_folder(folder, number).mkdir()
 
 
-def _shard_files(folder: Path, bounds: list[int], rows: Counts) -> tuple[ShardFile, ...]:
+def _shard_files(folder: Path, bounds: list[int], written: Collection[Written]) -> tuple[ShardFile, ...]:
     return tuple(
-        ShardFile(number, bounds[number], bounds[number + 1], shard_folder(folder, number), count)
-        for number, count in enumerate(rows.tolist())
+        ShardFile(
+            number,
+            low,
+            high,
+            shard_folder(folder, number),
+            tuple(SpillFile(one.name, int(one.rows[number]), int(one.crcs[number])) for one in written),
+        )
+        for number, (low, high) in enumerate(pairwise(bounds))
     )
 
 

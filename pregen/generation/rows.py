@@ -1,21 +1,25 @@
 """The rows of one shard, as its worker sees them: sorted by key, repetitions collapsed, expired ones left out."""
 
-from collections.abc import Iterable
+import zlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pregen.errors import VerificationError
 from pregen.generation.routing_key import serial_matrix
-from pregen.generation.spill import ROW_BYTES, SERIAL_AT, Places, Spilled, clipped, read_spilled, take
+from pregen.generation.spill import ROW_BYTES, SERIAL_AT, Places, Spilled, SpillFile, clipped, read_spilled, take
 from pregen.snapshot import GOOD, MAX_SERIAL_BYTES, REVOKED
 
 MAX_EXAMPLES = 20
 # What the responses of a group look like: status, and whether a reason is given.
 KINDS = (("good", False), ("revoked", False), ("revoked", True), ("unknown", False))
 
+_CODE = np.array([1 << 8, 1 << 2, 1])  # `Group.code` as a product
 _HALF, _LOWER = np.uint64(32), np.uint64(2**32 - 1)
 
 
@@ -107,15 +111,32 @@ class ShardRows:
         codes, counts = np.unique(self.codes, return_counts=True)
         return {Group.of_code(code): count for code, count in zip(codes.tolist(), counts.tolist(), strict=True)}
 
+    def digest(self) -> int:
+        """Return what `Survey.digest` is if nothing else was surveyed."""
+        return _digest(*np.unique(self.codes, return_counts=True), self.repeated, self.expired)
 
-def load_rows(path: Path, expired_before: int | None) -> ShardRows:
+
+def _digest(codes: NDArray[np.int64], counts: NDArray[np.int64], repeated: int, expired: int) -> int:
+    """Return a CRC-32 of the number of rows of each group, by ascending codes, and of those left out."""
+    return zlib.crc32(np.concatenate([codes, counts, [repeated, expired]]).data)
+
+
+def load_rows(
+    path: Path, expired_before: int | None, written: Sequence[SpillFile] | None = None, surveyed: int | None = None
+) -> ShardRows:
     """Return the rows of a spooled shard.
 
     Args:
         path: the folder of the shard's files.
         expired_before: certificates whose not_after is before it are left out, in seconds since 1970; None keeps all.
+        written: what the files must be; None takes them as they are.
+        surveyed: what `ShardRows.digest` must be; None takes any.
+
+    Raises:
+        SpoolError: the files cannot be read, or are not what was written.
+        VerificationError: the rows are not those that were surveyed.
     """
-    rows, suspects = _in_order(read_spilled(path))
+    rows, suspects = _in_order(read_spilled(path, written))
     collapsed = _collapse(rows, suspects) if len(suspects) else _Collapsed()
     kept = np.ones(len(rows), bool)
     kept[collapsed.dropped] = False
@@ -124,7 +145,7 @@ def load_rows(path: Path, expired_before: int | None) -> ShardRows:
         kept &= rows["not_after"] >= clipped(np.array(expired_before))
     if not kept.all():
         rows = take(rows, np.flatnonzero(kept))
-    return ShardRows(
+    loaded = ShardRows(
         key32=(rows["key"] >> _HALF).astype(np.uint32),
         octets=rows.view(np.uint8),
         starts=np.arange(SERIAL_AT, rows.nbytes, ROW_BYTES),
@@ -136,6 +157,12 @@ def load_rows(path: Path, expired_before: int | None) -> ShardRows:
         conflicts=collapsed.conflicts,
         conflict_count=collapsed.conflict_count,
     )
+    if surveyed is not None and loaded.digest() != surveyed:
+        raise VerificationError(
+            f"{path}: {len(rows):,} rows to sign, {loaded.repeated:,} repeated and {loaded.expired:,} expired ones are "
+            "not by issuer, serial length and status what was surveyed: nothing was published; please report this"
+        )
+    return loaded
 
 
 def _in_order(spilled: Spilled) -> tuple[Spilled, Places]:
@@ -212,7 +239,7 @@ def _serial(row: np.void) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What one shard holds, counted before anything is signed."""
+    """What one shard holds, counted before anything is signed; `groups` are in their order."""
 
     shard: int
     groups: dict[Group, int]
@@ -222,11 +249,59 @@ class Survey:
     conflict_count: int
     steps: dict[str, float] = field(default_factory=dict)
 
+    def digest(self) -> int:
+        """Return a number that changes with the rows of any group, and with those left out."""
+        groups = np.fromiter(chain.from_iterable(self.groups), np.int64).reshape(-1, len(Group._fields))
+        counts = np.fromiter(self.groups.values(), np.int64)
+        return _digest(groups @ _CODE, counts, self.repeated, self.expired)
 
-def total(surveys: Iterable[Survey]) -> dict[Group, int]:
-    """Return the number of rows of each group over all shards, in the order of groups."""
-    counts: dict[Group, int] = {}
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Surveys added up; what is kept grows with the number of groups, and not with that of shards times groups.
+
+    Attributes:
+        groups: rows of each, in the order of groups.
+        proofs: by shard, the groups that are seen there first, in the order of shards.
+        digests: by shard, `Survey.digest`.
+        conflicts: the first ones, in the order of shards.
+    """
+
+    groups: dict[Group, int]
+    proofs: dict[int, frozenset[Group]]
+    digests: dict[int, int]
+    repeated: int
+    expired: int
+    conflicts: tuple[Conflict, ...]
+    conflict_count: int
+
+
+def add_up(surveys: Iterable[Survey]) -> Tally:
+    """Return the sum of surveys, which may come in any order."""
+    groups: dict[Group, int] = {}
+    first: dict[Group, int] = {}
+    digests: dict[int, int] = {}
+    conflicts: dict[int, tuple[Conflict, ...]] = {}
+    repeated = expired = conflict_count = 0
     for survey in surveys:
         for group, count in survey.groups.items():
-            counts[group] = counts.get(group, 0) + count
-    return dict(sorted(counts.items()))
+            groups[group] = groups.get(group, 0) + count
+            first[group] = min(first.get(group, survey.shard), survey.shard)
+        digests[survey.shard] = survey.digest()
+        if survey.conflicts:
+            conflicts[survey.shard] = survey.conflicts
+        repeated += survey.repeated
+        expired += survey.expired
+        conflict_count += survey.conflict_count
+    proofs: dict[int, set[Group]] = {}
+    for group, shard in first.items():
+        proofs.setdefault(shard, set()).add(group)
+    return Tally(
+        groups=dict(sorted(groups.items())),
+        proofs={shard: frozenset(proofs[shard]) for shard in sorted(proofs)},
+        digests=digests,
+        repeated=repeated,
+        expired=expired,
+        conflicts=tuple(conflict for shard in sorted(conflicts) for conflict in conflicts[shard])[:MAX_EXAMPLES],
+        conflict_count=conflict_count,
+    )

@@ -1,7 +1,7 @@
 """Second pass, one shard at a time in a worker: sort, fill, sign, pack, store, read back.
 
-The unit of work, retry and publishing. No Python object is made for a row: rows of a group are filled, signed and
-packed as arrays of octets.
+The unit of work, retry and publishing. Rows of a shape are filled, signed and packed as arrays of octets; what an
+engine cannot take as an array (hashing, one signature a call) is the only work done row by row.
 """
 
 import os
@@ -12,7 +12,7 @@ import numpy as np
 
 from pregen.errors import PublishError, explained
 from pregen.generation.layout import Block, Layout, Numbers, RunNumbers
-from pregen.generation.messages import BATCH_ROWS, Messages
+from pregen.generation.messages import BATCH_ROWS, Messages, Scratch
 from pregen.generation.plan import Plan
 from pregen.generation.readback import ReadBack
 from pregen.generation.routing import ShardFile
@@ -87,7 +87,7 @@ class Surveyor:
         """Return the survey of one shard."""
         steps = Steps()
         with steps("survey"):
-            rows = load_rows(task.file.path, task.expired_before)
+            rows = load_rows(task.file.path, task.expired_before, task.file.written)
             groups = rows.groups()
         return Survey(
             task.file.number,
@@ -158,6 +158,7 @@ class ShardSigner:
             )
             for number in range(len(tables.shapes))
         ]
+        self._scratch = Scratch()
         self._messages: dict[tuple[int, int], Messages] = {}
         self._read_back = ReadBack(job.issuers, job.windows, job.plan)
 
@@ -179,7 +180,7 @@ class ShardSigner:
     def _signed(self, task: ShardTask) -> SignedShard:
         plan, steps, low, high = self._job.plan, self._steps, task.file.low, task.file.high
         with steps("load"):
-            rows = load_rows(task.file.path, task.expired_before)
+            rows = load_rows(task.file.path, task.expired_before, task.file.written, task.file.surveyed)
             layout = Layout(rows, self._run_numbers.of(rows.codes), self._shapes)
         records = [self._sign(rows, block) for block in layout.blocks()]
 
@@ -234,7 +235,7 @@ class ShardSigner:
 
     def _messages_of(self, shape: int, which: int) -> Messages:
         if (shape, which) not in self._messages:
-            self._messages[shape, which] = Messages(self._job.plan, shape, which)
+            self._messages[shape, which] = Messages(self._job.plan, shape, which, self._scratch)
         return self._messages[shape, which]
 
 

@@ -4,8 +4,8 @@ Every row is read and routed to its shard, every shard is sorted and counted, an
 """
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from pregen.errors import Finding, GateError, InputError
 from pregen.generation.memory import keep_freed_memory
 from pregen.generation.preparation import Prepared
 from pregen.generation.routing import RoutingJob, ShardFile, route, route_files, shard_count
-from pregen.generation.rows import Conflict, Group, Survey, total
+from pregen.generation.rows import Group, Survey, Tally, add_up
 from pregen.generation.shard import ShardTask, Surveyor
 from pregen.generation.spool import spool_folder
 from pregen.generation.steps import Steps
@@ -64,7 +64,7 @@ def survey(prepared: Prepared, steps: Steps, progress: Progress) -> Iterator[Sur
     Raises:
         InputError: rows that cannot be read, or that contradict each other; all kinds are counted.
         GateError: nothing is left to sign.
-        SpoolError: no space for spill files.
+        SpoolError: no space for spill files, or they are not what was written.
     """
     keep_freed_memory()
     snapshot, config = prepared.snapshot, prepared.config
@@ -79,19 +79,17 @@ def survey(prepared: Prepared, steps: Steps, progress: Progress) -> Iterator[Sur
         files = _routed(prepared, pool if routers > 1 else None, folder, shards, steps, progress)
         findings = snapshot.findings()
         tasks = [ShardTask(file, prepared.expired_before) for file in files]
-        surveys = sorted(pool.map(Surveyor, None, tasks), key=lambda one: one.shard)
-        for one in surveys:
-            steps.add(one.steps)
-        findings += _conflict_findings(surveys, snapshot)
+        tally = add_up(_timed(pool.map(Surveyor, None, tasks), steps))
+        findings += _conflict_findings(tally, snapshot)
         if any(finding.severity == "error" for finding in findings):
             raise InputError("the snapshot holds rows that cannot be published; nothing was published", findings)
         surveyed = Surveyed(
             pool=pool,
-            files=files,
-            groups=total(surveys),
-            proofs=_proofs(surveys),
+            files=tuple(replace(file, surveyed=tally.digests[file.number]) for file in files),
+            groups=tally.groups,
+            proofs=tally.proofs,
             rows_in=snapshot.rows_in,
-            excluded=_excluded(snapshot, surveys),
+            excluded=_excluded(snapshot, tally),
             warnings=prepared.warnings + findings,
         )
         if not surveyed.certificates:
@@ -131,41 +129,31 @@ def _counted(snapshot: Snapshot, show: Callable[[], None]) -> Iterator[StatusBat
         show()
 
 
-def _proofs(surveys: list[Survey]) -> dict[int, frozenset[Group]]:
-    """Return, by shard, the groups that are seen there first: one response of each is verified there."""
-    seen: set[Group] = set()
-    proofs = {}
+def _timed(surveys: Iterable[Survey], steps: Steps) -> Iterator[Survey]:
     for one in surveys:
-        proofs[one.shard] = frozenset(one.groups.keys() - seen)
-        seen |= one.groups.keys()
-    return proofs
+        steps.add(one.steps)
+        yield one
 
 
-def _excluded(snapshot: Snapshot, surveys: list[Survey]) -> dict[str, int]:
-    counts = {
-        **snapshot.excluded,
-        "expired": sum(one.expired for one in surveys),
-        "repeated": sum(one.repeated for one in surveys),
-    }
+def _excluded(snapshot: Snapshot, tally: Tally) -> dict[str, int]:
+    counts = {**snapshot.excluded, "expired": tally.expired, "repeated": tally.repeated}
     return {reason: count for reason, count in sorted(counts.items()) if count}
 
 
-def _conflict_findings(surveys: list[Survey], snapshot: Snapshot) -> tuple[Finding, ...]:
-    count = sum(one.conflict_count for one in surveys)
-    if not count:
+def _conflict_findings(tally: Tally, snapshot: Snapshot) -> tuple[Finding, ...]:
+    if not tally.conflict_count:
         return ()
-    examples: list[Conflict] = [conflict for one in surveys for conflict in one.conflicts][:20]
     return (
         Finding(
             "row.conflict",
             "error",
             "rows of one certificate differ in status, revocation time or reason: "
             "decide at the source which one is right",
-            count,
+            tally.conflict_count,
             tuple(
                 f"{snapshot.locate(*one.other)}, column serial, {int.from_bytes(one.serial, 'big', signed=True):x}: "
                 f"contradicts {snapshot.locate(*one.row)}"
-                for one in examples
+                for one in tally.conflicts
             ),
         ),
     )

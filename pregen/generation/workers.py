@@ -20,7 +20,7 @@ from multiprocess.connection import Connection, wait
 from multiprocess.reduction import ForkingPickler
 
 from pregen.errors import WorkerError
-from pregen.generation.memory import keep_freed_memory
+from pregen.generation.memory import forbid_core_dumps, keep_freed_memory
 from pregen.interruption import postponed
 
 
@@ -189,6 +189,7 @@ class WorkerPool:
 def _serve(pipe: Connection) -> None:
     """Run in the worker: prepare jobs, answer tasks, end when the parent closes the pipe or dies."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent gets it too, and ends its workers
+    forbid_core_dumps()
     keep_freed_memory()
     call: Callable[[object], object] | None = None
     failure: Exception | None = None

@@ -1,4 +1,4 @@
-"""The contract of engines and signers, and the one hash function that they share.
+"""The contract of engines and signers, and what they share: a look at what they are given, and the hash function.
 
 * An engine says whether it works here, and opens keys; a signer belongs to the process that opened it.
 * A signer holds one or more keys of one algorithm: rows of many issuers are signed in one call, each with its own key.
@@ -38,6 +38,7 @@ class Signer(Protocol):
 
         Raises:
             SigningError: nothing of this batch may be used.
+            ValueError, IndexError: see `require_indexes`.
         """
 
 
@@ -58,6 +59,26 @@ class Engine(Protocol):
         Raises:
             SigningError: a key that this engine cannot use.
         """
+
+
+def require_indexes(messages: Octets, keys: KeyIndexes, count: int) -> None:
+    """Refuse what does not tell the key of each message.
+
+    Args:
+        messages: the octets to be signed.
+        keys: intp[n], for each row the index of its key.
+        count: of keys that were opened.
+
+    Raises:
+        ValueError: there are not as many indexes as messages.
+        IndexError: an index leads to no key; one below zero, which would count from the end, does not either.
+    """
+    if len(messages) != len(keys):
+        raise ValueError(f"{len(messages)} messages and {len(keys)} indexes of keys: each message needs one")
+    if len(keys) and (keys.min() < 0 or keys.max() >= count):
+        raise IndexError(
+            f"indexes of keys from {keys.min()} to {keys.max()}: there are {count} keys, the first one is 0"
+        )
 
 
 def digests(messages: Octets, name: str) -> Octets:

@@ -7,12 +7,18 @@ the rest of our own work, and every key here rests on the kernel's generator any
 """
 
 import os
+import stat
+import sys
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pregen.errors import SigningError
+
+_LINUX_DEVICE = os.makedev(1, 9)  # Documentation/admin-guide/devices.txt of Linux
+_MOUNT_IT = "give this process (its container, its chroot) the system's own /dev, or use --engine software"
 
 
 class RandomSource(Protocol):
@@ -23,13 +29,30 @@ class RandomSource(Protocol):
 
 
 class KernelSource:
-    """The kernel's generator, unbuffered, so that no copy of a key stays in this process; open for its owner's life."""
+    """The kernel's generator, unbuffered, so that no copy of a key stays in this process; open for its owner's life.
 
-    def __init__(self) -> None:
-        self._descriptor = os.open("/dev/urandom", os.O_RDONLY)
+    Args:
+        device: where it is.
+
+    Raises:
+        SigningError: it does not open, or it is something else.
+    """
+
+    _descriptor = -1  # also where it did not open
+
+    def __init__(self, device: Path = Path("/dev/urandom")) -> None:
+        try:
+            self._descriptor = os.open(device, os.O_RDONLY)
+            found = os.fstat(self._descriptor)
+        except OSError as e:
+            raise SigningError(f"the kernel's generator does not open ({e}): {_MOUNT_IT}") from e
+        # A file or /dev/zero in its place would give the responder's key away with the first two signatures.
+        if sys.platform == "linux" and not (stat.S_ISCHR(found.st_mode) and found.st_rdev == _LINUX_DEVICE):
+            raise SigningError(f"{device} is not the kernel's generator, character device 1:9: {_MOUNT_IT}")
 
     def __del__(self) -> None:
-        os.close(self._descriptor)
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
 
     def readinto(self, buffer: memoryview, /) -> int:
         """Fill the buffer from its beginning; return how many octets that were."""

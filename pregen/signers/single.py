@@ -7,7 +7,7 @@ import numpy as np
 
 from pregen.errors import SigningError
 from pregen.signers.algorithms import Algorithm
-from pregen.signers.base import KeyIndexes, Octets, digests
+from pregen.signers.base import KeyIndexes, Octets, digests, require_indexes
 from pregen.signers.ecdsa import fixed_width
 
 Sign: TypeAlias = Callable[[bytes], bytes]
@@ -27,6 +27,7 @@ class SingleSigner:
 
     def sign(self, messages: Octets, keys: KeyIndexes) -> Octets:
         """Sign each row: see `Signer`."""
+        require_indexes(messages, keys, len(self._functions))
         digest, size = self._algorithm.digest, self._algorithm.signature_bytes
         rows = (messages if digest is None else digests(messages, digest)).tobytes()
         step = len(rows) // len(messages) if len(messages) else 1

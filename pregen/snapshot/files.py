@@ -8,7 +8,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import pyarrow as pa
 import pyarrow.csv
@@ -20,7 +20,7 @@ from pregen.errors import Finding, InputError
 AS_OF_KEY = b"pregen.as_of"
 BATCH_ROWS = 131_072
 
-_SUFFIXES = frozenset({".parquet", ".arrow", ".feather", ".ipc", ".csv"})
+SUFFIXES = (".parquet", ".arrow", ".feather", ".ipc", ".csv")
 _PARQUET, _IPC_FILE, _IPC_STREAM = b"PAR1", b"ARROW1", b"\xff\xff\xff\xff"
 _END_OF_STREAM = b"\xff\xff\xff\xff\x00\x00\x00\x00"
 _READ_AHEAD_BYTES = 1 << 20
@@ -57,27 +57,38 @@ class SnapshotFile(Protocol):
         """
 
 
-def find_files(pattern: str, base: Path) -> tuple[Path, ...]:
-    """Return the files that a path, a glob or a folder means, sorted; relative ones start at `base`.
+class Found(NamedTuple):
+    """The files of a snapshot, and what lies in its folder and does not belong to it, both sorted."""
 
-    Of a folder, those with a known suffix count, hidden ones excepted. Nothing is returned if nothing is there.
+    files: tuple[Path, ...]
+    ignored: tuple[Path, ...]
+
+
+def find_files(pattern: str, base: Path) -> Found:
+    """Return the files that a path, a glob or a folder means; relative ones start at `base`.
+
+    Of a folder, those with a known suffix count, hidden ones excepted. Nothing is returned if nothing is there. What
+    else is in a folder that is named itself is ignored; neither hidden ones nor marks such as _SUCCESS are listed.
 
     Raises:
         InputError: a folder cannot be looked into.
     """
     found: set[Path] = set()
+    ignored: list[Path] = []
     with _reading(base / pattern):
         matches = [base / pattern]
         if not matches[0].exists():
             names = glob.glob(pattern, root_dir=base, recursive=True)  # noqa: PTH207 Path.glob takes no absolute patterns
             matches = [base / name for name in names]
+        elif matches[0].is_dir():
+            ignored = [path for path in matches[0].iterdir() if not _belongs(path) and path.name[0] not in "._"]
         for match in matches:
             found.update(filter(_belongs, match.iterdir()) if match.is_dir() else [match])
-    return tuple(sorted(found))
+    return Found(tuple(sorted(found)), tuple(sorted(ignored)))
 
 
 def _belongs(path: Path) -> bool:
-    return path.suffix.lower() in _SUFFIXES and not path.name.startswith(".") and not path.is_dir()
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and not path.is_dir()
 
 
 def open_file(path: Path) -> SnapshotFile:

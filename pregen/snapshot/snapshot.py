@@ -10,11 +10,12 @@ from pregen.config import SnapshotConfig
 from pregen.errors import Finding, InputError
 from pregen.snapshot.batch import StatusBatch
 from pregen.snapshot.columns import Column, columns_of, needed, schema_findings
-from pregen.snapshot.files import AS_OF_KEY, SnapshotFile, find_files, open_file
-from pregen.snapshot.findings import Place, RowFindings, located
+from pregen.snapshot.files import AS_OF_KEY, SUFFIXES, SnapshotFile, find_files, open_file
+from pregen.snapshot.findings import EXAMPLES, Place, RowFindings, located
 from pregen.snapshot.intake import CLOCK_SKEW_S, Intake
 
 _AS_OF = AS_OF_KEY.decode()
+_KNOWN = ", ".join(SUFFIXES)
 EXCLUDED_BY_STATUS = "status"
 MAX_FILES = 1 << 16  # so that two octets number them
 
@@ -48,13 +49,15 @@ class Snapshot:
         columns: Mapping[str, Column],
         issuers: Mapping[str, int],
         as_of: datetime,
+        warnings: tuple[Finding, ...] = (),
     ) -> None:
-        """Take files that were looked at already; `open_snapshot` does that."""
+        """Take files that were looked at already, and what is odd about them; `open_snapshot` does that."""
         self.as_of = as_of
         self.files = tuple(file.path for file in files)
         self._opened = files
         self._columns = columns
         self._issuers = issuers
+        self._warnings = warnings
         self._readings: dict[int, Reading] = {}
 
     @property
@@ -101,11 +104,14 @@ class Snapshot:
         self._readings[number] = reading
 
     def findings(self) -> tuple[Finding, ...]:
-        """Return what is wrong with the rows read so far; a run with any of severity error must not be published."""
+        """Return what is wrong with the rows read so far, and odd about the files; errors come first.
+
+        A run with any of severity error must not be published.
+        """
         found = RowFindings()
         for _, reading in sorted(self._readings.items(), key=lambda item: item[0]):
             found.add(reading.findings)
-        return found.findings()
+        return found.findings() + self._warnings
 
     def locate(self, file: int, row: int) -> str:
         """Return what messages call a row: its file, and its number from 1; both arguments count from 0."""
@@ -139,7 +145,8 @@ def open_snapshot(
         InputError: anything is wrong; the findings name all of it.
     """
     columns = columns_of(config)
-    files, findings = _open_files(_paths(config, folder, path), columns, issuers=len(set(issuers.values())))
+    paths, warnings = _paths(config, folder, path)
+    files, findings = _open_files(paths, columns, issuers=len(set(issuers.values())))
     found = as_of or config.as_of
     if found is None:
         found, more = _as_of_files(files)
@@ -152,22 +159,37 @@ def open_snapshot(
     if not any(_has_rows(file, columns) for file in files):
         text = f"no row in {len(files)} file(s), the first is {files[0].path}: look whether the export worked"
         raise InputError("the snapshot cannot be used", (Finding("snapshot.no-rows", "error", text),))
-    return Snapshot(files, columns, issuers, found.astimezone(UTC).replace(microsecond=0))
+    return Snapshot(files, columns, issuers, found.astimezone(UTC).replace(microsecond=0), warnings)
 
 
-def _paths(config: SnapshotConfig, folder: Path, path: str | None) -> tuple[Path, ...]:
+def _paths(config: SnapshotConfig, folder: Path, path: str | None) -> tuple[tuple[Path, ...], tuple[Finding, ...]]:
+    """Return the files to read, and a warning if there are others beside them."""
     pattern, base = (path, Path.cwd()) if path is not None else (config.path, folder)
     if not pattern:
         text = "no snapshot is named: set path in [snapshot], or give --snapshot PATH"
         raise InputError("there is no snapshot", (Finding("snapshot.no-path", "error", text),))
-    paths = find_files(pattern, base)
+    paths, ignored = find_files(pattern, base)
     if not paths:
-        text = f"{base / pattern}: no such file, or no snapshot file in it: correct the path, or export it"
+        text = (
+            f"{base / pattern}: no such file, or no snapshot file ({_KNOWN}) in that folder: "
+            "correct the path, or export it"
+        )
         raise InputError("there is no snapshot", (Finding("file.missing", "error", text),))
     if len(paths) > MAX_FILES:
         text = f"{base / pattern}: {len(paths):,} files, of which {MAX_FILES:,} can be read: export fewer, larger ones"
         raise InputError("the snapshot cannot be used", (Finding("snapshot.too-many-files", "error", text),))
-    return paths
+    return paths, _ignored(base / pattern, ignored)
+
+
+def _ignored(folder: Path, paths: tuple[Path, ...]) -> tuple[Finding, ...]:
+    if not paths:
+        return ()
+    text = (
+        f"{folder}: what else is in this folder is not read: only files with the suffixes {_KNOWN} are; export or "
+        "unpack there what belongs to the snapshot, since certificates that are missing get no response, and move "
+        "away what does not"
+    )
+    return (Finding("file.ignored", "warning", text, len(paths), tuple(str(path) for path in paths[:EXAMPLES])),)
 
 
 def _open_files(

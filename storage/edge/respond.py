@@ -118,9 +118,10 @@ def _check(answer: Answer, cert_id: CertID, now: int) -> None:
         about = singles_in(answer.der)
     except ValueError as nonsense:
         raise _RefusedError(OcspStatus.tryLater, Outcome.WRONG_ANSWER, nonsense) from nonsense
-    # One response may hold the CertIDs of both hashes: each of its SingleResponses must be of that time.
+    # One response may hold the CertIDs of both hashes: each of its SingleResponses must be of that serial and time.
     times = written(answer.this_update), written(answer.next_update)
-    if cert_id not in (single.cert_id for single in about) or any(single[1:] != times for single in about):
+    astray = any(single.cert_id.serial != cert_id.serial or single[1:] != times for single in about)
+    if astray or cert_id not in (single.cert_id for single in about):
         raise _RefusedError(OcspStatus.tryLater, Outcome.WRONG_ANSWER)
 
 

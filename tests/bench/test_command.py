@@ -18,6 +18,7 @@ from bench.pipeline import missing_engine
 from bench.report import Results, document
 from bench.sizes import FULL, QUICK
 from pregen.signers import ALGORITHMS, ENGINES, P256_SHA256
+from tests.bench.conftest import TINY
 
 PATIENCE_S = 30
 RUN_FIGURES = ("rate", "ratio", "raw", "overhead", "memory")
@@ -95,6 +96,18 @@ def test_everything_that_this_machine_can_do_is_measured(results: Results) -> No
 def test_figures_are_held_against_what_is_asked_of_them(results: Results) -> None:
     asked = {name: (one.target.must, one.target.wish) for name, one in figures_of(results).items() if one.target}
     assert asked == {name: values for name, values in JUDGED.items() if measurable(name)}
+
+
+def test_each_run_that_is_held_against_others_is_the_larger_one(results: Results) -> None:
+    shown = {name.removeprefix("scale."): one.detail for name, one in figures_of(results).items() if "scale." in name}
+    made = {name: (detail["responses"], detail["workers"]) for name, detail in shown.items() if detail}
+    runs = {
+        "layouts.combined": (TINY.layout_rows, 1),
+        "workers.two": (TINY.worker_rows, 2),
+        "issuers.many": (TINY.issuers * TINY.issuer_rows, 1),
+        "large.rate": (TINY.large_rows, 1),
+    }
+    assert made == {name: run for name, run in runs.items() if measurable(f"scale.{name}")}
 
 
 def test_a_cold_lookup_takes_one_ranged_read(results: Results) -> None:

@@ -13,7 +13,7 @@ from cryptography.x509.ocsp import load_der_ocsp_response
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench.workload import SERIAL_BYTES, Workload
-from pregen.generation.messages import BATCH_ROWS, Messages, generalized_times
+from pregen.generation.messages import BATCH_ROWS, Messages, Scratch, generalized_times
 from pregen.generation.plan import Plan
 from pregen.generation.routing_key import xxh64
 from pregen.signers import Octets
@@ -86,7 +86,7 @@ def made() -> Made:
 def test_fill_a_batch_of_messages(benchmark: BenchmarkFixture, stored: Stored) -> None:
     records = np.tile(np.frombuffer(stored.record, np.uint8), (BATCH_ROWS, 1))
     records[:, :SERIAL_BYTES] = random_rows(BATCH_ROWS, SERIAL_BYTES)
-    messages = Messages(stored.plan, stored.plan.tables.runs[stored.run].shape, 0)
+    messages = Messages(stored.plan, stored.plan.tables.runs[stored.run].shape, 0, Scratch())
     filled = benchmark(messages.fill, records, np.full(BATCH_ROWS, stored.run, np.intp))
     for row in range(0, BATCH_ROWS, 97):
         assert filled[row].tobytes() == stored.assembler.response_data(records[row].tobytes())

@@ -20,6 +20,7 @@ REPORT = RunReport(
     engine="software",
     workers=1,
     seconds=0.6,
+    wall_seconds=1.0,
     cpu_seconds=0.5,
     stored_bytes=80_500,
     peak_rss_mib=123.4,

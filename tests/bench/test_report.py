@@ -11,6 +11,7 @@ from rich.console import Console
 from bench.figure import Figure, Finding, Skipped, Target
 from bench.machine import Machine
 from bench.report import Results, document, markdown, print_table, save
+from bench.revision import Revision
 
 RATIO = Figure(
     name="pipeline.x.ratio",
@@ -43,7 +44,12 @@ SKIPPED = Skipped(name="raw.y", group="raw signatures", title="y", reason="this 
 def results_of(*findings: Finding, judged: bool = True, only: str | None = None) -> Results:
     machine = Machine("Some CPU (R) 9000", 2, ("adx", "avx512ifma"), "Linux 6 x86_64", 0.1, {"python": "3", "x": None})
     return Results(
-        date=datetime(2026, 11, 24, tzinfo=UTC), judged=judged, only=only, machine=machine, findings=findings
+        date=datetime(2026, 11, 24, tzinfo=UTC),
+        revision=Revision("f0a4426", dirty=False),
+        judged=judged,
+        only=only,
+        machine=machine,
+        findings=findings,
     )
 
 
@@ -79,12 +85,26 @@ def test_a_figure_says_what_is_asked_of_it_and_whether_it_is_reached() -> None:
 
 def test_the_object_says_what_was_measured_where_and_what_was_not() -> None:
     made = document(ALL)
-    assert made.keys() == {"schema", "date", "mode", "only", "data", "machine", "figures", "skipped"}
+    assert made.keys() == {"schema", "date", "revision", "mode", "only", "data", "machine", "figures", "skipped"}
     assert (made["schema"], made["date"], made["mode"], made["only"]) == (1, "2026-11-24T00:00:00Z", "full", None)
     assert made["skipped"] == [{"name": "raw.y", "group": "raw signatures", "title": "y", "reason": "this CPU cannot"}]
     machine = made["machine"]
     assert isinstance(machine, dict)
     assert machine["versions"] == {"python": "3", "x": None}
+
+
+def test_the_revision_is_named_and_whether_it_was_changed() -> None:
+    assert document(ALL)["revision"] == {"commit": "f0a4426", "dirty": False}
+    assert "* revision f0a4426" in markdown(ALL).splitlines()
+    dirty = replace(ALL, revision=Revision("f0a4426", dirty=True))
+    assert document(dirty)["revision"] == {"commit": "f0a4426", "dirty": True}
+    assert "* revision f0a4426 with changes" in markdown(dirty).splitlines()
+
+
+def test_outside_of_a_checkout_there_is_no_revision() -> None:
+    elsewhere = replace(ALL, revision=None)
+    assert document(elsewhere)["revision"] is None
+    assert "* revision unknown: not measured in a checkout" in markdown(elsewhere).splitlines()
 
 
 def test_a_quick_run_is_not_judged() -> None:

@@ -1,5 +1,7 @@
 import shutil
 import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -16,6 +18,7 @@ REPORT = RunReport(
     engine="software",
     workers=1,
     seconds=0.6,
+    wall_seconds=1.0,
     cpu_seconds=0.5,
     stored_bytes=80_500,
     peak_rss_mib=123.4,
@@ -53,6 +56,19 @@ def test_a_run_that_did_what_it_was_asked_for_passes(engine: str) -> None:
 def test_a_run_of_other_responses_engine_or_workers_is_an_error(responses: int, engine: str, workers: int) -> None:
     with pytest.raises(BenchError, match="did something else"):
         check_report(REPORT, responses, engine, workers)
+
+
+def test_every_run_is_checked(tmp_path: Path) -> None:
+    workload = make_workload(tmp_path / "one", 3)
+    with pytest.raises(BenchError, match=r"4 responses by 1 worker.* did something else"):
+        publish(replace(workload, responses=4), "software")
+
+
+def test_the_wall_clock_runs_from_before_the_start_to_the_end(tmp_path: Path) -> None:
+    workload = make_workload(tmp_path / "one", 3)
+    started = time.perf_counter()
+    report = publish(workload, "software")
+    assert report.seconds < report.wall_seconds < time.perf_counter() - started
 
 
 def test_what_a_later_report_says_beyond_is_not_in_the_way() -> None:

@@ -143,6 +143,24 @@ def test_a_killed_program_takes_its_workers_along_and_the_next_run_clears_its_sp
     assert [path.name for path in ca.spool.iterdir()] == ["of-someone-else"]
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("after_s", [0.0, 0.01, 0.03])
+def test_a_signal_after_the_commit_no_longer_says_that_nothing_was_published(
+    ca: Ca, number: signal.Signals, after_s: float
+) -> None:
+    latest = ca.store / "LATEST"
+    before = latest.read_bytes()
+    with RunningProgram(ca.folder, "run", ca.config, "--snapshot", ca.folder / FEW, "--json") as running:
+        while latest.read_bytes() == before:
+            time.sleep(0.0005)
+        time.sleep(after_s)
+        os.kill(running.pid, number)
+        ended = running.end()
+
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.document["commit"] == 2
+
+
 def test_a_run_does_not_take_the_spool_of_another_that_works(ca: Ca, pregen: Program) -> None:
     with RunningProgram(ca.folder, "run", ca.config, "--json") as running:
         in_the_middle(ca, running)

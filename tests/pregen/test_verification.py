@@ -7,6 +7,8 @@ from pathlib import Path
 
 import cryptography_vectors
 import pytest
+from asn1crypto import core
+from asn1crypto import ocsp as asn1_ocsp
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -25,6 +27,7 @@ from pregen.verification import (
     verify_response,
     verify_signature,
 )
+from storage import der
 from storage.certid import SHA1, SHA256
 from tests import pki
 
@@ -343,3 +346,35 @@ def test_real_and_odd_responses_are_read_or_refused_and_never_crash(path: Path) 
         return
     assert parsed.data in path.read_bytes()
     assert {statement.status for statement in parsed.statements} <= {"good", "revoked", "unknown"}
+
+
+def with_more(data: bytes, what: str) -> bytes:
+    """Return a ResponseData that says more than the oracle's."""
+    changed = asn1_ocsp.ResponseData.load(data).copy()
+    if what == "version":
+        return der.tlv(der.SEQUENCE, der.tlv(0xA0, der.tlv(der.INTEGER, b"\x01")), changed.contents)
+    nonce = {"extn_id": "nonce", "critical": True, "extn_value": core.OctetString(b"\x04\x01x")}
+    if what == "response extension":
+        changed["response_extensions"] = [nonce]
+    else:
+        unknown = {"extn_id": "1.2.3.4", "critical": True, "extn_value": b"x"}
+        changed["responses"][0]["single_extensions"] = [unknown]
+    return bytes(changed.dump(force=True))
+
+
+@pytest.mark.parametrize("what", ["version", "response extension", "single extension"])
+def test_what_says_more_than_is_meant_is_refused_though_it_is_signed(what: str) -> None:
+    plain = parse_response(signed(b"\x01"))
+    data = with_more(plain.data, what)
+    response = oracle_response(data, P256_SHA256.identifier, sign(pki.shared_key("p256"), data, P256_SHA256), None)
+    assert parse_response(response).data == data
+    with pytest.raises(VerificationError, match="more than was meant"):
+        verify_response(response, [meant(b"\x01")], public(), P256_SHA256)
+
+
+def test_a_signature_of_no_whole_number_of_octets_is_refused() -> None:
+    response = signed(b"\x01", algorithm=ALGORITHMS["ed25519"])
+    at = response.rindex(b"\x03\x41\x00") + 2
+    changed = response[:at] + b"\x07" + response[at + 1 :]
+    with pytest.raises(VerificationError, match="not an OCSP response"):
+        verify_response(changed, [meant(b"\x01")], public("ed25519"), ALGORITHMS["ed25519"])

@@ -24,7 +24,7 @@ from pregen.clock import seconds
 from pregen.config import load_config
 from pregen.generation.plan import make_plan
 from pregen.generation.routing import route
-from pregen.generation.rows import total
+from pregen.generation.rows import add_up
 from pregen.generation.shard import ShardSigner, ShardTask, SigningJob, Surveyor
 from pregen.generation.steps import Steps
 from pregen.issuers import Issuer, load_issuers
@@ -167,7 +167,7 @@ class Maker:
         with tempfile.TemporaryDirectory() as spool:
             files = route([_batch(of)], Path(spool), split(0, KEY32, parts), ids, Steps())
             tasks = [ShardTask(file, None) for file in files]
-            plan = make_plan(self.issuers, windows, total(map(Surveyor(), tasks)))
+            plan = make_plan(self.issuers, windows, add_up(map(Surveyor(), tasks)).groups)
             self.store.put(plan.name, plan.octets)
             sign = ShardSigner(SigningJob(self.issuers, windows, plan, engines, lambda: self.store))
             return tuple(sign(task).shard for task in tasks)

@@ -4,13 +4,16 @@ What a fault does here (a flipped bit, in memory or on the way):
 
 * in the digest's or the key's buffer, where it stays: both are compared after signing, and nothing of the batch leaves;
 * in the table that leads to the ephemeral keys, where it stays: likewise, for one key used twice gives the key away;
+* in the table that leads to the keys, or in the places that it is filled from, where it stays: likewise, for whatever
+  lies elsewhere may be half of the key and zeros, which is found from the signature;
 * in a digest, key or result only for the moment: the signature is wrong. The read-back of the pack verifies one
   signature in 997, so it finds a single one with that probability, and systematically wrong ones always. No signature
   is checked here: that would cost more than making it;
 * in an ephemeral key: it is another random number, and the signature right.
 
 A wrong signature does not give the key away, as one of RSA by CRT would. One that was made with a flipped bit of the
-key tells that bit to who looks for it, and no other.
+key tells that bit, and no other, to who looks for it. Addresses that change for the moment alone, and those of
+the tables themselves, are not noticed here, and may tell more.
 """
 
 import ctypes
@@ -24,7 +27,7 @@ from pregen.errors import SigningError
 from pregen.signers.algorithms import P256_SHA256, P384_SHA384, P521_SHA512, Algorithm
 from pregen.signers.base import KeyIndexes, Octets, digests
 from pregen.signers.ephemeral import EphemeralKeys, KernelSource, RandomSource
-from pregen.signers.multibuffer.lanes import Lanes, Table, batches, full_lanes, little_endian, row_addresses
+from pregen.signers.multibuffer.lanes import Addresses, Lanes, Table, batches, full_lanes, little_endian, row_addresses
 from pregen.signers.multibuffer.library import status_function
 
 BATCH_ROWS = 4096  # 512 KiB of buffers for P-256: they stay in the second-level cache
@@ -101,15 +104,21 @@ class EcdsaWorkspace:
             None,
         )
 
-    def holds(self, digest: Octets) -> bool:
-        """Tell whether the first digests and all places are still what they were meant to be."""
-        return np.array_equal(self.digest[: len(digest)], digest) and np.array_equal(
-            self.ephemeral_places, self._ephemeral_places_meant
+    def holds(self, digest: Octets, places: Addresses, keys: KeyIndexes) -> bool:
+        """Tell whether digests, places of ephemeral keys and those of keys are still what they were meant to be."""
+        return (
+            np.array_equal(self.digest[: len(digest)], digest)
+            and np.array_equal(self.ephemeral_places, self._ephemeral_places_meant)
+            and self.key.leads_to_keys(places, keys)
         )
 
 
 class EcdsaSigner:
-    """Signs with elliptic-curve keys, in batches of up to `BATCH_ROWS`."""
+    """Signs with elliptic-curve keys, in batches of up to `BATCH_ROWS`.
+
+    Attributes:
+        places: where each key lies.
+    """
 
     def __init__(
         self, keys: Sequence[ec.EllipticCurvePrivateKey], algorithm: Algorithm, workspace: EcdsaWorkspace
@@ -120,12 +129,13 @@ class EcdsaSigner:
         self._workspace = workspace
         self._secrets = little_endian([key.private_numbers().private_value for key in keys], 8 * curve.words)
         self._secrets_meant = self._secrets.copy()
-        self._places = row_addresses(self._secrets)
+        self.places = row_addresses(self._secrets)
+        self._places_meant = self.places.copy()
 
     def sign(self, messages: Octets, keys: KeyIndexes) -> Octets:
         """Sign each row: see `Signer`."""
         out = np.empty((len(messages), self._algorithm.signature_bytes), np.uint8)
-        for batch in batches(messages, keys, BATCH_ROWS):
+        for batch in batches(messages, keys, len(self.places), BATCH_ROWS):
             self._sign_batch(self._digests(messages[batch]), keys[batch], out[batch], batch.start)
         return out
 
@@ -139,7 +149,7 @@ class EcdsaSigner:
         rows, lanes, workspace, size = len(meant), full_lanes(len(meant)), self._workspace, self._size
         workspace.digest[:rows] = meant
         workspace.digest[rows:lanes] = 1  # harmless; the library refuses a digest of zero
-        workspace.key.lead_to_keys(self._places, keys)
+        workspace.key.lead_to_keys(self.places, keys)
         try:
             workspace.ephemeral.draw(lanes)
             workspace.lanes.run(rows, first, "sign")
@@ -148,7 +158,9 @@ class EcdsaSigner:
             raise
         finally:
             workspace.ephemeral.wipe(lanes)
-        if not (workspace.holds(meant) and np.array_equal(self._secrets, self._secrets_meant)):
+        if not (
+            workspace.holds(meant, self._places_meant, keys) and np.array_equal(self._secrets, self._secrets_meant)
+        ):
             raise SigningError(
                 f"memory changed while messages {first} to {first + rows - 1} were signed: check this machine's memory"
             )

@@ -55,6 +55,11 @@ class Ed25519Workspace:
             self.public.addresses,
         )
 
+    def lead_results_to(self, out: Octets) -> None:
+        """Lead `r` and `s` to the halves of signatures, uint8[n, 64]."""
+        self.r.lead_to(out[:, :HALF], self.spare[:, :HALF])
+        self.s.lead_to(out[:, HALF:], self.spare[:, HALF:])
+
 
 class Ed25519Signer:
     """Signs with Ed25519 keys, in batches of up to `BATCH_ROWS`."""
@@ -72,8 +77,8 @@ class Ed25519Signer:
         """Sign each row: see `Signer`."""
         if messages.strides[1] != 1:
             messages = np.ascontiguousarray(messages)  # the library reads the octets of a message one after the other
-        out = np.empty((len(messages), 2 * HALF), np.uint8)
-        for batch in batches(messages, keys, BATCH_ROWS):
+        out = np.zeros((len(messages), 2 * HALF), np.uint8)
+        for batch in batches(messages, keys, len(self._seeds), BATCH_ROWS):
             self._sign_batch(messages[batch], keys[batch], out[batch], batch.start)
         return out
 
@@ -83,12 +88,12 @@ class Ed25519Signer:
         workspace.length[:] = workspace.length_copy[:] = messages.shape[1]
         workspace.message_copy.lead_to(copy)
         workspace.message.lead_to(messages)
-        workspace.r.lead_to(out[:, :HALF], workspace.spare[:, :HALF])
-        workspace.s.lead_to(out[:, HALF:], workspace.spare[:, HALF:])
+        workspace.lead_results_to(out)
         workspace.seed.lead_to_keys(self._seed_places, keys)
         workspace.public.lead_to_keys(self._public_places, keys)
         workspace.public_copy.lead_to_keys(self._public_copy_places, keys)
         workspace.signing.run(rows, first, "sign")
+        workspace.lead_results_to(out)  # anew, so that what is verified is what leaves, even where an address changed
         workspace.verifying.run(rows, first, "verify the signature of")
 
 

@@ -5,6 +5,7 @@ so the calls of a full batch are prepared once, and a batch fills tables and buf
 lead anywhere else: they get harmless work, and what they make is thrown away.
 """
 
+import time
 from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
@@ -12,10 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pregen.errors import SigningError
-from pregen.signers.base import KeyIndexes, Octets
+from pregen.signers.base import KeyIndexes, Octets, require_indexes
 from pregen.signers.multibuffer.library import Function
 
 LANES = 8
+SHIFTS = (0, 2, 4, 6) * 2  # arguments too many to try, each number twice: see Lanes
+SETTLED_CALLS = 1024  # how long the best is kept: trials take less than half a per cent
 
 Addresses: TypeAlias = NDArray[np.uint64]
 
@@ -29,14 +32,13 @@ def full_lanes(rows: int) -> int:
     return -(-rows // LANES) * LANES
 
 
-def batches(messages: Octets, keys: KeyIndexes, rows: int) -> Iterator[slice]:
+def batches(messages: Octets, keys: KeyIndexes, count: int, rows: int) -> Iterator[slice]:
     """Return where each batch of up to `rows` messages lies.
 
     Raises:
-        ValueError: there are not as many keys as messages.
+        ValueError, IndexError: the indexes do not lead each message to one of `count` keys.
     """
-    if len(messages) != len(keys):
-        raise ValueError(f"{len(messages)} messages and {len(keys)} indexes of keys: each message needs one")
+    require_indexes(messages, keys, count)
     return (slice(at, at + rows) for at in range(0, len(messages), rows))
 
 
@@ -56,14 +58,23 @@ def little_endian(numbers: Sequence[int], size: int) -> Octets:
 class Lanes:
     """One function of the library, with its arguments for a full batch.
 
+    The private operation of RSA is faster or slower as the stack happens to lie modulo 64 where it is called: for
+    RSA-3072, three of the four places take a third of the rate. Arguments too many are ignored, and each two of them
+    shift the stack by 16 octets. So the first calls try how many are best, and the others follow; from time to time
+    that is tried anew, for a caller may come by another way, with another stack. All calls do the same work.
+
     Args:
         function: what is called for eight rows at a time.
         arguments: a table of addresses, uint64[rows], each; or what is the same in all calls.
+        shifting: whether to look for the best place of the stack.
     """
 
-    def __init__(self, function: Function, *arguments: Addresses | int | None) -> None:
+    def __init__(self, function: Function, *arguments: Addresses | int | None, shifting: bool = False) -> None:
         self._function = function
         self._arguments = arguments  # keeps the tables where they are
+        self._shifting, self._shift = shifting, 0
+        self._spent: list[float] = []  # CPU seconds of the trials
+        self._settled_calls = 0
         tables = [argument for argument in arguments if isinstance(argument, np.ndarray)]
         step = LANES * tables[0].itemsize
         self._calls = [
@@ -82,14 +93,31 @@ class Lanes:
         Raises:
             SigningError: a lane failed.
         """
-        function = self._function
+        calls = self._calls[: full_lanes(rows) // LANES]
         # One status a call: four bits a lane, zero where all went well.
-        statuses = [function(*arguments) for arguments in self._calls[: full_lanes(rows) // LANES]]
+        statuses = self._try(calls) if self._shifting else []
+        function, shift = self._function, (None,) * self._shift
+        statuses += [function(*arguments, *shift) for arguments in calls[len(statuses) :]]
         if any(statuses):
             call, status = next((i, status) for i, status in enumerate(statuses) if status)
             lane = next(lane for lane in range(LANES) if status >> (4 * lane) & 15)
             number = first + call * LANES + lane
             raise SigningError(f"libcrypto_mb could not {task} message {number}: status {status:#010x}")
+
+    def _try(self, calls: Sequence[tuple[int | None, ...]]) -> list[int]:
+        """Make as many of the calls as there are trials left; return their statuses."""
+        if self._settled_calls >= SETTLED_CALLS:
+            self._spent, self._settled_calls = [], 0
+        statuses = []
+        # A plain loop, as a generator inside of a function of C would have another stack than `run`.
+        for arguments in calls[: len(SHIFTS) - len(self._spent)]:
+            shift = (None,) * SHIFTS[len(self._spent)]
+            started = time.thread_time()
+            statuses.append(self._function(*arguments, *shift))
+            self._spent.append(time.thread_time() - started)
+        self._shift = SHIFTS[self._spent.index(min(self._spent))]
+        self._settled_calls += len(calls) - len(statuses)
+        return statuses
 
 
 class Table:
@@ -108,6 +136,10 @@ class Table:
         self.addresses[:count] = row_addresses(rows)
         left = self.addresses[count : full_lanes(count)]
         left[:] = self.addresses[0] if spare is None else row_addresses(spare)[: len(left)]
+
+    def leads_to_keys(self, places: Addresses, keys: KeyIndexes) -> bool:
+        """Tell whether it leads to the key of each row still."""
+        return np.array_equal(self.addresses[: len(keys)], places[keys])
 
     def lead_to_keys(self, places: Addresses, keys: KeyIndexes) -> None:
         """Lead to the key of each row; lanes left over to that of the first row.

@@ -58,6 +58,7 @@ class RsaWorkspace:
             bits,
             private,
             self._private_scratch.ctypes.data,
+            shifting=True,
         )
         self.public = Lanes(
             _function(library, "mbx_rsa_public_mb8", 3),
@@ -100,8 +101,8 @@ class RsaSigner:
 
     def sign(self, messages: Octets, keys: KeyIndexes) -> Octets:
         """Sign each row: see `Signer`."""
-        out = np.empty((len(messages), self._algorithm.signature_bytes), np.uint8)
-        for batch in batches(messages, keys, BATCH_ROWS):
+        out = np.zeros((len(messages), self._algorithm.signature_bytes), np.uint8)
+        for batch in batches(messages, keys, len(self._unusual), BATCH_ROWS):
             hashed = digests(messages[batch], "sha256")
             meant = self._encode(hashed)
             self._sign_batch(meant, keys[batch], out[batch], batch.start)
@@ -127,6 +128,8 @@ class RsaSigner:
 
     def _check_batch(self, meant: Octets, hashed: Octets, keys: KeyIndexes, out: Octets, first: int) -> None:
         rows, workspace = len(meant), self._workspace
+        # Anew, so that what is checked is what leaves, even where a bit of an address flipped.
+        workspace.signature.lead_to(out, workspace.spare)
         workspace.modulus.lead_to_keys(self._modulus_places, keys)
         workspace.recovered[:rows] = 0  # nothing of the batch before may pass for a result
         workspace.public.run(rows, first, "check")

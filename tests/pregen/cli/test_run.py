@@ -93,7 +93,7 @@ def test_the_command_line_wins_over_the_configuration(ca: Ca, pregen: Program) -
     ca.configure(
         snapshot={"path": "nowhere.parquet"},
         validity={"profile": "lab", "lifetime": "1h"},
-        run={"engine": "no-such-engine", "workers": 1},
+        run={"engine": "awslc", "workers": 1},
     )
     now = ca.now - timedelta(hours=2)
     as_of = now - timedelta(minutes=1)
@@ -155,7 +155,7 @@ def test_a_check_says_what_a_run_would_do_and_leaves_the_store_as_it_was(ca: Ca,
 
 
 def test_a_check_takes_the_options_of_the_run_that_it_is_about(ca: Ca, pregen: Program) -> None:
-    ca.configure(snapshot={"path": "nowhere.parquet"}, run={"engine": "no-such-engine"})
+    ca.configure(snapshot={"path": "nowhere.parquet"}, run={"engine": "awslc"})
     as_of = ca.now - timedelta(minutes=1)
     ca.export(as_of=as_of - timedelta(hours=1))
     words = ("--snapshot", ca.snapshot, "--engine", "software", "--workers", "1", "--as-of", as_of.isoformat())

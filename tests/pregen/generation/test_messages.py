@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pregen.generation.layout import Layout, RunNumbers
-from pregen.generation.messages import BATCH_ROWS, Messages
+from pregen.generation.messages import BATCH_ROWS, Messages, Scratch
 from pregen.generation.plan import make_plan
 from pregen.generation.rows import load_rows
 from pregen.generation.shard import new_records
@@ -23,29 +23,31 @@ def issuers(tmp_path_factory: pytest.TempPathFactory) -> tuple[Issuer, ...]:
 
 def test_each_message_is_the_response_data_of_its_record(tmp_path: Path, issuers: tuple[Issuer, ...]) -> None:
     windows = [make_window(days=days) for days in (4, 3, 4, 5)]
-    (file,) = spool(tmp_path, various_rows(400, issuers=4), issuer_ids=[issuer.issuer_id for issuer in issuers])
+    made = various_rows(400, issuers=4)
+    (file,) = spool(tmp_path, made, issuer_ids=[issuer.issuer_id for issuer in issuers])
     rows = load_rows(file.path, None)
     plan = make_plan(issuers, windows, rows.groups())
     tables = plan.tables
     shapes = np.array([run.shape for run in tables.runs], np.intp)
-    compared = 0
+    compared, scratch = 0, Scratch()
     for block in Layout(rows, RunNumbers(plan).of(rows.codes), shapes).blocks():
         shape = tables.shapes[block.shape]
         records = new_records(rows, shape, block.rows)
         for which in range(len(shape.responses)):
-            filled = Messages(plan, block.shape, which).fill(records, block.runs)
+            filled = Messages(plan, block.shape, which, scratch).fill(records, block.runs)
             for record, run, message in zip(records, block.runs.tolist(), filled, strict=True):
                 reader = Assembler(plan.name, tables, tables.runs[run], which)
                 assert message.tobytes() == reader.response_data(record.tobytes())
                 compared += 1
-    assert compared == 600  # two issuers with two answers, two with one
+    assert len(shapes) > len(tables.shapes), "no shape has rows of several issuers"
+    assert compared == sum(len(issuers[row.issuer].cert_ids) for row in made)
 
 
 def test_a_batch_leaves_nothing_of_the_one_before(tmp_path: Path, issuers: tuple[Issuer, ...]) -> None:
     rows = load(tmp_path, plain_rows(BATCH_ROWS))
     plan = make_plan(issuers[:1], [make_window()], rows.groups())
     records = new_records(rows, plan.tables.shapes[0], np.arange(BATCH_ROWS))
-    messages = Messages(plan, 0, 0)
+    messages = Messages(plan, 0, 0, Scratch())
     runs = np.zeros(BATCH_ROWS, np.intp)
     first = messages.fill(records, runs).copy()
     assert (messages.fill(records[::-1], runs) == first[::-1]).all()

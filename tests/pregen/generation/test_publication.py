@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,13 @@ from pregen.clock import seconds
 from pregen.config import load_config
 from pregen.errors import GateError, InputError, VerificationError
 from pregen.generation import Published, RunOptions, run
+from pregen.generation.preparation import prepare
+from pregen.generation.publication import check_counts
 from pregen.generation.routing import SHARD_ROWS
+from pregen.generation.rows import Group
+from pregen.generation.shard import SignedShard
+from pregen.generation.survey import Surveyed
+from pregen.generation.workers import OwnProcess
 from pregen.issuers import Issuer, load_issuers
 from pregen.signers import ALGORITHMS
 from pregen.snapshot import NO_EXPIRY, REVOKED, UNKNOWN
@@ -345,3 +351,33 @@ def test_memory_does_not_grow_with_a_large_snapshot(tmp_path: Path) -> None:
     few, many = peak_mib(authority, 200_000), peak_mib(authority, 5_000_000)
     assert many < 450
     assert many - few < 120
+
+
+@pytest.mark.parametrize(
+    ("rows_in", "records", "responses", "match"),
+    [
+        (6, 5, 10, r"6 rows came in, but 5 certificates were read back and 0 rows were excluded"),
+        (5, 4, 10, r"5 rows came in, but 4 certificates"),
+        (5, 5, 9, r"9 responses were read back where 10 belong"),
+    ],
+)
+def test_every_row_is_accounted_for_by_what_was_read_back(
+    authority: Authority, rows_in: int, records: int, responses: int, match: str
+) -> None:
+    authority.publish(plain_rows(5))
+    (shard,) = authority.generation().manifest.shards
+    prepared = prepare(load_config(authority.configure()), RunOptions(now=NOW))
+    surveyed = Surveyed(
+        pool=OwnProcess(),
+        files=(),
+        groups={Group(0, 16, 0): 5},
+        proofs={},
+        rows_in=rows_in,
+        excluded={},
+        warnings=(),
+    )
+    signed = SignedShard(0, replace(shard, rows=records), responses, 1)
+    with pytest.raises(VerificationError, match=match):
+        check_counts(prepared, surveyed, [signed])
+    surveyed = replace(surveyed, rows_in=5)
+    assert check_counts(prepared, surveyed, [replace(signed, shard=replace(shard, rows=5), responses=10)]) == 10

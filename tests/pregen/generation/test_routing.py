@@ -111,6 +111,7 @@ def test_batches_follow_each_other_in_a_shard(tmp_path: Path) -> None:
     batches = [batch_of(rows[at : at + 100], at) for at in range(0, 300, 100)]
     files = route(batches, tmp_path, split(0, KEY32, 3), np.array(IDS[:1], np.uint64), Steps())
     for file in files:
+        assert len(read_spilled(file.path, file.written)) == file.rows
         numbers = [one.number for one in contents(file)]
         assert numbers == sorted(numbers)
     assert sum(file.rows for file in files) == 300
@@ -273,6 +274,19 @@ def test_all_rows_are_in_the_files_before_the_workers_turn_to_something_else(des
     with WorkerPool(2) as pool:
         files = route_files(pool, RoutingJob(snapshot, folder, 3, ids), split(0, KEY32, 3), Steps(), lambda: None)
         assert [len(contents(file)) for file in files] == [file.rows for file in files]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_of_a_worker_that_reads_several_files_all_rows_are_accounted_for(desk: Desk, workers: int) -> None:
+    files, _ = route_with(desk, write_files(desk), workers)
+    assert sum(file.rows for file in files) == sum(len(read_spilled(file.path, file.written)) for file in files) > 2_900
+    for file in files:
+        for path in file.path.iterdir():
+            octets = path.read_bytes()
+            path.write_bytes(octets[:-1] + bytes([octets[-1] ^ 0x80]))
+            with pytest.raises(SpoolError, match=f"{path}: this spill file holds other octets than were written"):
+                read_spilled(file.path, file.written)
+            path.write_bytes(octets)
 
 
 def test_every_worker_has_spill_files_of_its_own(desk: Desk) -> None:

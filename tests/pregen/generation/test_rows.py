@@ -1,4 +1,4 @@
-from itertools import pairwise
+from itertools import pairwise, permutations
 from pathlib import Path
 
 import numpy as np
@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pregen.generation.rows import KINDS, MAX_EXAMPLES, Group, RowNumber, ShardRows, Survey, load_rows, total
+from pregen.errors import VerificationError
+from pregen.generation.rows import KINDS, MAX_EXAMPLES, Conflict, Group, RowNumber, ShardRows, Survey, add_up, load_rows
 from pregen.generation.spill import read_spilled
-from pregen.snapshot import GOOD, NO_EXPIRY, REVOKED, UNKNOWN
+from pregen.snapshot import GOOD, NO_EXPIRY, NO_REASON, REVOKED, UNKNOWN
 from storage.key import key32
 from tests.pregen.generation.workshop import Row, load, plain_rows, serials_of, spool, various_rows
 
@@ -224,7 +225,57 @@ def test_a_shard_without_rows_is_empty(tmp_path: Path) -> None:
     assert (len(rows.codes), rows.groups(), rows.expired) == (0, {}, 0)
 
 
-def test_groups_are_added_up_over_shards_in_their_order() -> None:
+def survey_of(rows: ShardRows) -> Survey:
+    return Survey(0, rows.groups(), rows.repeated, rows.expired, rows.conflicts, rows.conflict_count)
+
+
+@pytest.mark.parametrize(
+    "rows", [[], various_rows(400, issuers=2), [REVOCATION, REVOCATION, Row(b"\x01", not_after=5)]]
+)
+def test_rows_that_were_surveyed_may_be_signed(tmp_path: Path, rows: list[Row]) -> None:
+    (file,) = spool(tmp_path, rows)
+    loaded = load_rows(file.path, 10, file.written)
+    again = load_rows(file.path, 10, file.written, survey_of(loaded).digest())
+    assert serials_of(again) == serials_of(loaded)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        [REVOCATION],
+        [REVOCATION, Row(b"\x01", UNKNOWN)],
+        [REVOCATION, Row(b"\x01\x01")],
+        [REVOCATION, Row(b"\x01", issuer=1)],
+        [REVOCATION._replace(reason=NO_REASON), Row(b"\x01")],
+        [REVOCATION, Row(b"\x01"), Row(b"\x01")],
+        [REVOCATION, Row(b"\x01"), Row(b"\x02", not_after=5)],
+        [REVOCATION, Row(b"\x01"), Row(b"\x02")],
+    ],
+)
+def test_other_rows_than_were_surveyed_are_not_signed(tmp_path: Path, other: list[Row]) -> None:
+    surveyed = survey_of(load(tmp_path / "surveyed", [REVOCATION, Row(b"\x01")], expired_before=10)).digest()
+    (file,) = spool(tmp_path / "other", other)
+    with pytest.raises(
+        VerificationError, match=r"rows to sign, .* nothing was published; please report this"
+    ) as caught:
+        load_rows(file.path, 10, file.written, surveyed)
+    assert caught.value.message.startswith(f"{file.path}: ")
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))), ids=str)
+def test_surveys_add_up_to_the_same_in_whatever_order_they_come(order: tuple[int, ...]) -> None:
     a, b, c = Group(0, 16, 0), Group(0, 16, 1), Group(1, 5, 3)
-    surveys = [Survey(0, {c: 1, a: 2}, 0, 0, (), 0), Survey(1, {b: 5, a: 3}, 0, 0, (), 0)]
-    assert list(total(surveys).items()) == [(a, 5), (b, 5), (c, 1)]
+    one, two = (Conflict(RowNumber(0, row), RowNumber(0, 9), bytes([row])) for row in (1, 2))
+    surveys = [
+        Survey(0, {a: 2, c: 1}, 1, 0, (), 0),
+        Survey(1, {a: 3, b: 5}, 0, 4, (one,), 30),
+        Survey(2, {b: 1}, 2, 0, (two,), 1),
+    ]
+
+    tally = add_up(surveys[at] for at in order)
+
+    assert list(tally.groups.items()) == [(a, 5), (b, 6), (c, 1)]
+    assert tally.proofs == {0: frozenset({a, c}), 1: frozenset({b})}
+    assert (tally.repeated, tally.expired, tally.conflict_count) == (3, 4, 31)
+    assert tally.conflicts == (one, two)
+    assert tally.digests == {survey.shard: survey.digest() for survey in surveys}

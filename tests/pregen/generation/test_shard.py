@@ -12,7 +12,7 @@ import pytest
 
 from pregen.errors import VerificationError
 from pregen.generation.layout import Layout
-from pregen.generation.messages import generalized_times
+from pregen.generation.messages import BATCH_ROWS, generalized_times
 from pregen.generation.plan import Plan
 from pregen.generation.readback import SAMPLE_EVERY, ReadBack
 from pregen.generation.rows import ShardRows, load_rows
@@ -93,15 +93,29 @@ def test_rows_of_many_issuers_share_batches_and_each_is_signed_with_its_own_key(
     sections = [{"cert_ids": ids} for ids in ["sha1"] * 5 + ["combined"] * 2 + ["separate"] * 2]
     bench = Bench(tmp_path, make_issuers(tmp_path, *sections), engine=engine)
     bench.issuers = (*bench.issuers[:-1], replace(bench.issuers[-1], responder=bench.issuers[-2].responder))
-    rows = various_rows(360, issuers=9)
+    rows = various_rows(324, issuers=9)
     numbers = {issuer.name_hashes[oid]: at for at, issuer in enumerate(bench.issuers) for oid in (SHA1, SHA256)}
+    plan = bench.spool(rows)
+    shared = Counter(run.shape for run in plan.tables.runs)
+    assert max(shared.values()) >= 5, "no batch has rows of several issuers"
     seen: Counter[int] = Counter()
-    for response in every_response(bench, bench.spool(rows)):
+    for response in every_response(bench, plan):
         parsed = parse_response(response)
         (number,) = {numbers[one.issuer_name_hash] for one in parsed.statements}
         verify_signature(parsed, load_public_key(bench.issuers[number].responder.public_key), P256_SHA256)
         seen[number] += 1
-    assert seen == {number: 40 if number < 7 else 80 for number in range(9)}
+    assert seen == {number: 36 if number < 7 else 72 for number in range(9)}
+
+
+def test_more_rows_of_two_issuers_than_a_batch_holds_are_signed_with_their_own_keys(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, make_issuers(tmp_path, {"cert_ids": "sha1"}, {"cert_ids": "sha1"}), engine="auto")
+    plan = bench.spool([row._replace(issuer=at % 2) for at, row in enumerate(plain_rows(2 * BATCH_ROWS + 10))])
+    assert len(plan.tables.shapes) == 1
+    keys = {one.key_hashes[SHA1]: load_public_key(one.responder.public_key) for one in bench.issuers}
+    responses = [parse_response(response) for response in every_response(bench, plan)]
+    assert len({one.statements[0].serial_number for one in responses}) == len(responses) == 2 * BATCH_ROWS + 10
+    for parsed in responses[::7]:
+        verify_signature(parsed, keys[parsed.statements[0].issuer_key_hash], P256_SHA256)
 
 
 def test_what_a_shard_says_of_itself_is_true(bench: Bench) -> None:
@@ -221,7 +235,8 @@ def test_a_wrong_hash_of_an_issuer_is_caught(two: Bench, field: str, oid: str, n
 
 @pytest.mark.parametrize("field", ["responder_id", "responder_certificate"])
 def test_the_responder_of_another_issuer_is_caught(two: Bench, field: str) -> None:
-    plan = two.spool(various_rows(40, issuers=2))
+    # of one template, so that only the issuer is new
+    plan = two.spool([row._replace(issuer=at % 2) for at, row in enumerate(plain_rows(40))])
     first, second = plan.tables.issuers
     changed = replace(second, **{field: getattr(first, field)})
     refuse(two, with_tables(plan, replace(plan.tables, issuers=(first, changed))), "r1 differs from the oracle's")
@@ -305,6 +320,38 @@ def test_a_fault_in_all_records_but_the_first_is_caught_by_the_sample(tmp_path: 
     plan = bench.spool(plain_rows(2 * SAMPLE_EVERY))
     with pytest.raises(VerificationError, match="signature is not one"):
         sign_with(bench, plan, partial(FaultySigner, after=partial(flip, row=slice(1, None), at=5)))
+
+
+@dataclass
+class FaultyKey:
+    """Signs by the real signer; what one key makes of messages of one length is wrong."""
+
+    inner: Signer
+    key: int
+    size: int
+
+    def sign(self, messages: Octets, keys: KeyIndexes) -> Octets:
+        signatures = self.inner.sign(messages, keys)
+        if messages.shape[1] == self.size:
+            signatures[keys == self.key, 5] ^= 1
+        return signatures
+
+
+def test_a_fault_in_one_group_of_one_issuer_is_caught_by_its_proof(two: Bench) -> None:
+    """Neither template nor issuer is new where it happens, and a sample would hit one of six records hardly ever."""
+    rows = [
+        Row(bytes([0x11 + at]) * 16, REVOKED * (at % 2), 1_700_000_000 * (at % 2), issuer=at // 4) for at in range(8)
+    ]
+    plan = two.spool(rows)
+    (revoked,) = {
+        len(plan.tables.templates[response.template].tbs)
+        for shape in plan.tables.shapes
+        for response in shape.responses[:1]
+        if shape.status == "revoked"
+    }
+    for key in (0, 1):
+        with pytest.raises(VerificationError, match="signature is not one of the responder's key"):
+            sign_with(two, plan, partial(FaultyKey, key=key, size=revoked))
 
 
 @dataclass

@@ -4,13 +4,16 @@ import signal
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from pregen.errors import SpoolError
+from pregen.generation.shard import ShardSigner, Surveyor
 from pregen.generation.spill import ROW_BYTES
 from pregen.generation.spool import BLOCK_BYTES, PREFIX, spool_folder
+from tests.pregen.generation.workshop import Bench, make_issuers, various_rows
 
 PROJECT = Path(__file__).parents[3]
 HOLD = """
@@ -132,3 +135,37 @@ def test_a_parent_that_may_not_be_written_is_refused(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(SpoolError, match="Permission denied"), spool_folder(tmp_path, 10):
         pytest.fail("nobody may write there")
+
+
+def flip(path: Path, at: int) -> None:
+    octets = bytearray(path.read_bytes())
+    octets[at] ^= 1
+    path.write_bytes(octets)
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda path: flip(path, 20), "0: this spill file holds other octets than were written"),  # good to revoked
+        (lambda path: flip(path, -1), "0: this spill file holds other octets than were written"),
+        (lambda path: os.truncate(path, 48 * 99), "0: this spill file has 4,752 octets, 4,800 were written"),
+        (lambda path: os.truncate(path, 48 * 100 + 7), "0: this spill file has 4,807 octets, 4,800 were written"),
+        (Path.unlink, "0: this spill file is missing"),
+        (lambda path: shutil.copy(path, path.with_name("1")), "1: nobody has written this spill file"),
+        (lambda path: shutil.rmtree(path.parent), "spool/0: reading spill files failed"),
+    ],
+)
+def test_rows_that_changed_in_the_spill_files_are_neither_surveyed_nor_signed(
+    tmp_path: Path, damage: Callable[[Path], object], said: str
+) -> None:
+    bench = Bench(tmp_path, make_issuers(tmp_path / "pki"))
+    plan = bench.spool(various_rows(100))
+    (task,), signer = bench.tasks(), ShardSigner(bench.job(plan))
+    assert Surveyor()(task).expired == 0
+    damage(task.file.path / "0")
+    for read in (Surveyor(), signer):
+        with pytest.raises(SpoolError, match="nothing was published; look at the disk and the memory") as caught:
+            read(task)
+        assert f"{tmp_path}/spool/0" in caught.value.message
+        assert said in caught.value.message
+    assert list(bench.store.list()) == []

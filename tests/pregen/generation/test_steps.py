@@ -19,8 +19,7 @@ def test_cpu_time_is_counted_by_step_and_waiting_is_not() -> None:
     with steps("store"):
         time.sleep(0.05)
     taken = steps.take()
-    assert 0.03 <= taken["sign"] < 0.05
-    assert taken["store"] < 0.02
+    assert taken["store"] < 0.03 <= taken["sign"]
     assert steps.take() == {}
 
 
@@ -48,7 +47,8 @@ def test_items_are_counted_as_they_are_made_and_not_as_they_are_used() -> None:
         with steps("route"):
             work(0.02)
     taken = steps.take()
-    assert 0.03 <= taken["read"] < 0.06 <= taken["route"]
+    assert 0.03 <= taken["read"] < taken["route"]
+    assert taken["route"] >= 0.06
 
 
 def test_the_seconds_of_other_processes_are_added_up() -> None:

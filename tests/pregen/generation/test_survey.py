@@ -1,6 +1,7 @@
 """Snapshots of several files, counted in their shards by several workers."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,13 +9,14 @@ import pyarrow as pa
 import pytest
 
 from pregen.config import load_config
-from pregen.errors import InputError
+from pregen.errors import InputError, VerificationError
 from pregen.generation.preparation import RunOptions, prepare
 from pregen.generation.rows import load_rows
+from pregen.generation.shard import ShardSigner, Surveyor
 from pregen.generation.steps import Steps
 from pregen.generation.survey import record_bytes, survey
 from tests.pregen.cli.ca import Ca, instants
-from tests.pregen.generation.workshop import make_issuers, serials_of
+from tests.pregen.generation.workshop import Bench, make_issuers, serials_of, various_rows
 
 SIZES = (9_000, 30_000, 1, 21_000)
 
@@ -90,6 +92,32 @@ def test_rows_of_two_files_that_contradict_each_other_are_both_named(ca: Ca, wor
         f"{day}/4.parquet, row 2, column serial, {1 << 40 | 60_005:x}: contradicts {day}/3.parquet, row 6",
     }
     ca.assert_clean()
+
+
+def test_what_is_signed_must_be_what_was_surveyed(ca: Ca) -> None:
+    prepared = prepare(load_config(ca.config), RunOptions(now=ca.now, workers=1))
+    with survey(prepared, Steps(), lambda *_: None) as surveyed:
+        first, second = surveyed.files
+        assert len(load_rows(first.path, None, first.written, first.surveyed).codes) > 20_000
+        with pytest.raises(VerificationError, match="please report this"):
+            load_rows(first.path, None, first.written, second.surveyed)
+
+
+def test_a_shard_with_other_rows_than_were_surveyed_is_not_signed(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, make_issuers(tmp_path / "pki"))
+    plan = bench.spool(various_rows(50))
+    (task,), signer = bench.tasks(), ShardSigner(bench.job(plan))
+    right = Surveyor()(task).digest()
+    assert signer(replace(task, file=replace(task.file, surveyed=right))).responses == 100
+    with pytest.raises(VerificationError, match="please report this"):
+        signer(replace(task, file=replace(task.file, surveyed=right ^ 1)))
+
+
+def test_files_of_the_folder_that_are_not_read_are_among_the_warnings(ca: Ca) -> None:
+    (ca.folder / "day" / "4.csv.gz").touch()
+    prepared = prepare(load_config(ca.config), RunOptions(now=ca.now, workers=2))
+    with survey(prepared, Steps(), lambda *_: None) as surveyed:
+        assert [warning.code for warning in surveyed.warnings] == ["file.ignored"]
 
 
 def test_the_largest_record_of_any_issuer_counts(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def various_rows(count: int, issuers: int = 1, seed: int = 1) -> list[Row]:
     for i in range(count):
         size = 4 + i % 18
         serial = bytes([random.integers(1, 256)]) + i.to_bytes(3, "big") + random.bytes(size - 4)
-        kind, issuer = i % 5, i % issuers
+        kind, issuer = i % 5, (i + i // 18) % issuers  # each length has rows of each issuer
         if kind == 3:
             rows.append(Row(serial, REVOKED, 1_700_000_000 + i, REASONS[i // 5 % 8], issuer=issuer))
         elif kind == 4:

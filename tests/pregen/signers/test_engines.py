@@ -179,14 +179,15 @@ def test_no_keys_at_all_are_refused(kind: Kind) -> None:
 def test_rows_and_their_keys_must_be_as_many(kind: Kind, rows: int, given: str) -> None:
     signer = kind.engine.open(keys_of(kind.algorithm)[:1], kind.algorithm)
     keys = first_key(rows - 1 if given == "too few" else rows + 1)
-    with pytest.raises(ValueError, match=r"shorter|longer|each message needs one"):
+    with pytest.raises(ValueError, match=rf"{rows} messages and {len(keys)} indexes of keys: each message needs one"):
         signer.sign(messages_of(rows), keys)
 
 
-def test_an_index_without_a_key_signs_nothing(kind: Kind) -> None:
+@pytest.mark.parametrize("indexes", [(0, 3), (-1, 2), (0, -3)])
+def test_an_index_without_a_key_signs_nothing(kind: Kind, indexes: tuple[int, int]) -> None:
     signer = kind.engine.open(keys_of(kind.algorithm)[:3], kind.algorithm)
-    with pytest.raises(IndexError):
-        signer.sign(messages_of(2), np.array([0, 3], np.intp))
+    with pytest.raises(IndexError, match=f"from {min(indexes)} to {max(indexes)}: there are 3 keys"):
+        signer.sign(messages_of(2), np.array(indexes, np.intp))
 
 
 @only([kind for kind in RSA if kind.engine.name != "multibuffer"])

@@ -1,5 +1,6 @@
 """Ephemeral keys decide over the responder's key: drawn from a fake source that remembers all that it gave."""
 
+import gc
 import signal
 import sys
 from pathlib import Path
@@ -218,6 +219,25 @@ def test_the_kernels_descriptor_is_closed_with_its_owner() -> None:
     assert len(set(descriptors.iterdir()) - before) == 1
     del keys
     assert set(descriptors.iterdir()) == before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="devices have other numbers elsewhere")
+@pytest.mark.parametrize("name", ["/dev/zero", "/dev/null", "a file"])
+def test_what_is_not_the_kernels_generator_is_refused_and_closed(tmp_path: Path, name: str) -> None:
+    (tmp_path / "a file").write_bytes(bytes(4096))
+    before = set(Path("/proc/self/fd").iterdir())
+    with pytest.raises(SigningError, match=r"is not the kernel's generator.*own /dev, or use --engine software"):
+        KernelSource(tmp_path / name)
+    gc.collect()
+    assert set(Path("/proc/self/fd").iterdir()) == before
+
+
+def test_a_generator_that_does_not_open_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(SigningError, match=r"does not open \(.*urandom.*own /dev, or use --engine software") as caught:
+        KernelSource(tmp_path / "urandom")
+    assert isinstance(caught.value.__cause__, OSError)
+    del caught
+    gc.collect()  # an exception in __del__ would be a warning, and fail this test
 
 
 def test_bits_of_the_kernels_numbers_are_as_often_one_as_zero() -> None:

@@ -1,6 +1,7 @@
 """Files that cannot be what they should be, each refused with its own code."""
 
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -39,7 +40,48 @@ def test_a_missing_file_is_said_to_be_missing(desk: Desk, name: str) -> None:
 def test_a_folder_without_snapshot_files_is_refused(desk: Desk) -> None:
     (desk.folder / "notes.txt").write_text("x")
 
-    assert code(desk.refusal(desk.folder)) == "file.missing"
+    error = desk.refusal(desk.folder)
+
+    assert code(error) == "file.missing"
+    assert "(.parquet, .arrow, .feather, .ipc, .csv)" in error.findings[0].message
+
+
+def test_what_a_folder_holds_and_is_not_read_is_counted_and_named(desk: Desk) -> None:
+    desk.write("day/a.parquet", table())
+    names = sorted([f"part-{number:02}.csv.gz" for number in range(24)] + ["b.parquet.tmp"])
+    for name in (*names, ".hidden.txt", "_SUCCESS", "_committed_1.json"):
+        (desk.folder / "day" / name).touch()
+    (desk.folder / "day" / "region=1.parquet").mkdir()
+
+    snapshot = desk.open(desk.folder / "day")
+    assert [len(batch) for batch in snapshot.batches()] == [3]
+
+    [finding] = snapshot.findings()
+    assert (finding.code, finding.severity, finding.count) == ("file.ignored", "warning", 26)
+    assert finding.examples == tuple(f"{desk.folder}/day/{name}" for name in names[:20])
+    assert ".parquet, .arrow, .feather, .ipc, .csv" in finding.message
+    assert [one.code for one in pickle.loads(pickle.dumps(snapshot)).findings()] == ["file.ignored"]
+
+
+@pytest.mark.parametrize("pattern", ["day", "day/*.parquet", "day/a.parquet", "d*y/?.parquet"])
+def test_what_a_glob_or_a_file_does_not_mean_is_not_ignored(desk: Desk, pattern: str) -> None:
+    desk.write("day/a.parquet", table())
+    (desk.folder / "day" / ("_SUCCESS" if pattern == "day" else "a.csv.gz")).touch()
+
+    snapshot = desk.open(desk.folder / pattern)
+
+    assert [len(batch) for batch in snapshot.batches()] == [3]
+    assert snapshot.findings() == ()
+
+
+def test_bad_rows_come_before_files_that_are_not_read(desk: Desk) -> None:
+    desk.write("day/a.parquet", table(1, status=pa.array([7])))
+    (desk.folder / "day" / "b.json").touch()
+
+    snapshot = desk.open(desk.folder / "day")
+    list(snapshot.batches())
+
+    assert [finding.code for finding in snapshot.findings()] == ["row.status.unknown", "file.ignored"]
 
 
 def test_a_link_to_nowhere_is_not_skipped(desk: Desk) -> None:

@@ -171,6 +171,16 @@ def test_both_hashes_are_answered_from_a_combined_response(hash_oid: str) -> Non
     assert respond(FakeSource({asked: both}), post(encode_request(asked)), NOW).body == both.der
 
 
+@pytest.mark.parametrize("asked", [cert_id(), cert_id(hash_oid=SHA256)], ids=["sha1", "sha256"])
+def test_no_single_response_of_a_combined_one_may_be_about_another_certificate(asked: CertID) -> None:
+    other = cert_id(hash_oid=SHA1 if asked.hash_oid == SHA256 else SHA256)._replace(serial=b"\x0b\xad")
+    mixed = answer_to(asked, other)
+
+    reply = respond(FakeSource({asked: mixed}), post(encode_request(asked)), NOW)
+
+    assert_ocsp_error(reply, OcspStatus.tryLater, Outcome.WRONG_ANSWER)
+
+
 @pytest.mark.parametrize("hash_oid", [SHA1, SHA256])
 @pytest.mark.parametrize("which", [0, 1])
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import ctypes
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import pytest
@@ -39,6 +39,18 @@ class Fault:
         address = (ctypes.c_uint64 * LANES).from_address(table)[self.lane]
         octet = ctypes.c_uint8.from_address(address + self.octet)
         octet.value ^= 1 << self.bit
+
+
+@dataclass(frozen=True, slots=True)
+class Diversion(Fault):
+    """An address that changes, and leads to other memory: zeros, at first."""
+
+    moment: Moment = "before it"
+    elsewhere: ctypes.Array[ctypes.c_char] = field(default_factory=lambda: ctypes.create_string_buffer(1024))
+
+    def flip(self, table: int) -> None:
+        """Lead the address elsewhere."""
+        (ctypes.c_uint64 * LANES).from_address(table)[self.lane] = ctypes.addressof(self.elsewhere)
 
 
 class FaultyFunction:

@@ -14,7 +14,7 @@ from pregen.signers.ephemeral import KernelSource, RandomSource
 from pregen.signers.multibuffer import CURVES, LANES, EcdsaSigner, EcdsaWorkspace, MultibufferEngine
 from pregen.signers.multibuffer.ecdsa import BATCH_ROWS
 from tests.pregen.signers.keyring import first_key, keys_of, messages_of, verify, verify_all
-from tests.pregen.signers.multibuffer.faults import Fault, Moment, faulty_engine, skip_without
+from tests.pregen.signers.multibuffer.faults import Diversion, Fault, Moment, faulty_engine, skip_without
 
 P256 = CURVES[P256_SHA256.name]
 ALL = [ALGORITHMS[name] for name in CURVES]
@@ -208,6 +208,28 @@ def test_a_bit_that_stays_flipped_in_a_digest_or_a_key_stops_the_batch(
     signer = faulty_engine(library, fault).open(keys_of(algorithm), algorithm)
     with pytest.raises(SigningError, match="memory changed while messages 0 to 18 were signed"):
         signer.sign(MESSAGES, np.arange(19) % 9)
+
+
+@pytest.mark.parametrize("algorithm", ALL, ids=lambda algorithm: algorithm.name)
+def test_a_key_that_lies_elsewhere_stops_the_batch(library: ctypes.CDLL, algorithm: Algorithm) -> None:
+    skip_without(algorithm)
+    fault = Diversion(CURVES[algorithm.name].function, SECRET, lane=2, call=2)
+    fault.elsewhere[0] = b"\x01"  # a key that everybody knows
+    signer = faulty_engine(library, fault).open(keys_of(algorithm), algorithm)
+    with pytest.raises(SigningError, match="memory changed while messages 0 to 18 were signed"):
+        signer.sign(MESSAGES, np.arange(19) % 9)
+
+
+@pytest.mark.parametrize("bit", [4, 5])
+def test_a_changed_place_of_a_key_stops_the_batch(library: ctypes.CDLL, bit: int) -> None:
+    skip_without(P256_SHA256)
+    signer = MultibufferEngine().open(keys_of(P256_SHA256), P256_SHA256)
+    assert isinstance(signer, EcdsaSigner)
+    sign(signer, MESSAGES)
+    # Half of one key and half of the next, or the neighbour's: arrays begin at multiples of 16.
+    signer.places[1:2] ^= np.uint64(1 << bit)
+    with pytest.raises(SigningError, match="memory changed"):
+        signer.sign(MESSAGES, np.ones(19, np.intp))
 
 
 def test_two_rows_that_are_led_to_one_ephemeral_key_stop_the_batch(library: ctypes.CDLL) -> None:

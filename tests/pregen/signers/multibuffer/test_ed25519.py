@@ -11,7 +11,7 @@ from pregen.signers.algorithms import ED25519
 from pregen.signers.multibuffer import MultibufferEngine
 from pregen.signers.multibuffer.ed25519 import BATCH_ROWS
 from tests.pregen.signers.keyring import keys_of, messages_of
-from tests.pregen.signers.multibuffer.faults import Fault, Moment, faulty_engine, skip_without
+from tests.pregen.signers.multibuffer.faults import Diversion, Fault, Moment, faulty_engine, skip_without
 
 SIGN, VERIFY = "mbx_ed25519_sign_mb8", "mbx_ed25519_verify_mb8"
 R, S, MESSAGE, LENGTH, SEED, PUBLIC_TO_SIGN = range(6)
@@ -51,6 +51,14 @@ def test_a_flipped_bit_never_leaves_the_signer(
         signer = engine.open(keys_of(ED25519), ED25519)
         with pytest.raises(SigningError, match=rf"could not verify the signature of message {8 + lane}: status"):
             signer.sign(messages_of(19), KEYS)
+
+
+@pytest.mark.parametrize("half", [R, S])
+def test_a_result_that_was_led_elsewhere_lets_nothing_leave_the_signer(library: ctypes.CDLL, half: int) -> None:
+    fault = Diversion(SIGN, half, lane=3, call=1)
+    with pytest.raises(SigningError, match="could not verify the signature of message 11"):
+        faulty_engine(library, fault).open(keys_of(ED25519), ED25519).sign(messages_of(19), KEYS)
+    assert any(fault.elsewhere.raw), "the fault did not happen"
 
 
 class LengtheningLibrary(ctypes.CDLL):

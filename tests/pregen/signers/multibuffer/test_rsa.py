@@ -10,7 +10,7 @@ from pregen.errors import SigningError
 from pregen.signers import ALGORITHMS, RSA2048_SHA256, Algorithm
 from pregen.signers.multibuffer import MultibufferEngine
 from tests.pregen.signers.keyring import first_key, keys_of, messages_of, verify, verify_all
-from tests.pregen.signers.multibuffer.faults import Fault, Moment, faulty_engine
+from tests.pregen.signers.multibuffer.faults import Diversion, Fault, Moment, faulty_engine
 
 ALL = [algorithm for algorithm in ALGORITHMS.values() if algorithm.padding is not None]
 OF_2048 = [algorithm for algorithm in ALL if algorithm.key == "rsa2048"]
@@ -61,6 +61,16 @@ def test_a_flipped_bit_of_the_digest_in_the_buffer_is_noticed(
 def test_a_fault_in_a_lane_without_a_message_matters_to_nobody(library: ctypes.CDLL) -> None:
     signer = faulty_engine(library, Fault(PRIVATE, ENCODED, 7, 99)).open(keys_of(RSA2048_SHA256), RSA2048_SHA256)
     verify_all(RSA2048_SHA256, MESSAGES[:3], KEYS[:3], signer.sign(MESSAGES[:3], KEYS[:3]))
+
+
+@pytest.mark.parametrize("algorithm", OF_2048, ids=lambda algorithm: algorithm.name)
+def test_a_result_that_was_led_elsewhere_lets_nothing_leave_the_signer(
+    library: ctypes.CDLL, algorithm: Algorithm
+) -> None:
+    fault = Diversion(PRIVATE, RESULT, lane=3, call=1)
+    with pytest.raises(SigningError, match="wrong signature of message 11"):
+        faulty_engine(library, fault).open(keys_of(algorithm), algorithm).sign(MESSAGES, KEYS)
+    assert any(fault.elsewhere.raw), "the fault did not happen"
 
 
 class TiringLibrary(ctypes.CDLL):

@@ -1,0 +1,60 @@
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from bench.revision import Revision, revision_of
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A repository of one commit, and a file in it that git does not know."""
+    folder = tmp_path / "checkout"
+    (folder / "inside").mkdir(parents=True)
+    (folder / "known").write_text("1")
+    (folder / "inside" / "known").write_text("1")
+    git(folder, "init", "--quiet")
+    git(folder, "add", "--all")
+    git(
+        folder,
+        "-c",
+        "user.name=a",
+        "-c",
+        "user.email=a@b",
+        "-c",
+        "commit.gpgsign=false",
+        "commit",
+        "--quiet",
+        "-m",
+        "m",
+    )
+    (folder / "unknown").write_text("1")
+    return folder
+
+
+def git(folder: Path, *words: str) -> str:
+    return subprocess.run(("git", "-C", folder, *words), check=True, capture_output=True, text=True).stdout
+
+
+def test_the_commit_of_a_checkout_is_named(checkout: Path) -> None:
+    assert revision_of(checkout) == Revision(git(checkout, "rev-parse", "HEAD").strip(), dirty=False)
+
+
+def test_a_changed_file_makes_it_dirty(checkout: Path) -> None:
+    (checkout / "known").write_text("2")
+    revision = revision_of(checkout)
+    assert revision is not None
+    assert revision.dirty
+
+
+def test_a_folder_within_the_checkout_of_something_else_has_no_revision(checkout: Path) -> None:
+    assert revision_of(checkout / "inside") is None
+
+
+def test_outside_of_a_checkout_there_is_none(tmp_path: Path) -> None:
+    assert revision_of(tmp_path) is None
+
+
+def test_without_git_there_is_none(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(checkout))
+    assert revision_of(checkout) is None
