@@ -90,7 +90,8 @@ def figures_of(results: Results) -> dict[str, Figure]:
 def test_everything_that_this_machine_can_do_is_measured(results: Results) -> None:
     found = {name for name in figures_of(results) if ".cpu." not in name}  # steps are named by the run
     assert found == set(filter(measurable, EXPECTED))
-    assert all(figure.value > 0 for figure in figures_of(results).values())
+    # A step may take less than the millisecond that a run reports.
+    assert all(figures_of(results)[name].value > 0 for name in found)
 
 
 def test_figures_are_held_against_what_is_asked_of_them(results: Results) -> None:
