@@ -1,5 +1,6 @@
 """The program `pregen`. Imports next to nothing, because every worker process imports it too."""
 
+import gc
 import sys
 from collections.abc import Sequence
 
@@ -21,8 +22,12 @@ SIGNING_PACKAGES = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line, by default that of the process; return the exit code."""
     try:
-        with postponed():
-            from pregen.cli import run_command_line  # noqa: PLC0415 - what it needs is an optional part of the installation
+        try:
+            gc.disable()  # nothing of what is imported is garbage
+            with postponed():
+                from pregen.cli import run_command_line  # noqa: PLC0415 - what it needs is an optional part of the installation
+        finally:
+            gc.enable()
         if arguments is None:
             return run_command_line(sys.argv[1:], to_the_end=True)
         return run_command_line(arguments, to_the_end=False)

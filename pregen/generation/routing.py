@@ -28,6 +28,7 @@ from pregen.snapshot import MAX_SERIAL_BYTES, Reading, Snapshot, StatusBatch
 
 SHARD_ROWS = 65_536
 PACK_BYTES = 8 << 20  # a worker needs a few times that
+EVEN_SHARDS = 8
 MAX_SHARDS = 1 << 16  # shard numbers are uint16; and a file may lie about its rows
 SPARE_FILES = 256  # what the rest of the process has open
 BUFFERS_BYTES = 16 << 20  # of one router, for all of its files
@@ -68,11 +69,13 @@ def shard_count(rows: int, record_bytes: int) -> int:
 
     >>> shard_count(0, 100), shard_count(65_536, 100), shard_count(65_537, 100), shard_count(10**15, 100)
     (1, 1, 2, 65536)
-    >>> shard_count(65_536, 1024)
-    8
+    >>> shard_count(65_536, 1024), shard_count(5_000_000, 100)
+    (8, 80)
     """
     shard_rows = max(1, min(SHARD_ROWS, PACK_BYTES // record_bytes))
-    return min(max(1, -(-rows // shard_rows)), MAX_SHARDS)
+    shards = max(1, -(-rows // shard_rows))
+    # Many are a multiple of eight: so two, four or eight workers come to the end together.
+    return min(shards if shards <= EVEN_SHARDS else -(-shards // EVEN_SHARDS) * EVEN_SHARDS, MAX_SHARDS)
 
 
 @dataclass(frozen=True, slots=True)

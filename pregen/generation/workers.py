@@ -6,6 +6,7 @@ third of a second, as long as signing 100,000 responses.
 """
 
 import contextlib
+import os
 import signal
 import time
 import traceback
@@ -197,7 +198,7 @@ def _serve(pipe: Connection) -> None:
         try:
             message = pipe.recv()
         except (EOFError, OSError):
-            return
+            os._exit(0)  # there is nothing to tidy up, and taking the interpreter down costs a sixth of starting it
         answer: tuple[bool, object]
         try:
             if isinstance(message, _Job):

@@ -149,7 +149,9 @@ def test_shards_hold_as_many_rows_as_a_pack_should(record_bytes: int) -> None:
     for rows in (1, SHARD_ROWS, SHARD_ROWS + 1, 10 * SHARD_ROWS):
         shards = shard_count(rows, record_bytes)
         in_a_pack = max(1, min(SHARD_ROWS, PACK_BYTES // record_bytes))
-        assert (shards - 1) * in_a_pack < rows <= shards * in_a_pack or shards == 65_536
+        fewest = -(-rows // in_a_pack)
+        assert fewest <= shards < fewest + 8 or shards == 65_536
+        assert shards == fewest if fewest <= 8 else shards % 8 == 0
 
 
 def test_a_file_that_claims_any_number_of_rows_gets_no_more_shards_than_their_numbers_can_tell_apart() -> None:
