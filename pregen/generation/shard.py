@@ -150,14 +150,10 @@ class ShardSigner:
         self._run_numbers = RunNumbers(job.plan)
         self._shapes: Numbers = np.array([run.shape for run in tables.runs], np.intp)
         self._strides: Numbers = np.array([tables.shapes[run.shape].stride for run in tables.runs], np.intp)
-        self._algorithms = [
-            next(
-                job.issuers[group.issuer].responder.algorithm
-                for group, run in job.plan.runs.items()
-                if tables.runs[run].shape == number
-            )
-            for number in range(len(tables.shapes))
-        ]
+        self._algorithms = {
+            tables.runs[run].shape: job.issuers[group.issuer].responder.algorithm
+            for group, run in job.plan.runs.items()
+        }
         self._scratch = Scratch()
         self._messages: dict[tuple[int, int], Messages] = {}
         self._read_back = ReadBack(job.issuers, job.windows, job.plan)
