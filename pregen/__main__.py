@@ -16,6 +16,7 @@ SIGNING_PACKAGES = {
     "numpy",
     "pyarrow",
     "rich",
+    "tzdata",
 }
 
 

@@ -32,6 +32,7 @@ class Finding:
         message: what is wrong, where, and what to do about it, in one or two sentences.
         count: how many times it was seen (rows, for findings about rows).
         examples: up to 20 places, each as ``file, row, column, value``.
+        zones: of a wrong time, the time zones that would explain it, those of the configuration first.
     """
 
     code: str
@@ -39,12 +40,15 @@ class Finding:
     message: str
     count: int = 1
     examples: tuple[str, ...] = ()
+    zones: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         lines = [f"{self.severity} {self.code}: {self.message}"]
         lines += [f"    {example}" for example in self.examples]
         if self.count > len(self.examples) > 0:
             lines.append(f"    ... {self.count:,} in all")
+        if self.zones:
+            lines.append(f"    zones with that offset then: {', '.join(self.zones)}")
         return "\n".join(lines)
 
 

@@ -5,7 +5,7 @@ Only the file itself is looked at here; keys and certificates that it names are 
 
 import difflib
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -16,7 +16,9 @@ import msgspec
 from pregen.config.sections import (
     COLUMNS,
     ColumnConfig,
+    GatesConfig,
     IssuerConfig,
+    IssuerValidityConfig,
     PublishConfig,
     RunConfig,
     Section,
@@ -25,7 +27,7 @@ from pregen.config.sections import (
 )
 from pregen.errors import ConfigError, Finding
 
-_TOP = ("snapshot", "issuer", "validity", "run", "publish")
+_TOP = ("snapshot", "issuer", "validity", "gates", "run", "publish")
 
 S = TypeVar("S", bound=Section)
 
@@ -43,6 +45,7 @@ class Config:
     snapshot: SnapshotConfig
     issuer: tuple[IssuerConfig, ...]
     validity: ValidityConfig
+    gates: GatesConfig
     run: RunConfig
     publish: PublishConfig
 
@@ -96,14 +99,33 @@ class _Reader:
         self._unknown(raw, _TOP, "")
         snapshot = self._table(raw.get("snapshot", {}), SnapshotConfig, "snapshot")
         validity = self._table(raw.get("validity", {}), ValidityConfig, "validity")
+        gates = self._table(raw.get("gates", {}), GatesConfig, "gates")
         run = self._table(raw.get("run", {}), RunConfig, "run")
         publish = self._table(raw.get("publish", {}), PublishConfig, "publish")
         issuers = tuple(self._issuers(raw.get("issuer", [])))
-        if self._findings or snapshot is None or validity is None or run is None or publish is None:
+        if validity is not None:
+            self._validities(validity, issuers)
+        if self._findings or snapshot is None or validity is None or gates is None or run is None or publish is None:
             count = len(self._findings)
             text = f"the configuration has {count} mistake{'s' * (count > 1)}; correct {self._path.name} and run again"
             raise ConfigError(text, self._findings)
-        return Config(path=self._path, snapshot=snapshot, issuer=issuers, validity=validity, run=run, publish=publish)
+        return Config(
+            path=self._path,
+            snapshot=snapshot,
+            issuer=issuers,
+            validity=validity,
+            gates=gates,
+            run=run,
+            publish=publish,
+        )
+
+    def _validities(self, validity: ValidityConfig, issuers: Sequence[IssuerConfig]) -> None:
+        """Note what is wrong with what holds for issuers that have a validity of their own."""
+        for issuer in issuers:
+            if issuer.validity != IssuerValidityConfig():
+                for problem in validity.changed_by(issuer.validity).problems():
+                    place = f'issuer["{issuer.names[0]}"].validity.{problem.field}'
+                    self._note(problem.code, place, problem.text)
 
     def _issuers(self, raw: object) -> Iterator[IssuerConfig]:
         if not isinstance(raw, list):
@@ -142,6 +164,8 @@ class _Reader:
                 self._columns(raw[name], inside)
             elif isinstance(field.type, type) and issubclass(field.type, Section):
                 self._table(raw[name], field.type, inside)
+            elif (element := _section_in(field.type)) is not None:
+                self._tables(raw[name], element, inside)
             else:
                 self._value(raw[name], field.type, inside)
         if len(self._findings) > before:
@@ -150,6 +174,13 @@ class _Reader:
         for problem in section.problems():
             self._note(problem.code, f"{place}.{problem.field}", problem.text)
         return section
+
+    def _tables(self, raw: object, kind: type[Section], place: str) -> None:
+        if not isinstance(raw, list):
+            self._note("config.wrong-type", place, f"is one of a list: write [[{place}]], with two brackets each")
+            return
+        for index, table in enumerate(raw):
+            self._table(table, kind, f"{place}[{index}]")
 
     def _columns(self, raw: object, place: str) -> None:
         if not isinstance(raw, dict):
@@ -178,6 +209,12 @@ class _Reader:
 
     def _note(self, code: str, place: str, text: str) -> None:
         self._findings.append(Finding(code, "error", f"{self._path}: {place}: {text}"))
+
+
+def _section_in(kind: object) -> type[Section] | None:
+    """Return what a field that is a list of sections holds."""
+    first = get_args(kind)[0] if get_origin(kind) is tuple else None
+    return first if isinstance(first, type) and issubclass(first, Section) else None
 
 
 def _explained(raw: object, kind: object, place: str, error: str) -> tuple[str, str, str]:

@@ -12,7 +12,18 @@ and which of them are revoked. Reading goes
 so that whatever is wrong with a file stops the run at once, and whatever is wrong with rows is found in one pass.
 """
 
-from pregen.snapshot.batch import GOOD, MAX_SERIAL_BYTES, NO_EXPIRY, NO_REASON, REVOKED, UNKNOWN, StatusBatch
+from pregen.snapshot.batch import (
+    GOOD,
+    MAX_SERIAL_BYTES,
+    NO_EXPIRY,
+    NO_ISSUANCE,
+    NO_REASON,
+    NOT_LATE,
+    REVOKED,
+    UNKNOWN,
+    Late,
+    StatusBatch,
+)
 from pregen.snapshot.files import AS_OF_KEY
 from pregen.snapshot.snapshot import Reading, Snapshot, open_snapshot
 
@@ -20,10 +31,13 @@ __all__ = [
     "AS_OF_KEY",
     "GOOD",
     "MAX_SERIAL_BYTES",
+    "NOT_LATE",
     "NO_EXPIRY",
+    "NO_ISSUANCE",
     "NO_REASON",
     "REVOKED",
     "UNKNOWN",
+    "Late",
     "Reading",
     "Snapshot",
     "StatusBatch",

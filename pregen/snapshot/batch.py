@@ -10,6 +10,23 @@ GOOD, REVOKED, UNKNOWN = range(3)
 MAX_SERIAL_BYTES = 21  # RFC 5280, 4.1.2.2 allows 20; a few real ones have one more
 NO_REASON = -1
 NO_EXPIRY = 2**62  # far after every time that a certificate can name, and safe to add a duration to
+NO_ISSUANCE = -(2**62)  # far before
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """Revocations that lie after as_of, which cannot be: their rows are bad, and yet say something about clocks.
+
+    Attributes:
+        revoked_at: int64[k], seconds since 1970, of all such rows of a batch.
+        serials: content octets of the first of them, 20 at most.
+    """
+
+    revoked_at: NDArray[np.int64]
+    serials: tuple[bytes, ...]
+
+
+NOT_LATE = Late(np.empty(0, np.int64), ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +42,10 @@ class StatusBatch:
         reason: int8[n], CRLReason 1-6, 9 or 10 (RFC 5280, 5.3.1), or `NO_REASON`, which also stands for unspecified
             (0) because that is never encoded; `NO_REASON` unless revoked.
         not_after: int64[n], seconds since 1970; `NO_EXPIRY` where the snapshot says nothing.
+        not_before: int64[n], seconds since 1970; `NO_ISSUANCE` where the snapshot says nothing.
         row: int64[n], number of the row in its file, from 0.
         file: number of the file, from 0 (`Snapshot.locate` makes text of both).
+        late: what is not in this batch because its revocation lies after as_of.
     """
 
     serial: pa.BinaryArray
@@ -35,8 +54,10 @@ class StatusBatch:
     revoked_at: NDArray[np.int64]
     reason: NDArray[np.int8]
     not_after: NDArray[np.int64]
+    not_before: NDArray[np.int64]
     row: NDArray[np.int64]
     file: int = 0
+    late: Late = NOT_LATE
 
     def __len__(self) -> int:
         return len(self.row)

@@ -24,15 +24,22 @@ class Column:
         canonical: its name in the design of the snapshot.
         name: its name in the files.
         explicit: whether the configuration names it, so that it must be there.
-        encoding: how a serial is written.
-        values: what the configuration says about values of status and reason.
+        encoding: how a serial or a time is written; None: as the type says.
+        values: what the configuration says about the values of a column of codes.
+        zone: of times that name none; None: they are refused.
+        ambiguous, nonexistent: what local times are that a clock change has doubled or skipped (`ColumnConfig`).
+        time_of_day: of dates, ``HH:MM:SS``.
     """
 
     canonical: str
     name: str
     explicit: bool
-    encoding: str
-    values: Mapping[str, list[str]] | None
+    encoding: str | None = None
+    values: Mapping[str, list[str]] | None = None
+    zone: str | None = None
+    ambiguous: str = "error"
+    nonexistent: str = "error"
+    time_of_day: str | None = None
 
 
 def columns_of(config: SnapshotConfig) -> Mapping[str, Column]:
@@ -42,17 +49,24 @@ def columns_of(config: SnapshotConfig) -> Mapping[str, Column]:
         source = config.columns.get(canonical, ColumnConfig())
         entry = ColumnConfig(name=source) if isinstance(source, str) else source
         explicit = entry.name is not None or canonical in config.columns
-        columns[canonical] = Column(canonical, entry.name or canonical, explicit, entry.encoding, entry.values)
+        columns[canonical] = Column(
+            canonical=canonical,
+            name=entry.name or canonical,
+            explicit=explicit,
+            encoding=entry.encoding or ("binary" if canonical == "serial" else None),
+            values=entry.values,
+            zone=entry.zone,
+            ambiguous=entry.ambiguous,
+            nonexistent=entry.nonexistent,
+            time_of_day=entry.time_of_day,
+        )
     return columns
 
 
 def needed(columns: Mapping[str, Column], schema: pa.Schema) -> tuple[list[str], list[str]]:
-    """Return the names of the columns that are read from a file, and of those, texts with few distinct values.
-
-    The type of not_before is checked, but nobody uses it yet.
-    """
+    """Return the names of the columns that are read from a file, and of those, texts with few distinct values."""
     present = set(schema.names)
-    used = {key: column.name for key, column in columns.items() if column.name in present and key != "not_before"}
+    used = {key: column.name for key, column in columns.items() if column.name in present}
     categories = [name for key, name in used.items() if key in _CODES and is_text(schema.field(name).type)]
     return list(dict.fromkeys(used.values())), list(dict.fromkeys(categories))
 
@@ -116,7 +130,7 @@ def _type_findings(path: Path, kind: pa.DataType, column: Column) -> Iterator[Fi
 
 
 def _serial(kind: pa.DataType, column: Column) -> str:
-    encoding = column.encoding
+    encoding = column.encoding or "binary"
     octets = is_type.is_binary(kind) or is_type.is_large_binary(kind) or is_type.is_fixed_size_binary(kind)
     octets = octets or is_type.is_binary_view(kind)
     number = is_type.is_integer(kind) or (is_type.is_decimal(kind) and kind.scale == 0)

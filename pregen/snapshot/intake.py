@@ -6,10 +6,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pregen.snapshot.batch import GOOD, NO_EXPIRY, NO_REASON, REVOKED, StatusBatch
+from pregen.snapshot.batch import GOOD, NO_EXPIRY, NO_ISSUANCE, NO_REASON, NOT_LATE, REVOKED, Late, StatusBatch
 from pregen.snapshot.codes import EXCLUDED, CodeTable, look_up, reason_table, status_table
 from pregen.snapshot.columns import Column, plain
-from pregen.snapshot.findings import Place, RowFindings
+from pregen.snapshot.findings import EXAMPLES, Place, RowFindings
 from pregen.snapshot.instants import Instants, read_instants
 from pregen.snapshot.octets import Fault
 from pregen.snapshot.serials import read_serials
@@ -58,6 +58,8 @@ class _BatchIntake:
         }
         self._judged = np.ones(self._count, np.bool_)
         self._bad = np.zeros(self._count, np.bool_)
+        self._late = np.zeros(self._count, np.bool_)
+        self._unread = np.zeros(self._count, np.bool_)
 
     def read(self) -> tuple[StatusBatch, int]:
         revocations = self._times("revoked_at")
@@ -65,17 +67,20 @@ class _BatchIntake:
         revoked = status == REVOKED
         revoked_at = self._revoked_at(revocations, revoked)
         reason = self._reason(revoked)
-        serial, faults = read_serials(self._arrays["serial"], self._intake.columns["serial"].encoding)
+        serial, faults = read_serials(self._arrays["serial"], self._intake.columns["serial"].encoding or "binary")
+        for fault in faults:
+            self._unread |= fault.rows
         self._note("serial", faults)
         issuer = self._issuer()
-        not_after = self._not_after()
+        not_after = self._optional_time("not_after", NO_EXPIRY)
+        not_before = self._optional_time("not_before", NO_ISSUANCE)
         row = np.arange(self._first.row, self._first.row + self._count, dtype=np.int64)
         file = self._first.file
 
         excluded = self._count - int(np.count_nonzero(self._judged))
         keep = self._judged & ~self._bad
         if keep.all():
-            return StatusBatch(serial, issuer, status, revoked_at, reason, not_after, row, file), excluded
+            return StatusBatch(serial, issuer, status, revoked_at, reason, not_after, not_before, row, file), excluded
         kept = StatusBatch(
             serial.filter(pa.array(keep)),
             issuer[keep],
@@ -83,8 +88,10 @@ class _BatchIntake:
             revoked_at[keep],
             reason[keep],
             not_after[keep],
+            not_before[keep],
             row[keep],
             file,
+            self._late_ones(serial, revoked_at),
         )
         return kept, excluded
 
@@ -123,6 +130,7 @@ class _BatchIntake:
             unread |= fault.rows
         outside = given & ((seconds < 0) | (seconds > _LAST_REVOCATION_S))
         late = given & ~outside & (seconds > self._intake.latest_revocation_s)
+        self._late = late & revoked & self._judged
         faults = [
             *faults,
             Fault("row.revoked.no-time", ~given & ~unread),
@@ -148,9 +156,17 @@ class _BatchIntake:
         self._note("issuer", [Fault("row.issuer.unknown", ~codes.known & ~codes.blank)])
         return codes.number.astype(np.int32)
 
-    def _not_after(self) -> NDArray[np.int64]:
-        if "not_after" not in self._arrays:
-            return np.full(self._count, NO_EXPIRY, np.int64)
-        seconds, given, faults = self._times("not_after")
-        self._note("not_after", faults)
-        return seconds if given.all() else np.where(given, seconds, NO_EXPIRY)
+    def _optional_time(self, canonical: str, absent: int) -> NDArray[np.int64]:
+        """Return a time that may be absent, and what stands for that."""
+        if canonical not in self._arrays:
+            return np.full(self._count, absent, np.int64)
+        seconds, given, faults = self._times(canonical)
+        self._note(canonical, faults)
+        return seconds if given.all() else np.where(given, seconds, absent)
+
+    def _late_ones(self, serial: pa.BinaryArray, revoked_at: NDArray[np.int64]) -> Late:
+        """Return the revocations after as_of; of rows whose serial cannot be read, too."""
+        if not self._late.any():
+            return NOT_LATE
+        first = np.flatnonzero(self._late & ~self._unread)[:EXAMPLES]
+        return Late(revoked_at[self._late], tuple(serial[at].as_py() or b"" for at in first.tolist()))

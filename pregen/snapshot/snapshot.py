@@ -96,7 +96,7 @@ class Snapshot:
             batch, excluded = intake.read(record_batch, Place(number, file.path, reading.rows_in))
             reading.rows_in += record_batch.num_rows
             reading.excluded += excluded
-            if len(batch):
+            if len(batch) or len(batch.late.revoked_at):
                 yield batch
 
     def add(self, number: int, reading: Reading) -> None:

@@ -19,10 +19,10 @@ from functools import partial
 from pathlib import Path
 from typing import TypedDict
 
-from granian import Granian
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
+from granian.server.mp import MPServer, WorkerProcess
 
 from storage.edge.log import REQUESTS, SERVER, configuration
 from storage.edge.record import OcspStatus, Outcome, Record
@@ -176,6 +176,29 @@ def _leave() -> None:
     os._exit(0)
 
 
+class _Server(MPServer):
+    """A server whose workers never see SIGINT; SIGTERM from their parent ends them.
+
+    Ctrl-C reaches all processes of a terminal: a worker that is still starting would die of it with a traceback.
+    """
+
+    def _spawn_worker(self, *arguments: object, **options: object) -> WorkerProcess:
+        made: WorkerProcess = super()._spawn_worker(*arguments, **options)
+        made.__class__ = _Worker
+        return made
+
+
+class _Worker(WorkerProcess):
+    """A worker process that inherits a mask of signals without SIGINT."""
+
+    def start(self) -> None:
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            super().start()  # type: ignore[no-untyped-call] # granian has no types here
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
 def run(
     open_source: OpenSource,
     *,
@@ -196,7 +219,7 @@ def run(
         refresh_s: time between looks for a new generation.
     """
     multiprocessing.set_start_method("spawn", force=True)  # obstore does not survive a fork
-    server = Granian(
+    server = _Server(
         "storage.edge",
         address=host,
         port=port,
@@ -213,7 +236,6 @@ def run(
     _log.info("serving at http://%s:%d with %d worker(s)", f"[{host}]" if ":" in host else host, port, workers)
     try:
         server.serve(target_loader=partial(make_application, open_source, refresh_s), wrap_loader=False)
-    except SystemExit:
-        # Ctrl-C reaches the workers too, which granian then counts as lost.
+    except SystemExit:  # a worker died, and was not to be replaced, or died while all were asked to end
         return 0 if server.interrupt_signal else 1
     return 0

@@ -30,7 +30,7 @@ from pregen.generation.steps import Steps
 from pregen.issuers import Issuer, load_issuers
 from pregen.signers import ALGORITHMS
 from pregen.snapshot import StatusBatch
-from pregen.snapshot.batch import GOOD, NO_EXPIRY, NO_REASON, REVOKED, UNKNOWN
+from pregen.snapshot.batch import GOOD, NO_EXPIRY, NO_ISSUANCE, NO_REASON, REVOKED, UNKNOWN
 from pregen.validity import ValidityWindow
 from storage.certid import HASH_NAMES, CertID
 from storage.commits import Head, publish
@@ -259,6 +259,7 @@ def _batch(of: Sequence[Row]) -> StatusBatch:
         revoked_at=np.array([REVOKED_AT * (row.status == REVOKED) for row in of], np.int64),
         reason=np.array([row.reason for row in of], np.int8),
         not_after=np.full(len(of), NO_EXPIRY),
+        not_before=np.full(len(of), NO_ISSUANCE),
         row=np.arange(len(of)),
     )
 

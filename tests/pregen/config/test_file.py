@@ -138,7 +138,7 @@ def test_paths_start_at_the_folder_of_the_file_not_of_the_process(
     ("text", "expected"),
     [
         ("[validty]\n", "validty: is not a known field; did you mean 'validity'?"),
-        ("[zzz]\n", "zzz: is not a known field; known here: snapshot, issuer, validity, run, publish"),
+        ("[zzz]\n", "zzz: is not a known field; known here: snapshot, issuer, validity, gates, run, publish"),
         ('[snapshot]\npth = "x"\n', "snapshot.pth: is not a known field; did you mean 'path'?"),
         (
             '[snapshot.columns]\nnotafter = "x"\n',
@@ -192,7 +192,7 @@ def test_an_unknown_field_does_not_hide_what_is_wrong_beside_it(tmp_path: Path) 
         (
             "[validity]\nprofile = 'strikt'\n",
             "config.bad-value",
-            "validity.profile: 'strikt' is not one of strict, lab; did you mean 'strict'?",
+            "validity.profile: 'strikt' is not one of strict, cabf-tls, cabf-cs, mozilla, microsoft, lab; did you mean 'strict'?",
         ),
         (
             "[snapshot]\nas_of = 2026-11-24T00:00:00\n",
@@ -232,12 +232,12 @@ def test_an_unknown_field_does_not_hide_what_is_wrong_beside_it(tmp_path: Path) 
         (
             "[snapshot.columns]\nstatus = { encoding = 'hex' }\n",
             "config.bad-value",
-            "snapshot.columns.status.encoding: only the column serial has an encoding",
+            "snapshot.columns.status.encoding: only serials and times have one",
         ),
         (
             "[snapshot.columns]\nissuer = { values = { a = ['b'] } }\n",
             "config.bad-value",
-            "snapshot.columns.issuer.values: only the columns status and reason translate values",
+            "snapshot.columns.issuer.values: only the columns status, reason, kind, needs_ocsp translate values",
         ),
         (
             "[snapshot.columns]\nstatus = { values = { valid = ['b'] } }\n",

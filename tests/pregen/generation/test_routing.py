@@ -122,7 +122,7 @@ def test_a_slice_of_serials_is_routed_by_its_own_octets(tmp_path: Path) -> None:
     whole = batch_of(rows)
     part = StatusBatch(
         whole.serial.slice(40, 60),
-        *(getattr(whole, name)[40:] for name in whole.__dataclass_fields__ if name not in {"serial", "file"}),
+        *(getattr(whole, name)[40:] for name in whole.__dataclass_fields__ if name not in {"serial", "file", "late"}),
     )
     (file,) = route([part], tmp_path, [0, KEY32], np.array(IDS[:1], np.uint64), Steps())
     assert serials(file) == [row.serial for row in rows[40:]]

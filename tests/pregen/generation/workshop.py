@@ -16,7 +16,7 @@ from pregen.generation.rows import ShardRows, load_rows
 from pregen.generation.shard import ShardSigner, ShardTask, SignedShard, SigningJob
 from pregen.generation.steps import Steps
 from pregen.issuers import Issuer, load_issuers
-from pregen.snapshot import GOOD, NO_EXPIRY, NO_REASON, REVOKED, UNKNOWN, StatusBatch
+from pregen.snapshot import GOOD, NO_EXPIRY, NO_ISSUANCE, NO_REASON, REVOKED, UNKNOWN, StatusBatch
 from pregen.validity import ValidityWindow
 from storage.key import KEY32, split
 from storage.stores.base import Store
@@ -46,6 +46,7 @@ def batch_of(rows: Sequence[Row], first: int = 0) -> StatusBatch:
         revoked_at=np.array([row.revoked_at for row in rows], np.int64),
         reason=np.array([row.reason for row in rows], np.int8),
         not_after=np.array([row.not_after for row in rows], np.int64),
+        not_before=np.full(len(rows), NO_ISSUANCE),
         row=np.arange(first, first + len(rows), dtype=np.int64),
     )
 

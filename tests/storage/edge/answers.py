@@ -52,7 +52,7 @@ def nonce_extension(nonce: bytes, *, wrapped: bool = True) -> bytes:
     return tlv(0xA2, tlv(SEQUENCE, tlv(SEQUENCE, tlv(OID, NONCE), value)))
 
 
-def encode_response(*cert_ids: CertID) -> bytes:
+def encode_response(*cert_ids: CertID, this_update: int = THIS_UPDATE, next_update: int = NEXT_UPDATE) -> bytes:
     """Return a response about these, made by asn1crypto; its signature is none, which the edge cannot tell."""
     singles = [
         {
@@ -63,14 +63,14 @@ def encode_response(*cert_ids: CertID) -> bytes:
                 "serial_number": named.serial_number,
             },
             "cert_status": ocsp.CertStatus("good"),
-            "this_update": datetime.fromtimestamp(THIS_UPDATE, UTC),
-            "next_update": datetime.fromtimestamp(NEXT_UPDATE, UTC),
+            "this_update": datetime.fromtimestamp(this_update, UTC),
+            "next_update": datetime.fromtimestamp(next_update, UTC),
         }
         for named in cert_ids
     ]
     data = {
         "responder_id": ocsp.ResponderId("by_key", bytes(20)),
-        "produced_at": datetime.fromtimestamp(THIS_UPDATE, UTC),
+        "produced_at": datetime.fromtimestamp(this_update, UTC),
         "responses": singles,
     }
     basic = {"tbs_response_data": data, "signature_algorithm": {"algorithm": "sha256_ecdsa"}, "signature": bytes(71)}

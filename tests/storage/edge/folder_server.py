@@ -49,8 +49,9 @@ class FolderSource:
         elif not 1 <= serial <= self.generation:
             return None
         today = int(time.time()) // 86_400 * 86_400
-        der = encode_response(cert_id)
-        return Answer(der, "good", today, today, today + 4 * 86_400 - 1, today + 2 * 86_400, self.generation)
+        end = today + 4 * 86_400 - 1
+        der = encode_response(cert_id, this_update=today, next_update=end)
+        return Answer(der, "good", today, today, end, today + 2 * 86_400, self.generation)
 
 
 def open_folder(folder: Path, is_local: bool) -> tuple[LiveSource, bool]:

@@ -1,0 +1,47 @@
+"""What a generation leaves behind for the gates of the next one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Certificates whose times are remembered, so that the next snapshot's can be compared with them one by one: those with
+# the smallest lower halves of their keys. A time that is not given is NO_ISSUANCE, or 0 for one that is not revoked.
+WITNESS = np.dtype([("key", "<u8"), ("not_before", "<i8"), ("revoked_at", "<i8")])
+MAX_WITNESSES = 4_096
+MAX_LAGS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class IssuerHistory:
+    """What is remembered of one issuer.
+
+    Attributes:
+        certificates: with answers.
+        newest: greatest not_before of them that is not after as_of, in seconds since 1970; None: none is given.
+        lags: as_of less the newest not_before, in seconds, of up to `MAX_LAGS` generations, the latest first.
+    """
+
+    certificates: int
+    newest: int | None
+    lags: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What is remembered of the current generation.
+
+    Attributes:
+        as_of: of its snapshot.
+        certificates: with answers.
+        issuers: by issuer id.
+        witnesses: `WITNESS`[k], by ascending keys.
+        anchored: declared columns whose zone an anchor has proved once (`pregen.gates.anchors.identity`).
+    """
+
+    as_of: int
+    certificates: int
+    issuers: Mapping[int, IssuerHistory]
+    witnesses: NDArray[np.void]
+    anchored: frozenset[str]
