@@ -1,4 +1,4 @@
-"""AWS credentials for publishing: as boto3 finds them (profiles, single sign-on, roles), kept fresh for the store."""
+"""AWS credentials for reading and publishing: as boto3 finds them (profiles, sign-on, roles), renewed while in use."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -22,7 +22,7 @@ def open_publish_store(address: str, endpoint: str | None, region: str | None) -
     """
     if isinstance(parse_address(address), Path):
         return open_store(address)
-    provider = _resolve(address)
+    provider = aws_credentials(address)
     return open_store(
         address,
         endpoint=endpoint,
@@ -31,7 +31,15 @@ def open_publish_store(address: str, endpoint: str | None, region: str | None) -
     )
 
 
-def _resolve(address: str) -> "Boto3CredentialProvider":
+def aws_credentials(place: str) -> "Boto3CredentialProvider":
+    """Return what gives credentials to a client, in the process that calls it.
+
+    Args:
+        place: what they are for, to be named in messages.
+
+    Raises:
+        PermissionError: no credentials, or ones that cannot be used; the text says what to set.
+    """
     import boto3  # noqa: PLC0415  a quarter of a second that runs to a local store need not spend
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
     from obstore.auth.boto3 import Boto3CredentialProvider  # noqa: PLC0415
@@ -40,11 +48,11 @@ def _resolve(address: str) -> "Boto3CredentialProvider":
         session = boto3.Session()
         if session.get_credentials() is None:
             raise PermissionError(
-                f"{address}: no AWS credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
+                f"{place}: no AWS credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
                 "or run where an instance, container or web identity role is given"
             )
         provider = Boto3CredentialProvider(session, ttl=_LIFETIME)
         provider()  # single sign-on, roles and the like fail here, with boto3's own words, and not in a worker
     except (BotoCoreError, ClientError) as error:
-        raise PermissionError(f"{address}: the AWS credentials cannot be used: {error}") from None
+        raise PermissionError(f"{place}: the AWS credentials cannot be used: {error}") from None
     return provider

@@ -121,8 +121,13 @@ def load_public_key(spki: bytes) -> PublicKey:
     return key
 
 
-def verify_response(response: bytes, meant: Sequence[Statement], key: PublicKey, algorithm: Algorithm) -> None:
+def verify_response(
+    response: bytes, meant: Sequence[Statement], key: PublicKey, algorithm: Algorithm
+) -> tuple[Statement, ...]:
     """Check that a response says what is meant, in this order and nothing more, signed by that key.
+
+    Returns:
+        What was read from it.
 
     Raises:
         VerificationError: it says something else, or is signed by someone else or otherwise.
@@ -137,6 +142,7 @@ def verify_response(response: bytes, meant: Sequence[Statement], key: PublicKey,
     except ValueError as e:
         raise VerificationError(f"it holds more than was meant, such as extensions or another version: {e}") from None
     verify_signature(parsed, key, algorithm)
+    return parsed.statements
 
 
 def verify_signature(parsed: ParsedResponse, key: PublicKey, algorithm: Algorithm) -> None:

@@ -56,6 +56,8 @@ class Manifest:
         overlays: small packs that are searched first, the newest first; a hit there is final.
         counts: rows in, certificates, responses, excluded by reason.
         gates: results of the gates, by name.
+        history: object name of what the next run's gates need (`storage.history`); None where there is none. Whoever
+            reads it checks it: readers of answers ignore it, whatever a later version may write there.
     """
 
     profile: str
@@ -63,6 +65,7 @@ class Manifest:
     overlays: tuple[Shard, ...] = ()
     counts: dict[str, object]
     gates: dict[str, object]
+    history: str | None = None
 
 
 def read_manifest(store: Store, name: str) -> Manifest:
@@ -89,6 +92,7 @@ def read_manifest(store: Store, name: str) -> Manifest:
         overlays=overlays,
         counts=document.plain("counts"),
         gates=document.plain("gates"),
+        history=history if isinstance(history := document.members.get("history"), str) else None,
     )
 
 
@@ -107,6 +111,7 @@ def encode_manifest(manifest: Manifest) -> bytes:
             "overlays": [_shard_members(shard) for shard in manifest.overlays],
             "counts": manifest.counts,
             "gates": manifest.gates,
+            **({} if manifest.history is None else {"history": manifest.history}),
         }
     )
 

@@ -100,6 +100,8 @@ def make_responder(
     uses: tuple[Use, ...] = ("digital_signature",),
     alternative_name: str | None = None,
     authority_key_identifier: bool = True,
+    further: tuple[x509.ExtensionType, ...] = (),
+    critical_usage: bool = True,
     sha1: bool = False,
 ) -> Party:
     """Return a delegated responder, as the TLS Baseline Requirements (7.1.2.8) want it; each parameter breaks one rule.
@@ -115,13 +117,15 @@ def make_responder(
         uses: key usage; none leaves the extension out.
         alternative_name: a DNS name that does not belong there.
         authority_key_identifier: whether it has one.
+        further: other extensions, not critical.
+        critical_usage: whether the key usage is critical.
         sha1: whether the signature is made with SHA-1.
     """
     key = key or make_key()
     subject = make_name(name) if isinstance(name, str) else name
     builder = _builder(subject, issuer.certificate.subject, key, not_before, not_after, serial)
     if uses:
-        builder = builder.add_extension(_key_usage(uses), critical=True)
+        builder = builder.add_extension(_key_usage(uses), critical=critical_usage)
     if eku:
         builder = builder.add_extension(x509.ExtendedKeyUsage(eku), critical=False)
     if nocheck is not None:
@@ -133,6 +137,8 @@ def make_responder(
     if authority_key_identifier:
         identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.key.public_key())
         builder = builder.add_extension(identifier, critical=False)
+    for extension in further:
+        builder = builder.add_extension(extension, critical=False)
     certificate = _signed(builder, issuer.key)
     return Party(_signed_with_sha1(certificate, issuer.key) if sha1 else certificate, key)
 

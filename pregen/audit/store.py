@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from pregen import clock
+from pregen.audit.past import check_past
 from pregen.audit.placement import Block, check_places, check_shard
 from pregen.audit.trust import Signer, Trust, responder_of
 from pregen.errors import Finding, VerificationError
@@ -39,6 +40,7 @@ class Audit:
     Attributes:
         commit: number of the commit.
         shards: packs read, overlays included; every checksum was checked.
+        parts: of the history that the next run's gates need, likewise.
         records: certificates found in them.
         verified: responses parsed and verified.
         trusted: whether trust came from named certificates.
@@ -47,6 +49,7 @@ class Audit:
 
     commit: int
     shards: int
+    parts: int
     records: int
     verified: int
     trusted: bool
@@ -81,6 +84,7 @@ def verify_store(store: Store, trust: Trust | None, sample: int | None, progress
     return Audit(
         commit=generation.commit.number,
         shards=len(shards),
+        parts=check_past(store, generation),
         records=auditor.records,
         verified=auditor.verified,
         trusted=trust is not None,

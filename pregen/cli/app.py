@@ -10,15 +10,26 @@ from cyclopts import App, Parameter
 
 from pregen import __version__, clock
 from pregen.audit import Trust, verify_store
+from pregen.cli.incident import run_incident
 from pregen.cli.progress import progress
 from pregen.cli.report import Report
-from pregen.cli.reports import check_report, engines_report, inspect_report, lookup_report, run_report, verify_report
+from pregen.cli.reports import (
+    check_report,
+    engines_report,
+    import_report,
+    inspect_report,
+    lookup_report,
+    run_report,
+    verify_report,
+)
 from pregen.cli.tour import run_demo
 from pregen.config import CertIds, load_config
 from pregen.credentials import open_publish_store
 from pregen.engines import survey_engines
 from pregen.errors import UsageError
+from pregen.gates.acceptance import read_acceptances, system_user
 from pregen.generation import RunOptions, check, run
+from pregen.importing import import_snapshot
 from pregen.inspection import inspect_store
 from pregen.lookup import look_up
 from storage.stores import Store
@@ -87,6 +98,18 @@ class RunChoices:
     ] = ()
     engine: Engine = None
     workers: Workers = None
+    accept: Annotated[
+        tuple[str, ...],
+        Parameter(
+            help="Publish in spite of this gate, or of findings with this code; may be repeated. It is kept with the "
+            "commit, with its reason and who said so.",
+            show_default=False,
+        ),
+    ] = ()
+    reason: Annotated[
+        tuple[str, ...],
+        Parameter(help="Why --accept is right: one for all, or one for each in their order.", show_default=False),
+    ] = ()
 
     def read(self) -> RunOptions:
         """Return the options with their texts read.
@@ -101,6 +124,7 @@ class RunChoices:
             drop_issuers=self.drop_issuer,
             engine=self.engine,
             workers=_count("--workers", self.workers),
+            accept=read_acceptances(self.accept, self.reason, system_user()),
         )
 
 
@@ -233,10 +257,39 @@ def _demo(
     ] = "separate",
     engine: Annotated[str, Parameter(help="auto, multibuffer, awslc or software.")] = "auto",
     workers: Workers = None,
+    incident: Annotated[
+        bool,
+        Parameter(
+            help="Act out an incident instead: a zone mistake between two databases; --rows are issued before it."
+        ),
+    ] = False,
 ) -> int:
     """Make a CA with many certificates, sign and publish its responses, look some up, and say how to serve them."""
-    run_demo(dir, rows, algorithm, cert_ids, engine, _count("--workers", workers), progress)
+    tell = run_incident if incident else run_demo
+    tell(dir, rows, algorithm, cert_ids, engine, _count("--workers", workers), progress)
     return 0
+
+
+@app.command(name="import")
+def _import(
+    config: ConfigPath,
+    /,
+    *,
+    out: Annotated[Path, Parameter(help="Folder to make; must not hold anything yet.")],
+    snapshot: Annotated[str | None, Parameter(help="File, glob or folder; default: the configuration's.")] = None,
+    as_of: Annotated[
+        str | None, Parameter(help="For which instant the snapshot is complete; default as for pregen run.")
+    ] = None,
+    json: Json = False,
+) -> Report:
+    """Write a snapshot of any kind as canonical Parquet, for a run without [snapshot.columns]; needs no keys."""
+    del json
+    instant = _instant("--as-of", as_of)
+    with progress() as show:
+        imported = import_snapshot(
+            load_config(config), out, snapshot=snapshot, as_of=instant, now=clock.now(), progress=show
+        )
+    return import_report(imported)
 
 
 def _instant(option: str, text: str | None) -> datetime | None:

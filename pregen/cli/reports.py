@@ -11,7 +11,9 @@ from pregen.audit import Audit
 from pregen.cli.report import Report, aligned
 from pregen.config import REASONS
 from pregen.engines import EngineState
+from pregen.gates.results import gates_document
 from pregen.generation import Checked, Published
+from pregen.importing import Imported
 from pregen.inspection import Inspection
 from pregen.lookup import Found
 from pregen.verification import parse_response
@@ -52,12 +54,14 @@ def run_report(published: Published, seconds: float, cpu_before: float = 0.0) ->
         "responses_per_second": round(published.responses / seconds),
         "responses_per_cpu_second": round(published.responses / cpu),
         "stored_bytes": published.stored_bytes,
+        "history_bytes": published.history_bytes,
         "bytes_per_response": round(published.stored_bytes / published.responses, 2),
         "peak_rss_mib": round(max(own.ru_maxrss, workers.ru_maxrss) / unit, 1),
         "commit": published.commit,
         "shards": published.shards,
         "this_update": clock.text(published.this_update),
         "next_update": clock.text(published.next_update),
+        "gates": gates_document(published.gates),
     }
     certificates = f"{published.certificates:,} certificates"
     lines = [
@@ -76,9 +80,11 @@ def run_report(published: Published, seconds: float, cpu_before: float = 0.0) ->
                 ("time", f"{seconds:,.1f} s, {cpu:,.1f} s of CPU: {document['responses_per_second']:,} responses/s"),
                 ("CPU", _shares(published.cpu_by_step, cpu)),
                 ("stored", f"{published.stored_bytes:,} octets, {document['bytes_per_response']} a response"),
+                ("history", f"{published.history_bytes:,} octets, for the gates of the next run"),
                 ("peak memory", f"{document['peak_rss_mib']} MiB"),
             ]
         ),
+        *gate_lines(gates_document(published.gates)),
     ]
     return Report(document=document, lines=lines, findings=published.warnings)
 
@@ -106,6 +112,7 @@ def check_report(checked: Checked) -> Report:
         "next_update": clock.text(checked.next_update),
         "current_commit": checked.current_commit,
         "store": checked.store,
+        "gates": gates_document(checked.gates),
     }
     current = "nothing yet" if checked.current_commit is None else f"commit {checked.current_commit}"
     lines = [
@@ -121,6 +128,7 @@ def check_report(checked: Checked) -> Report:
                 ("store", f"{checked.store}: holds {current}; racing creates have one winner"),
             ]
         ),
+        *gate_lines(gates_document(checked.gates)),
     ]
     return Report(document=document, lines=lines, findings=checked.warnings)
 
@@ -160,6 +168,8 @@ def inspect_report(found: Inspection) -> Report:
         "store": found.url,
         "profile": manifest.profile,
         "counts": manifest.counts,
+        "gates": manifest.gates,
+        "history": manifest.history,
         "current_bytes": found.current_bytes,
         "objects": {folder: {"count": count, "bytes": size} for folder, (count, size) in found.objects.items()},
         "commits": [
@@ -215,6 +225,7 @@ def inspect_report(found: Inspection) -> Report:
             f"commit {one.number}: as of {clock.text(one.as_of)}, run at {clock.text(one.started_at)}"
             for one in found.commits
         ),
+        *gate_lines(manifest.gates),
     ]
     return Report(document=document, lines=lines)
 
@@ -224,6 +235,7 @@ def verify_report(audit: Audit) -> Report:
     document: dict[str, object] = {
         "commit": audit.commit,
         "packs": audit.shards,
+        "history_parts": audit.parts,
         "certificates": audit.records,
         "verified": audit.verified,
         "trust": "named certificates" if audit.trusted else "the store's own certificates",
@@ -232,6 +244,7 @@ def verify_report(audit: Audit) -> Report:
     lines = [
         f"commit {audit.commit} is right: {checksums}",
         f"{audit.verified:,} responses parsed and their signatures verified",
+        f"history for the gates of the next run: {audit.parts:,} part(s), whole" if audit.parts else "no history",
         f"trust comes from {document['trust']}",
     ]
     return Report(document=document, lines=lines, findings=audit.warnings)
@@ -258,6 +271,59 @@ def engines_report(states: list[EngineState]) -> Report:
             rate = f"{state.rates[name]:>12,.0f} signatures/s on one core" if name in state.rates else ""
             lines.append(f"    {name:<20}{rate}".rstrip())
     return Report(document=document, lines=lines)
+
+
+def import_report(imported: Imported) -> Report:
+    """Return the report of an import."""
+    document: dict[str, object] = {
+        "rows_in": imported.rows_in,
+        "rows": imported.rows,
+        "excluded": imported.excluded,
+        "files": imported.files,
+        "bytes": imported.written_bytes,
+        "as_of": clock.text(imported.as_of),
+        "out": str(imported.folder),
+    }
+    lines = [
+        f"wrote {imported.rows:,} rows to {imported.folder}",
+        *aligned(
+            [
+                ("rows in", imported.rows_in),
+                ("excluded", _counts(imported.excluded)),
+                ("files", f"{imported.files:,}, {imported.written_bytes:,} octets"),
+                ("as of", document["as_of"]),
+            ]
+        ),
+        f'to publish it: path = "{imported.folder}" in [snapshot], without kind and columns',
+    ]
+    return Report(document=document, lines=lines, findings=imported.warnings)
+
+
+def gate_lines(gates: Mapping[str, object]) -> list[str]:
+    """Return what gates said, a line each; `gates` may come from a store, where others may have written it.
+
+    >>> gate_lines({"shrink": {"outcome": "passed", "figures": {"before": 3000, "vanished": 0}}})
+    ['gate shrink: passed (before 3,000, vanished 0)']
+    """
+    lines = []
+    for name, result in gates.items():
+        members = result if isinstance(result, dict) else {}
+        figures = members.get("figures")
+        shown = ", ".join(_figure(*one) for one in figures.items()) if isinstance(figures, dict) else ""
+        lines.append(f"gate {name}: {members.get('outcome', 'unknown')}" + (f" ({shown})" if shown else ""))
+        acceptances = members.get("acceptances")
+        lines += [
+            f"    {one.get('gate')} accepted by {one.get('user')}: {one.get('reason')}"
+            for one in (acceptances if isinstance(acceptances, list) else ())
+            if isinstance(one, dict)
+        ]
+    return lines
+
+
+def _figure(name: str, value: object) -> str:
+    if isinstance(value, dict):
+        return f"{name.replace('_', ' ')} {', '.join(_figure(*one) for one in value.items()) or 'none'}"
+    return f"{name.replace('_', ' ')} {value:,}" if isinstance(value, int) else f"{name.replace('_', ' ')} {value}"
 
 
 def _counts(excluded: dict[str, int]) -> str:

@@ -12,14 +12,14 @@ from pathlib import Path
 from string import Template
 
 from pregen import clock
-from pregen.cli.report import Report
 from pregen.cli.reports import check_report, cpu_seconds, run_report
+from pregen.cli.telling import DEMO_ALGORITHMS, new_folder, say, show_report
 from pregen.config import CertIds, load_config
 from pregen.demo import make_authority, write_snapshot
 from pregen.errors import NotFoundError, UsageError, VerificationError
 from pregen.generation import Progress, RunOptions, check, run
 from pregen.lookup import look_up
-from pregen.signers import ALGORITHMS, AUTO, Algorithm, engine_named
+from pregen.signers import AUTO, Algorithm, engine_named
 from pregen.snapshot import GOOD, REVOKED, UNKNOWN
 from storage.stores import open_store
 
@@ -32,11 +32,25 @@ keep_expired = "0d"              # how long after not_after answers are still ma
 # as_of = 2026-11-24T00:00:00Z   # when the export began; else the files' metadata key "pregen.as_of", as here;
                                  # --as-of wins over both
 
+# kind = "files"                 # tables, as here; "index-txt": databases of `openssl ca`; "crl": tables of what was
+# crls = ["r1.crl"]              # issued, and the revocations of these CRLs, base and delta
+# partitioning = "hive"          # subfolders are columns, such as issuer=demo-r1; or "directory", with
+# partition_columns = ["issuer"] # their names, the outermost first
+# s3 = { region = "us-east-1" }  # where path is s3://bucket/prefix
+
 # [snapshot.columns]             # only for columns that have other names or codes than pregen's own, such as
 # serial = { name = "serial_hex", encoding = "hex" }    # binary (as in DER) | unsigned-binary | hex | decimal
 # status = { name = "STATE", values = { good = ["20"], revoked = ["40"], excluded = ["60"] } }
 # reason = { name = "REASON", values = { absent = ["-1"], superseded = ["S"] } }
-# issuer = "CA"                  # as are revoked_at and not_after
+# issuer = "CA"
+# revoked_at = { name = "REVOKED", zone = "America/Denver", ambiguous = "latest", nonexistent = "shift-forward" }
+# not_before = { name = "VALID_FROM", encoding = "epoch-ms" }    # timestamp, iso8601 (both need no saying), epoch-s,
+# not_after = { name = "VALID_TO", encoding = "date", time_of_day = "23:59:59", zone = "UTC" }   # -us, -ns, asn1, date
+# kind = "TYPE"                  # ca | end-entity
+# needs_ocsp = "HAS_OCSP_URL"    # true | false: such certificates get no response
+
+# [[snapshot.anchor]]            # what a wrong zone is found by: any issued certificate of the snapshot,
+# certificate = "some.pem"       # or crl = "r1.crl"; needed once for columns whose zone is declared
 
 [[issuer]]
 name = "demo-r1"                 # value of the column "issuer"; a list where it has several
@@ -49,10 +63,23 @@ responder_id = "by-key"          # or "by-name"
 cert_ids = $cert_ids            # separate: one response for SHA-1 CertIDs and one for SHA-256; combined: one for
                                  # both (RFC 9919), which halves the signing; or sha1, sha256
 
+# validity = { lifetime = "12h", profile = "cabf-tls" }    # what differs from [validity] for this issuer
+
 [validity]
-profile = "strict"               # 16 hours to 7 days; or "lab": any
+profile = "strict"               # within all of cabf-tls, cabf-cs, mozilla and microsoft: 16 h to 7 d; "lab": any
 lifetime = "4d"                  # an integer and s, m, h or d
 backdate = "0s"                  # how much before as_of an answer begins; it consumes the lifetime
+
+# [gates]                        # what is not published without --accept GATE --reason TEXT; these are the defaults
+# skew = "5m"                    # how far times may lie ahead of as_of
+# shrink = { share = 0.001, count = 100 }              # certificates that vanished: more than either
+# growth = { share = 1.0, count = 10000 }              # more certificates than before: more than both
+# issuer_missing = 0             # issuers without certificates, which had some
+# unrevoke = 0                   # certificates that are no longer revoked, other than held ones
+# mass_revocation = { share = 0.01, count = 100 }      # newly revoked: a warning for more than both
+# stale_snapshot = "1d"          # greatest age of as_of
+# duplicate = { share = 0.01, count = 100 }            # rows that repeat another one: more than both
+# rows_invalid = 0               # rows that cannot be read
 
 [run]
 workers = $workers                      # 0: one for each CPU
@@ -63,8 +90,6 @@ spool = "/var/tmp"               # for spill files; 48 octets a row must be free
 store = "store"                  # or file:///var/lib/pregen, or s3://bucket/prefix
 # s3 = { region = "us-east-1", endpoint = "http://127.0.0.1:8333" }   # what is not in the AWS_* variables
 """)
-# Its digest goes without saying: each kind of key has but one.
-DEMO_ALGORITHMS = {name.partition("-sha")[0]: algorithm for name, algorithm in ALGORITHMS.items()}
 ABSENT = bytes.fromhex("0badc0de")
 WANTED = {GOOD: "good", REVOKED: "revoked", UNKNOWN: "unknown"}
 
@@ -97,11 +122,9 @@ def run_demo(
     """
     if rows < 3:
         raise UsageError(f"--rows {rows}: 3 at least, one of each status")
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(f"{folder} holds something already: remove it, or choose another folder by --dir")
     signed_by = DEMO_ALGORITHMS[algorithm]
     engine_named(engine or AUTO, signed_by)  # refuses before anything is made
-    folder.mkdir(parents=True, exist_ok=True)
+    new_folder(folder)
     now = clock.now()
     make_authority(folder, signed_by.key, now)
     serials = write_snapshot(folder / "snapshot.parquet", rows, now)
@@ -114,20 +137,20 @@ def run_demo(
         "cert_ids": f'"{cert_ids}"'.ljust(10),
     }
     path.write_text(CONFIGURATION.substitute(choices))
-    _say(f"made {folder}: a root, an issuer, a responder, {rows:,} certificates in snapshot.parquet, and pregen.toml")
+    say(f"made {folder}: a root, an issuer, a responder, {rows:,} certificates in snapshot.parquet, and pregen.toml")
 
     config = load_config(path)
     with progress() as show:
         checked = check(config, RunOptions(), show)
-    _show(f"$ pregen check {path}", check_report(checked))
+    show_report(f"$ pregen check {path}", check_report(checked))
     started, cpu_before = time.perf_counter(), cpu_seconds()
     with progress() as show:
         published = run(config, RunOptions(), show)
-    _show(f"$ pregen run {path}", run_report(published, time.perf_counter() - started, cpu_before))
+    show_report(f"$ pregen run {path}", run_report(published, time.perf_counter() - started, cpu_before))
     hash_name = "sha256" if cert_ids == "sha256" else "sha1"
     judge = _Judge(folder / "issuer.pem", signed_by, hash_name)
-    _say("\nlooked up as an edge does:", *_look_up_some(folder, serials, now, judge))
-    _say(*_next_steps(folder, serials[REVOKED], judge))
+    say("\nlooked up as an edge does:", *_look_up_some(folder, serials, now, judge))
+    say(*_next_steps(folder, serials[REVOKED], judge))
 
 
 class _Judge:
@@ -202,12 +225,3 @@ def _next_steps(folder: Path, serial: bytes, judge: _Judge) -> list[str]:
         f"  {pregen} serve {shlex.quote(str(folder / 'store'))}",
         f"  {shlex.join(ask)}",
     ]
-
-
-def _show(command: str, report: Report) -> None:
-    _say(f"\n{command}", *map(str, report.findings), *report.lines)
-
-
-def _say(*lines: str) -> None:
-    sys.stdout.write("".join(f"{line}\n" for line in lines))
-    sys.stdout.flush()

@@ -14,6 +14,7 @@ from typing import Annotated, Literal, NamedTuple, TypeAlias
 import msgspec
 
 from pregen.validity import PROFILES
+from pregen.zones import zone_problem
 
 COLUMNS = ("issuer", "serial", "status", "revoked_at", "reason", "not_before", "not_after", "kind", "needs_ocsp")
 TIMES = ("revoked_at", "not_before", "not_after")
@@ -430,6 +431,8 @@ def _encoding_problems(canonical: str, column: ColumnConfig) -> Iterator[Problem
         return
     if column.zone is None and "error" not in {column.ambiguous, column.nonexistent}:
         yield Problem("config.bad-value", ".zone", "is needed where clock changes are to be dealt with")
+    if column.zone is not None and (problem := zone_problem(column.zone)):
+        yield Problem("config.bad-value", ".zone", problem)
     if column.time_of_day is not None and not _TIME_OF_DAY.fullmatch(column.time_of_day):
         yield Problem("config.bad-value", ".time_of_day", f"{column.time_of_day!r} is not HH:MM:SS")
 

@@ -14,8 +14,8 @@ from pregen.signers import ALGORITHMS, PrivateKey, make_key
 YEAR = timedelta(days=365)
 
 
-def make_authority(folder: Path, kind: str, now: datetime) -> None:
-    """Write root.pem, issuer.pem, ocsp.pem and ocsp.key; the keys of root and issuer are thrown away.
+def make_authority(folder: Path, kind: str, now: datetime) -> ec.EllipticCurvePrivateKey:
+    """Write root.pem, issuer.pem, ocsp.pem and ocsp.key; return the issuer's key, which like the root's is not kept.
 
     Args:
         folder: where to.
@@ -42,6 +42,7 @@ def make_authority(folder: Path, kind: str, now: datetime) -> None:
     key_file = folder / "ocsp.key"
     key_file.touch(mode=0o600)
     key_file.write_bytes(responder_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return issuer_key
 
 
 def _authority(

@@ -3,8 +3,13 @@
 A gate compares a snapshot with as_of, with what was published last, or with itself, and says passed, warned, failed, or
 accepted where the operator said so. Each has a name that `--accept` takes; what it found are `Finding`s with codes.
 
+    gates.py        the gates before the first signature, each a function from evidence to a result
+    comparison.py   the certificates of a snapshot beside those of the current generation
+    acceptance.py   who publishes in spite of a gate, and why
     results.py      the names of the gates, and what one says
     history.py      what a generation leaves behind for the next one's gates
+    zone.py         is a column of times read in a wrong zone? The evidence for that is in
+                    evidence.py, anchors.py, witnesses.py, ahead.py, lag.py, order.py, offsets.py, clues.py
 """
 
 from pregen.gates.history import History, IssuerHistory

@@ -9,8 +9,18 @@ from numpy.typing import NDArray
 # Certificates whose times are remembered, so that the next snapshot's can be compared with them one by one: those with
 # the smallest lower halves of their keys. A time that is not given is NO_ISSUANCE, or 0 for one that is not revoked.
 WITNESS = np.dtype([("key", "<u8"), ("not_before", "<i8"), ("revoked_at", "<i8")])
-MAX_WITNESSES = 4_096
+MIN_WITNESSES, MAX_WITNESSES, CERTIFICATES_A_WITNESS = 64, 4_096, 64
 MAX_LAGS = 30
+
+
+def witness_share(certificates: int) -> float:
+    """Return which part of so many certificates is remembered: enough to be sure, and few beside their keys.
+
+    >>> witness_share(50), witness_share(64_000), witness_share(4_096_000)
+    (1.0, 0.015625, 0.001)
+    """
+    wanted = min(max(certificates / CERTIFICATES_A_WITNESS, MIN_WITNESSES), MAX_WITNESSES)
+    return min(1.0, wanted / max(certificates, 1))
 
 
 @dataclass(frozen=True, slots=True)

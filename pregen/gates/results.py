@@ -1,7 +1,7 @@
 """What gates say: one result each, as data, which the manifest keeps."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Literal, TypeAlias
 
 from pregen.errors import Finding
@@ -56,3 +56,50 @@ class GateResult:
     findings: tuple[Finding, ...] = ()
     figures: Mapping[str, object] = field(default_factory=dict)
     acceptances: tuple[Acceptance, ...] = ()
+
+
+# What one manifest may take: examples are few, texts are short, and there are only so many kinds of findings.
+MAX_FINDINGS = 20
+MAX_TEXT = 2_000
+MAX_EXAMPLE = 300
+MAX_ZONES = 40
+
+
+def gates_document(results: Iterable[GateResult]) -> dict[str, object]:
+    """Return results as JSON has them, by the names of their gates; bounded in size, and fit for UTF-8.
+
+    >>> gates_document([GateResult(gate="shrink", outcome="passed", figures={"vanished": 0})])
+    {'shrink': {'outcome': 'passed', 'figures': {'vanished': 0}}}
+    """
+    return {result.gate: _gate_document(result) for result in results}
+
+
+def _gate_document(result: GateResult) -> dict[str, object]:
+    document: dict[str, object] = {"outcome": result.outcome, "figures": dict(result.figures)}
+    if result.findings:
+        document["findings"] = [_finding_document(finding) for finding in result.findings[:MAX_FINDINGS]]
+    if result.acceptances:
+        document["acceptances"] = [
+            {name: _cut(text) for name, text in asdict(acceptance).items()} for acceptance in result.acceptances
+        ]
+    return document
+
+
+def _finding_document(finding: Finding) -> dict[str, object]:
+    document: dict[str, object] = {
+        "code": finding.code,
+        "severity": finding.severity,
+        "message": _cut(finding.message),
+        "count": finding.count,
+    }
+    if finding.examples:
+        document["examples"] = [_cut(example, MAX_EXAMPLE) for example in finding.examples]
+    if finding.zones:
+        document["zones"] = list(finding.zones[:MAX_ZONES])
+    return document
+
+
+def _cut(text: str, most: int = MAX_TEXT) -> str:
+    """Return a text that is not too long, and has no half of a surrogate pair, as names of files may."""
+    text = text.encode("utf-8", "backslashreplace").decode()
+    return text if len(text) <= most else f"{text[:most]}..."

@@ -13,10 +13,13 @@ from pregen import clock
 from pregen.config import Config
 from pregen.credentials import open_publish_store
 from pregen.errors import ConfigError, Finding, GateError, PregenError, SigningError
+from pregen.gates import Acceptance
+from pregen.gates.anchors import Anchors, load_anchors
 from pregen.generation.memory import forbid_core_dumps
-from pregen.issuers import Issuer, KeySource, load_issuers
+from pregen.generation.past import Past, read_past
+from pregen.issuers import Issuer, KeySource, load_issuers, parse_certificate
 from pregen.signers import ALGORITHMS, engine_named
-from pregen.snapshot import Snapshot, open_snapshot
+from pregen.snapshot import CrlIssuer, Snapshot, open_snapshot
 from pregen.validity import ValidityWindow, check_run_times, plan_window
 from storage.commits import Head, check_writable, find_head
 from storage.reader import Generation
@@ -33,11 +36,15 @@ class RunOptions:
     drop_issuers: tuple[str, ...] = ()
     engine: str | None = None
     workers: int | None = None
+    accept: tuple[Acceptance, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """All that a run needs, looked at and found right, before a row is read."""
+    """All that a run needs, looked at and found right, before a row is read.
+
+    `current` is the generation that is published, `past` what it left behind for the gates.
+    """
 
     config: Config
     issuers: tuple[Issuer, ...]
@@ -47,6 +54,10 @@ class Prepared:
     open_store: Callable[[], Store]
     store: Store
     head: Head | None
+    current: Generation | None
+    past: Past
+    anchors: Anchors
+    accept: tuple[Acceptance, ...]
     snapshot: Snapshot
     started: datetime
     warnings: tuple[Finding, ...]
@@ -56,6 +67,24 @@ class Prepared:
         """Certificates whose not_after is before this instant get no answers; None: all get one."""
         kept = self.config.snapshot.keep_expired_s
         return None if kept is None else clock.seconds(self.snapshot.as_of) - kept
+
+    @property
+    def dropped(self) -> frozenset[int]:
+        """Ids of the issuers that are published, and are not to be any more."""
+        tables = self.current.tables.values() if self.current else ()
+        stored = {issuer.issuer_id for one in tables for issuer in one.tables.issuers}
+        return frozenset(stored - {issuer.issuer_id for issuer in self.issuers})
+
+    @property
+    def public_windows(self) -> tuple[ValidityWindow, ...]:
+        """Windows of the issuers under public profiles; none: the whole run is under `lab`."""
+        paired = zip(self.issuers, self.windows, strict=True)
+        return tuple(window for issuer, window in paired if issuer.validity.profile.is_public)
+
+    @property
+    def profiles(self) -> str:
+        """Names of the profiles that windows were checked against, in the order of the issuers."""
+        return ", ".join(dict.fromkeys(issuer.validity.profile.name for issuer in self.issuers))
 
 
 def prepare(config: Config, options: RunOptions) -> Prepared:
@@ -75,16 +104,25 @@ def prepare(config: Config, options: RunOptions) -> Prepared:
         store = open_store()
     except ValueError as e:
         raise ConfigError(f"{config.path}: publish.store or publish.s3: {e}") from None
-    head = find_head(store)
+    anchors = load_anchors(config, issuers)
+    head, current = find_head(store), None
     if head is not None:
         check_writable(head.commit)
-        warnings += _refuse_lost_issuers(Generation(store, head), issuers, options.drop_issuers)
+        current = Generation(store, head)
+        warnings += _refuse_lost_issuers(current, issuers, options.drop_issuers)
     names = {name: index for index, issuer in enumerate(issuers) for name in issuer.names}
     snapshot = open_snapshot(
-        config.snapshot, config.folder, path=options.snapshot, as_of=options.as_of, now=started, issuers=names
+        config.snapshot,
+        config.folder,
+        path=options.snapshot,
+        as_of=options.as_of,
+        now=started,
+        issuers=names,
+        public=frozenset(index for index, issuer in enumerate(issuers) if issuer.validity.profile.is_public),
+        crl_issuers=_crl_issuers(config, issuers),
     )
     check_run_times(
-        profile=config.validity.profile,
+        is_public=any(issuer.validity.profile.is_public for issuer in issuers),
         as_of=snapshot.as_of,
         started=started,
         clock_now=clock.now(),
@@ -94,15 +132,30 @@ def prepare(config: Config, options: RunOptions) -> Prepared:
     return Prepared(
         config=config,
         issuers=issuers,
-        windows=_windows(config, issuers, snapshot.as_of, started),
+        windows=_windows(issuers, snapshot.as_of, started),
         engines=engines,
         workers=workers or len(os.sched_getaffinity(0)),
         open_store=open_store,
         store=store,
         head=head,
+        current=current,
+        past=read_past(store, current),
+        anchors=anchors,
+        accept=options.accept,
         snapshot=snapshot,
         started=started,
         warnings=warnings,
+    )
+
+
+def _crl_issuers(config: Config, issuers: tuple[Issuer, ...]) -> tuple[CrlIssuer, ...]:
+    """Return what tells whose a CRL is, where revocations come from CRLs."""
+    if config.snapshot.kind != "crl":
+        return ()
+    keys = (parse_certificate(config.path, issuer.certificates[0]).public_key for issuer in issuers)
+    return tuple(
+        CrlIssuer(index=index, name=issuer.names[0], subject=issuer.subject, public_key=key)
+        for index, (issuer, key) in enumerate(zip(issuers, keys, strict=True))
     )
 
 
@@ -122,17 +175,15 @@ def _engines(issuers: tuple[Issuer, ...], name: str) -> dict[str, str]:
     return engines
 
 
-def _windows(
-    config: Config, issuers: tuple[Issuer, ...], as_of: datetime, started: datetime
-) -> tuple[ValidityWindow, ...]:
+def _windows(issuers: tuple[Issuer, ...], as_of: datetime, started: datetime) -> tuple[ValidityWindow, ...]:
     """Return the window of each issuer; all that cannot have one are named at once."""
     windows, findings, kinds = [], [], []
     for issuer in issuers:
         try:
             window = plan_window(
-                profile=config.validity.profile,
-                lifetime=config.validity.lifetime_span,
-                backdate=config.validity.backdate_span,
+                profile=issuer.validity.profile.name,
+                lifetime=issuer.validity.lifetime,
+                backdate=issuer.validity.backdate,
                 as_of=as_of,
                 started=started,
                 cap=issuer.not_after,

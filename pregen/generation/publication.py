@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from pregen import clock
 from pregen.config import Config
 from pregen.errors import Finding, VerificationError
+from pregen.gates import GateResult
+from pregen.gates.results import gates_document
+from pregen.generation.gatekeeping import after_signing
+from pregen.generation.past import write_past
 from pregen.generation.plan import Plan, make_plan
 from pregen.generation.preparation import Prepared, RunOptions, prepare
 from pregen.generation.shard import ShardSigner, ShardTask, SignedShard, SigningJob
@@ -23,6 +27,7 @@ class Published:
     """What a run published; times are seconds since 1970, of windows the earliest.
 
     `cpu_by_step` are the CPU seconds of all processes that can be told apart; start-up of processes is not among them.
+    `history_bytes`, what the next run's gates need, are not among `stored_bytes`.
     """
 
     commit: int
@@ -35,11 +40,13 @@ class Published:
     workers: int
     shards: int
     stored_bytes: int
+    history_bytes: int
     verified: int
     as_of: int
     this_update: int
     next_update: int
     cpu_by_step: dict[str, float]
+    gates: tuple[GateResult, ...]
     warnings: tuple[Finding, ...]
 
 
@@ -59,6 +66,7 @@ class Checked:
     next_update: int
     current_commit: int | None
     store: str
+    gates: tuple[GateResult, ...]
     warnings: tuple[Finding, ...]
 
 
@@ -85,6 +93,7 @@ def check(config: Config, options: RunOptions, progress: Progress) -> Checked:
             next_update=min(clock.seconds(window.next_update) for window in prepared.windows),
             current_commit=prepared.head.commit.number if prepared.head else None,
             store=prepared.store.url,
+            gates=surveyed.gates,
             warnings=surveyed.warnings + plan.warnings(),
         )
 
@@ -111,10 +120,19 @@ def run(config: Config, options: RunOptions, progress: Progress) -> Published:
         "excluded": surveyed.excluded,
     }
     shards = tuple(one.shard for one in signed)
-    check_still_timely(
-        profile=config.validity.profile, started=prepared.started, clock_now=clock.now(), windows=prepared.windows
+    gates = surveyed.gates + after_signing(
+        surveyed.rows_in,
+        surveyed.excluded,
+        shards,
+        frozenset(window for one in signed for window in one.windows),
+        sum(one.verified for one in signed),
     )
-    manifest = Manifest(profile=config.validity.profile, shards=shards, counts=counts, gates={})
+    with steps("gates"):
+        history, history_bytes = _remember(prepared, surveyed, signed)
+    check_still_timely(started=prepared.started, clock_now=clock.now(), windows=prepared.public_windows)
+    manifest = Manifest(
+        profile=prepared.profiles, shards=shards, counts=counts, gates=gates_document(gates), history=history
+    )
     for one in signed:
         steps.add(one.steps)
     with steps("commit"), uninterruptible() as done:
@@ -139,13 +157,24 @@ def run(config: Config, options: RunOptions, progress: Progress) -> Published:
         workers=min(prepared.workers, len(shards)),
         shards=len(shards),
         stored_bytes=put_bytes + len(plan.octets) + sum(shard.size_bytes for shard in shards),
+        history_bytes=history_bytes,
         verified=sum(one.verified for one in signed),
         as_of=head.commit.as_of,
         this_update=min(window.this_update for window in plan.tables.windows),
         next_update=min(window.next_update for window in plan.tables.windows),
         cpu_by_step=steps.take(),
+        gates=gates,
         warnings=surveyed.warnings + plan.warnings(),
     )
+
+
+def _remember(prepared: Prepared, surveyed: Surveyed, signed: Sequence[SignedShard]) -> tuple[str | None, int]:
+    """Put the index of what the next run's gates need; return its name, and the octets of it and of its parts."""
+    if surveyed.history is None:
+        return None, 0
+    parts = [one.history for one in signed if one.history is not None]
+    name, index_bytes = write_past(prepared.store, surveyed.history, parts)
+    return name, index_bytes + sum(part.size_bytes for part in parts)
 
 
 def _sign(prepared: Prepared, surveyed: Surveyed, plan: Plan, progress: Progress) -> list[SignedShard]:

@@ -18,7 +18,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pregen.clock import seconds
+from pregen.clock import instant, seconds
 from pregen.errors import VerificationError
 from pregen.generation.layout import Layout
 from pregen.generation.plan import Plan, Record, forms, oracle_of
@@ -26,7 +26,7 @@ from pregen.generation.rows import KINDS, Group, ShardRows
 from pregen.generation.templates import Form
 from pregen.issuers import Issuer
 from pregen.signers import ALGORITHMS
-from pregen.validity import ValidityWindow
+from pregen.validity import ValidityWindow, window_problem
 from pregen.verification import PublicKey, Statement, load_public_key, verify_response
 from storage.errors import FormatError
 from storage.key import key32, part_of
@@ -46,6 +46,7 @@ class PackContents:
     records: int
     responses: int
     verified: int
+    windows: frozenset[tuple[int, int]] = frozenset()  # this_update and next_update, as parsed
 
 
 class ReadBack:
@@ -75,6 +76,8 @@ class ReadBack:
             tuple(response.template for response in plan.tables.shapes[run.shape].responses) for run in plan.tables.runs
         ]
         self._compared: set[int | tuple[int, ...]] = set()  # issuers and templates
+        self._windows_read: set[tuple[int, int]] = set()  # of the pack that is being checked
+        self._judged: set[tuple[int, int, int, int | None]] = set()  # issuers and windows that obey their profiles
         self._keys: dict[int, PublicKey] = {}
         self._assemblers: dict[tuple[int, int], Assembler] = {}
 
@@ -108,6 +111,7 @@ class ReadBack:
             raise VerificationError(
                 f"{name}: the store returns other octets than were put: check the disk or the bucket"
             )
+        self._windows_read.clear()
         try:
             reader = open_pack(name, stored, pack.directory_at, pack.directory_crc)
             walked = _Walk(self, reader, bounds, rows, layout, proofs)
@@ -120,7 +124,9 @@ class ReadBack:
                 f"{name} holds {walked.counts[run]:,} records of {self.group(run)} where {expected[run]:,} belong"
             )
         responses = sum(len(self.templates(run)) * count for run, count in enumerate(expected))
-        return PackContents(hashlib.sha256(stored).digest(), sum(expected), responses, walked.verified)
+        return PackContents(
+            hashlib.sha256(stored).digest(), sum(expected), responses, walked.verified, frozenset(self._windows_read)
+        )
 
     def is_new(self, run: int) -> bool:
         """Tell whether this worker has not met the run's issuer or its templates yet; the next time, it has."""
@@ -167,18 +173,41 @@ class ReadBack:
         response = assembler.response(octets)
         serial = f"serial {int.from_bytes(row.serial, 'big', signed=True):x} of {issuer.names[0]}"
         try:
-            verify_response(
+            said = verify_response(
                 response,
                 self._meant(issuer, group, form, row),
                 self._key(group.issuer),
                 ALGORITHMS[issuer.responder.algorithm],
             )
+            for statement in said:
+                self._judge_window(group.issuer, statement)
         except VerificationError as e:
             raise VerificationError(f"the response to {serial} is wrong: {e.message}; nothing was published") from e
         if by_oracle:
             signed = Record(row.serial, row.revoked_at, row.reason, octets[assembler.signature])
             if oracle_of(issuer, self._windows[group.issuer], form, signed) != response:
                 raise VerificationError(f"the response to {serial} differs from the oracle's; nothing was published")
+
+    def _judge_window(self, index: int, said: Statement) -> None:
+        """Refuse a window that breaks the profile of its issuer, by the times that a client reads."""
+        read = (index, said.produced_at, said.this_update, said.next_update)
+        if said.next_update is None:
+            raise VerificationError("it has no nextUpdate")
+        self._windows_read.add((said.this_update, said.next_update))
+        if read in self._judged:
+            return
+        issuer, planned = self._issuers[index], self._windows[index]
+        problem = window_problem(
+            profile=issuer.validity.profile.name,
+            this_update=instant(said.this_update),
+            next_update=instant(said.next_update),
+            produced_at=instant(said.produced_at),
+            cap=issuer.not_after,
+            refresh_by=instant(planned.refresh_by),
+        )
+        if problem:
+            raise VerificationError(f"its window breaks the rules: {problem}")
+        self._judged.add(read)
 
     def _meant(self, issuer: Issuer, group: Group, form: Form, row: Record) -> list[Statement]:
         status, has_reason = KINDS[group.kind]

@@ -19,12 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pregen.errors import SpoolError
+from pregen.gates.evidence import Observation, Observer, Watch
 from pregen.generation.routing_key import keys, serial_matrix, serial_octets, serial_offsets
 from pregen.generation.rows import group_codes
 from pregen.generation.spill import ROW_BYTES, SPILLED, Spilled, SpillFile, clipped, shard_folder, take
 from pregen.generation.steps import Steps
 from pregen.generation.workers import Pool
-from pregen.snapshot import MAX_SERIAL_BYTES, Reading, Snapshot, StatusBatch
+from pregen.snapshot import MAX_SERIAL_BYTES, Location, Reading, Snapshot, StatusBatch
 
 SHARD_ROWS = 65_536
 PACK_BYTES = 8 << 20  # a worker needs a few times that
@@ -114,8 +115,8 @@ class Router:
             for number in range(shards):
                 self._files.append((shard_folder(folder, number) / name).open("xb", buffering))
 
-    def write(self, batch: StatusBatch) -> None:
-        """Spool the rows of one batch; they are in the files after `flush`."""
+    def write(self, batch: StatusBatch) -> NDArray[np.uint64]:
+        """Spool the rows of one batch, which are in the files after `flush`, and return their keys, uint64[n]."""
         seeds = self._issuer_ids if len(self._issuer_ids) == 1 else self._issuer_ids[batch.issuer]
         key = keys(batch.serial, seeds)
         shards = np.uint64(len(self._files))
@@ -132,6 +133,7 @@ class Router:
                     self._files[number].write(part)
                     start += size
         self._rows += counts
+        return key
 
     def written(self) -> Written:
         """Return what was written so far."""
@@ -176,7 +178,12 @@ def _abandon(files: list[BinaryIO]) -> None:
 
 
 def route(
-    batches: Iterable[StatusBatch], folder: Path, bounds: list[int], issuer_ids: NDArray[np.uint64], steps: Steps
+    batches: Iterable[StatusBatch],
+    folder: Path,
+    bounds: list[int],
+    issuer_ids: NDArray[np.uint64],
+    steps: Steps,
+    observer: Observer | None = None,
 ) -> tuple[ShardFile, ...]:
     """Spool all rows to the files of their shards.
 
@@ -186,6 +193,7 @@ def route(
         bounds: of the shards' key ranges, as `storage.key.split` makes them.
         issuer_ids: uint64[issuers].
         steps: told what reading and routing take.
+        observer: shown all rows.
 
     Raises:
         SpoolError: the disk is full, or too few files may be open at once.
@@ -193,11 +201,18 @@ def route(
     _make_folders(folder, bounds)
     router = Router(folder, len(bounds) - 1, issuer_ids, "0")
     for batch in steps.each("read", batches):
-        with steps("route"):
-            router.write(batch)
+        _pass(batch, router, observer, steps)
     with steps("route"):
         router.close()
     return _shard_files(folder, bounds, [router.written()])
+
+
+def _pass(batch: StatusBatch, router: Router, observer: Observer | None, steps: Steps) -> None:
+    with steps("route"):
+        key = router.write(batch)
+    if observer is not None:
+        with steps("observe"):
+            observer.add(batch, key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +220,7 @@ class FileTask:
     """One file of a snapshot to be read and routed."""
 
     number: int
-    path: Path
+    path: Location
 
     @property
     def label(self) -> str:
@@ -222,12 +237,14 @@ class RoutingJob:
         folder: for the spill files.
         shards: how many there are.
         issuer_ids: uint64[issuers].
+        watch: what to look for in the rows; None: nothing.
     """
 
     snapshot: Snapshot
     folder: Path
     shards: int
     issuer_ids: NDArray[np.uint64]
+    watch: Watch | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,12 +256,14 @@ class RoutedFile:
         reading: what was noted about its rows.
         written: by its router so far, with the rows of the files before.
         steps: what reading and routing took.
+        observation: of its rows; None: nobody looked.
     """
 
     number: int
     reading: Reading
     written: Written
     steps: dict[str, float]
+    observation: Observation | None = None
 
 
 class FileRouter:
@@ -253,6 +272,7 @@ class FileRouter:
     def __init__(self, job: RoutingJob) -> None:
         self._snapshot = job.snapshot
         self._router = Router(job.folder, job.shards, job.issuer_ids, str(os.getpid()))
+        self._observer = Observer(job.watch) if job.watch else None
 
     def __call__(self, task: FileTask) -> RoutedFile:
         """Read and route one file.
@@ -263,15 +283,23 @@ class FileRouter:
         """
         reading, steps = Reading(), Steps()
         for batch in steps.each("read", self._snapshot.read(task.number, reading)):
-            with steps("route"):
-                self._router.write(batch)
+            _pass(batch, self._router, self._observer, steps)
         with steps("route"):
             self._router.flush()
-        return RoutedFile(task.number, reading, self._router.written(), steps.take())
+        observation = None
+        if self._observer is not None:
+            with steps("observe"):
+                observation = self._observer.take()
+        return RoutedFile(task.number, reading, self._router.written(), steps.take(), observation)
 
 
 def route_files(
-    pool: Pool, job: RoutingJob, bounds: list[int], steps: Steps, progress: Callable[[], None]
+    pool: Pool,
+    job: RoutingJob,
+    bounds: list[int],
+    steps: Steps,
+    progress: Callable[[], None],
+    observe: Callable[[Observation], None] = lambda _: None,
 ) -> tuple[ShardFile, ...]:
     """Spool all rows of a snapshot as `route` does, with a file at a time in every worker, the largest ones first.
 
@@ -281,6 +309,7 @@ def route_files(
         bounds: as of `route`.
         steps: told what reading and routing took.
         progress: called after every file.
+        observe: given what was observed of every file.
 
     Raises:
         InputError: a file is damaged further on, or was replaced.
@@ -294,6 +323,8 @@ def route_files(
         job.snapshot.add(routed.number, routed.reading)
         last[routed.written.name] = routed.written
         steps.add(routed.steps)
+        if routed.observation is not None:
+            observe(routed.observation)
         progress()
     return _shard_files(job.folder, bounds, last.values())
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pregen.errors import VerificationError
+from pregen.gates.comparison import NOT_COMPARED, Comparison
 from pregen.generation.routing_key import serial_matrix
 from pregen.generation.spill import ROW_BYTES, SERIAL_AT, Places, Spilled, SpillFile, clipped, read_spilled, take
 from pregen.snapshot import GOOD, MAX_SERIAL_BYTES, REVOKED
@@ -89,6 +90,8 @@ class ShardRows:
         expired: certificates that need no response any more.
         conflicts: the first ones.
         conflict_count: how many rows contradict an earlier one.
+        keys: uint64[n], the whole keys.
+        not_after: uint32[n], as `pregen.generation.spill.clipped`.
     """
 
     key32: NDArray[np.uint32]
@@ -101,6 +104,8 @@ class ShardRows:
     expired: int = 0
     conflicts: tuple[Conflict, ...] = field(default=())
     conflict_count: int = 0
+    keys: NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
+    not_after: NDArray[np.uint32] = field(default_factory=lambda: np.empty(0, np.uint32))
 
     def serials(self, rows: NDArray[np.intp], size: int) -> NDArray[np.uint8]:
         """Return the serials of rows whose serials have `size` octets, uint8[n, size]."""
@@ -156,6 +161,8 @@ def load_rows(
         expired=certificates - len(rows),
         conflicts=collapsed.conflicts,
         conflict_count=collapsed.conflict_count,
+        keys=rows["key"].copy(),
+        not_after=rows["not_after"].copy(),
     )
     if surveyed is not None and loaded.digest() != surveyed:
         raise VerificationError(
@@ -239,7 +246,10 @@ def _serial(row: np.void) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What one shard holds, counted before anything is signed; `groups` are in their order."""
+    """What one shard holds, counted before anything is signed; `groups` are in their order.
+
+    `comparison` is with the current generation.
+    """
 
     shard: int
     groups: dict[Group, int]
@@ -248,6 +258,7 @@ class Survey:
     conflicts: tuple[Conflict, ...]
     conflict_count: int
     steps: dict[str, float] = field(default_factory=dict)
+    comparison: Comparison = NOT_COMPARED
 
     def digest(self) -> int:
         """Return a number that changes with the rows of any group, and with those left out."""
@@ -265,6 +276,7 @@ class Tally:
         proofs: by shard, the groups that are seen there first, in the order of shards.
         digests: by shard, `Survey.digest`.
         conflicts: the first ones, in the order of shards.
+        comparison: with the current generation.
     """
 
     groups: dict[Group, int]
@@ -274,6 +286,7 @@ class Tally:
     expired: int
     conflicts: tuple[Conflict, ...]
     conflict_count: int
+    comparison: Comparison = NOT_COMPARED
 
 
 def add_up(surveys: Iterable[Survey]) -> Tally:
@@ -283,6 +296,7 @@ def add_up(surveys: Iterable[Survey]) -> Tally:
     digests: dict[int, int] = {}
     conflicts: dict[int, tuple[Conflict, ...]] = {}
     repeated = expired = conflict_count = 0
+    comparison = NOT_COMPARED
     for survey in surveys:
         for group, count in survey.groups.items():
             groups[group] = groups.get(group, 0) + count
@@ -293,6 +307,7 @@ def add_up(surveys: Iterable[Survey]) -> Tally:
         repeated += survey.repeated
         expired += survey.expired
         conflict_count += survey.conflict_count
+        comparison = comparison.plus(survey.comparison)
     proofs: dict[int, set[Group]] = {}
     for group, shard in first.items():
         proofs.setdefault(shard, set()).add(group)
@@ -304,4 +319,5 @@ def add_up(surveys: Iterable[Survey]) -> Tally:
         expired=expired,
         conflicts=tuple(conflict for shard in sorted(conflicts) for conflict in conflicts[shard])[:MAX_EXAMPLES],
         conflict_count=conflict_count,
+        comparison=comparison,
     )

@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pregen.errors import PublishError, explained
+from pregen.gates.comparison import NOT_COMPARED, Comparison
 from pregen.generation.layout import Block, Layout, Numbers, RunNumbers
 from pregen.generation.messages import BATCH_ROWS, Messages, Scratch
+from pregen.generation.past import Comparer, ComparisonJob, entries_of
 from pregen.generation.plan import Plan
 from pregen.generation.readback import ReadBack
 from pregen.generation.routing import ShardFile
@@ -21,6 +23,7 @@ from pregen.generation.steps import Steps
 from pregen.issuers import Issuer, KeySource
 from pregen.signers import ALGORITHMS, Octets, Signer, engine_named
 from pregen.validity import ValidityWindow
+from storage.history import PART_ID_BYTES, HistoryPart, encode_part
 from storage.manifest import Shard
 from storage.pack import ID_BYTES, bucket_count, build_pack, pack_name
 from storage.stores.base import Store
@@ -68,27 +71,50 @@ class SigningJob:
 
 @dataclass(frozen=True, slots=True)
 class SignedShard:
-    """A shard whose pack is stored and read back."""
+    """A shard whose pack is stored and read back.
+
+    Attributes:
+        number: of the shard.
+        shard: what the manifest says of it.
+        responses: how many there are.
+        verified: how many were parsed and verified.
+        steps: what took how long.
+        history: what the next run compares with; None: the shard is empty.
+        windows: of the responses that were parsed, each once, as this_update and next_update.
+    """
 
     number: int
     shard: Shard
     responses: int
     verified: int
     steps: Mapping[str, float] = field(default_factory=dict)
+    history: HistoryPart | None = None
+    windows: frozenset[tuple[int, int]] = frozenset()
 
 
 class Surveyor:
-    """Counts what a shard holds, and finds rows that contradict each other, before anything is signed."""
+    """Counts what a shard holds, compares it with the current generation, and finds rows that contradict each other.
 
-    def __init__(self, _: None = None) -> None:
-        """Take no argument: a survey needs nothing but its task."""
+    Args:
+        job: what to compare with; None: there is nothing.
+    """
+
+    def __init__(self, job: ComparisonJob | None = None) -> None:
+        self._comparer = Comparer(job) if job else None
 
     def __call__(self, task: ShardTask) -> Survey:
-        """Return the survey of one shard."""
+        """Return the survey of one shard.
+
+        Raises:
+            SpoolError: its rows cannot be read, or are not what was written.
+            PublishError: the store did not return what is to be compared with.
+        """
         steps = Steps()
         with steps("survey"):
             rows = load_rows(task.file.path, task.expired_before, task.file.written)
             groups = rows.groups()
+        with steps("gates"):
+            comparison = self._compared(task, rows)
         return Survey(
             task.file.number,
             groups,
@@ -97,7 +123,16 @@ class Surveyor:
             rows.conflicts,
             rows.conflict_count,
             steps.take(),
+            comparison,
         )
+
+    def _compared(self, task: ShardTask, rows: ShardRows) -> Comparison:
+        if self._comparer is None:
+            return NOT_COMPARED
+        try:
+            return self._comparer.compare(task.file.low, task.file.high, entries_of(rows))
+        except OSError as e:
+            raise PublishError(f"{task.label}: {explained(e)}; nothing was published") from e
 
 
 def open_signer(algorithm: str, engine: str, keys: Sequence[KeySource]) -> Signer:
@@ -190,6 +225,8 @@ class ShardSigner:
             self._store.put(name, pack.octets)
         with steps("verify"):
             checked = self._read_back.check(self._store, name, pack, (low, high), rows, layout, task.proofs)
+        with steps("gates"):
+            history = self._remembered(low, high, rows)
         tables = plan.tables
         used = [tables.runs[run] for run in np.nonzero(layout.counts)[0].tolist()]
         windows = [tables.windows[run.window] for run in used] or list(tables.windows)
@@ -211,7 +248,17 @@ class ShardSigner:
             refresh_by=min(window.refresh_by for window in windows),
             next_update=max(window.next_update for window in windows),
         )
-        return SignedShard(task.file.number, shard, checked.responses, checked.verified, steps.take())
+        return SignedShard(
+            task.file.number, shard, checked.responses, checked.verified, steps.take(), history, checked.windows
+        )
+
+    def _remembered(self, low: int, high: int, rows: ShardRows) -> HistoryPart | None:
+        """Put what the next run compares with."""
+        if not len(rows.keys):
+            return None
+        part, octets = encode_part(os.urandom(PART_ID_BYTES), low, high, entries_of(rows).columns())
+        self._store.put(part.name, octets)
+        return part
 
     def _sign(self, rows: ShardRows, block: Block) -> Octets:
         """Return the records of a block, uint8[n, stride], in the order of its rows."""

@@ -1,16 +1,21 @@
 """The second step of a run: all that can be refused without a signature.
 
-Every row is read and routed to its shard, every shard is sorted and counted, and contradictions are found.
+Every row is read and routed to its shard, every shard is sorted, counted and compared with the current generation, and
+all gates are asked.
 """
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
-from pregen.errors import Finding, GateError, InputError
+from pregen.errors import Finding
+from pregen.gates import GateResult, History
+from pregen.gates.evidence import Observation, Observer, Watch
+from pregen.gates.evidence import add_up as all_observed
+from pregen.generation.gatekeeping import INVALID, ask, comparison_job, invalid_rows, remembered, watch_of
 from pregen.generation.memory import keep_freed_memory
 from pregen.generation.preparation import Prepared
 from pregen.generation.routing import RoutingJob, ShardFile, route, route_files, shard_count
@@ -30,7 +35,19 @@ RECORD_BYTES = 26  # of a record, its signatures apart: the longest serial, time
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surveyed:
-    """A snapshot in its shards, counted."""
+    """A snapshot in its shards, counted.
+
+    Attributes:
+        pool: the workers.
+        files: the shards.
+        groups: rows of each group.
+        proofs: by shard, groups that are seen there first.
+        rows_in: rows read.
+        excluded: rows without answers, by reason.
+        warnings: all of them.
+        gates: what the gates said that look at the snapshot.
+        history: what the next generation's gates need; None where nobody looked.
+    """
 
     pool: Pool
     files: tuple[ShardFile, ...]
@@ -39,6 +56,8 @@ class Surveyed:
     rows_in: int
     excluded: dict[str, int]
     warnings: tuple[Finding, ...]
+    gates: tuple[GateResult, ...] = ()
+    history: History | None = field(default=None)
 
     @property
     def certificates(self) -> int:
@@ -63,7 +82,8 @@ def survey(prepared: Prepared, steps: Steps, progress: Progress) -> Iterator[Sur
 
     Raises:
         InputError: rows that cannot be read, or that contradict each other; all kinds are counted.
-        GateError: nothing is left to sign.
+        GateError: a gate refuses the snapshot, or nothing is left to sign.
+        PublishError: the store did not return what the snapshot is to be compared with.
         SpoolError: no space for spill files, or they are not what was written.
     """
     keep_freed_memory()
@@ -76,27 +96,29 @@ def survey(prepared: Prepared, steps: Steps, progress: Progress) -> Iterator[Sur
         spool_folder(config.resolve(config.run.spool), estimate, shards * routers) as folder,
         open_pool(workers) as pool,
     ):
-        files = _routed(prepared, pool if routers > 1 else None, folder, shards, steps, progress)
-        findings = snapshot.findings()
+        watch, observations = watch_of(prepared), list[Observation]()
+        files = _routed(
+            prepared, pool if routers > 1 else None, (folder, shards), watch, observations.append, steps, progress
+        )
         tasks = [ShardTask(file, prepared.expired_before) for file in files]
-        tally = add_up(_timed(pool.map(Surveyor, None, tasks), steps))
-        findings += _conflict_findings(tally, snapshot)
-        if any(finding.severity == "error" for finding in findings):
-            raise InputError("the snapshot holds rows that cannot be published; nothing was published", findings)
+        tally = add_up(_timed(pool.map(Surveyor, comparison_job(prepared), tasks), steps))
+        with steps("gates"):
+            observation = all_observed(observations, watch)
+            invalid = invalid_rows(snapshot, sum(file.rows for file in files))
+            excluded = _excluded(snapshot, tally, invalid)
+            gates, warnings = ask(prepared, tally, observation, watch, excluded)
+            history = remembered(prepared, tally.groups, observation, watch)
         surveyed = Surveyed(
             pool=pool,
             files=tuple(replace(file, surveyed=tally.digests[file.number]) for file in files),
             groups=tally.groups,
             proofs=tally.proofs,
             rows_in=snapshot.rows_in,
-            excluded=_excluded(snapshot, tally),
-            warnings=prepared.warnings + findings,
+            excluded=excluded,
+            warnings=prepared.warnings + warnings,
+            gates=gates,
+            history=history,
         )
-        if not surveyed.certificates:
-            raise GateError(
-                f"all {surveyed.rows_in:,} rows are excluded ({surveyed.excluded}): nothing is left to sign; "
-                "look at keep_expired and at the status values"
-            )
         yield surveyed
 
 
@@ -108,19 +130,30 @@ def record_bytes(issuers: Sequence[Issuer]) -> int:
 
 
 def _routed(
-    prepared: Prepared, pool: Pool | None, folder: Path, shards: int, steps: Steps, progress: Progress
+    prepared: Prepared,
+    pool: Pool | None,
+    spool: tuple[Path, int],
+    watch: Watch,
+    observe: Callable[[Observation], None],
+    steps: Steps,
+    progress: Progress,
 ) -> tuple[ShardFile, ...]:
-    """Read and route all rows: file by file in the workers, or with None here."""
-    snapshot, bounds = prepared.snapshot, key.split(0, key.KEY32, shards)
+    """Read and route all rows: file by file in the workers, or with None here; `spool` is a folder, and shards."""
+    snapshot, (folder, shards) = prepared.snapshot, spool
+    bounds = key.split(0, key.KEY32, shards)
     ids = np.array([issuer.issuer_id for issuer in prepared.issuers], np.uint64)
 
     def show() -> None:
         rows = snapshot.rows_in
         progress("read", rows, max(snapshot.row_estimate, rows))
 
-    if pool is None:
-        return route(_counted(snapshot, show), folder, bounds, ids, steps)
-    return route_files(pool, RoutingJob(snapshot, folder, shards, ids), bounds, steps, show)
+    if pool is not None:
+        return route_files(pool, RoutingJob(snapshot, folder, shards, ids, watch), bounds, steps, show, observe)
+    observer = Observer(watch)
+    files = route(_counted(snapshot, show), folder, bounds, ids, steps, observer)
+    with steps("observe"):
+        observe(observer.take())
+    return files
 
 
 def _counted(snapshot: Snapshot, show: Callable[[], None]) -> Iterator[StatusBatch]:
@@ -135,25 +168,6 @@ def _timed(surveys: Iterable[Survey], steps: Steps) -> Iterator[Survey]:
         yield one
 
 
-def _excluded(snapshot: Snapshot, tally: Tally) -> dict[str, int]:
-    counts = {**snapshot.excluded, "expired": tally.expired, "repeated": tally.repeated}
+def _excluded(snapshot: Snapshot, tally: Tally, invalid: int) -> dict[str, int]:
+    counts = {**snapshot.excluded, "expired": tally.expired, "repeated": tally.repeated, INVALID: invalid}
     return {reason: count for reason, count in sorted(counts.items()) if count}
-
-
-def _conflict_findings(tally: Tally, snapshot: Snapshot) -> tuple[Finding, ...]:
-    if not tally.conflict_count:
-        return ()
-    return (
-        Finding(
-            "row.conflict",
-            "error",
-            "rows of one certificate differ in status, revocation time or reason: "
-            "decide at the source which one is right",
-            tally.conflict_count,
-            tuple(
-                f"{snapshot.locate(*one.other)}, column serial, {int.from_bytes(one.serial, 'big', signed=True):x}: "
-                f"contradicts {snapshot.locate(*one.row)}"
-                for one in tally.conflicts
-            ),
-        ),
-    )

@@ -15,12 +15,13 @@ from typing import Literal
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from pregen.config import Config, IssuerConfig
+from pregen.config import Config, IssuerConfig, IssuerValidityConfig
 from pregen.errors import ConfigError, Finding
 from pregen.issuers.certificates import Certificate, read_certificates
 from pregen.issuers.keyfiles import KeySource, algorithm, is_pair
 from pregen.issuers.rules import Remark, issuer_remarks, responder_remarks
 from pregen.signers import PrivateKey
+from pregen.validity import PROFILES, Validity
 from storage.certid import SHA1, SHA256
 from storage.key import issuer_id
 
@@ -69,6 +70,7 @@ class Issuer:
         responder: who signs.
         cert_ids: for each signed response of a certificate, the OIDs of the CertID hashes that it answers, SHA-1 first.
         not_after: no window may end later.
+        validity: what windows are to be like, by the configuration of this issuer.
     """
 
     names: tuple[str, ...]
@@ -81,6 +83,7 @@ class Issuer:
     responder: Responder
     cert_ids: tuple[tuple[str, ...], ...]
     not_after: datetime
+    validity: Validity
 
 
 def load_issuers(config: Config, now: datetime) -> tuple[tuple[Issuer, ...], tuple[Finding, ...]]:
@@ -115,6 +118,11 @@ def merged_section(sections: Sequence[IssuerConfig]) -> str:
         values = [getattr(section, field) for section in sections]
         if values[0] is not None:
             lines.append(f"{field} = {_json(values[0])}" + ("  # they disagree here" if len(set(values)) > 1 else ""))
+    validities = [section.validity for section in sections]
+    if len(set(validities)) > 1 or validities[0] != IssuerValidityConfig():
+        lines.append("[issuer.validity]" + ("  # they disagree here" if len(set(validities)) > 1 else ""))
+        given = {field: getattr(validities[0], field) for field in validities[0].__struct_fields__}
+        lines += [f"{field} = {_json(value)}" for field, value in given.items() if value is not None]
     return "\n".join(lines)
 
 
@@ -148,6 +156,7 @@ class _Inspection:
             return None
         return _issuer(
             section,
+            self._validity(section),
             certificates,
             delegate,
             Responder(
@@ -159,6 +168,10 @@ class _Inspection:
                 algorithm=algorithm(key, section.rsa_padding),
             ),
         )
+
+    def _validity(self, section: IssuerConfig) -> Validity:
+        config = self._config.validity.changed_by(section.validity)
+        return Validity(PROFILES[config.profile], config.lifetime_span, config.backdate_span)
 
     def note_same_ids(self) -> None:
         """Note sections that are one issuer, and how to write them as one."""
@@ -191,7 +204,10 @@ class _Inspection:
             self._note(section, "certificate.several", text)
         if len(certificates) != 1:
             return None
-        self._remark(section, responder_remarks(certificates[0], issuer, self._now))
+        self._remark(
+            section,
+            responder_remarks(certificates[0], issuer, self._now, is_public=self._validity(section).profile.is_public),
+        )
         return certificates[0]
 
     def _key(self, section: IssuerConfig, source: KeySource) -> PrivateKey | None:
@@ -255,7 +271,11 @@ class _Inspection:
 
 
 def _issuer(
-    section: IssuerConfig, certificates: tuple[Certificate, ...], delegate: Certificate | None, responder: Responder
+    section: IssuerConfig,
+    validity: Validity,
+    certificates: tuple[Certificate, ...],
+    delegate: Certificate | None,
+    responder: Responder,
 ) -> Issuer:
     subject, key_bits = certificates[0].subject, certificates[0].key_bits
     # An issuer lives as long as the longest of its certificates: a client may build its chain over any of them, and
@@ -272,6 +292,7 @@ def _issuer(
         responder=responder,
         cert_ids=_CERT_IDS[section.cert_ids],
         not_after=min(not_after, delegate.not_after) if delegate else not_after,
+        validity=validity,
     )
 
 

@@ -1,13 +1,14 @@
 """What the certificates of an issuer and of its delegated responder must be, as remarks that become findings.
 
-RFC 6960, 4.2.2.2 (who may sign); TLS Baseline Requirements, 7.1.2.8 (the responder's certificate); Mozilla Root Store
-Policy, 5.1.3 (no SHA-1).
+RFC 6960, 4.2.2.2 (who may sign); TLS Baseline Requirements, 7.1.2.8 (the responder's certificate: what it must and must
+not be is an error where the issuer's profile is a public one, else a warning; what clients refuse is always an error);
+Mozilla Root Store Policy, 5.1.3 (no SHA-1).
 """
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 from pregen import clock
 from pregen.issuers.certificates import (
@@ -18,20 +19,26 @@ from pregen.issuers.certificates import (
     OCSP_NOCHECK,
     OCSP_SIGNING,
     Certificate,
+    Extension,
     signature_digest,
     signed_with,
 )
 
 _NULL = b"\x05\x00"
 _VERSION_WITH_EXTENSIONS = 3
+_NO_EXTENSION = Extension(critical=False, octets=b"")
 _WEAK = frozenset({"md5", "sha1"})
-_UNWANTED = {
+# TLS Baseline Requirements, 7.1.2.8.2: must not be there, and is not recommended.
+_FORBIDDEN = {
     "2.5.29.17": "a subject alternative name",
     "2.5.29.30": "name constraints",
     "2.5.29.31": "CRL distribution points",
+}
+_UNWANTED = {
     "2.5.29.32": "certificate policies",
     "1.3.6.1.5.5.7.1.1": "authority information access",
 }
+Severity: TypeAlias = Literal["error", "warning"]
 
 
 class Remark(NamedTuple):
@@ -40,7 +47,7 @@ class Remark(NamedTuple):
     code: str
     path: Path
     text: str
-    severity: Literal["error", "warning"] = "error"
+    severity: Severity = "error"
 
 
 def issuer_remarks(certificates: Sequence[Certificate], *, signs_itself: bool, now: datetime) -> Iterator[Remark]:
@@ -61,19 +68,36 @@ def issuer_remarks(certificates: Sequence[Certificate], *, signs_itself: bool, n
             yield Remark("issuer.not-yet-valid", latest.path, text)
 
 
-def responder_remarks(responder: Certificate, issuer: Certificate | None, now: datetime) -> Iterator[Remark]:
-    """Yield what is wrong with a responder certificate; `issuer` is any certificate of the issuer, if one is known."""
+def responder_remarks(
+    responder: Certificate, issuer: Certificate | None, now: datetime, *, is_public: bool
+) -> Iterator[Remark]:
+    """Yield what is wrong with a responder certificate.
+
+    Args:
+        responder: the certificate.
+        issuer: any certificate of the issuer, if one is known.
+        now: the current instant.
+        is_public: whether the profile of the issuer is a public one, whose relying parties demand what the TLS Baseline
+            Requirements do.
+    """
     if issuer is not None and (responder.subject, responder.key_bits) == (issuer.subject, issuer.key_bits):
         text = "is a certificate of the issuer itself: leave responder_certificate out, then the issuer signs"
         yield Remark("responder.is-issuer", responder.path, text)
         return
     yield from _validity(responder, now)
-    yield from _purpose(responder)
+    severity: Severity = "error" if is_public else "warning"
+    yield from _purpose(responder, severity)
     if issuer is not None:
         yield from _issuance(responder, issuer)
     if departures := ", ".join(_departures(responder)):
-        text = f"departs from the TLS Baseline Requirements, 7.1.2.8, with {departures}: mend it when it is renewed"
-        yield Remark("responder.profile", responder.path, text, "warning")
+        remedy = (
+            "issue one that conforms, or give this issuer profile lab" if is_public else "mend it when it is renewed"
+        )
+        text = f"departs from the TLS Baseline Requirements, 7.1.2.8, with {departures}: {remedy}"
+        yield Remark("responder.profile", responder.path, text, severity)
+    if unwanted := ", ".join(name for oid, name in _UNWANTED.items() if oid in responder.extensions):
+        text = f"has {unwanted}, which the TLS Baseline Requirements, 7.1.2.8, do not recommend: leave it out next time"
+        yield Remark("responder.not-recommended", responder.path, text, "warning")
 
 
 def _authority(certificate: Certificate) -> Iterator[Remark]:
@@ -94,7 +118,7 @@ def _validity(responder: Certificate, now: datetime) -> Iterator[Remark]:
         yield Remark("responder.not-yet-valid", responder.path, text)
 
 
-def _purpose(responder: Certificate) -> Iterator[Remark]:
+def _purpose(responder: Certificate, severity: Severity) -> Iterator[Remark]:
     purposes = responder.extensions.get(EXTENDED_KEY_USAGE)
     if purposes is None or OCSP_SIGNING not in purposes.names:
         text = "lacks the extended key usage OCSPSigning, so no client accepts what it signs: issue one that has it"
@@ -103,7 +127,7 @@ def _purpose(responder: Certificate) -> Iterator[Remark]:
     if nocheck is None or nocheck.octets != _NULL:
         fault = "lacks id-pkix-ocsp-nocheck" if nocheck is None else "has an id-pkix-ocsp-nocheck that is not NULL"
         text = f"{fault}, so clients would ask for its own status: issue one that has it"
-        yield Remark("responder.no-nocheck", responder.path, text)
+        yield Remark("responder.no-nocheck", responder.path, text, severity)
     if not responder.allows("digital_signature"):
         text = "has a key usage without digitalSignature: issue one that has it"
         yield Remark("responder.key-usage", responder.path, text)
@@ -134,6 +158,8 @@ def _departures(responder: Certificate) -> Iterator[str]:
     purposes = responder.extensions.get(EXTENDED_KEY_USAGE)
     if purposes is not None and purposes.names - {OCSP_SIGNING}:
         yield "further extended key usages"
+    if "ca" in responder.extensions.get(BASIC_CONSTRAINTS, _NO_EXTENSION).names:
+        yield "the right to issue certificates"
     if AUTHORITY_KEY_IDENTIFIER not in responder.extensions:
         yield "no authority key identifier"
-    yield from (name for oid, name in _UNWANTED.items() if oid in responder.extensions)
+    yield from (name for oid, name in _FORBIDDEN.items() if oid in responder.extensions)

@@ -1,18 +1,23 @@
 """The snapshot: files in, validated status batches out.
 
-A snapshot is one or more files (Parquet, Arrow IPC, CSV) that say, for one instant `as_of`, which certificates exist
-and which of them are revoked. Reading goes
+A snapshot is one or more files (Parquet, Arrow IPC, CSV, index.txt; CRLs) that say, for one instant `as_of`, which
+certificates exist and which of them are revoked. Reading goes
 
-    files.py      which files, and their record batches with the needed columns alone
-    columns.py    which column is where, and whether its type can be read: looked at before the first row
-    serials.py, instants.py, codes.py     one column each: Arrow array in, numpy or Arrow array and `Fault`s out
-    intake.py     one record batch to one `StatusBatch`, bad rows left out
+    opening.py    what is looked at before the first row: files, columns, the instant
+    files/        which files, and their record batches with the needed columns alone
+    columns.py    which column is where, and whether its type can be read
+    serials.py, codes.py, times/     one column each: Arrow array in, numpy or Arrow array and `Fault`s out
+    crls/         revocations, where they come from CRLs and the files only say what was issued
+    intake.py     one record batch to one `StatusBatch` (batch.py), bad rows left out
     findings.py   bad rows to `Finding`s: counted by kind, with examples
+    snapshot.py   the whole: its rows from the first to the last
 
 so that whatever is wrong with a file stops the run at once, and whatever is wrong with rows is found in one pass.
 """
 
 from pregen.snapshot.batch import (
+    CA,
+    END_ENTITY,
     GOOD,
     MAX_SERIAL_BYTES,
     NO_EXPIRY,
@@ -24,11 +29,18 @@ from pregen.snapshot.batch import (
     Late,
     StatusBatch,
 )
+from pregen.snapshot.crls.crl import Crl, read_crls
+from pregen.snapshot.crls.entries import CrlEntries
+from pregen.snapshot.crls.rules import CrlIssuer
 from pregen.snapshot.files import AS_OF_KEY
-from pregen.snapshot.snapshot import Reading, Snapshot, open_snapshot
+from pregen.snapshot.location import Location
+from pregen.snapshot.opening import open_snapshot
+from pregen.snapshot.snapshot import Reading, Snapshot
 
 __all__ = [
     "AS_OF_KEY",
+    "CA",
+    "END_ENTITY",
     "GOOD",
     "MAX_SERIAL_BYTES",
     "NOT_LATE",
@@ -37,9 +49,14 @@ __all__ = [
     "NO_REASON",
     "REVOKED",
     "UNKNOWN",
+    "Crl",
+    "CrlEntries",
+    "CrlIssuer",
     "Late",
+    "Location",
     "Reading",
     "Snapshot",
     "StatusBatch",
     "open_snapshot",
+    "read_crls",
 ]

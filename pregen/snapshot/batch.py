@@ -7,6 +7,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 GOOD, REVOKED, UNKNOWN = range(3)
+END_ENTITY, CA = range(2)
 MAX_SERIAL_BYTES = 21  # RFC 5280, 4.1.2.2 allows 20; a few real ones have one more
 NO_REASON = -1
 NO_EXPIRY = 2**62  # far after every time that a certificate can name, and safe to add a duration to
@@ -45,6 +46,8 @@ class StatusBatch:
         not_before: int64[n], seconds since 1970; `NO_ISSUANCE` where the snapshot says nothing.
         row: int64[n], number of the row in its file, from 0.
         file: number of the file, from 0 (`Snapshot.locate` makes text of both).
+        kind: uint8[n], `END_ENTITY` or `CA`; None: the snapshot says nothing, so all are end entities.
+        reason_given: bool[n], whether a row that is revoked gives a reason, unspecified included; None where `kind` is.
         late: what is not in this batch because its revocation lies after as_of.
     """
 
@@ -58,6 +61,25 @@ class StatusBatch:
     row: NDArray[np.int64]
     file: int = 0
     late: Late = NOT_LATE
+    kind: NDArray[np.uint8] | None = None
+    reason_given: NDArray[np.bool_] | None = None
+
+    def filtered(self, keep: NDArray[np.bool_]) -> "StatusBatch":
+        """Return the rows where `keep`, bool[n], is true; what is `late` stays."""
+        return StatusBatch(
+            self.serial.filter(pa.array(keep)),
+            self.issuer[keep],
+            self.status[keep],
+            self.revoked_at[keep],
+            self.reason[keep],
+            self.not_after[keep],
+            self.not_before[keep],
+            self.row[keep],
+            self.file,
+            self.late,
+            None if self.kind is None else self.kind[keep],
+            None if self.reason_given is None else self.reason_given[keep],
+        )
 
     def __len__(self) -> int:
         return len(self.row)

@@ -1,4 +1,7 @@
-"""Columns of codes (status, reason, issuer) to numbers: each distinct value is looked up, then the rows by index."""
+"""Columns of codes (status, reason, issuer, kind, needs_ocsp) to numbers.
+
+Each distinct value is looked up, then the rows by index.
+"""
 
 import re
 from collections.abc import Mapping
@@ -11,7 +14,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pregen.config import REASONS
-from pregen.snapshot.batch import GOOD, NO_REASON, REVOKED, UNKNOWN
+from pregen.snapshot.batch import CA, END_ENTITY, GOOD, NO_REASON, REVOKED, UNKNOWN
 from pregen.snapshot.octets import ArrowArray, nulls
 
 EXCLUDED = 3
@@ -19,10 +22,11 @@ STATUSES: Mapping[str, int] = MappingProxyType(
     {"good": GOOD, "revoked": REVOKED, "unknown": UNKNOWN, "excluded": EXCLUDED}
 )
 
-# An `unspecified` is left out of responses (RFC 5280, 5.3.1), so it is as good as absent.
-_REASONS = {name: number or NO_REASON for name, number in REASONS.items()}
-_REASONS |= {str(number): number or NO_REASON for number in REASONS.values()}
-_REASONS |= {"absent": NO_REASON}
+UNSPECIFIED = 0  # left out of responses (RFC 5280, 5.3.1), but given, which counts where a reason is demanded
+_REASONS = {**REASONS, **{str(number): number for number in REASONS.values()}, "absent": NO_REASON}
+_KINDS = {"end-entity": END_ENTITY, "ca": CA}
+_TRUTHS = {"false": 0, "true": 1}
+_DIGITS = {"0": 0, "1": 1}
 _INTEGER = re.compile("0|-?[1-9][0-9]*")  # as integers are written, so that comparing numbers is comparing texts
 
 
@@ -61,8 +65,20 @@ def reason_table(values: Mapping[str, list[str]] | None) -> CodeTable:
     return CodeTable(added, {name.lower(): number for name, number in _REASONS.items() if name != "absent"})
 
 
+def kind_table(values: Mapping[str, list[str]] | None) -> CodeTable:
+    """Return what a column of kinds means: the two words, and what the configuration adds or changes."""
+    return CodeTable({text: _KINDS[key] for key, texts in (values or {}).items() for text in texts}, _KINDS)
+
+
+def truth_table(values: Mapping[str, list[str]] | None) -> CodeTable:
+    """Return what truth values are: true and false, 1 and 0, and what the configuration adds or changes."""
+    return CodeTable({text: _TRUTHS[key] for key, texts in (values or {}).items() for text in texts}, _TRUTHS | _DIGITS)
+
+
 def look_up(column: ArrowArray, table: CodeTable) -> Codes:
-    """Return what each row of a column of texts (plain or dictionary) or integers means.
+    """Return what each row of a column of texts (plain or dictionary), integers or truth values means.
+
+    Truth values are the texts ``true`` and ``false``.
 
     >>> look_up(pa.array(["Good", None, "lost"]), status_table(None)).known.tolist()
     [True, False, False]
@@ -72,6 +88,8 @@ def look_up(column: ArrowArray, table: CodeTable) -> Codes:
         return Codes(number, known, nulls(column))
     if pa.types.is_null(column.type):
         column = column.cast(pa.string())
+    if pa.types.is_boolean(column.type):
+        column = pa.DictionaryArray.from_arrays(column.cast(pa.int8()), pa.array(["false", "true"]))
 
     encoded = column if isinstance(column, pa.DictionaryArray) else column.dictionary_encode()
     assert isinstance(encoded, pa.DictionaryArray)

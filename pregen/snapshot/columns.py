@@ -1,19 +1,28 @@
 """Which column of the files is which, and whether its type can be read: decided from schemas, before the first row."""
 
-from collections.abc import Callable, Iterator, Mapping
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
+from typing import Literal
 
 import pyarrow as pa
 import pyarrow.types as is_type
 
 from pregen.config import COLUMNS, ColumnConfig, SnapshotConfig
+from pregen.config.sections import TIME_ENCODINGS
 from pregen.errors import Finding
+from pregen.snapshot.location import Location
 from pregen.snapshot.octets import ArrowArray
+from pregen.snapshot.times.zones import Ambiguous, Nonexistent
 
-_CODES = ("issuer", "status", "reason")
+TOLD_BY_CRLS = ("status", "revoked_at", "reason")
+_CODES = ("issuer", "status", "reason", "kind", "needs_ocsp")
 _TIMES = ("revoked_at", "not_before", "not_after")
+_EPOCHS = ("epoch-s", "epoch-ms", "epoch-us", "epoch-ns")
+_ASN1 = ("utctime", "generalizedtime", "asn1")
+_EXAMPLES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +46,8 @@ class Column:
     encoding: str | None = None
     values: Mapping[str, list[str]] | None = None
     zone: str | None = None
-    ambiguous: str = "error"
-    nonexistent: str = "error"
+    ambiguous: Ambiguous = "error"
+    nonexistent: Nonexistent = "error"
     time_of_day: str | None = None
 
 
@@ -61,6 +70,13 @@ def columns_of(config: SnapshotConfig) -> Mapping[str, Column]:
             time_of_day=entry.time_of_day,
         )
     return columns
+
+
+def listing(columns: Mapping[str, Column], *, from_crls: bool) -> Mapping[str, Column]:
+    """Return the columns that are read: where revocations come from CRLs, none that tell them."""
+    if not from_crls:
+        return columns
+    return {canonical: column for canonical, column in columns.items() if canonical not in TOLD_BY_CRLS}
 
 
 def needed(columns: Mapping[str, Column], schema: pa.Schema) -> tuple[list[str], list[str]]:
@@ -91,7 +107,9 @@ def plain(array: ArrowArray, canonical: str) -> ArrowArray:
     return array
 
 
-def schema_findings(path: Path, schema: pa.Schema, columns: Mapping[str, Column], *, issuers: int) -> Iterator[Finding]:
+def schema_findings(
+    path: Location, schema: pa.Schema, columns: Mapping[str, Column], *, issuers: int
+) -> Iterator[Finding]:
     """Yield what is wrong with the columns of one file; `issuers` is how many are configured."""
     for column in columns.values():
         count = len(schema.get_all_field_indices(column.name))
@@ -122,14 +140,54 @@ def _absence(column: Column, columns: Mapping[str, Column], schema: pa.Schema, i
     return ""
 
 
-def _type_findings(path: Path, kind: pa.DataType, column: Column) -> Iterator[Finding]:
+def look_alikes(schema: pa.Schema, columns: Mapping[str, Column], *, issuers: int) -> Iterator[tuple[Column, str]]:
+    """Yield columns that may be absent and are, with the name here that differs in case, spaces and signs alone."""
+    used = {column.name for column in columns.values()}
+    folded = {_folded(name): name for name in schema.names if name not in used}
+    for column in columns.values():
+        if column.name in schema.names or _absence(column, columns, schema, issuers):
+            continue
+        if name := folded.get(_folded(column.name)):
+            yield column, name
+
+
+def look_alike_finding(column: Column, name: str, paths: Sequence[str]) -> Finding:
+    """Return what to say of files with a column that is not read, although its name looks like that of one that is.
+
+    It is an error where it might tell that certificates are revoked, which would be answered as good.
+    """
+    text = (
+        f"{paths[0]}: column {name!r} is not read, although it looks like {column.name!r}, which is not there: rename "
+        f"it in the export if it holds something else, or say, in [snapshot.columns], "
+        f"{column.canonical} = {json.dumps(name)}"
+    )
+    severity: Literal["error", "warning"] = "error" if column.canonical in {"status", "revoked_at"} else "warning"
+    return Finding("column.similar", severity, text, len(paths), tuple(paths[:_EXAMPLES]) if len(paths) > 1 else ())
+
+
+def _folded(name: str) -> str:
+    return re.sub("[^a-z0-9]", "", name.lower())
+
+
+def _type_findings(path: Location, kind: pa.DataType, column: Column) -> Iterator[Finding]:
     check = _CHECKS[column.canonical]
     if advice := check(kind, column):
-        code = "column.naive" if is_type.is_timestamp(kind) else "column.type"
-        yield Finding(code, "error", f"{path}: column {column.name!r} is {kind}: {advice}")
+        yield Finding(_code(kind, column), "error", f"{path}: column {column.name!r} is {kind}: {advice}")
+
+
+def _code(kind: pa.DataType, column: Column) -> str:
+    """Return the code for a column whose type is refused."""
+    if column.canonical in _TIMES and not _time_encoding(kind, column):
+        if _needless_zone(kind, column):
+            return "column.zone"
+        if is_type.is_timestamp(kind) and column.zone is None and not _is_zoned(kind):
+            return "column.naive"
+    return "column.type"
 
 
 def _serial(kind: pa.DataType, column: Column) -> str:
+    if isinstance(kind, pa.DictionaryType):
+        kind = kind.value_type
     encoding = column.encoding or "binary"
     octets = is_type.is_binary(kind) or is_type.is_large_binary(kind) or is_type.is_fixed_size_binary(kind)
     octets = octets or is_type.is_binary_view(kind)
@@ -146,17 +204,76 @@ def _serial(kind: pa.DataType, column: Column) -> str:
     return "export serials as octets (binary), or as hexadecimal or decimal text"
 
 
-def _time(kind: pa.DataType, _: Column) -> str:
-    if is_text(kind) or is_type.is_null(kind):
+def _time(kind: pa.DataType, column: Column) -> str:
+    if is_type.is_null(kind):
         return ""
-    if is_type.is_timestamp(kind):
-        if kind.tz:
-            return ""
+    return _time_encoding(kind, column) or _needless_zone(kind, column) or _undeclared(kind, column)
+
+
+def _needless_zone(kind: pa.DataType, column: Column) -> str:
+    """Return why a zone may not be declared; empty if it may, or is not."""
+    if column.zone is None:
+        return ""
+    if _is_zoned(kind):
+        return (
+            f'its times are instants already, and zone = "{column.zone}" would contradict that: leave zone out if they '
+            "are right; if local times were stored as if they were UTC, correct that in the export"
+        )
+    if column.encoding in {*_EPOCHS, *_ASN1}:  # RFC 5280, 4.1.2.5
+        return (
+            f'the encoding "{column.encoding}" is UTC by definition, and zone = "{column.zone}" would contradict that: '
+            "leave zone out if the times are right; if they were made from local ones, correct that in the export"
+        )
+    return ""
+
+
+def _undeclared(kind: pa.DataType, column: Column) -> str:
+    """Return what has to be declared for the times to be instants, or is declared and of no use."""
+    if is_type.is_date(kind) or column.encoding == "date":
+        lacking = [field for field in ("time_of_day", "zone") if getattr(column, field) is None]
+        example = f'{column.canonical} = {{ name = "{column.name}", time_of_day = "00:00:00", zone = "UTC" }}'
+        text = f"a date is no instant: declare, in [snapshot.columns], {' and '.join(lacking)}, as in {example}"
+        return text if lacking else ""
+    if column.time_of_day is not None:
+        return "time_of_day completes dates, and these are none: leave it out"
+    if is_type.is_timestamp(kind) and not _is_zoned(kind) and column.zone is None:
         return (
             "it names no zone, and a guess could be hours off; convert it to UTC in the export and store it as a "
-            "timestamp with zone UTC (a later version will take a declaration of the zone)"
+            "timestamp with zone UTC, or declare the zone that it is in, in [snapshot.columns]: "
+            f'{column.canonical} = {{ name = "{column.name}", zone = "America/Denver" }}'
         )
-    return "export times as timestamps with zone UTC, or as RFC 3339 text such as 2026-11-24T00:00:00Z"
+    return ""
+
+
+def _time_encoding(kind: pa.DataType, column: Column) -> str:
+    """Return what to do about an encoding that is missing, or does not suit the type; empty if it does."""
+    fitting: tuple[str, ...]
+    if is_text(kind):
+        fitting = tuple(encoding for encoding in TIME_ENCODINGS if encoding != "timestamp")
+    elif is_type.is_timestamp(kind):
+        fitting = ("timestamp",)
+    elif is_type.is_date(kind):
+        fitting = ("date",)
+    elif is_type.is_integer(kind):
+        fitting = _EPOCHS
+    else:
+        return (
+            "export times as timestamps with zone UTC, as RFC 3339 text such as 2026-11-24T00:00:00Z, or as whole "
+            "seconds since 1970 in an integer column"
+        )
+    if column.encoding in fitting or (column.encoding is None and fitting is not _EPOCHS):
+        return ""
+    wanted = (
+        f"set, in [snapshot.columns], {column.canonical} = "
+        f'{{ name = "{column.name}", encoding = ... }} to one of {", ".join(fitting)}'
+    )
+    if column.encoding is None:
+        return f"since when and in which unit it counts is not guessed; {wanted}"
+    return f'the encoding "{column.encoding}" cannot read that; {wanted}'
+
+
+def _is_zoned(kind: pa.DataType) -> bool:
+    return isinstance(kind, pa.TimestampType) and bool(kind.tz)
 
 
 def _issuer(kind: pa.DataType, _: Column) -> str:
@@ -172,6 +289,17 @@ def _reason(kind: pa.DataType, _: Column) -> str:
     return "" if fits else "export reasons as integers (null where there is none) or text"
 
 
+def _kind(kind: pa.DataType, _: Column) -> str:
+    fits = is_text(kind) or is_type.is_integer(kind) or is_type.is_boolean(kind) or is_type.is_null(kind)
+    return "" if fits else "export the kind of certificate as text (ca, end-entity), or as codes that are mapped"
+
+
+def _truth(kind: pa.DataType, _: Column) -> str:
+    fits = is_text(kind) or is_type.is_integer(kind) or is_type.is_boolean(kind) or is_type.is_null(kind)
+    return "" if fits else "export it as true and false, or as 1 and 0"
+
+
 _CHECKS: Mapping[str, Callable[[pa.DataType, Column], str]] = MappingProxyType(
-    {"issuer": _issuer, "serial": _serial, "status": _status, "reason": _reason} | dict.fromkeys(_TIMES, _time)
+    {"issuer": _issuer, "serial": _serial, "status": _status, "reason": _reason, "kind": _kind, "needs_ocsp": _truth}
+    | dict.fromkeys(_TIMES, _time)
 )

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
@@ -11,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pregen.errors import Finding
+from pregen.snapshot.location import Location
 from pregen.snapshot.octets import ArrowArray, ArrowScalar, Fault
 
 EXAMPLES = 20
@@ -20,6 +20,8 @@ _SHOWN_CHARACTERS = 64
 _NO_SERIAL = "export a serial for every certificate, or map the status of such rows to `excluded`"
 _ADVICE: Mapping[str, str] = MappingProxyType(
     {
+        "line.malformed": "lines are none that `openssl ca` writes: restore or correct them; none may be left out, as "
+        "each stands for a certificate",
         "row.serial.null": f"is null: {_NO_SERIAL}",
         "row.serial.empty": f"is empty: {_NO_SERIAL}",
         "row.serial.too-long": "has more than 21 octets, as no certificate has: look for another kind of serial, or "
@@ -36,6 +38,12 @@ _ADVICE: Mapping[str, str] = MappingProxyType(
         "row.reason.unknown": "has values that are no revocation reason ({values}): allowed are 1-6, 9 and 10, their "
         "names, and 0 or null for none (7 is unused; 8, removeFromCRL, means that the certificate is good again); map "
         "others in [snapshot.columns], reason.values",
+        "row.reason.missing": "is null in revoked rows of CA certificates, where the TLS Baseline Requirements, 7.3, "
+        "want a reason: export it (0, unspecified, counts as one), or give the issuer profile lab in [issuer.validity]",
+        "row.kind.unknown": "has values without a meaning ({values}): map them to ca or end-entity in "
+        "[snapshot.columns], kind.values; null means end-entity",
+        "row.needs-ocsp.unknown": "has values that are neither true nor false ({values}): map them in "
+        "[snapshot.columns], needs_ocsp.values; null means true",
         "row.revoked.no-time": "is null in revoked rows: export when each certificate was revoked",
         "row.revoked.after-as-of": "lies more than 5 minutes after as_of: either as_of is too early for these files, "
         "or local times were exported as if they were UTC",
@@ -45,21 +53,41 @@ _ADVICE: Mapping[str, str] = MappingProxyType(
         "row.issuer.null": "is null: export the issuer of every certificate",
         "row.issuer.unknown": "names issuers that are not configured ({values}): add [[issuer]] with name, certificate "
         "and key for each, or add the name to the list of an issuer that has several",
-        "row.time.not-utc": "holds times without a zone: convert them to UTC in the export and append Z (a later "
-        "version will take a declaration of the zone)",
-        "row.time.malformed": "holds texts that are no time: write RFC 3339, such as 2026-11-24T00:00:00Z",
-        "row.time.out-of-range": "lies outside of the years 0 to 9999: correct the time, or export null",
+        "row.time.not-utc": "holds times without a zone: convert them to UTC in the export and append Z, or declare "
+        'the zone that they are in, in [snapshot.columns]: zone = "America/Denver"',
+        "row.time.ambiguous": "holds local times that clocks showed twice when they were set back: export UTC, or "
+        'declare which of the two instants is meant, in [snapshot.columns]: ambiguous = "earliest" or "latest"',
+        "row.time.nonexistent": "holds local times that no clock showed, as clocks were set forward over them: look "
+        "whether the zone is the right one, export UTC, or declare what is meant, in [snapshot.columns]: nonexistent = "
+        '"shift-forward" (the first instant after the gap) or "shift-backward" (the last second before it)',
+        "row.time.malformed": "holds values that are no time, or none in the declared encoding: write RFC 3339, such "
+        "as 2026-11-24T00:00:00Z (hour 24 and second 60 are not taken), or declare how they are written, in "
+        "[snapshot.columns]: encoding = ...",
+        "row.time.out-of-range": "lies outside of the years 0 to 9999: correct the time, look whether its unit "
+        "is the declared one, or export null",
+    }
+)
+# What they say of an index.txt, whose columns cannot be declared otherwise.
+_ADVICE_OF_LINES: Mapping[str, str] = MappingProxyType(
+    {
+        "row.serial.empty": "is empty: restore or correct these lines; each stands for a certificate",
+        "row.serial.too-long": "has more than 21 octets, as no certificate has: restore or correct these lines",
+        "row.serial.not-hex": "is no hexadecimal number: restore or correct these lines",
+        "row.time.malformed": "holds values that are neither UTCTime nor GeneralizedTime, such as 261124000000Z: "
+        "restore or correct these lines",
+        "row.time.out-of-range": "lies outside of the years 0 to 9999: restore or correct these lines",
     }
 )
 _WARNINGS = frozenset({"row.revoked.ignored"})
 
 
 class Place(NamedTuple):
-    """A row: the file's number and path, and the row's number in it, from 0."""
+    """A row: the file's number and place, the row's number in it, from 0, and what people call rows of such files."""
 
     file: int
-    path: Path
+    path: Location
     row: int
+    unit: str = "row"
 
 
 @dataclass(slots=True)
@@ -67,6 +95,7 @@ class _Kind:
     """What is kept of one code in one column."""
 
     column: str
+    unit: str
     count: int = 0
     examples: list[str] = field(default_factory=list)
     values: dict[str, None] = field(default_factory=dict)  # distinct, in the order of the rows
@@ -84,11 +113,12 @@ class RowFindings:
         count = int(np.count_nonzero(fault.rows))
         if not count:
             return
-        kind = self._kinds.setdefault((fault.code, name), _Kind(name))
+        kind = self._kinds.setdefault((fault.code, name), _Kind(name, first.unit))
         kind.count += count
         for at in np.flatnonzero(fault.rows)[: EXAMPLES - len(kind.examples)].tolist():
             value = "null" if column is None else shown(column[at])
-            kind.examples.append(f"{located(first.path, first.row + at)}, {name}, {value}")
+            place = located(first.path, first.row + at, first.unit)
+            kind.examples.append(f"{place}, {name}, {value}" if name else f"{place}, {value}")
         if "{values}" in _ADVICE[fault.code] and column is not None and len(kind.values) <= EXAMPLES:
             distinct = pc.unique(column.filter(pa.array(fault.rows)))[: EXAMPLES + 1]
             kind.values |= dict.fromkeys(map(shown, distinct))
@@ -96,7 +126,7 @@ class RowFindings:
     def add(self, later: "RowFindings") -> None:
         """Count what was noted in later rows too."""
         for key, other in later._kinds.items():  # noqa: SLF001 - of the same class
-            kind = self._kinds.setdefault(key, _Kind(other.column))
+            kind = self._kinds.setdefault(key, _Kind(other.column, other.unit))
             kind.count += other.count
             kind.examples += other.examples[: EXAMPLES - len(kind.examples)]
             if len(kind.values) <= EXAMPLES:
@@ -108,19 +138,23 @@ class RowFindings:
         return tuple(sorted(found, key=lambda finding: finding.severity))
 
 
-def located(path: Path, row: int) -> str:
+def located(path: Location, row: int, unit: str = "row") -> str:
     """Return what messages call a row; `row` counts from 0, people from 1.
 
+    >>> from pathlib import Path
     >>> located(Path("day.parquet"), 0)
     'day.parquet, row 1'
     """
-    return f"{path}, row {row + 1}"
+    return f"{path}, {unit} {row + 1}"
 
 
 def _finding(code: str, kind: _Kind) -> Finding:
     listed = list(kind.values)[:EXAMPLES]
     values = ", ".join(listed) + (", ..." if len(kind.values) > EXAMPLES else "")
-    text = f"column {kind.column!r} {_ADVICE[code].format(values=values)}"
+    advice = _ADVICE_OF_LINES if kind.unit == "line" and code in _ADVICE_OF_LINES else _ADVICE
+    text = advice[code].format(values=values)
+    if kind.column:
+        text = f"column {kind.column!r} {text}"
     severity: Literal["error", "warning"] = "warning" if code in _WARNINGS else "error"
     return Finding(code, severity, text, kind.count, tuple(kind.examples))
 
@@ -135,7 +169,13 @@ def shown(value: ArrowScalar) -> str:
         return "null"
     if isinstance(value, pa.TimestampScalar):
         # not as_py(): that needs a zone database, and ends with the year 9999
-        return f"{np.datetime64(value.value, value.type.unit)}Z"
+        return f"{np.datetime64(value.value, value.type.unit)}{'Z' if value.type.tz else ''}"
+    if isinstance(value, pa.Date32Scalar):
+        return str(np.int64(value.cast(pa.int32()).as_py()).astype("datetime64[D]"))
+    if isinstance(value, pa.Date64Scalar):
+        return str(np.int64(value.cast(pa.int64()).as_py()).astype("datetime64[ms]").astype("datetime64[D]"))
     plain = value.as_py()
+    if plain is None:  # a null among the values of a dictionary
+        return "null"
     text = plain.hex() if isinstance(plain, bytes) else repr(plain) if isinstance(plain, str) else str(plain)
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."

@@ -1,20 +1,34 @@
 """One record batch of a file to one status batch: every rule about rows is applied here, column by column."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pregen.snapshot.batch import GOOD, NO_EXPIRY, NO_ISSUANCE, NO_REASON, NOT_LATE, REVOKED, Late, StatusBatch
-from pregen.snapshot.codes import EXCLUDED, CodeTable, look_up, reason_table, status_table
+from pregen.snapshot.batch import CA, GOOD, NO_EXPIRY, NO_ISSUANCE, NO_REASON, NOT_LATE, REVOKED, Late, StatusBatch
+from pregen.snapshot.codes import (
+    EXCLUDED,
+    UNSPECIFIED,
+    CodeTable,
+    kind_table,
+    look_up,
+    reason_table,
+    status_table,
+    truth_table,
+)
 from pregen.snapshot.columns import Column, plain
+from pregen.snapshot.crls.revocations import Revocations, Statuses
+from pregen.snapshot.files.base import ODD
 from pregen.snapshot.findings import EXAMPLES, Place, RowFindings
-from pregen.snapshot.instants import Instants, read_instants
-from pregen.snapshot.octets import Fault
+from pregen.snapshot.octets import ArrowArray, Fault, nulls
 from pregen.snapshot.serials import read_serials
+from pregen.snapshot.times.instants import Instants, read_instants
 
 CLOCK_SKEW_S = 300
+EXCLUDED_BY_STATUS = "status"
+EXCLUDED_NO_OCSP = "no-ocsp"
 _LAST_REVOCATION_S = 2**32 - 1  # a record holds the time in 32 bits
 
 _Rows = NDArray[np.bool_]
@@ -24,28 +38,44 @@ class Intake:
     """Judges rows, batch by batch, and keeps the good ones."""
 
     def __init__(
-        self, columns: Mapping[str, Column], issuers: Mapping[str, int], as_of_s: int, findings: RowFindings
+        self,
+        columns: Mapping[str, Column],
+        issuers: Mapping[str, int],
+        as_of_s: int,
+        findings: RowFindings,
+        public: frozenset[int] = frozenset(),
+        revocations: Revocations | None = None,
     ) -> None:
-        """Remember where columns come from, which issuers there are, and where bad rows are noted."""
+        """Remember where columns come from, which issuers there are, and where bad rows are noted.
+
+        `public` are the indices of the issuers whose profile is a public one. With `revocations`, a certificate is
+        revoked where they say so, and there are no columns that might.
+        """
+        self.revocations = revocations
+        self.listed: list[NDArray[np.int32]] = []  # entries of the revocations that rows have, repeated or not
         self.columns = columns
         self.findings = findings
         self.latest_revocation_s = as_of_s + CLOCK_SKEW_S
         self.statuses = status_table(columns["status"].values)
         self.reasons = reason_table(columns["reason"].values)
+        self.kinds = kind_table(columns["kind"].values)
+        self.truths = truth_table(columns["needs_ocsp"].values)
         self.issuers = CodeTable(issuers, {})
+        self.is_public = np.isin(np.arange(max(issuers.values()) + 1), sorted(public))  # bool[issuers]
         self.only_issuer = next(iter(issuers.values()))  # whom rows mean that do not say
 
-    def read(self, batch: pa.RecordBatch, first: Place) -> tuple[StatusBatch, int]:
-        """Return the good rows of a batch, whose row 0 is the row `first`, and how many their status excludes."""
+    def read(self, batch: pa.RecordBatch, first: Place) -> tuple[StatusBatch, Counter[str]]:
+        """Return the good rows of a batch, whose row 0 is the row `first`, and how many are excluded, by reason."""
         return _BatchIntake(self, batch, first).read()
 
 
 class _BatchIntake:
     """The work on one batch of n rows.
 
-    A row of an excluded status is not judged in any other column: such rows may be unfinished. Time and reason of
-    revocation count in revoked rows alone: databases keep both when a certificate comes back from hold. A time that is
-    ignored so is worth a warning (a wrong map of the status looks the same), a reason is not.
+    A row of an excluded status, or of a certificate that needs no OCSP, is not judged in any other column: such rows
+    may be unfinished. Time and reason of revocation count in revoked rows alone: databases keep both when a certificate
+    comes back from hold. A time that is ignored so is worth a warning (a wrong map of the status looks the same), a
+    reason is not.
     """
 
     def __init__(self, intake: Intake, batch: pa.RecordBatch, first: Place) -> None:
@@ -60,40 +90,52 @@ class _BatchIntake:
         self._bad = np.zeros(self._count, np.bool_)
         self._late = np.zeros(self._count, np.bool_)
         self._unread = np.zeros(self._count, np.bool_)
+        self._by_status = np.zeros(self._count, np.bool_)
+        if ODD in names and all(column.name != ODD for column in intake.columns.values()):
+            self._leave_out_odd(batch.column(ODD))
 
-    def read(self) -> tuple[StatusBatch, int]:
+    def read(self) -> tuple[StatusBatch, Counter[str]]:
+        unclear = self._leave_out_no_ocsp()
         revocations = self._times("revoked_at")
         status = self._status(revocations)
+        self._note("needs_ocsp", [unclear])
         revoked = status == REVOKED
         revoked_at = self._revoked_at(revocations, revoked)
-        reason = self._reason(revoked)
+        reason, reason_given = self._reason(revoked)
         serial, faults = read_serials(self._arrays["serial"], self._intake.columns["serial"].encoding or "binary")
         for fault in faults:
             self._unread |= fault.rows
         self._note("serial", faults)
         issuer = self._issuer()
+        if self._intake.revocations is not None:
+            status, revoked_at, reason, reason_given = self._revocations(self._intake.revocations, serial, issuer)
+            revoked = status == REVOKED
+        kind = self._kind()
+        if kind is not None:
+            missing = (kind == CA) & ~reason_given & self._intake.is_public[issuer]
+            self._note("reason", [Fault("row.reason.missing", missing)], among=revoked)
         not_after = self._optional_time("not_after", NO_EXPIRY)
         not_before = self._optional_time("not_before", NO_ISSUANCE)
         row = np.arange(self._first.row, self._first.row + self._count, dtype=np.int64)
         file = self._first.file
 
-        excluded = self._count - int(np.count_nonzero(self._judged))
-        keep = self._judged & ~self._bad
-        if keep.all():
-            return StatusBatch(serial, issuer, status, revoked_at, reason, not_after, not_before, row, file), excluded
-        kept = StatusBatch(
-            serial.filter(pa.array(keep)),
-            issuer[keep],
-            status[keep],
-            revoked_at[keep],
-            reason[keep],
-            not_after[keep],
-            not_before[keep],
-            row[keep],
+        late = self._late_ones(serial, revoked_at)
+        batch = StatusBatch(
+            serial,
+            issuer,
+            status,
+            revoked_at,
+            reason,
+            not_after,
+            not_before,
+            row,
             file,
-            self._late_ones(serial, revoked_at),
+            late,
+            kind,
+            None if kind is None else reason_given & revoked,
         )
-        return kept, excluded
+        keep = self._judged & ~self._bad
+        return (batch if keep.all() else batch.filtered(keep)), self._excluded()
 
     def _note(self, canonical: str, faults: Iterable[Fault], among: _Rows | None = None) -> None:
         """Note faulty rows and leave them out; only rows `among` are judged in this column."""
@@ -108,7 +150,7 @@ class _BatchIntake:
 
     def _times(self, canonical: str) -> Instants:
         array = self._arrays.get(canonical)
-        return read_instants(pa.nulls(self._count) if array is None else array)
+        return read_instants(pa.nulls(self._count) if array is None else array, self._intake.columns[canonical])
 
     def _status(self, revocations: Instants) -> NDArray[np.uint8]:
         if "status" not in self._arrays:
@@ -118,7 +160,8 @@ class _BatchIntake:
             return np.where(revoked, REVOKED, GOOD).astype(np.uint8)
         codes = look_up(self._arrays["status"], self._intake.statuses)
         status = codes.number.astype(np.uint8)
-        self._judged = ~codes.known | (status != EXCLUDED)
+        self._by_status = codes.known & (status == EXCLUDED)
+        self._judged &= ~self._by_status
         self._note("status", [Fault("row.status.null", codes.blank & ~codes.known)])
         self._note("status", [Fault("row.status.unknown", ~codes.known & ~codes.blank)])
         return status
@@ -141,12 +184,52 @@ class _BatchIntake:
         self._report("revoked_at", Fault("row.revoked.ignored", given & ~revoked & self._judged & ~self._bad))
         return np.where(revoked, seconds, 0)
 
-    def _reason(self, revoked: _Rows) -> NDArray[np.int8]:
+    def _reason(self, revoked: _Rows) -> tuple[NDArray[np.int8], _Rows]:
+        """Return the reasons as they are encoded, and which rows give one: unspecified is one, but never encoded."""
         if "reason" not in self._arrays:
-            return np.full(self._count, NO_REASON, np.int8)
+            return np.full(self._count, NO_REASON, np.int8), np.zeros(self._count, np.bool_)
         codes = look_up(self._arrays["reason"], self._intake.reasons)
         self._note("reason", [Fault("row.reason.unknown", ~codes.known & ~codes.blank)], among=revoked)
-        return np.where(codes.known & revoked, codes.number, NO_REASON).astype(np.int8)
+        encoded = codes.known & revoked & (codes.number != UNSPECIFIED)
+        given = np.where(codes.known, codes.number != NO_REASON, ~codes.blank)
+        return np.where(encoded, codes.number, NO_REASON).astype(np.int8), given
+
+    def _revocations(self, known: Revocations, serial: pa.BinaryArray, issuer: NDArray[np.int32]) -> Statuses:
+        """Return what CRLs say of each row; that a row is excluded or bad does not make its entry one without a row."""
+        found = known.find(serial, issuer)
+        self._intake.listed.append(np.unique(found[found >= 0]).astype(np.int32))
+        return known.statuses(found)
+
+    def _kind(self) -> NDArray[np.uint8] | None:
+        """Return `END_ENTITY` or `CA` of each row; None: there is no such column."""
+        if "kind" not in self._arrays:
+            return None
+        codes = look_up(self._arrays["kind"], self._intake.kinds)
+        self._note("kind", [Fault("row.kind.unknown", ~codes.known & ~codes.blank)])
+        return codes.number.astype(np.uint8)
+
+    def _leave_out_no_ocsp(self) -> Fault:
+        """Judge no row of a certificate without an OCSP URL; return the rows where that is unclear.
+
+        TLS Baseline Requirements, 4.9.9. They can be noted only when the status has excluded rows, too.
+        """
+        unclear = np.zeros(self._count, np.bool_)
+        if "needs_ocsp" in self._arrays:
+            codes = look_up(self._arrays["needs_ocsp"], self._intake.truths)
+            self._judged &= ~codes.known | (codes.number != 0)
+            unclear = ~codes.known & ~codes.blank
+        return Fault("row.needs-ocsp.unknown", unclear)
+
+    def _leave_out_odd(self, odd: ArrowArray) -> None:
+        """Note rows that are none, and judge none of their columns; `odd` says what is wrong with them."""
+        self._bad = ~nulls(odd)
+        self._judged = ~self._bad
+        self._intake.findings.note(Fault("line.malformed", self._bad.copy()), "", odd, self._first)
+
+    def _excluded(self) -> Counter[str]:
+        by_status = int(np.count_nonzero(self._by_status & ~self._bad))
+        rest = int(np.count_nonzero(~self._judged & ~self._bad)) - by_status
+        return Counter({EXCLUDED_BY_STATUS: by_status, EXCLUDED_NO_OCSP: rest})
 
     def _issuer(self) -> NDArray[np.int32]:
         if "issuer" not in self._arrays:

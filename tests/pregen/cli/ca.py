@@ -16,7 +16,7 @@ import pytest
 from pregen.__main__ import main
 from tests.pki import DAY, Party, make_issuer, make_responder
 
-Value: TypeAlias = "str | int | bool | datetime | Sequence[Value] | Mapping[str, Value]"
+Value: TypeAlias = "str | int | float | bool | datetime | Sequence[Value] | Mapping[str, Value]"
 Column: TypeAlias = "pa.Array[pa.Scalar[pa.DataType]]"
 
 GOOD, REVOKED, UNKNOWN, ABSENT = 0x11, 0x1234567890ABCDEF12, 0xFF, 0x77
@@ -118,6 +118,7 @@ class Ca:
                 "key": "ocsp.key",
             },
             "validity": {"lifetime": "4d"},
+            "gates": {},
             "run": {"workers": 1, "engine": "software", "spool": "spool"},
             "publish": {"store": "store"},
         }

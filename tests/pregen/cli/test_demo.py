@@ -1,3 +1,4 @@
+import itertools
 import re
 import shlex
 import socket
@@ -11,11 +12,15 @@ import pytest
 from msgspec.structs import fields
 
 from pregen.cli.app import DemoAlgorithm
-from pregen.cli.tour import DEMO_ALGORITHMS
+from pregen.cli.telling import DEMO_ALGORITHMS
 from pregen.config import (
     COLUMNS,
+    AnchorConfig,
     ColumnConfig,
+    GatesConfig,
     IssuerConfig,
+    IssuerValidityConfig,
+    Limit,
     PublishConfig,
     RunConfig,
     S3Config,
@@ -107,7 +112,8 @@ def test_the_demo_s_configuration_shows_every_field_there_is(pregen: Program, fo
     assert pregen("demo", "--dir", folder, "--rows", "3").code == 0
 
     text = (folder / "pregen.toml").read_text()
-    for section in (SnapshotConfig, ColumnConfig, IssuerConfig, ValidityConfig, RunConfig, PublishConfig, S3Config):
+    sections = (SnapshotConfig, AnchorConfig, ColumnConfig, IssuerConfig, IssuerValidityConfig, ValidityConfig)
+    for section in (*sections, GatesConfig, Limit, RunConfig, PublishConfig, S3Config):
         for field in fields(section):
             assert re.search(rf"\b{field.name}\b[\w.]*(?: =|\])", text), field.name
     for column in COLUMNS:
@@ -157,15 +163,24 @@ def test_the_two_commands_that_the_demo_prints_work(
 def test_a_folder_that_holds_something_is_left_alone(pregen: Program, tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("x")
 
-    for folder in (tmp_path, tmp_path / "precious"):
-        ended = pregen("demo", "--dir", folder)
+    for folder, words in itertools.product((tmp_path, tmp_path / "precious"), ((), ("--incident",))):
+        ended = pregen("demo", "--dir", folder, *words)
         assert ended.code == 2
         assert f"{folder} holds something already: remove it, or choose another folder by --dir" in ended.err
     assert [path.name for path in tmp_path.iterdir()] == ["precious"]
 
 
 @pytest.mark.parametrize(
-    "words", [("--rows", "2"), ("--algorithm", "dsa"), ("--workers", "-1"), ("--engine", "abacus")], ids=" ".join
+    "words",
+    [
+        ("--rows", "2"),
+        ("--algorithm", "dsa"),
+        ("--workers", "-1"),
+        ("--engine", "abacus"),
+        ("--incident", "--rows", "4999"),
+        ("--incident", "--engine", "abacus"),
+    ],
+    ids=" ".join,
 )
 def test_options_that_cannot_be_are_refused_before_anything_is_made(
     pregen: Program, folder: Path, words: tuple[str, ...]

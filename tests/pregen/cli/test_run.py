@@ -20,12 +20,14 @@ FIELDS = [
     "responses_per_second",
     "responses_per_cpu_second",
     "stored_bytes",
+    "history_bytes",
     "bytes_per_response",
     "peak_rss_mib",
     "commit",
     "shards",
     "this_update",
     "next_update",
+    "gates",
 ]
 
 
@@ -38,7 +40,10 @@ def test_a_run_prints_one_object_with_the_promised_fields(ca: Ca, pregen: Progra
     assert ended.document["commit"] == ended.document["workers"] == ended.document["shards"] == 1
     assert ended.document["this_update"] == f"{ca.now:%Y-%m-%dT%H:%M:%SZ}"
     assert ended.document["next_update"] == f"{ca.now + timedelta(days=4, seconds=-1):%Y-%m-%dT%H:%M:%SZ}"
-    assert ended.document["stored_bytes"] == sum(map(len, ca.stored().values()))
+    stored = ca.stored()
+    history = sum(len(octets) for name, octets in stored.items() if name.startswith("history/"))
+    assert ended.document["history_bytes"] == history > 0
+    assert ended.document["stored_bytes"] == sum(map(len, stored.values())) - history
     ca.assert_clean()
 
 

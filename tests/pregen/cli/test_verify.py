@@ -41,6 +41,7 @@ def test_all_checksums_and_a_sample_of_signatures_are_verified(published: Ca, pr
         assert ended.document == {
             "commit": 1,
             "packs": 1,
+            "history_parts": 1,
             "certificates": 1_000,
             "verified": verified,
             "trust": "named certificates",

@@ -241,6 +241,9 @@ def test_an_issuer_of_the_current_commit_is_not_lost_by_accident(tmp_path: Path)
     published = authority.publish(only=[0], drop_issuers=("r1", "nobody"))
     assert (published.commit, published.issuers) == (2, 1)
     assert [warning.code for warning in published.warnings] == ["drop-issuer.nothing"]
+    shrink = next(result for result in published.gates if result.gate == "shrink")
+    assert (shrink.outcome, shrink.figures["dropped"]) == ("passed", len(rows) - len(first))
+    assert shrink.figures["vanished"] == 0
     assert authority.answer(authority.generation(), rows[1]) is None
 
 
@@ -307,11 +310,14 @@ MEASURE = """
 import resource, sys
 from pathlib import Path
 from pregen.config import load_config
+from pregen.gates import Acceptance
 from pregen.generation import RunOptions, run
 from tests.pregen.generation.test_publication import quiet
 from tests.pki import NOW
 if __name__ == "__main__":
-    published = run(load_config(Path(sys.argv[1])), RunOptions(now=NOW, workers=1), quiet)
+    others = tuple(Acceptance(gate, "other certificates than before", "test") for gate in ("shrink", "growth"))
+    published = run(load_config(Path(sys.argv[1])), RunOptions(now=NOW, workers=1, accept=others), quiet)
+    assert published.history_bytes <= 12 * published.certificates
     users = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     print(published.certificates, max(resource.getrusage(user).ru_maxrss for user in users) // 1024)
 """

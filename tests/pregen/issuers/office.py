@@ -20,8 +20,9 @@ class Office:
 
     folder: Path
 
-    def config(self, *sections: Fields) -> Config:
-        lines = ['[publish]\nstore = "answers"']
+    def config(self, *sections: Fields, profile: str = "strict") -> Config:
+        """Write the configuration; `profile` is the one of all issuers that have no `validity.profile`."""
+        lines = [f'[publish]\nstore = "answers"\n[validity]\nprofile = "{profile}"']
         for section in sections:
             lines += ["[[issuer]]", *(f"{field} = {value!r}" for field, value in section.items())]
         path = self.folder / "pregen.toml"

@@ -1,6 +1,7 @@
 import hashlib
 import pickle
 import tomllib
+from datetime import timedelta
 
 import pytest
 from asn1crypto import x509 as asn1
@@ -15,6 +16,8 @@ from hypothesis import strategies as st
 from pregen.config import Config, load_config
 from pregen.errors import ConfigError
 from pregen.issuers import inspect_issuers, load_issuers
+from pregen.issuers.issuers import merged_section
+from pregen.validity import PROFILES, Validity
 from storage.certid import SHA1, SHA256
 from tests import pki
 from tests.pki import DAY, NOW
@@ -253,6 +256,42 @@ def test_a_right_issuer_is_still_returned_beside_a_wrong_one(office: Office) -> 
 
     assert [issuer.names for issuer in issuers] == [("b",)]
     assert [finding.code for finding in findings] == ["certificate.unreadable"]
+
+
+def test_each_issuer_has_its_own_validity(office: Office) -> None:
+    sections: list[Fields] = []
+    changes: list[Fields] = [
+        {},
+        {"validity.profile": "lab", "validity.lifetime": "30d"},
+        {"validity.lifetime": "2d", "validity.backdate": "5m"},
+    ]
+    for number, change in enumerate(changes):
+        pki.make_issuer(f"Root {number}").write(office.folder, f"{number}")
+        sections.append({"name": f"r{number}", "certificate": f"{number}.pem", "key": f"{number}.key", **change})
+
+    issuers, _ = load_issuers(office.config(*sections), NOW)
+
+    assert [issuer.validity for issuer in issuers] == [
+        Validity(PROFILES["strict"], 4 * DAY, 0 * DAY),
+        Validity(PROFILES["lab"], 30 * DAY, 0 * DAY),
+        Validity(PROFILES["strict"], 2 * DAY, timedelta(minutes=5)),
+    ]
+
+
+def test_sections_to_be_merged_keep_their_validity(office: Office) -> None:
+    root = pki.make_issuer()
+    root.write(office.folder, "ca")
+    section: Fields = {"certificate": "ca.pem", "key": "ca.key"}
+    config = office.config(
+        {"name": "a", **section, "validity.profile": "microsoft", "validity.backdate": "1h"}, {"name": "b", **section}
+    )
+
+    merged = merged_section(config.issuer)
+    path = office.folder / "merged.toml"
+    path.write_text(f'[publish]\nstore = "answers"\n{merged}\n')
+
+    assert "[issuer.validity]  # they disagree here" in merged
+    assert only(load_config(path)).validity == Validity(PROFILES["microsoft"], 4 * DAY, timedelta(hours=1))
 
 
 def test_a_key_that_many_sections_share_is_complained_of_once(office: Office) -> None:

@@ -1,9 +1,16 @@
-import pytest
-from cryptography.x509.oid import ExtendedKeyUsageOID
+from typing import Any
 
+import pytest
+from cryptography import x509
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
+
+from pregen.issuers import inspect_issuers
 from tests import pki
 from tests.pki import DAY, NOW
-from tests.pregen.issuers.office import SECOND, Office, found
+from tests.pregen.issuers.office import SECOND, Fields, Office, found
+
+LAB = {"validity.profile": "lab"}
+URL = x509.UniformResourceIdentifier("http://example.org/")
 
 
 def test_a_leaf_is_no_issuer(office: Office) -> None:
@@ -80,13 +87,17 @@ def test_nocheck_is_needed(office: Office, nocheck: bytes | None, text: str) -> 
     assert text in findings.pop("error responder.no-nocheck")
     assert findings == {}
 
+    lenient = found(office.delegated(root, pki.make_responder(root, nocheck=nocheck), **LAB))
+
+    assert set(lenient) == {"warning responder.no-nocheck"}
+
 
 def test_a_responder_needs_digital_signature(office: Office) -> None:
     root = pki.make_issuer()
 
     findings = found(office.delegated(root, pki.make_responder(root, uses=("crl_sign",))))
 
-    assert set(findings) == {"error responder.key-usage", "warning responder.profile"}
+    assert set(findings) == {"error responder.key-usage", "error responder.profile"}
 
 
 def test_validity_is_judged_to_the_second(office: Office) -> None:
@@ -98,7 +109,99 @@ def test_validity_is_judged_to_the_second(office: Office) -> None:
     assert set(found(config, NOW + DAY + SECOND)) == {"error responder.expired"}
 
 
-def test_departures_from_the_baseline_requirements_are_one_warning(office: Office) -> None:
+DEPARTURES: dict[str, dict[str, Any]] = {
+    "no key usage": {"uses": ()},
+    "a key usage that is not digitalSignature alone": {"uses": ("digital_signature", "crl_sign")},
+    "alone and critical": {"critical_usage": False},
+    "further extended key usages": {
+        "eku": (ExtendedKeyUsageOID.OCSP_SIGNING, ExtendedKeyUsageOID.CLIENT_AUTH),
+    },
+    "no authority key identifier": {"authority_key_identifier": False},
+    "a subject alternative name": {"alternative_name": "ocsp.example"},
+    "CRL distribution points": {
+        "further": (x509.CRLDistributionPoints([x509.DistributionPoint([URL], None, None, None)]),),
+    },
+    "name constraints": {"further": (x509.NameConstraints([x509.DNSName("example")], None),)},
+    "the right to issue certificates": {"further": (x509.BasicConstraints(ca=True, path_length=None),)},
+}
+
+
+@pytest.mark.parametrize("departure", DEPARTURES)
+def test_a_departure_from_the_baseline_requirements_is_an_error_under_a_public_profile(
+    office: Office, departure: str
+) -> None:
+    root = pki.make_issuer()
+    responder = pki.make_responder(root, **DEPARTURES[departure])
+
+    for profile in ("strict", "cabf-tls", "cabf-cs", "mozilla", "microsoft"):
+        findings = found(office.delegated(root, responder, **{"validity.profile": profile}))
+        assert departure in findings.pop("error responder.profile")
+        assert findings == {}
+    findings = found(office.delegated(root, responder, **LAB))
+    assert departure in findings.pop("warning responder.profile")
+    assert findings == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "extension"),
+    [
+        (
+            "authority information access",
+            x509.AuthorityInformationAccess([x509.AccessDescription(AuthorityInformationAccessOID.CA_ISSUERS, URL)]),
+        ),
+        (
+            "certificate policies",
+            x509.CertificatePolicies([x509.PolicyInformation(x509.ObjectIdentifier("2.23.140.1.2.1"), None)]),
+        ),
+    ],
+)
+def test_what_is_not_recommended_is_a_warning(office: Office, name: str, extension: x509.ExtensionType) -> None:
+    root = pki.make_issuer()
+
+    findings = found(office.delegated(root, pki.make_responder(root, further=(extension,))))
+
+    assert name in findings.pop("warning responder.not-recommended")
+    assert findings == {}
+
+
+def test_what_the_baseline_requirements_allow_beyond_the_minimum_is_no_finding(office: Office) -> None:
+    root, key = pki.make_issuer(), pki.make_key()
+    further = (
+        x509.BasicConstraints(ca=False, path_length=None),
+        x509.SubjectKeyIdentifier.from_public_key(key.public_key()),
+    )
+
+    assert found(office.delegated(root, pki.make_responder(root, key=key, further=further))) == {}
+
+
+def test_the_profile_of_each_issuer_counts(office: Office) -> None:
+    sections: list[Fields] = []
+    for number, profile in enumerate(["strict", "lab", "microsoft"]):
+        root = pki.make_issuer(f"Root {number}")
+        pki.make_responder(root, alternative_name="ocsp.example").write(office.folder, f"ocsp{number}")
+        pki.write_certificates(office.folder / f"{number}.pem", root)
+        files = {"certificate": f"{number}.pem", "responder_certificate": f"ocsp{number}.pem"}
+        sections.append({"name": f"r{number}", "key": f"ocsp{number}.key", "validity.profile": profile, **files})
+
+    issuers, findings = inspect_issuers(office.config(*sections, profile="lab"), NOW)
+
+    assert [finding.severity for finding in findings] == ["error", "warning", "error"]
+    assert [issuer.names for issuer in issuers] == [("r1",)]
+
+
+def test_what_clients_refuse_is_an_error_under_lab_too(office: Office) -> None:
+    root = pki.make_issuer()
+    for changes, code in (
+        ({"eku": ()}, "responder.no-eku"),
+        ({"uses": ("crl_sign",)}, "responder.key-usage"),
+        ({"sha1": True}, "responder.weak-signature"),
+        ({"not_after": NOW - DAY}, "responder.expired"),
+    ):
+        responder = pki.make_responder(root, not_before=NOW - 9 * DAY, **changes)
+        assert f"error {code}" in found(office.delegated(root, responder, **LAB))
+
+
+def test_departures_from_the_baseline_requirements_are_one_finding(office: Office) -> None:
     root = pki.make_issuer()
     responder = pki.make_responder(
         root,
@@ -108,7 +211,7 @@ def test_departures_from_the_baseline_requirements_are_one_warning(office: Offic
         authority_key_identifier=False,
     )
 
-    message = found(office.delegated(root, responder))["warning responder.profile"]
+    message = found(office.delegated(root, responder))["error responder.profile"]
 
     for departure in ("no key usage", "further extended", "no authority key", "a subject alternative name"):
         assert departure in message

@@ -37,6 +37,7 @@ class Desk:
     folder: Path
     now: datetime = NOW
     issuers: Mapping[str, int] = field(default_factory=lambda: {"demo-r1": 3})
+    public: frozenset[int] = frozenset()
 
     def write(self, name: str, table: pa.Table, *, as_of: str | None = "2026-11-24T00:00:00Z") -> Path:
         path = self.folder / name
@@ -66,7 +67,9 @@ class Desk:
     ) -> Snapshot:
         config = config or SnapshotConfig(columns=dict(columns or {}))
         text = None if path is None else str(path)
-        return open_snapshot(config, self.folder, path=text, as_of=as_of, now=self.now, issuers=self.issuers)
+        return open_snapshot(
+            config, self.folder, path=text, as_of=as_of, now=self.now, issuers=self.issuers, public=self.public
+        )
 
     def read(
         self, table: pa.Table, columns: Mapping[str, str | ColumnConfig] | None = None, name: str = "s.parquet"

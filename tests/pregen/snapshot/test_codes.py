@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pregen.config import REASONS
-from pregen.snapshot.codes import Codes, CodeTable, look_up, reason_table, status_table
+from pregen.snapshot.batch import CA, END_ENTITY
+from pregen.snapshot.codes import Codes, CodeTable, kind_table, look_up, reason_table, status_table, truth_table
 
 INTEGERS = (pa.int8(), pa.uint8(), pa.int16(), pa.uint16(), pa.int32(), pa.uint32(), pa.int64(), pa.uint64())
 
@@ -64,10 +65,9 @@ def test_integers_are_compared_as_the_text_that_they_are() -> None:
 
 def test_every_reason_has_its_number_under_every_spelling() -> None:
     for name, number in REASONS.items():
-        expected = number or -1
         spellings = pa.array([name, name.upper(), str(number)])
-        assert meanings(look_up(spellings, reason_table(None))) == [expected] * 3
-        assert meanings(look_up(pa.array([number], pa.int8()), reason_table(None))) == [expected]
+        assert meanings(look_up(spellings, reason_table(None))) == [number] * 3
+        assert meanings(look_up(pa.array([number], pa.int8()), reason_table(None))) == [number]
 
 
 def test_reasons_that_no_response_may_carry_have_no_meaning() -> None:
@@ -81,6 +81,44 @@ def test_a_map_of_reasons_adds_to_the_defaults() -> None:
     texts = pa.array(["-1", "n/a", "lost", "5", "withdrawn", "superseded", None])
     assert meanings(look_up(texts, table)) == [-1, -1, 1, 1, 9, 4, "blank"]
     assert meanings(look_up(pa.array([-1, 5, 4], pa.int16()), table)) == [-1, 1, 4]
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.dictionary(pa.int16(), pa.string())])
+def test_the_kind_of_a_certificate_is_one_of_two_words_in_any_case(kind: pa.DataType) -> None:
+    column = pa.array(["ca", " CA", "End-Entity", None, "", "root"], pa.string()).cast(kind)
+
+    assert meanings(look_up(column, kind_table(None))) == [CA, CA, END_ENTITY, "blank", "blank", "unknown"]
+
+
+def test_a_map_of_kinds_adds_to_the_words() -> None:
+    table = kind_table({"ca": ["1", "sub", "true"], "end-entity": ["0", "root"]})
+
+    assert meanings(look_up(pa.array(["sub", "root", "ca", "Sub"]), table)) == [CA, END_ENTITY, CA, "unknown"]
+    assert meanings(look_up(pa.array([1, 0, 2, None], pa.uint8()), table)) == [CA, END_ENTITY, "unknown", "blank"]
+    assert meanings(look_up(pa.array([True, False, None]), table)) == [CA, "unknown", "blank"]
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array([True, False, None]),
+        pa.array([1, 0, None], pa.int8()),
+        pa.array([1, 0, None], pa.uint64()),
+        pa.array(["TRUE", " false", ""]),
+        pa.array(["1", "0", None]),
+        pa.array(["true", "false", None]).dictionary_encode(),
+        pa.array([None, True, True, False, None]).slice(2),
+    ],
+)
+def test_truth_may_be_a_boolean_a_number_or_a_word(column: "pa.Array[pa.Scalar[pa.DataType]]") -> None:
+    assert meanings(look_up(column, truth_table(None))) == [1, 0, "blank"]
+
+
+def test_a_map_of_truths_wins_over_the_words() -> None:
+    table = truth_table({"true": ["Y", "0"], "false": ["N", "1"]})
+
+    assert meanings(look_up(pa.array(["Y", "N", "0", "1", "true", "2"]), table)) == [1, 0, 1, 0, 1, "unknown"]
+    assert meanings(look_up(pa.array([0, 1, 2]), table)) == [1, 0, "unknown"]
 
 
 def test_a_column_of_nulls_is_blank() -> None:

@@ -1,9 +1,13 @@
 """Files that cannot be what they should be, each refused with its own code."""
 
+import bz2
+import gzip
+import lzma
 import os
 import pickle
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -145,12 +149,12 @@ def test_a_csv_file_that_ends_within_a_line_is_refused(desk: Desk, kept: int) ->
 @pytest.mark.parametrize(
     ("octets", "said"),
     [
-        (b"serial,status\n0a,good\n0b\n", "Row #3"),
-        (b"serial,status\n0a,good\n\xff,good\n", "Row #3"),
+        (b"serial,status\n0a,good\n0b\n", "(row 2: Expected 2 columns, got 1: 0b)"),
+        (b"serial,status\n0a,good\n\xff,good\n", "(row 2, column 'serial': "),
         (b'serial,status\n0a,good\n"0b,good\n', ""),
     ],
 )
-def test_a_malformed_csv_file_is_refused_with_the_line_where_possible(desk: Desk, octets: bytes, said: str) -> None:
+def test_a_malformed_csv_file_is_refused_with_the_row_where_possible(desk: Desk, octets: bytes, said: str) -> None:
     with pytest.raises(InputError) as caught:
         list(desk.open(csv(desk, octets), HEX, as_of=AS_OF).batches())
 
@@ -300,3 +304,11 @@ print(rows, pyarrow.default_memory_pool().max_memory())
 
     assert rows == count
     assert peak_bytes < 20 * 2**20
+
+
+@pytest.mark.parametrize(("pack", "name"), [(gzip.compress, "gzip"), (bz2.compress, "bzip2"), (lzma.compress, "xz")])
+def test_a_packed_file_is_said_to_be_packed(desk: Desk, pack: Callable[[bytes], bytes], name: str) -> None:
+    error = desk.refusal(csv(desk, pack(b"serial,status\n0a,good\n") + b"\n"), HEX)
+
+    assert code(error) == "file.format"
+    assert f"it is packed ({name}): unpack it" in error.findings[0].message

@@ -11,7 +11,7 @@ import pytest
 from pregen.config import ColumnConfig, SnapshotConfig
 from pregen.errors import InputError
 from pregen.snapshot import GOOD, NO_EXPIRY, NO_REASON, REVOKED, UNKNOWN, Reading, Snapshot, open_snapshot
-from pregen.snapshot.snapshot import MAX_FILES
+from pregen.snapshot.opening import MAX_FILES
 from tests.pregen.snapshot.desk import AS_OF, NOW, Desk, table
 
 AS_OF_S = 1_795_478_400

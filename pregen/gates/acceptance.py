@@ -1,0 +1,136 @@
+"""Who publishes in spite of a gate, and why: `--accept GATE --reason TEXT`, and what it makes of a gate's result."""
+
+import os
+import pwd
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
+
+from pregen.errors import Finding, UsageError
+from pregen.gates.results import GATES, NEVER_ACCEPTED, Acceptance, GateResult, Outcome
+
+MAX_REASON = 1_000  # characters: it is kept in every manifest, and shown
+# What can be accepted by itself, beside the whole gate. Findings about rows have more codes than can be listed.
+CODES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "zone": (
+            "time.no-anchor",
+            "time.anchor-mismatch",
+            "time.anchor-not-found",
+            "time.ahead-of-as-of",
+            "time.order",
+            "time.lag-shift",
+            "time.history-mismatch",
+        ),
+        "shrink": ("shrink.vanished", "history.damaged"),
+        "growth": ("growth.certificates",),
+        "issuer-missing": ("issuer.vanished",),
+        "unrevoke": ("revocation.undone",),
+        "mass-revocation": ("revocation.mass",),
+        "stale-snapshot": ("snapshot.stale",),
+        "duplicate": ("row.repeated",),
+        "rows-invalid": (),
+    }
+)
+CONFLICT = "row.conflict"
+_OF_ROWS = re.compile(r"(row|line)(\.[a-z0-9-]+)+")
+
+
+def read_acceptances(gates: Sequence[str], reasons: Sequence[str], user: str) -> tuple[Acceptance, ...]:
+    """Return what the command line accepts.
+
+    Args:
+        gates: of `--accept`, in their order.
+        reasons: of `--reason`: one for all, or one each.
+        user: who says so.
+
+    Raises:
+        UsageError: an unknown gate, one that cannot be accepted, or a reason that is missing, empty or left over.
+    """
+    if not gates and not reasons:
+        return ()
+    for gate in gates:
+        _check_name(gate)
+    if not gates:
+        raise UsageError("--reason belongs to --accept GATE: say which gate it is for")
+    if len(reasons) not in {1, len(gates)}:
+        raise UsageError(
+            f"{len(gates)} times --accept and {len(reasons)} times --reason: give one reason for all, or one each"
+        )
+    for reason in reasons:
+        if not reason.strip():
+            raise UsageError("--reason is empty: say why it may be published; it is kept with the commit")
+        if len(reason) > MAX_REASON:
+            raise UsageError(f"--reason has {len(reason):,} characters: {MAX_REASON:,} are kept, name a ticket instead")
+    each = list(reasons) * (len(gates) if len(reasons) == 1 else 1)
+    return tuple(Acceptance(gate, reason.strip(), user) for gate, reason in zip(gates, each, strict=True))
+
+
+def _check_name(gate: str) -> None:
+    if gate in NEVER_ACCEPTED or gate == CONFLICT:
+        raise UsageError(f"--accept {gate}: that cannot be accepted: it is never right to publish")
+    codes = {code for some in CODES.values() for code in some}
+    if gate not in CODES and gate not in codes and not _OF_ROWS.fullmatch(gate):
+        known = ", ".join([*(name for name in GATES if name in CODES), *sorted(codes)])
+        raise UsageError(f"--accept {gate}: no such gate; there are: {known}, and the codes of findings about rows")
+
+
+def system_user() -> str:
+    """Return who runs this process, as the operating system names the user; behind sudo, also who called it."""
+    number = os.getuid()
+    try:
+        name = pwd.getpwuid(number).pw_name
+    except KeyError:  # a container that knows no names
+        name = str(number)
+    caller = os.environ.get("SUDO_USER")
+    return f"{name} (sudo by {caller})" if caller and caller != name else name
+
+
+def decide(
+    results: Iterable[GateResult], acceptances: Sequence[Acceptance]
+) -> tuple[tuple[GateResult, ...], tuple[Finding, ...]]:
+    """Return what gates say once acceptances are taken into account, and a warning for each that nothing needed.
+
+    An error that is accepted becomes a warning that says by whom and why. A gate fails while it has one error more.
+    """
+    used: set[Acceptance] = set()
+    decided = tuple(_decided(result, acceptances, used) for result in results)
+    unneeded = tuple(
+        Finding("accept.unneeded", "warning", f"--accept {one.gate}: nothing needed it; leave it out next time")
+        for one in acceptances
+        if one not in used
+    )
+    return decided, unneeded
+
+
+def _decided(result: GateResult, acceptances: Sequence[Acceptance], used: set[Acceptance]) -> GateResult:
+    findings: list[Finding] = []
+    mine: dict[Acceptance, None] = {}
+    for finding in result.findings:
+        accepted = [one for one in acceptances if _covers(one, result.gate, finding)]
+        mine |= dict.fromkeys(accepted)
+        if accepted:
+            by = f"accepted by {accepted[0].user}: {accepted[0].reason}"
+            finding = replace(finding, severity="warning", message=f"{finding.message}; {by}")  # noqa: PLW2901
+        findings.append(finding)
+    used.update(mine)
+    return replace(
+        result, findings=tuple(findings), outcome=_outcome(result, findings, bool(mine)), acceptances=tuple(mine)
+    )
+
+
+def _covers(acceptance: Acceptance, gate: str, finding: Finding) -> bool:
+    if finding.code == CONFLICT or gate in NEVER_ACCEPTED:
+        return False
+    if finding.severity != "error" and gate != "mass-revocation":  # only warned of, but who ordered it is worth keeping
+        return False
+    return acceptance.gate in {gate, finding.code}
+
+
+def _outcome(result: GateResult, findings: Sequence[Finding], is_accepted: bool) -> Outcome:
+    if any(finding.severity == "error" for finding in findings):
+        return "failed"
+    if is_accepted:
+        return "accepted"
+    return "warned" if findings else result.outcome

@@ -1,0 +1,154 @@
+"""Times that have not come yet at as_of: a column that is read later than it happened.
+
+An export that runs while certificates are issued, and single postdated certificates, are no mistake. A wrong zone
+looks otherwise: the column goes on after as_of **as densely as before**, up to the offset, and then ends. So the
+5 minutes after as_of are compared with the same ones a day earlier.
+
+An export in the order of issuance looks the same while it runs. Where anchors or witnesses prove that the column as a
+whole is read rightly, only the latest rows could be wrong; that would leave a hole as long as the offset before them.
+Without such a hole it is the export.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pregen.gates.clues import Clue, examples
+from pregen.gates.evidence import BIN_S, COLUMNS, HALF, KINDS, Observation, Watch
+from pregen.gates.history import History
+from pregen.gates.lag import ages_of, rhythm
+from pregen.gates.offsets import nearest_possible, offset_text, possible_shifts
+from pregen.issuers import Issuer
+from pregen.snapshot.columns import Column
+
+MIN_COUNT, MIN_LAST = 10, 3  # rows, and of them in the last quarter of the stretch
+MIN_DENSITY = 0.3  # of the day before, as a whole and in the last quarter of the stretch
+MIN_BINS = 3  # of 5 minutes: a batch that is valid from tomorrow is one
+MIN_REACH_S = 1_200  # the least offset is half an hour with what is between two issuances; exports run that long
+HOLE = (0.8, 1.25)  # of the offset, least and most
+_DAY = 86_400 // BIN_S
+_USUAL_LAG_S = 150  # of the newest issuance behind as_of
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A dense stretch after as_of: how many rows it has, and where it ends, in seconds after as_of + skew."""
+
+    count: int
+    end_s: int
+
+
+def dense_stretch(counts: NDArray[np.int64], skew_s: int) -> Stretch | None:
+    """Return how far times go on after as_of as densely as before; None if they do not.
+
+    Args:
+        counts: int64[COLUMNS], by 5 minutes around as_of + skew (`Observation.table`).
+        skew_s: how far they may lie ahead.
+    """
+    after = counts[HALF : COLUMNS - 1]
+    before = counts[:HALF]
+    if after.sum() < MIN_COUNT:
+        return None
+    day_ago = np.concatenate([before[HALF - _DAY :], np.full(HALF - _DAY, before.mean())])
+    rows, usual = np.cumsum(after), np.cumsum(day_ago)
+    bins, usual_bins = np.cumsum(after > 0), np.cumsum(day_ago >= 1)
+    size = np.arange(1, HALF + 1)
+    start = size - np.maximum(1, size // 4)
+    last, usual_last = _since(rows, start), _since(usual, start)
+    dense = (rows >= MIN_COUNT) & (rows >= MIN_DENSITY * usual) & (usual > 0)
+    dense &= (last >= MIN_LAST) & (last >= MIN_DENSITY * usual_last) & (after > 0)
+    dense &= (bins >= MIN_BINS) & (bins >= MIN_DENSITY * usual_bins) & (size * BIN_S + skew_s >= MIN_REACH_S)
+    ends = np.flatnonzero(dense)
+    if not len(ends):
+        return None
+    return Stretch(int(rows[ends[-1]]), int(size[ends[-1]]) * BIN_S)
+
+
+def judge_ahead(
+    observation: Observation,
+    watch: Watch,
+    columns: Mapping[str, Column],
+    issuers: Sequence[Issuer],
+    history: History | None,
+    proved: frozenset[str],
+) -> tuple[Clue, ...]:
+    """Return what times after as_of say against not_before and revoked_at.
+
+    The arguments are those of `judge`, and `proved`: columns that are read rightly as a whole, by canonical names.
+    """
+    table = observation.table(watch)
+    busy = [at for at in range(watch.issuers) if table[at, HALF:].sum() >= MIN_COUNT]
+    issued = [(table[at], _backdating(observation, at, issuers[at], history)) for at in busy]
+    total = (table[: watch.issuers].sum(axis=0), issued[0][1] if watch.issuers == 1 and issued else _USUAL_LAG_S)
+    revoked = (table[watch.issuers], _USUAL_LAG_S)
+    found = (
+        _clue([*issued, total], "not_before", "ahead", observation, watch, columns, issuers, proved),
+        _clue([revoked], "revoked_at", "late", observation, watch, columns, issuers, frozenset()),
+    )
+    return tuple(clue for clue in found if clue is not None)
+
+
+def has_hole(counts: NDArray[np.int64], stretch: Stretch, shift_s: int) -> bool:
+    """Whether nothing happened for about `shift_s` before a stretch ends, and was that long never else.
+
+    `counts` are as for `dense_stretch`.
+    """
+    used = np.flatnonzero(counts[: HALF + stretch.end_s // BIN_S])
+    holes = np.sort(np.diff(used)) * BIN_S
+    if len(holes) < 2:
+        return False
+    longest, other = int(holes[-1]), int(holes[-2])
+    return HOLE[0] * shift_s <= longest <= HOLE[1] * shift_s and longest >= 2 * other
+
+
+def _clue(
+    parts: Sequence[tuple[NDArray[np.int64], int]],
+    canonical: str,
+    kind: str,
+    observation: Observation,
+    watch: Watch,
+    columns: Mapping[str, Column],
+    issuers: Sequence[Issuer],
+    proved: frozenset[str],
+) -> Clue | None:
+    """Return what one column says; `parts` are counts and usual lags: each issuer's alone, then all together."""
+    ahead = int(parts[-1][0][HALF:].sum())
+    if not ahead:
+        return None
+    possible = possible_shifts(columns[canonical], watch.as_of)
+    votes: dict[int, int] = {}
+    for counts, lag_s in parts:
+        stretch = dense_stretch(counts, watch.skew_s)
+        if stretch is None:
+            continue
+        shift_s = nearest_possible(stretch.end_s - BIN_S // 2 + watch.skew_s + lag_s, possible)
+        if shift_s is not None and (canonical not in proved or has_hole(counts, stretch, shift_s)):
+            votes[shift_s] = votes.get(shift_s, 0) + stretch.count
+    shift = max(votes, key=lambda shift_s: (votes[shift_s], shift_s)) if votes else None
+    text = f"{ahead:,} times lie ahead of as_of by more than {watch.skew_s} s"
+    if shift is not None:
+        text += f", as densely as on the day before, up to about {offset_text(shift)[1:]} ahead"
+    return Clue(
+        code="time.ahead-of-as-of",
+        severity="error" if shift is not None else "warning",
+        canonical=canonical,
+        text=text,
+        advice="few, scattered, or written while the export ran, they look like no zone mistake; [gates] skew may "
+        "be set to how long an export runs",
+        shift_s=shift,
+        count=ahead,
+        examples=examples(observation.examples[KINDS.index(kind)], issuers, columns[canonical], shift),
+    )
+
+
+def _since(cumulated: NDArray[np.int64], start: NDArray[np.int64]) -> NDArray[np.int64]:
+    return cumulated - np.where(start > 0, cumulated[np.maximum(start - 1, 0)], 0)
+
+
+def _backdating(observation: Observation, index: int, issuer: Issuer, history: History | None) -> int:
+    """Return how far the newest issuance is always behind as_of: more than any silence explains, or next to nothing."""
+    known = history.issuers.get(issuer.issuer_id) if history else None
+    least_s = min(known.lags) if known and known.lags else 0
+    return least_s if least_s > rhythm(ages_of(observation.bins, index)).silence_s else _USUAL_LAG_S

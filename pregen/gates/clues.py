@@ -1,0 +1,94 @@
+"""What one kind of evidence says of one column, before it becomes a finding (`pregen.gates.zone`)."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from pregen import clock
+from pregen.gates.evidence import EXAMPLES, serial_of
+from pregen.gates.offsets import Difference, Sample, offset_text
+from pregen.issuers import Issuer
+from pregen.snapshot import NO_EXPIRY, NO_ISSUANCE
+from pregen.snapshot.columns import Column
+
+Severity = Literal["error", "warning"]
+_TEXT_YEARS = (-62_135_596_800, 253_402_300_799)  # 0001 to 9999, what a text can say
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clue:
+    """One kind of evidence about one column.
+
+    Attributes:
+        code: of the finding.
+        severity: of the finding.
+        canonical: the column that seems to be read wrongly.
+        text: what was compared and seen, with numbers; a sentence without its full stop.
+        advice: what to do where no offset explains it.
+        shift_s: by how much the column is read too late (negative: too early), the one constant; None: unknown, or
+            several.
+        samples: what the offset of the zone that was meant must have been, at which instants.
+        count: rows.
+        examples: up to 20 of them.
+    """
+
+    code: str
+    severity: Severity
+    canonical: str
+    text: str
+    advice: str
+    shift_s: int | None = None
+    samples: tuple[Sample, ...] = ()
+    count: int = 1
+    examples: tuple[str, ...] = ()
+
+
+def hex_number(serial: bytes) -> str:
+    """Return a serial as people write it: lower-case hex of the number, with a sign.
+
+    >>> hex_number(bytes.fromhex("00ff")), hex_number(bytes.fromhex("ff"))
+    ('ff', '-1')
+    """
+    return f"{int.from_bytes(serial, 'big', signed=True):x}"
+
+
+def time_text(seconds: int) -> str:
+    """Return an instant, or the number where no text can say it."""
+    return clock.text(seconds) if _TEXT_YEARS[0] <= seconds <= _TEXT_YEARS[1] else f"{seconds} s since 1970"
+
+
+def example(issuer: str, serial: bytes, column: str, read: int, true: int | None) -> str:
+    """Return one example: whose certificate, the value as it was read, and what it is or would be in UTC."""
+    text = f"{issuer}, serial {hex_number(serial)}, {column} {time_text(read)}"
+    return text if true is None else f"{text}, in UTC {time_text(true)}"
+
+
+def examples(
+    sightings: Iterable[np.void], issuers: Sequence[Issuer], column: Column, shift_s: int | None
+) -> tuple[str, ...]:
+    """Return examples of sighted rows, with the time that a shift would make right."""
+    texts = []
+    for row in sightings:
+        read = int(row[column.canonical])
+        if read in {NO_ISSUANCE, NO_EXPIRY}:
+            continue
+        true = None if shift_s is None else read - shift_s
+        texts.append(example(issuer_name(issuers, int(row["issuer"])), serial_of(row), column.name, read, true))
+    return tuple(texts[:EXAMPLES])
+
+
+def issuer_name(issuers: Sequence[Issuer], index: int) -> str:
+    """Return what messages call an issuer."""
+    return f'issuer "{issuers[index].names[0]}"' if 0 <= index < len(issuers) else "an issuer that was not noted"
+
+
+def shifts_text(difference: Difference) -> str:
+    """Return how values differ, in words."""
+    parts = [f"{count:,} by {offset_text(shift)}" for shift, count in difference.shifts[:3]]
+    if len(difference.shifts) > 3:
+        parts.append(f"{sum(count for _, count in difference.shifts[3:]):,} by other quarters of an hour")
+    if difference.odd:
+        parts.append(f"{difference.odd:,} by no whole quarters of an hour")
+    return ", ".join(parts)

@@ -1,0 +1,235 @@
+"""The certificates of a snapshot beside those of the current generation: what vanished, what came, what changed.
+
+Both sides are known by their 64-bit keys alone. Different certificates may have equal ones, so what is compared are
+multisets: a key that stands twice on one side needs two on the other. Among entries of one key those of equal status
+belong together first, and those that have expired are missed last: no certificate is said to have vanished, or to have
+changed, where another explanation is as good.
+
+Shards are compared one by one, so memory is bounded by the shard; what is kept are counts and a few examples.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from storage.history import NEVER, STATUS_BITS, STATUSES, UNIT_S, WORD_BYTES, Columns
+
+Keys: TypeAlias = NDArray[np.uint64]
+Words: TypeAlias = NDArray[np.uint32]
+Places: TypeAlias = NDArray[np.intp]
+
+EXAMPLES = 20
+GOOD, REVOKED, ON_HOLD, UNKNOWN = range(len(STATUSES))
+_STATUS_MASK = np.uint32((1 << STATUS_BITS) - 1)
+_LAST_SECOND = 2**32 - 1
+_NOTHING: Keys = np.empty(0, np.uint64)
+
+
+class Entries(NamedTuple):
+    """What is remembered of certificates, by ascending keys.
+
+    Attributes:
+        keys: uint64[n].
+        words: uint32[n], `storage.history.word` of each.
+    """
+
+    keys: Keys
+    words: Words
+
+    @property
+    def status(self) -> NDArray[np.uint32]:
+        """Index in `storage.history.STATUSES` of each, uint32[n]."""
+        return self.words & _STATUS_MASK
+
+    def expired(self, before: int | None) -> NDArray[np.bool_]:
+        """Tell which certificates need no answer any more: those whose not_after is before that second."""
+        if before is None or before <= 0:  # nothing that is remembered is before 1970
+            return np.zeros(len(self.keys), np.bool_)
+        units = self.words >> np.uint32(STATUS_BITS)
+        gone: NDArray[np.bool_] = units <= np.uint32(min(before - 1, _LAST_SECOND) // UNIT_S)
+        gone &= units != np.uint32(NEVER)
+        return gone
+
+    def between(self, low: int, high: int) -> "Entries":
+        """Return the entries of keys whose upper halves are from `low` up to below `high`."""
+        start = int(np.searchsorted(self.keys, np.uint64(low << 32)))
+        end = len(self.keys) if high >= 1 << 32 else int(np.searchsorted(self.keys, np.uint64(high << 32)))
+        return Entries(self.keys[start:end], self.words[start:end])
+
+    def columns(self) -> Columns:
+        """Return them as a part of a history is made of them."""
+        # Copied into little-endian octets: the machine's own order may be another.
+        octets = self.words.astype("<u4").view(np.uint8).reshape(-1, 4)
+        return Columns(self.keys.astype("<u8").tobytes(), octets[:, :WORD_BYTES].tobytes())
+
+    @classmethod
+    def of_columns(cls, columns: Columns) -> "Entries":
+        """Return the entries of a part of a history."""
+        keys = np.frombuffer(columns.keys, "<u8").astype(np.uint64, copy=False)
+        octets = np.zeros((len(keys), 4), np.uint8)
+        octets[:, :WORD_BYTES] = np.frombuffer(columns.words, np.uint8).reshape(-1, WORD_BYTES)
+        return cls(keys, octets.view("<u4")[:, 0].astype(np.uint32, copy=False))
+
+
+def words(status: NDArray[np.uint32], not_after: NDArray[np.uint32]) -> Words:
+    """Return the words of entries, uint32[n], as `storage.history.word` does one by one.
+
+    Args:
+        status: index in `storage.history.STATUSES` of each.
+        not_after: seconds since 1970; the last second that 32 bits can name is also "later, or never".
+
+    >>> [hex(one) for one in words(np.array([1], np.uint32), np.array([2**32 - 1], np.uint32)).tolist()]
+    ['0xfffffd']
+    """
+    # The greatest number of units that 32 bits of seconds make is `NEVER`.
+    return (not_after // np.uint32(UNIT_S) << np.uint32(STATUS_BITS)) | status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """What became of the certificates of the current generation; sums of shards are sums of these.
+
+    Attributes:
+        before: certificates of the current generation that were compared.
+        after: certificates of the new one.
+        vanished: of those before, which are in the new one no more and have not expired.
+        vanished_revoked: how many of them were revoked.
+        expired: in the new one no more, as it should be.
+        dropped: in the new one no more, because their issuers were dropped on purpose.
+        unrevoked: were revoked, other than on hold, and are good or unknown.
+        held: were revoked, and are on hold.
+        revoked: were not revoked, and are.
+        new: in the new one alone.
+        keys: by one of the names above, the keys of the first such certificates.
+        damaged: what could not be read of the current generation's history.
+    """
+
+    before: int = 0
+    after: int = 0
+    vanished: int = 0
+    vanished_revoked: int = 0
+    expired: int = 0
+    dropped: int = 0
+    unrevoked: int = 0
+    held: int = 0
+    revoked: int = 0
+    new: int = 0
+    keys: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    damaged: tuple[str, ...] = ()
+
+    def plus(self, other: "Comparison") -> "Comparison":
+        """Return the sum of two, in whichever order; of the examples the lowest keys stay."""
+        names = sorted(self.keys.keys() | other.keys.keys())
+        return Comparison(
+            before=self.before + other.before,
+            after=self.after + other.after,
+            vanished=self.vanished + other.vanished,
+            vanished_revoked=self.vanished_revoked + other.vanished_revoked,
+            expired=self.expired + other.expired,
+            dropped=self.dropped + other.dropped,
+            unrevoked=self.unrevoked + other.unrevoked,
+            held=self.held + other.held,
+            revoked=self.revoked + other.revoked,
+            new=self.new + other.new,
+            keys={
+                name: tuple(sorted([*self.keys.get(name, ()), *other.keys.get(name, ())])[:EXAMPLES]) for name in names
+            },
+            damaged=tuple(sorted({*self.damaged, *other.damaged})),
+        )
+
+
+NOT_COMPARED = Comparison()
+
+
+def compare(before: Entries, after: Entries, expired_before: int | None, dropped: Keys = _NOTHING) -> Comparison:
+    """Compare the entries of one range of keys.
+
+    Args:
+        before: those of the current generation.
+        after: those of the new one.
+        expired_before: certificates whose not_after is before it are not missed, in seconds since 1970; None: all are.
+        dropped: uint64[k], ascending: keys before of certificates whose issuers were dropped on purpose.
+    """
+    expired = before.expired(expired_before)
+    old, new = _paired(before, after, expired)
+    gone, fresh = np.ones(len(before.keys), np.bool_), np.ones(len(after.keys), np.bool_)
+    gone[old], fresh[new] = False, False
+    # Nearly all are what they were: only the others are looked at more closely.
+    was, now = before.status[old], after.status[new]
+    changed = np.flatnonzero(was != now)
+    old, was, now = old[changed], was[changed], now[changed]
+    missed = np.flatnonzero(gone & ~expired)
+    explained, _ = pair(before.keys[missed], dropped)
+    vanished = np.delete(missed, explained)
+    events: dict[str, Keys] = {
+        "vanished": before.keys[vanished],
+        "vanished_revoked": before.keys[vanished[before.status[vanished] == REVOKED]],
+        "unrevoked": before.keys[old[(was == REVOKED) & ((now == GOOD) | (now == UNKNOWN))]],
+        "held": before.keys[old[(was == REVOKED) & (now == ON_HOLD)]],
+        "revoked": before.keys[old[_not_revoked(was) & ~_not_revoked(now)]],
+    }
+    return Comparison(
+        before=len(before.keys),
+        after=len(after.keys),
+        expired=int(np.count_nonzero(gone & expired)),
+        dropped=len(explained),
+        new=int(np.count_nonzero(fresh)),
+        keys={name: tuple(np.sort(keys)[:EXAMPLES].tolist()) for name, keys in events.items() if len(keys)},
+        vanished=len(vanished),
+        vanished_revoked=len(events["vanished_revoked"]),
+        unrevoked=len(events["unrevoked"]),
+        held=len(events["held"]),
+        revoked=len(events["revoked"]),
+    )
+
+
+def pair(one: Keys, other: Keys) -> tuple[Places, Places]:
+    """Return the places of keys that both sides have, each as often as both have it.
+
+    Args:
+        one: uint64[m], ascending; keys may repeat.
+        other: uint64[n], likewise.
+
+    >>> [places.tolist() for places in pair(np.array([1, 2, 2, 2, 5], np.uint64), np.array([2, 2, 5], np.uint64))]
+    [[1, 2, 4], [0, 1, 2]]
+    """
+    if not len(one) or not len(other):
+        return np.empty(0, np.intp), np.empty(0, np.intp)
+    at = np.searchsorted(other, one)
+    if _repeats(one):  # the second of equal keys belongs to the second of the other side
+        first = np.flatnonzero(np.diff(one, prepend=~one[:1]))
+        at += np.arange(len(one)) - np.repeat(first, np.diff(first, append=len(one)))
+    hit = at < len(other)
+    hit &= other[np.minimum(at, len(other) - 1)] == one
+    return np.flatnonzero(hit), at[hit]
+
+
+def _paired(before: Entries, after: Entries, expired: NDArray[np.bool_]) -> tuple[Places, Places]:
+    """Return the places, on both sides, of entries that are one certificate as far as one can tell."""
+    if not _repeats(before.keys) and not _repeats(after.keys):
+        return pair(before.keys, after.keys)
+    # By key still, of equal keys the expired ones last.
+    order = np.lexsort((expired, before.keys))
+    rest_before, rest_after = order, np.arange(len(after.keys))
+    olds: list[Places] = []
+    news: list[Places] = []
+    for status in (*range(len(STATUSES)), None):
+        old = rest_before if status is None else rest_before[before.status[rest_before] == status]
+        new = rest_after if status is None else rest_after[after.status[rest_after] == status]
+        first, second = pair(before.keys[old], after.keys[new])
+        olds.append(old[first])
+        news.append(new[second])
+        rest_before = rest_before[~np.isin(rest_before, olds[-1])]
+        rest_after = rest_after[~np.isin(rest_after, news[-1])]
+    return np.concatenate(olds), np.concatenate(news)
+
+
+def _repeats(keys: Keys) -> bool:
+    return bool((keys[1:] == keys[:-1]).any())
+
+
+def _not_revoked(status: NDArray[np.uint32]) -> NDArray[np.bool_]:
+    return np.isin(status, (GOOD, UNKNOWN))

@@ -1,0 +1,306 @@
+"""What is noted about times while rows are routed: little, by columns, and so that it adds up in any order.
+
+Every process that reads rows has an `Observer`; after each file it hands an `Observation` to the parent. Kept are
+
+    newest       the latest certificate of each issuer that was issued by as_of
+    bins         in which 5 minutes of the 35 days before as_of each issuer issued anything
+    counts       how many times lie around as_of, and how many revocations and expiries around their issuances
+    sightings    rows of anchors, and of certificates that the last generation remembered or the next one shall
+    examples     of what should not be, up to 20 a kind: those with the smallest keys
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pregen.snapshot import NO_EXPIRY, NO_ISSUANCE, StatusBatch
+
+BIN_S = 300
+BINS = 35 * 86_400 // BIN_S
+REACH_S = 28 * 3_600  # of `counts`, either way
+HALF = REACH_S // BIN_S
+COLUMNS = 2 * HALF + 1  # the last one counts what lies beyond
+EXAMPLES = 20
+
+# One row of the snapshot. A serial has `size` octets, the rest is zero; times that are not given are as in StatusBatch.
+SIGHTING = np.dtype(
+    [
+        ("key", "<u8"),
+        ("issuer", "<i4"),
+        ("size", "u1"),
+        ("serial", "u1", (21,)),
+        ("not_before", "<i8"),
+        ("not_after", "<i8"),
+        ("revoked_at", "<i8"),
+    ]
+)
+NO_SIGHTINGS = np.empty(0, SIGHTING)
+KINDS = ("ahead", "late", "revoked-early", "expired-early")
+_FILTER_BITS = 20
+
+Rows = NDArray[np.intp]
+Sightings = NDArray[np.void]
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What to look for, made before the first row is read. It pickles.
+
+    Attributes:
+        as_of: of the snapshot, in seconds since 1970.
+        skew_s: how far times may lie ahead of it.
+        issuers: how many are configured.
+        keys: uint64[k], ascending and distinct, of anchors and of the certificates that the last generation remembered.
+        witness_share: which part of all certificates is to be sighted as witnesses of this generation, 0 to 1, by the
+            lower halves of their keys.
+    """
+
+    as_of: int
+    skew_s: int
+    issuers: int
+    keys: NDArray[np.uint64]
+    witness_share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What was noted of some rows; `add_up` makes one of several.
+
+    Attributes:
+        newest: `SIGHTING`[<= issuers], ascending by issuer: of each, the row with the latest not_before up to as_of.
+        bins: int64[k], ascending: issuer * BINS + how many whole 5 minutes before as_of it issued something.
+        places, counts: int64[k], ascending, and int64[k]: places are row * COLUMNS + column of the table that
+            `table` returns.
+        sightings: `SIGHTING`[k], in any order.
+        examples: `SIGHTING`[<= 20] for each of `KINDS`, ascending by keys; late ones have neither key nor issuer (-1).
+    """
+
+    newest: Sightings
+    bins: NDArray[np.int64]
+    places: NDArray[np.int64]
+    counts: NDArray[np.int64]
+    sightings: Sightings
+    examples: tuple[Sightings, ...] = field(default=(NO_SIGHTINGS,) * len(KINDS))
+
+    def table(self, watch: Watch) -> NDArray[np.int64]:
+        """Return the counts as int64[issuers + 3, COLUMNS], by 5 minutes from `REACH_S` before to `REACH_S` after.
+
+        Row i: not_before of issuer i, from as_of + skew; row issuers: revoked_at of all, likewise; the next one:
+        revoked_at from not_before; the last one: not_after from not_before. Column HALF begins just after the origin
+        (the last two rows: at it); the last column holds all that is later, what is earlier is not counted in the
+        first two kinds and is in column 0 of the others.
+        """
+        dense = np.zeros((watch.issuers + 3) * COLUMNS, np.int64)
+        dense[self.places] = self.counts
+        return dense.reshape(-1, COLUMNS)
+
+
+def add_up(observations: Iterable[Observation], watch: Watch) -> Observation:
+    """Return what was noted of all rows together."""
+    parts = [_NOTHING, *observations]
+    places, at = np.unique(np.concatenate([part.places for part in parts]), return_inverse=True)
+    counts = np.zeros(len(places), np.int64)
+    np.add.at(counts, at, np.concatenate([part.counts for part in parts]))
+    newest = _latest(np.concatenate([part.newest for part in parts]))
+    assert not len(newest) or newest["issuer"][-1] < watch.issuers
+    return Observation(
+        newest=newest,
+        bins=np.unique(np.concatenate([part.bins for part in parts])),
+        places=places,
+        counts=counts,
+        sightings=np.concatenate([part.sightings for part in parts]),
+        examples=tuple(_first(np.concatenate(kind)) for kind in zip(*(part.examples for part in parts), strict=True)),
+    )
+
+
+class Observer:
+    """Takes notes in one process."""
+
+    def __init__(self, watch: Watch) -> None:
+        """Make room for the notes: about 15 octets for each issuer and each of its 10,080 bins."""
+        self._watch = watch
+        self._newest = np.full(watch.issuers, NO_ISSUANCE, np.int64)
+        self._newest_key = np.zeros(watch.issuers, np.uint64)
+        self._occupied = np.zeros(watch.issuers * BINS, np.bool_)
+        self._table = np.zeros((watch.issuers + 3) * COLUMNS, np.int64)
+        # Most keys are nobody's: one look at a small table tells so.
+        self._filter = np.zeros(1 << _FILTER_BITS, np.bool_)
+        self._filter[watch.keys >> np.uint64(64 - _FILTER_BITS)] = True
+        self._witness_limit = np.uint64(min(max(watch.witness_share, 0.0), 1.0) * 2**32)
+        self._forget()
+
+    def _forget(self) -> None:
+        self._new_newest: list[Sightings] = [NO_SIGHTINGS]
+        self._new_bins: list[NDArray[np.int64]] = [np.empty(0, np.int64)]
+        self._sightings: list[Sightings] = [NO_SIGHTINGS]
+        self._examples = [NO_SIGHTINGS] * len(KINDS)
+        self._table[:] = 0
+
+    def add(self, batch: StatusBatch, key: NDArray[np.uint64]) -> None:
+        """Note the rows of a batch; `key`, uint64[n], are their certificates' keys."""
+        self._note_issuance(batch, key)
+        self._note_revocations(batch, key)
+        self._note_expiries(batch, key)
+        self._note_newest(batch, key)
+        rows = np.union1d(self._watched(key), self._witnesses(key))
+        if len(rows):
+            self._sightings.append(_sighted(batch, key, rows))
+
+    def _watched(self, key: NDArray[np.uint64]) -> Rows:
+        """Return the rows whose keys are looked for."""
+        rows = np.flatnonzero(self._filter[key >> np.uint64(64 - _FILTER_BITS)])
+        if not len(rows):
+            return rows
+        known = self._watch.keys
+        found: NDArray[np.bool_] = known[np.minimum(np.searchsorted(known, key[rows]), len(known) - 1)] == key[rows]
+        return rows[found]
+
+    def _witnesses(self, key: NDArray[np.uint64]) -> Rows:
+        """Return the rows that the next generation may remember."""
+        return np.flatnonzero((key & np.uint64(0xFFFFFFFF)) < self._witness_limit)
+
+    def take(self) -> Observation:
+        """Return what was noted since the last time."""
+        places = np.flatnonzero(self._table)
+        observation = Observation(
+            newest=_latest(np.concatenate(self._new_newest)),
+            bins=np.unique(np.concatenate(self._new_bins)),
+            places=places.astype(np.int64),
+            counts=self._table[places],
+            sightings=np.concatenate(self._sightings),
+            examples=tuple(self._examples),
+        )
+        self._forget()
+        return observation
+
+    def _note_issuance(self, batch: StatusBatch, key: NDArray[np.uint64]) -> None:
+        rows = np.flatnonzero(batch.not_before > self._watch.as_of - BINS * BIN_S)
+        issuer = batch.issuer[rows].astype(np.int64)
+        age = self._watch.as_of - batch.not_before[rows]
+        bins = (issuer * BINS + age // BIN_S)[age >= 0]
+        bins = bins[~self._occupied[bins]]
+        if len(bins):
+            self._occupied[bins] = True
+            self._new_bins.append(np.unique(bins))
+        near = age < REACH_S
+        self._note_near(issuer[near], -age[near])
+        ahead = rows[age < -self._watch.skew_s]
+        if len(ahead):
+            self._keep("ahead", batch, key, ahead)
+
+    def _note_near(self, row: NDArray[np.int64], after_s: NDArray[np.int64]) -> None:
+        """Count times, given as seconds after as_of, in rows of the table."""
+        column = np.minimum((after_s - self._watch.skew_s - 1) // BIN_S + HALF, COLUMNS - 1)
+        inside = column >= 0
+        np.add.at(self._table, row[inside] * COLUMNS + column[inside], 1)
+
+    def _note_revocations(self, batch: StatusBatch, key: NDArray[np.uint64]) -> None:
+        late = batch.late
+        rows = np.flatnonzero(batch.revoked_at)
+        revoked_at = np.concatenate([batch.revoked_at[rows], late.revoked_at])
+        if not len(revoked_at):
+            return
+        near = revoked_at - self._watch.as_of
+        near = near[near > -REACH_S]
+        self._note_near(np.full(len(near), self._watch.issuers), near)
+        if len(late.revoked_at):
+            self._keep_sightings("late", _late(late.serials, late.revoked_at))
+        rows = rows[batch.not_before[rows] != NO_ISSUANCE]
+        delay = batch.revoked_at[rows] - batch.not_before[rows]
+        column = np.clip(delay // BIN_S + HALF, 0, COLUMNS - 1)
+        np.add.at(self._table, (self._watch.issuers + 1) * COLUMNS + column, 1)
+        early = rows[delay < 0]
+        if len(early):
+            self._keep("revoked-early", batch, key, early)
+
+    def _note_expiries(self, batch: StatusBatch, key: NDArray[np.uint64]) -> None:
+        """Nearly all are right: those are only counted, as if far off."""
+        given = (batch.not_before != NO_ISSUANCE) & (batch.not_after != NO_EXPIRY)
+        early = np.flatnonzero((batch.not_before > batch.not_after) & given)
+        row = (self._watch.issuers + 2) * COLUMNS
+        self._table[row + COLUMNS - 1] += np.count_nonzero(given) - len(early)
+        if len(early):
+            delay = batch.not_after[early] - batch.not_before[early]
+            np.add.at(self._table, row + np.clip(delay // BIN_S + HALF, 0, COLUMNS - 1), 1)
+            self._keep("expired-early", batch, key, early)
+
+    def _note_newest(self, batch: StatusBatch, key: NDArray[np.uint64]) -> None:
+        issuer, not_before = batch.issuer, batch.not_before
+        rows = np.flatnonzero((not_before >= self._newest[issuer]) & (not_before <= self._watch.as_of))
+        rows = rows[not_before[rows] != NO_ISSUANCE]
+        if not len(rows):
+            return
+        latest = self._newest.copy()
+        np.maximum.at(latest, issuer[rows], not_before[rows])
+        rows = rows[not_before[rows] == latest[issuer[rows]]]
+        rows = rows[np.lexsort((key[rows], issuer[rows]))]
+        is_first = np.ones(len(rows), np.bool_)
+        is_first[1:] = issuer[rows][1:] != issuer[rows][:-1]
+        rows = rows[is_first]
+        owner = issuer[rows]
+        later = (not_before[rows] > self._newest[owner]) | (key[rows] < self._newest_key[owner])
+        rows, owner = rows[later], owner[later]
+        if len(rows):
+            self._newest[owner], self._newest_key[owner] = not_before[rows], key[rows]
+            self._new_newest.append(_sighted(batch, key, rows))
+
+    def _keep(self, kind: str, batch: StatusBatch, key: NDArray[np.uint64], rows: Rows) -> None:
+        if len(rows) > EXAMPLES:
+            rows = rows[np.argpartition(key[rows], EXAMPLES)[:EXAMPLES]]
+        self._keep_sightings(kind, _sighted(batch, key, rows))
+
+    def _keep_sightings(self, kind: str, sightings: Sightings) -> None:
+        at = KINDS.index(kind)
+        self._examples[at] = _first(np.concatenate([self._examples[at], sightings]))
+
+
+def serial_of(sighting: np.void) -> bytes:
+    """Return the content octets of a sighted certificate's serial."""
+    return bytes(sighting["serial"][: int(sighting["size"])])
+
+
+def _sighted(batch: StatusBatch, key: NDArray[np.uint64], rows: Rows) -> Sightings:
+    sightings = np.zeros(len(rows), SIGHTING)
+    sightings["key"], sightings["issuer"] = key[rows], batch.issuer[rows]
+    for field_name in ("not_before", "not_after", "revoked_at"):
+        sightings[field_name] = getattr(batch, field_name)[rows]
+    _put_serials(sightings, [serial or b"" for serial in batch.serial.take(rows).to_pylist()])
+    return sightings
+
+
+def _late(serials: tuple[bytes, ...], revoked_at: NDArray[np.int64]) -> Sightings:
+    """Return late revocations as far as their serials are known."""
+    if len(serials) != min(EXAMPLES, len(revoked_at)):  # a serial that cannot be read is left out: whose time is whose?
+        return NO_SIGHTINGS
+    sightings = np.zeros(len(serials), SIGHTING)
+    sightings["issuer"], sightings["not_before"], sightings["not_after"] = -1, NO_ISSUANCE, NO_EXPIRY
+    sightings["revoked_at"] = revoked_at[: len(serials)]
+    _put_serials(sightings, serials)
+    return sightings
+
+
+def _put_serials(sightings: Sightings, serials: Sequence[bytes]) -> None:
+    width = sightings.dtype["serial"].shape[0]
+    sightings["size"] = list(map(len, serials))
+    padded = b"".join(serial.ljust(width, b"\0") for serial in serials)
+    sightings["serial"] = np.frombuffer(padded, np.uint8).reshape(-1, width)
+
+
+def _first(sightings: Sightings) -> Sightings:
+    """Return the examples with the smallest keys; of equal keys, those that were read first count once each."""
+    order = np.lexsort((sightings["revoked_at"], sightings["not_before"], sightings["key"]))
+    return sightings[order[:EXAMPLES]]
+
+
+def _latest(sightings: Sightings) -> Sightings:
+    """Return of each issuer the one with the latest not_before; of equal ones, that with the smallest key."""
+    order = np.lexsort((~sightings["key"], sightings["not_before"], sightings["issuer"]))
+    ordered = sightings[order]
+    is_last = np.ones(len(ordered), np.bool_)
+    is_last[:-1] = ordered["issuer"][1:] != ordered["issuer"][:-1]
+    return ordered[is_last]
+
+
+_NOTHING = Observation(NO_SIGHTINGS, np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.int64), NO_SIGHTINGS)

@@ -1,0 +1,287 @@
+"""The gates that stand before the first signature: each a function from evidence to one result.
+
+All of them are asked, whatever the others say: nobody wants to repair a snapshot one refusal at a time. What the
+operator accepts is taken into account afterwards (`pregen.gates.acceptance`).
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
+
+from pregen.clock import text
+from pregen.config import GatesConfig, Limit, parse_duration
+from pregen.errors import Finding
+from pregen.gates.comparison import EXAMPLES, NOT_COMPARED, Comparison
+from pregen.gates.history import History
+from pregen.gates.results import GateResult, Outcome
+
+DAY_S = 86_400
+Severity: TypeAlias = Literal["error", "warning"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What is known of a snapshot when all its rows are counted; times are seconds since 1970.
+
+    Attributes:
+        as_of: of the snapshot.
+        started: when the run began.
+        is_public: whether any issuer is under a public profile.
+        rows_in: rows that were read.
+        repeated: rows that say the same as another one.
+        invalid: rows that cannot be published.
+        rows: what is wrong with these.
+        conflicts: rows that contradict each other.
+        zone: what the times say about zones (`pregen.gates.zone.judge`).
+        certificates: that get answers, by issuer id.
+        issuers: what messages call the configured issuers, by id.
+        why_absent: why there is no history; None: there is.
+        damage: what of the history cannot be read.
+        history: of the current generation.
+        comparison: with its certificates.
+        excused: how many certificates may seem to have vanished because their rows are refused anyhow.
+        named: what messages call the certificate of a key.
+    """
+
+    as_of: int
+    started: int
+    is_public: bool
+    rows_in: int
+    repeated: int = 0
+    invalid: int = 0
+    rows: tuple[Finding, ...] = ()
+    conflicts: tuple[Finding, ...] = ()
+    zone: tuple[Finding, ...] = ()
+    certificates: Mapping[int, int]
+    issuers: Mapping[int, str]
+    why_absent: str | None = None
+    damage: tuple[str, ...] = ()
+    history: History | None = None
+    comparison: Comparison = NOT_COMPARED
+    excused: int = 0
+    named: Callable[[int], str] = "key {:016x}".format
+
+
+def judge_all(evidence: Evidence, config: GatesConfig) -> tuple[GateResult, ...]:
+    """Return what each gate says, in the order of `GATES`; of errors nothing is accepted yet."""
+    return tuple(gate(evidence, config) for gate in _GATES)
+
+
+def _result(gate: str, figures: Mapping[str, object], *findings: Finding) -> GateResult:
+    failed = any(finding.severity == "error" for finding in findings)
+    outcome: Outcome = "failed" if failed else "warned" if findings else "passed"
+    return GateResult(gate=gate, outcome=outcome, findings=findings, figures=figures)
+
+
+def _skipped(gate: str, why: str) -> GateResult:
+    return GateResult(gate=gate, outcome="skipped", figures={"why": why})
+
+
+def _zone(evidence: Evidence, _: GatesConfig) -> GateResult:
+    return _result("zone", {"findings": len(evidence.zone)}, *evidence.zone)
+
+
+def _shrink(evidence: Evidence, config: GatesConfig) -> GateResult:
+    seen, limit = evidence.comparison, config.shrink
+    damaged = (_damaged(evidence),) if evidence.damage else ()
+    if evidence.history is None:
+        why = evidence.why_absent or "there is no history"
+        return _result("shrink", {"why": why}, *damaged) if damaged else _skipped("shrink", why)
+    figures: dict[str, object] = {
+        "before": evidence.history.certificates,
+        "after": _total(evidence),
+        "vanished": seen.vanished,
+        "vanished_revoked": seen.vanished_revoked,
+        "expired": seen.expired,
+        "dropped": seen.dropped,
+        **_shown(limit),
+    }
+    unexplained = max(seen.vanished - evidence.excused, 0)
+    is_refused = _share(unexplained, evidence.history.certificates) > limit.share or unexplained > limit.count
+    findings = [*damaged]
+    lost = f"{seen.vanished:,} of {evidence.history.certificates:,} certificates of the current generation"
+    if is_refused:
+        message = (
+            f"{lost} have vanished without having expired ({_allowed(limit, 'or')} are allowed): their answers would "
+            "become unauthorized; look for rows that the export lost, and for expiry dates that were changed or read "
+            "in a wrong zone"
+        )
+        findings.append(_finding(evidence, "shrink.vanished", "error", message, "vanished"))
+    elif seen.vanished_revoked > evidence.excused:
+        message = (
+            "revoked certificates have vanished, and must not before they expire (TLS Baseline Requirements, 4.10.1): "
+            "look where the export lost them"
+        )
+        findings.append(_finding(evidence, "shrink.revoked", "warning", message, "vanished_revoked"))
+    return _result("shrink", figures, *findings)
+
+
+def _damaged(evidence: Evidence) -> Finding:
+    return Finding(
+        "history.damaged",
+        "error",
+        "the history of the current generation is damaged, so what vanished or is revoked no more cannot be known: "
+        "restore these objects from a copy; without one, look at this snapshot with great care, then accept it by "
+        "--accept history.damaged",
+        len(evidence.damage),
+        evidence.damage[:EXAMPLES],
+    )
+
+
+def _growth(evidence: Evidence, config: GatesConfig) -> GateResult:
+    if evidence.history is None:
+        return _skipped("growth", evidence.why_absent or "there is no history")
+    before, after, limit = evidence.history.certificates, _total(evidence), config.growth
+    more = max(after - before, 0)
+    figures = {"before": before, "after": after, **_shown(limit)}
+    if not (_share(more, before) > limit.share and more > limit.count):
+        return _result("growth", figures)
+    message = (
+        f"{after:,} certificates, {more:,} more than the current generation has ({_allowed(limit, 'and')} more are "
+        "allowed): look whether the snapshot holds certificates of someone else, or twice under different issuers"
+    )
+    return _result("growth", figures, Finding("growth.certificates", "error", message))
+
+
+def _issuer_missing(evidence: Evidence, config: GatesConfig) -> GateResult:
+    if evidence.history is None:
+        return _skipped("issuer-missing", evidence.why_absent or "there is no history")
+    had = {number: one.certificates for number, one in evidence.history.issuers.items() if one.certificates}
+    missing = [number for number in evidence.issuers if number in had and not evidence.certificates.get(number)]
+    figures = {"before": len(had), "missing": len(missing), "limit_count": config.issuer_missing}
+    # Where nothing has vanished that had not expired, the certificates of these issuers have all expired.
+    is_unexplained = evidence.comparison.vanished > evidence.excused or bool(evidence.damage)
+    if not missing or (evidence.excused and not is_unexplained):
+        return _result("issuer-missing", figures)
+    examples = tuple(f"{evidence.issuers[number]}: had {had[number]:,}" for number in missing[:EXAMPLES])
+    is_refused = len(missing) > config.issuer_missing and is_unexplained
+    advice = (
+        "look whether the export left them out, or names them otherwise"
+        if is_refused
+        else "leave their sections in the configuration as long as that is right"
+    )
+    message = f"configured issuers that had certificates in the current generation have none in this snapshot: {advice}"
+    finding = Finding("issuer.vanished", "error" if is_refused else "warning", message, len(missing), examples)
+    return _result("issuer-missing", figures, finding)
+
+
+def _unrevoke(evidence: Evidence, config: GatesConfig) -> GateResult:
+    if evidence.history is None:
+        return _skipped("unrevoke", evidence.why_absent or "there is no history")
+    seen, findings = evidence.comparison, []
+    figures = {"unrevoked": seen.unrevoked, "held": seen.held, "limit_count": config.unrevoke}
+    if seen.unrevoked:
+        message = (
+            f"{seen.unrevoked:,} certificates that were revoked, and not only on hold, are good or unknown "
+            f"({config.unrevoke:,} are allowed): a revocation is final (RFC 5280, 5.3.1); look whether the export lost "
+            "the statuses, or maps them wrongly"
+        )
+        severity: Severity = "error" if seen.unrevoked > config.unrevoke else "warning"
+        findings.append(_finding(evidence, "revocation.undone", severity, message, "unrevoked"))
+    if seen.held:
+        message = (
+            f"{seen.held:,} certificates that were revoked are on hold, from where they could come back: look why "
+            "their reason was changed"
+        )
+        findings.append(_finding(evidence, "revocation.weakened", "warning", message, "held"))
+    return _result("unrevoke", figures, *findings)
+
+
+def _mass_revocation(evidence: Evidence, config: GatesConfig) -> GateResult:
+    if evidence.history is None:
+        return _skipped("mass-revocation", evidence.why_absent or "there is no history")
+    seen, limit = evidence.comparison, config.mass_revocation
+    figures = {"revoked": seen.revoked, "before": evidence.history.certificates, **_shown(limit)}
+    if not (_share(seen.revoked, evidence.history.certificates) > limit.share and seen.revoked > limit.count):
+        return _result("mass-revocation", figures)
+    message = (
+        f"{seen.revoked:,} of {evidence.history.certificates:,} certificates of the current generation are newly "
+        f"revoked ({_allowed(limit, 'and')} are usual): if nobody ordered that, look at the statuses at their source"
+    )
+    finding = _finding(evidence, "revocation.mass", "warning", message, "revoked")
+    return _result("mass-revocation", figures, finding)
+
+
+def _stale_snapshot(evidence: Evidence, config: GatesConfig) -> GateResult:
+    age_s = max(evidence.started - evidence.as_of, 0)
+    limit_s = DAY_S if evidence.is_public else None
+    if config.stale_snapshot is not None:
+        limit_s = int(parse_duration(config.stale_snapshot).total_seconds())
+    figures = {"age_s": age_s, "limit_s": limit_s}
+    if limit_s is None or age_s <= limit_s:
+        return _result("stale-snapshot", figures)
+    message = (
+        f"the snapshot is of {text(evidence.as_of)}, {age_s:,} s before this run ({text(evidence.started)}), and may "
+        f"be {limit_s:,} s old at most: what was issued and revoked since then is missing; export anew, or set "
+        "stale_snapshot in [gates]"
+    )
+    return _result("stale-snapshot", figures, Finding("snapshot.stale", "error", message))
+
+
+def _duplicate(evidence: Evidence, config: GatesConfig) -> GateResult:
+    limit = config.duplicate
+    conflicts = sum(finding.count for finding in evidence.conflicts)
+    figures = {
+        "repeated": evidence.repeated,
+        "contradicting": conflicts,
+        "rows_in": evidence.rows_in,
+        **_shown(limit),
+    }
+    findings = list(evidence.conflicts)
+    if _share(evidence.repeated, evidence.rows_in) > limit.share and evidence.repeated > limit.count:
+        message = (
+            f"{evidence.repeated:,} of {evidence.rows_in:,} rows repeat another one ({_allowed(limit, 'and')} are "
+            "allowed): look whether files are there twice, or a join multiplies rows"
+        )
+        findings.append(Finding("row.repeated", "error", message, evidence.repeated))
+    return _result("duplicate", figures, *findings)
+
+
+def _rows_invalid(evidence: Evidence, config: GatesConfig) -> GateResult:
+    figures = {"invalid": evidence.invalid, "rows_in": evidence.rows_in, "limit_count": config.rows_invalid}
+    if evidence.invalid > config.rows_invalid or not evidence.rows:
+        return _result("rows-invalid", figures, *evidence.rows)
+    allowed = f"; {config.rows_invalid:,} such rows are allowed (rows_invalid in [gates]), and left out"
+    return _result(
+        "rows-invalid",
+        figures,
+        *(replace(one, severity="warning", message=one.message + allowed) for one in evidence.rows),
+    )
+
+
+_GATES: tuple[Callable[[Evidence, GatesConfig], GateResult], ...] = (
+    _zone,
+    _shrink,
+    _growth,
+    _issuer_missing,
+    _unrevoke,
+    _mass_revocation,
+    _stale_snapshot,
+    _duplicate,
+    _rows_invalid,
+)
+
+
+def _total(evidence: Evidence) -> int:
+    return sum(evidence.certificates.values())
+
+
+def _share(count: int, of: int) -> float:
+    if of:
+        return count / of
+    return math.inf if count else 0.0
+
+
+def _shown(limit: Limit) -> dict[str, object]:
+    return {"limit_share": limit.share, "limit_count": limit.count}
+
+
+def _allowed(limit: Limit, both: str) -> str:
+    return f"{limit.share:.4g} of them {both} {limit.count:,}"
+
+
+def _finding(evidence: Evidence, code: str, severity: Severity, message: str, which: str) -> Finding:
+    """Return a finding about certificates (`which` is a count of `Comparison`), the first of them named."""
+    names = tuple(evidence.named(key) for key in evidence.comparison.keys.get(which, ()))
+    return Finding(code, severity, message, getattr(evidence.comparison, which), names)

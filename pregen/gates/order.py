@@ -1,0 +1,120 @@
+"""Order: certificates revoked before they were issued, or issued after they expired.
+
+Single ones exist (a key known to be compromised before, a postdated certificate that was withdrawn). Two columns that
+are read in different zones make many, namely all that were revoked within the offset after issuance; and none that is
+further off. So an error needs that they
+
+    * are more than arise by chance: the probability of as many as were seen, or more, where each row is odd with
+      `CHANCE` by itself (exact, binomial), is below `SIGNIFICANCE`; and
+    * nearly all lie within what a zone can explain, and end at an offset that exists; or are a tenth of all rows.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pregen.gates.clues import Clue, example, issuer_name, time_text
+from pregen.gates.evidence import BIN_S, HALF, KINDS, Observation, Sightings, Watch, serial_of
+from pregen.gates.offsets import nearest_possible, offset_text, possible_shifts
+from pregen.issuers import Issuer
+from pregen.snapshot.columns import Column
+
+CHANCE = 0.02
+SIGNIFICANCE = 1e-6
+MIN_COUNT = 3
+FAR_SHARE, MANY_SHARE = 0.1, 0.1  # of the odd rows, beyond what zones can explain; of all rows
+_EDGE_SHARE = 0.02  # of the odd rows, those that go furthest are left out of the estimate: they were odd before
+
+
+def chance_of(count: int, among: int, chance: float = CHANCE) -> float:
+    """Return the probability of at least `count` of `among` rows, where each one has the probability `chance`.
+
+    Of a count that is not above what is to be expected, 1 is said.
+
+    >>> round(chance_of(2, 2, 0.5), 6), chance_of(0, 9)
+    (0.25, 1.0)
+    """
+    if count <= among * chance:
+        return 1.0
+    # The terms fall from here on, each by a factor below one: the sum is done when they no longer count.
+    log_term = math.lgamma(among + 1) - math.lgamma(count + 1) - math.lgamma(among - count + 1)
+    log_term += count * math.log(chance) + (among - count) * math.log1p(-chance)
+    term = math.exp(log_term)
+    total = 0.0
+    for k in range(count, among + 1):
+        total += term
+        if term <= total * 1e-12:
+            break
+        term *= (among - k) / (k + 1) * chance / (1 - chance)
+    return min(1.0, total)
+
+
+def judge_order(
+    observation: Observation, watch: Watch, columns: Mapping[str, Column], issuers: Sequence[Issuer]
+) -> tuple[Clue, ...]:
+    """Return what the order of times says against revoked_at and not_after, each with not_before."""
+    table = observation.table(watch)
+    found = (
+        _clue(table[watch.issuers + 1], "revoked_at", "revoked", "revoked-early", observation, watch, columns, issuers),
+        _clue(table[watch.issuers + 2], "not_after", "expired", "expired-early", observation, watch, columns, issuers),
+    )
+    return tuple(clue for clue in found if clue is not None)
+
+
+def early_shift(counts: NDArray[np.int64], possible: frozenset[int]) -> int | None:
+    """Return by how much the later time seems to be too early: where the odd rows end; None: that is no offset.
+
+    Args:
+        counts: int64[COLUMNS], by 5 minutes from the earlier time (`Observation.table`).
+        possible: by how many seconds it can be read too early (negative).
+    """
+    early = counts[1:HALF]  # column 0 holds what is further off than any two zones are
+    total = int(early.sum())
+    if not total or counts[0] > FAR_SHARE * total:
+        return None
+    reached = np.flatnonzero(np.cumsum(early) > _EDGE_SHARE * total)[0]
+    return nearest_possible(-(HALF - 1 - int(reached)) * BIN_S + BIN_S / 2, possible)
+
+
+def _clue(
+    counts: NDArray[np.int64],
+    canonical: str,
+    verb: str,
+    kind: str,
+    observation: Observation,
+    watch: Watch,
+    columns: Mapping[str, Column],
+    issuers: Sequence[Issuer],
+) -> Clue | None:
+    among, early = int(counts.sum()), int(counts[:HALF].sum())
+    if not early:
+        return None
+    is_likely = early < MIN_COUNT or chance_of(early, among) >= SIGNIFICANCE
+    shift = None if is_likely else early_shift(counts, possible_shifts(columns[canonical], watch.as_of))
+    serious = shift is not None or (not is_likely and early >= MANY_SHARE * among)
+    issued = columns["not_before"].name
+    text = f"{early:,} of {among:,} certificates are {verb} before they are issued ({issued!r})"
+    if not is_likely:
+        text += f", which happens by chance with a probability below {SIGNIFICANCE:g}"
+    if shift is not None:
+        text += f"; they go back up to about {offset_text(-shift)[1:]}, unless {issued!r} is too late by as much"
+    return Clue(
+        code="time.order",
+        severity="error" if serious else "warning",
+        canonical=canonical,
+        text=text,
+        advice=f"look whether {columns[canonical].name!r} and {issued!r} are the right columns, and these rows right",
+        shift_s=shift,
+        count=early,
+        examples=_examples(observation.examples[KINDS.index(kind)], columns[canonical], issued, issuers),
+    )
+
+
+def _examples(rows: Sightings, column: Column, issued: str, issuers: Sequence[Issuer]) -> tuple[str, ...]:
+    texts = []
+    for row in rows:
+        text = example(issuer_name(issuers, int(row["issuer"])), serial_of(row), issued, int(row["not_before"]), None)
+        texts.append(f"{text}, {column.name} {time_text(int(row[column.canonical]))}")
+    return tuple(texts)

@@ -1,0 +1,95 @@
+"""Witnesses: a few thousand certificates whose times the last generation remembered, compared with this snapshot's.
+
+notBefore of a certificate never changes, and its revocation time hardly ever. A single correction is legal; the same
+difference of whole quarters of an hour in several of them, or any difference in many, means that the whole column is
+read otherwise than last time: now wrongly, or then.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pregen.gates.clues import Clue, examples, shifts_text
+from pregen.gates.evidence import EXAMPLES, Sightings
+from pregen.gates.offsets import TOLERANCE_S, Difference, compare
+from pregen.issuers import Issuer
+from pregen.snapshot import NO_ISSUANCE
+from pregen.snapshot.columns import Column
+
+# Of the witnesses: so many that share one difference of whole quarters, and so many that differ at all.
+MIN_SHIFTED, SHIFTED_SHARE = 3, 0.005
+MIN_ODD, ODD_SHARE = 5, 0.05
+MIN_PROOF = 50  # so many that agree say that a column is read as it was
+
+
+@dataclass(frozen=True, slots=True)
+class Witnessed:
+    """What witnesses say: clues, and the columns (canonical names) that are read as in the last generation."""
+
+    clues: tuple[Clue, ...]
+    proved: frozenset[str]
+
+
+def judge_witnesses(
+    witnesses: NDArray[np.void], sightings: Sightings, columns: Mapping[str, Column], issuers: Sequence[Issuer]
+) -> Witnessed:
+    """Return what witnesses (`WITNESS`[k]) say against not_before and revoked_at of their rows (`SIGHTING`[n])."""
+    then, now = _pairs(witnesses, sightings)
+    clues, proved = [], set()
+    for canonical, absent in (("not_before", NO_ISSUANCE), ("revoked_at", 0)):
+        given = (then[canonical] != absent) & (now[canonical] != absent)
+        clue = _clue(then[canonical][given], now[given], columns[canonical], issuers)
+        if clue is not None:
+            clues.append(clue)
+        elif given.sum() >= MIN_PROOF:
+            proved.add(canonical)
+    return Witnessed(tuple(clues), frozenset(proved))
+
+
+def _clue(published: NDArray[np.int64], rows: Sightings, column: Column, issuers: Sequence[Issuer]) -> Clue | None:
+    read = rows[column.canonical]
+    difference = compare(read, published, column)
+    if not _is_serious(difference):
+        return None
+    wrong = np.flatnonzero(np.abs(read - published) > TOLERANCE_S)
+    text = (
+        f"{len(wrong):,} of {difference.compared:,} values are not what they were in the last generation "
+        f"({shifts_text(difference)})"
+    )
+    return Clue(
+        code="time.history-mismatch",
+        severity="error",
+        canonical=column.canonical,
+        text=text,
+        advice="look what was changed in the export or in the configuration; where the last generation was wrong, "
+        'accept this once: --accept time.history-mismatch --reason "..."',
+        shift_s=difference.shift_s,
+        samples=difference.samples if _is_shifted(difference) else (),
+        count=len(wrong),
+        examples=examples(rows[wrong[:EXAMPLES]], issuers, column, difference.shift_s),
+    )
+
+
+def _is_serious(difference: Difference) -> bool:
+    odd = difference.odd + difference.aligned
+    return _is_shifted(difference) or odd >= max(MIN_ODD, ODD_SHARE * difference.compared)
+
+
+def _is_shifted(difference: Difference) -> bool:
+    """Whether one difference is too common for corrections of single certificates."""
+    if not difference.shifts:
+        return False
+    count = difference.shifts[0][1]
+    if count == difference.compared:
+        return count >= 2
+    return count >= max(MIN_SHIFTED, SHIFTED_SHARE * difference.compared)
+
+
+def _pairs(witnesses: NDArray[np.void], sightings: Sightings) -> tuple[NDArray[np.void], Sightings]:
+    """Return witnesses and their rows, pair by pair; a key that several rows have leaves doubt, and is left out."""
+    keys, first, count = np.unique(sightings["key"], return_index=True, return_counts=True)
+    common, at_then, at_now = np.intersect1d(witnesses["key"], keys[count == 1], return_indices=True)
+    assert len(common) == len(at_then)
+    return witnesses[at_then], sightings[first[count == 1][at_now]]

@@ -1,0 +1,166 @@
+"""The gate `zone`: is a column of times read in a wrong zone? All evidence together, as findings.
+
+    anchors.py     certain: what the CA itself has signed
+    witnesses.py   exact: the same certificates in the last generation
+    ahead.py       times that have not come yet
+    lag.py         the newest issuance is older than it can be
+    order.py       revoked before issued, issued after expiry
+
+Each yields clues, with the offset where the data show one. An offset that explains several of a column's clues is named
+once with its zones, by the strongest of them.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pregen.errors import Finding
+from pregen.gates.ahead import judge_ahead
+from pregen.gates.anchors import Anchors, compare_anchors, identity, no_anchor_findings
+from pregen.gates.clues import Clue
+from pregen.gates.evidence import Observation, Watch
+from pregen.gates.history import MAX_LAGS, MAX_WITNESSES, WITNESS, History, IssuerHistory
+from pregen.gates.lag import ages_of, judge_lag, lag_of
+from pregen.gates.offsets import Sample, declared_offset, offset_text, zones_with
+from pregen.gates.order import judge_order
+from pregen.gates.witnesses import judge_witnesses
+from pregen.issuers import Issuer
+from pregen.snapshot.columns import Column
+
+
+def judge(
+    observation: Observation,
+    watch: Watch,
+    *,
+    columns: Mapping[str, Column],
+    issuers: Sequence[Issuer],
+    history: History | None,
+    anchors: Anchors,
+    is_public: bool,
+) -> tuple[Finding, ...]:
+    """Return what all evidence says about the zones of the columns of times; errors first.
+
+    Args:
+        observation: of all rows (`add_up`).
+        watch: what was looked for; its keys are those of the anchors and of the history's witnesses.
+        columns: by canonical name.
+        issuers: in the order of their indices.
+        history: of the generation that is published; None: there is none.
+        anchors: of the configuration.
+        is_public: whether the profile is a public one, so that declared zones must be proved.
+    """
+    certain = compare_anchors(anchors, observation.sightings, columns, issuers, watch.as_of)
+    witnesses = history.witnesses if history else np.empty(0, WITNESS)
+    exact = judge_witnesses(witnesses, observation.sightings, columns, issuers)
+    clues = [*certain.clues, *exact.clues]
+    clues += judge_ahead(observation, watch, columns, issuers, history, certain.proved | exact.proved)
+    if history is not None:
+        clues += judge_lag(observation, watch, columns["not_before"], issuers, history)
+    clues += (_blamed(clue, clues) for clue in judge_order(observation, watch, columns, issuers))
+    findings = [*_findings(clues, columns, watch.as_of), *certain.findings]
+    if is_public:
+        findings += no_anchor_findings(
+            columns,
+            proved=certain.proved,
+            judged=frozenset(clue.canonical for clue in certain.clues),
+            remembered=history.anchored if history else frozenset(),
+        )
+    return tuple(sorted(findings, key=lambda finding: finding.severity))
+
+
+def remember(
+    observation: Observation,
+    watch: Watch,
+    *,
+    columns: Mapping[str, Column],
+    issuers: Sequence[Issuer],
+    history: History | None,
+    anchors: Anchors,
+    counts: Sequence[int] | NDArray[np.int64],
+) -> tuple[dict[int, IssuerHistory], NDArray[np.void], frozenset[str]]:
+    """Return what the next generation needs: issuers by id, witnesses (`WITNESS`[k], ascending), anchored columns.
+
+    The arguments are those of `judge`, and `counts`: certificates with answers, by the issuer's index.
+    """
+    newest = {int(row["issuer"]): int(row["not_before"]) for row in observation.newest}
+    past = history.issuers if history else {}
+    remembered = {}
+    for index, issuer in enumerate(issuers):
+        before = past[issuer.issuer_id].lags if issuer.issuer_id in past else ()
+        last = newest.get(index)
+        lag_s = None if last is None else lag_of(last, ages_of(observation.bins, index), watch.as_of)
+        lags = before if lag_s is None else (lag_s, *before)
+        remembered[issuer.issuer_id] = IssuerHistory(int(counts[index]), last, lags[:MAX_LAGS])
+    certain = compare_anchors(anchors, observation.sightings, columns, issuers, watch.as_of)
+    proved = {identity(column) for name, column in columns.items() if column.zone and name in certain.proved}
+    return remembered, _witnesses(observation, watch), (history.anchored if history else frozenset()) | proved
+
+
+def _witnesses(observation: Observation, watch: Watch) -> NDArray[np.void]:
+    """Return the sighted rows with the smallest lower halves of their keys; a key that two rows have is no witness."""
+    low = observation.sightings["key"] & np.uint64(0xFFFFFFFF)
+    rows = observation.sightings[low < np.uint64(min(max(watch.witness_share, 0.0), 1.0) * 2**32)]
+    keys, first, count = np.unique(rows["key"], return_index=True, return_counts=True)
+    single = first[count == 1]
+    single = single[np.argsort(keys[count == 1] & np.uint64(0xFFFFFFFF), kind="stable")[:MAX_WITNESSES]]
+    chosen = rows[np.sort(single)]
+    witnesses = np.zeros(len(chosen), WITNESS)
+    for name in ("key", "not_before", "revoked_at"):
+        witnesses[name] = chosen[name]
+    return witnesses[np.argsort(witnesses["key"], kind="stable")]
+
+
+def _blamed(clue: Clue, others: Sequence[Clue]) -> Clue:
+    """Return a clue of order, of which only two columns together can be read, with the one that others blame."""
+    shifts = {other.canonical: other.shift_s for other in others if other.severity == "error"}
+    issued = shifts.get("not_before")
+    if clue.shift_s is None or clue.canonical in shifts or issued is None or issued < 0:
+        return clue
+    return replace(clue, canonical="not_before", shift_s=issued)
+
+
+def _findings(clues: Iterable[Clue], columns: Mapping[str, Column], as_of: int) -> list[Finding]:
+    """Return one finding a clue; zones stand in the first one of each column and offset."""
+    configured = tuple(dict.fromkeys(column.zone for column in columns.values() if column.zone))
+    said: dict[tuple[str, int | None], str] = {}
+    findings = []
+    for clue in clues:
+        column = columns[clue.canonical]
+        samples = clue.samples
+        if not samples and clue.shift_s is not None:
+            samples = (Sample(as_of, clue.shift_s + declared_offset(column, as_of)),)
+        text = f"column {column.name!r}: {clue.text}"
+        zones: tuple[str, ...] = ()
+        if not samples:
+            text += f": {clue.advice}"
+        elif earlier := said.get((clue.canonical, clue.shift_s)):
+            text += f": the same offset as {earlier} says"
+        else:
+            zones = zones_with(samples, configured)
+            said[clue.canonical, clue.shift_s] = clue.code
+            text += f": {_explanation(clue, column, samples)}"
+        findings.append(Finding(clue.code, clue.severity, text, clue.count, clue.examples, zones))
+    return findings
+
+
+def _explanation(clue: Clue, column: Column, samples: Sequence[Sample]) -> str:
+    """Return which offset explains it, and how to declare it."""
+    offsets = sorted({sample.offset_s for sample in samples})
+    now = " or ".join(map(offset_text, offsets[:4])) + (" or others" if len(offsets) > 4 else "")
+    if clue.shift_s is not None:
+        way = "later" if clue.shift_s > 0 else "earlier"
+        what = f"it is read {offset_text(abs(clue.shift_s))[1:]} {way} than it happened"
+    else:
+        what = "it is read in a zone with other clock changes than those of the right one"
+    if column.zone:
+        return (
+            f"{what}; its times are those of a zone at {now}, not of {column.zone}: correct "
+            f"{column.canonical} = {{ zone = ... }} in [snapshot.columns]"
+        )
+    return (
+        f"{what}; its times are local ones of a zone at {now}, not UTC: correct the export, or let it write times "
+        f'without a zone and declare {column.canonical} = {{ name = "{column.name}", zone = "..." }} in '
+        "[snapshot.columns]"
+    )

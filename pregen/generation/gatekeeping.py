@@ -1,0 +1,241 @@
+"""The gates' place in a run: what they are shown, what is refused by them, and what is kept of what they say.
+
+Before a row is read it is known what to look for (`watch`). When all rows are counted, every gate is asked, and all
+that fail are shown at once (`ask`). What is left for the next generation's gates is written before the commit.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from pregen import clock
+from pregen.errors import Finding, GateError, InputError, VerificationError
+from pregen.gates import GateResult, History
+from pregen.gates.acceptance import decide
+from pregen.gates.evidence import Observation, Watch
+from pregen.gates.gates import Evidence, judge_all
+from pregen.gates.history import witness_share
+from pregen.gates.zone import judge, remember
+from pregen.generation.past import ComparisonJob, named
+from pregen.generation.preparation import Prepared
+from pregen.generation.rows import Group, Tally
+from pregen.issuers import Issuer
+from pregen.snapshot import Snapshot
+from storage.manifest import Shard
+
+INVALID = "invalid"  # the reason of rows that are left out because they cannot be published
+_OF_ROWS = frozenset({"rows-invalid", "duplicate"})
+
+
+def watch_of(prepared: Prepared) -> Watch:
+    """Return what to look for in the rows."""
+    history = prepared.past.history
+    remembered = history.witnesses["key"] if history else np.empty(0, np.uint64)
+    return Watch(
+        as_of=clock.seconds(prepared.snapshot.as_of),
+        skew_s=prepared.config.gates.skew_s,
+        issuers=len(prepared.issuers),
+        keys=np.unique(np.concatenate([prepared.anchors.keys, remembered]).astype(np.uint64, copy=False)),
+        witness_share=witness_share(prepared.snapshot.row_estimate),
+    )
+
+
+def comparison_job(prepared: Prepared) -> ComparisonJob | None:
+    """Return what workers compare shards with; None: there is nothing."""
+    past, dropped = prepared.past, prepared.dropped
+    if past.history is None:
+        return None
+    return ComparisonJob(
+        prepared.open_store, past.parts, prepared.expired_before, prepared.head if dropped else None, dropped
+    )
+
+
+def ask(
+    prepared: Prepared, tally: Tally, observation: Observation, watch: Watch, excluded: Mapping[str, int]
+) -> tuple[tuple[GateResult, ...], tuple[Finding, ...]]:
+    """Return what all gates say, what is accepted taken into account, and all warnings about the snapshot.
+
+    Args:
+        prepared: what is known beside the rows.
+        tally: of all rows.
+        observation: of all rows.
+        watch: what was looked for.
+        excluded: rows without answers, by reason.
+
+    Raises:
+        InputError: rows cannot be read, or contradict each other; with whatever else fails.
+        GateError: a gate fails, or nothing is left to sign.
+    """
+    evidence = _evidence(prepared, tally, observation, watch, excluded.get(INVALID, 0))
+    decided, unneeded = _decided(evidence, prepared)
+    rows = tuple(finding for finding in prepared.snapshot.findings() if finding.severity == "warning")
+    from_gates = tuple(finding for result in decided for finding in result.findings)
+    warnings = tuple(finding for finding in from_gates if finding.severity == "warning")
+    errors = [finding for finding in from_gates if finding.severity == "error"]
+    if prepared.past.history is None and prepared.past.commit is not None and not prepared.past.damage:
+        text = f"{prepared.past.why_absent}; gates that compare with it are skipped, this once"
+        warnings += (Finding("history.absent", "warning", text),)
+    warnings = rows + warnings + unneeded
+    failed = [result.gate for result in decided if result.outcome == "failed"]
+    if failed or not tally.groups:
+        # What is wrong with rows comes first: much of the rest may follow from it.
+        of_rows = {id(one) for result in decided if result.gate in _OF_ROWS for one in result.findings}
+        errors.sort(key=lambda finding: id(finding) not in of_rows)
+        raise _refusal(failed, evidence, excluded, (*errors, *warnings))
+    return decided, warnings
+
+
+def _decided(evidence: Evidence, prepared: Prepared) -> tuple[tuple[GateResult, ...], tuple[Finding, ...]]:
+    """Return what gates say; while rows are refused, what seems to have vanished because of them is no finding more."""
+    refused = evidence.invalid + sum(finding.count for finding in evidence.conflicts)
+    gates, accept = prepared.config.gates, prepared.accept
+    decided, unneeded = decide(judge_all(replace(evidence, excused=refused), gates), accept)
+    if not refused or any(result.gate in _OF_ROWS and result.outcome == "failed" for result in decided):
+        return decided, unneeded
+    return decide(judge_all(evidence, gates), accept)
+
+
+def _refusal(
+    failed: Sequence[str], evidence: Evidence, excluded: Mapping[str, int], findings: tuple[Finding, ...]
+) -> InputError | GateError:
+    gates = ", ".join(failed)
+    if "rows-invalid" in failed or evidence.conflicts:
+        text = "the snapshot holds rows that cannot be published; nothing was published"
+        return InputError(f"{text} (gates that refuse it: {gates})", findings)
+    if not any(evidence.certificates.values()):
+        return GateError(
+            f"all {evidence.rows_in:,} rows are excluded ({dict(excluded)}): nothing is left to sign; look at "
+            "keep_expired and at the status values",
+            findings,
+        )
+    options = " ".join(f"--accept {gate}" for gate in failed)
+    return GateError(
+        f"the snapshot can be read, but must not be published as it is (gates that refuse it: {gates}); nothing was "
+        f"published. Correct what the findings say; only where the snapshot is right all the same: {options} "
+        "--reason TEXT",
+        findings,
+    )
+
+
+def _evidence(prepared: Prepared, tally: Tally, observation: Observation, watch: Watch, invalid: int) -> Evidence:
+    snapshot, past, current = prepared.snapshot, prepared.past, prepared.current
+    errors = tuple(finding for finding in snapshot.findings() if finding.severity == "error")
+    counts = certificates_of(prepared.issuers, tally.groups)
+    evidence = Evidence(
+        as_of=watch.as_of,
+        started=clock.seconds(prepared.started),
+        is_public=bool(prepared.public_windows),
+        rows_in=snapshot.rows_in,
+        repeated=tally.repeated,
+        invalid=invalid,
+        rows=errors,
+        conflicts=_conflicts(tally, snapshot),
+        zone=judge(
+            observation,
+            watch,
+            columns=snapshot.columns,
+            issuers=prepared.issuers,
+            history=past.history,
+            anchors=prepared.anchors,
+            is_public=bool(prepared.public_windows),
+        ),
+        certificates={issuer.issuer_id: count for issuer, count in zip(prepared.issuers, counts, strict=True)},
+        issuers={issuer.issuer_id: issuer.names[0] for issuer in prepared.issuers},
+        why_absent=past.why_absent,
+        damage=past.damage + tally.comparison.damaged,
+        history=past.history,
+        comparison=tally.comparison,
+    )
+    if current is None:
+        return evidence
+    return replace(evidence, named=lambda key: named(current, key))
+
+
+def certificates_of(issuers: Sequence[Issuer], groups: Mapping[Group, int]) -> list[int]:
+    """Return how many certificates get answers, by the index of their issuer."""
+    counts = [0] * len(issuers)
+    for group, count in groups.items():
+        counts[group.issuer] += count
+    return counts
+
+
+def invalid_rows(snapshot: Snapshot, routed: int) -> int:
+    """Return how many rows cannot be published: whatever came in, was not left out on purpose, and was not routed.
+
+    Raises:
+        VerificationError: more rows are missing than were found to be bad.
+    """
+    invalid = snapshot.rows_in - sum(snapshot.excluded.values()) - routed
+    noted = sum(finding.count for finding in snapshot.findings() if finding.severity == "error")
+    if not 0 <= invalid <= noted:
+        raise VerificationError(
+            f"{snapshot.rows_in:,} rows came in, of which {routed:,} were routed and {noted:,} found to be bad: "
+            f"{invalid - noted:,} are lost; nothing was published; please report this"
+        )
+    return invalid
+
+
+def remembered(prepared: Prepared, groups: Mapping[Group, int], observation: Observation, watch: Watch) -> History:
+    """Return what the next generation's gates need to know of this one, its keys apart."""
+    counts = certificates_of(prepared.issuers, groups)
+    issuers, witnesses, anchored = remember(
+        observation,
+        watch,
+        columns=prepared.snapshot.columns,
+        issuers=prepared.issuers,
+        history=prepared.past.history,
+        anchors=prepared.anchors,
+        counts=counts,
+    )
+    return History(as_of=watch.as_of, certificates=sum(counts), issuers=issuers, witnesses=witnesses, anchored=anchored)
+
+
+def after_signing(
+    rows_in: int,
+    excluded: Mapping[str, int],
+    shards: Iterable[Shard],
+    windows: Iterable[tuple[int, int]],
+    verified: int,
+) -> tuple[GateResult, GateResult]:
+    """Return the results of the last two gates, which have passed: what they refuse ends a run where it is found."""
+    certificates = sum(shard.rows for shard in shards)
+    read = sorted(windows)
+    lengths = [end - start + 1 for start, end in read]
+    return (
+        GateResult(
+            gate="coverage",
+            outcome="passed",
+            figures={"rows_in": rows_in, "certificates": certificates, "excluded": dict(excluded)},
+        ),
+        GateResult(
+            gate="window",
+            outcome="passed",
+            figures={
+                "parsed": verified,
+                "windows": len(read),
+                "shortest_s": min(lengths, default=0),
+                "longest_s": max(lengths, default=0),
+                "last_next_update": clock.text(max(end for _, end in read)) if read else None,
+            },
+        ),
+    )
+
+
+def _conflicts(tally: Tally, snapshot: Snapshot) -> tuple[Finding, ...]:
+    if not tally.conflict_count:
+        return ()
+    return (
+        Finding(
+            "row.conflict",
+            "error",
+            "rows of one certificate differ in status, revocation time or reason: "
+            "decide at the source which one is right",
+            tally.conflict_count,
+            tuple(
+                f"{snapshot.locate(*one.other)}, column serial, {int.from_bytes(one.serial, 'big', signed=True):x}: "
+                f"contradicts {snapshot.locate(*one.row)}"
+                for one in tally.conflicts
+            ),
+        ),
+    )

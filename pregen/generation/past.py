@@ -1,0 +1,244 @@
+"""What the current generation says to the gates of the next one, read from the store.
+
+Its history names the keys of all its certificates; who they are stands in its packs, where they are looked up when a
+gate has something to say about them. Whatever is damaged is told, and never taken for a generation without history.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from pregen.gates import History, IssuerHistory
+from pregen.gates.comparison import (
+    GOOD,
+    NOT_COMPARED,
+    ON_HOLD,
+    REVOKED,
+    UNKNOWN,
+    Comparison,
+    Entries,
+    Keys,
+    compare,
+    words,
+)
+from pregen.gates.history import WITNESS
+from pregen.generation.routing_key import Octets, xxh64
+from pregen.generation.rows import KINDS, ShardRows
+from storage.commits import Head
+from storage.errors import FormatError
+from storage.history import HistoryIndex, HistoryPart, PastIssuer, encode_index, read_index, read_part
+from storage.key import part_of
+from storage.manifest import Shard
+from storage.pack import walk
+from storage.reader import Generation
+from storage.stores import Store
+
+_HALF = 32
+_HOLD = 6  # certificateHold (RFC 5280, 5.3.1)
+_STATUS_OF_KIND = np.array(
+    [{"good": GOOD, "revoked": REVOKED, "unknown": UNKNOWN}[name] for name, _ in KINDS], np.uint32
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Past:
+    """The current generation, as far as gates compare with it.
+
+    Attributes:
+        commit: its number; None: nothing is published yet.
+        history: what it says beside its certificates; None: there is nothing to compare with.
+        parts: where its certificates are listed.
+        damage: why its history cannot be read.
+    """
+
+    commit: int | None = None
+    history: History | None = None
+    parts: tuple[HistoryPart, ...] = ()
+    damage: tuple[str, ...] = ()
+
+    @property
+    def why_absent(self) -> str | None:
+        """Why there is nothing to compare with; None: there is."""
+        if self.history is not None:
+            return None
+        if self.commit is None:
+            return "nothing is published yet"
+        if self.damage:
+            return f"the history of commit {self.commit} cannot be read"
+        return f"commit {self.commit} has no history: an older version published it"
+
+
+def read_past(store: Store, current: Generation | None) -> Past:
+    """Return what the current generation of a store left behind.
+
+    Raises:
+        OSError: the store does not answer.
+    """
+    if current is None:
+        return Past()
+    number, name = current.commit.number, current.manifest.history
+    if name is None:
+        return Past(commit=number)
+    try:
+        index = read_index(store, name)
+    except FormatError as e:
+        return Past(commit=number, damage=(str(e),))
+    except FileNotFoundError:
+        return Past(commit=number, damage=(f"{name}: is missing",))
+    return Past(commit=number, history=_history(index), parts=index.parts)
+
+
+def _history(index: HistoryIndex) -> History:
+    return History(
+        as_of=index.as_of,
+        certificates=sum(part.rows for part in index.parts),
+        issuers={
+            one.issuer_id: IssuerHistory(certificates=one.certificates, newest=one.newest, lags=one.lags)
+            for one in index.issuers
+        },
+        witnesses=np.frombuffer(index.witnesses, WITNESS),
+        anchored=frozenset(index.anchored),
+    )
+
+
+def write_past(store: Store, history: History, parts: Iterable[HistoryPart]) -> tuple[str, int]:
+    """Put what a new generation leaves behind; its parts are there already. Return the name, and octets put."""
+    name, octets = encode_index(
+        HistoryIndex(
+            as_of=history.as_of,
+            parts=tuple(parts),
+            issuers=tuple(
+                PastIssuer(
+                    issuer_id=number,
+                    certificates=one.certificates,
+                    newest=one.newest if one.newest is not None and one.newest >= 0 else None,
+                    lags=one.lags,
+                )
+                for number, one in sorted(history.issuers.items())
+            ),
+            witnesses=history.witnesses.astype(WITNESS, copy=False).tobytes(),
+            anchored=tuple(sorted(history.anchored)),
+        )
+    )
+    store.put(name, octets)
+    return name, len(octets)
+
+
+def entries_of(rows: ShardRows) -> Entries:
+    """Return what is remembered of the certificates of a shard."""
+    status = _STATUS_OF_KIND[rows.codes & 3]
+    status[rows.reason == _HOLD] = ON_HOLD
+    return Entries(rows.keys, words(status, rows.not_after))
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonJob:
+    """What a worker needs to compare shards with the current generation; it pickles.
+
+    Attributes:
+        open_store: returns the store, opened in the process that calls it.
+        parts: of the current generation's history.
+        expired_before: see `pregen.gates.comparison.compare`.
+        head: the current generation, where issuers of it are dropped.
+        dropped: ids of these.
+    """
+
+    open_store: Callable[[], Store]
+    parts: tuple[HistoryPart, ...]
+    expired_before: int | None
+    head: Head | None = None
+    dropped: frozenset[int] = frozenset()
+
+
+class Comparer:
+    """Compares ranges of keys with the current generation, in one process."""
+
+    def __init__(self, job: ComparisonJob) -> None:
+        self._job = job
+        self._store = job.open_store()
+        self._current = Generation(self._store, job.head) if job.head is not None and job.dropped else None
+
+    def compare(self, low: int, high: int, after: Entries) -> Comparison:
+        """Compare the new entries of keys whose upper halves are in [low, high).
+
+        Raises:
+            OSError: the store does not answer.
+        """
+        total = NOT_COMPARED
+        for piece in self._pieces(low, high, after):
+            total = total.plus(piece)
+        return total
+
+    def _pieces(self, low: int, high: int, after: Entries) -> Iterator[Comparison]:
+        """Yield the comparison with one part of the history after the other: memory is bounded by one."""
+        at = low
+        for part in self._job.parts:
+            start, end = max(part.low, low), min(part.high, high)
+            if start >= end:
+                continue
+            if at < start:
+                yield Comparison(after=(count := len(after.between(at, start).keys)), new=count)
+            yield self._piece(part, start, end, after.between(start, end))
+            at = end
+        if at < high:
+            yield Comparison(after=(count := len(after.between(at, high).keys)), new=count)
+
+    def _piece(self, part: HistoryPart, low: int, high: int, after: Entries) -> Comparison:
+        try:
+            before = Entries.of_columns(read_part(self._store, part)).between(low, high)
+        except FormatError as e:
+            return Comparison(after=len(after.keys), damaged=(str(e),))
+        except FileNotFoundError:
+            return Comparison(after=len(after.keys), damaged=(f"{part.name}: is missing",))
+        if (before.keys[1:] < before.keys[:-1]).any():
+            return Comparison(after=len(after.keys), damaged=(f"{part.name}: its keys are out of order",))
+        return compare(before, after, self._job.expired_before, self._dropped(low, high))
+
+    def _dropped(self, low: int, high: int) -> Keys:
+        """Return the keys of all certificates of dropped issuers, ascending."""
+        found: list[Keys] = []
+        for shard in self._current.manifest.shards if self._current else ():
+            if self._current and shard.low < high and low < shard.high:
+                for bucket in range(self._current.pack(shard).buckets):
+                    for number, keys, _ in _records(self._current, shard, bucket):
+                        if number in self._job.dropped:
+                            found.append(keys)
+        keys = np.sort(np.concatenate([np.empty(0, np.uint64), *found]))
+        ends = np.searchsorted(keys >> np.uint64(_HALF), np.array([low, high], np.uint64))
+        return keys[ends[0] : ends[1]]
+
+
+def named(current: Generation, key: int) -> str:
+    """Return what messages call the certificate of a key: its serial and its issuer; where it is not found, the key.
+
+    The serial is lower-case hex of the number, with a sign where it is negative.
+    """
+    try:
+        found = [*_named(current, key)]
+    except (FormatError, OSError):  # it is only an example; what cannot be read is found by those that need it
+        found = []
+    return " or ".join(found) or f"key {key:016x}"
+
+
+def _named(current: Generation, key: int) -> Iterator[str]:
+    shard = next(shard for shard in current.manifest.shards if shard.low <= key >> _HALF < shard.high)
+    bucket = part_of(key >> _HALF, shard.low, shard.high, current.pack(shard).buckets)
+    labels = {one.issuer_id: one.label for one in current.tables[shard.tables].tables.issuers}
+    for issuer, keys, serials in _records(current, shard, bucket):
+        for at in np.flatnonzero(keys == np.uint64(key)).tolist():
+            yield f"{int.from_bytes(serials[at].tobytes(), 'big', signed=True):x} of {labels[issuer]}"
+
+
+def _records(current: Generation, shard: Shard, bucket: int) -> Iterator[tuple[int, Keys, Octets]]:
+    """Yield issuer id, keys and serials (uint8[n, size]) of each run of a bucket."""
+    loaded = current.tables[shard.tables]
+    tables = loaded.tables
+    for run, start, count, octets in walk(current.pack(shard), bucket, loaded.strides):
+        issuer, size = (
+            tables.issuers[tables.runs[run].issuer].issuer_id,
+            tables.shapes[tables.runs[run].shape].serial_bytes,
+        )
+        records = np.frombuffer(octets, np.uint8)[start : start + count * loaded.strides[run]]
+        serials = records.reshape(count, loaded.strides[run])[:, :size]
+        yield issuer, xxh64(serials, np.array([issuer], np.uint64)), serials

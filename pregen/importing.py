@@ -1,0 +1,242 @@
+"""`pregen import`: any kind of snapshot to canonical Parquet, which a run reads without `[snapshot.columns]`.
+
+Rows are judged as a run judges them, one by one. What only a whole snapshot shows (rows that contradict each other,
+gates) is left to the run. Rows that are excluded on purpose are not written; certificates that have expired are.
+
+No private key is needed, and certificates only where CRLs tell the revocations.
+"""
+
+import contextlib
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
+from numpy.typing import NDArray
+
+from pregen import clock
+from pregen.config import Config
+from pregen.errors import ConfigError, Finding, GateError, InputError, UsageError
+from pregen.issuers import read_certificates
+from pregen.snapshot import (
+    AS_OF_KEY,
+    CA,
+    NO_EXPIRY,
+    NO_ISSUANCE,
+    NO_REASON,
+    REVOKED,
+    CrlIssuer,
+    Snapshot,
+    StatusBatch,
+    open_snapshot,
+)
+
+PART_ROWS = 1_048_576  # of a file, which is one row group
+_MILLISECONDS = 1_000
+_TIME = pa.timestamp("ms", "UTC")  # Parquet has no seconds
+_KINDS = pa.array(["end-entity", "ca"], pa.string())  # by their numbers, END_ENTITY and CA
+
+Column: TypeAlias = "pa.Array[pa.Scalar[pa.DataType]]"
+Progress = Callable[[str, int, int], None]  # step, done, of how many
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imported:
+    """What an import wrote.
+
+    Attributes:
+        folder: where.
+        as_of: seconds since 1970.
+        rows_in: rows read.
+        rows: rows written.
+        excluded: rows left out on purpose, by reason.
+        files: how many were written.
+        written_bytes: octets of them.
+        warnings: what is odd.
+    """
+
+    folder: Path
+    as_of: int
+    rows_in: int
+    rows: int
+    excluded: dict[str, int]
+    files: int
+    written_bytes: int
+    warnings: tuple[Finding, ...]
+
+
+def import_snapshot(
+    config: Config,
+    folder: Path,
+    *,
+    snapshot: str | None,
+    as_of: datetime | None,
+    now: datetime,
+    progress: Progress,
+    part_rows: int = PART_ROWS,
+) -> Imported:
+    """Read a snapshot and write it as canonical Parquet, or write nothing.
+
+    Args:
+        config: the configuration.
+        folder: to be made; it may be there, if it is empty.
+        snapshot: path from the command line; wins over the configuration's.
+        as_of: from the command line; wins over the configuration's.
+        now: the current instant.
+        progress: told how many rows are read.
+        part_rows: of a file, at most.
+
+    Raises:
+        UsageError: the folder holds anything, or its parent is not there.
+        ConfigError, InputError: the snapshot cannot be read, or holds bad rows; all of them are counted.
+        GateError: all rows are excluded.
+        OSError: the folder cannot be written.
+    """
+    folder = folder.resolve()
+    _check_folder(folder)
+    # As a run numbers them: by their sections.
+    issuers = {name: index for index, section in enumerate(config.issuer) for name in section.names}
+    opened = open_snapshot(
+        config.snapshot,
+        config.folder,
+        path=snapshot,
+        as_of=as_of,
+        now=now,
+        issuers=issuers,
+        crl_issuers=_crl_issuers(config) if config.snapshot.kind == "crl" else (),
+    )
+    labels = pa.array([section.names[0] for section in config.issuer], pa.string())
+    with _beside(folder) as unfinished:
+        rows, files = 0, 0
+        for table in _tables(_counted(opened, progress), labels, clock.text(opened.as_of), part_rows):
+            _write(unfinished / f"part-{files:05}.parquet", table)
+            rows, files = rows + table.num_rows, files + 1
+        findings = opened.findings()
+        if any(finding.severity == "error" for finding in findings):
+            raise InputError("the snapshot holds rows that cannot be published; nothing was written", findings)
+        if not rows:
+            raise GateError(f"all {opened.rows_in:,} rows are excluded ({opened.excluded}): nothing is left to write")
+        written_bytes = sum(path.stat().st_size for path in unfinished.iterdir())
+        unfinished.rename(folder)
+    return Imported(
+        folder=folder,
+        as_of=clock.seconds(opened.as_of),
+        rows_in=opened.rows_in,
+        rows=rows,
+        excluded=opened.excluded,
+        files=files,
+        written_bytes=written_bytes,
+        warnings=findings,
+    )
+
+
+def _check_folder(folder: Path) -> None:
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"--out {folder}: is there already, and not an empty folder: name another one, or remove it")
+    if not folder.parent.is_dir():
+        raise UsageError(f"--out {folder}: there is no folder {folder.parent}: make it first")
+
+
+def _crl_issuers(config: Config) -> tuple[CrlIssuer, ...]:
+    """Return what tells whose a CRL is; certificates that are no issuer's are left to a run to refuse.
+
+    Raises:
+        ConfigError: a certificate cannot be read, or does not tell one issuer from the others.
+    """
+    found: dict[tuple[bytes, bytes], CrlIssuer] = {}
+    findings: list[Finding] = []
+    for index, section in enumerate(config.issuer):
+        label = f'issuer "{section.names[0]}"'
+        try:
+            certificates = [one for name in section.certificates for one in read_certificates(config.resolve(name))]
+        except ConfigError as error:
+            findings += [Finding(one.code, one.severity, f"{label}: {one.message}") for one in error.findings]
+            continue
+        first = certificates[0]
+        if len({(one.subject, one.key_bits) for one in certificates}) > 1:
+            text = f"{label}: the certificates are not one name and one key: give each issuer a section of its own"
+            findings.append(Finding("issuer.different-keys", "error", text))
+        issuer = CrlIssuer(index=index, name=section.names[0], subject=first.subject, public_key=first.public_key)
+        other = found.setdefault((first.subject, first.key_bits), issuer)
+        if other is not issuer:
+            text = f'{label}: is the same name and key as "{other.name}": write them as one section, with both names'
+            findings.append(Finding("issuer.same-id", "error", text))
+    if findings:
+        raise ConfigError(f"the certificates cannot be used; correct {config.path} or what it names", findings)
+    return tuple(found.values())
+
+
+@contextlib.contextmanager
+def _beside(folder: Path) -> Iterator[Path]:
+    """Make a folder beside one that is to be; what is still there at the end is removed."""
+    unfinished = folder.parent / f".{folder.name}.{secrets.token_hex(8)}"
+    unfinished.mkdir()
+    try:
+        yield unfinished
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _counted(snapshot: Snapshot, progress: Progress) -> Iterator[StatusBatch]:
+    for batch in snapshot.batches():
+        yield batch
+        rows = snapshot.rows_in
+        progress("read", rows, max(snapshot.row_estimate, rows))
+
+
+def _tables(batches: Iterator[StatusBatch], labels: pa.StringArray, as_of: str, part_rows: int) -> Iterator[pa.Table]:
+    """Yield tables of `part_rows` rows, the last one of fewer."""
+    waiting: list[pa.RecordBatch] = []
+    count = 0
+    for batch in batches:
+        record_batch = _record_batch(batch, labels, as_of)
+        start = 0
+        while count + record_batch.num_rows - start >= part_rows:
+            waiting.append(record_batch.slice(start, part_rows - count))
+            yield pa.Table.from_batches(waiting)
+            start += part_rows - count
+            waiting, count = [], 0
+        if start < record_batch.num_rows:
+            waiting.append(record_batch.slice(start))
+            count += record_batch.num_rows - start
+    if waiting:
+        yield pa.Table.from_batches(waiting)
+
+
+def _record_batch(batch: StatusBatch, labels: pa.StringArray, as_of: str) -> pa.RecordBatch:
+    revoked = batch.status == REVOKED
+    reason, has_reason = batch.reason, batch.reason != NO_REASON
+    if batch.reason_given is not None:  # unspecified is a reason for those who ask whether there is one
+        reason, has_reason = np.where(has_reason, reason, np.int8(0)), batch.reason_given
+    kinds = np.zeros(len(batch), np.uint8) if batch.kind is None else batch.kind
+    columns = {
+        "issuer": pa.DictionaryArray.from_arrays(batch.issuer, labels),
+        "serial": batch.serial,
+        "status": pa.array(batch.status),
+        "revoked_at": _times(batch.revoked_at, revoked),
+        "reason": pa.array(reason, mask=~has_reason),
+        "not_before": _times(batch.not_before, batch.not_before != NO_ISSUANCE),
+        "not_after": _times(batch.not_after, batch.not_after != NO_EXPIRY),
+        "kind": pa.DictionaryArray.from_arrays((kinds == CA).astype(np.int8), _KINDS),
+    }
+    return pa.record_batch(columns, metadata={AS_OF_KEY: as_of.encode()})
+
+
+def _times(seconds: NDArray[np.int64], given: NDArray[np.bool_]) -> Column:
+    """Return times as Parquet has them, null unless given."""
+    return pa.array(np.where(given, seconds, 0) * _MILLISECONDS, _TIME, mask=~given)
+
+
+def _write(path: Path, table: pa.Table) -> None:
+    """Write one file, with checksums of its pages, to the disk."""
+    with path.open("xb") as file:
+        pa.parquet.write_table(table, file, row_group_size=PART_ROWS, write_page_checksum=True)
+        file.flush()
+        os.fsync(file.fileno())

@@ -1,0 +1,7 @@
+"""CRLs as the source of revocations, joined with a list of what was issued (RFC 5280, section 5).
+
+crl.py           one CRL: read, and its signature checked
+entries.py       its entries, by columns
+rules.py         which CRLs count, and what is wrong with the others
+revocations.py   all entries that count, to be looked up by issuer and serial
+"""

@@ -1,0 +1,40 @@
+"""The files of a snapshot: which they are, and the columns that are asked for, batch by batch.
+
+    finding.py      a path, a glob, a folder, s3://bucket/prefix: to files
+    partitions.py   names of folders to columns
+    opening.py      the first octets to a format
+    sources.py      octets of this machine, and whether they have changed
+    remote.py       octets of S3, in ranges
+    parquet.py, ipc.py, csv.py, index_txt.py     one format each
+
+Descriptions of files pickle; nothing is kept open between calls, except clients of S3 within a process.
+"""
+
+from pregen.snapshot.files.base import AS_OF_KEY, BATCH_ROWS, ODD, SnapshotFile
+from pregen.snapshot.files.finding import INDEXES, TABLES, Found, FoundFile, Wanted, find_files
+from pregen.snapshot.files.index_txt import index_txt_columns
+from pregen.snapshot.files.opening import Chosen, open_file
+from pregen.snapshot.files.partitions import Value, partition_values
+from pregen.snapshot.files.remote import S3Settings
+
+SUFFIXES = TABLES.suffixes
+
+__all__ = [
+    "AS_OF_KEY",
+    "BATCH_ROWS",
+    "INDEXES",
+    "ODD",
+    "SUFFIXES",
+    "TABLES",
+    "Chosen",
+    "Found",
+    "FoundFile",
+    "S3Settings",
+    "SnapshotFile",
+    "Value",
+    "Wanted",
+    "find_files",
+    "index_txt_columns",
+    "open_file",
+    "partition_values",
+]

@@ -1,0 +1,112 @@
+"""What every file of a snapshot can do, and what is said of one that cannot be used."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Literal, Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from pregen.errors import Finding, InputError
+from pregen.snapshot.location import Location
+from pregen.snapshot.octets import ArrowArray, octets_of
+
+AS_OF_KEY = b"pregen.as_of"
+BATCH_ROWS = 131_072
+MOST_BYTES = 1 << 30  # of one column of a batch
+_WITH_LENGTHS = (pa.BinaryArray, pa.LargeBinaryArray, pa.StringArray, pa.LargeStringArray)
+USUAL_ROW_BYTES = 48  # serial, status and a time or two, in files that do not say how many rows they have
+
+# A column that a file may add by itself: text, null in rows that are sound, else what is wrong with the row as such.
+ODD = "pregen.odd"
+
+
+class SnapshotFile(Protocol):
+    """One file of a snapshot. It pickles, and nothing of it is open between calls."""
+
+    @property
+    def path(self) -> Location:
+        """Where it is."""
+
+    @property
+    def unit(self) -> Literal["row", "line"]:
+        """What people call its rows."""
+
+    @property
+    def schema(self) -> pa.Schema:
+        """All of its columns."""
+
+    @property
+    def as_of(self) -> str | None:
+        """What its metadata says under `AS_OF_KEY`."""
+
+    @property
+    def row_estimate(self) -> int:
+        """About how many rows it has, known before they are read."""
+
+    def batches(self, names: Sequence[str], categories: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
+        """Yield the columns called `names`, at most `BATCH_ROWS` rows at a time, and `ODD` where it is needed.
+
+        `categories` are texts with few distinct values: they may come as dictionaries.
+
+        Raises:
+            InputError: the file is damaged, or is no longer what it was.
+        """
+
+
+def unusable(code: str, place: Location | str, what: str) -> InputError:
+    """Return the error for one file, or for a path that means several."""
+    return InputError("the snapshot cannot be read", (Finding(code, "error", f"{place}: {what}"),))
+
+
+def slices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """Yield the batch in bounded parts, once it is known that its offsets and texts are what they should be.
+
+    Raises:
+        pa.ArrowInvalid: they are not; the text names the column.
+    """
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        with within(f"column {name!r}"):
+            column.validate(full=True)
+            if isinstance(column, pa.DictionaryArray):
+                refuse_giants(column.dictionary, min(len(column), BATCH_ROWS))
+    for start in range(0, batch.num_rows, BATCH_ROWS):
+        yield batch.slice(start, BATCH_ROWS)
+
+
+def refuse_giants(values: ArrowArray, rows: int) -> None:
+    """Refuse a dictionary of which so many rows, if all were its longest value, would fill the memory.
+
+    A file of some kilobytes can hold a value of a gigabyte, and name it a million times.
+
+    Raises:
+        pa.ArrowInvalid: it is such a one.
+    """
+    if not len(values) or not isinstance(values, _WITH_LENGTHS):
+        return
+    longest = int(np.max(octets_of(values).size))
+    if longest * rows > MOST_BYTES:
+        raise pa.ArrowInvalid(f"a value has {longest:,} octets, as none of a snapshot has")
+
+
+@contextmanager
+def within(part: str) -> Iterator[None]:
+    """Say of damage in which part of a file it is; what the system or a server says stays as it is."""
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        if not is_damage(error):
+            raise
+        raise pa.ArrowInvalid(f"{part}: {error}") from error
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether an error of Arrow is about what a file holds; it says so by the bare class OSError, too."""
+    if isinstance(error, OSError):
+        return type(error) is OSError and error.errno is None
+    return isinstance(error, pa.ArrowException)
+
+
+def text_of_metadata(value: bytes | None) -> str | None:
+    """Return what metadata say, as text."""
+    return None if value is None else value.decode("utf-8", "replace")

@@ -1,0 +1,238 @@
+"""Which files a path, a glob or a folder means, on this machine and on S3.
+
+A path without wildcards that is there is itself: a file or an object, whatever its name, or a folder. Of a folder,
+files with a known suffix count, hidden ones excepted; of its subfolders only where they are partitions ("deep").
+"""
+
+import errno
+import fnmatch
+import glob
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
+from typing import NamedTuple
+
+from pregen.snapshot.files.base import unusable
+from pregen.snapshot.files.remote import Bucket, RemoteSource, S3Settings, open_bucket
+from pregen.snapshot.files.sources import looking_at
+from pregen.snapshot.location import Location
+
+_SCHEME = "s3://"
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What of a folder belongs to a snapshot.
+
+    Attributes:
+        suffixes: of its files, in lower case.
+        companions: ends of the names of files that always lie beside them, and are not worth a word.
+        deep: whether what lies in subfolders belongs to it.
+    """
+
+    suffixes: tuple[str, ...] = (".parquet", ".arrow", ".feather", ".ipc", ".csv")
+    companions: tuple[str, ...] = ()
+    deep: bool = False
+
+    def has(self, name: str) -> bool:
+        """Whether a file of that name belongs to a snapshot."""
+        return not name.startswith(".") and PurePath(name).suffix.lower() in self.suffixes
+
+    def is_mark(self, name: str) -> bool:
+        """Whether a file or folder of that name, which does not belong to it, is passed over without a word."""
+        return name.startswith((".", "_")) or (name.endswith(self.companions) if self.companions else False)
+
+    def is_hidden_folder(self, name: str) -> bool:
+        """Whether a folder is that of a program at work, such as _temporary; columns may begin with _ too."""
+        return name.startswith((".", "_")) and "=" not in name
+
+
+TABLES = Wanted()
+INDEXES = Wanted((".txt",), (".attr", ".old", ".new"))
+
+
+class FoundFile(NamedTuple):
+    """A file, and the folders in which it lies below the one that was named, the outermost first."""
+
+    location: Location
+    folders: tuple[str, ...] = ()
+    remote: RemoteSource | None = None
+
+
+class Found(NamedTuple):
+    """The files of a snapshot, and what lies in its folder and does not belong to it, both sorted."""
+
+    files: tuple[FoundFile, ...]
+    ignored: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Finds:
+    files: dict[Location, FoundFile] = field(default_factory=dict)
+    ignored: list[str] = field(default_factory=list)
+
+    def add(self, file: FoundFile) -> None:
+        self.files.setdefault(file.location, file)
+
+    def sorted(self) -> Found:
+        return Found(tuple(sorted(self.files.values(), key=lambda file: file.location)), tuple(sorted(self.ignored)))
+
+
+def find_files(pattern: str, base: Path, wanted: Wanted = TABLES, settings: S3Settings | None = None) -> Found:
+    """Return the files that a path, a glob or a folder means; relative ones start at `base`, s3://bucket/... nowhere.
+
+    Nothing is returned if nothing is there. What else is in a folder that is named itself is ignored; neither hidden
+    files nor marks such as _SUCCESS are listed.
+
+    Raises:
+        InputError: a folder cannot be looked into, or a bucket not be listed.
+    """
+    if pattern.startswith(_SCHEME):
+        with looking_at(pattern):
+            return _find_remote(pattern, wanted, settings or S3Settings())
+    with looking_at(base / pattern):
+        return _find_local(pattern, base, wanted)
+
+
+def _find_local(pattern: str, base: Path, wanted: Wanted) -> Found:
+    finds = _Finds()
+    named = base / pattern
+    if named.is_dir():
+        for file in _walk(named, (), wanted, frozenset(), finds.ignored.append):
+            finds.add(file)
+    elif named.exists():
+        finds.add(FoundFile(named))
+    else:
+        root = base.joinpath(*fixed_segments(Path(pattern).parts))
+        for name in glob.glob(pattern, root_dir=base, recursive=True):  # noqa: PTH207 Path.glob takes no absolute patterns
+            match = base / name
+            folders = match.relative_to(root).parts if match != root else ()
+            if match.is_dir():
+                for file in _walk(match, folders, wanted, frozenset(), _nowhere):
+                    finds.add(file)
+            else:
+                finds.add(FoundFile(match, folders[:-1]))
+    return finds.sorted()
+
+
+def fixed_segments(segments: Sequence[str]) -> Sequence[str]:
+    """Return the segments of a pattern before the first wildcard, and never the last one.
+
+    >>> fixed_segments(("day", "issuer=*", "part.csv"))
+    ('day',)
+    """
+    count = next((at for at, one in enumerate(segments) if glob.has_magic(one)), len(segments))
+    return segments[: min(count, len(segments) - 1)]
+
+
+def _walk(
+    folder: Path,
+    folders: tuple[str, ...],
+    wanted: Wanted,
+    above: frozenset[tuple[int, int]],
+    ignore: Callable[[str], None],
+) -> Iterator[FoundFile]:
+    """Yield what belongs to a snapshot in a folder; links to folders are followed, once on each way down."""
+    status = folder.stat()
+    here = (status.st_dev, status.st_ino)
+    if here in above:
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(folder))
+    for path in folder.iterdir():
+        if path.is_dir() and wanted.deep:
+            if not wanted.is_hidden_folder(path.name):
+                yield from _walk(path, (*folders, path.name), wanted, above | {here}, ignore)
+        elif wanted.has(path.name) and not path.is_dir():
+            yield FoundFile(path, folders)
+        elif not wanted.is_mark(path.name):
+            ignore(str(path))
+
+
+def _nowhere(_: str) -> None:
+    """Forget what a glob does not mean."""
+
+
+def _find_remote(pattern: str, wanted: Wanted, settings: S3Settings) -> Found:
+    name, _, key = pattern.removeprefix(_SCHEME).partition("/")
+    if not _BUCKET.fullmatch(name):
+        # The text does not repeat it: people write credentials there.
+        what = "after s3:// the name of a bucket is needed: write s3://bucket/prefix, without credentials"
+        raise unusable("snapshot.bad-address", _SCHEME, what)
+    bucket = open_bucket(name, settings)
+    if key and not key.endswith("/") and (named := bucket.find(key)):
+        return Found((FoundFile(named.location, (), named),), ())
+    segments = tuple(key.rstrip("/").split("/")) if key.rstrip("/") else ()
+    if any(map(glob.has_magic, segments)) and not _any(bucket.list("/".join(segments))):
+        return _glob_remote(bucket, segments, wanted)
+    finds = _Finds()
+    for source in _objects(bucket, segments, wanted):
+        below = tuple(source.location.key.split("/"))[len(segments) :]
+        _sort_in(source, below[:-1], wanted, finds)
+    return finds.sorted()
+
+
+def _objects(bucket: Bucket, folder: Sequence[str], wanted: Wanted) -> Iterator[RemoteSource]:
+    """Yield the objects in a folder, less those that are empty and only say that there is a folder of that name."""
+    for source in bucket.list("/".join(folder)):
+        if source.size or wanted.has(source.location.name):
+            yield source
+
+
+def _any(sources: Iterable[RemoteSource]) -> bool:
+    return next(iter(sources), None) is not None
+
+
+def _sort_in(source: RemoteSource, folders: tuple[str, ...], wanted: Wanted, finds: _Finds) -> None:
+    """Take an object of a folder, ignore it, or pass over it."""
+    hidden = any(map(wanted.is_hidden_folder, folders))
+    if wanted.deep or not folders:
+        if wanted.has(source.location.name) and not hidden:
+            finds.add(FoundFile(source.location, folders, source))
+        elif not hidden and not wanted.is_mark(source.location.name):
+            finds.ignored.append(str(source.location))
+    elif not wanted.is_mark(folders[0]):  # a subfolder is named once, as on this machine
+        key = source.location.key.removesuffix("/".join((*folders[1:], source.location.name)))
+        named = f"s3://{source.location.bucket}/{key.rstrip('/')}"
+        if named not in finds.ignored[-1:]:
+            finds.ignored.append(named)
+
+
+def _glob_remote(bucket: Bucket, segments: tuple[str, ...], wanted: Wanted) -> Found:
+    """Return the objects that a pattern means, and those in the folders that it means."""
+    fixed = fixed_segments(segments)
+    pattern = [None if one == "**" else re.compile(fnmatch.translate(one)) for one in segments[len(fixed) :]]
+    finds = _Finds()
+    for source in _objects(bucket, fixed, wanted):
+        below = tuple(source.location.key.split("/"))[len(fixed) :]
+        if _means(pattern, segments[len(fixed) :], below):
+            finds.add(FoundFile(source.location, below[:-1], source))
+            continue
+        ends = range(1, len(below)) if wanted.deep else [len(below) - 1]
+        if wanted.has(source.location.name) and any(
+            _means(pattern, segments[len(fixed) :], below[:end])
+            and not any(map(wanted.is_hidden_folder, below[end:-1]))
+            for end in ends
+        ):
+            finds.add(FoundFile(source.location, below[:-1], source))
+    return finds.sorted()
+
+
+def _means(pattern: "Sequence[re.Pattern[str] | None]", words: Sequence[str], names: Sequence[str]) -> bool:
+    """Whether a pattern, one expression a segment and None for any number of segments, means these names.
+
+    As `glob` has it, wildcards do not mean hidden names.
+    """
+    if not pattern:
+        return not names
+    first = pattern[0]
+    if first is None:
+        return any(
+            _means(pattern[1:], words[1:], names[count:])
+            for count in range(len(names) + 1)
+            if not any(name.startswith(".") for name in names[:count])
+        )
+    if not names or (names[0].startswith(".") and not words[0].startswith(".")):
+        return False
+    return first.match(names[0]) is not None and _means(pattern[1:], words[1:], names[1:])

@@ -1,0 +1,233 @@
+"""What is found out about a snapshot before its first row: which files, their columns, and for which instant."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+from pregen import clock
+from pregen.config import SnapshotConfig
+from pregen.errors import ConfigError, Finding, InputError
+from pregen.snapshot.columns import (
+    TOLD_BY_CRLS,
+    Column,
+    columns_of,
+    listing,
+    look_alike_finding,
+    look_alikes,
+    schema_findings,
+)
+from pregen.snapshot.crls.revocations import Revocations, open_revocations
+from pregen.snapshot.crls.rules import CrlIssuer
+from pregen.snapshot.files import (
+    AS_OF_KEY,
+    INDEXES,
+    TABLES,
+    Chosen,
+    S3Settings,
+    SnapshotFile,
+    Wanted,
+    find_files,
+    index_txt_columns,
+    partition_values,
+)
+from pregen.snapshot.findings import EXAMPLES
+from pregen.snapshot.intake import CLOCK_SKEW_S
+from pregen.snapshot.snapshot import Snapshot
+
+_AS_OF = AS_OF_KEY.decode()
+MAX_FILES = 1 << 16  # so that two octets number them
+
+
+def open_snapshot(
+    config: SnapshotConfig,
+    folder: Path,
+    *,
+    path: str | None,
+    as_of: datetime | None,
+    now: datetime,
+    issuers: Mapping[str, int],
+    public: frozenset[int] = frozenset(),
+    crl_issuers: Sequence[CrlIssuer] = (),
+) -> Snapshot:
+    """Look at every file of a snapshot: format, columns, types, metadata, and whether there is a row at all.
+
+    Args:
+        config: the section of the configuration.
+        folder: what relative paths of the configuration start from.
+        path: from the command line, relative to where the process stands; wins over the configuration's.
+        as_of: from the command line; wins over the configuration's, which wins over the files' metadata.
+        now: the current instant.
+        issuers: every configured name, and the issuer's index.
+        public: indices of the issuers whose profile is a public one.
+        crl_issuers: all issuers, where revocations come from CRLs.
+
+    Raises:
+        ConfigError: a column tells revocations, and CRLs do too.
+        InputError: anything is wrong; the findings name all of it.
+    """
+    columns = index_txt_columns() if config.kind == "index-txt" else columns_of(config)
+    revocations, statused = _revocations(config, folder, now, crl_issuers)
+    paths, warnings = _paths(config, folder, path)
+    files, findings = _open_files(
+        paths, listing(columns, from_crls=revocations is not None), issuers=len(set(issuers.values()))
+    )
+    found, more = _as_of(as_of or config.as_of, files, now, None if revocations is None else statused.earliest)
+    findings += more + statused.errors
+    similar = tuple(finding for finding in findings if finding.severity == "warning")
+    findings = [finding for finding in findings if finding.severity == "error"]
+    if found is None or findings:
+        raise InputError("the snapshot cannot be used", (*findings, *statused.warnings, *similar))
+    if not any(_has_rows(file, columns) for file in files):
+        text = f"no row in {len(files)} file(s), the first is {files[0].path}: look whether the export worked"
+        raise InputError("the snapshot cannot be used", (Finding("snapshot.no-rows", "error", text),))
+    instant = found.astimezone(UTC).replace(microsecond=0)
+    return Snapshot(files, columns, issuers, instant, (*statused.warnings, *similar, *warnings), public, revocations)
+
+
+class _Statused(NamedTuple):
+    """What was found out about CRLs: the earliest instant for which any of them is right, and the findings."""
+
+    earliest: int | None = None
+    errors: tuple[Finding, ...] = ()
+    warnings: tuple[Finding, ...] = ()
+
+
+def _revocations(
+    config: SnapshotConfig, folder: Path, now: datetime, issuers: Sequence[CrlIssuer]
+) -> tuple[Revocations | None, _Statused]:
+    """Return the revocations that come from CRLs; None where the rows tell them."""
+    if config.kind != "crl":
+        return None, _Statused()
+    mapped = [canonical for canonical in TOLD_BY_CRLS if canonical in config.columns]
+    if mapped:
+        names = ", ".join(mapped)
+        text = (
+            f'[snapshot] columns: {names} cannot be mapped with kind = "crl": statuses come from the CRLs alone there, '
+            'since two sources might contradict each other; leave it out, or set kind = "files"'
+        )
+        raise ConfigError("the configuration has a mistake", (Finding("config.bad-value", "error", text),))
+    revocations, earliest, findings = open_revocations(config.crl_files, folder, issuers, clock.seconds(now))
+    errors = tuple(finding for finding in findings if finding.severity == "error")
+    warnings = tuple(finding for finding in findings if finding.severity == "warning")
+    return revocations, _Statused(earliest, errors, warnings)
+
+
+def _as_of(
+    given: datetime | None, files: tuple[SnapshotFile, ...], now: datetime, earliest: int | None
+) -> tuple[datetime | None, tuple[Finding, ...]]:
+    """Return the instant for which the snapshot is right, or what is wrong with it.
+
+    A list of certificates needs no instant of its own where CRLs have one: `earliest`, in seconds since 1970. The
+    snapshot is right when all of its parts are.
+    """
+    found, findings = (given, []) if given else _as_of_files(files)
+    if found is None and earliest is not None:
+        findings = [finding for finding in findings if finding.code != "as-of.missing"]
+    if found is not None and found > now + timedelta(seconds=CLOCK_SKEW_S):
+        text = f"as_of {clock.text(found)} lies in the future (now: {clock.text(now)}): correct as_of, or the clock"
+        findings.append(Finding("as-of.future", "error", text))
+    if earliest is None:
+        return found, tuple(findings)
+    oldest = clock.instant(earliest)
+    if given and given > oldest:
+        text = (
+            f"as_of {clock.text(given)} is later than the earliest thisUpdate of the CRLs that count, "
+            f"{clock.text(oldest)}: nobody knows what was revoked since; fetch newer CRLs, give that as_of, or none"
+        )
+        findings.append(Finding("crl.before-as-of", "error", text))
+    return (found if found and found < oldest else oldest), tuple(findings)
+
+
+def _paths(config: SnapshotConfig, folder: Path, path: str | None) -> tuple[tuple[Chosen, ...], tuple[Finding, ...]]:
+    """Return the files to read, and a warning if there are others beside them."""
+    pattern, base = (path, Path.cwd()) if path is not None else (config.path, folder)
+    if not pattern:
+        text = "no snapshot is named: set path in [snapshot], or give --snapshot PATH"
+        raise InputError("there is no snapshot", (Finding("snapshot.no-path", "error", text),))
+    usual = INDEXES if config.kind == "index-txt" else TABLES
+    wanted = replace(usual, deep=config.partitioning != "none")
+    place = pattern if pattern.startswith("s3://") else str(base / pattern)
+    found, ignored = find_files(pattern, base, wanted, S3Settings(config.s3.endpoint, config.s3.region))
+    if not found:
+        text = (
+            f"{place}: no such file, or no snapshot file ({', '.join(wanted.suffixes)}) in that folder: "
+            "correct the path, or export it"
+        )
+        raise InputError("there is no snapshot", (Finding("file.missing", "error", text),))
+    if len(found) > MAX_FILES:
+        text = f"{place}: {len(found):,} files, of which {MAX_FILES:,} can be read: export fewer, larger ones"
+        raise InputError("the snapshot cannot be used", (Finding("snapshot.too-many-files", "error", text),))
+    values, findings = partition_values(found, config.partitioning, config.partition_columns)
+    if findings:
+        raise InputError("the snapshot cannot be used", findings)
+    chosen = tuple(Chosen(file, own, config.kind) for file, own in zip(found, values, strict=True))
+    return chosen, _ignored(place, wanted, ignored)
+
+
+def _ignored(folder: str, wanted: Wanted, paths: tuple[str, ...]) -> tuple[Finding, ...]:
+    if not paths:
+        return ()
+    text = (
+        f"{folder}: what else is in this folder is not read: only files with the suffixes "
+        f"{', '.join(wanted.suffixes)} are; export or unpack there what belongs to the snapshot, since certificates "
+        "that are missing get no response, and move away what does not"
+    )
+    if not wanted.deep:
+        text += "; of subfolders, name the columns that they stand for: partitioning in [snapshot]"
+    return (Finding("file.ignored", "warning", text, len(paths), paths[:EXAMPLES]),)
+
+
+def _open_files(
+    paths: tuple[Chosen, ...], columns: Mapping[str, Column], *, issuers: int
+) -> tuple[tuple[SnapshotFile, ...], list[Finding]]:
+    files: list[SnapshotFile] = []
+    findings: list[Finding] = []
+    similar: dict[tuple[str, str], list[str]] = {}
+    for chosen in paths:
+        try:
+            file = chosen.open()
+        except InputError as error:
+            findings += error.findings
+        else:
+            files.append(file)
+            findings += schema_findings(file.path, file.schema, columns, issuers=issuers)
+            for column, name in look_alikes(file.schema, columns, issuers=issuers):
+                similar.setdefault((column.canonical, name), []).append(str(file.path))
+    findings += [look_alike_finding(columns[canonical], name, where) for (canonical, name), where in similar.items()]
+    return tuple(files), findings
+
+
+def _as_of_files(files: tuple[SnapshotFile, ...]) -> tuple[datetime | None, list[Finding]]:
+    """Return the one instant that all files name in their metadata, or what is wrong with that."""
+    named: dict[datetime | None, SnapshotFile] = {}
+    for file in files:
+        try:
+            named.setdefault(None if file.as_of is None else clock.parse_instant(file.as_of), file)
+        except ValueError as error:
+            text = f"{file.path}: metadata {_AS_OF} cannot be read: {error}; write RFC 3339, or give --as-of"
+            return None, [Finding("as-of.malformed", "error", text)]
+    match list(named.items()):
+        case []:
+            return None, []  # no file could be opened, which was said already
+        case [(None, _)]:
+            text = (
+                "nothing says for which instant the snapshot is complete: give --as-of, set as_of in [snapshot], or "
+                f"write the metadata key {_AS_OF} into the files (CSV and index.txt have none)"
+            )
+            return None, [Finding("as-of.missing", "error", text)]
+        case [(instant, _)]:
+            return instant, []
+        case [(one, first), (other, second), *_]:
+            says = [
+                f"{file.path} says {clock.text(at) if at else 'nothing'}"
+                for at, file in ((one, first), (other, second))
+            ]
+            text = f"the files differ in {_AS_OF}: {' and '.join(says)}: export them together, or give --as-of"
+            return None, [Finding("as-of.differs", "error", text)]
+    raise AssertionError  # pragma: no cover
+
+
+def _has_rows(file: SnapshotFile, columns: Mapping[str, Column]) -> bool:
+    return any(batch.num_rows for batch in file.batches([columns["serial"].name]))

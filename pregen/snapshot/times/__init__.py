@@ -1,0 +1,7 @@
+"""Times of columns to whole seconds UTC: by unit, by written offset, or by the rules of a declared zone.
+
+instants.py    one column, however it is encoded: the face of this room
+iso8601.py, asn1times.py, wallclock.py     text, by columns of octets
+zones.py       local times to instants: one search in a table of wall-clock times
+tzif.py        the table of a zone, from the tzdata package (`pregen.zones`)
+"""

@@ -1,0 +1,83 @@
+"""When a run may take place, and when what it has signed may still be published."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+from pregen.clock import text
+from pregen.errors import GateError, InputError, UsageError
+from pregen.validity.profiles import duration_text
+from pregen.validity.windows import ValidityWindow
+
+CLOCK_TOLERANCE = timedelta(minutes=5)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def check_run_times(
+    *, is_public: bool, as_of: datetime, started: datetime, clock_now: datetime, current_as_of: datetime | None
+) -> None:
+    """Refuse a run whose times cannot be true.
+
+    Args:
+        is_public: whether any issuer's profile is.
+        as_of: the instant for which the snapshot is complete.
+        started: start of the run: the clock's, or what ``--now`` says.
+        clock_now: the clock's own instant.
+        current_as_of: as_of of the commit that this run is to replace; None: nothing is published yet.
+
+    Raises:
+        UsageError: ``--now`` is far from the clock, under a public profile.
+        InputError: the snapshot comes from the future, or from before 1970.
+        GateError: the snapshot is older than what is published.
+    """
+    if is_public and abs(started - clock_now) > CLOCK_TOLERANCE:
+        raise UsageError(
+            f"--now {text(started)} is more than {duration_text(CLOCK_TOLERANCE)} from the clock "
+            f"({text(clock_now)}), and would sign for another time: leave it out, or use profile lab"
+        )
+    if as_of > started + CLOCK_TOLERANCE:
+        raise InputError(
+            f"the snapshot's as_of {text(as_of)} is more than {duration_text(CLOCK_TOLERANCE)} after the start of this "
+            f"run ({text(started)}): look for a time that was written in a local zone and declared as UTC"
+        )
+    if as_of < _EPOCH:
+        raise InputError(f"the snapshot's as_of {text(as_of)} is before 1970: correct it at its source")
+    if current_as_of is not None and as_of < current_as_of:
+        raise GateError(
+            f"the snapshot's as_of {text(as_of)} is older than that of the current commit ({text(current_as_of)}), "
+            f"and would take back newer revocations: {_way_out(current_as_of, clock_now)}"
+        )
+
+
+def check_still_timely(*, started: datetime, clock_now: datetime, windows: Iterable[ValidityWindow]) -> None:
+    """Refuse to publish what a run has signed, where it was stopped for too long, or its clock was wrong.
+
+    Args:
+        started: start of the run, by the clock as it was then.
+        clock_now: the clock's instant after the last signature.
+        windows: of the issuers under public profiles; without any, nothing is refused.
+
+    Raises:
+        GateError: the clock went backwards, or newer answers are due already.
+    """
+    due = min((window.refresh_by for window in windows), default=None)
+    if due is None:
+        return
+    if clock_now < started - CLOCK_TOLERANCE:
+        raise GateError(
+            f"the clock went back during this run, from {text(started)} to {text(clock_now)}: its answers are for "
+            "another time; nothing was published; look after the clock, then run again"
+        )
+    if clock_now > due:
+        raise GateError(
+            f"this run has taken from {text(started)} to {text(clock_now)}, and its answers had to be replaced by "
+            f"{text(due)}: nothing was published; run again"
+        )
+
+
+def _way_out(current_as_of: datetime, clock_now: datetime) -> str:
+    if current_as_of <= clock_now + CLOCK_TOLERANCE:
+        return "take a newer snapshot"
+    return (
+        "that commit comes from the future, so its publisher's clock was wrong, or this one is; if it was the "
+        "publisher's, publish into a new store and let the edges serve that"
+    )

@@ -1,0 +1,204 @@
+"""Revocations from CRLs, from the files to the answers, and the import of them."""
+
+import os
+import subprocess
+from datetime import UTC, datetime, timedelta
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.judges.programs import judge
+from tests.pki import DAY
+from tests.pregen.cli.ca import Ca, Program, Value, instants, octets
+from tests.pregen.snapshot.crls.authority import Entry, damaged, forged, write
+
+GOOD, KEY, HELD, OLD = 0x11, 0x1234567890ABCDEF12, -0x77, 0x99
+
+
+@pytest.fixture
+def listed(ca: Ca) -> Ca:
+    """A CA with a list of issued certificates, and a CRL."""
+    count = 4
+    ca.configure(snapshot={"path": "snapshot.parquet", "kind": "crl", "crls": "*.crl"})
+    ca.export(
+        serial=octets(GOOD, KEY, HELD, OLD),
+        status=pa.array([1] * count, pa.uint8()),  # not asked
+        revoked_at=None,
+        reason=None,
+        not_after=instants(*[ca.now + 30 * DAY] * count),
+    )
+    made = ca.now - timedelta(hours=1)
+    entries = [
+        Entry(serial=KEY, at=made - timedelta(hours=2), reason=1),
+        Entry(serial=HELD, at=made - 2 * DAY, reason=6),
+        Entry(serial=OLD, at=made - 3 * DAY),
+    ]
+    octets_ = forged(ca.issuer, entries, this_update=made, next_update=ca.now + 6 * DAY)
+    write(ca.folder, "base.crl", octets_)
+    return ca
+
+
+def answer(ca: Ca, pregen: Program, serial: int) -> tuple[object, object, object]:
+    found = pregen("lookup", ca.store, "--issuer", ca.pem, f"--serial={serial:x}", "--json")
+    assert found.code == 0, found.err
+    return found.document["status"], found.document["revoked_at"], found.document["reason"]
+
+
+def text(instant: datetime) -> str:
+    return f"{instant:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def test_certificates_are_answered_as_the_crl_says(listed: Ca, pregen: Program) -> None:
+    ended = pregen("run", listed.config, "--json")
+
+    assert (ended.code, ended.err) == (0, "")
+    made = listed.now - timedelta(hours=1)
+    assert ended.document["this_update"] == text(made), "of the CRL, not of the list"
+    assert answer(listed, pregen, GOOD) == ("good", None, None)
+    assert answer(listed, pregen, KEY) == ("revoked", text(made - timedelta(hours=2)), "keyCompromise")
+    assert answer(listed, pregen, HELD) == ("revoked", text(made - 2 * DAY), "certificateHold")
+    assert answer(listed, pregen, OLD) == ("revoked", text(made - 3 * DAY), None)
+
+
+def test_a_delta_makes_a_held_certificate_good_again(listed: Ca, pregen: Program) -> None:
+    made = listed.now - timedelta(minutes=10)
+    changes = [Entry(serial=HELD, at=made - DAY, reason=8)]
+    delta = forged(listed.issuer, changes, number=8, base_number=7, this_update=made, next_update=listed.now + DAY)
+    write(listed.folder, "delta.crl", delta)
+
+    assert pregen("run", listed.config, "--json").document["this_update"] == text(made)
+    assert answer(listed, pregen, HELD) == ("good", None, None)
+    assert answer(listed, pregen, KEY)[0] == "revoked"
+
+
+def test_several_files_and_workers_know_the_same_entries(listed: Ca, pregen: Program) -> None:
+    whole = pq.read_table(listed.snapshot)
+    listed.snapshot.unlink()
+    (listed.folder / "issued").mkdir()
+    for number in range(whole.num_rows - 1):
+        pq.write_table(whole.slice(number, 1), listed.folder / "issued" / f"{number}.parquet")
+    listed.configure(snapshot={"path": "issued", "kind": "crl", "crls": ["base.crl"]}, run={"workers": 2})
+
+    ended = pregen("run", listed.config, "--json")
+
+    assert ended.code == 0, ended.err
+    findings = ended.document["findings"]
+    assert isinstance(findings, list)
+    assert [(one["code"], one["count"]) for one in findings] == [("crl.not-issued", 1)]
+    assert f", serial, {OLD:x}, revoked " in findings[0]["examples"][0]
+    assert answer(listed, pregen, HELD)[0] == "revoked"
+
+
+def test_a_crl_that_must_not_be_used_stops_the_run(listed: Ca, pregen: Program) -> None:
+    write(listed.folder, "base.crl", damaged((listed.folder / "base.crl").read_bytes()))
+
+    ended = pregen("run", listed.config, "--json")
+
+    assert ended.code == 3
+    assert [one["code"] for one in ended.error["findings"]] == ["crl.signature"]  # type: ignore[attr-defined]
+    assert listed.published() == {}
+
+
+def test_an_as_of_after_the_crl_is_refused_and_an_earlier_one_is_taken(listed: Ca, pregen: Program) -> None:
+    made = listed.now - timedelta(hours=1)
+
+    late = pregen("run", listed.config, "--json", "--as-of", text(made + timedelta(seconds=1)))
+    assert late.code == 3
+    assert [one["code"] for one in late.error["findings"]] == ["crl.before-as-of"]  # type: ignore[attr-defined]
+    assert text(made) in late.err
+    assert text(made + timedelta(seconds=1)) in late.err
+
+    early = pregen("run", listed.config, "--json", "--as-of", text(made - timedelta(minutes=1)))
+    assert early.document["this_update"] == text(made - timedelta(minutes=1))
+
+
+def test_the_list_may_be_older_than_the_crl_or_say_nothing(listed: Ca, pregen: Program) -> None:
+    table = pq.read_table(listed.snapshot)
+    made = listed.now - timedelta(hours=1)
+    for says, counts in (({"pregen.as_of": text(made - timedelta(hours=2))}, made - timedelta(hours=2)), ({}, made)):
+        pq.write_table(table.replace_schema_metadata(says), listed.snapshot)
+        assert pregen("check", listed.config, "--json").document["as_of"] == text(counts)
+
+
+@pytest.mark.parametrize("column", ["status", "revoked_at", "reason"])
+def test_a_column_that_tells_revocations_beside_crls_is_a_mistake(listed: Ca, pregen: Program, column: str) -> None:
+    snapshot: dict[str, Value] = {
+        "path": "snapshot.parquet",
+        "kind": "crl",
+        "crls": "*.crl",
+        "columns": {column: "status"},
+    }
+    listed.configure(snapshot=snapshot)
+
+    ended = pregen("run", listed.config, "--json")
+
+    assert ended.code == 2
+    assert column in ended.err
+    assert "two sources" in ended.err
+
+
+def test_an_import_publishes_the_same_answers(listed: Ca, pregen: Program) -> None:
+    out = listed.folder / "canonical"
+    (listed.folder / "ocsp.key").rename(listed.folder / "elsewhere.key")
+
+    imported = pregen("import", listed.config, "--out", out, "--json")
+
+    assert (imported.code, imported.err) == (0, "")
+    assert imported.document["as_of"] == text(listed.now - timedelta(hours=1))
+    assert (imported.document["rows_in"], imported.document["rows"], imported.document["files"]) == (4, 4, 1)
+    assert imported.document["bytes"] == (out / "part-00000.parquet").stat().st_size
+    (listed.folder / "elsewhere.key").rename(listed.folder / "ocsp.key")
+    pregen("run", listed.config)
+    first = [answer(listed, pregen, serial) for serial in (GOOD, KEY, HELD, OLD)]
+    listed.configure(snapshot={"path": "canonical"}, publish={"store": "second"})
+    assert pregen("run", listed.config, "--json").document["this_update"] == imported.document["as_of"]
+    second = [
+        pregen("lookup", listed.folder / "second", "--issuer", listed.pem, f"--serial={serial:x}", "--json").document
+        for serial in (GOOD, KEY, HELD, OLD)
+    ]
+    assert [(one["status"], one["revoked_at"], one["reason"]) for one in second] == first
+
+
+def test_an_import_says_for_people_what_it_wrote(listed: Ca, pregen: Program) -> None:
+    ended = pregen("import", listed.config, "--out", listed.folder / "out")
+
+    assert (ended.code, ended.err) == (0, "")
+    assert f"wrote 4 rows to {listed.folder / 'out'}" in ended.out
+
+
+def test_openssl_ca_makes_crls_that_are_read(ca: Ca, pregen: Program) -> None:
+    database = "".join(f"{line}\n" for line in _index(ca.now))
+    (ca.folder / "index.txt").write_text(database)
+    (ca.folder / "crlnumber").write_text("0A\n")
+    (ca.folder / "ca.cnf").write_text(
+        "[ca]\ndefault_ca = c\n[c]\ndatabase = index.txt\ncrlnumber = crlnumber\ndefault_md = sha256\n"
+        "certificate = issuer.pem\nprivate_key = issuer.key\ndefault_crl_days = 7\ncrl_extensions = e\n"
+        "[e]\nauthorityKeyIdentifier = issuer:always\n"
+    )
+    made = [judge("openssl"), "ca", "-config", "ca.cnf", "-gencrl", "-out", "made.pem"]
+    environment = {**os.environ, "TZ": "UTC"}
+    done = subprocess.run(made, cwd=ca.folder, env=environment, capture_output=True, text=True, check=False, timeout=20)
+    assert done.returncode == 0, done.stderr
+    ca.configure(snapshot={"kind": "crl", "crls": ["made.pem"]})
+    ca.export(serial=octets(0x10, 0x11, 0x12, 0x9000), status=None, revoked_at=None, reason=None)
+
+    ended = pregen("run", ca.config)
+
+    assert ended.code == 0, ended.err
+    gone = text(ca.now - 5 * DAY)
+    assert answer(ca, pregen, 0x10) == ("good", None, None)
+    assert answer(ca, pregen, 0x11) == ("revoked", gone, "keyCompromise")
+    assert answer(ca, pregen, 0x12) == ("revoked", gone, None)
+    assert answer(ca, pregen, 0x9000) == ("revoked", gone, "certificateHold")
+
+
+def _index(now: datetime) -> list[str]:
+    """Return lines of a database of `openssl ca`."""
+    ahead, gone = (f"{at.astimezone(UTC):%y%m%d%H%M%SZ}" for at in (now + 30 * DAY, now - 5 * DAY))
+    return [
+        f"V\t{ahead}\t\t10\tunknown\t/CN=a",
+        f"R\t{ahead}\t{gone},keyCompromise\t11\tunknown\t/CN=b",
+        f"R\t{ahead}\t{gone}\t12\tunknown\t/CN=c",
+        f"R\t{ahead}\t{gone},certificateHold\t9000\tunknown\t/CN=d",
+    ]

@@ -1,0 +1,340 @@
+"""Gates in whole runs: what is refused with exit 3, what is accepted and kept, and what the next run compares with."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from pregen.gates.acceptance import system_user
+from storage import commits
+from storage.history import UNIT_S, entries, read_index, read_part
+from storage.manifest import read_manifest
+from storage.stores import LocalStore
+from tests.pregen.cli.ca import Ca, Outcome, Program, instants, octets
+
+WHY = ("--reason", "CHG-7: moved to another CA")
+
+
+def export(ca: Ca, numbers: Sequence[int], revoked: Sequence[int] = (), reasons: dict[int, int] | None = None) -> None:
+    """Write a snapshot of certificates with these serials, some revoked, an hour before now."""
+    ca.export(
+        serial=octets(*numbers),
+        status=pa.array([int(number in revoked) for number in numbers], pa.uint8()),
+        revoked_at=instants(*(ca.now - timedelta(hours=1) if number in revoked else None for number in numbers)),
+        reason=pa.array([(reasons or {}).get(number) for number in numbers], pa.int8()),
+        not_after=instants(*[ca.now + timedelta(days=30)] * len(numbers)),
+    )
+
+
+def content(number: int) -> bytes:
+    """Return the content octets of a serial."""
+    return number.to_bytes(number.bit_length() // 8 + 1, "big")
+
+
+@pytest.fixture
+def published(ca: Ca, pregen: Program) -> Ca:
+    """A CA that has published 300 certificates with the serials 1 to 300, of which 1 to 5 are revoked, 5 is on hold."""
+    export(ca, range(1, 301), range(1, 6), {1: 1, 5: 6})
+    assert pregen("run", ca.config).code == 0
+    return ca
+
+
+def gates(outcome: Outcome) -> dict[str, Any]:
+    found = outcome.document["gates"]
+    assert isinstance(found, dict)
+    return found
+
+
+def codes(outcome: Outcome) -> list[str]:
+    findings = outcome.error["findings"]
+    assert isinstance(findings, list)
+    return [one["code"] for one in findings if one["severity"] == "error"]
+
+
+def test_a_first_run_has_nothing_to_compare_with_and_says_so(ca: Ca, pregen: Program) -> None:
+    found = gates(pregen("run", ca.config, "--json"))
+    assert list(found)[-2:] == ["coverage", "window"]
+    assert found["shrink"] == {"outcome": "skipped", "figures": {"why": "nothing is published yet"}}
+    assert found["coverage"]["figures"] == {"rows_in": 3, "certificates": 3, "excluded": {}}
+    assert found["window"]["figures"]["longest_s"] == found["window"]["figures"]["shortest_s"] == 4 * 86_400
+    assert found["window"]["figures"]["parsed"] == 6
+
+
+def test_a_run_with_the_same_certificates_passes_all_gates_and_keeps_that(published: Ca, pregen: Program) -> None:
+    now = ("--json", "--now", published.now.isoformat())
+    checked, ended = (pregen(command, published.config, *now) for command in ("check", "run"))
+    assert ended.code == checked.code == 0
+    found = gates(ended)
+    assert {result["outcome"] for result in found.values()} == {"passed"}
+    assert gates(checked) == {name: found[name] for name in found if name not in {"coverage", "window"}}
+    assert found["shrink"]["figures"] == {
+        "before": 300,
+        "after": 300,
+        "vanished": 0,
+        "vanished_revoked": 0,
+        "expired": 0,
+        "dropped": 0,
+        "limit_share": 0.001,
+        "limit_count": 100,
+    }
+    assert pregen("inspect", published.store, "--json").document["gates"] == found
+    assert "gate shrink: passed (before 300, after 300, vanished 0" in pregen("inspect", published.store).out
+    assert "gate shrink: passed" in pregen("check", published.config).out
+
+
+def test_certificates_that_vanished_are_refused_with_their_serials(published: Ca, pregen: Program) -> None:
+    export(published, range(1, 291), range(1, 6), {1: 1, 5: 6})
+    before = published.stored()
+
+    for command in ("check", "run"):
+        ended = pregen(command, published.config, "--json")
+
+        assert ended.code == 3
+        assert ended.error["code"] == "gate"
+        assert codes(ended) == ["shrink.vanished"]
+        findings = ended.error["findings"]
+        assert isinstance(findings, list)
+        (finding,) = findings
+        assert (finding["count"], len(finding["examples"])) == (10, 10)
+        assert set(finding["examples"]) == {f"{number:x} of r1" for number in range(291, 301)}
+        assert "--accept shrink --reason" in ended.err
+    assert published.published() == {name: octets for name, octets in before.items() if name in published.published()}
+    published.assert_clean()
+
+
+def test_what_is_accepted_is_published_and_kept_with_who_and_why(published: Ca, pregen: Program) -> None:
+    export(published, range(1, 291), range(1, 6), {1: 1, 5: 6})
+
+    ended = pregen("run", published.config, "--json", "--accept", "shrink", *WHY)
+
+    assert ended.code == 0, ended.err
+    assert f"accepted by {system_user()}: {WHY[1]}" in ended.err
+    stored = pregen("inspect", published.store, "--json").document["gates"]["shrink"]  # type: ignore[index]
+    assert stored == gates(ended)["shrink"]
+    assert stored["outcome"] == "accepted"
+    assert stored["acceptances"] == [{"gate": "shrink", "reason": WHY[1], "user": system_user()}]
+    assert stored["findings"][0]["count"] == 10
+    assert f"shrink accepted by {system_user()}: {WHY[1]}" in pregen("inspect", published.store).out
+    again = pregen("run", published.config, "--json")
+    assert (again.code, gates(again)["shrink"]["outcome"]) == (0, "passed"), "the next run compares with the new one"
+
+
+def test_certificates_that_expired_have_not_vanished(published: Ca, pregen: Program) -> None:
+    later = published.now + timedelta(days=31)
+    published.configure(validity={"profile": "lab"})
+    published.export(as_of=later, serial=octets(999), status=None, revoked_at=instants(None), reason=None)
+
+    ended = pregen("check", published.config, "--json", "--now", later.isoformat())
+
+    assert ended.code == 0, ended.err
+    assert gates(ended)["shrink"]["figures"]["expired"] == 300
+
+
+def test_a_revocation_that_was_undone_is_refused_but_the_release_of_a_hold_is_not(
+    published: Ca, pregen: Program
+) -> None:
+    export(published, range(1, 301), range(1, 5), {1: 1})
+    assert pregen("check", published.config).code == 0, "number 5 was on hold"
+
+    export(published, range(1, 301), [1, 2, 4, 5], {1: 1, 5: 6})
+    ended = pregen("run", published.config, "--json")
+
+    assert (ended.code, codes(ended)) == (3, ["revocation.undone"])
+    assert ended.error["findings"][0]["examples"] == ["3 of r1"]  # type: ignore[index]
+
+
+def test_all_gates_that_fail_are_shown_at_once_with_bad_rows(published: Ca, pregen: Program) -> None:
+    published.configure(gates={"growth": {"share": 0.1, "count": 10}})
+    numbers = [*range(1, 251), *range(1_000, 1_500)]
+    published.export(
+        serial=pa.array([*map(content, numbers), None, content(2)], pa.binary()),
+        status=pa.array([*[0] * 751, 1], pa.uint8()),
+        revoked_at=instants(*[None] * 751, published.now - timedelta(hours=1)),
+        reason=None,
+    )
+
+    ended = pregen("run", published.config, "--json")
+
+    assert ended.code == 3
+    assert ended.error["code"] == "input", "rows that cannot be read come first"
+    assert codes(ended) == [
+        "row.conflict",
+        "row.serial.null",
+        "shrink.vanished",
+        "growth.certificates",
+        "revocation.undone",
+    ]
+
+
+def test_a_run_needs_an_acceptance_for_each_gate_that_fails(published: Ca, pregen: Program) -> None:
+    export(published, range(6, 301))
+    shrink = ("--accept", "shrink", "--reason", "one")
+    export(published, range(1, 201), [1, 2])
+
+    refused = pregen("run", published.config, "--json", *shrink)
+
+    assert (refused.code, codes(refused)) == (3, ["revocation.undone"])
+    both = (*shrink, "--accept", "revocation.undone", "--reason", "two")
+    ended = pregen("run", published.config, "--json", *both)
+    assert ended.code == 0
+    assert [gates(ended)[name]["acceptances"][0]["reason"] for name in ("shrink", "unrevoke")] == ["one", "two"]
+
+
+def test_certificates_whose_bad_rows_are_accepted_have_vanished(published: Ca, pregen: Program) -> None:
+    serial = [None if number <= 10 else content(number) for number in range(1, 301)]
+    published.export(serial=pa.array(serial, pa.binary()), status=None, revoked_at=instants(*[None] * 300), reason=None)
+    refused = pregen("run", published.config, "--json")
+    accepted = pregen("run", published.config, "--json", "--accept", "rows-invalid", *WHY)
+
+    assert codes(refused) == ["row.serial.null"], "nothing more is gone than bad rows explain"
+    assert codes(accepted) == ["shrink.vanished"]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_bad_rows_that_are_accepted_are_left_out_and_counted(ca: Ca, pregen: Program, workers: int) -> None:
+    (ca.folder / "day").mkdir()
+    for number in range(3):
+        ca.export(
+            to=f"day/{number}.parquet",
+            serial=pa.array([bytes([1 + number]), None, b"\x00\x01", bytes([65 + number])], pa.binary()),
+            status=pa.array([0, 0, 0, 1], pa.uint8()),
+            revoked_at=instants(None, None, None, None if number else ca.now - timedelta(hours=1)),
+            reason=None,
+        )
+    ca.configure(snapshot={"path": "day"})
+    refused = pregen("run", ca.config, "--json")
+    assert (refused.code, refused.error["code"]) == (3, "input")
+    accept = ("--accept", "rows-invalid", *WHY, "--workers", workers)
+
+    ended = pregen("run", ca.config, "--json", *accept)
+
+    assert ended.code == 0, ended.err
+    assert ended.document["excluded"] == {"invalid": 3 + 3 + 2}
+    assert (ended.document["rows_in"], ended.document["certificates"]) == (12, 4)
+    assert gates(ended)["coverage"]["figures"]["excluded"] == {"invalid": 8}
+    assert gates(ended)["rows-invalid"]["figures"]["invalid"] == 8
+    assert pregen("verify", ca.store, "--all").code == 0
+
+
+def test_a_gate_s_name_that_is_wrong_or_never_accepted_is_exit_code_2(ca: Ca, pregen: Program) -> None:
+    for gate, text in (("shrnk", "there are: zone, shrink"), ("window", "cannot be accepted")):
+        ended = pregen("run", ca.config, "--accept", gate, *WHY)
+        assert ended.code == 2
+        assert text in ended.err
+    assert pregen("run", ca.config, "--accept", "zone").code == 2
+    assert pregen("check", ca.config, "--accept", "zone", "--reason", "").code == 2
+    unneeded = pregen("run", ca.config, "--json", "--accept", "zone", *WHY)
+    assert unneeded.code == 0
+    assert [one["code"] for one in unneeded.document["findings"]] == ["accept.unneeded"]  # type: ignore[attr-defined]
+
+
+def test_a_generation_without_history_is_compared_with_nothing_this_once(published: Ca, pregen: Program) -> None:
+    store = LocalStore(published.store)
+    head = commits.find_head(store)
+    assert head is not None
+    manifest = read_manifest(store, head.commit.manifest)
+    commits.publish(
+        store,
+        head,
+        replace(manifest, history=None),
+        publisher=commits.new_publisher(),
+        as_of=head.commit.as_of,
+        started_at=head.commit.started_at,
+    )
+    export(published, range(1, 20))
+
+    ended = pregen("run", published.config, "--json")
+
+    assert ended.code == 0
+    assert "commit 2 has no history" in gates(ended)["shrink"]["figures"]["why"]
+    assert [one["code"] for one in ended.document["findings"]] == ["history.absent"]  # type: ignore[attr-defined]
+    assert pregen("verify", published.store).code == 0
+
+
+def history_objects(ca: Ca) -> tuple[Path, Path]:
+    """Return the index and the only part of what the current generation left behind."""
+    index, part = sorted((ca.store / "history").iterdir(), key=lambda path: -len(path.name))
+    assert (len(index.name), len(part.name)) == (64, 32)
+    return index, part
+
+
+@pytest.mark.parametrize("which", [0, 1], ids=["index", "part"])
+@pytest.mark.parametrize("damage", ["lost", "damaged"])
+def test_a_damaged_history_is_never_passed_over_and_can_be_accepted(
+    published: Ca, pregen: Program, which: int, damage: str
+) -> None:
+    path = history_objects(published)[which]
+    if damage == "lost":
+        path.unlink()
+    else:
+        octets_ = bytearray(path.read_bytes())
+        octets_[len(octets_) // 2] ^= 1
+        path.write_bytes(octets_)
+
+    verified = pregen("verify", published.store)
+    refused = pregen("run", published.config, "--json")
+
+    assert verified.code == 5
+    assert f"history/{path.name}" in verified.err
+    assert (refused.code, codes(refused)) == (3, ["history.damaged"])
+    assert f"history/{path.name}" in refused.err
+    assert "--accept history.damaged" in refused.err
+    ended = pregen("run", published.config, "--json", "--accept", "history.damaged", *WHY)
+    assert ended.code == 0, ended.err
+    assert gates(ended)["shrink"]["outcome"] == "accepted"
+    assert gates(pregen("run", published.config, "--json"))["shrink"]["outcome"] == "passed"
+
+
+def test_a_history_is_not_served_nor_needed_by_those_who_serve(published: Ca, pregen: Program) -> None:
+    for path in history_objects(published):
+        path.unlink()
+    words = ("lookup", published.store, "--issuer", published.pem, "--json", "--serial", "2a")
+    assert pregen(*words).document["status"] == "good"
+    assert pregen("inspect", published.store).code == 0
+
+
+def test_every_certificate_is_remembered_by_eleven_octets(published: Ca, pregen: Program) -> None:
+    store = LocalStore(published.store)
+    head = commits.find_head(store)
+    assert head is not None
+    name = read_manifest(store, head.commit.manifest).history
+    assert name is not None
+    index = read_index(store, name)
+    (part,) = index.parts
+    remembered = list(entries(read_part(store, part)))
+    assert part.size_bytes == 11 * 300 + 20
+    assert sorted(one.status for one in remembered) == ["good"] * 295 + ["on-hold"] + ["revoked"] * 4
+    expiry = int((published.now + timedelta(days=30)).timestamp())
+    assert {one.not_after for one in remembered} == {expiry - expiry % UNIT_S}
+    assert [issuer.certificates for issuer in index.issuers] == [300]
+    assert pregen("inspect", published.store, "--json").document["objects"]["history"]["count"] == 2  # type: ignore[index]
+
+
+def test_a_stale_snapshot_is_refused_under_a_public_profile(ca: Ca, pregen: Program) -> None:
+    as_of = ca.now - timedelta(hours=25)
+    ca.export(as_of=as_of)
+    ended = pregen("run", ca.config, "--json")
+    assert (ended.code, codes(ended)) == (3, ["snapshot.stale"])
+    ca.configure(gates={"stale_snapshot": "2d"})
+    assert pregen("check", ca.config).code == 0
+
+
+def test_rows_that_repeat_others_are_refused_beyond_the_limit(ca: Ca, pregen: Program) -> None:
+    numbers = [*range(1, 400), *range(1, 111)]
+    export(ca, numbers)
+    ended = pregen("check", ca.config, "--json")
+    assert (ended.code, codes(ended)) == (3, ["row.repeated"])
+    ca.configure(gates={"duplicate": {"share": 0.5, "count": 100}})
+    assert gates(pregen("check", ca.config, "--json"))["duplicate"]["figures"]["repeated"] == 110
+
+
+def test_json_of_a_run_can_be_read_back(published: Ca, pregen: Program) -> None:
+    export(published, range(1, 291), range(1, 6))
+    ended = pregen("run", published.config, "--json", "--accept", "shrink", "--reason", "caf\u00e9 \udcff")
+    assert ended.code == 0
+    assert json.loads(ended.out)["gates"]["shrink"]["acceptances"][0]["reason"] == "caf\u00e9 \\udcff"

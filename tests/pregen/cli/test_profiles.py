@@ -1,0 +1,166 @@
+"""Profiles in whole runs: what each issuer's own validity means for its answers, and for what is refused."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+import pyarrow as pa
+import pytest
+
+from tests.pki import DAY, make_issuer, make_responder
+from tests.pregen.cli.ca import GOOD, REVOKED, Ca, Column, Outcome, Program, Value, instants, octets
+
+SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
+PUBLIC = ("strict", "cabf-tls", "cabf-cs", "mozilla", "microsoft")
+
+
+@pytest.fixture
+def second(ca: Ca) -> dict[str, Value]:
+    """A second issuer, which signs itself, and the snapshot of both."""
+    make_issuer("Example Root R2", not_before=ca.now - 365 * DAY, not_after=ca.now + 3_650 * DAY).write(
+        ca.folder, "other"
+    )
+    both(ca)
+    return {"name": "r2", "certificate": "other.pem", "key": "other.key"}
+
+
+def both(ca: Ca, **changes: Column) -> None:
+    """Write two certificates of each issuer, one of them revoked."""
+    more: dict[str, Column] = {"reason": pa.array([None, 1, None, None], pa.int8())} | changes
+    ca.export(
+        serial=octets(GOOD, REVOKED, GOOD, REVOKED),
+        issuer=pa.array(["r1", "r1", "r2", "r2"]),
+        status=pa.array([0, 1, 0, 1], pa.uint8()),
+        revoked_at=instants(None, ca.now - HOUR, None, ca.now - HOUR),
+        as_of=None,
+        to="snapshot.parquet",
+        **more,
+    )
+
+
+def findings(ended: Outcome) -> list[dict[str, Value]]:
+    """Return the findings of an error in the one object on stdout."""
+    found = ended.error["findings"]
+    assert isinstance(found, list)
+    return found
+
+
+def test_answers_of_each_issuer_have_its_own_window(ca: Ca, pregen: Program, second: Mapping[str, Value]) -> None:
+    ca.configure(
+        {**second, "validity": {"profile": "cabf-tls", "lifetime": "10d", "backdate": "1h"}},
+        issuer={"validity": {"profile": "microsoft"}},
+    )
+
+    assert pregen("run", ca.config).code == 0
+
+    windows = {}
+    for name in ("issuer", "other"):
+        ask = ("lookup", ca.store, "--issuer", ca.folder / f"{name}.pem", "--serial", f"{GOOD:x}", "--json")
+        found = pregen(*ask).document
+        windows[name] = [found[field] for field in ("this_update", "next_update", "refresh_by")]
+    began = ca.now - HOUR
+    for name, instants_ in (
+        ("issuer", (ca.now, ca.now + 4 * DAY - SECOND, ca.now + 2 * DAY)),
+        ("other", (began, began + 10 * DAY - SECOND, began + 4 * DAY)),
+    ):
+        assert windows[name] == [f"{instant:%Y-%m-%dT%H:%M:%SZ}" for instant in instants_]
+    assert pregen("inspect", ca.store, "--json").document["profile"] == "microsoft, cabf-tls"
+
+
+@pytest.mark.parametrize("profile", PUBLIC)
+def test_one_public_issuer_makes_the_whole_run_public(
+    ca: Ca, pregen: Program, second: Mapping[str, Value], profile: str
+) -> None:
+    now = ca.now - DAY
+    both(ca)
+    ca.export(as_of=now, to="old.parquet", issuer=pa.array(["r1", "r2", "r1"]))
+    words = ("--snapshot", ca.folder / "old.parquet", "--now", now.isoformat(), "--json")
+    ca.configure({**second, "validity": {"profile": profile}}, validity={"profile": "lab"})
+
+    ended = pregen("check", ca.config, *words)
+
+    assert (ended.code, ended.error["code"]) == (2, "usage")
+    assert "is more than 5m from the clock" in ended.err
+    ca.configure(second, validity={"profile": "lab"})
+    assert pregen("check", ca.config, *words).code == 0
+
+
+def test_windows_that_no_issuer_may_have_are_all_named_at_once(
+    ca: Ca, pregen: Program, second: Mapping[str, Value]
+) -> None:
+    ca.responder = make_responder(ca.issuer, not_before=ca.now - DAY, not_after=ca.now + 15 * HOUR)
+    ca.responder.write(ca.folder, "ocsp")
+    ca.configure(
+        {**second, "validity": {"profile": "mozilla", "lifetime": "10d", "backdate": "5d"}}, validity={"lifetime": "2d"}
+    )
+
+    ended = pregen("run", ca.config, "--json")
+
+    assert (ended.code, ended.error["code"]) == (2, "configuration")
+    first, other = (str(one["message"]) for one in findings(ended))
+    assert first.startswith("r1: the certificates of signer and issuer end at")
+    assert "shorter than the 16h of profile strict: renew the certificate" in first
+    assert (
+        other
+        == "r2: a backdate of 5d uses up the 4d after which profile mozilla wants a newer answer: shorten backdate"
+    )
+    assert ca.stored() == {}
+
+
+def test_a_lifetime_is_a_mistake_of_the_issuer_that_has_it(
+    ca: Ca, pregen: Program, second: Mapping[str, Value]
+) -> None:
+    ca.configure({**second, "validity": {"profile": "microsoft"}}, validity={"profile": "cabf-tls", "lifetime": "9d"})
+
+    ended = pregen("run", ca.config, "--json")
+
+    assert (ended.code, ended.error["code"]) == (2, "configuration")
+    [finding] = findings(ended)
+    assert finding["code"] == "config.lifetime"
+    assert 'issuer["r2"].validity.lifetime: profile microsoft allows at most 7d, not 9d' in str(finding["message"])
+
+
+def test_only_the_cas_of_public_issuers_need_a_reason(ca: Ca, pregen: Program, second: Mapping[str, Value]) -> None:
+    kind = pa.array(["ca", "ca", "end-entity", "ca"])
+    both(ca, kind=kind)
+    ca.configure(second)
+
+    ended = pregen("run", ca.config, "--json")
+
+    assert (ended.code, ended.error["code"]) == (3, "input")
+    [finding] = findings(ended)
+    assert (finding["code"], finding["count"]) == ("row.reason.missing", 1)
+    assert finding["examples"] == [f"{ca.snapshot}, row 4, reason, null"]
+    assert ca.stored() == {}
+    ca.configure({**second, "validity": {"profile": "lab"}})
+    assert pregen("run", ca.config).code == 0
+    both(ca, kind=kind, reason=pa.array([None, 1, None, 0], pa.int8()))
+    ca.configure(second)
+    assert pregen("run", ca.config).code == 0
+
+
+def test_certificates_without_ocsp_get_no_answer_and_are_counted(
+    ca: Ca, pregen: Program, second: Mapping[str, Value]
+) -> None:
+    both(ca, needs_ocsp=pa.array([True, None, False, False]))
+    ca.configure(second)
+
+    found = pregen("run", ca.config, "--json").document
+
+    assert (found["rows_in"], found["certificates"], found["excluded"]) == (4, 2, {"no-ocsp": 2})
+    ask = ("--serial", f"{REVOKED:x}", "--json")
+    assert pregen("lookup", ca.store, "--issuer", ca.pem, *ask).document["status"] == "revoked"
+    assert pregen("lookup", ca.store, "--issuer", ca.folder / "other.pem", *ask).code == 4
+
+
+def test_a_responder_that_departs_from_the_baseline_requirements_signs_under_lab_alone(ca: Ca, pregen: Program) -> None:
+    make_responder(ca.issuer, not_before=ca.now - DAY, alternative_name="ocsp.example").write(ca.folder, "ocsp")
+
+    ended = pregen("run", ca.config, "--json")
+
+    assert (ended.code, ended.error["code"]) == (2, "configuration")
+    assert "error responder.profile" in ended.err
+    assert ca.stored() == {}
+    ca.configure(validity={"profile": "lab"})
+    lenient = pregen("run", ca.config)
+    assert lenient.code == 0
+    assert "warning responder.profile" in lenient.err

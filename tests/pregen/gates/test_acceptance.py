@@ -1,0 +1,114 @@
+"""Publishing in spite of a gate: what the command line may say, and what it changes."""
+
+import os
+import pwd
+
+import pytest
+
+from pregen.errors import Finding, UsageError
+from pregen.gates import Acceptance, GateResult
+from pregen.gates.acceptance import decide, read_acceptances, system_user
+from pregen.gates.gates import Severity
+
+A, B = Finding("time.no-anchor", "error", "nothing proves it", 2), Finding("time.order", "error", "too early")
+ZONE = GateResult(gate="zone", outcome="failed", findings=(A, B))
+
+
+def accept(*gates: str, reason: str = "CHG-1") -> tuple[Acceptance, ...]:
+    return read_acceptances(gates, (reason,), "alice")
+
+
+def test_one_reason_is_for_all_and_several_are_one_each() -> None:
+    assert read_acceptances(("zone", "shrink"), (" why ",), "u") == (
+        Acceptance("zone", "why", "u"),
+        Acceptance("shrink", "why", "u"),
+    )
+    each = read_acceptances(("zone", "shrink"), ("one", "two"), "u")
+    assert [one.reason for one in each] == ["one", "two"]
+    assert read_acceptances((), (), "u") == ()
+
+
+@pytest.mark.parametrize(
+    ("gates", "reasons", "match"),
+    [
+        (("shrnk",), ("why",), r"no such gate; there are: zone, shrink, .*time\.no-anchor"),
+        (("",), ("why",), "no such gate"),
+        (("coverage",), ("why",), "cannot be accepted"),
+        (("window",), ("why",), "cannot be accepted"),
+        (("row.conflict",), ("why",), "cannot be accepted"),
+        (("zone",), (), "give one reason"),
+        (("zone", "shrink", "growth"), ("a", "b"), "give one reason"),
+        (("zone",), ("a", "b"), "give one reason"),
+        ((), ("why",), "belongs to --accept"),
+        (("zone",), ("",), "is empty"),
+        (("zone",), (" \n",), "is empty"),
+        (("zone",), ("x" * 1_001,), "1,000 are kept"),
+    ],
+)
+def test_a_wrong_acceptance_is_a_usage_error(gates: tuple[str, ...], reasons: tuple[str, ...], match: str) -> None:
+    with pytest.raises(UsageError, match=match):
+        read_acceptances(gates, reasons, "u")
+
+
+def test_a_gate_that_is_accepted_keeps_its_evidence_as_warnings() -> None:
+    (result,), unneeded = decide([ZONE], accept("zone"))
+    assert (result.outcome, unneeded) == ("accepted", ())
+    assert [(one.code, one.severity, one.count) for one in result.findings] == [
+        ("time.no-anchor", "warning", 2),
+        ("time.order", "warning", 1),
+    ]
+    assert result.findings[0].message == "nothing proves it; accepted by alice: CHG-1"
+    assert result.acceptances == accept("zone")
+
+
+def test_of_two_findings_one_that_is_not_accepted_still_fails_the_gate() -> None:
+    (result,), unneeded = decide([ZONE], accept("time.no-anchor"))
+    assert (result.outcome, unneeded) == ("failed", ())
+    assert [one.severity for one in result.findings] == ["warning", "error"]
+    (result,), _ = decide([ZONE], accept("time.no-anchor", "time.order"))
+    assert result.outcome == "accepted"
+    assert len(result.acceptances) == 2
+
+
+def test_who_ordered_a_mass_revocation_is_kept() -> None:
+    warned = Finding("revocation.mass", "warning", "many")
+    (result,), unneeded = decide(
+        [GateResult(gate="mass-revocation", outcome="warned", findings=(warned,))], accept("mass-revocation")
+    )
+    assert (result.outcome, unneeded) == ("accepted", ())
+    assert result.findings[0].message == "many; accepted by alice: CHG-1"
+
+
+def test_an_acceptance_that_nothing_needed_is_worth_a_warning() -> None:
+    passed = GateResult(gate="shrink", outcome="passed")
+    (result,), (warning,) = decide([passed], accept("shrink"))
+    assert (result.outcome, result.acceptances) == ("passed", ())
+    assert (warning.code, warning.severity) == ("accept.unneeded", "warning")
+    assert "--accept shrink" in warning.message
+
+
+@pytest.mark.parametrize("severity", ["error", "warning"])
+def test_rows_that_contradict_each_other_are_never_accepted(severity: Severity) -> None:
+    gate = GateResult(
+        gate="duplicate",
+        outcome="failed",
+        findings=(Finding("row.conflict", "error", "differ"), Finding("row.repeated", severity, "repeat")),
+    )
+    (result,), _ = decide([gate], accept("duplicate"))
+    assert result.outcome == "failed"
+    assert result.findings[0] == gate.findings[0]
+
+
+def test_findings_about_rows_are_accepted_by_their_codes() -> None:
+    bad = GateResult(gate="rows-invalid", outcome="failed", findings=(Finding("row.serial.null", "error", "is null"),))
+    (result,), _ = decide([bad], accept("row.serial.null"))
+    assert result.outcome == "accepted"
+
+
+def test_the_user_is_whom_the_operating_system_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = pwd.getpwuid(os.getuid()).pw_name
+    monkeypatch.setenv("LOGNAME", "somebody-else")
+    monkeypatch.delenv("SUDO_USER", raising=False)
+    assert system_user() == name
+    monkeypatch.setenv("SUDO_USER", "bob")
+    assert system_user() == f"{name} (sudo by bob)"

@@ -1,0 +1,117 @@
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from pregen.gates.ahead import dense_stretch, judge_ahead
+from pregen.gates.clues import Clue
+from pregen.gates.evidence import COLUMNS, HALF
+from pregen.gates.history import WITNESS, History, IssuerHistory
+from tests.pregen.gates.authorities import (
+    DAY,
+    HOUR,
+    Habits,
+    Register,
+    columns,
+    export,
+    make_issuers,
+    observe,
+    watch_for,
+    work,
+)
+
+AS_OF = int(datetime(2026, 7, 1, 9, tzinfo=UTC).timestamp())
+NOTHING = frozenset[str]()
+ISSUED = frozenset({"not_before"})
+
+
+def register(per_day: float = 1_000, **habits: float) -> Register:
+    habit = Habits(per_day=per_day, postdated=habits.get("postdated", 0), backdate_s=int(habits.get("backdate_s", 0)))
+    return work((habit,), AS_OF - 20 * DAY, AS_OF + DAY, np.random.default_rng(3))
+
+
+def judged(rows: Register, *, proved: frozenset[str] = NOTHING, lag_s: int | None = None) -> list[Clue]:
+    watch = watch_for(rows, AS_OF, 1)
+    history = None
+    if lag_s is not None:
+        history = History(AS_OF - DAY, 9, {1: IssuerHistory(9, None, (lag_s,))}, np.empty(0, WITNESS), frozenset())
+    return list(judge_ahead(observe(rows, watch), watch, columns(), make_issuers(1), history, proved))
+
+
+def shifted(rows: Register, shift_s: int) -> Register:
+    return replace(rows, not_before=rows.not_before + shift_s)
+
+
+@pytest.mark.parametrize("shift_s", [HOUR, 19_800, 20_700, 14 * HOUR])
+def test_times_that_go_on_as_densely_after_as_of_are_read_too_late(shift_s: int) -> None:
+    (clue,) = judged(shifted(export(register(), AS_OF), shift_s))
+
+    assert (clue.code, clue.severity, clue.canonical) == ("time.ahead-of-as-of", "error", "not_before")
+    assert clue.shift_s == shift_s
+    assert clue.count > 10
+    assert "in UTC" in clue.examples[0]
+
+
+def test_the_hour_by_which_a_ca_backdates_is_added_where_it_is_known() -> None:
+    rows = shifted(export(register(backdate_s=HOUR), AS_OF), 6 * HOUR)
+
+    assert judged(rows)[0].shift_s == 5 * HOUR
+    assert judged(rows, lag_s=HOUR + 60)[0].shift_s == 6 * HOUR
+
+
+def test_a_few_postdated_certificates_are_a_warning() -> None:
+    (clue,) = judged(export(register(postdated=0.02), AS_OF))
+
+    assert (clue.severity, clue.shift_s) == ("warning", None)
+    assert clue.count > 10
+
+
+def test_a_batch_that_is_valid_from_tomorrow_is_a_warning() -> None:
+    rows = export(register(), AS_OF)
+    tomorrow = np.where(rows.issued_at > AS_OF - 3 * HOUR, AS_OF + 10 * HOUR, rows.not_before)
+    (clue,) = judged(replace(rows, not_before=tomorrow))
+
+    assert clue.severity == "warning"
+
+
+def test_what_is_issued_while_rows_are_read_by_serial_is_a_warning() -> None:
+    (clue,) = judged(export(register(5_000), AS_OF, scan="by-serial", runs_s=HOUR), proved=ISSUED)
+
+    assert clue.severity == "warning"
+
+
+def test_an_export_in_the_order_of_issuance_is_no_mistake_where_the_column_is_proved() -> None:
+    rows = export(register(5_000), AS_OF, scan="by-issuance", runs_s=HOUR)
+
+    assert [clue.severity for clue in judged(rows, proved=ISSUED)] == ["warning"]
+    assert [clue.severity for clue in judged(rows)] == ["error"]
+
+
+def test_the_latest_rows_alone_can_be_wrong_and_leave_a_hole() -> None:
+    rows = export(register(5_000), AS_OF)
+    late = np.where(rows.issued_at > AS_OF - 3 * HOUR, rows.not_before + 5 * HOUR, rows.not_before)
+    (clue,) = judged(replace(rows, not_before=late), proved=ISSUED)
+
+    assert (clue.severity, clue.shift_s) == ("error", 5 * HOUR)
+
+
+def test_revocations_after_as_of_name_the_offset_too() -> None:
+    rows = export(register(), AS_OF)
+    recent = np.linspace(AS_OF - 2 * DAY, AS_OF - 120, len(rows)).astype(np.int64)
+    (clue,) = judged(replace(rows, revoked_at=recent + 7 * HOUR))
+
+    assert (clue.canonical, clue.severity, clue.shift_s) == ("revoked_at", "error", 7 * HOUR)
+
+
+def test_times_within_the_allowance_say_nothing() -> None:
+    rows = export(register(), AS_OF)
+
+    assert judged(shifted(rows, 200)) == []
+
+
+def test_without_rows_before_as_of_nothing_is_dense() -> None:
+    counts = np.zeros(COLUMNS, np.int64)
+    counts[HALF : HALF + 40] = 9
+
+    assert dense_stretch(counts, 300) is None

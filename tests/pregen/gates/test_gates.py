@@ -1,0 +1,195 @@
+"""Each gate before the first signature, at its limits."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pregen.config import GatesConfig, Limit
+from pregen.errors import Finding
+from pregen.gates import GATES, GateResult, History, IssuerHistory
+from pregen.gates.comparison import Comparison
+from pregen.gates.gates import DAY_S, Evidence, judge_all
+from pregen.gates.history import WITNESS
+
+HISTORY = History(
+    as_of=1_000_000,
+    certificates=100_000,
+    issuers={1: IssuerHistory(60_000, None), 2: IssuerHistory(40_000, None), 3: IssuerHistory(0, None)},
+    witnesses=np.empty(0, WITNESS),
+    anchored=frozenset(),
+)
+EVIDENCE = Evidence(
+    as_of=1_003_600,
+    started=1_003_700,
+    is_public=True,
+    rows_in=100_000,
+    certificates={1: 60_000, 2: 40_000, 3: 0},
+    issuers={1: "r1", 2: "r2", 3: "r3"},
+    history=HISTORY,
+    comparison=Comparison(before=100_000, after=100_000),
+)
+ERROR = Finding("row.serial.null", "error", "is null", 3)
+
+
+def say(gate: str, evidence: Evidence, config: GatesConfig | None = None) -> GateResult:
+    return next(result for result in judge_all(evidence, config or GatesConfig()) if result.gate == gate)
+
+
+def seen(**counts: int) -> Evidence:
+    keys = dict.fromkeys(counts, (2748,))
+    return replace(EVIDENCE, comparison=replace(EVIDENCE.comparison, **counts, keys=keys))  # type: ignore[arg-type]
+
+
+def test_all_gates_but_the_last_two_are_asked_in_their_order_and_pass() -> None:
+    results = judge_all(EVIDENCE, GatesConfig())
+    assert tuple(result.gate for result in results) == GATES[:-2]
+    assert {result.outcome for result in results} == {"passed"}
+
+
+def test_without_history_gates_that_compare_are_skipped_and_say_why() -> None:
+    results = judge_all(replace(EVIDENCE, history=None, why_absent="nothing is published yet"), GatesConfig())
+    skipped = [result for result in results if result.outcome == "skipped"]
+    assert [result.gate for result in skipped] == ["shrink", "growth", "issuer-missing", "unrevoke", "mass-revocation"]
+    assert {result.figures["why"] for result in skipped} == {"nothing is published yet"}
+
+
+@pytest.mark.parametrize(
+    ("vanished", "limit", "outcome"),
+    [
+        (100, Limit(share=0.001, count=100), "passed"),
+        (101, Limit(share=0.001, count=100), "failed"),
+        (101, Limit(share=0.5, count=100), "failed"),
+        (101, Limit(share=0.001, count=1_000), "failed"),
+        (101, Limit(share=0.01, count=101), "passed"),
+    ],
+)
+def test_a_shrinkage_beyond_share_or_count_is_refused(vanished: int, limit: Limit, outcome: str) -> None:
+    result = say("shrink", seen(vanished=vanished), GatesConfig(shrink=limit))
+    assert result.outcome == outcome
+    assert result.figures["vanished"] == vanished
+    if outcome == "failed":
+        (finding,) = result.findings
+        assert (finding.code, finding.count, finding.examples) == (
+            "shrink.vanished",
+            vanished,
+            ("key 0000000000000abc",),
+        )
+
+
+def test_a_single_revoked_certificate_that_vanished_is_worth_a_warning() -> None:
+    result = say("shrink", seen(vanished=1, vanished_revoked=1))
+    assert (result.outcome, result.findings[0].code) == ("warned", "shrink.revoked")
+
+
+def test_of_a_small_generation_two_certificates_are_more_than_the_share() -> None:
+    small = replace(seen(vanished=2), history=replace(HISTORY, certificates=1_000))
+    assert say("shrink", small).outcome == "failed"
+    assert say("shrink", replace(small, comparison=Comparison(vanished=1))).outcome == "passed"
+
+
+@pytest.mark.parametrize("history", [HISTORY, None])
+def test_a_damaged_history_is_never_passed_over(history: History | None) -> None:
+    damaged = replace(EVIDENCE, history=history, damage=("history/1: is missing",), why_absent="cannot be read")
+    result = say("shrink", damaged)
+    assert result.outcome == "failed"
+    (finding,) = result.findings
+    assert (finding.code, finding.examples) == ("history.damaged", ("history/1: is missing",))
+    assert "--accept history.damaged" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "outcome"),
+    [
+        (100_000, 200_000, "passed"),
+        (100_000, 200_001, "failed"),
+        (1_000, 11_000, "passed"),  # a share of ten, but no more than the count
+        (1_000, 11_001, "failed"),
+        (0, 10_000, "passed"),
+        (0, 10_001, "failed"),
+    ],
+)
+def test_a_growth_beyond_share_and_count_is_refused(before: int, after: int, outcome: str) -> None:
+    grown = replace(EVIDENCE, history=replace(HISTORY, certificates=before), certificates={1: after})
+    assert say("growth", grown).outcome == outcome
+
+
+def test_an_issuer_that_had_certificates_and_has_none_is_refused() -> None:
+    gone = replace(seen(vanished=40_000), certificates={1: 60_000, 2: 0, 3: 0})
+    result = say("issuer-missing", gone)
+    assert (result.outcome, result.findings[0].examples) == ("failed", ("r2: had 40,000",))
+    assert say("issuer-missing", gone, GatesConfig(issuer_missing=1)).outcome == "warned"
+
+
+def test_an_issuer_whose_certificates_have_all_expired_is_not_refused() -> None:
+    gone = replace(seen(expired=40_000), certificates={1: 60_000, 2: 0, 3: 0})
+    assert say("issuer-missing", gone).outcome == "warned"
+
+
+def test_what_bad_rows_explain_has_not_vanished_beside_them() -> None:
+    lost = replace(seen(vanished=200, vanished_revoked=150), certificates={1: 60_000, 2: 0, 3: 0})
+    assert (say("shrink", lost).outcome, say("issuer-missing", lost).outcome) == ("failed", "failed")
+    refused = replace(lost, excused=200)
+    assert (say("shrink", refused).outcome, say("issuer-missing", refused).outcome) == ("passed", "passed")
+    assert say("shrink", replace(lost, excused=99)).outcome == "failed", "101 are more than bad rows explain"
+
+
+def test_an_issuer_that_was_dropped_is_not_missing() -> None:
+    dropped = replace(seen(dropped=40_000, vanished=1), certificates={1: 60_000}, issuers={1: "r1"})
+    assert say("issuer-missing", dropped).outcome == "passed"
+
+
+def test_a_revocation_that_was_undone_is_refused_and_one_that_was_weakened_is_worth_a_warning() -> None:
+    assert say("unrevoke", seen(unrevoked=1)).outcome == "failed"
+    assert say("unrevoke", seen(unrevoked=1), GatesConfig(unrevoke=1)).outcome == "warned"
+    weakened = say("unrevoke", seen(held=1))
+    assert (weakened.outcome, weakened.findings[0].code) == ("warned", "revocation.weakened")
+
+
+@pytest.mark.parametrize(("revoked", "outcome"), [(1_000, "passed"), (1_001, "warned")])
+def test_a_mass_revocation_is_worth_a_warning(revoked: int, outcome: str) -> None:
+    assert say("mass-revocation", seen(revoked=revoked)).outcome == outcome
+
+
+@pytest.mark.parametrize(
+    ("age_s", "is_public", "configured", "outcome"),
+    [
+        (DAY_S, True, None, "passed"),
+        (DAY_S + 1, True, None, "failed"),
+        (100 * DAY_S, False, None, "passed"),
+        (3_601, False, "1h", "failed"),
+        (3_600, True, "1h", "passed"),
+        (2 * DAY_S, True, "2d", "passed"),
+        (-60, True, "0s", "passed"),
+    ],
+)
+def test_a_stale_snapshot_is_refused(age_s: int, is_public: bool, configured: str | None, outcome: str) -> None:
+    old = replace(EVIDENCE, started=EVIDENCE.as_of + age_s, is_public=is_public)
+    assert say("stale-snapshot", old, GatesConfig(stale_snapshot=configured)).outcome == outcome
+
+
+@pytest.mark.parametrize(
+    ("repeated", "rows_in", "outcome"), [(101, 10_000, "failed"), (100, 10_000, "passed"), (101, 10_100, "passed")]
+)
+def test_rows_that_repeat_others_are_refused_beyond_share_and_count(repeated: int, rows_in: int, outcome: str) -> None:
+    assert say("duplicate", replace(EVIDENCE, repeated=repeated, rows_in=rows_in)).outcome == outcome
+
+
+def test_contradictions_are_refused_however_few() -> None:
+    conflict = Finding("row.conflict", "error", "rows differ", 1)
+    result = say("duplicate", replace(EVIDENCE, conflicts=(conflict,)))
+    assert (result.outcome, result.findings) == ("failed", (conflict,))
+
+
+def test_bad_rows_are_refused_beyond_what_is_allowed() -> None:
+    bad = replace(EVIDENCE, invalid=3, rows=(ERROR,))
+    assert say("rows-invalid", bad).findings == (ERROR,)
+    allowed = say("rows-invalid", bad, GatesConfig(rows_invalid=3))
+    assert (allowed.outcome, allowed.findings[0].severity) == ("warned", "warning")
+    assert "left out" in allowed.findings[0].message
+    assert say("rows-invalid", bad, GatesConfig(rows_invalid=2)).outcome == "failed"
+
+
+def test_what_the_times_say_is_the_gate_zone() -> None:
+    wrong = Finding("time.lag-shift", "error", "hours behind")
+    assert say("zone", replace(EVIDENCE, zone=(wrong,))).findings == (wrong,)

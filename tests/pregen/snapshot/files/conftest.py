@@ -1,0 +1,21 @@
+from pathlib import Path
+
+import pytest
+
+from tests.pregen.cli.ca import Ca, Program
+from tests.pregen.snapshot.desk import Desk
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
+
+
+@pytest.fixture
+def ca(tmp_path: Path) -> Ca:
+    return Ca(tmp_path)
+
+
+@pytest.fixture
+def pregen(capsys: pytest.CaptureFixture[str]) -> Program:
+    return Program(capsys)

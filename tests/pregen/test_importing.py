@@ -1,0 +1,197 @@
+from datetime import timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pregen import clock
+from pregen.config import load_config
+from pregen.errors import ConfigError, GateError, InputError, UsageError
+from pregen.importing import Imported, import_snapshot
+from tests.pki import DAY
+from tests.pregen.cli.ca import Ca, instants, octets
+from tests.pregen.snapshot.crls.authority import Entry, forged, write
+
+
+@pytest.fixture
+def ca(tmp_path: Path) -> Ca:
+    return Ca(tmp_path)
+
+
+def imported(ca: Ca, out: str = "out", *, part_rows: int = 1_000) -> Imported:
+    steps = []
+    result = import_snapshot(
+        load_config(ca.config),
+        ca.folder / out,
+        snapshot=None,
+        as_of=None,
+        now=ca.now,
+        progress=lambda *step: steps.append(step),
+        part_rows=part_rows,
+    )
+    assert steps[-1] == ("read", result.rows_in, result.rows_in)
+    return result
+
+
+def unchanged(ca: Ca, before: list[Path]) -> bool:
+    return sorted(ca.folder.iterdir()) == before
+
+
+def test_the_columns_are_the_canonical_ones(ca: Ca) -> None:
+    at = ca.now - timedelta(hours=1)
+    ca.export(
+        serial=octets(1, -2, 2**167 - 1),
+        revoked_at=instants(None, at, None),
+        reason=pa.array([None, 4, None], pa.int8()),
+        not_after=instants(ca.now + DAY, None, ca.now + 2 * DAY),
+        not_before=instants(None, ca.now - DAY, None),
+    )
+
+    result = imported(ca)
+
+    table = pq.read_table(ca.folder / "out" / "part-00000.parquet", read_dictionary=["issuer", "kind"])
+    time = pa.timestamp("ms", "UTC")
+    assert {name: table.schema.field(name).type for name in table.schema.names} == {
+        "issuer": pa.dictionary(pa.int32(), pa.string()),
+        "serial": pa.binary(),
+        "status": pa.uint8(),
+        "revoked_at": time,
+        "reason": pa.int8(),
+        "not_before": time,
+        "not_after": time,
+        "kind": pa.dictionary(pa.int32(), pa.string()),
+    }
+    assert table.to_pydict() == {
+        "issuer": ["r1"] * 3,
+        "serial": [b"\x01", b"\xfe", b"\x7f" + b"\xff" * 20],
+        "status": [0, 1, 2],
+        "revoked_at": [None, at, None],
+        "reason": [None, 4, None],
+        "not_before": [None, ca.now - DAY, None],
+        "not_after": [ca.now + DAY, None, ca.now + 2 * DAY],
+        "kind": ["end-entity"] * 3,
+    }
+    assert table.schema.metadata[b"pregen.as_of"].decode() == clock.text(ca.now)
+    assert (result.rows_in, result.rows, result.files, result.as_of) == (3, 3, 1, clock.seconds(ca.now))
+
+
+@pytest.mark.parametrize(("rows", "files"), [(9, [9]), (10, [10]), (11, [10, 1]), (25, [10, 10, 5])])
+def test_files_are_of_bounded_size_and_have_one_row_group_each(ca: Ca, rows: int, files: list[int]) -> None:
+    ca.export_many(rows)
+
+    assert imported(ca, part_rows=10).files == len(files)
+
+    paths = sorted((ca.folder / "out").iterdir())
+    assert [path.name for path in paths] == [f"part-{number:05}.parquet" for number in range(len(files))]
+    assert [pq.read_metadata(path).num_rows for path in paths] == files
+    assert {pq.read_metadata(path).num_row_groups for path in paths} == {1}
+    assert pq.read_table(ca.folder / "out")["serial"].to_pylist() == pq.read_table(ca.snapshot)["serial"].to_pylist()
+
+
+def test_what_is_imported_is_imported_again_to_the_same(ca: Ca) -> None:
+    at = ca.now - timedelta(hours=1)
+    ca.export(
+        serial=octets(1, 2, 3),
+        status=pa.array([1, 1, 1]),
+        revoked_at=instants(at, at, at),
+        reason=pa.array([0, None, 1]),
+        kind=pa.array(["ca", "ca", None]),
+    )
+    imported(ca)
+    ca.configure(snapshot={"path": "out"})
+    imported(ca, "again")
+
+    first, second = (pq.read_table(ca.folder / name) for name in ("out", "again"))
+    assert first.equals(second)
+    assert first["reason"].to_pylist() == [0, None, 1], "for a CA, unspecified is a reason"
+    assert first["kind"].to_pylist() == ["ca", "ca", "end-entity"]
+
+
+def test_rows_are_excluded_and_counted_as_by_a_run(ca: Ca) -> None:
+    ca.configure(
+        snapshot={"path": "snapshot.parquet", "columns": {"status": {"values": {"good": ["0"], "excluded": ["6"]}}}}
+    )
+    ca.export(status=pa.array([0, 6, 0]), revoked_at=None, reason=None)
+
+    result = imported(ca)
+
+    assert (result.rows_in, result.rows, result.excluded) == (3, 2, {"status": 1})
+
+
+def test_bad_rows_leave_nothing_behind(ca: Ca) -> None:
+    ca.export(status=pa.array([0, 9, 8]))
+    before = sorted(ca.folder.iterdir())
+
+    with pytest.raises(InputError, match="nothing was written") as caught:
+        imported(ca, part_rows=1)
+
+    assert [(one.code, one.count) for one in caught.value.findings] == [("row.status.unknown", 2)]
+    assert unchanged(ca, before)
+
+
+def test_nothing_to_write_leaves_nothing_behind(ca: Ca) -> None:
+    ca.configure(
+        snapshot={"path": "snapshot.parquet", "columns": {"status": {"values": {"excluded": ["0", "1", "2"]}}}}
+    )
+    before = sorted(ca.folder.iterdir())
+
+    with pytest.raises(GateError, match="all 3 rows are excluded"):
+        imported(ca)
+
+    assert unchanged(ca, before)
+
+
+def test_a_stop_on_the_way_leaves_nothing_behind(ca: Ca) -> None:
+    before = sorted(ca.folder.iterdir())
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        import_snapshot(load_config(ca.config), ca.folder / "out", snapshot=None, as_of=None, now=ca.now, progress=stop)
+
+    assert unchanged(ca, before)
+
+
+def test_an_empty_folder_is_used_and_no_other_one(ca: Ca) -> None:
+    (ca.folder / "out").mkdir()
+    imported(ca)
+
+    with pytest.raises(UsageError, match="not an empty folder"):
+        imported(ca)
+    with pytest.raises(UsageError, match="not an empty folder"):
+        imported(ca, "pregen.toml")
+    with pytest.raises(UsageError, match="make it first"):
+        imported(ca, "none/out")
+
+
+def test_no_key_and_no_certificate_is_needed_for_files(ca: Ca) -> None:
+    for name in ("issuer.pem", "issuer.key", "ocsp.pem", "ocsp.key"):
+        (ca.folder / name).unlink()
+
+    assert imported(ca).rows == 3
+
+
+def crl_config(ca: Ca, *more: dict[str, str]) -> None:
+    write(ca.folder, "base.crl", forged(ca.issuer, [Entry(serial=1)], this_update=ca.now, next_update=ca.now + DAY))
+    ca.configure(*more, snapshot={"path": "snapshot.parquet", "kind": "crl", "crls": "base.crl"})
+
+
+def test_certificates_are_needed_for_crls(ca: Ca) -> None:
+    crl_config(ca)
+    (ca.folder / "issuer.pem").unlink()
+
+    with pytest.raises(ConfigError) as caught:
+        imported(ca)
+
+    assert [one.code for one in caught.value.findings] == ["certificate.unreadable"]
+
+
+def test_two_sections_of_one_issuer_are_refused_because_one_would_lose_its_revocations(ca: Ca) -> None:
+    crl_config(ca, {"name": "again", "certificate": "issuer.pem", "key": "ocsp.key"})
+
+    with pytest.raises(ConfigError) as caught:
+        imported(ca)
+
+    assert [one.code for one in caught.value.findings] == ["issuer.same-id"]
