@@ -6,7 +6,7 @@ workload.py   a CA, or many (authorities.py), and a snapshot, the same certifica
 raw.py        raw loops: what an engine signs when nothing but signing is left; lanes.py for multibuffer, schemes.py
 peers.py      what others sign: cryptography's builder, Go (golang.py, go/), openssl speed
 runs.py       `pregen run` as a process of its own
-pipeline.py   the whole way against the raw loop before and after it, and where its time goes
+pipeline.py   the whole way against the raw loop before and after it, where its time goes, and what gates cost
 scale.py      more rows, issuers, workers (parallel.py: the raw loop in two processes), answers a certificate
 lookups.py    the reader against a loop that only reads and checksums the same buckets
 figure.py     figures, and what is asked of them; sizes.py, how much is measured
@@ -16,4 +16,7 @@ report.py     JSON, Markdown, and a table on the terminal; chart.py, the chart o
 A rate is given beside a reference of the same run, never alone: machines drift. Rates are per second of CPU time, so
 that a reference and what is compared with it count alike; those of several workers are per second of wall-clock time,
 for it is that which they save. Results are checked outside of the timed parts.
+
+Every run takes notes for the gates, asks them and leaves a history behind. What a second generation does beyond that,
+comparing itself with the one before, is in the P-256 runs of pipeline.py alone.
 """

@@ -19,6 +19,14 @@ from bench.figure import BenchError
 from bench.workload import Workload
 from pregen.signers import AUTO
 
+COMPARING = "shrink"  # the gate that looks for every certificate of the generation before
+
+
+class Gate(msgspec.Struct, frozen=True):
+    """What is needed of what one gate said."""
+
+    outcome: str
+
 
 class RunReport(msgspec.Struct, frozen=True):
     """What is needed of the object that `pregen run --json` prints, and how long the whole process took."""
@@ -33,6 +41,7 @@ class RunReport(msgspec.Struct, frozen=True):
     stored_bytes: int
     peak_rss_mib: float
     cpu_by_step: Mapping[str, float] = {}
+    gates: Mapping[str, Gate] = {}
 
     @property
     def rate(self) -> float:
@@ -55,15 +64,27 @@ def publish(workload: Workload, engine: str = AUTO, workers: int = 1) -> RunRepo
     Raises:
         BenchError: it failed, or did something else than it was asked for.
     """
-    run = ("run", str(workload.config), "--json", "--workers", str(workers), "--engine", engine)
+    report = _run(workload, "--workers", str(workers), "--engine", engine)
+    check_report(report, workload.responses, engine, workers)
+    return report
+
+
+def publish_day_before(workload: Workload) -> RunReport:
+    """Publish what was known of a dated workload a day before, so that the next run has something to compare with.
+
+    Raises:
+        BenchError: it failed.
+    """
+    return _run(workload, "--snapshot", str(workload.day_before))
+
+
+def _run(workload: Workload, *options: str) -> RunReport:
     started = time.perf_counter()
-    code, out = run_apart((sys.executable, "-m", "pregen", *run))
+    code, out = run_apart((sys.executable, "-m", "pregen", "run", str(workload.config), "--json", *options))
     wall_seconds = time.perf_counter() - started
     if code:
         raise BenchError(f"pregen run on {workload.rows:,} rows ended with exit code {code}: {out.strip()}")
-    report = msgspec.convert({**msgspec.json.decode(out), "wall_seconds": wall_seconds}, RunReport)
-    check_report(report, workload.responses, engine, workers)
-    return report
+    return msgspec.convert({**msgspec.json.decode(out), "wall_seconds": wall_seconds}, RunReport)
 
 
 def check_report(report: RunReport, responses: int, engine: str, workers: int) -> None:
@@ -75,6 +96,18 @@ def check_report(report: RunReport, responses: int, engine: str, workers: int) -
     if (report.responses, report.workers) != (responses, workers) or engine not in {AUTO, report.engine}:
         asked = f"{responses:,} responses by {workers} worker(s) and {engine}"
         raise BenchError(f"pregen run was to make {asked}, and did something else: {report}")
+
+
+def check_compared(report: RunReport) -> None:
+    """See that the gates of a run compared it with a generation before, and found nothing wrong.
+
+    Raises:
+        BenchError: they did not, so what they cost means nothing.
+    """
+    gate = report.gates.get(COMPARING)
+    outcome = "not asked" if gate is None else gate.outcome
+    if outcome != "passed":
+        raise BenchError(f"the gate {COMPARING} was to compare this run with the generation before, but was {outcome}")
 
 
 def run_apart(command: Sequence[str]) -> tuple[int, str]:

@@ -3,17 +3,24 @@
 Serials of 16 octets, 2 % revoked, each with a time and one of the five reasons that server certificates have. Either
 one issuer with a delegated responder, whose certificate is embedded, or many that sign for themselves. Responders are
 identified by key.
+
+Dated certificates have a validity of 90 days too, were issued evenly over the last 90 days, and revoked after that. For
+them there is a second snapshot, what was known a day before: without what was issued or revoked since. A run on it
+makes the generation that the gates of the next run compare with.
 """
 
+import functools
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from bench.authorities import make_authorities
 from pregen import clock
@@ -23,6 +30,8 @@ from pregen.signers import P256_SHA256, Algorithm
 from pregen.snapshot import AS_OF_KEY, GOOD, REVOKED
 
 ArrowArray: TypeAlias = "pa.Array[pa.Scalar[pa.DataType]]"
+Mask: TypeAlias = NDArray[np.bool_]
+Seconds: TypeAlias = NDArray[np.int64]
 CertIds: TypeAlias = Literal["sha1", "separate", "combined"]
 
 SEED = 6960
@@ -32,9 +41,13 @@ REASONS = np.array([1, 3, 4, 5, 9], np.int8)
 RECENT_S = 90 * 86_400
 GROUP_ROWS = 1 << 20  # of a Parquet row group, as pyarrow writes them when told nothing
 SNAPSHOT_BYTES = 28  # a row, somewhat more than Parquet takes
+VALIDITY_BYTES = 16  # what the two columns of a validity take beyond that
+HISTORY_BYTES = 12  # a certificate, for the gates of the next run
+DAY = timedelta(hours=23)  # an hour for publishing what is so old: public profiles refuse more than a day
 DESCRIPTION = (
     "one issuer, delegated responder with embedded certificate, byKey, sha1, 16-octet serials, "
-    f"2 % revoked with time and reason, Parquet, seed {SEED}, one worker, local store, where nothing else is said"
+    f"2 % revoked with time and reason, Parquet, seed {SEED}, one worker, local store, where nothing else is said; "
+    "runs that show what gates cost: with not_before and not_after, on top of the generation of the day before"
 )
 INSTANT = pa.timestamp("ms", "UTC")  # Parquet has no whole seconds
 COLUMNS: dict[str, pa.DataType] = {
@@ -43,6 +56,7 @@ COLUMNS: dict[str, pa.DataType] = {
     "revoked_at": INSTANT,
     "reason": pa.int8(),
 }
+VALIDITY_COLUMNS: dict[str, pa.DataType] = {"not_before": INSTANT, "not_after": INSTANT}
 ISSUER_COLUMN: dict[str, pa.DataType] = {"issuer": pa.dictionary(pa.int32(), pa.string())}
 CONFIGURATION = """\
 [snapshot]
@@ -96,6 +110,11 @@ class Workload:
         return sorted(self.folder.glob("snapshot*.parquet"))
 
     @property
+    def day_before(self) -> Path:
+        """A pattern: what was known a day before, where certificates are dated; not a part of the snapshot."""
+        return self.folder / "day-before*.parquet"
+
+    @property
     def store(self) -> Path:
         """Where a run publishes to."""
         return self.folder / "store"
@@ -112,7 +131,13 @@ class Workload:
 
 
 def make_workload(
-    folder: Path, rows: int, algorithm: Algorithm = P256_SHA256, *, cert_ids: CertIds = "sha1", files: int = 1
+    folder: Path,
+    rows: int,
+    algorithm: Algorithm = P256_SHA256,
+    *,
+    cert_ids: CertIds = "sha1",
+    files: int = 1,
+    dated: bool = False,
 ) -> Workload:
     """Write a CA, its responder, the configuration and a snapshot into a new folder.
 
@@ -122,19 +147,20 @@ def make_workload(
         algorithm: of the responder's key.
         cert_ids: which hashes get answers.
         files: how many files the snapshot has, of about one size.
+        dated: whether certificates have a validity, and there is a snapshot of the day before.
     """
     folder.mkdir()
     now = clock.now()
     make_authority(folder, algorithm.key, now)
     workload = Workload(folder, rows, rows * (1 + (cert_ids == "separate")), algorithm.signature_bytes)
     workload.config.write_text(CONFIGURATION + ISSUER.format(cert_ids=cert_ids))
-    as_of, random = clock.seconds(now), np.random.default_rng(SEED)
     edges = np.linspace(0, rows, files + 1).astype(int).tolist()
-    for number, (start, end) in enumerate(itertools.pairwise(edges)):
-        path = folder / (f"snapshot-{number}.parquet" if files > 1 else "snapshot.parquet")
-        _write_snapshot(
-            path, end - start, lambda _start, count: _columns(random, count, as_of), COLUMNS, clock.text(now)
-        )
+    if not dated:
+        _write_files(folder, "snapshot", edges, COLUMNS, _columns, now)
+        return workload
+    for stem, known_by in (("snapshot", now), ("day-before", now - DAY)):
+        columns = functools.partial(_dated_columns, issued_by=clock.seconds(now))
+        _write_files(folder, stem, edges, {**COLUMNS, **VALIDITY_COLUMNS}, columns, known_by)
     return workload
 
 
@@ -161,13 +187,38 @@ def make_many_issuers(folder: Path, issuers: int, rows_each: int) -> Workload:
     return workload
 
 
-def disk_bytes(responses: int, signature_bytes: int = P256_SHA256.signature_bytes) -> int:
+def disk_bytes(responses: int, signature_bytes: int = P256_SHA256.signature_bytes, *, dated: bool = False) -> int:
     """Return how much disk a workload of so many responses needs: snapshot, spill files and store.
 
+    Where certificates are dated, these are two snapshots and two generations.
+
     >>> disk_bytes(1_000_000) - 1_000_000 * SPOOLED_BYTES
-    110000000
+    122000000
+    >>> disk_bytes(1_000_000, dated=True) - 1_000_000 * SPOOLED_BYTES
+    276000000
     """
-    return responses * (SNAPSHOT_BYTES + SPOOLED_BYTES + SERIAL_BYTES + signature_bytes + 2)
+    snapshot = SNAPSHOT_BYTES + VALIDITY_BYTES * dated
+    stored = SERIAL_BYTES + signature_bytes + 2 + HISTORY_BYTES
+    return responses * ((1 + dated) * (snapshot + stored) + SPOOLED_BYTES)
+
+
+def _write_files(
+    folder: Path,
+    stem: str,
+    edges: Sequence[int],
+    types: dict[str, pa.DataType],
+    columns: Callable[[np.random.Generator, int, int], dict[str, ArrowArray]],
+    as_of: datetime,
+) -> None:
+    """Write a snapshot in files that end at `edges`; `columns` gives those of so many rows, as of an instant."""
+    random, seconds = np.random.default_rng(SEED), clock.seconds(as_of)
+
+    def drawn(_start: int, count: int) -> dict[str, ArrowArray]:
+        return columns(random, count, seconds)
+
+    for number, (start, end) in enumerate(itertools.pairwise(edges)):
+        path = folder / (f"{stem}-{number}.parquet" if len(edges) > 2 else f"{stem}.parquet")
+        _write_snapshot(path, end - start, drawn, types, clock.text(as_of))
 
 
 def _write_snapshot(
@@ -186,14 +237,36 @@ def _write_snapshot(
 
 
 def _columns(random: np.random.Generator, count: int, as_of: int) -> dict[str, ArrowArray]:
-    revoked = random.random(count) < REVOKED_SHARE
-    serials = _serials(random, count)
-    return {
+    revoked, serials = random.random(count) < REVOKED_SHARE, _serials(random, count)
+    revoked_at = as_of - random.integers(0, RECENT_S, count)
+    return {"serial": serials, **_status_columns(revoked, revoked_at, random.choice(REASONS, count))}
+
+
+def _dated_columns(random: np.random.Generator, count: int, as_of: int, issued_by: int) -> dict[str, ArrowArray]:
+    """Return the columns of `count` certificates that there are at `issued_by`, as they were known at `as_of`."""
+    revoked, serials = random.random(count) < REVOKED_SHARE, _serials(random, count)
+    age = random.integers(0, RECENT_S, count)
+    issued_at, revoked_at = issued_by - age, issued_by - random.integers(0, age + 1)
+    columns = {
         "serial": serials,
-        "status": pa.array(np.where(revoked, REVOKED, GOOD).astype(np.uint8)),
-        "revoked_at": pa.array((as_of - random.integers(0, RECENT_S, count)) * 1000, mask=~revoked).cast(INSTANT),
-        "reason": pa.array(random.choice(REASONS, count), mask=~revoked),
+        **_status_columns(revoked & (revoked_at <= as_of), revoked_at, random.choice(REASONS, count)),
+        "not_before": _instants(issued_at),
+        "not_after": _instants(issued_at + RECENT_S - 1),
     }
+    there = pa.array(issued_at <= as_of)
+    return {name: array.filter(there) for name, array in columns.items()}
+
+
+def _status_columns(revoked: Mask, revoked_at: Seconds, reasons: NDArray[np.int8]) -> dict[str, ArrowArray]:
+    return {
+        "status": pa.array(np.where(revoked, REVOKED, GOOD).astype(np.uint8)),
+        "revoked_at": _instants(revoked_at, ~revoked),
+        "reason": pa.array(reasons, mask=~revoked),
+    }
+
+
+def _instants(seconds: Seconds, absent: Mask | None = None) -> ArrowArray:
+    return pa.array(seconds * 1000, mask=absent).cast(INSTANT)
 
 
 def _serials(random: np.random.Generator, count: int) -> ArrowArray:

@@ -117,12 +117,12 @@ def _clue(
     ahead = int(parts[-1][0][HALF:].sum())
     if not ahead:
         return None
-    possible = possible_shifts(columns[canonical], watch.as_of)
     votes: dict[int, int] = {}
     for counts, lag_s in parts:
         stretch = dense_stretch(counts, watch.skew_s)
         if stretch is None:
             continue
+        possible = possible_shifts(columns[canonical], watch.as_of)
         shift_s = nearest_possible(stretch.end_s - BIN_S // 2 + watch.skew_s + lag_s, possible)
         if shift_s is not None and (canonical not in proved or has_hole(counts, stretch, shift_s)):
             votes[shift_s] = votes.get(shift_s, 0) + stretch.count

@@ -14,7 +14,7 @@ dense again (`rhythm`). An error is a lag that
       stopped, or the copy has. It is said once: the next generation knows the lag.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -104,7 +104,12 @@ def ages_of(bins: NDArray[np.int64], issuer: int) -> NDArray[np.int64]:
 
 
 def lag_shift(
-    newest: int, ages: NDArray[np.int64], before: IssuerHistory, *, as_of: int, shifts: frozenset[int]
+    newest: int,
+    ages: NDArray[np.int64],
+    before: IssuerHistory,
+    *,
+    as_of: int,
+    shifts: Callable[[], frozenset[int]],
 ) -> Shift | None:
     """Return what is odd about the newest issuance of an issuer, or None.
 
@@ -113,7 +118,8 @@ def lag_shift(
         ages: as for `rhythm`.
         before: what is remembered of the issuer, a lag at least.
         as_of: of the snapshot.
-        shifts: by how many seconds a column can be read too early (negative) at this date.
+        shifts: returns by how many seconds a column can be read too early (negative) at this date; asked only where
+            something is odd, because that looks into all zones.
     """
     own = rhythm(ages)
     busy, silence_s, lag_s = own.busy, own.silence_s, lag_of(newest, ages, as_of)
@@ -126,11 +132,11 @@ def lag_shift(
         known = before.lags[0] - least_s >= enough_s
         if not too_long or known or not busy or silence_s > MAX_SILENCE_S:
             return None
-        return replace(found, kind="stop", shift_s=_fitting(lag_s - usual_s, silence_s, shifts))
+        return replace(found, kind="stop", shift_s=_fitting(lag_s - usual_s, silence_s, shifts()))
     goes_back = before.newest is not None and newest < before.newest
     if not too_long and not goes_back:
         return None
-    shift_s = _fitting(lag_s - usual_s, silence_s, shifts)
+    shift_s = _fitting(lag_s - usual_s, silence_s, shifts())
     if goes_back:
         return replace(found, kind="back", shift_s=shift_s)
     if shift_s is None or not busy:
@@ -142,7 +148,10 @@ def judge_lag(
     observation: Observation, watch: Watch, column: Column, issuers: Sequence[Issuer], history: History
 ) -> tuple[Clue, ...]:
     """Return what the newest issuances say against not_before: one clue for each offset and kind."""
-    shifts = frozenset(shift for shift in possible_shifts(column, watch.as_of) if shift < 0)
+
+    def shifts() -> frozenset[int]:
+        return frozenset(shift for shift in possible_shifts(column, watch.as_of) if shift < 0)
+
     groups: dict[tuple[Kind, int | None, bool], list[tuple[Shift, np.void]]] = {}
     for row in observation.newest:
         index = int(row["issuer"])

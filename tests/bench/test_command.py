@@ -21,6 +21,7 @@ from pregen.signers import ALGORITHMS, ENGINES, P256_SHA256
 from tests.bench.conftest import TINY
 
 PATIENCE_S = 30
+GATED = ("p256.multibuffer", "p256.awslc", "p256.software")
 RUN_FIGURES = ("rate", "ratio", "raw", "overhead", "memory")
 EXPECTED = {
     *(
@@ -37,6 +38,7 @@ EXPECTED = {
         for run in ("p256.multibuffer", "p256.awslc", "p256.software", "p384.multibuffer", "rsa2048")
         for one in RUN_FIGURES
     ),
+    *(f"pipeline.{run}.{one}" for run in GATED for one in ("gates_share", "gates_us_a_row")),
     *(f"pipeline.p256.small.{one}" for one in ("rate", "overhead", "memory")),
     *(f"scale.layouts.{one}" for one in ("separate", "combined", "ratio")),
     *(f"scale.workers.{one}" for one in ("one", "two", "raw", "ratio")),
@@ -58,6 +60,7 @@ JUDGED = {
     "pipeline.p384.multibuffer.overhead": (1.5, 0.5),
     "pipeline.rsa2048.ratio": (0.93, 0.97),
     "pipeline.rsa2048.overhead": (1.5, 0.5),
+    **{f"pipeline.{run}.gates_share": (0.10, 0.10) for run in GATED},
     "pipeline.p256.small.overhead": (1.5, 0.5),
     "pipeline.p256.small.memory": (450, 250),
     "peers.over_go": (5.5, 7),

@@ -4,12 +4,14 @@ They are skipped in the normal run. Each result is checked after the clock has s
 """
 
 import hashlib
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 import numpy as np
 import pytest
 import xxhash
 from cryptography.x509.ocsp import load_der_ocsp_response
+from numpy.typing import NDArray
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench.workload import SERIAL_BYTES, Workload
@@ -18,6 +20,7 @@ from pregen.generation.plan import Plan
 from pregen.generation.routing_key import xxh64
 from pregen.signers import Octets
 from pregen.signers.base import digests
+from pregen.snapshot.times.zones import local_to_utc, wall_table, zone
 from storage.pack import ID_BYTES, Pack, Segment, bucket_count, build_pack, find, open_pack, pack_name, walk
 from storage.reader import LoadedTables, load_pack, open_reader
 from storage.response import Assembler, generalized_time
@@ -137,3 +140,27 @@ def test_assemble_a_response(benchmark: BenchmarkFixture, stored: Stored) -> Non
     response = load_der_ocsp_response(benchmark(stored.assembler.response, stored.record))
     assert response.tbs_response_bytes == stored.assembler.response_data(stored.record)
     assert response.serial_number == int.from_bytes(stored.record[:SERIAL_BYTES], "big")
+
+
+@pytest.fixture(params=["random", "sorted"])
+def local(request: pytest.FixtureRequest) -> NDArray[np.int64]:
+    """Wall-clock times of 1970 to 2033, without those that a change of the clocks makes doubtful."""
+    times = np.random.default_rng(1).integers(0, 2_000_000_000, SHARD_ROWS)
+    _, ambiguous, nonexistent = local_to_utc(times, "America/Denver")
+    times[ambiguous | nonexistent] = 0
+    return np.sort(times) if request.param == "sorted" else times
+
+
+def test_search_a_table_and_take(benchmark: BenchmarkFixture, local: NDArray[np.int64]) -> None:
+    """The reference for the next one: no conversion of times can be faster than one search in its table."""
+    table = wall_table("America/Denver")
+    offsets = benchmark(lambda: table.earliest.take(table.breaks.searchsorted(local, "right")))
+    assert set(offsets.tolist()) == {-6 * 3_600, -7 * 3_600}
+
+
+def test_convert_local_times(benchmark: BenchmarkFixture, local: NDArray[np.int64]) -> None:
+    found = benchmark(local_to_utc, local, "America/Denver")
+    rules = zone("America/Denver")
+    for row in range(0, SHARD_ROWS, 997):
+        moment = datetime(1970, 1, 1, tzinfo=rules) + timedelta(seconds=int(local[row]))  # adds on the wall
+        assert found.seconds[row] == moment.astimezone(UTC).timestamp()

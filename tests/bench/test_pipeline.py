@@ -5,8 +5,17 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bench.figure import Figure, Skipped, Target
-from bench.pipeline import Row, figures_of_run, figures_of_steps, measure_row, missing_engine, reference
+from bench.figure import BenchError, Figure, Skipped, Target
+from bench.pipeline import (
+    GATES_SHARE,
+    Row,
+    figures_of_gates,
+    figures_of_run,
+    figures_of_steps,
+    measure_row,
+    missing_engine,
+    reference,
+)
 from bench.raw import SingleLoop
 from bench.runs import RunReport
 from pregen.signers import ALGORITHMS, AUTO, P256_SHA256, Engine
@@ -88,6 +97,42 @@ def test_the_steps_are_shown_where_the_row_asks_for_them() -> None:
     names = {figure.name for figure in figures_of_run(replace(ROW, steps=True), REPORT, (4000,))}
     assert "pipeline.p256.software.cpu.sign.raw_signatures" in names
     assert "pipeline.p256.software.cpu.outside_of_all_steps" in names
+
+
+GATED = replace(ROW, rows=800, gated=True)
+
+
+def gates(steps: Mapping[str, float]) -> dict[str, Figure]:
+    report = msgspec.structs.replace(REPORT, cpu_by_step=steps)
+    return {one.name.rpartition(".")[2]: one for one in figures_of_gates(GATED, report)}
+
+
+def test_what_gates_cost_is_a_share_of_all_cpu_time_and_a_time_a_row() -> None:
+    found = gates({"read": 0.2, "observe": 0.01, "gates": 0.03})
+    assert {name: pytest.approx(one.value) for name, one in found.items()} == {
+        "gates_share": 0.08,
+        "gates_us_a_row": 50,
+    }
+    assert found["gates_share"].detail == {"observe": 0.01, "gates": 0.03, "cpu_seconds": 0.5}
+    assert found["gates_us_a_row"].note == "observe 12.500, gates 37.500"
+
+
+@pytest.mark.parametrize(("spent", "verdict"), [(0.049, "wish"), (0.05, "wish"), (0.051, "missed")])
+def test_gates_may_take_a_tenth_of_a_run(spent: float, verdict: str) -> None:
+    share = gates({"observe": 0.0, "gates": spent})["gates_share"]
+    assert share.target is GATES_SHARE
+    assert share.target.verdict(share.value) == verdict
+
+
+def test_a_run_that_does_not_say_what_gates_took_is_an_error() -> None:
+    with pytest.raises(BenchError, match="does not say what observe took"):
+        gates({"read": 0.2, "gates": 0.03})
+
+
+def test_the_gates_are_shown_where_the_row_asks_for_them() -> None:
+    report = msgspec.structs.replace(REPORT, cpu_by_step={"observe": 0.01, "gates": 0.03})
+    names = {figure.name.rpartition(".")[2] for figure in figures_of_run(GATED, report, (4000,))}
+    assert names - figures(4000).keys() == {"gates_share", "gates_us_a_row"}
 
 
 def test_the_reference_of_auto_is_the_fastest_engine_that_works_here() -> None:

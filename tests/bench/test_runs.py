@@ -8,7 +8,16 @@ import msgspec
 import pytest
 
 from bench.figure import BenchError
-from bench.runs import RunReport, check_report, publish, removed, run_apart
+from bench.runs import (
+    Gate,
+    RunReport,
+    check_compared,
+    check_report,
+    publish,
+    publish_day_before,
+    removed,
+    run_apart,
+)
 from bench.workload import Workload, make_workload
 from pregen.signers import AUTO
 
@@ -74,6 +83,24 @@ def test_the_wall_clock_runs_from_before_the_start_to_the_end(tmp_path: Path) ->
 def test_what_a_later_report_says_beyond_is_not_in_the_way() -> None:
     document = {**msgspec.to_builtins(REPORT), "cpu_by_step": {"sign": 0.25}, "novelty": 1}
     assert msgspec.convert(document, RunReport).cpu_by_step == {"sign": 0.25}
+
+
+def test_a_run_after_that_of_the_day_before_is_compared_with_it(tmp_path: Path) -> None:
+    workload = make_workload(tmp_path / "one", 300, dated=True)
+    before = publish_day_before(workload)
+    with pytest.raises(BenchError, match="was skipped"):
+        check_compared(before)
+    report = publish(workload)
+    check_compared(report)
+    assert before.certificates < report.certificates == 300
+
+
+@pytest.mark.parametrize(
+    ("gates", "said"), [({}, "not asked"), *(({"shrink": Gate(said)}, said) for said in ("skipped", "failed"))]
+)
+def test_a_run_that_was_not_compared_is_an_error(gates: dict[str, Gate], said: str) -> None:
+    with pytest.raises(BenchError, match=f"shrink was to compare this run .* was {said}"):
+        check_compared(msgspec.structs.replace(REPORT, gates=gates))
 
 
 def test_a_workload_is_gone_after_its_use_whatever_happens(tmp_path: Path) -> None:

@@ -1,14 +1,16 @@
 from collections import Counter
+from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+import pytest
 
 from bench.runs import publish
-from bench.workload import GROUP_ROWS, SERIAL_BYTES, disk_bytes, make_many_issuers, make_workload
+from bench.workload import DAY, GROUP_ROWS, SERIAL_BYTES, disk_bytes, make_many_issuers, make_workload
 from pregen.config import load_config
-from pregen.snapshot import REVOKED
+from pregen.snapshot import AS_OF_KEY, GOOD, REVOKED
 
 ROWS = 20_000
 
@@ -47,6 +49,50 @@ def test_several_files_hold_what_one_would(tmp_path: Path) -> None:
     assert len(one.snapshots) == 1
     serials = pq.read_table(four.snapshots, columns=["serial"])["serial"]
     assert len(pc.unique(serials)) == ROWS
+
+
+def dated(folder: Path, files: int = 1) -> tuple[pa.Table, pa.Table]:
+    """The snapshot of a dated workload, and that of the day before, with its instant as metadata."""
+    workload = make_workload(folder / f"dated-{files}", ROWS, dated=True, files=files)
+    before = sorted(workload.folder.glob(workload.day_before.name))
+    assert len(before) == len(workload.snapshots) == files
+    return pq.read_table(workload.snapshots), pq.read_table(before)
+
+
+def as_of(table: pa.Table) -> datetime:
+    assert table.schema.metadata is not None
+    return datetime.fromisoformat(table.schema.metadata[AS_OF_KEY].decode())
+
+
+def test_dated_certificates_are_valid_and_were_revoked_after_they_were_issued(tmp_path: Path) -> None:
+    table, _ = dated(tmp_path)
+    now = pa.scalar(as_of(table), pa.timestamp("ms", "UTC"))
+    assert pc.all(pc.less_equal(table["not_before"], now)).as_py()
+    assert pc.all(pc.greater_equal(table["not_after"], now)).as_py()
+    revoked = table.filter(pc.equal(table["status"], pa.scalar(REVOKED, pa.uint8())))
+    assert 0.015 < len(revoked) / ROWS < 0.025
+    assert pc.all(pc.greater_equal(revoked["revoked_at"], revoked["not_before"])).as_py()
+    assert pc.all(pc.less_equal(revoked["revoked_at"], now)).as_py()
+    assert revoked["reason"].null_count == 0
+    assert table["revoked_at"].null_count == table["reason"].null_count == ROWS - len(revoked)
+
+
+@pytest.mark.parametrize("files", [1, 3])
+def test_the_day_before_nothing_was_known_of_what_was_issued_or_revoked_since(tmp_path: Path, files: int) -> None:
+    table, before = dated(tmp_path, files)
+    then = as_of(before)
+    assert as_of(table) - then == DAY
+    instant = pa.scalar(then, pa.timestamp("ms", "UTC"))
+    issued = table.filter(pc.less_equal(table["not_before"], instant))
+    assert 0.97 < len(issued) / ROWS < 0.999
+    assert before.select(["serial", "not_before", "not_after"]).equals(
+        issued.select(["serial", "not_before", "not_after"])
+    )
+    known = pc.coalesce(pc.less_equal(issued["revoked_at"], instant), pa.scalar(False))
+    assert before["status"].equals(pc.if_else(known, pa.scalar(REVOKED, pa.uint8()), pa.scalar(GOOD, pa.uint8())))
+    for name in ("revoked_at", "reason"):
+        assert before[name].equals(pc.if_else(known, issued[name], pa.scalar(None, issued[name].type)))
+    assert pc.sum(table["status"]).as_py() > pc.sum(issued["status"]).as_py() > pc.sum(before["status"]).as_py() > 0
 
 
 def test_separate_answers_are_two_a_certificate(tmp_path: Path) -> None:

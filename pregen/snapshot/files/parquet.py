@@ -20,6 +20,7 @@ from pregen.snapshot.files.sources import Source, reading
 
 MAGIC = b"PAR1"
 _GIANT_CHUNK_BYTES = 64 << 20
+_GLANCE_BYTES = 64 << 10  # read at once, where a dictionary alone is wanted
 _GIANT_VALUE_BYTES = 1 << 10
 
 
@@ -67,7 +68,14 @@ def _refuse_giants(opened: pyarrow.parquet.ParquetFile, file: pa.NativeFile, nam
     Raises:
         pa.ArrowInvalid: there is one; the text says where.
     """
-    encoded = pyarrow.parquet.ParquetFile(file, metadata=opened.metadata, read_dictionary=list(names))
+    encoded = pyarrow.parquet.ParquetFile(
+        file,
+        metadata=opened.metadata,
+        read_dictionary=list(names),
+        buffer_size=_GLANCE_BYTES,
+        pre_buffer=False,
+        page_checksum_verification=True,
+    )
     columns = [opened.schema.column(at) for at in range(len(opened.schema))]
     wanted = [at for at, column in enumerate(columns) if column.path in names and column.physical_type == "BYTE_ARRAY"]
     for number in range(opened.num_row_groups):

@@ -192,8 +192,10 @@ def test_an_unknown_field_does_not_hide_what_is_wrong_beside_it(tmp_path: Path) 
         (
             "[validity]\nprofile = 'strikt'\n",
             "config.bad-value",
-            "validity.profile: 'strikt' is not one of strict, cabf-tls, cabf-cs, mozilla, microsoft, lab; "
-            "did you mean 'strict'?",
+            (
+                "validity.profile: 'strikt' is not one of strict, cabf-tls, cabf-cs, mozilla, microsoft, lab; "
+                "did you mean 'strict'?"
+            ),
         ),
         (
             "[snapshot]\nas_of = 2026-11-24T00:00:00\n",

@@ -19,7 +19,7 @@ BUSY = AGES[AGES % 2 == 0]  # something each ten minutes
 def judged(ages: NDArray[np.int64], lags: tuple[int, ...], *, newest: int | None = None) -> Shift | None:
     """Judge an issuer whose newest certificate of the last generation, a day ago, was `newest`."""
     before = IssuerHistory(1_000, AS_OF - DAY - lags[0] if newest is None else newest, lags)
-    return lag_shift(AS_OF - int(ages[0]) * BIN_S, ages, before, as_of=AS_OF, shifts=SHIFTS)
+    return lag_shift(AS_OF - int(ages[0]) * BIN_S, ages, before, as_of=AS_OF, shifts=lambda: SHIFTS)
 
 
 def later_than(hours: float) -> NDArray[np.int64]:
