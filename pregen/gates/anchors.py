@@ -7,76 +7,17 @@ checked when they are read. So a row that says otherwise was read wrongly, or is
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-import xxhash
-from asn1crypto import pem
-from asn1crypto import x509 as asn1
-from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, mldsa, rsa
-from numpy.typing import NDArray
 
-from pregen import clock
-from pregen.config import Config
-from pregen.errors import ConfigError, Finding
+from pregen.errors import Finding
+from pregen.gates.anchor_files import Anchors, CertificateAnchor, CrlAnchor
 from pregen.gates.clues import Clue, example, hex_number, issuer_name, shifts_text
 from pregen.gates.evidence import EXAMPLES, Sightings, serial_of
 from pregen.gates.offsets import TOLERANCE_S, Difference, compare
-from pregen.issuers import Issuer, parse_certificate, read_certificates, signed_with
+from pregen.issuers import Issuer
 from pregen.snapshot import NO_EXPIRY, NO_ISSUANCE
 from pregen.snapshot.columns import Column
-
-MAX_ENTRIES = 16_384  # of a CRL: spread over all of it, they prove as much as a million do
-_SIGNERS = (
-    rsa.RSAPublicKey
-    | ec.EllipticCurvePublicKey
-    | ed25519.Ed25519PublicKey
-    | ed448.Ed448PublicKey
-    | dsa.DSAPublicKey
-    | mldsa.MLDSA44PublicKey
-    | mldsa.MLDSA65PublicKey
-    | mldsa.MLDSA87PublicKey
-)
-_FIX = "correct the file, or name another in [[snapshot.anchor]]"
-
-
-@dataclass(frozen=True, slots=True)
-class CertificateAnchor:
-    """One issued certificate: `serial` as content octets, times in seconds since 1970."""
-
-    path: Path
-    issuer: int
-    serial: bytes
-    key: int
-    not_before: int
-    not_after: int
-
-
-@dataclass(frozen=True, slots=True)
-class CrlAnchor:
-    """Entries of one CRL, up to `MAX_ENTRIES`: by ascending keys, uint64[k], what they say of `serials`, int64[k]."""
-
-    path: Path
-    issuer: int
-    keys: NDArray[np.uint64]
-    serials: tuple[bytes, ...]
-    revoked_at: NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True)
-class Anchors:
-    """All anchors of a configuration."""
-
-    certificates: tuple[CertificateAnchor, ...] = ()
-    crls: tuple[CrlAnchor, ...] = ()
-
-    @property
-    def keys(self) -> NDArray[np.uint64]:
-        """The keys of their certificates, uint64[k], ascending and distinct."""
-        single = np.array([anchor.key for anchor in self.certificates], np.uint64)
-        return np.unique(np.concatenate([single, *(crl.keys for crl in self.crls)]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,28 +33,6 @@ def identity(column: Column) -> str:
     """Return a name for a declared column, which changes with everything that decides how its times are read."""
     parts = [column.canonical, column.name, column.zone, column.encoding, column.ambiguous, column.nonexistent]
     return json.dumps([*parts, column.time_of_day])
-
-
-def load_anchors(config: Config, issuers: Sequence[Issuer]) -> Anchors:
-    """Read the anchors that a configuration names, and check that a configured issuer signed them.
-
-    Raises:
-        ConfigError: one cannot be used; the findings name all of them.
-    """
-    certificates, crls = [], []
-    findings: list[Finding] = []
-    for section in config.snapshot.anchor:
-        try:
-            if section.certificate:
-                certificates.append(_certificate(config.resolve(section.certificate), issuers))
-            elif section.crl:
-                crls.append(_crl(config.resolve(section.crl), issuers))
-        except ConfigError as error:
-            findings += error.findings
-    if findings:
-        many = "s" * (len(findings) > 1)
-        raise ConfigError(f"{len(findings)} anchor{many} cannot be used; correct {config.path}", findings)
-    return Anchors(tuple(certificates), tuple(crls))
 
 
 def compare_anchors(
@@ -260,78 +179,3 @@ def _crl_missing(anchor: CrlAnchor, issuers: Sequence[Issuer]) -> Finding:
         "the snapshot: look how serials are encoded, or name a newer CRL"
     )
     return Finding("time.anchor-not-found", "warning", text)
-
-
-def _certificate(path: Path, issuers: Sequence[Issuer]) -> CertificateAnchor:
-    certificate = read_certificates(path)[0]  # of a chain, the one that was issued comes first
-    index = None
-    for at, issuer in enumerate(issuers):
-        if issuer.subject != certificate.issuer:
-            continue
-        key = parse_certificate(path, issuer.certificates[0]).load_public_key()
-        try:
-            if signed_with(certificate, key):
-                index = at
-        except ValueError as error:
-            raise _refused("anchor.unreadable", f"{path}: its signature cannot be checked ({error}): {_FIX}") from error
-    if index is None:
-        raise _unknown(path, any(issuer.subject == certificate.issuer for issuer in issuers))
-    serial: bytes = asn1.Certificate.load(certificate.der)["tbs_certificate"]["serial_number"].contents
-    key_number = xxhash.xxh64_intdigest(serial, issuers[index].issuer_id)
-    times = clock.seconds(certificate.not_before), clock.seconds(certificate.not_after)
-    return CertificateAnchor(path, index, serial, key_number, *times)
-
-
-def _crl(path: Path, issuers: Sequence[Issuer]) -> CrlAnchor:
-    try:
-        octets = path.read_bytes()
-        crl = x509.load_der_x509_crl(pem.unarmor(octets)[2] if pem.detect(octets) else octets)
-        issuer_der = crl.issuer.public_bytes()
-    except OSError as error:
-        raise _refused("anchor.unreadable", f"{path}: cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise _refused("anchor.unreadable", f"{path}: holds no CRL that can be read ({error}): {_FIX}") from error
-    index = next((at for at, issuer in enumerate(issuers) if _signs(issuer, issuer_der, crl, path)), None)
-    if index is None:
-        raise _unknown(path, any(issuer.subject == issuer_der for issuer in issuers))
-    step = -(-len(crl) // MAX_ENTRIES) or 1
-    entries = [entry for entry in crl[::step] if not _is_removed(entry)] if len(crl) else []
-    serials = [_content_octets(entry.serial_number) for entry in entries]
-    keys = np.array([xxhash.xxh64_intdigest(serial, issuers[index].issuer_id) for serial in serials], np.uint64)
-    times = np.array([clock.seconds(entry.revocation_date_utc) for entry in entries], np.int64)
-    order = np.argsort(keys, kind="stable")
-    return CrlAnchor(path, index, keys[order], tuple(serials[at] for at in order.tolist()), times[order])
-
-
-def _signs(issuer: Issuer, subject: bytes, crl: x509.CertificateRevocationList, path: Path) -> bool:
-    if issuer.subject != subject:
-        return False
-    key = parse_certificate(path, issuer.certificates[0]).load_public_key()
-    try:
-        return isinstance(key, _SIGNERS) and crl.is_signature_valid(key)
-    except (TypeError, ValueError, UnsupportedAlgorithm) as error:
-        raise _refused("anchor.unreadable", f"{path}: its signature cannot be checked ({error}): {_FIX}") from error
-
-
-def _is_removed(entry: x509.RevokedCertificate) -> bool:
-    """Whether an entry of a delta CRL says that the certificate is good again."""
-    try:
-        reason = entry.extensions.get_extension_for_class(x509.CRLReason).value.reason
-    except x509.ExtensionNotFound:
-        return False
-    return reason is x509.ReasonFlags.remove_from_crl
-
-
-def _content_octets(number: int) -> bytes:
-    return number.to_bytes((number if number >= 0 else ~number).bit_length() // 8 + 1, "big", signed=True)
-
-
-def _unknown(path: Path, is_name_known: bool) -> ConfigError:
-    if is_name_known:
-        text = f"{path}: no configured issuer's key verifies its signature, although the name is right: {_FIX}"
-        return _refused("anchor.signature", text)
-    return _refused("anchor.unknown-issuer", f"{path}: no configured issuer has issued it: {_FIX}")
-
-
-def _refused(code: str, text: str) -> ConfigError:
-    return ConfigError(text, (Finding(code, "error", text),))

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from pregen.errors import Finding
 from pregen.gates.ahead import judge_ahead
-from pregen.gates.anchors import Anchors, compare_anchors, identity, no_anchor_findings
+from pregen.gates.anchor_files import Anchors
+from pregen.gates.anchors import compare_anchors, identity, no_anchor_findings
 from pregen.gates.clues import Clue
 from pregen.gates.evidence import Observation, Watch
 from pregen.gates.history import MAX_LAGS, MAX_WITNESSES, WITNESS, History, IssuerHistory

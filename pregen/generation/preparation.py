@@ -14,7 +14,7 @@ from pregen.config import Config
 from pregen.credentials import open_publish_store
 from pregen.errors import ConfigError, Finding, GateError, PregenError, SigningError
 from pregen.gates import Acceptance
-from pregen.gates.anchors import Anchors, load_anchors
+from pregen.gates.anchor_files import Anchors, load_anchors
 from pregen.generation.memory import forbid_core_dumps
 from pregen.generation.past import Past, read_past
 from pregen.issuers import Issuer, KeySource, load_issuers, parse_certificate

@@ -1,21 +1,30 @@
 """Everything that can be wrong with what goes in: exit code, a clear error, nothing published, nothing lost."""
 
 import os
-import re
-from collections.abc import Callable
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
+from obstore.store import S3Store
 
 from pregen.__main__ import main
 from storage import commits
 from storage.stores import LocalStore
+from tests.faults.damages.crls import ANCHORS, CRLS
+from tests.faults.damages.folders import CONFIGURATIONS, FOLDERS
+from tests.faults.damages.kinds import Damage, Oddity
+from tests.faults.damages.oddities import ODDITIES
+from tests.faults.damages.streams import ARROW, written
+from tests.faults.damages.tables import FILES, GATES, SCHEMAS, VALUES
+from tests.faults.damages.texts import CSV, INDEX_TXT, csv, index_txt
 from tests.pki import DAY, Party, make_issuer, make_key, make_responder, write_key
-from tests.pregen.cli.ca import REVOKED, SERIALS, Ca, Program, instants, octets
+from tests.pregen.cli.ca import REVOKED, SERIALS, Ca, Outcome, Program, instants, octets
+from tests.s3 import S3Server
 
 
 @pytest.fixture(scope="module")
@@ -31,184 +40,157 @@ def ca(original: Ca, tmp_path: Path) -> Ca:
     return original.copied_to(tmp_path)
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """What is wrong, and what must be said of it."""
-
-    name: str
-    make: Callable[[Ca], object]
-    finding: str
-    advice: str
-
-
-def cut(ca: Ca) -> None:
-    ca.snapshot.write_bytes(ca.snapshot.read_bytes()[:-40])
-
-
-def fifo(ca: Ca) -> None:
-    ca.snapshot.unlink()
-    os.mkfifo(ca.snapshot)
-
-
-def hexadecimal(ca: Ca, *texts: str) -> None:
-    ca.configure(snapshot={"columns": {"serial": {"encoding": "hex"}}})
-    ca.export(serial=pa.array(texts))
-
-
-def csv(ca: Ca, text: str) -> None:
-    ca.configure(
-        snapshot={
-            "path": "snapshot.csv",
-            "as_of": ca.now,
-            "columns": {"serial": {"encoding": "hex"}},
-        }
-    )
-    (ca.folder / "snapshot.csv").write_text(text)
-
-
-def two_files(ca: Ca) -> None:
-    (ca.folder / "day").mkdir()
-    ca.configure(snapshot={"path": "day"})
-    ca.export(to="day/1.parquet")
-    ca.export(to="day/2.parquet", as_of=ca.now - timedelta(minutes=1), serial=octets(4, 5, 6))
-
-
-def without_as_of(ca: Ca) -> None:
-    pq.write_table(pq.read_table(ca.snapshot).replace_schema_metadata({}), ca.snapshot)
-
-
-def serials(*values: bytes | None) -> "pa.Array[pa.Scalar[pa.DataType]]":
-    return pa.array(values, pa.binary())
-
-
-LATE = timedelta(minutes=5, seconds=1)
-FAULTS = [
-    Fault("missing file", lambda ca: ca.snapshot.unlink(), "file.missing", "export it"),
-    Fault("no file in a folder", lambda ca: ca.configure(snapshot={"path": "spool"}), "file.missing", "export it"),
-    Fault("unreadable file", fifo, "file.unreadable", "export the snapshot to a file"),
-    Fault("truncated file", cut, "file.damaged", "export it again"),
-    Fault("empty file", lambda ca: ca.snapshot.write_bytes(b""), "file.empty", "export it again"),
-    Fault("another format", lambda ca: ca.snapshot.write_bytes(b"<xml/> 12345"), "file.format", "export it as Parquet"),
-    Fault("damaged CSV", lambda ca: csv(ca, "serial,status\n11,good\n12\n"), "file.damaged", "export it again"),
-    Fault("CSV without its end", lambda ca: csv(ca, "serial,status\n11,good\n12,go"), "file.truncated", "cut off"),
-    Fault("no path", lambda ca: ca.configure(snapshot={"path": ""}), "snapshot.no-path", "--snapshot PATH"),
-    Fault("no column of serials", lambda ca: ca.export(serial=None), "column.missing", "name the right column"),
-    Fault(
-        "column that is not there",
-        lambda ca: ca.configure(snapshot={"columns": {"status": "STATE"}}),
-        "column.missing",
-        "columns here: 'serial', 'status'",
-    ),
-    Fault("neither status nor time", lambda ca: ca.export(status=None, revoked_at=None), "column.missing", "Export it"),
-    Fault("type of serial", lambda ca: ca.export(serial=pa.array([1, 2, 3])), "column.type", '"decimal"'),
-    Fault("type of status", lambda ca: ca.export(status=pa.array([0.0, 1.0, 2.0])), "column.type", "integers or text"),
-    Fault(
-        "time without a zone",
-        lambda ca: ca.export(revoked_at=pa.array([None, ca.now.replace(tzinfo=None), None], pa.timestamp("ms"))),
-        "column.naive",
-        "convert it to UTC in the export",
-    ),
-    Fault(
-        "text of a time without a zone",
-        lambda ca: csv(ca, "serial,status,revoked_at\n11,revoked,2026-01-01T00:00:00\n"),
-        "row.time.not-utc",
-        "append Z",
-    ),
-    Fault(
-        "no time",
-        lambda ca: csv(ca, "serial,status,revoked_at\n11,revoked,yesterday\n"),
-        "row.time.malformed",
-        "write RFC 3339",
-    ),
-    Fault("null serial", lambda ca: ca.export(serial=serials(b"\1", None, b"\3")), "row.serial.null", "excluded"),
-    Fault("empty serial", lambda ca: ca.export(serial=serials(b"\1", b"", b"\3")), "row.serial.empty", "excluded"),
-    Fault(
-        "serial too long",
-        lambda ca: ca.export(serial=serials(b"\1", b"\1" * 22, b"\3")),
-        "row.serial.too-long",
-        "21 octets",
-    ),
-    Fault(
-        "serial not hex", lambda ca: hexadecimal(ca, "11", "12xy", "13"), "row.serial.not-hex", 'encoding = "decimal"'
-    ),
-    Fault(
-        "serial not minimal",
-        lambda ca: ca.export(serial=serials(b"\1", b"\0\2", b"\3")),
-        "row.serial.not-minimal",
-        'serial.encoding = "unsigned-binary"',
-    ),
-    Fault(
-        "unknown status",
-        lambda ca: ca.export(status=pa.array([0, 1, 7], pa.uint8())),
-        "row.status.unknown",
-        "(7): map them",
-    ),
-    Fault(
-        "reason 7",
-        lambda ca: ca.export(reason=pa.array([None, 7, None], pa.int8())),
-        "row.reason.unknown",
-        "7 is unused",
-    ),
-    Fault(
-        "reason 8",
-        lambda ca: ca.export(reason=pa.array([None, 8, None], pa.int8())),
-        "row.reason.unknown",
-        "8, removeFromCRL",
-    ),
-    Fault(
-        "revoked without a time",
-        lambda ca: ca.export(revoked_at=instants(None, None, None)),
-        "row.revoked.no-time",
-        "export when",
-    ),
-    Fault(
-        "revoked after as_of",
-        lambda ca: ca.export(revoked_at=instants(None, ca.now + LATE, None)),
-        "row.revoked.after-as-of",
-        "as if they were UTC",
-    ),
-    Fault(
-        "revoked and good",
-        lambda ca: ca.export(serial=octets(SERIALS[0], SERIALS[0], SERIALS[2])),
-        "row.conflict",
-        "decide at the source",
-    ),
-    Fault(
-        "issuer that is not configured",
-        lambda ca: ca.export(issuer=pa.array(["r1", "r2", "r1"])),
-        "row.issuer.unknown",
-        "add [[issuer]]",
-    ),
-    Fault(
-        "zero rows",
-        lambda ca: pq.write_table(pq.read_table(ca.snapshot).slice(0, 0), ca.snapshot),
-        "snapshot.no-rows",
-        "look whether the export worked",
-    ),
-    Fault("no as_of", without_as_of, "as-of.missing", "give --as-of"),
-    Fault("several as_of", two_files, "as-of.differs", "export them together, or give --as-of"),
-    Fault("as_of in the future", lambda ca: ca.export(as_of=ca.now + timedelta(hours=1)), "as-of.future", "the clock"),
+TABLES = {
+    "parquet": FILES + SCHEMAS + VALUES,
+    "arrow": ARROW,
+    "csv": CSV,
+    "index.txt": INDEX_TXT,
+    "folders": FOLDERS,
+    "crl": CRLS,
+    "anchor": ANCHORS,
+    "gates": GATES,
+    "configuration": CONFIGURATIONS,
+}
+DAMAGES = [
+    pytest.param(damage, ("run", "check")[at % 2], id=f"{source}: {damage.name}")
+    for at, (source, damage) in enumerate((source, damage) for source, table in TABLES.items() for damage in table)
 ]
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
-def test_a_bad_snapshot_is_refused_and_the_current_generation_stays(ca: Ca, pregen: Program, fault: Fault) -> None:
+def test_the_table_is_as_long_as_it_should_be() -> None:
+    names = [str(damage.id) for damage in DAMAGES]
+
+    assert len(set(names)) == len(names) >= 120
+    assert {damage.code for table in TABLES.values() for damage in table} >= {
+        "file.damaged",
+        "column.naive",
+        "row.serial.too-long",
+        "line.malformed",
+        "crl.signature",
+        "crl.critical-extension",
+        "crl.future",
+        "time.anchor-mismatch",
+    }
+
+
+@pytest.mark.parametrize(("damage", "command"), DAMAGES)
+def test_damage_is_refused_with_its_place_and_a_remedy_and_the_current_generation_stays(
+    ca: Ca, pregen: Program, damage: Damage, command: str
+) -> None:
     before = ca.stored()
-    fault.make(ca)
+    damage.make(ca)
+
+    ended = pregen(command, ca.config, "--json")
+
+    assert (ended.code, ended.error["code"]) == (damage.exit_code, damage.error), ended.err
+    errors = [one for one in findings_of(ended) if one["severity"] == "error"]
+    assert [one["code"] for one in errors] == [damage.code, *damage.also]
+    said = "\n".join([str(ended.error["message"]), errors[0]["message"], *errors[0]["examples"]])
+    for part in (damage.place, damage.column, damage.value, damage.remedy):
+        assert part in said
+    if damage.file:
+        assert f"{ca.folder}/{damage.file}" in said
+    if damage.code.startswith("row.") and damage.place and "contradicts" not in damage.value:
+        assert f"{ca.folder}/{damage.file}, {damage.place}, {damage.column}, {damage.value[:64]}" in said
+    assert ended.err.startswith(f"error: {ended.error['message']}\n")
+    assert f"error {damage.code}: " in ended.err
+    assert "Traceback" not in ended.err
+    assert ca.stored() == before
+    ca.assert_clean()
+
+
+@pytest.mark.parametrize("oddity", ODDITIES, ids=lambda oddity: oddity.name)
+def test_what_is_unusual_and_leaves_no_doubt_is_taken_and_answered_rightly(
+    ca: Ca, pregen: Program, oddity: Oddity
+) -> None:
+    oddity.make(ca)
+
+    ended = pregen("run", ca.config, "--json")
+
+    assert ended.code == 0, ended.err
+    assert sorted(one["code"] for one in ended.document.get("findings", [])) == sorted(oddity.warnings)  # type: ignore[attr-defined]
+    for serial, status in zip(SERIALS, oddity.statuses, strict=True):
+        found = pregen("lookup", ca.store, "--issuer", ca.pem, "--serial", f"{serial:x}", "--json")
+        assert found.document["status"] == status
+    ca.assert_clean()
+
+
+@pytest.mark.parametrize("source", ["snapshot.parquet", "day.arrow", "day.ipc", "day.csv", "index.txt"])
+def test_a_file_that_is_being_written_is_not_published(ca: Ca, pregen: Program, source: str) -> None:
+    before = ca.stored()
+    makers = {
+        "day.arrow": written(),
+        "day.ipc": written(stream=True),
+        "day.csv": csv(bytes),
+        "index.txt": index_txt(bytes),
+    }
+    if source in makers:
+        makers[source](ca)
+
+    with written_all_the_time(ca.folder / source):
+        ended = pregen("run", ca.config, "--json")
+
+    assert (ended.code, ended.error["code"]) == (3, "input"), ended.err
+    [finding] = findings_of(ended)
+    assert finding["code"] == "file.changed"
+    assert f"{ca.folder}/{source}: it was changed while it was being read (it was written to): run again" in ended.err
+    assert ca.stored() == before
+    ca.assert_clean()
+
+
+@contextmanager
+def written_all_the_time(path: Path) -> Iterator[None]:
+    """Have another thread write to a file, although not what would change it."""
+    ended = threading.Event()
+
+    def write() -> None:
+        at = 1
+        while not ended.wait(0.000_2):
+            os.utime(path, ns=(at, at))
+            at += 1_000_000
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def findings_of(ended: Outcome) -> list[dict[str, Any]]:
+    findings = ended.error["findings"]
+    assert isinstance(findings, list)
+    return findings
+
+
+BUCKET_DAMAGES: dict[str, tuple[Callable[[bytes], bytes | None], str, str]] = {
+    "no object": (lambda _: None, "file.missing", "correct the path, or export it"),
+    "no octet": (lambda _: b"", "file.empty", "export it again"),
+    "cut off": (lambda data: data[:-40], "file.damaged", "export it again"),
+    "another format": (lambda _: b"<xml/> 12345", "file.format", "export it as Parquet"),
+}
+
+
+@pytest.mark.parametrize(("change", "code", "remedy"), BUCKET_DAMAGES.values(), ids=BUCKET_DAMAGES)
+def test_damage_in_a_bucket_is_refused_alike(
+    ca: Ca, pregen: Program, s3_environment: S3Server, change: Callable[[bytes], bytes | None], code: str, remedy: str
+) -> None:
+    before = ca.stored()
+    bucket = s3_environment.new_bucket()
+    octets = change(ca.snapshot.read_bytes())
+    if octets is not None:
+        S3Store(bucket, client_options={"allow_http": True}).put("day/1.parquet", octets)
+    ca.configure(snapshot={"path": f"s3://{bucket}/day/1.parquet"})
 
     for command in ("run", "check"):
         ended = pregen(command, ca.config, "--json")
 
-        assert ended.code == 3, ended.err
-        assert ended.error["code"] == "input"
-        findings = ended.error["findings"]
-        assert isinstance(findings, list)
-        assert [one["code"] for one in findings if one["severity"] == "error"] == [fault.finding]
-        assert fault.advice in findings[0]["message"]
-        assert ended.err.startswith(f"error: {ended.error['message']}\n")
-        assert f"error {fault.finding}: {findings[0]['message']}" in ended.err
-        places = "\n".join([findings[0]["message"], *findings[0]["examples"]])
-        assert re.search(rf"{ca.folder}/|--snapshot|--as-of|as_of", places), "it says where"
+        assert (ended.code, ended.error["code"]) == (3, "input"), ended.err
+        [finding] = findings_of(ended)
+        assert finding["code"] == code
+        assert f"s3://{bucket}/day/1.parquet: " in finding["message"]
+        assert remedy in finding["message"]
         assert "Traceback" not in ended.err
         assert ca.stored() == before
         ca.assert_clean()
@@ -234,7 +216,7 @@ def test_all_kinds_are_counted_to_the_end_with_twenty_examples_each(ca: Ca, preg
         rows = len(serial)
         ca.export(
             to=f"day/{name}.parquet",
-            serial=serials(*serial),
+            serial=pa.array(serial, pa.binary()),
             status=pa.array(status, pa.uint8()),
             revoked_at=instants(*[None] * rows),
             reason=None,

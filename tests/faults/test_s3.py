@@ -45,7 +45,7 @@ def test_a_run_to_s3_is_looked_up_verified_inspected_and_served(
     assert pregen("verify", address, "--issuer", ca.pem, "--all", "--json").document["verified"] == 6
     objects = pregen("inspect", "--config", ca.config, "--json").document["objects"]
     assert isinstance(objects, dict)
-    assert sum(folder["bytes"] for folder in objects.values()) == found["stored_bytes"]
+    assert sum(folder["bytes"] for folder in objects.values()) == found["stored_bytes"] + found["history_bytes"]  # type: ignore[operator]
     assert "probes" not in objects
 
     (tmp_path / "edge").mkdir()
@@ -127,7 +127,8 @@ def test_a_store_that_goes_away_half_way_fails_the_run_and_its_shard_is_named(ca
 
     assert (ended.code, ended.error["code"]) == (5, "storage")
     assert re.search(
-        rf"error: shard [012]: s3://{bucket}/ca/packs/[0-9a-f-]+: no answer from {own_server.endpoint}", ended.err
+        rf"error: shard [012]: s3://{bucket}/ca/(packs|history)/[0-9a-f-]+: no answer from {own_server.endpoint}",
+        ended.err,
     )
     assert "the current generation is what it was" in ended.err
     assert "Traceback" not in ended.err

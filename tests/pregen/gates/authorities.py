@@ -14,7 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pregen.gates import History
-from pregen.gates.anchors import Anchors, CertificateAnchor, CrlAnchor
+from pregen.gates.anchor_files import Anchors, CertificateAnchor, CrlAnchor
 from pregen.gates.evidence import Observation, Observer, Watch, add_up
 from pregen.gates.history import witness_share
 from pregen.gates.zone import remember

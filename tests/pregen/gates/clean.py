@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from pregen.errors import Finding
-from pregen.gates.anchors import Anchors
+from pregen.gates.anchor_files import Anchors
 from pregen.gates.zone import judge
 from tests.pregen.gates.authorities import (
     DAY,

@@ -14,7 +14,7 @@ import numpy as np
 
 from pregen.errors import Finding
 from pregen.gates import History
-from pregen.gates.anchors import Anchors
+from pregen.gates.anchor_files import Anchors
 from pregen.gates.zone import judge
 from pregen.zones import utc_offset, zone_names
 from tests.pregen.gates.authorities import (

@@ -10,13 +10,15 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from pregen.config import Config, load_config
 from pregen.errors import ConfigError
-from pregen.gates.anchors import MAX_ENTRIES, Anchors, Comparison, compare_anchors, identity, load_anchors
+from pregen.gates.anchor_files import MAX_ENTRIES, Anchors, load_anchors
+from pregen.gates.anchors import Comparison, compare_anchors, identity
 from pregen.gates.evidence import SIGHTING, Sightings
 from pregen.issuers import Issuer, load_issuers
 from pregen.snapshot import NO_EXPIRY, NO_ISSUANCE
 from tests import pki
 from tests.pki import DAY, NOW
 from tests.pregen.gates.authorities import HOUR, columns
+from tests.pregen.snapshot.crls.authority import Entry, forged
 
 AS_OF = int(NOW.timestamp())
 ROOT = pki.make_issuer()
@@ -159,6 +161,15 @@ def test_rows_that_are_good_again_are_not_compared(folder: Path) -> None:
 
     assert len(anchors.keys) == 2
     assert comparison == Comparison((), (), frozenset())
+
+
+def test_an_entry_that_cannot_be_used_proves_nothing_and_hinders_nothing(folder: Path) -> None:
+    (folder / "odd.crl").write_bytes(forged(ROOT, [Entry(serial=0x80, reason=7), Entry(serial=0x81, reason=1)]))
+    config, issuers = configured(folder, 'crl = "odd.crl"')
+
+    (crl,) = load_anchors(config, issuers).crls
+
+    assert crl.serials == (b"\0\x81",)
 
 
 def test_of_a_large_crl_entries_from_all_over_it_are_taken(folder: Path) -> None:

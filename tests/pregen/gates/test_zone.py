@@ -7,7 +7,8 @@ import numpy as np
 
 from pregen.errors import Finding
 from pregen.gates import History
-from pregen.gates.anchors import Anchors, identity
+from pregen.gates.anchor_files import Anchors
+from pregen.gates.anchors import identity
 from pregen.gates.evidence import Observation, Watch, serial_of
 from pregen.gates.history import witness_share
 from pregen.gates.zone import judge, remember

@@ -1,0 +1,140 @@
+"""The files that anchors are: issued certificates and CRLs, read, and signed by a configured issuer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import xxhash
+from asn1crypto import x509 as asn1
+from numpy.typing import NDArray
+
+from pregen import clock
+from pregen.config import Config
+from pregen.errors import ConfigError, Finding, InputError
+from pregen.issuers import Issuer, parse_certificate, read_certificates, signed_with
+from pregen.snapshot import Crl, read_crls
+
+MAX_ENTRIES = 16_384  # of a CRL: spread over all of it, they prove as much as a million do
+_REMOVED = 8  # removeFromCRL (RFC 5280, 5.3.1)
+_FIX = "correct the file, or name another in [[snapshot.anchor]]"
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateAnchor:
+    """One issued certificate: `serial` as content octets, times in seconds since 1970."""
+
+    path: Path
+    issuer: int
+    serial: bytes
+    key: int
+    not_before: int
+    not_after: int
+
+
+@dataclass(frozen=True, slots=True)
+class CrlAnchor:
+    """Entries of one CRL, up to `MAX_ENTRIES`: by ascending keys, uint64[k], what they say of `serials`, int64[k]."""
+
+    path: Path
+    issuer: int
+    keys: NDArray[np.uint64]
+    serials: tuple[bytes, ...]
+    revoked_at: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Anchors:
+    """All anchors of a configuration."""
+
+    certificates: tuple[CertificateAnchor, ...] = ()
+    crls: tuple[CrlAnchor, ...] = ()
+
+    @property
+    def keys(self) -> NDArray[np.uint64]:
+        """The keys of their certificates, uint64[k], ascending and distinct."""
+        single = np.array([anchor.key for anchor in self.certificates], np.uint64)
+        return np.unique(np.concatenate([single, *(crl.keys for crl in self.crls)]))
+
+
+def load_anchors(config: Config, issuers: Sequence[Issuer]) -> Anchors:
+    """Read the anchors that a configuration names, and check that a configured issuer signed them.
+
+    Raises:
+        ConfigError: one cannot be used; the findings name all of them.
+    """
+    certificates, crls = [], []
+    findings: list[Finding] = []
+    for section in config.snapshot.anchor:
+        try:
+            if section.certificate:
+                certificates.append(_certificate(config.resolve(section.certificate), issuers))
+            elif section.crl:
+                crls.append(_crl(config.resolve(section.crl), issuers))
+        except ConfigError as error:
+            findings += error.findings
+    if findings:
+        many = "s" * (len(findings) > 1)
+        raise ConfigError(f"{len(findings)} anchor{many} cannot be used; correct {config.path}", findings)
+    return Anchors(tuple(certificates), tuple(crls))
+
+
+def _certificate(path: Path, issuers: Sequence[Issuer]) -> CertificateAnchor:
+    certificate = read_certificates(path)[0]  # of a chain, the one that was issued comes first
+    index = None
+    for at, issuer in enumerate(issuers):
+        if issuer.subject != certificate.issuer:
+            continue
+        key = parse_certificate(path, issuer.certificates[0]).load_public_key()
+        try:
+            if signed_with(certificate, key):
+                index = at
+        except ValueError as error:
+            raise _refused("anchor.unreadable", f"{path}: its signature cannot be checked ({error}): {_FIX}") from error
+    if index is None:
+        raise _unknown(path, any(issuer.subject == certificate.issuer for issuer in issuers))
+    serial: bytes = asn1.Certificate.load(certificate.der)["tbs_certificate"]["serial_number"].contents
+    key_number = xxhash.xxh64_intdigest(serial, issuers[index].issuer_id)
+    times = clock.seconds(certificate.not_before), clock.seconds(certificate.not_after)
+    return CertificateAnchor(path, index, serial, key_number, *times)
+
+
+def _crl(path: Path, issuers: Sequence[Issuer]) -> CrlAnchor:
+    try:
+        crl = read_crls(path)[0]
+        index = next((at for at, issuer in enumerate(issuers) if _signs(issuer, crl)), None)
+        if index is None:
+            raise _unknown(path, any(issuer.subject == crl.issuer for issuer in issuers))
+        entries = crl.entries()
+    except InputError as error:
+        text = error.findings[0].message if error.findings else error.message
+        raise _refused("anchor.unreadable", f"{text}, or name another in [[snapshot.anchor]]") from error
+    listed = np.flatnonzero(entries.reason != _REMOVED)  # what a delta CRL takes back says no time of revocation
+    listed = listed[:: -(-len(listed) // MAX_ENTRIES) or 1]
+    serials = [entries.serial[at].as_py() or b"" for at in listed.tolist()]
+    keys = np.array([xxhash.xxh64_intdigest(serial, issuers[index].issuer_id) for serial in serials], np.uint64)
+    order = np.argsort(keys, kind="stable")
+    return CrlAnchor(
+        path, index, keys[order], tuple(serials[at] for at in order.tolist()), entries.revoked_at[listed][order]
+    )
+
+
+def _signs(issuer: Issuer, crl: Crl) -> bool:
+    if issuer.subject != crl.issuer:
+        return False
+    try:
+        return crl.is_signed_by(parse_certificate(crl.path, issuer.certificates[0]).public_key)
+    except ValueError as error:
+        text = f"{crl.path}: its signature cannot be checked ({error}): {_FIX}"
+        raise _refused("anchor.unreadable", text) from error
+
+
+def _unknown(path: Path, is_name_known: bool) -> ConfigError:
+    if is_name_known:
+        text = f"{path}: no configured issuer's key verifies its signature, although the name is right: {_FIX}"
+        return _refused("anchor.signature", text)
+    return _refused("anchor.unknown-issuer", f"{path}: no configured issuer has issued it: {_FIX}")
+
+
+def _refused(code: str, text: str) -> ConfigError:
+    return ConfigError(text, (Finding(code, "error", text),))

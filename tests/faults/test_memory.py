@@ -1,0 +1,112 @@
+"""Small files that would unfold to gigabytes are refused, or read in parts: memory stays within a stated bound."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.faults.damages.texts import csv
+from tests.pregen.cli.ca import Ca
+
+# What a usual `check` needs is 120 MiB or so; a shard, its sort and the batches in flight are some 40 MiB more.
+BOUND_MIB = 320
+PROGRAM = """
+import sys
+from pregen.__main__ import main
+code = main(sys.argv[1:])
+[peak] = [line for line in open("/proc/self/status") if line.startswith("VmHWM")]
+print(peak.split()[1])
+sys.exit(code)
+"""
+
+
+def dictionary(length: int, rows: int) -> "pa.Array[pa.Scalar[pa.DataType]]":
+    """Return one long value, named again and again."""
+    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, np.int32), pa.int32()), pa.array([b"\1" * length]))
+
+
+def export(ca: Ca, serial: "pa.Array[pa.Scalar[pa.DataType]]", *, plain: bool = False, told: bool = True) -> None:
+    """Write a table of good certificates; `plain` without dictionary pages, not `told` without Arrow's own schema."""
+    table = pa.table({"serial": serial, "status": pa.array(np.zeros(len(serial), np.uint8))})
+    pq.write_table(
+        table,
+        ca.snapshot,
+        compression="zstd",
+        use_dictionary=not plain,
+        dictionary_pagesize_limit=1 << 30,
+        write_statistics=False,
+        store_schema=told,
+    )
+    ca.configure(snapshot={"as_of": ca.now})
+
+
+def one_giant_value(ca: Ca) -> None:
+    export(ca, pa.array([b"\1" * (192 << 20), b"\2", b"\3"]), plain=True)
+
+
+def giant_values_in_a_dictionary(ca: Ca) -> None:
+    """A terabyte."""
+    export(ca, dictionary(8 << 20, 131_072))
+
+
+def giant_values_in_a_dictionary_that_arrow_unfolds(ca: Ca) -> None:
+    export(ca, dictionary(8 << 20, 131_072), told=False)
+
+
+def long_values_in_a_dictionary(ca: Ca) -> None:
+    """Each page and the dictionary itself are small; all values of a batch are eight gigabytes."""
+    export(ca, dictionary(65_536, 131_072), told=False)
+
+
+def row_of_a_hundred_megabytes(ca: Ca) -> None:
+    csv(lambda data: data + b"1" * (100 << 20) + b",good,\n")(ca)
+
+
+def header_of_a_million_fields(ca: Ca) -> None:
+    csv(lambda data: data.replace(b"revoked_at", b"revoked_at" + b"," * 1_000_000, 1))(ca)
+
+
+def footer_that_claims_two_gigabytes(ca: Ca) -> None:
+    ca.snapshot.write_bytes(ca.snapshot.read_bytes()[:-8] + b"\xff\xff\xff\x7fPAR1")
+
+
+def five_million_bad_rows(ca: Ca) -> None:
+    export(ca, dictionary(0, 5_000_000))
+
+
+REFUSED: dict[Callable[[Ca], None], tuple[str, str]] = {
+    one_giant_value: ("file.damaged", "(row group 1, column 'serial': 3 values have 201,326,"),
+    giant_values_in_a_dictionary: ("file.damaged", "(row group 1, column 'serial': a value has 8,388,608 octets"),
+    giant_values_in_a_dictionary_that_arrow_unfolds: ("file.damaged", "a value has 8,388,608 octets"),
+    long_values_in_a_dictionary: ("file.damaged", "a value has 65,536 octets"),
+    row_of_a_hundred_megabytes: ("file.damaged", "a row is longer than 4,194,304 octets"),
+    header_of_a_million_fields: ("file.format", "its header has more than 10,000 fields"),
+    footer_that_claims_two_gigabytes: ("file.damaged", "export it again"),
+    five_million_bad_rows: ("row.serial.empty", "... 5,000,000 in all"),
+}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
+@pytest.mark.parametrize(("make", "said"), REFUSED.items(), ids=lambda one: getattr(one, "__name__", ""))
+def test_a_hostile_file_takes_no_more_memory_than_a_usual_one(
+    tmp_path: Path, make: Callable[[Ca], None], said: tuple[str, str]
+) -> None:
+    ca = Ca(tmp_path)
+    make(ca)
+    program = [sys.executable, "-c", PROGRAM, "check", str(ca.config)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "ARROW_DEFAULT_MEMORY_POOL": "system"}
+
+    ended = subprocess.run(program, env=environment, capture_output=True, text=True, check=False, timeout=60)
+
+    code, text = said
+    assert ended.returncode == 3, ended.stderr
+    assert f"error {code}: " in ended.stderr
+    assert text in ended.stderr
+    assert int(ended.stdout.splitlines()[-1]) >> 10 < BOUND_MIB
+    assert ca.published() == {}
