@@ -86,7 +86,7 @@ class PastIssuer:
         issuer_id: of it.
         certificates: with answers.
         newest: latest not_before that is not after as_of, in seconds since 1970; None: not known.
-        lags: as_of less the newest not_before, in seconds, of the latest generations, the latest first.
+        lags: how far issuance was behind as_of, in seconds, of the latest generations, the latest first.
     """
 
     issuer_id: int
@@ -115,7 +115,7 @@ class HistoryIndex:
 
 
 class Columns(NamedTuple):
-    """The entries of a part: u64 and u32 by entry, little-endian, by ascending keys."""
+    """The entries of a part: u64 and u24 by entry, little-endian, by ascending keys."""
 
     keys: bytes | memoryview
     words: bytes | memoryview

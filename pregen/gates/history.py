@@ -30,7 +30,8 @@ class IssuerHistory:
     Attributes:
         certificates: with answers.
         newest: greatest not_before of them that is not after as_of, in seconds since 1970; None: none is given.
-        lags: as_of less the newest not_before, in seconds, of up to `MAX_LAGS` generations, the latest first.
+        lags: how far issuance was behind as_of, in seconds (`pregen.gates.lag.lag_of`), of up to `MAX_LAGS`
+            generations, the latest first.
     """
 
     certificates: int

@@ -187,13 +187,14 @@ class Comparer:
     def _piece(self, part: HistoryPart, low: int, high: int, after: Entries) -> Comparison:
         try:
             before = Entries.of_columns(read_part(self._store, part)).between(low, high)
+            dropped = self._dropped(low, high)
         except FormatError as e:
             return Comparison(after=len(after.keys), damaged=(str(e),))
         except FileNotFoundError:
             return Comparison(after=len(after.keys), damaged=(f"{part.name}: is missing",))
         if (before.keys[1:] < before.keys[:-1]).any():
             return Comparison(after=len(after.keys), damaged=(f"{part.name}: its keys are out of order",))
-        return compare(before, after, self._job.expired_before, self._dropped(low, high))
+        return compare(before, after, self._job.expired_before, dropped)
 
     def _dropped(self, low: int, high: int) -> Keys:
         """Return the keys of all certificates of dropped issuers, ascending."""

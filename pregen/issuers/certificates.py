@@ -14,13 +14,13 @@ from typing import NamedTuple
 from asn1crypto import core, pem
 from asn1crypto import x509 as asn1
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, mldsa, padding, rsa
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 from cryptography.utils import CryptographyDeprecationWarning
 
 from pregen.errors import ConfigError, Finding
+from pregen.signatures import verifies
 
 AUTHORITY_KEY_IDENTIFIER = "2.5.29.35"
 BASIC_CONSTRAINTS = "2.5.29.19"
@@ -30,13 +30,6 @@ OCSP_NOCHECK = "1.3.6.1.5.5.7.48.1.5"
 OCSP_SIGNING = "1.3.6.1.5.5.7.3.9"
 # All of them seen from asn1crypto, for octets that are something else or are damaged.
 _NO_CERTIFICATE = (ValueError, TypeError, LookupError, AttributeError, OverflowError)
-_PURE = (  # they sign the message itself, not a digest
-    ed25519.Ed25519PublicKey
-    | ed448.Ed448PublicKey
-    | mldsa.MLDSA44PublicKey
-    | mldsa.MLDSA65PublicKey
-    | mldsa.MLDSA87PublicKey
-)
 _LABELS = ("CERTIFICATE", "X509 CERTIFICATE")  # the second is what old programs wrote
 
 
@@ -133,20 +126,7 @@ def signed_with(certificate: Certificate, signer: PublicKeyTypes) -> bool:
     strict = _strict(certificate)
     how, digest = strict.signature_algorithm_parameters, strict.signature_hash_algorithm
     signature, message = strict.signature, strict.tbs_certificate_bytes
-    try:
-        if isinstance(signer, rsa.RSAPublicKey) and isinstance(how, padding.PKCS1v15 | padding.PSS) and digest:
-            signer.verify(signature, message, how, digest)
-        elif isinstance(signer, ec.EllipticCurvePublicKey) and digest:
-            signer.verify(signature, message, ec.ECDSA(digest))
-        elif isinstance(signer, dsa.DSAPublicKey) and digest:
-            signer.verify(signature, message, digest)
-        elif isinstance(signer, _PURE) and not digest:
-            signer.verify(signature, message)
-        else:
-            return False
-    except InvalidSignature:
-        return False
-    return True
+    return verifies(signer, signature, message, how, digest)
 
 
 def signature_digest(certificate: Certificate) -> str | None:

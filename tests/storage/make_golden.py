@@ -9,6 +9,7 @@ import hashlib
 import json
 import random
 import shutil
+import struct
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
@@ -34,6 +35,7 @@ from pregen.snapshot.batch import GOOD, NO_EXPIRY, NO_ISSUANCE, NO_REASON, REVOK
 from pregen.validity import ValidityWindow
 from storage.certid import HASH_NAMES, CertID
 from storage.commits import Head, publish
+from storage.history import Columns, Entry, HistoryIndex, PastIssuer, encode_index, encode_part, word
 from storage.key import KEY32, split
 from storage.manifest import Manifest, Shard
 from storage.reader import open_reader
@@ -213,6 +215,28 @@ def make_combined() -> None:
     _write_answers(COMBINED, maker.store, issuers, base)
 
 
+def make_history() -> None:
+    """Make a history alone: the same octets in every run."""
+    given = [Entry(7, "good", 1_800_000_000), Entry(7, "revoked", None), Entry(1 << 63, "on-hold", 4_294_967_295)]
+    given.append(Entry(2**64 - 1, "unknown", 1_023))
+    keys = b"".join(one.key.to_bytes(8, "little") for one in given)
+    words = b"".join(word(one.status, one.not_after).to_bytes(3, "little") for one in given)
+    part, octets = encode_part(bytes(range(16)), 0, 1 << 32, Columns(keys, words))
+    newest = seconds(AS_OF) - 60
+    index = HistoryIndex(
+        as_of=seconds(AS_OF),
+        parts=(part,),
+        issuers=(
+            PastIssuer(issuer_id=0x0123456789ABCDEF, certificates=3, newest=newest, lags=(60, 3_600)),
+            PastIssuer(issuer_id=2**64 - 1, certificates=1, newest=None, lags=()),
+        ),
+        witnesses=struct.pack("<QqqQqq", 7, newest, 0, 1 << 63, -1, REVOKED_AT),
+        anchored=("not_before",),
+    )
+    name, document = encode_index(index)
+    _write(GOLDEN / "history", {part.name.partition("/")[2]: octets, name.partition("/")[2]: document})
+
+
 def _write_answers(folder: Path, store: MemoryStore, issuers: tuple[Issuer, ...], of: Iterable[Row]) -> None:
     """Write what each CertID is answered: the digest of all, the octets of those with a label."""
     reader, seen, answers = open_reader(store), set[tuple[int, bytes]](), []
@@ -311,7 +335,7 @@ def _write(folder: Path, objects: dict[str, bytes]) -> None:
         path.write_bytes(octets)
 
 
-STORES = {"golden": make_golden, "combined": make_combined}
+STORES = {"golden": make_golden, "combined": make_combined, "history": make_history}
 
 if __name__ == "__main__":
     STORES[sys.argv[1]]()

@@ -204,3 +204,30 @@ def test_the_worked_example_is_the_golden_store() -> None:
     r, s = record[18:50], record[50:82]
     assert bytes.fromhex("0348003045022100") + r + bytes.fromhex("0220") + s in example.der
     assert f"0x{xxhash.xxh64_intdigest(record[:18], 0x81DA7953B7E5F897):x}" in text
+
+
+def test_a_history_is_read_by_the_tables_of_the_specification() -> None:
+    folder = GOLDEN / "history"
+    (index_path,) = (path for path in folder.iterdir() if len(path.name) == 64)
+    assert hashlib.sha256(index_path.read_bytes()).hexdigest() == index_path.name
+    index = json.loads(index_path.read_bytes())
+    (listed,) = index["parts"]
+    identity = listed["part"].removeprefix("history/")
+    octets = (folder / identity).read_bytes()
+
+    assert octets[:8] == b"PREGENH\n"
+    version, features, n = struct.unpack_from("<HHI", octets, 8)
+    assert (version, features, n, len(octets)) == (1, 0, listed["rows"], listed["size"])
+    assert len(octets) == 16 + 11 * n + 4
+    crc = zlib.crc32(bytes.fromhex(identity) + octets[: 16 + 11 * n])
+    assert octets[16 + 11 * n :] == crc.to_bytes(4, "little")
+    assert f"{crc:08x}" == listed["crc"]
+    keys = struct.unpack_from(f"<{n}Q", octets, 16)
+    words = [int.from_bytes(octets[at : at + 3], "little") for at in range(16 + 8 * n, 16 + 11 * n, 3)]
+    assert keys == (7, 7, 1 << 63, 2**64 - 1)
+    assert [word & 3 for word in words] == [0, 1, 2, 3]
+    assert [word >> 2 for word in words] == [1_800_000_000 // 1_024, 2**22 - 1, 2**22 - 1, 0]
+    assert [(one["id"], one["certificates"]) for one in index["issuers"]] == [("0123456789abcdef", 3), ("f" * 16, 1)]
+    assert index["lags"] == [[60, 3600], []]
+    witnesses = base64.b64decode(index["witnesses"])
+    assert [struct.unpack_from("<Qqq", witnesses, at)[0] for at in (0, 24)] == [7, 1 << 63]

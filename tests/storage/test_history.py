@@ -26,10 +26,12 @@ from storage.history import (
     encode_part,
     entries,
     read_index,
+    read_part,
     word,
 )
 from storage.manifest import Manifest, Shard, encode_manifest, manifest_name, read_manifest
 from storage.stores.memory import MemoryStore
+from tests.storage.golden_store import GOLDEN
 
 IDENTITY = bytes(range(16))
 GIVEN = (Entry(5, "good", 8 << 10), Entry(5, "revoked", None), Entry(1 << 63, "on-hold", 3_906_250 << 10))
@@ -199,3 +201,21 @@ def test_a_reader_of_answers_does_not_care_what_a_history_is() -> None:
     store = MemoryStore()
     store.put(manifest_name(octets), octets)
     assert read_manifest(store, manifest_name(octets)) == manifest(None)
+
+
+def test_the_golden_history_is_read_as_it_was_written() -> None:
+    folder = GOLDEN / "history"
+    store = MemoryStore()
+    for path in folder.iterdir():
+        store.put(f"history/{path.name}", path.read_bytes())
+    (name,) = (f"history/{path.name}" for path in folder.iterdir() if len(path.name) == 64)
+
+    index = read_index(store, name)
+
+    (part,) = index.parts
+    assert [(one.key, one.status, one.not_after) for one in entries(read_part(store, part))] == [
+        (7, "good", 1_799_999_488),
+        (7, "revoked", None),
+        (1 << 63, "on-hold", None),
+        (2**64 - 1, "unknown", 0),
+    ]

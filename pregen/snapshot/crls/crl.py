@@ -13,15 +13,16 @@ from asn1crypto import algos, core, pem
 from asn1crypto import crl as asn1
 from asn1crypto import x509 as names
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, mldsa, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 from cryptography.utils import CryptographyDeprecationWarning
 
 from pregen import clock
 from pregen.errors import Finding, InputError
+from pregen.signatures import verifies
 from pregen.snapshot.crls.entries import ASN1_ERRORS, CrlEntries, loose_entries, seconds_of, strict_entries
 
 _NUMBER, _DELTA, _DISTRIBUTION_POINT = "2.5.29.20", "2.5.29.27", "2.5.29.28"
@@ -33,13 +34,6 @@ _DIGESTS: Mapping[str, Callable[[], hashes.HashAlgorithm]] = {
     "sha384": hashes.SHA384,
     "sha512": hashes.SHA512,
 }
-_PURE = (  # they sign the message itself, not a digest
-    ed25519.Ed25519PublicKey
-    | ed448.Ed448PublicKey
-    | mldsa.MLDSA44PublicKey
-    | mldsa.MLDSA65PublicKey
-    | mldsa.MLDSA87PublicKey
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,7 +201,7 @@ def _is_signed(der: bytes, key: PublicKeyTypes) -> bool:
         how, digest = _algorithm(named)
     else:
         how, digest = strict.signature_algorithm_parameters, strict.signature_hash_algorithm
-    return _verifies(key, whole["signature"].native, body.dump(), how, digest)
+    return verifies(key, whole["signature"].native, body.dump(), how, digest)
 
 
 def _algorithm(named: algos.SignedDigestAlgorithm) -> tuple[object, hashes.HashAlgorithm | None]:
@@ -222,25 +216,6 @@ def _algorithm(named: algos.SignedDigestAlgorithm) -> tuple[object, hashes.HashA
     if kind not in {"rsassa_pkcs1v15", "ecdsa"} or named.hash_algo not in _DIGESTS:
         raise ValueError(f"{named['algorithm'].native} is not known here")
     return (None if kind == "ecdsa" else padding.PKCS1v15()), _DIGESTS[named.hash_algo]()
-
-
-def _verifies(
-    key: PublicKeyTypes, signature: bytes, message: bytes, how: object, digest: hashes.HashAlgorithm | None
-) -> bool:
-    try:
-        if isinstance(key, rsa.RSAPublicKey) and isinstance(how, padding.PKCS1v15 | padding.PSS) and digest:
-            key.verify(signature, message, how, digest)
-        elif isinstance(key, ec.EllipticCurvePublicKey) and digest:
-            key.verify(signature, message, ec.ECDSA(digest))
-        elif isinstance(key, dsa.DSAPublicKey) and digest:
-            key.verify(signature, message, digest)
-        elif isinstance(key, _PURE) and not digest:
-            key.verify(signature, message)
-        else:
-            return False
-    except InvalidSignature:
-        return False
-    return True
 
 
 def name_key(der: bytes) -> str:

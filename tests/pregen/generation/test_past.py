@@ -17,6 +17,7 @@ from pregen.gates.history import WITNESS
 from pregen.generation.past import Comparer, ComparisonJob, Past, entries_of, named, read_past, write_past
 from pregen.generation.routing_key import xxh64
 from pregen.snapshot import REVOKED, UNKNOWN
+from storage.commits import find_head
 from storage.history import STATUSES, HistoryPart, encode_part, read_index
 from storage.stores import Store
 from storage.stores.memory import MemoryStore
@@ -169,3 +170,21 @@ def test_the_index_names_a_part_for_each_shard_that_has_certificates(tmp_path: P
     index = read_index(authority.store, name)
     assert [part.rows for part in index.parts] == [50]
     assert published.history_bytes == index.parts[0].size_bytes + len(authority.store.get(name))
+
+
+def test_damaged_packs_of_a_dropped_issuer_are_told_as_damage(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    authority.publish(plain_rows(5))
+    generation = authority.generation()
+    past = read_past(authority.store, generation)
+    (shard,) = generation.manifest.shards
+    octets = bytearray(authority.store.get(shard.pack))
+    octets[40] ^= 1
+    authority.store.put(shard.pack, bytes(octets))
+    dropped = frozenset({next(iter(past.history.issuers))}) if past.history else frozenset[int]()
+    head = find_head(authority.store)
+
+    seen = compare_in_shards(ComparisonJob(lambda: authority.store, past.parts, None, head, dropped), entries([]), [])
+
+    assert len(seen.damaged) == 1
+    assert shard.pack in seen.damaged[0]
