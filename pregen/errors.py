@@ -21,6 +21,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+SHOWN_EXAMPLES = 5  # of a finding as text; as data it has them all
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -44,9 +46,11 @@ class Finding:
 
     def __str__(self) -> str:
         lines = [f"{self.severity} {self.code}: {self.message}"]
-        lines += [f"    {example}" for example in self.examples]
-        if self.count > len(self.examples) > 0:
-            lines.append(f"    ... {self.count:,} in all")
+        shown = self.examples[:SHOWN_EXAMPLES]
+        lines += [f"    {example}" for example in shown]
+        if max(self.count, len(self.examples)) > len(shown) > 0:
+            more = f" (--json lists {len(self.examples)})" if len(self.examples) > len(shown) else ""
+            lines.append(f"    ... {self.count:,} in all{more}")
         if self.zones:
             lines.append(f"    zones with that offset then: {', '.join(self.zones)}")
         return "\n".join(lines)

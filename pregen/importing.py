@@ -37,6 +37,7 @@ from pregen.snapshot import (
     StatusBatch,
     open_snapshot,
 )
+from pregen.validity import PROFILES, check_run_times
 
 PART_ROWS = 1_048_576  # of a file, which is one row group
 _MILLISECONDS = 1_000
@@ -89,12 +90,13 @@ def import_snapshot(
         folder: to be made; it may be there, if it is empty.
         snapshot: path from the command line; wins over the configuration's.
         as_of: from the command line; wins over the configuration's.
-        now: the current instant.
+        now: the current instant, or what ``--now`` says.
         progress: told how many rows are read.
         part_rows: of a file, at most.
 
     Raises:
-        UsageError: the folder holds anything, or its parent is not there.
+        UsageError: the folder holds anything, or its parent is not there; or `now` is far from the clock, under a
+            public profile.
         ConfigError, InputError: the snapshot cannot be read, or holds bad rows; all of them are counted.
         GateError: all rows are excluded.
         OSError: the folder cannot be written.
@@ -111,6 +113,15 @@ def import_snapshot(
         now=now,
         issuers=issuers,
         crl_issuers=_crl_issuers(config) if config.snapshot.kind == "crl" else (),
+        skew_s=config.gates.skew_s,
+    )
+    profiles = (config.validity.changed_by(section.validity).profile for section in config.issuer)
+    check_run_times(
+        is_public=any(PROFILES[profile].is_public for profile in profiles),
+        as_of=opened.as_of,
+        started=now,
+        clock_now=clock.now(),
+        current_as_of=None,
     )
     labels = pa.array([section.names[0] for section in config.issuer], pa.string())
     with _beside(folder) as unfinished:

@@ -151,6 +151,20 @@ def find_head(store: Store, known: Head | None = None) -> Head | None:
     return known if newest is None else decode_commit(low, newest)
 
 
+def check_log(store: Store, head: Head | None) -> None:
+    """Refuse to begin a log where there was one: the hint is written after a commit, so it names one that was there.
+
+    Raises:
+        MalformedError: the hint names a commit, and there is none at all.
+    """
+    if head is None and (number := _hint(store)):
+        raise MalformedError(
+            LATEST,
+            f"names commit {number}, but there are no commits: restore the folder commits from a copy, or publish into "
+            "a new store",
+        )
+
+
 def _hinted(store: Store) -> tuple[int, bytes | None]:
     """Return the commit that the hint speaks of, if it is there; else number 0, which never is."""
     number = _hint(store)

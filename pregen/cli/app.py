@@ -280,14 +280,17 @@ def _import(
     as_of: Annotated[
         str | None, Parameter(help="For which instant the snapshot is complete; default as for pregen run.")
     ] = None,
+    now: Annotated[
+        str | None, Parameter(help="Read as if it were this instant; far from the clock: profile lab only.")
+    ] = None,
     json: Json = False,
 ) -> Report:
     """Write a snapshot of any kind as canonical Parquet, for a run without [snapshot.columns]; needs no keys."""
     del json
-    instant = _instant("--as-of", as_of)
+    instant, started = _instant("--as-of", as_of), _instant("--now", now) or clock.now()
     with progress() as show:
         imported = import_snapshot(
-            load_config(config), out, snapshot=snapshot, as_of=instant, now=clock.now(), progress=show
+            load_config(config), out, snapshot=snapshot, as_of=instant, now=started, progress=show
         )
     return import_report(imported)
 

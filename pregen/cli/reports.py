@@ -61,6 +61,7 @@ def run_report(published: Published, seconds: float, cpu_before: float = 0.0) ->
         "shards": published.shards,
         "this_update": clock.text(published.this_update),
         "next_update": clock.text(published.next_update),
+        "refresh_by": clock.text(published.refresh_by),
         "gates": gates_document(published.gates),
     }
     certificates = f"{published.certificates:,} certificates"
@@ -72,6 +73,7 @@ def run_report(published: Published, seconds: float, cpu_before: float = 0.0) ->
                 ("excluded", _counts(published.excluded)),
                 ("issuers", published.issuers),
                 ("window", f"{document['this_update']} .. {document['next_update']}"),
+                ("refresh by", document["refresh_by"]),
                 (
                     "read back",
                     f"every pack ({published.shards:,}); {published.verified:,} responses parsed and verified",
@@ -110,6 +112,7 @@ def check_report(checked: Checked) -> Report:
         "as_of": clock.text(checked.as_of),
         "this_update": clock.text(checked.this_update),
         "next_update": clock.text(checked.next_update),
+        "refresh_by": clock.text(checked.refresh_by),
         "current_commit": checked.current_commit,
         "store": checked.store,
         "gates": gates_document(checked.gates),
@@ -124,6 +127,7 @@ def check_report(checked: Checked) -> Report:
                 ("issuers", checked.issuers),
                 ("as of", document["as_of"]),
                 ("window", f"{document['this_update']} .. {document['next_update']}"),
+                ("refresh by", document["refresh_by"]),
                 ("engines", ", ".join(f"{name}: {engine}" for name, engine in checked.engines.items())),
                 ("store", f"{checked.store}: holds {current}; racing creates have one winner"),
             ]
@@ -300,16 +304,23 @@ def import_report(imported: Imported) -> Report:
 
 
 def gate_lines(gates: Mapping[str, object]) -> list[str]:
-    """Return what gates said, a line each; `gates` may come from a store, where others may have written it.
+    """Return what gates said, a line each, and one for those that were skipped for the same reason.
+
+    `gates` may come from a store, where others may have written it.
 
     >>> gate_lines({"shrink": {"outcome": "passed", "figures": {"before": 3000, "vanished": 0}}})
     ['gate shrink: passed (before 3,000, vanished 0)']
     """
     lines = []
+    skipped: dict[str, list[str]] = {}
     for name, result in gates.items():
         members = result if isinstance(result, dict) else {}
         figures = members.get("figures")
-        shown = ", ".join(_figure(*one) for one in figures.items()) if isinstance(figures, dict) else ""
+        given = dict(figures) if isinstance(figures, dict) else {}
+        if members.get("outcome") == "skipped":
+            skipped.setdefault(str(given.get("why", "unknown")), []).append(name)
+            continue
+        shown = ", ".join(_figure(*one) for one in given.items() if one[1] is not None)
         lines.append(f"gate {name}: {members.get('outcome', 'unknown')}" + (f" ({shown})" if shown else ""))
         acceptances = members.get("acceptances")
         lines += [
@@ -317,7 +328,7 @@ def gate_lines(gates: Mapping[str, object]) -> list[str]:
             for one in (acceptances if isinstance(acceptances, list) else ())
             if isinstance(one, dict)
         ]
-    return lines
+    return [*lines, *(f"gates skipped: {', '.join(names)} ({why})" for why, names in skipped.items())]
 
 
 def _figure(name: str, value: object) -> str:

@@ -19,6 +19,7 @@ from pregen.config.sections import (
     GatesConfig,
     IssuerConfig,
     IssuerValidityConfig,
+    Limit,
     PublishConfig,
     RunConfig,
     Section,
@@ -150,9 +151,10 @@ class _Reader:
     def _table(self, raw: object, kind: type[S], place: str) -> S | None:
         """Return one section, without its unknown fields; or None, with at least one finding noted."""
         if not isinstance(raw, dict):
-            self._note("config.wrong-type", place, f"must be a table, not {_kind(raw)}")
+            self._note("config.wrong-type", place, f"must be a table, not {_kind(raw)}{_example(kind)}")
             return None
         fields = {field.name: field for field in msgspec.structs.fields(kind)}
+        raw = {name: _completed(value, fields[name].default if name in fields else None) for name, value in raw.items()}
         self._unknown(raw, tuple(fields), place)
         before = len(self._findings)
         for name, field in fields.items():
@@ -167,7 +169,7 @@ class _Reader:
             elif (element := _section_in(field.type)) is not None:
                 self._tables(raw[name], element, inside)
             else:
-                self._value(raw[name], field.type, inside)
+                self._value(raw[name], field.type, inside, _example(kind))
         if len(self._findings) > before:
             return None
         section = msgspec.convert({name: raw[name] for name in fields if name in raw}, kind)
@@ -194,11 +196,12 @@ class _Reader:
                 text = f"must be the column's name in the files, or a table with it; not {_kind(source)}"
                 self._note("config.wrong-type", f"{place}.{canonical}", text)
 
-    def _value(self, raw: object, kind: object, place: str) -> None:
+    def _value(self, raw: object, kind: object, place: str, example: str) -> None:
         try:
             msgspec.convert(raw, kind)
         except msgspec.ValidationError as error:
-            self._note(*_explained(raw, kind, place, str(error)))
+            code, place, text = _explained(raw, kind, place, str(error))
+            self._note(code, place, text + example)
 
     def _unknown(self, raw: Mapping[str, object], known: tuple[str, ...], place: str) -> None:
         for name in raw:
@@ -209,6 +212,17 @@ class _Reader:
 
     def _note(self, code: str, place: str, text: str) -> None:
         self._findings.append(Finding(code, "error", f"{self._path}: {place}: {text}"))
+
+
+def _completed(raw: object, default: object) -> object:
+    """Return a limit of which one half may be absent with the default's in its place; anything else as it is."""
+    if isinstance(raw, dict) and isinstance(default, Limit):
+        return {"share": default.share, "count": default.count, **raw}
+    return raw
+
+
+def _example(kind: type[Section]) -> str:
+    return ", as in { share = 0.001, count = 100 }" if issubclass(kind, Limit) else ""
 
 
 def _section_in(kind: object) -> type[Section] | None:

@@ -5,6 +5,7 @@ elsewhere (`pregen.config.file`, `pregen.issuers`, `pregen.validity`). `problems
 the types alone cannot refuse.
 """
 
+import difflib
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -204,7 +205,12 @@ class SnapshotConfig(Section, frozen=True, kw_only=True):
         if bool(self.crl_files) != (self.kind == "crl"):
             yield Problem("config.bad-value", "crls", 'CRLs and kind = "crl" belong together: name both or neither')
         if bool(self.partition_columns) != (self.partitioning == "directory"):
-            text = 'belongs to partitioning = "directory" alone, which needs it'
+            text = 'belongs to partitioning = "directory" alone: set that, or leave it out'
+            if not self.partition_columns:
+                text = (
+                    'is needed with partitioning = "directory", whose folders are values of columns: name them: '
+                    'partition_columns = ["issuer", ...], the outermost folder first'
+                )
             yield Problem("config.bad-value", "partition_columns", text)
         if self.kind == "index-txt" and self.columns:
             yield Problem("config.bad-value", "columns", "an index.txt has no other columns than its own: leave it out")
@@ -330,7 +336,7 @@ class RunConfig(Section, frozen=True, kw_only=True):
 
 
 class Limit(Section, frozen=True, kw_only=True):
-    """How much of something is usual; what exceeds it stops a run.
+    """How much of something is usual; what exceeds it stops a run. In the file, what is absent is the gate's default.
 
     Attributes:
         share: of the certificates that are compared, 0 to 1.
@@ -423,6 +429,8 @@ def _encoding_problems(canonical: str, column: ColumnConfig) -> Iterator[Problem
     known = SERIAL_ENCODINGS if canonical == "serial" else TIME_ENCODINGS if canonical in TIMES else ()
     if column.encoding is not None and column.encoding not in known:
         text = f"{column.encoding!r} is not one of {', '.join(known)}" if known else "only serials and times have one"
+        if near := difflib.get_close_matches(column.encoding, known, n=1):
+            text += f"; did you mean {near[0]!r}?"
         yield Problem("config.bad-value", ".encoding", text)
     if canonical not in TIMES:
         for field in ("zone", "ambiguous", "nonexistent", "time_of_day"):

@@ -11,6 +11,7 @@ from pregen.errors import Finding, UsageError
 from pregen.gates.results import GATES, NEVER_ACCEPTED, Acceptance, GateResult, Outcome
 
 MAX_REASON = 1_000  # characters: it is kept in every manifest, and shown
+DAMAGED = "history.damaged"  # what it hides nobody knows, so no acceptance of a whole gate covers it
 # What can be accepted by itself, beside the whole gate. Findings about rows have more codes than can be listed.
 CODES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -23,10 +24,10 @@ CODES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "time.lag-shift",
             "time.history-mismatch",
         ),
-        "shrink": ("shrink.vanished", "history.damaged"),
+        "shrink": ("shrink.vanished", "shrink.unknown", "shrink.expiry", DAMAGED),
         "growth": ("growth.certificates",),
         "issuer-missing": ("issuer.vanished",),
-        "unrevoke": ("revocation.undone",),
+        "unrevoke": ("revocation.undone", "revocation.weakened", "revocation.lost"),
         "mass-revocation": ("revocation.mass",),
         "stale-snapshot": ("snapshot.stale",),
         "duplicate": ("row.repeated",),
@@ -94,14 +95,21 @@ def decide(
 
     An error that is accepted becomes a warning that says by whom and why. A gate fails while it has one error more.
     """
+    results = tuple(results)
     used: set[Acceptance] = set()
     decided = tuple(_decided(result, acceptances, used) for result in results)
     unneeded = tuple(
         Finding("accept.unneeded", "warning", f"--accept {one.gate}: nothing needed it; leave it out next time")
         for one in acceptances
-        if one not in used
+        if one not in used and not is_refused(one, results)
     )
     return decided, unneeded
+
+
+def is_refused(acceptance: Acceptance, results: Iterable[GateResult]) -> bool:
+    """Whether a gate is accepted for findings that never are: rows that contradict each other."""
+    codes = (finding.code for result in results if result.gate == acceptance.gate for finding in result.findings)
+    return CONFLICT in codes
 
 
 def _decided(result: GateResult, acceptances: Sequence[Acceptance], used: set[Acceptance]) -> GateResult:
@@ -125,7 +133,7 @@ def _covers(acceptance: Acceptance, gate: str, finding: Finding) -> bool:
         return False
     if finding.severity != "error" and gate != "mass-revocation":  # only warned of, but who ordered it is worth keeping
         return False
-    return acceptance.gate in {gate, finding.code}
+    return acceptance.gate == finding.code or (acceptance.gate == gate and finding.code != DAMAGED)
 
 
 def _outcome(result: GateResult, findings: Sequence[Finding], is_accepted: bool) -> Outcome:

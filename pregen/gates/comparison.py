@@ -15,6 +15,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from pregen.gates.offsets import MAX_SHIFT_S
 from storage.history import NEVER, STATUS_BITS, STATUSES, UNIT_S, WORD_BYTES, Columns
 
 Keys: TypeAlias = NDArray[np.uint64]
@@ -97,11 +98,15 @@ class Comparison:
         after: certificates of the new one.
         vanished: of those before, which are in the new one no more and have not expired.
         vanished_revoked: how many of them were revoked.
+        vanished_undated: how many of them are not known to expire.
+        lost: how many of them were revoked, and are known not to have expired.
         expired: in the new one no more, as it should be.
         dropped: in the new one no more, because their issuers were dropped on purpose.
         unrevoked: were revoked, other than on hold, and are good or unknown.
         held: were revoked, and are on hold.
         revoked: were not revoked, and are.
+        unknown: were good, and are unknown.
+        shortened: expire earlier than they did by more than a time zone; a certificate's notAfter never changes.
         new: in the new one alone.
         keys: by one of the names above, the keys of the first such certificates.
         damaged: what could not be read of the current generation's history.
@@ -111,11 +116,15 @@ class Comparison:
     after: int = 0
     vanished: int = 0
     vanished_revoked: int = 0
+    vanished_undated: int = 0
+    lost: int = 0
     expired: int = 0
     dropped: int = 0
     unrevoked: int = 0
     held: int = 0
     revoked: int = 0
+    unknown: int = 0
+    shortened: int = 0
     new: int = 0
     keys: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     damaged: tuple[str, ...] = ()
@@ -128,11 +137,15 @@ class Comparison:
             after=self.after + other.after,
             vanished=self.vanished + other.vanished,
             vanished_revoked=self.vanished_revoked + other.vanished_revoked,
+            vanished_undated=self.vanished_undated + other.vanished_undated,
+            lost=self.lost + other.lost,
             expired=self.expired + other.expired,
             dropped=self.dropped + other.dropped,
             unrevoked=self.unrevoked + other.unrevoked,
             held=self.held + other.held,
             revoked=self.revoked + other.revoked,
+            unknown=self.unknown + other.unknown,
+            shortened=self.shortened + other.shortened,
             new=self.new + other.new,
             keys={
                 name: tuple(sorted([*self.keys.get(name, ()), *other.keys.get(name, ())])[:EXAMPLES]) for name in names
@@ -158,18 +171,24 @@ def compare(before: Entries, after: Entries, expired_before: int | None, dropped
     gone, fresh = np.ones(len(before.keys), np.bool_), np.ones(len(after.keys), np.bool_)
     gone[old], fresh[new] = False, False
     # Nearly all are what they were: only the others are looked at more closely.
+    shortened = old[_is_shorter(before.words[old], after.words[new])]
     was, now = before.status[old], after.status[new]
     changed = np.flatnonzero(was != now)
     old, was, now = old[changed], was[changed], now[changed]
     missed = np.flatnonzero(gone & ~expired)
     explained, _ = pair(before.keys[missed], dropped)
     vanished = np.delete(missed, explained)
+    undated = before.words[vanished] >> np.uint32(STATUS_BITS) == NEVER
+    revoked = before.status[vanished] == REVOKED
     events: dict[str, Keys] = {
         "vanished": before.keys[vanished],
-        "vanished_revoked": before.keys[vanished[before.status[vanished] == REVOKED]],
+        "vanished_revoked": before.keys[vanished[revoked]],
+        "lost": before.keys[vanished[revoked & ~undated]],
         "unrevoked": before.keys[old[(was == REVOKED) & ((now == GOOD) | (now == UNKNOWN))]],
         "held": before.keys[old[(was == REVOKED) & (now == ON_HOLD)]],
         "revoked": before.keys[old[_not_revoked(was) & ~_not_revoked(now)]],
+        "unknown": before.keys[old[(was == GOOD) & (now == UNKNOWN)]],
+        "shortened": before.keys[shortened],
     }
     return Comparison(
         before=len(before.keys),
@@ -180,9 +199,13 @@ def compare(before: Entries, after: Entries, expired_before: int | None, dropped
         keys={name: tuple(np.sort(keys)[:EXAMPLES].tolist()) for name, keys in events.items() if len(keys)},
         vanished=len(vanished),
         vanished_revoked=len(events["vanished_revoked"]),
+        vanished_undated=int(np.count_nonzero(undated)),
+        lost=len(events["lost"]),
         unrevoked=len(events["unrevoked"]),
         held=len(events["held"]),
         revoked=len(events["revoked"]),
+        unknown=len(events["unknown"]),
+        shortened=len(events["shortened"]),
     )
 
 
@@ -229,6 +252,14 @@ def _paired(before: Entries, after: Entries, expired: NDArray[np.bool_]) -> tupl
 
 def _repeats(keys: Keys) -> bool:
     return bool((keys[1:] == keys[:-1]).any())
+
+
+def _is_shorter(was: Words, now: Words) -> NDArray[np.bool_]:
+    """Tell which expiries were known, and lie earlier now by more than any time zone explains."""
+    bits = np.uint32(STATUS_BITS)
+    shorter: NDArray[np.bool_] = (now >> bits) + np.uint32(MAX_SHIFT_S // UNIT_S + 1) < was >> bits
+    shorter &= was >> bits != np.uint32(NEVER)
+    return shorter
 
 
 def _not_revoked(status: NDArray[np.uint32]) -> NDArray[np.bool_]:

@@ -17,6 +17,7 @@ from pregen.gates.history import History
 from pregen.gates.results import GateResult, Outcome
 
 DAY_S = 86_400
+_IS_DAMAGED = "the history of the current generation is damaged"
 Severity: TypeAlias = Literal["error", "warning"]
 
 
@@ -95,26 +96,51 @@ def _shrink(evidence: Evidence, config: GatesConfig) -> GateResult:
         "vanished_revoked": seen.vanished_revoked,
         "expired": seen.expired,
         "dropped": seen.dropped,
+        "unknown": seen.unknown,
+        "shortened": seen.shortened,
         **_shown(limit),
     }
-    unexplained = max(seen.vanished - evidence.excused, 0)
-    is_refused = _share(unexplained, evidence.history.certificates) > limit.share or unexplained > limit.count
+    before = evidence.history.certificates
     findings = [*damaged]
-    lost = f"{seen.vanished:,} of {evidence.history.certificates:,} certificates of the current generation"
-    if is_refused:
+    lost = f"{seen.vanished:,} of {before:,} certificates of the current generation"
+    if _exceeds(max(seen.vanished - evidence.excused, 0), before, limit):
         message = (
             f"{lost} have vanished without having expired ({_allowed(limit, 'or')} are allowed): their answers would "
             "become unauthorized; look for rows that the export lost, and for expiry dates that were changed or read "
             "in a wrong zone"
         )
+        if seen.vanished_undated:
+            message = (
+                f"{lost} have vanished ({_allowed(limit, 'or')} are allowed), and of {seen.vanished_undated:,} of them "
+                "nobody can tell whether they have expired; their expiry is not known: export not_after; look for rows "
+                "that the export lost"
+            )
         findings.append(_finding(evidence, "shrink.vanished", "error", message, "vanished"))
-    elif seen.vanished_revoked > evidence.excused:
+    elif seen.vanished_revoked - seen.lost > evidence.excused:
         message = (
-            "revoked certificates have vanished, and must not before they expire (TLS Baseline Requirements, 4.10.1): "
-            "look where the export lost them"
+            "revoked certificates have vanished, and must not before they expire (TLS Baseline Requirements, 4.10.1); "
+            "whether they have is not known: export not_after, or look where the export lost them"
         )
         findings.append(_finding(evidence, "shrink.revoked", "warning", message, "vanished_revoked"))
+    if _exceeds(seen.unknown, before, limit):
+        message = (
+            f"{seen.unknown:,} of {before:,} certificates were good, and are unknown ({_allowed(limit, 'or')} are "
+            "allowed): clients reject them like revoked ones; look at the statuses at their source, and how they are "
+            "mapped"
+        )
+        findings.append(_finding(evidence, "shrink.unknown", "error", message, "unknown"))
+    if _exceeds(seen.shortened, before, limit):
+        message = (
+            f"{seen.shortened:,} of {before:,} certificates expire earlier than in the current generation "
+            f"({_allowed(limit, 'or')} are allowed), and soon would be left out as expired: the notAfter of a "
+            "certificate never changes; look whether not_after is the right column, in the right zone"
+        )
+        findings.append(_finding(evidence, "shrink.expiry", "error", message, "shortened"))
     return _result("shrink", figures, *findings)
+
+
+def _exceeds(count: int, of: int, limit: Limit) -> bool:
+    return _share(count, of) > limit.share or count > limit.count
 
 
 def _damaged(evidence: Evidence) -> Finding:
@@ -167,30 +193,39 @@ def _issuer_missing(evidence: Evidence, config: GatesConfig) -> GateResult:
 
 
 def _unrevoke(evidence: Evidence, config: GatesConfig) -> GateResult:
-    if evidence.history is None:
-        return _skipped("unrevoke", evidence.why_absent or "there is no history")
+    if evidence.history is None or evidence.damage:
+        return _skipped("unrevoke", evidence.why_absent or _IS_DAMAGED)
     seen, findings = evidence.comparison, []
-    figures = {"unrevoked": seen.unrevoked, "held": seen.held, "limit_count": config.unrevoke}
+    lost = max(seen.lost - evidence.excused, 0)
+    limit = config.unrevoke
+    figures = {"unrevoked": seen.unrevoked, "held": seen.held, "lost": seen.lost, "limit_count": limit}
+    severity: Severity = "error" if seen.unrevoked + seen.held + lost > limit else "warning"
     if seen.unrevoked:
         message = (
             f"{seen.unrevoked:,} certificates that were revoked, and not only on hold, are good or unknown "
-            f"({config.unrevoke:,} are allowed): a revocation is final (RFC 5280, 5.3.1); look whether the export lost "
-            "the statuses, or maps them wrongly"
+            f"({limit:,} are allowed): a revocation is final (RFC 5280, 5.3.1); look whether the export lost the "
+            "statuses, or maps them wrongly"
         )
-        severity: Severity = "error" if seen.unrevoked > config.unrevoke else "warning"
         findings.append(_finding(evidence, "revocation.undone", severity, message, "unrevoked"))
     if seen.held:
         message = (
-            f"{seen.held:,} certificates that were revoked are on hold, from where they could come back: look why "
-            "their reason was changed"
+            f"{seen.held:,} certificates that were revoked are on hold, from where they could come back ({limit:,} are "
+            "allowed): a revocation is final (RFC 5280, 5.3.1); look why their reason was changed"
         )
-        findings.append(_finding(evidence, "revocation.weakened", "warning", message, "held"))
+        findings.append(_finding(evidence, "revocation.weakened", severity, message, "held"))
+    if lost:
+        message = (
+            f"{seen.lost:,} revoked certificates have vanished without having expired ({limit:,} are allowed): they "
+            "must stay until then (TLS Baseline Requirements, 4.10.1), and could come back as good; look where the "
+            "export lost them"
+        )
+        findings.append(_finding(evidence, "revocation.lost", severity, message, "lost"))
     return _result("unrevoke", figures, *findings)
 
 
 def _mass_revocation(evidence: Evidence, config: GatesConfig) -> GateResult:
-    if evidence.history is None:
-        return _skipped("mass-revocation", evidence.why_absent or "there is no history")
+    if evidence.history is None or evidence.damage:
+        return _skipped("mass-revocation", evidence.why_absent or _IS_DAMAGED)
     seen, limit = evidence.comparison, config.mass_revocation
     figures = {"revoked": seen.revoked, "before": evidence.history.certificates, **_shown(limit)}
     if not (_share(seen.revoked, evidence.history.certificates) > limit.share and seen.revoked > limit.count):

@@ -52,7 +52,8 @@ def judge(
         anchors: of the configuration.
         is_public: whether the profile is a public one, so that declared zones must be proved.
     """
-    certain = compare_anchors(anchors, observation.sightings, columns, issuers, watch.as_of)
+    anchored = history.anchored if history else frozenset[str]()
+    certain = compare_anchors(anchors, observation.sightings, columns, issuers, watch.as_of, anchored)
     witnesses = history.witnesses if history else np.empty(0, WITNESS)
     exact = judge_witnesses(witnesses, observation.sightings, columns, issuers)
     clues = [*certain.clues, *exact.clues]
@@ -60,13 +61,13 @@ def judge(
     if history is not None:
         clues += judge_lag(observation, watch, columns["not_before"], issuers, history)
     clues += (_blamed(clue, clues) for clue in judge_order(observation, watch, columns, issuers))
-    findings = [*_findings(clues, columns, watch.as_of), *certain.findings]
+    findings = [*_findings(clues, columns, watch.issued_until), *certain.findings]
     if is_public:
         findings += no_anchor_findings(
             columns,
             proved=certain.proved,
-            judged=frozenset(clue.canonical for clue in certain.clues),
-            remembered=history.anchored if history else frozenset(),
+            judged=frozenset(clue.canonical for clue in certain.clues if clue.severity == "error"),
+            remembered=anchored,
         )
     return tuple(sorted(findings, key=lambda finding: finding.severity))
 
@@ -91,12 +92,13 @@ def remember(
     for index, issuer in enumerate(issuers):
         before = past[issuer.issuer_id].lags if issuer.issuer_id in past else ()
         last = newest.get(index)
-        lag_s = None if last is None else lag_of(last, ages_of(observation.bins, index), watch.as_of)
+        lag_s = None if last is None else lag_of(last, ages_of(observation.bins, index), watch.issued_until)
         lags = before if lag_s is None else (lag_s, *before)
         remembered[issuer.issuer_id] = IssuerHistory(int(counts[index]), last, lags[:MAX_LAGS])
-    certain = compare_anchors(anchors, observation.sightings, columns, issuers, watch.as_of)
+    anchored = history.anchored if history else frozenset[str]()
+    certain = compare_anchors(anchors, observation.sightings, columns, issuers, watch.as_of, anchored)
     proved = {identity(column) for name, column in columns.items() if column.zone and name in certain.proved}
-    return remembered, _witnesses(observation, watch), (history.anchored if history else frozenset()) | proved
+    return remembered, _witnesses(observation, watch), anchored | proved
 
 
 def _witnesses(observation: Observation, watch: Watch) -> NDArray[np.void]:
@@ -117,7 +119,7 @@ def _blamed(clue: Clue, others: Sequence[Clue]) -> Clue:
     """Return a clue of order, of which only two columns together can be read, with the one that others blame."""
     shifts = {other.canonical: other.shift_s for other in others if other.severity == "error"}
     issued = shifts.get("not_before")
-    if clue.shift_s is None or clue.canonical in shifts or issued is None or issued < 0:
+    if clue.canonical == "not_before" or clue.shift_s is None or clue.canonical in shifts or issued is None or issued < 0:
         return clue
     return replace(clue, canonical="not_before", shift_s=issued)
 

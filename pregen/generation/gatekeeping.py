@@ -12,7 +12,7 @@ import numpy as np
 from pregen import clock
 from pregen.errors import Finding, GateError, InputError, VerificationError
 from pregen.gates import GateResult, History
-from pregen.gates.acceptance import decide
+from pregen.gates.acceptance import decide, is_refused
 from pregen.gates.evidence import Observation, Watch
 from pregen.gates.gates import Evidence, judge_all
 from pregen.gates.history import witness_share
@@ -32,12 +32,14 @@ def watch_of(prepared: Prepared) -> Watch:
     """Return what to look for in the rows."""
     history = prepared.past.history
     remembered = history.witnesses["key"] if history else np.empty(0, np.uint64)
+    listed_as_of = prepared.snapshot.listed_as_of
     return Watch(
         as_of=clock.seconds(prepared.snapshot.as_of),
         skew_s=prepared.config.gates.skew_s,
         issuers=len(prepared.issuers),
         keys=np.unique(np.concatenate([prepared.anchors.keys, remembered]).astype(np.uint64, copy=False)),
         witness_share=witness_share(prepared.snapshot.row_estimate),
+        listed_as_of=None if listed_as_of is None else clock.seconds(listed_as_of),
     )
 
 
@@ -82,7 +84,8 @@ def ask(
         # What is wrong with rows comes first: much of the rest may follow from it.
         of_rows = {id(one) for result in decided if result.gate in _OF_ROWS for one in result.findings}
         errors.sort(key=lambda finding: id(finding) not in of_rows)
-        raise _refusal(failed, evidence, excluded, (*errors, *warnings))
+        refused = [one.gate for one in prepared.accept if is_refused(one, decided)]
+        raise _refusal(failed, refused, evidence, excluded, (*errors, *warnings))
     return decided, warnings
 
 
@@ -97,11 +100,17 @@ def _decided(evidence: Evidence, prepared: Prepared) -> tuple[tuple[GateResult, 
 
 
 def _refusal(
-    failed: Sequence[str], evidence: Evidence, excluded: Mapping[str, int], findings: tuple[Finding, ...]
+    failed: Sequence[str],
+    refused: Sequence[str],
+    evidence: Evidence,
+    excluded: Mapping[str, int],
+    findings: tuple[Finding, ...],
 ) -> InputError | GateError:
     gates = ", ".join(failed)
     if "rows-invalid" in failed or evidence.conflicts:
         text = "the snapshot holds rows that cannot be published; nothing was published"
+        if refused:
+            text = f"--accept {refused[0]} does not help: contradictions cannot be accepted; {text}"
         return InputError(f"{text} (gates that refuse it: {gates})", findings)
     if not any(evidence.certificates.values()):
         return GateError(

@@ -7,7 +7,7 @@ import functools
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pregen import clock
 from pregen.config import Config
@@ -20,10 +20,12 @@ from pregen.generation.past import Past, read_past
 from pregen.issuers import Issuer, KeySource, load_issuers, parse_certificate
 from pregen.signers import ALGORITHMS, engine_named
 from pregen.snapshot import CrlIssuer, Snapshot, open_snapshot
-from pregen.validity import ValidityWindow, check_run_times, plan_window
-from storage.commits import Head, check_writable, find_head
+from pregen.validity import ValidityWindow, check_run_times, duration_text, plan_window
+from storage.commits import Head, check_log, check_writable, find_head
 from storage.reader import Generation
 from storage.stores import Store
+
+_EXAMPLES = 20  # in one finding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +108,7 @@ def prepare(config: Config, options: RunOptions) -> Prepared:
         raise ConfigError(f"{config.path}: publish.store or publish.s3: {e}") from None
     anchors = load_anchors(config, issuers)
     head, current = find_head(store), None
+    check_log(store, head)
     if head is not None:
         check_writable(head.commit)
         current = Generation(store, head)
@@ -120,6 +123,7 @@ def prepare(config: Config, options: RunOptions) -> Prepared:
         issuers=names,
         public=frozenset(index for index, issuer in enumerate(issuers) if issuer.validity.profile.is_public),
         crl_issuers=_crl_issuers(config, issuers),
+        skew_s=config.gates.skew_s,
     )
     check_run_times(
         is_public=any(issuer.validity.profile.is_public for issuer in issuers),
@@ -128,11 +132,12 @@ def prepare(config: Config, options: RunOptions) -> Prepared:
         clock_now=clock.now(),
         current_as_of=clock.instant(head.commit.as_of) if head else None,
     )
+    windows = _windows(issuers, snapshot.as_of, started)
     workers = config.run.workers if options.workers is None else options.workers
     return Prepared(
         config=config,
         issuers=issuers,
-        windows=_windows(issuers, snapshot.as_of, started),
+        windows=windows,
         engines=engines,
         workers=workers or len(os.sched_getaffinity(0)),
         open_store=open_store,
@@ -144,7 +149,7 @@ def prepare(config: Config, options: RunOptions) -> Prepared:
         accept=options.accept,
         snapshot=snapshot,
         started=started,
-        warnings=warnings,
+        warnings=warnings + _capped(issuers, windows),
     )
 
 
@@ -197,6 +202,35 @@ def _windows(issuers: tuple[Issuer, ...], as_of: datetime, started: datetime) ->
         kind = ConfigError if ConfigError in kinds else kinds[0]
         raise kind("no window can be given to every issuer; nothing was published", findings)
     return tuple(windows)
+
+
+def _capped(issuers: tuple[Issuer, ...], windows: tuple[ValidityWindow, ...]) -> tuple[Finding, ...]:
+    """Warn of windows that a certificate makes shorter than the configuration wants them: what ends first, first."""
+    paired = zip(issuers, windows, strict=True)
+    short = [(issuer, window) for issuer, window in paired if window.length < issuer.validity.lifetime]
+    if not short:
+        return ()
+    short.sort(key=lambda one: one[0].not_after)
+    text = (
+        "no window outlives the certificates of signer and issuer, so these are shorter than their lifetime, and newer "
+        "answers are due earlier: renew the certificate that ends"
+    )
+    examples = tuple(
+        f"{issuer.names[0]}: ends at {clock.text(issuer.not_after)}, which leaves {_rounded(window.length)} "
+        f"of {duration_text(issuer.validity.lifetime)}"
+        for issuer, window in short[:_EXAMPLES]
+    )
+    return (Finding("window.capped", "warning", text, len(short), examples),)
+
+
+def _rounded(span: timedelta) -> str:
+    """Return a span without the part that nobody plans by: in full hours or minutes, rounded down.
+
+    >>> _rounded(timedelta(hours=47, seconds=59)), _rounded(timedelta(seconds=119))
+    ('47h', '1m')
+    """
+    unit = next((unit for unit in (timedelta(hours=1), timedelta(minutes=1)) if span >= unit), timedelta(seconds=1))
+    return duration_text(span // unit * unit)
 
 
 def _refuse_lost_issuers(

@@ -45,6 +45,7 @@ class Published:
     as_of: int
     this_update: int
     next_update: int
+    refresh_by: int
     cpu_by_step: dict[str, float]
     gates: tuple[GateResult, ...]
     warnings: tuple[Finding, ...]
@@ -64,6 +65,7 @@ class Checked:
     as_of: int
     this_update: int
     next_update: int
+    refresh_by: int
     current_commit: int | None
     store: str
     gates: tuple[GateResult, ...]
@@ -91,6 +93,7 @@ def check(config: Config, options: RunOptions, progress: Progress) -> Checked:
             as_of=clock.seconds(prepared.snapshot.as_of),
             this_update=min(clock.seconds(window.this_update) for window in prepared.windows),
             next_update=min(clock.seconds(window.next_update) for window in prepared.windows),
+            refresh_by=min(clock.seconds(window.refresh_by) for window in prepared.windows),
             current_commit=prepared.head.commit.number if prepared.head else None,
             store=prepared.store.url,
             gates=surveyed.gates,
@@ -162,6 +165,7 @@ def run(config: Config, options: RunOptions, progress: Progress) -> Published:
         as_of=head.commit.as_of,
         this_update=min(window.this_update for window in plan.tables.windows),
         next_update=min(window.next_update for window in plan.tables.windows),
+        refresh_by=min(window.refresh_by for window in plan.tables.windows),
         cpu_by_step=steps.take(),
         gates=gates,
         warnings=surveyed.warnings + plan.warnings(),

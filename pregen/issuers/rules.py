@@ -91,7 +91,9 @@ def responder_remarks(
         yield from _issuance(responder, issuer)
     if departures := ", ".join(_departures(responder)):
         remedy = (
-            "issue one that conforms, or give this issuer profile lab" if is_public else "mend it when it is renewed"
+            "issue one that conforms (only profile lab, for tests, takes it)"
+            if is_public
+            else "mend it when it is renewed"
         )
         text = f"departs from the TLS Baseline Requirements, 7.1.2.8, with {departures}: {remedy}"
         yield Remark("responder.profile", responder.path, text, severity)

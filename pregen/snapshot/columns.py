@@ -231,16 +231,22 @@ def _undeclared(kind: pa.DataType, column: Column) -> str:
     """Return what has to be declared for the times to be instants, or is declared and of no use."""
     if is_type.is_date(kind) or column.encoding == "date":
         lacking = [field for field in ("time_of_day", "zone") if getattr(column, field) is None]
-        example = f'{column.canonical} = {{ name = "{column.name}", time_of_day = "00:00:00", zone = "UTC" }}'
-        text = f"a date is no instant: declare, in [snapshot.columns], {' and '.join(lacking)}, as in {example}"
-        return text if lacking else ""
+        if not lacking:
+            return ""
+        # At its first second, a certificate would count as expired all through its last day.
+        time = "23:59:59" if column.canonical == "not_after" else "00:00:00"
+        example = f'{column.canonical} = {{ name = "{column.name}", time_of_day = "{time}", zone = "UTC" }}'
+        return (
+            f"a date is no instant: declare, in [snapshot.columns], {' and '.join(lacking)}, as in {example}, "
+            "if that is what the database means"
+        )
     if column.time_of_day is not None:
         return "time_of_day completes dates, and these are none: leave it out"
     if is_type.is_timestamp(kind) and not _is_zoned(kind) and column.zone is None:
         return (
             "it names no zone, and a guess could be hours off; convert it to UTC in the export and store it as a "
             "timestamp with zone UTC, or declare the zone that it is in, in [snapshot.columns]: "
-            f'{column.canonical} = {{ name = "{column.name}", zone = "America/Denver" }}'
+            f'{column.canonical} = {{ name = "{column.name}", zone = "<IANA zone, such as Europe/Berlin>" }}'
         )
     return ""
 

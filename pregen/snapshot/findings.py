@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
@@ -12,11 +13,12 @@ import pyarrow.compute as pc
 from pregen.errors import Finding
 from pregen.snapshot.location import Location
 from pregen.snapshot.octets import ArrowArray, ArrowScalar, Fault
+from pregen.validity import duration_text
 
 EXAMPLES = 20
 _SHOWN_CHARACTERS = 64
 
-# What each kind says of its column; {values} are the first distinct values.
+# What each kind says of its column; {values} are the first distinct values, {skew} is the one of [gates].
 _NO_SERIAL = "export a serial for every certificate, or map the status of such rows to `excluded`"
 _ADVICE: Mapping[str, str] = MappingProxyType(
     {
@@ -45,8 +47,8 @@ _ADVICE: Mapping[str, str] = MappingProxyType(
         "row.needs-ocsp.unknown": "has values that are neither true nor false ({values}): map them in "
         "[snapshot.columns], needs_ocsp.values; null means true",
         "row.revoked.no-time": "is null in revoked rows: export when each certificate was revoked",
-        "row.revoked.after-as-of": "lies more than 5 minutes after as_of: either as_of is too early for these files, "
-        "or local times were exported as if they were UTC",
+        "row.revoked.after-as-of": "lies more than {skew} after as_of ([gates] skew): either as_of is too early for "
+        "these files, or local times were exported as if they were UTC",
         "row.revoked.out-of-range": "lies before 1970 or after 2106-02-07T06:28:15Z: correct the time of revocation",
         "row.revoked.ignored": "is set in rows that are not revoked; their status counts, the time is ignored: look "
         "whether the status is mapped as it should be",
@@ -54,7 +56,7 @@ _ADVICE: Mapping[str, str] = MappingProxyType(
         "row.issuer.unknown": "names issuers that are not configured ({values}): add [[issuer]] with name, certificate "
         "and key for each, or add the name to the list of an issuer that has several",
         "row.time.not-utc": "holds times without a zone: convert them to UTC in the export and append Z, or declare "
-        'the zone that they are in, in [snapshot.columns]: zone = "America/Denver"',
+        'the zone that they are in, in [snapshot.columns]: zone = "<IANA zone, such as Europe/Berlin>"',
         "row.time.ambiguous": "holds local times that clocks showed twice when they were set back: export UTC, or "
         'declare which of the two instants is meant, in [snapshot.columns]: ambiguous = "earliest" or "latest"',
         "row.time.nonexistent": "holds local times that no clock showed, as clocks were set forward over them: look "
@@ -132,9 +134,12 @@ class RowFindings:
             if len(kind.values) <= EXAMPLES:
                 kind.values |= other.values
 
-    def findings(self) -> tuple[Finding, ...]:
-        """Return what was noted so far: one finding per kind and column, errors first, in the order of appearance."""
-        found = [_finding(code, kind) for (code, _), kind in self._kinds.items()]
+    def findings(self, skew_s: int) -> tuple[Finding, ...]:
+        """Return what was noted so far: one finding per kind and column, errors first, in the order of appearance.
+
+        `skew_s` is how far revocations may lie after as_of.
+        """
+        found = [_finding(code, kind, skew_s) for (code, _), kind in self._kinds.items()]
         return tuple(sorted(found, key=lambda finding: finding.severity))
 
 
@@ -148,11 +153,11 @@ def located(path: Location, row: int, unit: str = "row") -> str:
     return f"{path}, {unit} {row + 1}"
 
 
-def _finding(code: str, kind: _Kind) -> Finding:
+def _finding(code: str, kind: _Kind, skew_s: int) -> Finding:
     listed = list(kind.values)[:EXAMPLES]
     values = ", ".join(listed) + (", ..." if len(kind.values) > EXAMPLES else "")
     advice = _ADVICE_OF_LINES if kind.unit == "line" and code in _ADVICE_OF_LINES else _ADVICE
-    text = advice[code].format(values=values)
+    text = advice[code].format(values=values, skew=duration_text(timedelta(seconds=skew_s)))
     if kind.column:
         text = f"column {kind.column!r} {text}"
     severity: Literal["error", "warning"] = "warning" if code in _WARNINGS else "error"

@@ -45,17 +45,19 @@ class Intake:
         findings: RowFindings,
         public: frozenset[int] = frozenset(),
         revocations: Revocations | None = None,
+        skew_s: int = CLOCK_SKEW_S,
     ) -> None:
         """Remember where columns come from, which issuers there are, and where bad rows are noted.
 
         `public` are the indices of the issuers whose profile is a public one. With `revocations`, a certificate is
-        revoked where they say so, and there are no columns that might.
+        revoked where they say so, and there are no columns that might. `skew_s` is how far a revocation may lie after
+        as_of.
         """
         self.revocations = revocations
         self.listed: list[NDArray[np.int32]] = []  # entries of the revocations that rows have, repeated or not
         self.columns = columns
         self.findings = findings
-        self.latest_revocation_s = as_of_s + CLOCK_SKEW_S
+        self.latest_revocation_s = as_of_s + skew_s
         self.statuses = status_table(columns["status"].values)
         self.reasons = reason_table(columns["reason"].values)
         self.kinds = kind_table(columns["kind"].values)

@@ -25,6 +25,7 @@ from pregen.snapshot.files import (
     INDEXES,
     TABLES,
     Chosen,
+    FoundFile,
     S3Settings,
     SnapshotFile,
     Wanted,
@@ -50,6 +51,7 @@ def open_snapshot(
     issuers: Mapping[str, int],
     public: frozenset[int] = frozenset(),
     crl_issuers: Sequence[CrlIssuer] = (),
+    skew_s: int = CLOCK_SKEW_S,
 ) -> Snapshot:
     """Look at every file of a snapshot: format, columns, types, metadata, and whether there is a row at all.
 
@@ -62,6 +64,7 @@ def open_snapshot(
         issuers: every configured name, and the issuer's index.
         public: indices of the issuers whose profile is a public one.
         crl_issuers: all issuers, where revocations come from CRLs.
+        skew_s: how far revocations may lie after as_of, in seconds.
 
     Raises:
         ConfigError: a column tells revocations, and CRLs do too.
@@ -83,7 +86,9 @@ def open_snapshot(
         text = f"no row in {len(files)} file(s), the first is {files[0].path}: look whether the export worked"
         raise InputError("the snapshot cannot be used", (Finding("snapshot.no-rows", "error", text),))
     instant = found.astimezone(UTC).replace(microsecond=0)
-    return Snapshot(files, columns, issuers, instant, (*statused.warnings, *similar, *warnings), public, revocations)
+    warnings = (*statused.warnings, *similar, *warnings)
+    listed_as_of = None if revocations is None else _listed_as_of(files, now)
+    return Snapshot(files, columns, issuers, instant, warnings, public, revocations, skew_s, listed_as_of)
 
 
 class _Statused(NamedTuple):
@@ -140,6 +145,17 @@ def _as_of(
     return (found if found and found < oldest else oldest), tuple(findings)
 
 
+def _listed_as_of(files: tuple[SnapshotFile, ...], now: datetime) -> datetime:
+    """Return the instant of a list of certificates: the latest that its files name, or `now` where one names none."""
+    named: list[datetime] = []
+    for file in files:
+        try:
+            named.append(now if file.as_of is None else clock.parse_instant(file.as_of))
+        except ValueError:  # not asked for where as_of is given
+            named.append(now)
+    return min(max(named), now).astimezone(UTC).replace(microsecond=0)
+
+
 def _paths(config: SnapshotConfig, folder: Path, path: str | None) -> tuple[tuple[Chosen, ...], tuple[Finding, ...]]:
     """Return the files to read, and a warning if there are others beside them."""
     pattern, base = (path, Path.cwd()) if path is not None else (config.path, folder)
@@ -149,13 +165,11 @@ def _paths(config: SnapshotConfig, folder: Path, path: str | None) -> tuple[tupl
     usual = INDEXES if config.kind == "index-txt" else TABLES
     wanted = replace(usual, deep=config.partitioning != "none")
     place = pattern if pattern.startswith("s3://") else str(base / pattern)
-    found, ignored = find_files(pattern, base, wanted, S3Settings(config.s3.endpoint, config.s3.region))
+    settings = S3Settings(config.s3.endpoint, config.s3.region)
+    found, ignored = find_files(pattern, base, wanted, settings)
     if not found:
-        text = (
-            f"{place}: no such file, or no snapshot file ({', '.join(wanted.suffixes)}) in that folder: "
-            "correct the path, or export it"
-        )
-        raise InputError("there is no snapshot", (Finding("file.missing", "error", text),))
+        deeper = () if wanted.deep else _deeper(pattern, base, wanted, settings)
+        raise InputError("there is no snapshot", (_missing(place, wanted, deeper), *_ignored(place, wanted, ignored)))
     if len(found) > MAX_FILES:
         text = f"{place}: {len(found):,} files, of which {MAX_FILES:,} can be read: export fewer, larger ones"
         raise InputError("the snapshot cannot be used", (Finding("snapshot.too-many-files", "error", text),))
@@ -164,6 +178,30 @@ def _paths(config: SnapshotConfig, folder: Path, path: str | None) -> tuple[tupl
         raise InputError("the snapshot cannot be used", findings)
     chosen = tuple(Chosen(file, own, config.kind) for file, own in zip(found, values, strict=True))
     return chosen, _ignored(place, wanted, ignored)
+
+
+def _deeper(pattern: str, base: Path, wanted: Wanted, settings: S3Settings) -> tuple[FoundFile, ...]:
+    """Return the files in subfolders; none where these cannot be looked into."""
+    try:
+        return find_files(pattern, base, replace(wanted, deep=True), settings).files
+    except InputError:
+        return ()
+
+
+def _missing(place: str, wanted: Wanted, deeper: Sequence[FoundFile]) -> Finding:
+    """Return that there is no file; `deeper` are those in subfolders, which nobody declared."""
+    text = (
+        f"{place}: no such file, or no snapshot file ({', '.join(wanted.suffixes)}) in that folder: "
+        "correct the path, or export it"
+    )
+    if deeper:
+        is_hive = all("=" in folder for file in deeper for folder in file.folders)
+        remedy = 'partitioning = "hive"' if is_hive else 'partitioning = "directory", and partition_columns,'
+        text = (
+            f"{place}: no snapshot file ({', '.join(wanted.suffixes)}) in that folder, but {len(deeper):,} below it: "
+            f"it has subfolders: set {remedy} in [snapshot], or correct the path"
+        )
+    return Finding("file.missing", "error", text)
 
 
 def _ignored(folder: str, wanted: Wanted, paths: tuple[str, ...]) -> tuple[Finding, ...]:

@@ -17,7 +17,7 @@ from pregen.snapshot.files import (
     SnapshotFile,
 )
 from pregen.snapshot.findings import Place, RowFindings, located
-from pregen.snapshot.intake import Intake
+from pregen.snapshot.intake import CLOCK_SKEW_S, Intake
 
 
 @dataclass(slots=True)
@@ -43,6 +43,7 @@ class Snapshot:
     Attributes:
         as_of: the instant for which the snapshot is complete and correct.
         files: what it is made of, sorted.
+        listed_as_of: where revocations come from CRLs, the instant of the list of certificates; None: there are none.
     """
 
     def __init__(
@@ -54,15 +55,19 @@ class Snapshot:
         warnings: tuple[Finding, ...] = (),
         public: frozenset[int] = frozenset(),
         revocations: Revocations | None = None,
+        skew_s: int = CLOCK_SKEW_S,
+        listed_as_of: datetime | None = None,
     ) -> None:
         """Take files that were looked at already, and what is odd about them; `open_snapshot` does that."""
         self.as_of = as_of
+        self.listed_as_of = listed_as_of
         self.files = tuple(file.path for file in files)
         self._opened = files
         self._columns = columns
         self._issuers = issuers
         self._public = public
         self._revocations = revocations
+        self._skew_s = skew_s
         self._warnings = warnings
         self._readings: dict[int, Reading] = {}
 
@@ -103,7 +108,13 @@ class Snapshot:
         """
         file = self._opened[number]
         intake = Intake(
-            self._columns, self._issuers, clock.seconds(self.as_of), reading.findings, self._public, self._revocations
+            self._columns,
+            self._issuers,
+            clock.seconds(self.as_of),
+            reading.findings,
+            self._public,
+            self._revocations,
+            self._skew_s,
         )
         for record_batch in file.batches(
             *needed(listing(self._columns, from_crls=self._revocations is not None), file.schema)
@@ -131,7 +142,7 @@ class Snapshot:
         if self._revocations is not None:
             listed = (entries for reading in self._readings.values() for entries in reading.listed)
             unlisted = self._revocations.unlisted(listed)
-        return found.findings() + unlisted + self._warnings
+        return found.findings(self._skew_s) + unlisted + self._warnings
 
     def locate(self, file: int, row: int) -> str:
         """Return what messages call a row: its file, and its number from 1; both arguments count from 0."""

@@ -80,25 +80,43 @@ class Profile:
         return min(rule.span(length) for rule in self.refresh)
 
     def lifetime_problem(self, lifetime: timedelta) -> str | None:
-        """Return what is wrong with a lifetime, or None.
+        """Return what is wrong with a lifetime and what to do, or None.
 
-        >>> PROFILES["strict"].lifetime_problem(timedelta(days=8))
-        'profile strict allows at most 7d, not 8d: shorten lifetime, or use profile lab'
+        >>> PROFILES["cabf-tls"].lifetime_problem(timedelta(days=11))
+        'profile cabf-tls allows at most 10d, not 11d: shorten lifetime (no public profile allows 11d)'
         """
-        way_out = ", or use profile lab" if self.is_public else ""
+        fault = self.lifetime_fault(lifetime)
+        return fault and f"{fault}{self._other_profiles(lifetime)}"
+
+    def lifetime_fault(self, lifetime: timedelta) -> str | None:
+        """Return what is wrong with a lifetime under this profile, and how to change it, or None."""
         given = duration_text(lifetime)
         if lifetime < self.shortest:
             bound = f"at least {duration_text(self.shortest)}"
-            return f"profile {self.name} allows {bound}, not {given}: lengthen lifetime{way_out}"
+            return f"profile {self.name} allows {bound}, not {given}: lengthen lifetime"
         if self.longest is not None and lifetime > self.longest:
             bound = f"at most {duration_text(self.longest)}"
-            return f"profile {self.name} allows {bound}, not {given}: shorten lifetime{way_out}"
+            return f"profile {self.name} allows {bound}, not {given}: shorten lifetime"
         if self.refresh_span(lifetime) < timedelta(0):
             return (
                 f"under profile {self.name}, an answer that is valid for {given} had to be replaced before it begins: "
-                f"lengthen lifetime{way_out}"
+                "lengthen lifetime"
             )
         return None
+
+    def _other_profiles(self, lifetime: timedelta) -> str:
+        """Return which public profiles allow a lifetime that this one forbids, as the end of a sentence.
+
+        `lab` is never advised in place of a public profile: nothing that the public judges may be signed under it.
+        """
+        if not self.is_public:
+            return ""
+        others = [one.name for one in PROFILES.values() if one.is_public and one.lifetime_fault(lifetime) is None]
+        if not others:
+            return f" (no public profile allows {duration_text(lifetime)})"
+        *most, last = others
+        listed = f"{', '.join(most)} or {last}" if most else last
+        return f", or use profile {listed} if no other rules bind this issuer"
 
     def backdate_problem(self, lifetime: timedelta, backdate: timedelta) -> str | None:
         """Return what is wrong with a backdate, for a lifetime that is allowed, or None.

@@ -32,7 +32,8 @@ def check_run_times(
     if is_public and abs(started - clock_now) > CLOCK_TOLERANCE:
         raise UsageError(
             f"--now {text(started)} is more than {duration_text(CLOCK_TOLERANCE)} from the clock "
-            f"({text(clock_now)}), and would sign for another time: leave it out, or use profile lab"
+            f"({text(clock_now)}), and would sign for another time: leave it out "
+            "(only profile lab, for tests, takes it)"
         )
     if as_of > started + CLOCK_TOLERANCE:
         raise InputError(

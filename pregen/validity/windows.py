@@ -63,6 +63,11 @@ class ValidityWindow:
         if not self.this_update <= self.refresh_by <= self.next_update:
             raise ValueError(f"refreshed by {self.refresh_by}, outside of {self.this_update} .. {self.next_update}")
 
+    @property
+    def length(self) -> timedelta:
+        """How long the window is, both ends included."""
+        return self.next_update - self.this_update + _SECOND
+
 
 def plan_window(
     *, profile: str, lifetime: timedelta, backdate: timedelta, as_of: datetime, started: datetime, cap: datetime

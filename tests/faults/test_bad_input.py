@@ -296,7 +296,8 @@ def test_a_lifetime_that_strict_forbids_is_a_mistake_of_the_configuration(
 
     assert (ended.code, ended.error["code"]) == (2, "configuration")
     assert "config.lifetime" in ended.err
-    assert "or use profile lab" in ended.err
+    assert "profile strict allows" in ended.err
+    assert "lab" not in ended.err
     assert ca.stored() == before
 
 

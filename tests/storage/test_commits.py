@@ -13,6 +13,7 @@ from storage.commits import (
     LATEST,
     Commit,
     Head,
+    check_log,
     check_writable,
     commit_name,
     decode_commit,
@@ -370,3 +371,11 @@ def test_a_manifest_under_another_name_is_refused() -> None:
 def test_errors_survive_the_way_home_from_a_worker(error: StorageError) -> None:
     back = pickle.loads(pickle.dumps(error))
     assert (type(back), str(back), vars(back)) == (type(error), str(error), vars(error))
+
+
+def test_a_log_that_is_gone_is_not_taken_for_a_new_store() -> None:
+    store = MemoryStore()
+    check_log(store, find_head(store))
+    store.put(LATEST, b"7")
+    with pytest.raises(MalformedError, match="names commit 7, but there are no commits"):
+        check_log(store, find_head(store))

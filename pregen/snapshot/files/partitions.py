@@ -29,7 +29,8 @@ _ADVICE = {
     'snapshot away, or set partitioning = "directory" or "none" in [snapshot]',
     "partition.encoding": "lies in a folder whose name is no percent-encoded UTF-8: write %25 for a percent sign",
     "partition.repeated": "lies in folders that name the same column twice: a file has one value of each",
-    "partition.depth": "does not lie as deep as the snapshot's partition columns are many",
+    "partition.depth": "lies {depth} folder(s) deep, and partition_columns in [snapshot] names {count} ({names}): name "
+    "one column for each folder on the way, the outermost first, or move the file",
 }
 
 
@@ -71,8 +72,10 @@ def partition_values(
         else:
             shapes.setdefault(tuple(value.column for value in values), file.location)
         found.append(values)
+    depth = next((len(file.folders) for file in files if len(file.folders) != len(columns)), 0)
+    numbers = {"depth": depth, "count": len(columns), "names": ", ".join(columns)}
     findings = [
-        Finding(code, "error", f"{examples[0]}: {_ADVICE[code]}", counts[code], tuple(examples))
+        Finding(code, "error", f"{examples[0]}: {_ADVICE[code].format(**numbers)}", counts[code], tuple(examples))
         for code, examples in faulty.items()
     ]
     return tuple(found), (*findings, *_differing(shapes))

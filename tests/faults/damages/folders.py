@@ -73,7 +73,8 @@ FOLDERS = [
         make=spread("r1/1", "r1", partitioning="directory", partition_columns=["issuer", "day"]),
         code="partition.depth",
         file="lake/r1/1.parquet",
-        remedy="as deep as the snapshot's partition columns are many",
+        value="lies 1 folder(s) deep, and partition_columns in [snapshot] names 2 (issuer, day)",
+        remedy="name one column for each folder",
     ),
     Damage(
         name="column that the files have too",
@@ -110,7 +111,7 @@ FOLDERS = [
         make=spread("issuer=r1", partitioning="none"),
         code="file.missing",
         file="lake",
-        remedy="correct the path, or export it",
+        remedy='set partitioning = "hive" in [snapshot]',
     ),
 ]
 

@@ -380,7 +380,7 @@ SCHEMAS = [
         code="column.naive",
         file=FILE,
         column="column 'revoked_at' is timestamp[ms]",
-        remedy='zone = "America/Denver"',
+        remedy='zone = "<IANA zone, such as Europe/Berlin>"',
     ),
     Damage(
         name="zone of times that are instants",

@@ -79,6 +79,8 @@ def test_a_run_with_the_same_certificates_passes_all_gates_and_keeps_that(publis
         "vanished_revoked": 0,
         "expired": 0,
         "dropped": 0,
+        "unknown": 0,
+        "shortened": 0,
         "limit_share": 0.001,
         "limit_count": 100,
     }
@@ -192,7 +194,7 @@ def test_certificates_whose_bad_rows_are_accepted_have_vanished(published: Ca, p
     accepted = pregen("run", published.config, "--json", "--accept", "rows-invalid", *WHY)
 
     assert codes(refused) == ["row.serial.null"], "nothing more is gone than bad rows explain"
-    assert codes(accepted) == ["shrink.vanished"]
+    assert codes(accepted) == ["shrink.vanished", "revocation.lost"]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -284,6 +286,7 @@ def test_a_damaged_history_is_never_passed_over_and_can_be_accepted(
     assert (refused.code, codes(refused)) == (3, ["history.damaged"])
     assert f"history/{path.name}" in refused.err
     assert "--accept history.damaged" in refused.err
+    assert pregen("run", published.config, "--accept", "shrink", *WHY).code == 3, "nobody knows what it hides"
     ended = pregen("run", published.config, "--json", "--accept", "history.damaged", *WHY)
     assert ended.code == 0, ended.err
     assert gates(ended)["shrink"]["outcome"] == "accepted"
@@ -331,6 +334,51 @@ def test_rows_that_repeat_others_are_refused_beyond_the_limit(ca: Ca, pregen: Pr
     assert (ended.code, codes(ended)) == (3, ["row.repeated"])
     ca.configure(gates={"duplicate": {"share": 0.5, "count": 100}})
     assert gates(pregen("check", ca.config, "--json"))["duplicate"]["figures"]["repeated"] == 110
+
+
+def test_contradictions_cannot_be_accepted_and_nobody_is_told_to(ca: Ca, pregen: Program) -> None:
+    ca.export(serial=octets(5, 5, 7))
+
+    plain, accepted = (
+        pregen("run", ca.config, "--json"),
+        pregen("run", ca.config, "--json", "--accept", "duplicate", *WHY),
+    )
+
+    assert (plain.code, codes(plain)) == (accepted.code, codes(accepted)) == (3, ["row.conflict"])
+    assert "--accept duplicate" not in plain.err
+    assert "--accept duplicate does not help: contradictions cannot be accepted" in accepted.err
+    assert "accept.unneeded" not in accepted.err
+
+
+def test_an_export_without_expired_rows_needs_not_after_in_the_one_before(ca: Ca, pregen: Program) -> None:
+    ca.export_many(300)
+    assert pregen("run", ca.config).code == 0
+    ca.export_many(290)
+
+    ended = pregen("run", ca.config, "--json")
+
+    assert (ended.code, codes(ended)) == (3, ["shrink.vanished"])
+    assert "their expiry is not known: export not_after" in ended.err
+
+
+def test_gates_that_had_nothing_to_compare_with_take_one_line_and_no_limit_is_none(ca: Ca, pregen: Program) -> None:
+    ca.configure(validity={"profile": "lab"})
+
+    out = pregen("run", ca.config).out
+
+    why = "nothing is published yet"
+    assert f"gates skipped: shrink, growth, issuer-missing, unrevoke, mass-revocation ({why})\n" in out
+    assert out.count(why) == 1
+    assert "gate stale-snapshot: passed (age s " in out
+    assert "None" not in out
+
+
+def test_how_far_a_revocation_may_lie_after_as_of_is_configured(ca: Ca, pregen: Program) -> None:
+    ca.export(revoked_at=instants(None, ca.now + timedelta(minutes=20), None))
+    refused = pregen("check", ca.config, "--json")
+    assert "row.revoked.after-as-of" in codes(refused)
+    ca.configure(gates={"skew": "30m"})
+    assert pregen("check", ca.config).code == 0
 
 
 def test_json_of_a_run_can_be_read_back(published: Ca, pregen: Program) -> None:

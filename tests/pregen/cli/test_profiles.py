@@ -44,6 +44,13 @@ def findings(ended: Outcome) -> list[dict[str, Value]]:
     return found
 
 
+def shown_with(ended: Outcome) -> list[dict[str, Value]]:
+    """Return the findings next to what a command that went well says."""
+    found = ended.document.get("findings", [])
+    assert isinstance(found, list)
+    return found
+
+
 def test_answers_of_each_issuer_have_its_own_window(ca: Ca, pregen: Program, second: Mapping[str, Value]) -> None:
     ca.configure(
         {**second, "validity": {"profile": "cabf-tls", "lifetime": "10d", "backdate": "1h"}},
@@ -106,6 +113,51 @@ def test_windows_that_no_issuer_may_have_are_all_named_at_once(
     assert ca.stored() == {}
 
 
+@pytest.mark.parametrize("command", ["check", "run"])
+def test_the_earliest_instant_at_which_newer_answers_are_due_is_shown(
+    ca: Ca, pregen: Program, second: Mapping[str, Value], command: str
+) -> None:
+    ca.configure({**second, "validity": {"lifetime": "2d"}})
+    due = f"{ca.now + DAY:%Y-%m-%dT%H:%M:%SZ}"
+
+    told = pregen(command, ca.config)
+
+    assert f"refresh by {due}" in " ".join(told.out.split())
+    assert pregen(command, ca.config, "--json").document["refresh_by"] == due
+
+
+@pytest.mark.parametrize("command", ["check", "run"])
+def test_windows_that_a_certificate_shortens_are_one_warning_with_what_ends_first_first(
+    ca: Ca, pregen: Program, second: Mapping[str, Value], command: str
+) -> None:
+    ends, later = ca.now + 40 * HOUR, ca.now + 50 * HOUR
+    make_responder(ca.issuer, not_before=ca.now - DAY, not_after=later).write(ca.folder, "ocsp")
+    make_issuer("Example Root R2", not_before=ca.now - 365 * DAY, not_after=ends).write(ca.folder, "other")
+    ca.configure(second)
+
+    ended = pregen(command, ca.config, "--json")
+
+    assert ended.code == 0
+    [finding] = [one for one in shown_with(ended) if one["code"] == "window.capped"]
+    assert (finding["severity"], finding["count"]) == ("warning", 2)
+    assert finding["examples"] == [
+        f"r2: ends at {ends:%Y-%m-%dT%H:%M:%SZ}, which leaves 40h of 4d",
+        f"r1: ends at {later:%Y-%m-%dT%H:%M:%SZ}, which leaves 50h of 4d",
+    ]
+
+
+def test_a_window_that_ends_with_the_certificate_is_not_shortened_to_the_second(ca: Ca, pregen: Program) -> None:
+    for left, short in ((4 * DAY - SECOND, False), (4 * DAY - 2 * SECOND, True)):
+        make_responder(ca.issuer, not_before=ca.now - DAY, not_after=ca.now + left).write(ca.folder, "ocsp")
+        ca.configure()
+
+        ended = pregen("check", ca.config)
+
+        assert ended.code == 0
+        assert ("warning window.capped" in ended.err) == short
+        assert ("which leaves 95h of 4d" in ended.err) == short
+
+
 def test_a_lifetime_is_a_mistake_of_the_issuer_that_has_it(
     ca: Ca, pregen: Program, second: Mapping[str, Value]
 ) -> None:
@@ -159,6 +211,7 @@ def test_a_responder_that_departs_from_the_baseline_requirements_signs_under_lab
 
     assert (ended.code, ended.error["code"]) == (2, "configuration")
     assert "error responder.profile" in ended.err
+    assert "issue one that conforms (only profile lab, for tests, takes it)" in ended.err
     assert ca.stored() == {}
     ca.configure(validity={"profile": "lab"})
     lenient = pregen("run", ca.config)

@@ -27,6 +27,7 @@ FIELDS = [
     "shards",
     "this_update",
     "next_update",
+    "refresh_by",
     "gates",
 ]
 
@@ -40,6 +41,7 @@ def test_a_run_prints_one_object_with_the_promised_fields(ca: Ca, pregen: Progra
     assert ended.document["commit"] == ended.document["workers"] == ended.document["shards"] == 1
     assert ended.document["this_update"] == f"{ca.now:%Y-%m-%dT%H:%M:%SZ}"
     assert ended.document["next_update"] == f"{ca.now + timedelta(days=4, seconds=-1):%Y-%m-%dT%H:%M:%SZ}"
+    assert ended.document["refresh_by"] == f"{ca.now + timedelta(days=2):%Y-%m-%dT%H:%M:%SZ}"
     stored = ca.stored()
     history = sum(len(octets) for name, octets in stored.items() if name.startswith("history/"))
     assert ended.document["history_bytes"] == history > 0

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -248,3 +249,34 @@ def test_a_serial_may_have_what_people_write(ca: Ca, pregen: Program) -> None:
 
     for text in (f"{GOOD:x}", f"0x{GOOD:X}", f"+{GOOD:x}", f"00:{GOOD:02x}", f" {GOOD:x} "):
         assert pregen("lookup", ca.store, "--issuer", ca.pem, "--serial", text).code == 0, text
+
+
+def test_an_import_may_be_dated_as_a_run_may(ca: Ca, pregen: Program) -> None:
+    then = ca.now + timedelta(days=3)
+    ca.export(as_of=then)
+    words = ("import", ca.config, "--out", ca.folder / "out", "--json")
+
+    assert pregen(*words).code == 3, "as_of lies in the future"
+    refused = pregen(*words, "--now", then.isoformat())
+    assert (refused.code, refused.error["code"]) == (2, "usage")
+    assert "only profile lab, for tests" in refused.err
+    ca.configure(validity={"profile": "lab"})
+    assert pregen(*words, "--now", then.isoformat()).code == 0
+
+
+@pytest.mark.parametrize(
+    ("count", "examples", "lines"),
+    [
+        (5, 5, []),
+        (6, 6, ["    ... 6 in all (--json lists 6)"]),
+        (300, 20, ["    ... 300 in all (--json lists 20)"]),
+        (300, 2, ["    ... 300 in all"]),
+    ],
+)
+def test_findings_as_text_show_five_examples_and_count_the_rest(count: int, examples: int, lines: list[str]) -> None:
+    text = str(Finding("row.serial.null", "error", "is null", count, tuple(f"row {at}" for at in range(examples))))
+
+    _, *shown = text.split("\n")
+    listed = [line for line in shown if "... " not in line]
+    assert listed == [f"    row {at}" for at in range(min(examples, 5))]
+    assert [line for line in shown if "... " in line] == lines

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pregen.config import ColumnConfig, Config, load_config, parse_duration
+from pregen.config import ColumnConfig, Config, GatesConfig, Limit, load_config, parse_duration
 from pregen.errors import ConfigError
 
 ISSUER = """
@@ -220,12 +220,18 @@ def test_an_unknown_field_does_not_hide_what_is_wrong_beside_it(tmp_path: Path) 
         (
             "[validity]\nlifetime = '15h'\n",
             "config.lifetime",
-            "validity.lifetime: profile strict allows at least 16h, not 15h: lengthen lifetime, or use profile lab",
+            (
+                "validity.lifetime: profile strict allows at least 16h, not 15h: lengthen lifetime, "
+                "or use profile cabf-tls, cabf-cs, mozilla or microsoft if no other rules bind this issuer"
+            ),
         ),
         (
             "[validity]\nlifetime = '8d'\n",
             "config.lifetime",
-            "validity.lifetime: profile strict allows at most 7d, not 8d: shorten lifetime, or use profile lab",
+            (
+                "validity.lifetime: profile strict allows at most 7d, not 8d: shorten lifetime, "
+                "or use profile cabf-tls, cabf-cs or mozilla if no other rules bind this issuer"
+            ),
         ),
         (
             "[validity]\nbackdate = '4d'\n",
@@ -430,3 +436,42 @@ def test_whatever_a_file_holds_is_taken_or_explained(
     else:
         assert config.issuer
         assert config.validity.lifetime_span > config.validity.backdate_span
+
+
+def test_of_a_limit_the_half_that_is_not_given_is_the_default_of_its_gate(tmp_path: Path) -> None:
+    text = "[gates]\nshrink = { count = 500 }\ngrowth = { share = 2 }\nduplicate = {}\n" + ISSUER + PUBLISH
+    gates = load(tmp_path, text).gates
+
+    assert gates.shrink == Limit(share=0.001, count=500)
+    assert gates.growth == Limit(share=2.0, count=10_000)
+    assert gates.duplicate == GatesConfig().duplicate
+
+
+@pytest.mark.parametrize("value", ["500", '"500"', '{ share = "5%" }', "{ share = 0.1, count = -1 }"])
+def test_a_limit_of_a_wrong_type_is_refused_with_an_example(tmp_path: Path, value: str) -> None:
+    [text] = mistakes(tmp_path, f"[gates]\nshrink = {value}\n" + ISSUER + PUBLISH)["config.wrong-type"]
+
+    assert text.startswith("gates.shrink")
+    assert text.endswith(", as in { share = 0.001, count = 100 }")
+
+
+def test_an_encoding_that_is_nearly_one_is_named(tmp_path: Path) -> None:
+    text = '[snapshot.columns]\nnot_after = { encoding = "epoch_ms" }\nserial = { encoding = "hexx" }\n'
+    one, other = mistakes(tmp_path, text + ISSUER + PUBLISH)["config.bad-value"]
+
+    assert one.endswith("; did you mean 'epoch-ms'?")
+    assert other.endswith("; did you mean 'hex'?")
+
+
+@pytest.mark.parametrize(
+    ("lines", "advice"),
+    [
+        ('partitioning = "directory"', 'name them: partition_columns = ["issuer", ...], the outermost folder first'),
+        ('partition_columns = ["day"]', 'belongs to partitioning = "directory" alone: set that, or leave it out'),
+    ],
+)
+def test_folders_that_are_values_need_the_names_of_their_columns(tmp_path: Path, lines: str, advice: str) -> None:
+    [text] = mistakes(tmp_path, f"[snapshot]\n{lines}\n" + ISSUER + PUBLISH)["config.bad-value"]
+
+    assert text.startswith("snapshot.partition_columns: ")
+    assert advice in text

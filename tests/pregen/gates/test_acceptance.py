@@ -7,7 +7,7 @@ import pytest
 
 from pregen.errors import Finding, UsageError
 from pregen.gates import Acceptance, GateResult
-from pregen.gates.acceptance import decide, read_acceptances, system_user
+from pregen.gates.acceptance import decide, is_refused, read_acceptances, system_user
 from pregen.gates.gates import Severity
 
 A, B = Finding("time.no-anchor", "error", "nothing proves it", 2), Finding("time.order", "error", "too early")
@@ -112,3 +112,10 @@ def test_the_user_is_whom_the_operating_system_names(monkeypatch: pytest.MonkeyP
     assert system_user() == name
     monkeypatch.setenv("SUDO_USER", "bob")
     assert system_user() == f"{name} (sudo by bob)"
+
+
+def test_an_acceptance_that_cannot_help_is_not_said_to_be_unneeded() -> None:
+    gate = GateResult(gate="duplicate", outcome="failed", findings=(Finding("row.conflict", "error", "differ"),))
+    (result,), unneeded = decide([gate], accept("duplicate"))
+    assert (result.outcome, unneeded) == ("failed", ())
+    assert [is_refused(one, [result]) for one in accept("duplicate", "row.repeated")] == [True, False]

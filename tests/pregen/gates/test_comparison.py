@@ -81,6 +81,32 @@ def test_what_vanished_came_and_changed_is_counted_with_keys() -> None:
     assert seen.new == 2
 
 
+def test_revoked_ones_that_vanish_are_lost_where_their_expiry_is_known() -> None:
+    before = [One(1, REVOKED, 10**9), One(2, REVOKED), One(3, ON_HOLD, 10**9), One(4, GOOD, 10**9)]
+    seen = compared(before, [])
+    assert (seen.vanished, seen.vanished_revoked, seen.vanished_undated) == (4, 2, 1)
+    assert (seen.lost, seen.keys["lost"]) == (1, (1,))
+
+
+def test_good_ones_that_become_unknown_are_counted() -> None:
+    seen = compared([One(1), One(2, ON_HOLD), One(3, UNKNOWN)], [One(1, UNKNOWN), One(2, UNKNOWN), One(3)])
+    assert (seen.unknown, seen.keys["unknown"]) == (1, (1,))
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "shortened"),
+    [
+        (10**9, 10**9 - 28 * 3_600 - 2 * UNIT_S, 1),
+        (10**9, 10**9 - 28 * 3_600, 0),
+        (10**9, 10**9 + 5 * UNIT_S, 0),
+        (LATER, 10**9, 0),
+        (10**9, LATER, 0),
+    ],
+)
+def test_an_expiry_that_moves_back_is_counted_where_it_was_known(was: int, now: int, shortened: int) -> None:
+    assert compared([One(1, GOOD, was)], [One(1, GOOD, now)]).shortened == shortened
+
+
 def test_revoked_that_becomes_unknown_is_a_revocation_undone() -> None:
     assert compared([One(1, REVOKED)], [One(1, UNKNOWN)]).unrevoked == 1
 
@@ -207,3 +233,9 @@ def test_sums_are_the_same_in_any_order_and_keep_the_lowest_keys() -> None:
     assert forwards == backwards == pickle.loads(pickle.dumps(forwards))
     assert (forwards.vanished, forwards.keys["vanished"]) == (90, tuple(range(20)))
     assert forwards.damaged == ("a", "b")
+
+
+def test_of_what_vanished_those_that_are_not_known_to_expire_are_counted() -> None:
+    seen = compared([One(1), One(2), One(3, not_after=500_000), One(4, not_after=5)], [One(1)])
+    assert (seen.vanished, seen.vanished_undated, seen.expired) == (2, 1, 1)
+    assert seen.plus(seen).vanished_undated == 2

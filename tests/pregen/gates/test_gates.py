@@ -77,6 +77,16 @@ def test_a_shrinkage_beyond_share_or_count_is_refused(vanished: int, limit: Limi
         )
 
 
+def test_what_vanished_and_has_no_expiry_is_refused_with_what_is_missing() -> None:
+    (finding,) = say("shrink", seen(vanished=101, vanished_undated=100)).findings
+    assert finding.code == "shrink.vanished"
+    assert "their expiry is not known: export not_after" in finding.message
+    assert "of 100 of them" in finding.message
+    (finding,) = say("shrink", seen(vanished=101)).findings
+    assert "without having expired" in finding.message
+    assert "export not_after" not in finding.message
+
+
 def test_a_single_revoked_certificate_that_vanished_is_worth_a_warning() -> None:
     result = say("shrink", seen(vanished=1, vanished_revoked=1))
     assert (result.outcome, result.findings[0].code) == ("warned", "shrink.revoked")
@@ -139,11 +149,31 @@ def test_an_issuer_that_was_dropped_is_not_missing() -> None:
     assert say("issuer-missing", dropped).outcome == "passed"
 
 
-def test_a_revocation_that_was_undone_is_refused_and_one_that_was_weakened_is_worth_a_warning() -> None:
-    assert say("unrevoke", seen(unrevoked=1)).outcome == "failed"
-    assert say("unrevoke", seen(unrevoked=1), GatesConfig(unrevoke=1)).outcome == "warned"
-    weakened = say("unrevoke", seen(held=1))
-    assert (weakened.outcome, weakened.findings[0].code) == ("warned", "revocation.weakened")
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [("unrevoked", "revocation.undone"), ("held", "revocation.weakened"), ("lost", "revocation.lost")],
+)
+def test_a_revocation_that_was_undone_weakened_or_lost_is_refused(change: str, code: str) -> None:
+    refused = say("unrevoke", seen(**{change: 1}))
+    assert (refused.outcome, [finding.code for finding in refused.findings]) == ("failed", [code])
+    assert say("unrevoke", seen(**{change: 1}), GatesConfig(unrevoke=1)).outcome == "warned"
+
+
+def test_the_limit_of_undone_revocations_is_for_all_kinds_together() -> None:
+    assert say("unrevoke", seen(unrevoked=1, held=1, lost=1), GatesConfig(unrevoke=3)).outcome == "warned"
+    assert say("unrevoke", seen(unrevoked=1, held=1, lost=1), GatesConfig(unrevoke=2)).outcome == "failed"
+
+
+@pytest.mark.parametrize(("change", "code"), [("unknown", "shrink.unknown"), ("shortened", "shrink.expiry")])
+def test_what_becomes_unknown_or_expires_earlier_is_refused_like_what_vanishes(change: str, code: str) -> None:
+    refused = say("shrink", seen(**{change: 101}))
+    assert (refused.outcome, [finding.code for finding in refused.findings]) == ("failed", [code])
+    assert say("shrink", seen(**{change: 100})).outcome == "passed"
+
+
+def test_behind_a_damaged_history_nothing_is_said_to_have_passed() -> None:
+    damaged = replace(seen(), damage=("history/1: is damaged",))
+    assert say("unrevoke", damaged).outcome == say("mass-revocation", damaged).outcome == "skipped"
 
 
 @pytest.mark.parametrize(("revoked", "outcome"), [(1_000, "passed"), (1_001, "warned")])

@@ -105,6 +105,17 @@ def test_a_time_that_no_clock_showed_is_found_with_the_way_to_declare_it(desk: D
     assert '"shift-backward"' in finding.message
 
 
+@pytest.mark.parametrize(("canonical", "time"), [("not_after", "23:59:59"), ("not_before", "00:00:00")])
+def test_no_certificate_expires_at_the_begin_of_its_last_day_by_our_advice(
+    desk: Desk, canonical: str, time: str
+) -> None:
+    dates = pa.array([20_000] * 3, pa.int32()).cast(pa.date32())
+    finding = refused(desk, table(3, **{canonical: dates}), {canonical: canonical})
+
+    assert f'time_of_day = "{time}"' in finding.message
+    assert "if that is what the database means" in finding.message
+
+
 COUNTS = pa.array([1, 2, 3])
 
 
@@ -127,7 +138,7 @@ COUNTS = pa.array([1, 2, 3])
         (TEXTS, ColumnConfig(time_of_day="00:00:00"), "column.type", "time_of_day completes dates"),
         (COUNTS.cast(pa.timestamp("s", "UTC")), ColumnConfig(zone="UTC"), "column.zone", "are instants already"),
         (COUNTS.cast(pa.timestamp("s", "UTC")), ColumnConfig(encoding="epoch-s"), "column.type", "one of timestamp"),
-        (COUNTS.cast(pa.timestamp("s")), ColumnConfig(), "column.naive", 'zone = "America/Denver"'),
+        (COUNTS.cast(pa.timestamp("s")), ColumnConfig(), "column.naive", 'zone = "<IANA zone, such as Europe/Berlin>"'),
         (COUNTS.cast(pa.timestamp("s")), ColumnConfig(encoding="timestamp"), "column.naive", "hours off"),
         (
             COUNTS.cast(pa.timestamp("s")),

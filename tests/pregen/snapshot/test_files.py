@@ -22,8 +22,7 @@ from tests.pregen.snapshot.desk import AS_OF, Desk, table
 
 
 def code(error: InputError) -> str:
-    [finding] = error.findings
-    assert finding.severity == "error"
+    [finding] = [finding for finding in error.findings if finding.severity == "error"]
     return finding.code
 
 
@@ -48,6 +47,27 @@ def test_a_folder_without_snapshot_files_is_refused(desk: Desk) -> None:
 
     assert code(error) == "file.missing"
     assert "(.parquet, .arrow, .feather, .ipc, .csv)" in error.findings[0].message
+    assert "subfolders" not in error.findings[0].message
+    assert [(one.code, one.examples) for one in error.findings[1:]] == [
+        ("file.ignored", (str(desk.folder / "notes.txt"),))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("folder", "remedy"),
+    [("issuer=r1/day=2", 'set partitioning = "hive" in'), ("r1", 'set partitioning = "directory", and partition_col')],
+)
+def test_a_folder_with_subfolders_alone_is_refused_with_the_way_to_read_them(
+    desk: Desk, folder: str, remedy: str
+) -> None:
+    desk.write(f"day/{folder}/a.parquet", table())
+
+    error = desk.refusal(desk.folder / "day")
+
+    assert code(error) == "file.missing"
+    assert f"it has subfolders: {remedy}" in error.findings[0].message
+    assert error.findings[1].code == "file.ignored"
+    assert error.findings[1].examples == (str(desk.folder / "day" / folder.partition("/")[0]),)
 
 
 def test_what_a_folder_holds_and_is_not_read_is_counted_and_named(desk: Desk) -> None:

@@ -314,7 +314,7 @@ def test_kinds_count_over_files_and_keep_the_first_twenty_examples(desk: Desk) -
     assert finding.examples[14].endswith("a.parquet, row 15, status, 7")
     assert finding.examples[15].endswith("b.parquet, row 1, status, 7")
     assert "(7)" in finding.message
-    assert str(finding).endswith("... 30 in all")
+    assert str(finding).endswith("a.parquet, row 5, status, 7\n    ... 30 in all (--json lists 20)")
 
 
 def test_files_may_be_read_in_any_order_by_copies_of_the_snapshot_with_the_same_findings(desk: Desk) -> None:
@@ -458,3 +458,21 @@ def test_as_of_of_the_command_line_is_cut_to_whole_seconds(desk: Desk) -> None:
 
 def hexadecimal() -> dict[str, str | ColumnConfig]:
     return {"serial": ColumnConfig(encoding="hex")}
+
+
+def test_how_far_revocations_may_lie_after_as_of_is_what_the_gates_allow(desk: Desk) -> None:
+    late = pa.array(
+        [AS_OF, AS_OF + timedelta(hours=1), AS_OF + timedelta(hours=1, seconds=1)], pa.timestamp("s", "UTC")
+    )
+    path = desk.write("s.parquet", table(3, status=pa.array([1] * 3), revoked_at=late))
+    found = {}
+    for skew_s in (300, 3_600):
+        snapshot = open_snapshot(
+            SnapshotConfig(), Path("/"), path=str(path), as_of=None, now=NOW, issuers={"x": 0}, skew_s=skew_s
+        )
+        list(snapshot.batches())
+        [finding] = snapshot.findings()
+        found[finding.count] = finding.message
+
+    assert "lies more than 5m after as_of ([gates] skew)" in found[2]
+    assert "lies more than 1h after as_of ([gates] skew)" in found[1]

@@ -28,8 +28,24 @@ def test_lifetimes_are_allowed_between_both_bounds_to_the_second(
 
     assert rules.lifetime_problem(shortest) is None
     assert rules.lifetime_problem(longest) is None
-    assert "lengthen lifetime, or use profile lab" in (rules.lifetime_problem(shortest - SECOND) or "")
-    assert "shorten lifetime, or use profile lab" in (rules.lifetime_problem(longest + SECOND) or "")
+    assert "lengthen lifetime" in (rules.lifetime_problem(shortest - SECOND) or "")
+    assert "shorten lifetime" in (rules.lifetime_problem(longest + SECOND) or "")
+
+
+@pytest.mark.parametrize("profile", [name for name, rules in PROFILES.items() if rules.is_public])
+@pytest.mark.parametrize("lifetime", [SECOND, 2 * SECOND, 8 * HOUR, 15 * HOUR, 7 * DAY + SECOND, 10 * DAY, 11 * DAY])
+def test_a_forbidden_lifetime_is_sent_to_the_public_profiles_that_allow_it_and_never_to_lab(
+    profile: str, lifetime: timedelta
+) -> None:
+    problem = PROFILES[profile].lifetime_problem(lifetime)
+    if problem is None:
+        return
+    _, _, advice = problem.partition("en lifetime")  # shorten, lengthen
+    words = set(advice.replace(",", " ").split())
+    fitting = {name for name, rules in PROFILES.items() if rules.is_public and rules.lifetime_problem(lifetime) is None}
+
+    assert words & set(PROFILES) == fitting
+    assert ("no public profile allows" in advice) == (not fitting)
 
 
 def test_lab_allows_everything_that_is_a_window() -> None:

@@ -176,6 +176,8 @@ def test_files_at_another_depth_than_the_named_columns_are_all_found(desk: Desk)
     [finding] = refused(desk, config).findings
 
     assert (finding.code, finding.count, len(finding.examples)) == ("partition.depth", 25, 20)
+    assert "lies 2 folder(s) deep, and partition_columns in [snapshot] names 1 (issuer)" in finding.message
+    assert "name one column for each folder" in finding.message
 
 
 def test_a_column_in_the_file_and_in_its_folder_is_refused_in_every_file(desk: Desk) -> None:

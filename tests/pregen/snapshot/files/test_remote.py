@@ -57,7 +57,7 @@ class Bucket:
         with pytest.raises(InputError) as caught:
             list(self.open(path).batches())
         assert caught.value.exit_code == 3
-        [finding] = caught.value.findings
+        [finding] = [one for one in caught.value.findings if one.severity == "error"]
         return finding.code, finding.message
 
     def names(self, path: str, config: SnapshotConfig | None = None) -> list[str]:
@@ -245,6 +245,15 @@ def test_what_is_not_there_is_missing(bucket: Bucket, path: str) -> None:
 
     assert code == "file.missing"
     assert "correct the path" in message
+
+
+def test_a_prefix_with_subfolders_alone_is_refused_with_the_way_to_read_them(bucket: Bucket) -> None:
+    bucket.write("day/issuer=r1/s.parquet", table())
+
+    code, message = bucket.refusal("day")
+
+    assert code == "file.missing"
+    assert 'it has subfolders: set partitioning = "hive"' in message
 
 
 def test_a_bucket_that_is_not_there_is_said_to_be_missing(bucket: Bucket) -> None:
