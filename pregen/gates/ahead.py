@@ -7,9 +7,6 @@ looks otherwise: the column goes on after as_of **as densely as before**, up to 
 An export in the order of issuance looks the same while it runs. Where anchors or witnesses prove that the column as a
 whole is read rightly, only the latest rows could be wrong; that would leave a hole as long as the offset before them.
 Without such a hole it is the export.
-
-Dates say nothing below a day: of them, only what lies more than a day ahead is told, as a warning. Where revocations
-come from CRLs, issuance is compared with the instant of the list of certificates, and revocations with nothing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,11 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pregen.gates.clues import Clue, examples, until_text
+from pregen.gates.clues import Clue, examples
 from pregen.gates.evidence import BIN_S, COLUMNS, HALF, KINDS, Observation, Watch
 from pregen.gates.history import History
 from pregen.gates.lag import ages_of, rhythm
-from pregen.gates.offsets import DAY_S, is_date, nearest_possible, offset_text, possible_shifts
+from pregen.gates.offsets import nearest_possible, offset_text, possible_shifts
 from pregen.issuers import Issuer
 from pregen.snapshot.columns import Column
 
@@ -117,27 +114,22 @@ def _clue(
     proved: frozenset[str],
 ) -> Clue | None:
     """Return what one column says; `parts` are counts and usual lags: each issuer's alone, then all together."""
-    column = columns[canonical]
-    allowed_s = DAY_S if is_date(column) else 0
-    ahead = int(parts[-1][0][HALF + allowed_s // BIN_S :].sum())
+    ahead = int(parts[-1][0][HALF:].sum())
     if not ahead:
         return None
     votes: dict[int, int] = {}
-    for counts, lag_s in () if is_date(column) else parts:
+    for counts, lag_s in parts:
         stretch = dense_stretch(counts, watch.skew_s)
         if stretch is None:
             continue
-        possible = possible_shifts(column, watch.issued_until)
+        possible = possible_shifts(columns[canonical], watch.as_of)
         shift_s = nearest_possible(stretch.end_s - BIN_S // 2 + watch.skew_s + lag_s, possible)
         if shift_s is not None and (canonical not in proved or has_hole(counts, stretch, shift_s)):
             votes[shift_s] = votes.get(shift_s, 0) + stretch.count
     shift = max(votes, key=lambda shift_s: (votes[shift_s], shift_s)) if votes else None
-    origin = until_text(watch) if canonical == "not_before" else "as_of"
-    text = f"{ahead:,} times lie ahead of {origin} by more than {watch.skew_s + allowed_s} s"
+    text = f"{ahead:,} times lie ahead of as_of by more than {watch.skew_s} s"
     if shift is not None:
         text += f", as densely as on the day before, up to about {offset_text(shift)[1:]} ahead"
-    rows = observation.examples[KINDS.index(kind)]
-    rows = rows[rows[canonical] > (watch.issued_until + watch.skew_s + allowed_s)]
     return Clue(
         code="time.ahead-of-as-of",
         severity="error" if shift is not None else "warning",
@@ -147,7 +139,7 @@ def _clue(
         "be set to how long an export runs",
         shift_s=shift,
         count=ahead,
-        examples=examples(rows, issuers, column, shift),
+        examples=examples(observation.examples[KINDS.index(kind)], issuers, columns[canonical], shift),
     )
 
 

@@ -14,12 +14,10 @@ from pregen.errors import Finding
 from pregen.gates.anchor_files import Anchors, CertificateAnchor, CrlAnchor
 from pregen.gates.clues import Clue, example, hex_number, issuer_name, shifts_text
 from pregen.gates.evidence import EXAMPLES, Sightings, serial_of
-from pregen.gates.offsets import Difference, are_same, compare
+from pregen.gates.offsets import TOLERANCE_S, Difference, compare
 from pregen.issuers import Issuer
 from pregen.snapshot import NO_EXPIRY, NO_ISSUANCE
 from pregen.snapshot.columns import Column
-
-MIN_SHIFTED = 3  # entries with one difference: a single one that was renewed may differ by anything
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +36,9 @@ def identity(column: Column) -> str:
 
 
 def compare_anchors(
-    anchors: Anchors,
-    sightings: Sightings,
-    columns: Mapping[str, Column],
-    issuers: Sequence[Issuer],
-    as_of: int,
-    remembered: frozenset[str],
+    anchors: Anchors, sightings: Sightings, columns: Mapping[str, Column], issuers: Sequence[Issuer], as_of: int
 ) -> Comparison:
-    """Compare anchors with the rows of their certificates (`SIGHTING`[k], among others).
-
-    `remembered` are identities of columns that were proved before.
-    """
+    """Compare anchors with the rows of their certificates (`SIGHTING`[k], among others)."""
     rows = _Rows(sightings)
     pairs: dict[str, list[_Pair]] = {"not_before": [], "not_after": [], "revoked_at": []}
     findings = [
@@ -60,11 +50,11 @@ def compare_anchors(
     for canonical, compared in pairs.items():
         if not compared:
             continue
-        clue = _clue(compared, columns[canonical], issuers, is_known=identity(columns[canonical]) in remembered)
-        if clue is not None:
-            clues.append(clue)
-        if clue is None or (clue.severity == "warning" and 2 * clue.count < len(compared)):
+        clue = _clue(compared, columns[canonical], issuers)
+        if clue is None:
             proved.add(canonical)
+        else:
+            clues.append(clue)
     return Comparison(tuple(clues), tuple(found for found in findings if found), frozenset(proved))
 
 
@@ -139,34 +129,27 @@ def _match_crl(anchor: CrlAnchor, rows: _Rows, pairs: _Pairs, issuers: Sequence[
     return None if found or not anchor.serials else _crl_missing(anchor, issuers)
 
 
-def _clue(pairs: Sequence[_Pair], column: Column, issuers: Sequence[Issuer], *, is_known: bool) -> Clue | None:
-    """Return what anchors say against a column; `is_known`: it was proved before."""
+def _clue(pairs: Sequence[_Pair], column: Column, issuers: Sequence[Issuer]) -> Clue | None:
     read = np.array([pair.read for pair in pairs], np.int64)
     true = np.array([pair.true for pair in pairs], np.int64)
     difference = compare(read, true, column)
-    wrong = np.flatnonzero(~are_same(read, true, column))
+    wrong = np.flatnonzero(np.abs(read - true) > TOLERANCE_S)
     if not _is_serious(difference, len(wrong)):
         return None
     shown = tuple(
         example(issuer_name(issuers, pairs[at].issuer), pairs[at].serial, column.name, pairs[at].read, pairs[at].true)
         for at in wrong[:EXAMPLES].tolist()
     )
-    is_crl = column.canonical == "revoked_at"
-    what = "the CRL says" if is_crl else "the issued certificate says"
-    is_wrong = not is_crl or _is_shifted(difference, is_known=is_known)
-    is_proved = is_known or 2 * len(wrong) < len(read)
-    advice = "map the column that holds exactly this time, or correct the rows"
-    if is_crl:
-        advice += ", or name a newer CRL" + ", or take the anchor out: the column is proved" * is_proved
+    what = "the CRL says" if column.canonical == "revoked_at" else "the issued certificate says"
     text = f"{len(wrong):,} of {len(read):,} values are not what {what} ({shifts_text(difference)})"
     return Clue(
         code="time.anchor-mismatch",
-        severity="error" if is_wrong else "warning",
+        severity="error",
         canonical=column.canonical,
         text=text,
-        advice=advice,
-        shift_s=difference.shift_s if is_wrong else None,
-        samples=difference.samples if is_wrong and difference.shifts else (),
+        advice="map the column that holds exactly this time, or correct the rows",
+        shift_s=difference.shift_s,
+        samples=difference.samples if difference.shifts else (),
         count=len(wrong),
         examples=shown,
     )
@@ -175,19 +158,6 @@ def _clue(pairs: Sequence[_Pair], column: Column, issuers: Sequence[Issuer], *, 
 def _is_serious(difference: Difference, wrong: int) -> bool:
     """Whether anchors refute a column: an anchor is certain, yet a CRL's single entry may have been corrected since."""
     return wrong > 0 and (difference.compared < 100 or wrong > 0.005 * difference.compared)
-
-
-def _is_shifted(difference: Difference, *, is_known: bool) -> bool:
-    """Whether a CRL refutes a column, rather than tells of holds that were renewed since, which is legal.
-
-    A zone makes whole quarters of an hour. Of a column that was proved before, it is one difference of several entries.
-    """
-    if not _is_serious(difference, difference.aligned):
-        return False
-    if not is_known:
-        return True
-    count = difference.shifts[0][1]
-    return difference.shift_s is not None and (count == difference.compared or count >= MIN_SHIFTED)
 
 
 def _certificate_missing(anchor: CertificateAnchor, issuers: Sequence[Issuer], as_of: int) -> Finding:

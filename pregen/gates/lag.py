@@ -21,7 +21,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pregen.gates.clues import Clue, examples, until_text
+from pregen.gates.clues import Clue, examples
 from pregen.gates.evidence import BIN_S, BINS, NO_SIGHTINGS, Observation, Sightings, Watch
 from pregen.gates.history import History, IssuerHistory
 from pregen.gates.offsets import nearest_quarter, offset_text, possible_shifts
@@ -150,7 +150,7 @@ def judge_lag(
     """Return what the newest issuances say against not_before: one clue for each offset and kind."""
 
     def shifts() -> frozenset[int]:
-        return frozenset(shift for shift in possible_shifts(column, watch.issued_until) if shift < 0)
+        return frozenset(shift for shift in possible_shifts(column, watch.as_of) if shift < 0)
 
     groups: dict[tuple[Kind, int | None, bool], list[tuple[Shift, np.void]]] = {}
     for row in observation.newest:
@@ -159,10 +159,10 @@ def judge_lag(
         if before is None or not before.lags:
             continue
         ages = ages_of(observation.bins, index)
-        found = lag_shift(int(row["not_before"]), ages, before, as_of=watch.issued_until, shifts=shifts)
+        found = lag_shift(int(row["not_before"]), ages, before, as_of=watch.as_of, shifts=shifts)
         if found is not None:
             groups.setdefault((found.kind, found.shift_s, found.is_certain), []).append((found, row))
-    return tuple(_clue(found, watch, column, issuers) for found in groups.values())
+    return tuple(_clue(found, column, issuers) for found in groups.values())
 
 
 def _fitting(excess_s: int, silence_s: int, shifts: frozenset[int]) -> int | None:
@@ -174,14 +174,14 @@ def _fitting(excess_s: int, silence_s: int, shifts: frozenset[int]) -> int | Non
     return min(near, key=lambda shift: (abs(nearest_quarter(excess_s) + shift), shift))
 
 
-def _clue(found: Sequence[tuple[Shift, np.void]], watch: Watch, column: Column, issuers: Sequence[Issuer]) -> Clue:
+def _clue(found: Sequence[tuple[Shift, np.void]], column: Column, issuers: Sequence[Issuer]) -> Clue:
     first = max((shift for shift, _ in found), key=lambda shift: shift.lag_s)
     rows: Sightings = np.array([row for _, row in found], NO_SIGHTINGS.dtype)
     name = f'"{issuers[int(rows[0]["issuer"])].names[0]}"'
     whose = name if len(found) == 1 else f"{len(found):,} issuers ({name}, ...)"
     text = (
-        f"the newest issuance of {whose} is {_hours(first.lag_s)} behind {until_text(watch)}, usually "
-        f"{_hours(first.usual_s)}; the longest silence of 35 days was {_hours(first.silence_s)}"
+        f"the newest issuance of {whose} is {_hours(first.lag_s)} behind as_of, usually {_hours(first.usual_s)}; the "
+        f"longest silence of 35 days was {_hours(first.silence_s)}"
     )
     if first.kind == "back":
         text += "; the last generation had a newer one"

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pregen.gates.clues import Clue, examples, shifts_text
 from pregen.gates.evidence import EXAMPLES, Sightings
-from pregen.gates.offsets import Difference, are_same, compare
+from pregen.gates.offsets import TOLERANCE_S, Difference, compare
 from pregen.issuers import Issuer
 from pregen.snapshot import NO_ISSUANCE
 from pregen.snapshot.columns import Column
@@ -53,7 +53,7 @@ def _clue(published: NDArray[np.int64], rows: Sightings, column: Column, issuers
     difference = compare(read, published, column)
     if not _is_serious(difference):
         return None
-    wrong = np.flatnonzero(~are_same(read, published, column))
+    wrong = np.flatnonzero(np.abs(read - published) > TOLERANCE_S)
     text = (
         f"{len(wrong):,} of {difference.compared:,} values are not what they were in the last generation "
         f"({shifts_text(difference)})"

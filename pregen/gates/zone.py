@@ -52,8 +52,7 @@ def judge(
         anchors: of the configuration.
         is_public: whether the profile is a public one, so that declared zones must be proved.
     """
-    anchored = history.anchored if history else frozenset[str]()
-    certain = compare_anchors(anchors, observation.sightings, columns, issuers, watch.as_of, anchored)
+    certain = compare_anchors(anchors, observation.sightings, columns, issuers, watch.as_of)
     witnesses = history.witnesses if history else np.empty(0, WITNESS)
     exact = judge_witnesses(witnesses, observation.sightings, columns, issuers)
     clues = [*certain.clues, *exact.clues]
@@ -61,13 +60,13 @@ def judge(
     if history is not None:
         clues += judge_lag(observation, watch, columns["not_before"], issuers, history)
     clues += (_blamed(clue, clues) for clue in judge_order(observation, watch, columns, issuers))
-    findings = [*_findings(clues, columns, watch.issued_until), *certain.findings]
+    findings = [*_findings(clues, columns, watch.as_of), *certain.findings]
     if is_public:
         findings += no_anchor_findings(
             columns,
             proved=certain.proved,
-            judged=frozenset(clue.canonical for clue in certain.clues if clue.severity == "error"),
-            remembered=anchored,
+            judged=frozenset(clue.canonical for clue in certain.clues),
+            remembered=history.anchored if history else frozenset(),
         )
     return tuple(sorted(findings, key=lambda finding: finding.severity))
 
@@ -92,13 +91,12 @@ def remember(
     for index, issuer in enumerate(issuers):
         before = past[issuer.issuer_id].lags if issuer.issuer_id in past else ()
         last = newest.get(index)
-        lag_s = None if last is None else lag_of(last, ages_of(observation.bins, index), watch.issued_until)
+        lag_s = None if last is None else lag_of(last, ages_of(observation.bins, index), watch.as_of)
         lags = before if lag_s is None else (lag_s, *before)
         remembered[issuer.issuer_id] = IssuerHistory(int(counts[index]), last, lags[:MAX_LAGS])
-    anchored = history.anchored if history else frozenset[str]()
-    certain = compare_anchors(anchors, observation.sightings, columns, issuers, watch.as_of, anchored)
+    certain = compare_anchors(anchors, observation.sightings, columns, issuers, watch.as_of)
     proved = {identity(column) for name, column in columns.items() if column.zone and name in certain.proved}
-    return remembered, _witnesses(observation, watch), anchored | proved
+    return remembered, _witnesses(observation, watch), (history.anchored if history else frozenset()) | proved
 
 
 def _witnesses(observation: Observation, watch: Watch) -> NDArray[np.void]:
@@ -119,7 +117,7 @@ def _blamed(clue: Clue, others: Sequence[Clue]) -> Clue:
     """Return a clue of order, of which only two columns together can be read, with the one that others blame."""
     shifts = {other.canonical: other.shift_s for other in others if other.severity == "error"}
     issued = shifts.get("not_before")
-    if clue.canonical == "not_before" or clue.shift_s is None or clue.canonical in shifts or issued is None or issued < 0:
+    if clue.shift_s is None or clue.canonical in shifts or issued is None or issued < 0:
         return clue
     return replace(clue, canonical="not_before", shift_s=issued)
 
