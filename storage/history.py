@@ -87,12 +87,14 @@ class PastIssuer:
         certificates: with answers.
         newest: latest not_before that is not after as_of, in seconds since 1970; None: not known.
         lags: how far issuance was behind as_of, in seconds, of the latest generations, the latest first.
+        odd: how many generations in a row, up to this one, had a lag that was accepted against the publisher's checks.
     """
 
     issuer_id: int
     certificates: int
     newest: int | None
     lags: tuple[int, ...]
+    odd: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,7 +225,7 @@ def encode_index(index: HistoryIndex) -> tuple[str, bytes]:
                 for part in index.parts
             ],
             "issuers": [
-                {"id": f"{one.issuer_id:016x}", "certificates": one.certificates, "newest": one.newest}
+                {"id": f"{one.issuer_id:016x}", "certificates": one.certificates, "newest": one.newest, "odd": one.odd}
                 for one in index.issuers
             ],
             "lags": [list(one.lags) for one in index.issuers],
@@ -297,4 +299,5 @@ def _read_issuer(item: Document, lags: tuple[int, ...]) -> PastIssuer:
         certificates=item.number("certificates"),
         newest=item.number("newest") if item.has("newest") else None,
         lags=lags,
+        odd=item.number("odd"),
     )

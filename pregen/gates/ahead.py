@@ -4,9 +4,12 @@ An export that runs while certificates are issued, and single postdated certific
 looks otherwise: the column goes on after as_of **as densely as before**, up to the offset, and then ends. So the
 5 minutes after as_of are compared with the same ones a day earlier.
 
-An export in the order of issuance looks the same while it runs. Where anchors or witnesses prove that the column as a
-whole is read rightly, only the latest rows could be wrong; that would leave a hole as long as the offset before them.
-Without such a hole it is the export.
+An export in the order of issuance looks the same while it runs. Where witnesses prove that an issuer's earlier rows are
+read rightly, only its latest ones could be wrong; that would leave a hole as long as the offset before them. Without
+such a hole it is the export. An anchor proves nothing here: it is one row, of any age.
+
+Dates say nothing below a day: of them, only what lies more than a day ahead is told, as a warning. Where revocations
+come from CRLs, issuance is compared with the instant of the list of certificates, and revocations with nothing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,11 +18,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pregen.gates.clues import Clue, examples
+from pregen.gates.clues import Clue, examples, until_text
 from pregen.gates.evidence import BIN_S, COLUMNS, HALF, KINDS, Observation, Watch
 from pregen.gates.history import History
 from pregen.gates.lag import ages_of, rhythm
-from pregen.gates.offsets import nearest_possible, offset_text, possible_shifts
+from pregen.gates.offsets import DAY_S, is_date, nearest_possible, offset_text, possible_shifts
 from pregen.issuers import Issuer
 from pregen.snapshot.columns import Column
 
@@ -30,6 +33,21 @@ MIN_REACH_S = 1_200  # the least offset is half an hour with what is between two
 HOLE = (0.8, 1.25)  # of the offset, least and most
 _DAY = 86_400 // BIN_S
 _USUAL_LAG_S = 150  # of the newest issuance behind as_of
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Times of one issuer, or of several.
+
+    Attributes:
+        counts: int64[COLUMNS], by 5 minutes around as_of + skew (`Observation.table`).
+        lag_s: how far the newest one usually is behind as_of.
+        is_proved: whether earlier ones are known to be read rightly.
+    """
+
+    counts: NDArray[np.int64]
+    lag_s: int = _USUAL_LAG_S
+    is_proved: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +62,7 @@ def dense_stretch(counts: NDArray[np.int64], skew_s: int) -> Stretch | None:
     """Return how far times go on after as_of as densely as before; None if they do not.
 
     Args:
-        counts: int64[COLUMNS], by 5 minutes around as_of + skew (`Observation.table`).
+        counts: as in `Part`.
         skew_s: how far they may lie ahead.
     """
     after = counts[HALF : COLUMNS - 1]
@@ -72,20 +90,24 @@ def judge_ahead(
     columns: Mapping[str, Column],
     issuers: Sequence[Issuer],
     history: History | None,
-    proved: frozenset[str],
+    proved: frozenset[int],
 ) -> tuple[Clue, ...]:
     """Return what times after as_of say against not_before and revoked_at.
 
-    The arguments are those of `judge`, and `proved`: columns that are read rightly as a whole, by canonical names.
+    The arguments are those of `judge`, and `proved`: issuers (indices) whose earlier rows are read rightly.
     """
     table = observation.table(watch)
-    busy = [at for at in range(watch.issuers) if table[at, HALF:].sum() >= MIN_COUNT]
-    issued = [(table[at], _backdating(observation, at, issuers[at], history)) for at in busy]
-    total = (table[: watch.issuers].sum(axis=0), issued[0][1] if watch.issuers == 1 and issued else _USUAL_LAG_S)
-    revoked = (table[watch.issuers], _USUAL_LAG_S)
+    issued = table[: watch.issuers]
+    busy = np.flatnonzero(issued[:, HALF:].sum(axis=1) >= MIN_COUNT).tolist()
+    parts = [
+        Part(issued[at], _backdating(observation, at, issuers[at], history), is_proved=at in proved) for at in busy
+    ]
+    if watch.issuers > 1:  # those with few issuances count together
+        is_proved = np.isin(np.arange(watch.issuers), sorted(proved))
+        parts += [Part(issued[is_proved].sum(axis=0), is_proved=True), Part(issued[~is_proved].sum(axis=0))]
     found = (
-        _clue([*issued, total], "not_before", "ahead", observation, watch, columns, issuers, proved),
-        _clue([revoked], "revoked_at", "late", observation, watch, columns, issuers, frozenset()),
+        _clue(parts, issued, "not_before", "ahead", observation, watch, columns, issuers),
+        _clue([Part(table[-3])], table[-3:-2], "revoked_at", "late", observation, watch, columns, issuers),
     )
     return tuple(clue for clue in found if clue is not None)
 
@@ -104,32 +126,37 @@ def has_hole(counts: NDArray[np.int64], stretch: Stretch, shift_s: int) -> bool:
 
 
 def _clue(
-    parts: Sequence[tuple[NDArray[np.int64], int]],
+    parts: Sequence[Part],
+    counts: NDArray[np.int64],
     canonical: str,
     kind: str,
     observation: Observation,
     watch: Watch,
     columns: Mapping[str, Column],
     issuers: Sequence[Issuer],
-    proved: frozenset[str],
 ) -> Clue | None:
-    """Return what one column says; `parts` are counts and usual lags: each issuer's alone, then all together."""
-    ahead = int(parts[-1][0][HALF:].sum())
+    """Return what one column says; `parts` are looked at one by one, `counts`, int64[k, COLUMNS], are of all rows."""
+    column = columns[canonical]
+    allowed_s = DAY_S if is_date(column) else 0
+    ahead = int(counts[:, HALF + allowed_s // BIN_S :].sum())
     if not ahead:
         return None
     votes: dict[int, int] = {}
-    for counts, lag_s in parts:
-        stretch = dense_stretch(counts, watch.skew_s)
+    for part in () if is_date(column) else parts:
+        stretch = dense_stretch(part.counts, watch.skew_s)
         if stretch is None:
             continue
-        possible = possible_shifts(columns[canonical], watch.as_of)
-        shift_s = nearest_possible(stretch.end_s - BIN_S // 2 + watch.skew_s + lag_s, possible)
-        if shift_s is not None and (canonical not in proved or has_hole(counts, stretch, shift_s)):
+        possible = possible_shifts(column, watch.issued_until)
+        shift_s = nearest_possible(stretch.end_s - BIN_S // 2 + watch.skew_s + part.lag_s, possible)
+        if shift_s is not None and (not part.is_proved or has_hole(part.counts, stretch, shift_s)):
             votes[shift_s] = votes.get(shift_s, 0) + stretch.count
     shift = max(votes, key=lambda shift_s: (votes[shift_s], shift_s)) if votes else None
-    text = f"{ahead:,} times lie ahead of as_of by more than {watch.skew_s} s"
+    origin = until_text(watch) if canonical == "not_before" else "as_of"
+    text = f"{ahead:,} times lie ahead of {origin} by more than {watch.skew_s + allowed_s} s"
     if shift is not None:
         text += f", as densely as on the day before, up to about {offset_text(shift)[1:]} ahead"
+    rows = observation.examples[KINDS.index(kind)]
+    rows = rows[rows[canonical] > (watch.issued_until + watch.skew_s + allowed_s)]
     return Clue(
         code="time.ahead-of-as-of",
         severity="error" if shift is not None else "warning",
@@ -139,7 +166,7 @@ def _clue(
         "be set to how long an export runs",
         shift_s=shift,
         count=ahead,
-        examples=examples(observation.examples[KINDS.index(kind)], issuers, columns[canonical], shift),
+        examples=examples(rows, issuers, column, shift),
     )
 
 

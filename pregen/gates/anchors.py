@@ -14,10 +14,13 @@ from pregen.errors import Finding
 from pregen.gates.anchor_files import Anchors, CertificateAnchor, CrlAnchor
 from pregen.gates.clues import Clue, example, hex_number, issuer_name, shifts_text
 from pregen.gates.evidence import EXAMPLES, Sightings, serial_of
-from pregen.gates.offsets import TOLERANCE_S, Difference, compare
+from pregen.gates.offsets import Difference, are_same, compare
 from pregen.issuers import Issuer
 from pregen.snapshot import NO_EXPIRY, NO_ISSUANCE
 from pregen.snapshot.columns import Column
+
+MIN_SHIFTED = 3  # entries of a CRL with one difference: a single one that was renewed may differ by anything
+FEW_AMONG, FEW_SHARE = 100, 0.005  # entries of a CRL: of so many, this share may have been corrected since
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +39,17 @@ def identity(column: Column) -> str:
 
 
 def compare_anchors(
-    anchors: Anchors, sightings: Sightings, columns: Mapping[str, Column], issuers: Sequence[Issuer], as_of: int
+    anchors: Anchors,
+    sightings: Sightings,
+    columns: Mapping[str, Column],
+    issuers: Sequence[Issuer],
+    as_of: int,
+    remembered: frozenset[str],
 ) -> Comparison:
-    """Compare anchors with the rows of their certificates (`SIGHTING`[k], among others)."""
+    """Compare anchors with the rows of their certificates (`SIGHTING`[k], among others).
+
+    `remembered` are identities of columns that were proved before.
+    """
     rows = _Rows(sightings)
     pairs: dict[str, list[_Pair]] = {"not_before": [], "not_after": [], "revoked_at": []}
     findings = [
@@ -50,11 +61,11 @@ def compare_anchors(
     for canonical, compared in pairs.items():
         if not compared:
             continue
-        clue = _clue(compared, columns[canonical], issuers)
-        if clue is None:
-            proved.add(canonical)
-        else:
+        clue = _clue(compared, columns[canonical], issuers, is_known=identity(columns[canonical]) in remembered)
+        if clue is not None:
             clues.append(clue)
+        if clue is None or (clue.severity == "warning" and 2 * clue.count < len(compared)):
+            proved.add(canonical)
     return Comparison(tuple(clues), tuple(found for found in findings if found), frozenset(proved))
 
 
@@ -129,35 +140,57 @@ def _match_crl(anchor: CrlAnchor, rows: _Rows, pairs: _Pairs, issuers: Sequence[
     return None if found or not anchor.serials else _crl_missing(anchor, issuers)
 
 
-def _clue(pairs: Sequence[_Pair], column: Column, issuers: Sequence[Issuer]) -> Clue | None:
+def _clue(pairs: Sequence[_Pair], column: Column, issuers: Sequence[Issuer], *, is_known: bool) -> Clue | None:
+    """Return what anchors say against a column; `is_known`: it was proved before."""
     read = np.array([pair.read for pair in pairs], np.int64)
     true = np.array([pair.true for pair in pairs], np.int64)
     difference = compare(read, true, column)
-    wrong = np.flatnonzero(np.abs(read - true) > TOLERANCE_S)
-    if not _is_serious(difference, len(wrong)):
+    wrong = np.flatnonzero(~are_same(read, true, column))
+    if not len(wrong):
+        return None
+    is_crl = column.canonical == "revoked_at"
+    is_refuted = not is_crl or _is_shifted(difference, is_known=is_known)
+    if not is_refuted and not _is_much(len(wrong), difference.compared):
         return None
     shown = tuple(
         example(issuer_name(issuers, pairs[at].issuer), pairs[at].serial, column.name, pairs[at].read, pairs[at].true)
         for at in wrong[:EXAMPLES].tolist()
     )
-    what = "the CRL says" if column.canonical == "revoked_at" else "the issued certificate says"
-    text = f"{len(wrong):,} of {len(read):,} values are not what {what} ({shifts_text(difference)})"
+    what, advice = "the issued certificate says", "map the column that holds exactly this time, or correct the rows"
+    if is_crl:
+        what, advice = "the CRL says", f"{advice}, or name a newer CRL, since holds may be renewed"
+        if is_known:
+            advice += "; the column was proved before, so the anchor may be taken out"
     return Clue(
         code="time.anchor-mismatch",
-        severity="error",
+        severity="error" if is_refuted else "warning",
         canonical=column.canonical,
-        text=text,
-        advice="map the column that holds exactly this time, or correct the rows",
-        shift_s=difference.shift_s,
-        samples=difference.samples if difference.shifts else (),
+        text=f"{len(wrong):,} of {len(read):,} values are not what {what} ({shifts_text(difference)})",
+        advice=advice,
+        shift_s=difference.shift_s if is_refuted else None,
+        samples=difference.samples if is_refuted and difference.shifts else (),
         count=len(wrong),
         examples=shown,
     )
 
 
-def _is_serious(difference: Difference, wrong: int) -> bool:
-    """Whether anchors refute a column: an anchor is certain, yet a CRL's single entry may have been corrected since."""
-    return wrong > 0 and (difference.compared < 100 or wrong > 0.005 * difference.compared)
+def _is_shifted(difference: Difference, *, is_known: bool) -> bool:
+    """Whether a CRL refutes a column, rather than tells of holds that were renewed since, which is legal.
+
+    A zone makes whole quarters of an hour: one such difference of several entries or of all, and of a column that was
+    never proved, any.
+    """
+    if not difference.shifts:
+        return False
+    commonest = difference.shifts[0][1]
+    if commonest >= MIN_SHIFTED or commonest == difference.compared:
+        return True
+    return not is_known and _is_much(difference.aligned, difference.compared)
+
+
+def _is_much(wrong: int, compared: int) -> bool:
+    """Whether so many entries of a CRL are more than single corrections."""
+    return wrong > (FEW_SHARE * compared if compared >= FEW_AMONG else 0)
 
 
 def _certificate_missing(anchor: CertificateAnchor, issuers: Sequence[Issuer], as_of: int) -> Finding:

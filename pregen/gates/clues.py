@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from pregen import clock
-from pregen.gates.evidence import EXAMPLES, serial_of
+from pregen.gates.evidence import EXAMPLES, Watch, serial_of
 from pregen.gates.offsets import Difference, Sample, offset_text
 from pregen.issuers import Issuer
 from pregen.snapshot import NO_EXPIRY, NO_ISSUANCE
@@ -60,8 +60,13 @@ def time_text(seconds: int) -> str:
 
 
 def example(issuer: str, serial: bytes, column: str, read: int, true: int | None) -> str:
-    """Return one example: whose certificate, the value as it was read, and what it is or would be in UTC."""
-    text = f"{issuer}, serial {hex_number(serial)}, {column} {time_text(read)}"
+    r"""Return one example: whose certificate, the value as it was read, and what it is or would be in UTC.
+
+    >>> example("", b"\x7f", "REVOKED", 0, None)
+    'serial 7f, REVOKED 1970-01-01T00:00:00Z'
+    """
+    text = f"serial {hex_number(serial)}, {column} {time_text(read)}"
+    text = f"{issuer}, {text}" if issuer else text
     return text if true is None else f"{text}, in UTC {time_text(true)}"
 
 
@@ -80,8 +85,13 @@ def examples(
 
 
 def issuer_name(issuers: Sequence[Issuer], index: int) -> str:
-    """Return what messages call an issuer."""
-    return f'issuer "{issuers[index].names[0]}"' if 0 <= index < len(issuers) else "an issuer that was not noted"
+    """Return what messages call an issuer; nothing where `index` is -1: whose it is was not noted."""
+    return f'issuer "{issuers[index].names[0]}"' if 0 <= index < len(issuers) else ""
+
+
+def until_text(watch: Watch) -> str:
+    """Return what messages call the instant that not_before is judged by."""
+    return f"the list of certificates ({time_text(watch.issued_until)})" if watch.has_crls else "as_of"
 
 
 def shifts_text(difference: Difference) -> str:
@@ -90,5 +100,6 @@ def shifts_text(difference: Difference) -> str:
     if len(difference.shifts) > 3:
         parts.append(f"{sum(count for _, count in difference.shifts[3:]):,} by other quarters of an hour")
     if difference.odd:
-        parts.append(f"{difference.odd:,} by no whole quarters of an hour")
+        what = "a day or more" if difference.of_dates else "no whole quarters of an hour"
+        parts.append(f"{difference.odd:,} by {what}")
     return ", ".join(parts)

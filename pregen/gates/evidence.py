@@ -2,8 +2,8 @@
 
 Every process that reads rows has an `Observer`; after each file it hands an `Observation` to the parent. Kept are
 
-    newest       the latest certificate of each issuer that was issued by as_of
-    bins         in which 5 minutes of the 35 days before as_of each issuer issued anything
+    newest       the latest certificate of each issuer that was issued by as_of (`Watch.issued_until`)
+    bins         in which 5 minutes of the 35 days before that each issuer issued anything
     counts       how many times lie around as_of, and how many revocations and expiries around their issuances
     sightings    rows of anchors, and of certificates that the last generation remembered or the next one shall
     examples     of what should not be, up to 20 a kind: those with the smallest keys
@@ -55,6 +55,8 @@ class Watch:
         keys: uint64[k], ascending and distinct, of anchors and of the certificates that the last generation remembered.
         witness_share: which part of all certificates is to be sighted as witnesses of this generation, 0 to 1, by the
             lower halves of their keys.
+        listed_as_of: where revocations come from CRLs, the instant of the list of certificates, which is mostly later
+            than that of the oldest CRL; None: there are none, and `revoked_at` is a column as the others are.
     """
 
     as_of: int
@@ -62,6 +64,17 @@ class Watch:
     issuers: int
     keys: NDArray[np.uint64]
     witness_share: float
+    listed_as_of: int | None = None
+
+    @property
+    def issued_until(self) -> int:
+        """Until when issuance is known: what not_before is judged by."""
+        return self.as_of if self.listed_as_of is None else self.listed_as_of
+
+    @property
+    def has_crls(self) -> bool:
+        """Whether revocations come from CRLs, whose times are UTC by standard (RFC 5280, 5.1.2.6)."""
+        return self.listed_as_of is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +100,10 @@ class Observation:
     def table(self, watch: Watch) -> NDArray[np.int64]:
         """Return the counts as int64[issuers + 3, COLUMNS], by 5 minutes from `REACH_S` before to `REACH_S` after.
 
-        Row i: not_before of issuer i, from as_of + skew; row issuers: revoked_at of all, likewise; the next one:
-        revoked_at from not_before; the last one: not_after from not_before. Column HALF begins just after the origin
-        (the last two rows: at it); the last column holds all that is later, what is earlier is not counted in the
-        first two kinds and is in column 0 of the others.
+        Row i: not_before of issuer i, from `issued_until` + skew; row issuers: revoked_at of all, from as_of + skew
+        (nothing where they come from CRLs); the next one: revoked_at from not_before; the last one: not_after from
+        not_before. Column HALF begins just after the origin (the last two rows: at it); the last column holds all that
+        is later, what is earlier is not counted in the first two kinds and is in column 0 of the others.
         """
         dense = np.zeros((watch.issuers + 3) * COLUMNS, np.int64)
         dense[self.places] = self.counts
@@ -176,9 +189,9 @@ class Observer:
         return observation
 
     def _note_issuance(self, batch: StatusBatch, key: NDArray[np.uint64]) -> None:
-        rows = np.flatnonzero(batch.not_before > self._watch.as_of - BINS * BIN_S)
+        rows = np.flatnonzero(batch.not_before > self._watch.issued_until - BINS * BIN_S)
         issuer = batch.issuer[rows].astype(np.int64)
-        age = self._watch.as_of - batch.not_before[rows]
+        age = self._watch.issued_until - batch.not_before[rows]
         bins = (issuer * BINS + age // BIN_S)[age >= 0]
         bins = bins[~self._occupied[bins]]
         if len(bins):
@@ -191,7 +204,7 @@ class Observer:
             self._keep("ahead", batch, key, ahead)
 
     def _note_near(self, row: NDArray[np.int64], after_s: NDArray[np.int64]) -> None:
-        """Count times, given as seconds after as_of, in rows of the table."""
+        """Count times, given as seconds after the instant that they are judged by, in rows of the table."""
         column = np.minimum((after_s - self._watch.skew_s - 1) // BIN_S + HALF, COLUMNS - 1)
         inside = column >= 0
         np.add.at(self._table, row[inside] * COLUMNS + column[inside], 1)
@@ -204,7 +217,8 @@ class Observer:
             return
         near = revoked_at - self._watch.as_of
         near = near[near > -REACH_S]
-        self._note_near(np.full(len(near), self._watch.issuers), near)
+        if not self._watch.has_crls:  # newer CRLs than the oldest one say more
+            self._note_near(np.full(len(near), self._watch.issuers), near)
         if len(late.revoked_at):
             self._keep_sightings("late", _late(late.serials, late.revoked_at))
         rows = rows[batch.not_before[rows] != NO_ISSUANCE]
@@ -228,7 +242,7 @@ class Observer:
 
     def _note_newest(self, batch: StatusBatch, key: NDArray[np.uint64]) -> None:
         issuer, not_before = batch.issuer, batch.not_before
-        rows = np.flatnonzero((not_before >= self._newest[issuer]) & (not_before <= self._watch.as_of))
+        rows = np.flatnonzero((not_before >= self._newest[issuer]) & (not_before <= self._watch.issued_until))
         rows = rows[not_before[rows] != NO_ISSUANCE]
         if not len(rows):
             return

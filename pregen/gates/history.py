@@ -31,12 +31,14 @@ class IssuerHistory:
         certificates: with answers.
         newest: greatest not_before of them that is not after as_of, in seconds since 1970; None: none is given.
         lags: how far issuance was behind as_of, in seconds (`pregen.gates.lag.lag_of`), of up to `MAX_LAGS`
-            generations, the latest first.
+            generations, the latest first; those whose lag was refused and accepted by name are left out.
+        odd: how many generations in a row, up to this one, were such.
     """
 
     certificates: int
     newest: int | None
     lags: tuple[int, ...] = ()
+    odd: int = 0
 
 
 @dataclass(frozen=True, slots=True)

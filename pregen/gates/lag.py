@@ -9,22 +9,27 @@ dense again (`rhythm`). An error is a lag that
     * exceeds the published ones by `MIN_SHIFT_S`, and is (less the least of them) at least twice as long as the
       issuer's longest silence of 35 days, which it must have used well (`MIN_BINS` of its 5 minutes, over
       `MIN_SPAN_S`, so that two weekends are among them); and
-    * is explained by an offset between two zones that exist at that date, given the lags that are usual; or is a
-      silence since before the last generation, of an issuer that was never silent for `MAX_SILENCE_S`: issuance has
-      stopped, or the copy has. It is said once: the next generation knows the lag.
+    * is explained by an offset between two zones that exist at that date, given the lags that are usual; or is, of an
+      issuer that was never silent for `MAX_SILENCE_S`, at least `HOLE_SILENCES` times as long as its longest silence
+      (the latest rows are missing), or a silence since before the last generation (issuance has stopped, or the copy
+      has).
+
+What was refused and then accepted is not among the published lags of the next generation, where it would hide the same
+mistake: that a stop was accepted is remembered until issuance goes on, and another lag becomes the usual one when it
+was accepted in `ADOPTED_AFTER` generations in a row.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pregen.gates.clues import Clue, examples
+from pregen.gates.clues import Clue, examples, until_text
 from pregen.gates.evidence import BIN_S, BINS, NO_SIGHTINGS, Observation, Sightings, Watch
-from pregen.gates.history import History, IssuerHistory
-from pregen.gates.offsets import nearest_quarter, offset_text, possible_shifts
+from pregen.gates.history import MAX_LAGS, History, IssuerHistory
+from pregen.gates.offsets import nearest_quarter, possible_shifts
 from pregen.issuers import Issuer
 from pregen.snapshot.columns import Column
 
@@ -33,6 +38,8 @@ MIN_SPAN_S = 15 * 86_400
 MIN_SHIFT_S = 1_500  # half an hour, less what lies between two issuances
 SILENCES = 2.0
 MAX_SILENCE_S = 6 * 3_600
+HOLE_SILENCES, LEAST_SILENCE_S = 6.0, 1_800  # less than half an hour is not called a silence there
+ADOPTED_AFTER = 3
 _EXPECTED, DENSITY = 10, 0.3  # bins that are used on the average in a window, and which part of them is dense
 SLACK_S = 600  # between the usual lag and what remains of this one when the offset is taken away
 Kind = Literal["shift", "stop", "back", "odd"]
@@ -44,7 +51,7 @@ class Shift:
 
     Attributes:
         kind: shift: too early by an offset; stop: nothing new since the last generation; back: older than the newest of
-            the last generation; odd: too early, but by no zone's offset.
+            the last generation; odd: too early, but by no zone's offset (a hole at the end, where it is certain).
         shift_s: about how much too early, negative, in whole quarters of an hour; None where it is no offset.
         lag_s: of this generation.
         usual_s: median of the lags before.
@@ -122,35 +129,43 @@ def lag_shift(
             something is odd, because that looks into all zones.
     """
     own = rhythm(ages)
-    busy, silence_s, lag_s = own.busy, own.silence_s, lag_of(newest, ages, as_of)
+    silence_s, lag_s = own.silence_s, lag_of(newest, ages, as_of)
     usual_s, least_s, most_s = int(np.median(before.lags)), min(before.lags), max(before.lags)
-    enough_s = max(MIN_SHIFT_S, SILENCES * silence_s)
     # A backdating CA is always as far behind as its least lag: that is no silence.
-    too_long = lag_s - most_s >= MIN_SHIFT_S and lag_s - least_s >= enough_s
-    found = Shift("odd", None, lag_s, usual_s, silence_s, busy and too_long)
-    if before.newest is not None and newest == before.newest:
-        known = before.lags[0] - least_s >= enough_s
-        if not too_long or known or not busy or silence_s > MAX_SILENCE_S:
-            return None
-        return replace(found, kind="stop", shift_s=_fitting(lag_s - usual_s, silence_s, shifts()))
-    goes_back = before.newest is not None and newest < before.newest
-    if not too_long and not goes_back:
+    silent_s = lag_s - least_s
+    too_long = lag_s - most_s >= MIN_SHIFT_S and silent_s >= max(MIN_SHIFT_S, SILENCES * silence_s)
+    is_back = before.newest is not None and newest < before.newest
+    if not too_long and not is_back:
         return None
     shift_s = _fitting(lag_s - usual_s, silence_s, shifts())
-    if goes_back:
-        return replace(found, kind="back", shift_s=shift_s)
-    if shift_s is None or not busy:
-        return replace(found, is_certain=False) if busy else None
-    return replace(found, kind="shift", shift_s=shift_s)
+    found = Shift("back", shift_s, lag_s, usual_s, silence_s, own.busy and too_long)
+    if is_back:
+        return found
+    never_silent = silence_s <= MAX_SILENCE_S
+    if not own.busy:
+        return None
+    if newest == before.newest:
+        return replace(found, kind="stop") if never_silent and not before.odd else None
+    if shift_s is not None:
+        return replace(found, kind="shift")
+    is_hole = never_silent and silent_s >= HOLE_SILENCES * max(silence_s, LEAST_SILENCE_S)
+    return replace(found, kind="odd", is_certain=is_hole)
+
+
+class Lags(NamedTuple):
+    """What the newest issuances say: one clue for each offset and kind, and the issuers (indices) that errors name."""
+
+    clues: tuple[Clue, ...]
+    odd: frozenset[int]
 
 
 def judge_lag(
     observation: Observation, watch: Watch, column: Column, issuers: Sequence[Issuer], history: History
-) -> tuple[Clue, ...]:
-    """Return what the newest issuances say against not_before: one clue for each offset and kind."""
+) -> Lags:
+    """Return what the newest issuances say against not_before."""
 
     def shifts() -> frozenset[int]:
-        return frozenset(shift for shift in possible_shifts(column, watch.as_of) if shift < 0)
+        return frozenset(shift for shift in possible_shifts(column, watch.issued_until) if shift < 0)
 
     groups: dict[tuple[Kind, int | None, bool], list[tuple[Shift, np.void]]] = {}
     for row in observation.newest:
@@ -159,10 +174,31 @@ def judge_lag(
         if before is None or not before.lags:
             continue
         ages = ages_of(observation.bins, index)
-        found = lag_shift(int(row["not_before"]), ages, before, as_of=watch.as_of, shifts=shifts)
+        found = lag_shift(int(row["not_before"]), ages, before, as_of=watch.issued_until, shifts=shifts)
         if found is not None:
             groups.setdefault((found.kind, found.shift_s, found.is_certain), []).append((found, row))
-    return tuple(_clue(found, column, issuers) for found in groups.values())
+    odd = (int(row["issuer"]) for (_, _, is_certain), found in groups.items() if is_certain for _, row in found)
+    return Lags(tuple(_clue(found, watch, column, issuers) for found in groups.values()), frozenset(odd))
+
+
+def remembered(before: IssuerHistory, newest: int | None, lag_s: int | None, *, is_odd: bool) -> IssuerHistory:
+    """Return what the next generation needs to know of an issuer.
+
+    Args:
+        before: what is remembered of the last generation, with the certificates of this one.
+        newest: the latest not_before up to as_of, in seconds since 1970; None: there is none.
+        lag_s: `lag_of` that; None: there is none.
+        is_odd: whether the lag was refused, and is accepted.
+    """
+    if lag_s is None:
+        return replace(before, newest=newest)
+    is_stopped = newest == before.newest
+    if is_stopped and (before.odd or is_odd):
+        return replace(before, odd=before.odd or 1)
+    if is_odd and before.odd + 1 < ADOPTED_AFTER:
+        return replace(before, newest=newest, odd=before.odd + 1)
+    lags = (lag_s,) if is_odd else (lag_s, *before.lags)[:MAX_LAGS]
+    return replace(before, newest=newest, lags=lags, odd=0)
 
 
 def _fitting(excess_s: int, silence_s: int, shifts: frozenset[int]) -> int | None:
@@ -174,17 +210,19 @@ def _fitting(excess_s: int, silence_s: int, shifts: frozenset[int]) -> int | Non
     return min(near, key=lambda shift: (abs(nearest_quarter(excess_s) + shift), shift))
 
 
-def _clue(found: Sequence[tuple[Shift, np.void]], column: Column, issuers: Sequence[Issuer]) -> Clue:
+def _clue(found: Sequence[tuple[Shift, np.void]], watch: Watch, column: Column, issuers: Sequence[Issuer]) -> Clue:
     first = max((shift for shift, _ in found), key=lambda shift: shift.lag_s)
     rows: Sightings = np.array([row for _, row in found], NO_SIGHTINGS.dtype)
     name = f'"{issuers[int(rows[0]["issuer"])].names[0]}"'
     whose = name if len(found) == 1 else f"{len(found):,} issuers ({name}, ...)"
     text = (
-        f"the newest issuance of {whose} is {_hours(first.lag_s)} behind as_of, usually {_hours(first.usual_s)}; the "
-        f"longest silence of 35 days was {_hours(first.silence_s)}"
+        f"the newest issuance of {whose} is {_hours(first.lag_s)} behind {until_text(watch)}, usually "
+        f"{_hours(first.usual_s)}; the longest silence of 35 days was {_hours(first.silence_s)}"
     )
     if first.kind == "back":
         text += "; the last generation had a newer one"
+    if first.kind == "odd" and first.is_certain:
+        text += "; what was issued since then is missing, where this issuer did not stop"
     if first.kind == "stop":
         text += "; nothing is newer than in the last generation, so what fills this export may have stopped, or skip"
         text += " what is new, where its own times are right"
@@ -202,5 +240,5 @@ def _clue(found: Sequence[tuple[Shift, np.void]], column: Column, issuers: Seque
 
 
 def _hours(seconds: int) -> str:
-    """Return a duration as HH:MM."""
-    return offset_text(seconds)[1:6] if seconds >= 0 else offset_text(seconds)[:6]
+    """Return a duration as HH:MM, with a sign where it is negative: an issuer that postdates."""
+    return f"{'-' if seconds < 0 else ''}{abs(seconds) // 3_600:02}:{abs(seconds) // 60 % 60:02}"

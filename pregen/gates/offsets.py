@@ -20,6 +20,7 @@ from pregen.snapshot.columns import Column
 from pregen.zones import utc_offset, zone_names, zone_octets
 
 QUARTER_S = 900
+DAY_S = 86_400
 MAX_SHIFT_S = 28 * 3_600
 TOLERANCE_S = 300  # clocks of two machines, and what is written a little later, are no zone mistake
 ALIGNED_S = 60  # between a difference and whole quarters of an hour; far from it, it is none of two zones
@@ -44,6 +45,7 @@ class Difference:
         odd: pairs that differ by something else.
         shifts: how often which difference of whole quarters was seen, in seconds, the commonest first.
         samples: what the zone's offset must have been, at up to 24 instants, of those that are aligned.
+        of_dates: whether they are days without a time, which say nothing below a day: none of them is aligned.
     """
 
     compared: int
@@ -51,6 +53,7 @@ class Difference:
     odd: int
     shifts: tuple[tuple[int, int], ...]
     samples: tuple[Sample, ...]
+    of_dates: bool = False
 
     @property
     def shift_s(self) -> int | None:
@@ -63,8 +66,10 @@ class Difference:
 def compare(read: NDArray[np.int64], true: NDArray[np.int64], column: Column) -> Difference:
     """Return how times that were read differ from the true ones, both int64[n] in seconds since 1970."""
     delta = read - true
+    same = are_same(read, true, column)
+    if is_date(column):
+        return Difference(len(delta), 0, int((~same).sum()), (), (), of_dates=True)
     quarters = nearest_quarters(delta)
-    same = np.abs(delta) <= TOLERANCE_S
     shifted = ~same & (quarters != 0) & (np.abs(delta - quarters) <= ALIGNED_S) & (np.abs(quarters) <= MAX_SHIFT_S)
     counts = Counter(quarters[shifted].tolist())
     usable = np.flatnonzero(same | shifted)
@@ -77,6 +82,27 @@ def compare(read: NDArray[np.int64], true: NDArray[np.int64], column: Column) ->
     )
     ordered = tuple(sorted(counts.items(), key=lambda item: (-item[1], abs(item[0]), item[0])))
     return Difference(len(delta), int(shifted.sum()), int((~same & ~shifted).sum()), ordered, samples)
+
+
+def is_date(column: Column) -> bool:
+    """Whether a column holds days without a time: what it is read as may be off by a day, whatever its zone."""
+    return column.time_of_day is not None
+
+
+def are_same(read: NDArray[np.int64], true: NDArray[np.int64], column: Column) -> NDArray[np.bool_]:
+    """Return which times of a column, int64[n], mean the true ones: bool[n]. Of dates, the time of day is unknown."""
+    delta = np.abs(read - true)
+    if not is_date(column):
+        same: NDArray[np.bool_] = delta <= TOLERANCE_S
+        return same
+    same = delta < DAY_S
+    for at in np.flatnonzero(~same & (delta < DAY_S + 2 * 3_600)):  # a day on which clocks go back has 25 hours
+        same[at] = _local_day(column, int(read[at])) == _local_day(column, int(true[at]))
+    return same
+
+
+def _local_day(column: Column, at: int) -> int:
+    return (at + declared_offset(column, at)) // DAY_S
 
 
 def nearest_quarters(seconds: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -7,6 +7,9 @@ further off. So an error needs that they
     * are more than arise by chance: the probability of as many as were seen, or more, where each row is odd with
       `CHANCE` by itself (exact, binomial), is below `SIGNIFICANCE`; and
     * nearly all lie within what a zone can explain, and end at an offset that exists; or are a tenth of all rows.
+
+Where one of the two columns holds dates, only a day or more counts, which no offset explains. Revocations from CRLs are
+UTC by standard, so issuance is to blame.
 """
 
 import math
@@ -17,7 +20,7 @@ from numpy.typing import NDArray
 
 from pregen.gates.clues import Clue, example, issuer_name, time_text
 from pregen.gates.evidence import BIN_S, HALF, KINDS, Observation, Sightings, Watch, serial_of
-from pregen.gates.offsets import nearest_possible, offset_text, possible_shifts
+from pregen.gates.offsets import DAY_S, is_date, nearest_possible, offset_text, possible_shifts
 from pregen.issuers import Issuer
 from pregen.snapshot.columns import Column
 
@@ -88,28 +91,41 @@ def _clue(
     columns: Mapping[str, Column],
     issuers: Sequence[Issuer],
 ) -> Clue | None:
-    among, early = int(counts.sum()), int(counts[:HALF].sum())
+    column, issuance = columns[canonical], columns["not_before"]
+    has_dates = is_date(column) or is_date(issuance)
+    allowed_s = DAY_S if has_dates else 0  # which comes first on one day, dates do not say
+    among, early = int(counts.sum()), int(counts[: HALF - allowed_s // BIN_S].sum())
     if not early:
         return None
     is_likely = early < MIN_COUNT or chance_of(early, among) >= SIGNIFICANCE
-    shift = None if is_likely else early_shift(counts, possible_shifts(columns[canonical], watch.as_of))
+    blamed = "not_before" if watch.has_crls and canonical == "revoked_at" else canonical
+    shift = None if is_likely or has_dates else early_shift(counts, _possible(columns[blamed], blamed, watch))
     serious = shift is not None or (not is_likely and early >= MANY_SHARE * among)
-    issued = columns["not_before"].name
+    issued = issuance.name
     text = f"{early:,} of {among:,} certificates are {verb} before they are issued ({issued!r})"
+    text += ", by a day or more" if has_dates else ""
     if not is_likely:
         text += f", which happens by chance with a probability below {SIGNIFICANCE:g}"
     if shift is not None:
-        text += f"; they go back up to about {offset_text(-shift)[1:]}, unless {issued!r} is too late by as much"
+        text += f"; they go back up to about {offset_text(-shift)[1:]}"
+        text += "" if blamed == "not_before" else f", unless {issued!r} is too late by as much"
+    rows = observation.examples[KINDS.index(kind)]
     return Clue(
         code="time.order",
         severity="error" if serious else "warning",
-        canonical=canonical,
+        canonical=blamed,
         text=text,
-        advice=f"look whether {columns[canonical].name!r} and {issued!r} are the right columns, and these rows right",
-        shift_s=shift,
+        advice=f"look whether {column.name!r} and {issued!r} are the right columns, and these rows right",
+        shift_s=-shift if shift is not None and blamed == "not_before" else shift,
         count=early,
-        examples=_examples(observation.examples[KINDS.index(kind)], columns[canonical], issued, issuers),
+        examples=_examples(rows[rows[canonical] < rows["not_before"] - allowed_s], column, issued, issuers),
     )
+
+
+def _possible(column: Column, canonical: str, watch: Watch) -> frozenset[int]:
+    """Return by how much the later time can seem too early: it is, or the issuance is too late by as much."""
+    shifts = possible_shifts(column, watch.issued_until)
+    return frozenset(-shift for shift in shifts) if canonical == "not_before" else shifts
 
 
 def _examples(rows: Sightings, column: Column, issued: str, issuers: Sequence[Issuer]) -> tuple[str, ...]:

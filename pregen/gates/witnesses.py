@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pregen.gates.clues import Clue, examples, shifts_text
 from pregen.gates.evidence import EXAMPLES, Sightings
-from pregen.gates.offsets import TOLERANCE_S, Difference, compare
+from pregen.gates.offsets import Difference, are_same, compare
 from pregen.issuers import Issuer
 from pregen.snapshot import NO_ISSUANCE
 from pregen.snapshot.columns import Column
@@ -21,15 +21,15 @@ from pregen.snapshot.columns import Column
 # Of the witnesses: so many that share one difference of whole quarters, and so many that differ at all.
 MIN_SHIFTED, SHIFTED_SHARE = 3, 0.005
 MIN_ODD, ODD_SHARE = 5, 0.05
-MIN_PROOF = 50  # so many that agree say that a column is read as it was
+MIN_PROOF = 3  # so many of an issuer, when all of them agree, say that its issuances are read as they were
 
 
 @dataclass(frozen=True, slots=True)
 class Witnessed:
-    """What witnesses say: clues, and the columns (canonical names) that are read as in the last generation."""
+    """What witnesses say: clues, and the issuers (indices) whose not_before is read as in the last generation."""
 
     clues: tuple[Clue, ...]
-    proved: frozenset[str]
+    proved: frozenset[int]
 
 
 def judge_witnesses(
@@ -37,15 +37,21 @@ def judge_witnesses(
 ) -> Witnessed:
     """Return what witnesses (`WITNESS`[k]) say against not_before and revoked_at of their rows (`SIGHTING`[n])."""
     then, now = _pairs(witnesses, sightings)
-    clues, proved = [], set()
+    clues = []
     for canonical, absent in (("not_before", NO_ISSUANCE), ("revoked_at", 0)):
         given = (then[canonical] != absent) & (now[canonical] != absent)
         clue = _clue(then[canonical][given], now[given], columns[canonical], issuers)
         if clue is not None:
             clues.append(clue)
-        elif given.sum() >= MIN_PROOF:
-            proved.add(canonical)
-    return Witnessed(tuple(clues), frozenset(proved))
+    return Witnessed(tuple(clues), _proved(then, now, columns["not_before"], len(issuers)))
+
+
+def _proved(then: NDArray[np.void], now: Sightings, column: Column, issuers: int) -> frozenset[int]:
+    given = (then["not_before"] != NO_ISSUANCE) & (now["not_before"] != NO_ISSUANCE)
+    same = are_same(now["not_before"][given], then["not_before"][given], column)
+    owner = now["issuer"][given]
+    agree, differ = (np.bincount(owner[which], minlength=issuers) for which in (same, ~same))
+    return frozenset(np.flatnonzero((agree >= MIN_PROOF) & (differ == 0)).tolist())
 
 
 def _clue(published: NDArray[np.int64], rows: Sightings, column: Column, issuers: Sequence[Issuer]) -> Clue | None:
@@ -53,7 +59,7 @@ def _clue(published: NDArray[np.int64], rows: Sightings, column: Column, issuers
     difference = compare(read, published, column)
     if not _is_serious(difference):
         return None
-    wrong = np.flatnonzero(np.abs(read - published) > TOLERANCE_S)
+    wrong = np.flatnonzero(~are_same(read, published, column))
     text = (
         f"{len(wrong):,} of {difference.compared:,} values are not what they were in the last generation "
         f"({shifts_text(difference)})"

@@ -11,24 +11,39 @@ once with its zones, by the strongest of them.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pregen.errors import Finding
+from pregen.gates import lag
 from pregen.gates.ahead import judge_ahead
 from pregen.gates.anchor_files import Anchors
 from pregen.gates.anchors import compare_anchors, identity, no_anchor_findings
 from pregen.gates.clues import Clue
 from pregen.gates.evidence import Observation, Watch
-from pregen.gates.history import MAX_LAGS, MAX_WITNESSES, WITNESS, History, IssuerHistory
-from pregen.gates.lag import ages_of, judge_lag, lag_of
+from pregen.gates.history import MAX_WITNESSES, WITNESS, History, IssuerHistory
 from pregen.gates.offsets import Sample, declared_offset, offset_text, zones_with
 from pregen.gates.order import judge_order
 from pregen.gates.witnesses import judge_witnesses
 from pregen.issuers import Issuer
 from pregen.snapshot.columns import Column
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What all evidence says.
+
+    Attributes:
+        findings: errors first.
+        anchored: identities of the declared columns that an anchor has proved, now or before.
+        odd: issuers (indices) whose lag is refused.
+    """
+
+    findings: tuple[Finding, ...] = ()
+    anchored: frozenset[str] = frozenset()
+    odd: frozenset[int] = frozenset()
 
 
 def judge(
@@ -40,8 +55,8 @@ def judge(
     history: History | None,
     anchors: Anchors,
     is_public: bool,
-) -> tuple[Finding, ...]:
-    """Return what all evidence says about the zones of the columns of times; errors first.
+) -> Verdict:
+    """Return what all evidence says about the zones of the columns of times.
 
     Args:
         observation: of all rows (`add_up`).
@@ -52,51 +67,58 @@ def judge(
         anchors: of the configuration.
         is_public: whether the profile is a public one, so that declared zones must be proved.
     """
-    certain = compare_anchors(anchors, observation.sightings, columns, issuers, watch.as_of)
+    anchored = history.anchored if history else frozenset[str]()
+    certain = compare_anchors(anchors, observation.sightings, columns, issuers, watch.as_of, anchored)
     witnesses = history.witnesses if history else np.empty(0, WITNESS)
     exact = judge_witnesses(witnesses, observation.sightings, columns, issuers)
     clues = [*certain.clues, *exact.clues]
-    clues += judge_ahead(observation, watch, columns, issuers, history, certain.proved | exact.proved)
+    clues += judge_ahead(observation, watch, columns, issuers, history, exact.proved)
+    odd: frozenset[int] = frozenset()
     if history is not None:
-        clues += judge_lag(observation, watch, columns["not_before"], issuers, history)
+        lags, odd = lag.judge_lag(observation, watch, columns["not_before"], issuers, history)
+        clues += lags
     clues += (_blamed(clue, clues) for clue in judge_order(observation, watch, columns, issuers))
-    findings = [*_findings(clues, columns, watch.as_of), *certain.findings]
+    findings = [*_findings(clues, columns, watch.issued_until), *certain.findings]
     if is_public:
         findings += no_anchor_findings(
             columns,
             proved=certain.proved,
-            judged=frozenset(clue.canonical for clue in certain.clues),
-            remembered=history.anchored if history else frozenset(),
+            judged=frozenset(clue.canonical for clue in certain.clues if clue.severity == "error"),
+            remembered=anchored,
         )
-    return tuple(sorted(findings, key=lambda finding: finding.severity))
+    proved = {identity(column) for name, column in columns.items() if column.zone and name in certain.proved}
+    return Verdict(tuple(sorted(findings, key=lambda finding: finding.severity)), anchored | proved, odd)
 
 
 def remember(
+    verdict: Verdict,
     observation: Observation,
     watch: Watch,
     *,
-    columns: Mapping[str, Column],
     issuers: Sequence[Issuer],
     history: History | None,
-    anchors: Anchors,
     counts: Sequence[int] | NDArray[np.int64],
-) -> tuple[dict[int, IssuerHistory], NDArray[np.void], frozenset[str]]:
-    """Return what the next generation needs: issuers by id, witnesses (`WITNESS`[k], ascending), anchored columns.
+) -> History:
+    """Return what the next generation's gates need to know of this one.
 
-    The arguments are those of `judge`, and `counts`: certificates with answers, by the issuer's index.
+    The arguments are the result and the arguments of `judge`, and `counts`: certificates with answers, by the index of
+    their issuer.
     """
     newest = {int(row["issuer"]): int(row["not_before"]) for row in observation.newest}
     past = history.issuers if history else {}
-    remembered = {}
+    known = {}
     for index, issuer in enumerate(issuers):
-        before = past[issuer.issuer_id].lags if issuer.issuer_id in past else ()
+        before = replace(past.get(issuer.issuer_id, IssuerHistory(0, None)), certificates=int(counts[index]))
         last = newest.get(index)
-        lag_s = None if last is None else lag_of(last, ages_of(observation.bins, index), watch.as_of)
-        lags = before if lag_s is None else (lag_s, *before)
-        remembered[issuer.issuer_id] = IssuerHistory(int(counts[index]), last, lags[:MAX_LAGS])
-    certain = compare_anchors(anchors, observation.sightings, columns, issuers, watch.as_of)
-    proved = {identity(column) for name, column in columns.items() if column.zone and name in certain.proved}
-    return remembered, _witnesses(observation, watch), (history.anchored if history else frozenset()) | proved
+        lag_s = None if last is None else lag.lag_of(last, lag.ages_of(observation.bins, index), watch.issued_until)
+        known[issuer.issuer_id] = lag.remembered(before, last, lag_s, is_odd=index in verdict.odd)
+    return History(
+        as_of=watch.as_of,
+        certificates=sum(known[issuer.issuer_id].certificates for issuer in issuers),
+        issuers=known,
+        witnesses=_witnesses(observation, watch),
+        anchored=verdict.anchored,
+    )
 
 
 def _witnesses(observation: Observation, watch: Watch) -> NDArray[np.void]:
@@ -117,7 +139,7 @@ def _blamed(clue: Clue, others: Sequence[Clue]) -> Clue:
     """Return a clue of order, of which only two columns together can be read, with the one that others blame."""
     shifts = {other.canonical: other.shift_s for other in others if other.severity == "error"}
     issued = shifts.get("not_before")
-    if clue.shift_s is None or clue.canonical in shifts or issued is None or issued < 0:
+    if clue.shift_s is None or clue.canonical in {"not_before", *shifts} or issued is None or issued < 0:
         return clue
     return replace(clue, canonical="not_before", shift_s=issued)
 

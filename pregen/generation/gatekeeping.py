@@ -16,7 +16,7 @@ from pregen.gates.acceptance import decide, is_refused
 from pregen.gates.evidence import Observation, Watch
 from pregen.gates.gates import Evidence, judge_all
 from pregen.gates.history import witness_share
-from pregen.gates.zone import judge, remember
+from pregen.gates.zone import Verdict, judge, remember
 from pregen.generation.past import ComparisonJob, named
 from pregen.generation.preparation import Prepared
 from pregen.generation.rows import Group, Tally
@@ -53,15 +53,28 @@ def comparison_job(prepared: Prepared) -> ComparisonJob | None:
     )
 
 
+def judge_times(prepared: Prepared, observation: Observation, watch: Watch) -> Verdict:
+    """Return what the times of all rows say about the zones that they are read in."""
+    return judge(
+        observation,
+        watch,
+        columns=prepared.snapshot.columns,
+        issuers=prepared.issuers,
+        history=prepared.past.history,
+        anchors=prepared.anchors,
+        is_public=bool(prepared.public_windows),
+    )
+
+
 def ask(
-    prepared: Prepared, tally: Tally, observation: Observation, watch: Watch, excluded: Mapping[str, int]
+    prepared: Prepared, tally: Tally, verdict: Verdict, watch: Watch, excluded: Mapping[str, int]
 ) -> tuple[tuple[GateResult, ...], tuple[Finding, ...]]:
     """Return what all gates say, what is accepted taken into account, and all warnings about the snapshot.
 
     Args:
         prepared: what is known beside the rows.
         tally: of all rows.
-        observation: of all rows.
+        verdict: on the times of all rows.
         watch: what was looked for.
         excluded: rows without answers, by reason.
 
@@ -69,7 +82,7 @@ def ask(
         InputError: rows cannot be read, or contradict each other; with whatever else fails.
         GateError: a gate fails, or nothing is left to sign.
     """
-    evidence = _evidence(prepared, tally, observation, watch, excluded.get(INVALID, 0))
+    evidence = _evidence(prepared, tally, verdict, watch, excluded.get(INVALID, 0))
     decided, unneeded = _decided(evidence, prepared)
     rows = tuple(finding for finding in prepared.snapshot.findings() if finding.severity == "warning")
     from_gates = tuple(finding for result in decided for finding in result.findings)
@@ -127,7 +140,7 @@ def _refusal(
     )
 
 
-def _evidence(prepared: Prepared, tally: Tally, observation: Observation, watch: Watch, invalid: int) -> Evidence:
+def _evidence(prepared: Prepared, tally: Tally, verdict: Verdict, watch: Watch, invalid: int) -> Evidence:
     snapshot, past, current = prepared.snapshot, prepared.past, prepared.current
     errors = tuple(finding for finding in snapshot.findings() if finding.severity == "error")
     counts = certificates_of(prepared.issuers, tally.groups)
@@ -140,15 +153,7 @@ def _evidence(prepared: Prepared, tally: Tally, observation: Observation, watch:
         invalid=invalid,
         rows=errors,
         conflicts=_conflicts(tally, snapshot),
-        zone=judge(
-            observation,
-            watch,
-            columns=snapshot.columns,
-            issuers=prepared.issuers,
-            history=past.history,
-            anchors=prepared.anchors,
-            is_public=bool(prepared.public_windows),
-        ),
+        zone=verdict.findings,
         certificates={issuer.issuer_id: count for issuer, count in zip(prepared.issuers, counts, strict=True)},
         issuers={issuer.issuer_id: issuer.names[0] for issuer in prepared.issuers},
         why_absent=past.why_absent,
@@ -185,19 +190,18 @@ def invalid_rows(snapshot: Snapshot, routed: int) -> int:
     return invalid
 
 
-def remembered(prepared: Prepared, groups: Mapping[Group, int], observation: Observation, watch: Watch) -> History:
+def remembered(
+    prepared: Prepared, groups: Mapping[Group, int], verdict: Verdict, observation: Observation, watch: Watch
+) -> History:
     """Return what the next generation's gates need to know of this one, its keys apart."""
-    counts = certificates_of(prepared.issuers, groups)
-    issuers, witnesses, anchored = remember(
+    return remember(
+        verdict,
         observation,
         watch,
-        columns=prepared.snapshot.columns,
         issuers=prepared.issuers,
         history=prepared.past.history,
-        anchors=prepared.anchors,
-        counts=counts,
+        counts=certificates_of(prepared.issuers, groups),
     )
-    return History(as_of=watch.as_of, certificates=sum(counts), issuers=issuers, witnesses=witnesses, anchored=anchored)
 
 
 def after_signing(

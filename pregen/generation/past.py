@@ -94,8 +94,7 @@ def _history(index: HistoryIndex) -> History:
         as_of=index.as_of,
         certificates=sum(part.rows for part in index.parts),
         issuers={
-            one.issuer_id: IssuerHistory(certificates=one.certificates, newest=one.newest, lags=one.lags)
-            for one in index.issuers
+            one.issuer_id: IssuerHistory(one.certificates, one.newest, one.lags, one.odd) for one in index.issuers
         },
         witnesses=np.frombuffer(index.witnesses, WITNESS),
         anchored=frozenset(index.anchored),
@@ -114,6 +113,7 @@ def write_past(store: Store, history: History, parts: Iterable[HistoryPart]) -> 
                     certificates=one.certificates,
                     newest=one.newest if one.newest is not None and one.newest >= 0 else None,
                     lags=one.lags,
+                    odd=one.odd,
                 )
                 for number, one in sorted(history.issuers.items())
             ),

@@ -15,7 +15,15 @@ from pregen.errors import Finding
 from pregen.gates import GateResult, History
 from pregen.gates.evidence import Observation, Observer, Watch
 from pregen.gates.evidence import add_up as all_observed
-from pregen.generation.gatekeeping import INVALID, ask, comparison_job, invalid_rows, remembered, watch_of
+from pregen.generation.gatekeeping import (
+    INVALID,
+    ask,
+    comparison_job,
+    invalid_rows,
+    judge_times,
+    remembered,
+    watch_of,
+)
 from pregen.generation.memory import keep_freed_memory
 from pregen.generation.preparation import Prepared
 from pregen.generation.routing import RoutingJob, ShardFile, route, route_files, shard_count
@@ -104,10 +112,11 @@ def survey(prepared: Prepared, steps: Steps, progress: Progress) -> Iterator[Sur
         tally = add_up(_timed(pool.map(Surveyor, comparison_job(prepared), tasks), steps))
         with steps("gates"):
             observation = all_observed(observations, watch)
+            verdict = judge_times(prepared, observation, watch)
             invalid = invalid_rows(snapshot, sum(file.rows for file in files))
             excluded = _excluded(snapshot, tally, invalid)
-            gates, warnings = ask(prepared, tally, observation, watch, excluded)
-            history = remembered(prepared, tally.groups, observation, watch)
+            gates, warnings = ask(prepared, tally, verdict, watch, excluded)
+            history = remembered(prepared, tally.groups, verdict, observation, watch)
         surveyed = Surveyed(
             pool=pool,
             files=tuple(replace(file, surveyed=tally.digests[file.number]) for file in files),

@@ -227,7 +227,7 @@ def make_history() -> None:
         as_of=seconds(AS_OF),
         parts=(part,),
         issuers=(
-            PastIssuer(issuer_id=0x0123456789ABCDEF, certificates=3, newest=newest, lags=(60, 3_600)),
+            PastIssuer(issuer_id=0x0123456789ABCDEF, certificates=3, newest=newest, lags=(60, 3_600), odd=2),
             PastIssuer(issuer_id=2**64 - 1, certificates=1, newest=None, lags=()),
         ),
         witnesses=struct.pack("<QqqQqq", 7, newest, 0, 1 << 63, -1, REVOKED_AT),

@@ -42,7 +42,7 @@ INDEX = HistoryIndex(
         HistoryPart(low=9, high=1 << 32, name=f"history/{2:032x}", rows=1, size_bytes=32, crc=0),
     ),
     issuers=(
-        PastIssuer(issuer_id=1, certificates=4, newest=1_699_999_999, lags=(1, 2, 3)),
+        PastIssuer(issuer_id=1, certificates=4, newest=1_699_999_999, lags=(1, 2, 3), odd=2),
         PastIssuer(issuer_id=2**64 - 1, certificates=0, newest=None, lags=()),
     ),
     witnesses=bytes(48),
@@ -154,6 +154,7 @@ def test_a_damaged_index_is_refused() -> None:
         ((b'"lags":[[1,2,3],[]]', b'"lags":[[1,2,-3],[]]'), "lags"),
         ((b'"part":"history/', b'"part":"packsxx/'), "part"),
         ((b'"newest":1699999999', b'"newest":"soon"'), "newest"),
+        ((b'"odd":2', b'"odd":null'), "odd"),
         ((b'"anchored":["a","b"]', b'"anchored":[1]'), "anchored"),
         ((b'"witnesses":"AAAA', b'"witnesses":"'), "24 does not divide"),
     ],

@@ -17,7 +17,7 @@ from pregen.gates import History
 from pregen.gates.anchor_files import Anchors, CertificateAnchor, CrlAnchor
 from pregen.gates.evidence import Observation, Observer, Watch, add_up
 from pregen.gates.history import witness_share
-from pregen.gates.zone import remember
+from pregen.gates.zone import Verdict, remember
 from pregen.issuers import Issuer, KeySource, Responder
 from pregen.snapshot import GOOD, NO_REASON, REVOKED, StatusBatch
 from pregen.snapshot.batch import Late
@@ -221,16 +221,8 @@ def watch_for(register: Register, as_of: int, issuers: int, keys: NDArray[np.uin
 def publish(register: Register, as_of: int, issuers: tuple[Issuer, ...], history: History | None) -> History:
     """Return what a generation leaves behind that was made of a snapshot as it is."""
     watch = watch_for(register, as_of, len(issuers))
-    known, witnesses, anchored = remember(
-        observe(register, watch),
-        watch,
-        columns=columns(),
-        issuers=issuers,
-        history=history,
-        anchors=Anchors(),
-        counts=np.bincount(register.issuer, minlength=len(issuers)),
-    )
-    return History(as_of, len(register), known, witnesses, anchored)
+    counts = np.bincount(register.issuer, minlength=len(issuers))
+    return remember(Verdict(), observe(register, watch), watch, issuers=issuers, history=history, counts=counts)
 
 
 def anchors_of(register: Register, issuer: int = 0) -> Anchors:

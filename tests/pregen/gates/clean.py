@@ -88,4 +88,4 @@ def findings_of(seed: int) -> tuple[Finding, ...]:
         history=history,
         anchors=Anchors(),
         is_public=False,
-    )
+    ).findings

@@ -147,7 +147,7 @@ def try_case(case: Case) -> Found:
             history=history,
             anchors=anchors,
             is_public=False,
-        )
+        ).findings
 
     return Found(found(here.history, Anchors()), found(None, here.anchors))
 

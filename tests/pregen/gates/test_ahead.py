@@ -22,8 +22,8 @@ from tests.pregen.gates.authorities import (
 )
 
 AS_OF = int(datetime(2026, 7, 1, 9, tzinfo=UTC).timestamp())
-NOTHING = frozenset[str]()
-ISSUED = frozenset({"not_before"})
+NOBODY = frozenset[int]()
+ALL = frozenset({0})
 
 
 def register(per_day: float = 1_000, **habits: float) -> Register:
@@ -31,7 +31,7 @@ def register(per_day: float = 1_000, **habits: float) -> Register:
     return work((habit,), AS_OF - 20 * DAY, AS_OF + DAY, np.random.default_rng(3))
 
 
-def judged(rows: Register, *, proved: frozenset[str] = NOTHING, lag_s: int | None = None) -> list[Clue]:
+def judged(rows: Register, *, proved: frozenset[int] = NOBODY, lag_s: int | None = None) -> list[Clue]:
     watch = watch_for(rows, AS_OF, 1)
     history = None
     if lag_s is not None:
@@ -76,22 +76,43 @@ def test_a_batch_that_is_valid_from_tomorrow_is_a_warning() -> None:
 
 
 def test_what_is_issued_while_rows_are_read_by_serial_is_a_warning() -> None:
-    (clue,) = judged(export(register(5_000), AS_OF, scan="by-serial", runs_s=HOUR), proved=ISSUED)
+    (clue,) = judged(export(register(5_000), AS_OF, scan="by-serial", runs_s=HOUR), proved=ALL)
 
     assert clue.severity == "warning"
 
 
-def test_an_export_in_the_order_of_issuance_is_no_mistake_where_the_column_is_proved() -> None:
+def test_an_export_in_the_order_of_issuance_is_no_mistake_where_earlier_rows_are_proved() -> None:
     rows = export(register(5_000), AS_OF, scan="by-issuance", runs_s=HOUR)
 
-    assert [clue.severity for clue in judged(rows, proved=ISSUED)] == ["warning"]
+    assert [clue.severity for clue in judged(rows, proved=ALL)] == ["warning"]
     assert [clue.severity for clue in judged(rows)] == ["error"]
 
 
 def test_the_latest_rows_alone_can_be_wrong_and_leave_a_hole() -> None:
     rows = export(register(5_000), AS_OF)
     late = np.where(rows.issued_at > AS_OF - 3 * HOUR, rows.not_before + 5 * HOUR, rows.not_before)
-    (clue,) = judged(replace(rows, not_before=late), proved=ISSUED)
+    (clue,) = judged(replace(rows, not_before=late), proved=ALL)
+
+    assert (clue.severity, clue.shift_s) == ("error", 5 * HOUR)
+
+
+def test_that_one_issuer_is_read_rightly_says_nothing_of_another() -> None:
+    """A new issuer's rows are all in local time: no hole is before them, and no older row of it is known."""
+    rng = np.random.default_rng(5)
+    rows = export(work((Habits(per_day=1_000), Habits(per_day=1_000)), AS_OF - 20 * DAY, AS_OF, rng), AS_OF)
+    both = replace(rows, not_before=rows.not_before + np.where(rows.issuer == 1, 5 * HOUR, 0))
+    watch = watch_for(both, AS_OF, 2)
+    (clue,) = judge_ahead(observe(both, watch), watch, columns(), make_issuers(2), None, ALL)
+
+    assert (clue.severity, clue.shift_s) == ("error", 5 * HOUR)
+
+
+def test_issuers_with_few_issuances_are_judged_together() -> None:
+    rng = np.random.default_rng(6)
+    rows = export(work((Habits(per_day=30),) * 40, AS_OF - 20 * DAY, AS_OF, rng), AS_OF)
+    shifted_rows = shifted(rows, 5 * HOUR)
+    watch = watch_for(shifted_rows, AS_OF, 40)
+    (clue,) = judge_ahead(observe(shifted_rows, watch), watch, columns(), make_issuers(40), None, NOBODY)
 
     assert (clue.severity, clue.shift_s) == ("error", 5 * HOUR)
 

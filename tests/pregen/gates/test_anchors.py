@@ -75,8 +75,11 @@ def row(issuer: Issuer, serial: int, **times: int) -> Sightings:
     return sighting
 
 
-def compared(anchors: Anchors, issuers: tuple[Issuer, ...], *rows: Sightings) -> Comparison:
-    return compare_anchors(anchors, np.concatenate([np.empty(0, SIGHTING), *rows]), columns(), issuers, AS_OF)
+def compared(
+    anchors: Anchors, issuers: tuple[Issuer, ...], *rows: Sightings, known: frozenset[str] = frozenset()
+) -> Comparison:
+    sightings = np.concatenate([np.empty(0, SIGHTING), *rows])
+    return compare_anchors(anchors, sightings, columns(), issuers, AS_OF, known)
 
 
 def seconds(moment: datetime) -> int:
@@ -143,6 +146,48 @@ def test_a_crl_proves_or_refutes_revocation_times(folder: Path) -> None:
     (clue,) = compared(anchors, issuers, *wrong).clues
     assert (clue.canonical, clue.shift_s, clue.count) == ("revoked_at", HOUR, 3)
     assert "3 of 3" in clue.text
+
+
+def of_crl(folder: Path, *moved_s: int, known: bool = False) -> Comparison:
+    """Compare a CRL with rows, of which the first ones differ from it."""
+    serials = tuple(range(1, 201))
+    revoke(folder, serials=serials)
+    config, issuers = configured(folder, 'crl = "ca.crl"')
+    moves = dict(enumerate(moved_s))
+    rows = [
+        row(issuers[0], serial, revoked_at=seconds(revocation(at)) + moves.get(at, 0))
+        for at, serial in enumerate(serials)
+    ]
+    proved = frozenset({identity(columns()["revoked_at"])} if known else ())
+    return compared(load_anchors(config, issuers), issuers, *rows, known=proved)
+
+
+def test_three_entries_of_many_with_one_offset_refute_a_column_even_a_known_one(folder: Path) -> None:
+    for known in (False, True):
+        comparison = of_crl(folder, -7 * HOUR, -7 * HOUR, -7 * HOUR, known=known)
+        (clue,) = comparison.clues
+
+        assert (clue.severity, clue.shift_s, clue.count) == ("error", -7 * HOUR, 3)
+        assert comparison.proved == frozenset()
+
+
+def test_holds_that_were_renewed_since_are_a_warning_and_the_column_is_proved(folder: Path) -> None:
+    comparison = of_crl(folder, 100_001, 44_444, 7_777)
+    (clue,) = comparison.clues
+
+    assert (clue.severity, clue.shift_s, clue.samples) == ("warning", None, ())
+    assert "name a newer CRL" in clue.advice
+    assert "taken out" not in clue.advice
+    assert comparison.proved == {"revoked_at"}
+    assert of_crl(folder, 100_001).clues == ()
+
+
+def test_two_entries_with_an_offset_refute_a_column_only_while_it_is_not_proved(folder: Path) -> None:
+    (clue,) = of_crl(folder, HOUR, HOUR).clues
+    (known,) = of_crl(folder, HOUR, HOUR, known=True).clues
+
+    assert (clue.severity, known.severity) == ("error", "warning")
+    assert "the anchor may be taken out" in known.advice
 
 
 def test_a_crl_of_which_nothing_is_in_the_snapshot_is_a_warning(folder: Path) -> None:

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from pregen.gates.evidence import BIN_S, BINS
 from pregen.gates.history import IssuerHistory
-from pregen.gates.lag import Shift, lag_of, lag_shift, rhythm
+from pregen.gates.lag import Shift, _hours, lag_of, lag_shift, remembered, rhythm
 from pregen.gates.offsets import possible_shifts
 from tests.pregen.gates.authorities import DAY, HOUR, columns
 
@@ -68,11 +68,14 @@ def test_a_silence_that_was_there_before_is_usual() -> None:
     assert judged(nights[nights >= 7 * 12], (120,)) is None
 
 
-def test_a_lag_that_is_no_zones_offset_is_odd_but_not_certain() -> None:
-    found = judged(later_than(13.2), (120,))
+@pytest.mark.parametrize(("hours", "is_hole"), [(0.6, False), (13.2, True)])
+def test_a_lag_that_is_no_zones_offset_is_an_error_where_the_issuer_was_never_silent_nearly_as_long(
+    hours: float, *, is_hole: bool
+) -> None:
+    found = judged(later_than(hours), (120,))
 
     assert found is not None
-    assert (found.kind, found.shift_s, found.is_certain) == ("odd", None, False)
+    assert (found.kind, found.shift_s, found.is_certain) == ("odd", None, is_hole)
 
 
 def test_issuance_that_stopped_is_said_once() -> None:
@@ -82,7 +85,41 @@ def test_issuance_that_stopped_is_said_once() -> None:
 
     assert first is not None
     assert (first.kind, first.is_certain, first.shift_s) == ("stop", True, -8 * HOUR)
-    assert judged(later_than(9), (8 * HOUR, 120), newest=AS_OF - 9 * HOUR) is None
+    accepted = remembered(IssuerHistory(9, newest, (120,)), newest, 8 * HOUR, is_odd=True)
+    assert (accepted.lags, accepted.odd) == ((120,), 1)
+    later = lag_shift(newest, ages, accepted, as_of=AS_OF, shifts=lambda: SHIFTS)
+    assert later is None
+    assert remembered(accepted, newest, 9 * HOUR, is_odd=False) == accepted
+
+
+def test_an_accepted_lag_hides_nothing_in_the_next_generation() -> None:
+    before = IssuerHistory(9, AS_OF - DAY, (120,))
+    accepted = remembered(before, AS_OF - 7 * HOUR, 7 * HOUR, is_odd=True)
+
+    assert (accepted.newest, accepted.lags, accepted.odd) == (AS_OF - 7 * HOUR, (120,), 1)
+    again = lag_shift(AS_OF - 6 * HOUR, later_than(6), accepted, as_of=AS_OF, shifts=lambda: SHIFTS)
+    assert again is not None
+    assert again.is_certain
+    right = remembered(accepted, AS_OF - 60, 60, is_odd=False)
+    assert (right.lags, right.odd) == ((60, 120), 0)
+
+
+def test_a_lag_that_was_accepted_three_times_in_a_row_is_the_usual_one() -> None:
+    known = IssuerHistory(9, AS_OF - 9 * DAY, (120, 60))
+    for day in (2, 1, 0):
+        known = remembered(known, AS_OF - day * DAY - 7 * HOUR, 7 * HOUR, is_odd=True)
+
+    assert (known.lags, known.odd) == ((7 * HOUR,), 0)
+
+
+def test_of_an_issuer_without_issuances_what_was_known_is_kept() -> None:
+    known = IssuerHistory(9, AS_OF - DAY, (120,), 1)
+
+    assert remembered(known, None, None, is_odd=False) == IssuerHistory(9, None, (120,), 1)
+
+
+def test_durations_are_hours_and_minutes_however_long() -> None:
+    assert [_hours(seconds) for seconds in (59, 5_430, 400 * HOUR, -5_430)] == ["00:00", "01:30", "400:00", "-01:30"]
 
 
 def test_a_newest_that_goes_back_is_told_apart() -> None:

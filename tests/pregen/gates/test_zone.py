@@ -11,7 +11,7 @@ from pregen.gates.anchor_files import Anchors
 from pregen.gates.anchors import identity
 from pregen.gates.evidence import Observation, Watch, serial_of
 from pregen.gates.history import witness_share
-from pregen.gates.zone import judge, remember
+from pregen.gates.zone import Verdict, judge, remember
 from tests.pregen.gates.authorities import (
     DAY,
     HOUR,
@@ -66,6 +66,17 @@ def judged(
     is_public: bool = False,
     zones: Mapping[str, str] | None = None,
 ) -> tuple[Finding, ...]:
+    return verdict_on(rows, past=past, anchors=anchors, is_public=is_public, zones=zones).findings
+
+
+def verdict_on(
+    rows: Register,
+    *,
+    past: History | None = None,
+    anchors: Anchors | None = None,
+    is_public: bool = False,
+    zones: Mapping[str, str] | None = None,
+) -> Verdict:
     anchors = anchors or Anchors()
     observation, watch = seen(rows, anchors)
     return judge(
@@ -169,21 +180,17 @@ def test_a_generation_remembers_lags_witnesses_and_proved_columns() -> None:
     rows = export(register(), AS_OF)
     anchors = anchors_of(rows)
     observation, watch = seen(rows, anchors)
-    declared = columns(not_before="Etc/UTC", not_after="Etc/UTC")
-    known, witnesses, anchored = remember(
-        observation,
-        watch,
-        columns=declared,
-        issuers=ISSUERS,
-        history=replace(history(), anchored=frozenset({"before"})),
-        anchors=anchors,
-        counts=[len(rows)],
-    )
+    zones = {"not_before": "Etc/UTC", "not_after": "Etc/UTC"}
+    declared, before = columns(**zones), replace(history(), anchored=frozenset({"before"}))
+    verdict = verdict_on(rows, past=before, anchors=anchors, zones=zones)
+    kept = remember(verdict, observation, watch, issuers=ISSUERS, history=before, counts=[len(rows)])
+    known, witnesses = kept.issuers[1], kept.witnesses
 
-    assert known[1].newest == int(rows.not_before.max())
-    assert known[1].lags[1:] == history().issuers[1].lags
-    assert 0 <= known[1].lags[0] - (AS_OF - known[1].newest) < 600
-    assert anchored == {"before", identity(declared["not_before"]), identity(declared["not_after"])}
+    assert known.newest == int(rows.not_before.max())
+    assert known.lags[1:] == history().issuers[1].lags
+    assert 0 <= known.lags[0] - (AS_OF - known.newest) < 600
+    assert (kept.as_of, kept.certificates, known.certificates) == (AS_OF, len(rows), len(rows))
+    assert kept.anchored == {"before", identity(declared["not_before"]), identity(declared["not_after"])}
     smallest = np.sort(rows.key & np.uint64(2**32 - 1))[: len(witnesses)]
     assert 0.8 < len(witnesses) / (witness_share(len(rows)) * len(rows)) < 1.2
     np.testing.assert_array_equal(np.sort(witnesses["key"] & np.uint64(2**32 - 1)), smallest)
