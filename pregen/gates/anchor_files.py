@@ -13,7 +13,7 @@ from pregen import clock
 from pregen.config import Config
 from pregen.errors import ConfigError, Finding, InputError
 from pregen.issuers import Issuer, parse_certificate, read_certificates, signed_with
-from pregen.snapshot import Crl, read_crls
+from pregen.snapshot import Crl, name_key, read_crls
 
 MAX_ENTRIES = 16_384  # of a CRL: spread over all of it, they prove as much as a million do
 _REMOVED = 8  # removeFromCRL (RFC 5280, 5.3.1)
@@ -70,7 +70,7 @@ def load_anchors(config: Config, issuers: Sequence[Issuer]) -> Anchors:
             if section.certificate:
                 certificates.append(_certificate(config.resolve(section.certificate), issuers))
             elif section.crl:
-                crls.append(_crl(config.resolve(section.crl), issuers))
+                crls += _crls(config.resolve(section.crl), issuers)
         except ConfigError as error:
             findings += error.findings
     if findings:
@@ -83,7 +83,7 @@ def _certificate(path: Path, issuers: Sequence[Issuer]) -> CertificateAnchor:
     certificate = read_certificates(path)[0]  # of a chain, the one that was issued comes first
     index = None
     for at, issuer in enumerate(issuers):
-        if issuer.subject != certificate.issuer:
+        if not _is_name_of(issuer, certificate.issuer):
             continue
         key = parse_certificate(path, issuer.certificates[0]).load_public_key()
         try:
@@ -92,35 +92,42 @@ def _certificate(path: Path, issuers: Sequence[Issuer]) -> CertificateAnchor:
         except ValueError as error:
             raise _refused("anchor.unreadable", f"{path}: its signature cannot be checked ({error}): {_FIX}") from error
     if index is None:
-        raise _unknown(path, any(issuer.subject == certificate.issuer for issuer in issuers))
+        raise _unknown(path, any(_is_name_of(issuer, certificate.issuer) for issuer in issuers))
     serial: bytes = asn1.Certificate.load(certificate.der)["tbs_certificate"]["serial_number"].contents
     key_number = xxhash.xxh64_intdigest(serial, issuers[index].issuer_id)
     times = clock.seconds(certificate.not_before), clock.seconds(certificate.not_after)
     return CertificateAnchor(path, index, serial, key_number, *times)
 
 
-def _crl(path: Path, issuers: Sequence[Issuer]) -> CrlAnchor:
+def _crls(path: Path, issuers: Sequence[Issuer]) -> list[CrlAnchor]:
     try:
-        crl = read_crls(path)[0]
-        index = next((at for at, issuer in enumerate(issuers) if _signs(issuer, crl)), None)
-        if index is None:
-            raise _unknown(path, any(issuer.subject == crl.issuer for issuer in issuers))
-        entries = crl.entries()
+        return [_crl(crl, issuers) for crl in read_crls(path)]
     except InputError as error:
         text = error.findings[0].message if error.findings else error.message
         raise _refused("anchor.unreadable", f"{text}, or name another in [[snapshot.anchor]]") from error
+
+
+def _crl(crl: Crl, issuers: Sequence[Issuer]) -> CrlAnchor:
+    index = next((at for at, issuer in enumerate(issuers) if _signs(issuer, crl)), None)
+    if index is None:
+        raise _unknown(crl.path, any(_is_name_of(issuer, crl.issuer) for issuer in issuers))
+    entries = crl.entries()
     listed = np.flatnonzero(entries.reason != _REMOVED)  # what a delta CRL takes back says no time of revocation
     listed = listed[:: -(-len(listed) // MAX_ENTRIES) or 1]
     serials = [entries.serial[at].as_py() or b"" for at in listed.tolist()]
     keys = np.array([xxhash.xxh64_intdigest(serial, issuers[index].issuer_id) for serial in serials], np.uint64)
     order = np.argsort(keys, kind="stable")
     return CrlAnchor(
-        path, index, keys[order], tuple(serials[at] for at in order.tolist()), entries.revoked_at[listed][order]
+        crl.path, index, keys[order], tuple(serials[at] for at in order.tolist()), entries.revoked_at[listed][order]
     )
 
 
+def _is_name_of(issuer: Issuer, name: bytes) -> bool:
+    return issuer.subject == name or name_key(issuer.subject) == name_key(name)
+
+
 def _signs(issuer: Issuer, crl: Crl) -> bool:
-    if issuer.subject != crl.issuer:
+    if not _is_name_of(issuer, crl.issuer):
         return False
     try:
         return crl.is_signed_by(parse_certificate(crl.path, issuer.certificates[0]).public_key)

@@ -78,7 +78,8 @@ def early_shift(counts: NDArray[np.int64], possible: frozenset[int]) -> int | No
     if not total or counts[0] > FAR_SHARE * total:
         return None
     reached = np.flatnonzero(np.cumsum(early) > _EDGE_SHARE * total)[0]
-    return nearest_possible(-(HALF - 1 - int(reached)) * BIN_S + BIN_S / 2, possible)
+    seen_s = (HALF - 1 - int(reached)) * BIN_S - BIN_S / 2
+    return nearest_possible(-seen_s / (1 - _EDGE_SHARE), possible)  # as far as they go where they are spread evenly
 
 
 def _clue(

@@ -29,7 +29,7 @@ from pregen.snapshot.batch import (
     Late,
     StatusBatch,
 )
-from pregen.snapshot.crls.crl import Crl, read_crls
+from pregen.snapshot.crls.crl import Crl, name_key, read_crls
 from pregen.snapshot.crls.entries import CrlEntries
 from pregen.snapshot.crls.rules import CrlIssuer
 from pregen.snapshot.files import AS_OF_KEY
@@ -57,6 +57,7 @@ __all__ = [
     "Reading",
     "Snapshot",
     "StatusBatch",
+    "name_key",
     "open_snapshot",
     "read_crls",
 ]

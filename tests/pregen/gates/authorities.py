@@ -245,10 +245,19 @@ def anchors_of(register: Register, issuer: int = 0) -> Anchors:
     )
 
 
-def columns(**zones: str) -> dict[str, Column]:
-    """Return the columns of times, with the zones that are declared for them."""
+def columns(*dates: str, **zones: str) -> dict[str, Column]:
+    """Return the columns of times, with the zones that are declared for them; some may hold `dates`."""
     names = ("not_before", "not_after", "revoked_at")
-    return {name: Column(name, name.upper(), explicit=True, zone=zones.get(name)) for name in names}
+    return {
+        name: Column(
+            name,
+            name.upper(),
+            explicit=True,
+            zone=zones.get(name, "UTC" if name in dates else None),
+            time_of_day="00:00:00" if name in dates else None,
+        )
+        for name in names
+    }
 
 
 @cache

@@ -3,6 +3,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from pregen.gates.ahead import dense_stretch, judge_ahead
 from pregen.gates.clues import Clue
@@ -31,12 +32,18 @@ def register(per_day: float = 1_000, **habits: float) -> Register:
     return work((habit,), AS_OF - 20 * DAY, AS_OF + DAY, np.random.default_rng(3))
 
 
-def judged(rows: Register, *, proved: frozenset[int] = NOBODY, lag_s: int | None = None) -> list[Clue]:
-    watch = watch_for(rows, AS_OF, 1)
+def judged(
+    rows: Register,
+    *dates: str,
+    proved: frozenset[int] = NOBODY,
+    lag_s: int | None = None,
+    listed_as_of: int | None = None,
+) -> list[Clue]:
+    watch = replace(watch_for(rows, AS_OF, 1), listed_as_of=listed_as_of)
     history = None
     if lag_s is not None:
         history = History(AS_OF - DAY, 9, {1: IssuerHistory(9, None, (lag_s,))}, np.empty(0, WITNESS), frozenset())
-    return list(judge_ahead(observe(rows, watch), watch, columns(), make_issuers(1), history, proved))
+    return list(judge_ahead(observe(rows, watch), watch, columns(*dates), make_issuers(1), history, proved))
 
 
 def shifted(rows: Register, shift_s: int) -> Register:
@@ -136,3 +143,30 @@ def test_without_rows_before_as_of_nothing_is_dense() -> None:
     counts[HALF : HALF + 40] = 9
 
     assert dense_stretch(counts, 300) is None
+
+
+def days(times: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Times as dates tell them, with the last second of the day."""
+    return times // DAY * DAY + DAY - 1
+
+
+def test_of_dates_today_is_not_ahead_and_a_later_day_is_a_warning() -> None:
+    rows = export(register(), AS_OF)
+
+    assert judged(replace(rows, not_before=days(rows.not_before)), "not_before") == []
+    (clue,) = judged(replace(rows, not_before=days(rows.not_before) + 3 * DAY), "not_before")
+    assert (clue.severity, clue.shift_s) == ("warning", None)
+    assert "by more than 86700 s" in clue.text
+
+
+def test_where_crls_tell_revocations_issuance_is_judged_by_the_list_and_revocations_are_not() -> None:
+    """The oldest CRL is of yesterday, the list of certificates of now."""
+    rows = export(register(), AS_OF + DAY)
+    recent = np.linspace(AS_OF - 2 * DAY, AS_OF + 200, len(rows)).astype(np.int64)
+    seen = replace(rows, revoked_at=recent)
+
+    assert [clue.canonical for clue in judged(seen)] == ["not_before"]
+    assert judged(seen, listed_as_of=AS_OF + DAY) == []
+    (clue,) = judged(shifted(seen, 5 * HOUR), listed_as_of=AS_OF + DAY)
+    assert (clue.canonical, clue.severity, clue.shift_s) == ("not_before", "error", 5 * HOUR)
+    assert "ahead of the list of certificates (2026-07-02T" in clue.text

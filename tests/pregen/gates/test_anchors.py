@@ -7,6 +7,7 @@ import xxhash
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.name import _ASN1Type
 
 from pregen.config import Config, load_config
 from pregen.errors import ConfigError
@@ -280,3 +281,53 @@ def test_without_anchors_there_is_nothing_to_look_for(folder: Path) -> None:
     assert load_anchors(config, issuers) == Anchors()
     assert Anchors().keys.tolist() == []
     assert datetime.fromtimestamp(AS_OF, UTC) == NOW
+
+
+def test_a_column_of_dates_is_compared_by_the_day(folder: Path) -> None:
+    issue(folder)
+    config, issuers = configured(folder, 'certificate = "issued.pem"')
+    anchors = load_anchors(config, issuers)
+    began = seconds(NOW - 30 * DAY)
+    day = began // 86_400 * 86_400
+
+    def said(not_before: int) -> Comparison:
+        sightings = row(issuers[0], 0x80, not_before=not_before)
+        return compare_anchors(anchors, sightings, columns("not_before"), issuers, AS_OF, frozenset())
+
+    assert said(day).proved == said(day + 86_399).proved == {"not_before"}
+    (clue,) = said(day - 86_400).clues
+    assert (clue.severity, clue.shift_s) == ("error", None)
+    assert "1 by a day or more" in clue.text
+
+
+def test_every_crl_of_a_file_is_an_anchor(folder: Path) -> None:
+    first = revoke(folder, serials=(1, 2)).read_bytes()
+    second = revoke(folder, serials=(3,)).read_bytes()
+    (folder / "ca.crl").write_bytes(first + second)
+    config, issuers = configured(folder, 'crl = "ca.crl"')
+
+    assert [len(crl.serials) for crl in load_anchors(config, issuers).crls] == [2, 1]
+
+
+def test_a_name_that_is_encoded_otherwise_is_still_the_issuer_s(folder: Path) -> None:
+    """RFC 5280, 7.1: PrintableString or UTF8String, and the case of letters, make no other name."""
+    name = x509.Name(
+        [
+            x509.NameAttribute(one.oid, one.value.upper(), _type=_ASN1Type.PrintableString)
+            for one in ROOT.certificate.subject
+        ]
+    )
+    leaf = (
+        x509.CertificateBuilder()
+        .issuer_name(name)
+        .subject_name(x509.Name([]))
+        .serial_number(0x80)
+        .not_valid_before(NOW - DAY)
+        .not_valid_after(NOW + DAY)
+        .public_key(ROOT.key.public_key())
+        .sign(ROOT.key, SHA256())
+    )
+    (folder / "issued.pem").write_bytes(leaf.public_bytes(Encoding.PEM))
+    config, issuers = configured(folder, 'certificate = "issued.pem"')
+
+    assert [one.issuer for one in load_anchors(config, issuers).certificates] == [0]

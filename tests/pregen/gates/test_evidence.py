@@ -117,7 +117,7 @@ def test_examples_are_the_twenty_with_the_smallest_keys() -> None:
     assert examples["key"].tolist() == list(range(1, EXAMPLES + 1))
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(cuts=st.lists(st.integers(0, 400), max_size=6), order=st.randoms(use_true_random=False))
 def test_observations_add_up_in_any_order_and_however_the_rows_are_dealt(cuts: list[int], order: Random) -> None:
     habits = Habits(per_day=40, postdated=0.2, revoked=0.5)

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime
 from math import comb
 
@@ -11,7 +12,9 @@ from tests.pregen.gates.authorities import DAY, HOUR, Register, columns, make_is
 JULY = int(datetime(2026, 7, 1, tzinfo=UTC).timestamp())
 
 
-def judged(delays: list[int], *, not_after: list[int] | None = None) -> tuple[Clue, ...]:
+def judged(
+    delays: list[int], *dates: str, not_after: list[int] | None = None, from_crls: bool = False
+) -> tuple[Clue, ...]:
     """Judge certificates that were revoked so long after issuance."""
     count = len(delays)
     issued = np.full(count, JULY - 30 * DAY)
@@ -19,8 +22,8 @@ def judged(delays: list[int], *, not_after: list[int] | None = None) -> tuple[Cl
     revoked = issued + np.array(delays) if not_after is None else np.zeros(count, np.int64)
     key = np.arange(1, count + 1, dtype=np.uint64)
     rows = Register(issued, issued, ends, revoked, np.zeros(count, np.int32), key, np.full((count, 16), 7, np.uint8))
-    watch = watch_for(rows, JULY, 1)
-    return judge_order(observe(rows, watch), watch, columns(), make_issuers(1))
+    watch = replace(watch_for(rows, JULY, 1), listed_as_of=JULY if from_crls else None)
+    return judge_order(observe(rows, watch), watch, columns(*dates), make_issuers(1))
 
 
 def uniform(low_s: int, high_s: int, count: int) -> list[int]:
@@ -72,3 +75,26 @@ def test_certificates_that_are_issued_after_they_expire_are_counted_too() -> Non
 
 def test_right_order_says_nothing() -> None:
     assert judged(uniform(0, 20 * DAY, 1_000)) == ()
+
+
+def test_which_comes_first_on_one_day_dates_do_not_say() -> None:
+    delays = uniform(-DAY + 600, -60, 300) + uniform(60, 20 * DAY, 700)
+
+    assert judged(delays, "revoked_at") == judged(delays, "not_before") == ()
+    (clue,) = judged([-3 * DAY] * 4 + delays, "revoked_at")
+    assert (clue.severity, clue.shift_s, clue.count, len(clue.examples)) == ("warning", None, 4, 4)
+    assert "by a day or more" in clue.text
+
+
+def test_issuance_is_blamed_where_crls_tell_revocations() -> None:
+    (clue,) = judged(uniform(-6 * HOUR + 300, -60, 150) + uniform(60, 20 * DAY, 850), from_crls=True)
+
+    assert (clue.canonical, clue.severity, clue.shift_s) == ("not_before", "error", 6 * HOUR)
+    assert "NOT_BEFORE" in clue.examples[0]
+
+
+def test_what_goes_beyond_any_zone_is_no_error_from_a_tenth_of_the_odd_rows_on() -> None:
+    odd = uniform(-6 * HOUR + 300, -60, 90)
+
+    assert judged([-9 * DAY] * 9 + odd + [DAY] * 901)[0].severity == "error"
+    assert judged([-9 * DAY] * 10 + odd[1:] + [DAY] * 901)[0].severity == "warning"

@@ -121,3 +121,24 @@ def test_times_that_were_not_given_then_or_now_are_not_compared() -> None:
     rows["revoked_at"] = JULY
 
     assert judged(witnesses, rows).clues == ()
+
+
+def test_a_column_of_dates_is_compared_by_the_day() -> None:
+    witnesses = published(100)
+    rows = seen_again(witnesses)
+    rows["not_before"] = rows["not_before"] // DAY * DAY
+
+    assert judge_witnesses(witnesses, rows, columns("not_before"), make_issuers(1)).clues == ()
+    rows["not_before"] -= 2 * DAY
+    (clue,) = judge_witnesses(witnesses, rows, columns("not_before"), make_issuers(1)).clues
+    assert (clue.severity, clue.shift_s, clue.count) == ("error", None, 100)
+    assert "by a day or more" in clue.text
+
+
+@pytest.mark.parametrize(("odd", "errors"), [(4, 0), (5, 1)])
+def test_from_a_twentieth_on_differences_of_any_kind_are_an_error(odd: int, errors: int) -> None:
+    witnesses = published(100)
+    rows = seen_again(witnesses)
+    rows["not_before"][:odd] += np.arange(odd) * 1_111 + 2_000
+
+    assert len(judged(witnesses, rows).clues) == errors

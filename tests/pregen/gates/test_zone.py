@@ -202,3 +202,25 @@ def test_the_newest_is_sighted_with_its_serial() -> None:
     observation, _ = seen(rows, Anchors())
 
     assert serial_of(observation.newest[0]) == rows.serial[np.argmax(rows.not_before)].tobytes()
+
+
+def test_a_key_that_two_certificates_have_is_no_witness() -> None:
+    rows = export(register(), AS_OF)
+    twice = rows.where(np.argsort(rows.key & np.uint64(2**32 - 1)).argsort() < 3)  # the first three to be witnesses
+    twin = replace(twice.where(np.arange(3) == 1), serial=np.full((1, 16), 9, np.uint8))
+    both = Register(*(np.concatenate([getattr(twice, name), getattr(twin, name)]) for name in Register.__match_args__))
+    watch = replace(watch_for(both, AS_OF, 1), witness_share=1.0)
+    kept = remember(Verdict(), observe(both, watch), watch, issuers=ISSUERS, history=None, counts=[4])
+
+    assert set(kept.witnesses["key"].tolist()) == set(both.key.tolist()) - {int(twin.key[0])}
+
+
+def test_an_accepted_lag_is_counted_apart() -> None:
+    rows = export(register(), AS_OF)
+    rows = rows.where(rows.issued_at < AS_OF - 7 * HOUR)
+    observation, watch = seen(rows, Anchors())
+    verdict = verdict_on(rows, past=history())
+    kept = remember(verdict, observation, watch, issuers=ISSUERS, history=history(), counts=[len(rows)])
+
+    assert verdict.odd == {0}
+    assert (kept.issuers[1].odd, kept.issuers[1].lags) == (1, history().issuers[1].lags)
