@@ -220,7 +220,7 @@ class Observer:
         if not self._watch.has_crls:  # newer CRLs than the oldest one say more
             self._note_near(np.full(len(near), self._watch.issuers), near)
         if len(late.revoked_at):
-            self._keep_sightings("late", _late(late.serials, late.revoked_at))
+            self._keep_sightings("late", _late(late.examples))
         rows = rows[batch.not_before[rows] != NO_ISSUANCE]
         delay = batch.revoked_at[rows] - batch.not_before[rows]
         column = np.clip(delay // BIN_S + HALF, 0, COLUMNS - 1)
@@ -284,14 +284,12 @@ def _sighted(batch: StatusBatch, key: NDArray[np.uint64], rows: Rows) -> Sightin
     return sightings
 
 
-def _late(serials: tuple[bytes, ...], revoked_at: NDArray[np.int64]) -> Sightings:
-    """Return late revocations as far as their serials are known."""
-    if len(serials) != min(EXAMPLES, len(revoked_at)):  # a serial that cannot be read is left out: whose time is whose?
-        return NO_SIGHTINGS
-    sightings = np.zeros(len(serials), SIGHTING)
+def _late(examples: tuple[tuple[bytes, int], ...]) -> Sightings:
+    """Return late revocations: serials and times."""
+    sightings = np.zeros(len(examples), SIGHTING)
     sightings["issuer"], sightings["not_before"], sightings["not_after"] = -1, NO_ISSUANCE, NO_EXPIRY
-    sightings["revoked_at"] = revoked_at[: len(serials)]
-    _put_serials(sightings, serials)
+    sightings["revoked_at"] = [at for _, at in examples]
+    _put_serials(sightings, [serial for serial, _ in examples])
     return sightings
 
 

@@ -242,12 +242,13 @@ def _conflicts(tally: Tally, snapshot: Snapshot) -> tuple[Finding, ...]:
         Finding(
             "row.conflict",
             "error",
-            "rows of one certificate differ in status, revocation time or reason: "
-            "decide at the source which one is right",
+            "rows of one certificate differ in status, revocation time or reason, or one of them is bad or left out: "
+            "decide at the source which one is right, and export that one alone",
             tally.conflict_count,
             tuple(
                 f"{snapshot.locate(*one.other)}, column serial, {int.from_bytes(one.serial, 'big', signed=True):x}: "
-                f"contradicts {snapshot.locate(*one.row)}"
+                f"{'is bad or left out, and contradicts' if one.is_withheld else 'contradicts'} "
+                f"{snapshot.locate(*one.row)}"
                 for one in tally.conflicts
             ),
         ),

@@ -16,16 +16,17 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from pregen.errors import SpoolError
 from pregen.gates.evidence import Observation, Observer, Watch
 from pregen.generation.routing_key import keys, serial_matrix, serial_octets, serial_offsets
 from pregen.generation.rows import group_codes
-from pregen.generation.spill import ROW_BYTES, SPILLED, Spilled, SpillFile, clipped, shard_folder, take
+from pregen.generation.spill import ROW_BYTES, SPILLED, WITHHELD, Spilled, SpillFile, clipped, shard_folder, take
 from pregen.generation.steps import Steps
 from pregen.generation.workers import Pool
-from pregen.snapshot import MAX_SERIAL_BYTES, Location, Reading, Snapshot, StatusBatch
+from pregen.snapshot import GOOD, MAX_SERIAL_BYTES, NO_REASON, Location, Reading, Snapshot, StatusBatch, Withheld
 
 SHARD_ROWS = 65_536
 PACK_BYTES = 8 << 20  # a worker needs a few times that
@@ -116,13 +117,26 @@ class Router:
                 self._files.append((shard_folder(folder, number) / name).open("xb", buffering))
 
     def write(self, batch: StatusBatch) -> NDArray[np.uint64]:
-        """Spool the rows of one batch, which are in the files after `flush`, and return their keys, uint64[n]."""
-        seeds = self._issuer_ids if len(self._issuer_ids) == 1 else self._issuer_ids[batch.issuer]
-        key = keys(batch.serial, seeds)
+        """Spool the rows of one batch, which are in the files after `flush`, and return their keys, uint64[n].
+
+        Withheld rows are spooled too, so that they meet the other rows of their certificates.
+        """
+        key = self._keys(batch.serial, batch.issuer)
+        self._spool(_spilled(batch, key))
+        if batch.withheld is not None:
+            self._spool(_withheld(batch, batch.withheld, self._keys(batch.withheld.serial, batch.withheld.issuer)))
+        return key
+
+    def _keys(self, serial: pa.BinaryArray, issuer: NDArray[np.int32]) -> NDArray[np.uint64]:
+        return keys(serial, self._issuer_ids if len(self._issuer_ids) == 1 else self._issuer_ids[issuer])
+
+    def _spool(self, rows: Spilled) -> None:
         shards = np.uint64(len(self._files))
         # In the smallest type that holds it: numpy sorts 8 and 16 bits by radix.
-        shard = ((key >> np.uint64(32)) * shards >> np.uint64(32)).astype(np.min_scalar_type(len(self._files) - 1))
-        routed = take(_spilled(batch, key), np.argsort(shard, kind="stable"))
+        shard = ((rows["key"] >> np.uint64(32)) * shards >> np.uint64(32)).astype(
+            np.min_scalar_type(len(self._files) - 1)
+        )
+        routed = take(rows, np.argsort(shard, kind="stable"))
         counts = np.bincount(shard, minlength=len(self._files))
         octets, start = routed.view(np.uint8).data, 0
         with _spooling(self._folder):
@@ -133,7 +147,6 @@ class Router:
                     self._files[number].write(part)
                     start += size
         self._rows += counts
-        return key
 
     def written(self) -> Written:
         """Return what was written so far."""
@@ -154,20 +167,37 @@ class Router:
 
 
 def _spilled(batch: StatusBatch, key: NDArray[np.uint64]) -> Spilled:
-    offsets, octets = serial_offsets(batch.serial), serial_octets(batch.serial)
-    first, last = int(offsets[0]), int(offsets[-1])
-    padded = np.append(octets[first:last], np.zeros(MAX_SERIAL_BYTES, np.uint8))
     rows = np.empty(len(batch), SPILLED)
+    sizes = _put_serials(rows, batch.serial)
     rows["key"] = key
     rows["row"] = batch.row
     rows["not_after"] = clipped(batch.not_after)
     rows["revoked_at"] = batch.revoked_at
-    rows["code"] = group_codes(batch.issuer, np.diff(offsets), batch.status, batch.reason)
+    rows["code"] = group_codes(batch.issuer, sizes, batch.status, batch.reason)
     rows["file"] = batch.file
     rows["reason"] = batch.reason
+    return rows
+
+
+def _withheld(batch: StatusBatch, withheld: Withheld, key: NDArray[np.uint64]) -> Spilled:
+    rows = np.zeros(len(withheld.row), SPILLED)
+    sizes = _put_serials(rows, withheld.serial)
+    rows["key"] = key
+    rows["row"] = withheld.row
+    rows["code"] = group_codes(withheld.issuer, sizes, np.full(len(rows), GOOD), np.full(len(rows), NO_REASON))
+    rows["file"] = batch.file
+    rows["reason"] = WITHHELD
+    return rows
+
+
+def _put_serials(rows: Spilled, serial: pa.BinaryArray) -> NDArray[np.int32]:
+    """Put serials into rows, and return their lengths."""
+    offsets, octets = serial_offsets(serial), serial_octets(serial)
+    first, last = int(offsets[0]), int(offsets[-1])
+    padded = np.append(octets[first:last], np.zeros(MAX_SERIAL_BYTES, np.uint8))
     serials = serial_matrix(padded, offsets[:-1] - first, MAX_SERIAL_BYTES)
     rows["serial"] = serials.view(f"V{MAX_SERIAL_BYTES}")[:, 0]
-    return rows
+    return np.diff(offsets)
 
 
 def _abandon(files: list[BinaryIO]) -> None:

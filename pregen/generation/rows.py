@@ -13,7 +13,17 @@ from numpy.typing import NDArray
 from pregen.errors import VerificationError
 from pregen.gates.comparison import NOT_COMPARED, Comparison
 from pregen.generation.routing_key import serial_matrix
-from pregen.generation.spill import ROW_BYTES, SERIAL_AT, Places, Spilled, SpillFile, clipped, read_spilled, take
+from pregen.generation.spill import (
+    ROW_BYTES,
+    SERIAL_AT,
+    WITHHELD,
+    Places,
+    Spilled,
+    SpillFile,
+    clipped,
+    read_spilled,
+    take,
+)
 from pregen.snapshot import GOOD, MAX_SERIAL_BYTES, REVOKED
 
 MAX_EXAMPLES = 20
@@ -68,11 +78,12 @@ class RowNumber(NamedTuple):
 
 
 class Conflict(NamedTuple):
-    """Two rows of one certificate that contradict each other, and its serial."""
+    """Two rows of one certificate that contradict each other, and its serial; `is_withheld`: the other gets none."""
 
     row: RowNumber
     other: RowNumber
     serial: bytes
+    is_withheld: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +100,8 @@ class ShardRows:
         repeated: rows that said the same as another one.
         expired: certificates that need no response any more.
         conflicts: the first ones.
-        conflict_count: how many rows contradict an earlier one.
+        conflict_count: how many rows contradict another one.
+        withheld: rows that get none, and are not counted anywhere else.
         keys: uint64[n], the whole keys.
         not_after: uint32[n], as `pregen.generation.spill.clipped`.
     """
@@ -104,6 +116,7 @@ class ShardRows:
     expired: int = 0
     conflicts: tuple[Conflict, ...] = field(default=())
     conflict_count: int = 0
+    withheld: int = 0
     keys: NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
     not_after: NDArray[np.uint32] = field(default_factory=lambda: np.empty(0, np.uint32))
 
@@ -143,9 +156,11 @@ def load_rows(
     """
     rows, suspects = _in_order(read_spilled(path, written))
     collapsed = _collapse(rows, suspects) if len(suspects) else _Collapsed()
-    kept = np.ones(len(rows), bool)
+    kept = rows["reason"] != WITHHELD
+    withheld = len(rows) - int(np.count_nonzero(kept))
     kept[collapsed.dropped] = False
-    certificates = len(rows) - len(collapsed.dropped)
+    certificates = int(np.count_nonzero(kept))
+    repeated = len(rows) - withheld - certificates
     if expired_before is not None:
         kept &= rows["not_after"] >= clipped(np.array(expired_before))
     if not kept.all():
@@ -157,10 +172,11 @@ def load_rows(
         codes=rows["code"].astype(np.int64),
         revoked_at=rows["revoked_at"].copy(),
         reason=rows["reason"].copy(),
-        repeated=len(collapsed.dropped),
+        repeated=repeated,
         expired=certificates - len(rows),
         conflicts=collapsed.conflicts,
         conflict_count=collapsed.conflict_count,
+        withheld=withheld,
         keys=rows["key"].copy(),
         not_after=rows["not_after"].copy(),
     )
@@ -209,10 +225,11 @@ class _Collapsed(NamedTuple):
 def _collapse(rows: Spilled, suspects: Places) -> _Collapsed:
     """Find, among rows with equal keys, those of one certificate: the first gets the latest not_after, others go.
 
-    Rows that differ in status, revocation time or reason are conflicts; equal keys of different certificates are legal.
+    Rows that differ in status, revocation time or reason are conflicts, and so are a withheld one and one that is not;
+    equal keys of different certificates are legal.
     """
     these = take(rows, suspects)
-    in_snapshot = np.lexsort((these["row"], these["file"]))
+    in_snapshot = np.lexsort((these["row"], these["file"], these["reason"] == WITHHELD))
     these, suspects = take(these, in_snapshot), suspects[in_snapshot]
     _, first, member = np.unique(_identities(these), return_index=True, return_inverse=True)
     leader = first[member]  # the first row of each one's certificate
@@ -221,7 +238,12 @@ def _collapse(rows: Spilled, suspects: Places) -> _Collapsed:
     for name in ("code", "revoked_at", "reason"):
         differs |= these[name] != these[name][leader]
     conflicts = tuple(
-        Conflict(_row_number(these[leader[i]]), _row_number(these[i]), _serial(these[i]))
+        Conflict(
+            _row_number(these[leader[i]]),
+            _row_number(these[i]),
+            _serial(these[i]),
+            bool(these[i]["reason"] == WITHHELD),
+        )
         for i in np.flatnonzero(differs)[:MAX_EXAMPLES]
     )
     return _Collapsed(suspects[leader != np.arange(len(these))], conflicts, int(differs.sum()))
@@ -257,6 +279,7 @@ class Survey:
     expired: int
     conflicts: tuple[Conflict, ...]
     conflict_count: int
+    withheld: int = 0
     steps: dict[str, float] = field(default_factory=dict)
     comparison: Comparison = NOT_COMPARED
 
@@ -276,6 +299,7 @@ class Tally:
         proofs: by shard, the groups that are seen there first, in the order of shards.
         digests: by shard, `Survey.digest`.
         conflicts: the first ones, in the order of shards.
+        withheld: rows that were spooled to be compared alone.
         comparison: with the current generation.
     """
 
@@ -286,6 +310,7 @@ class Tally:
     expired: int
     conflicts: tuple[Conflict, ...]
     conflict_count: int
+    withheld: int = 0
     comparison: Comparison = NOT_COMPARED
 
 
@@ -295,7 +320,7 @@ def add_up(surveys: Iterable[Survey]) -> Tally:
     first: dict[Group, int] = {}
     digests: dict[int, int] = {}
     conflicts: dict[int, tuple[Conflict, ...]] = {}
-    repeated = expired = conflict_count = 0
+    repeated = expired = conflict_count = withheld = 0
     comparison = NOT_COMPARED
     for survey in surveys:
         for group, count in survey.groups.items():
@@ -307,6 +332,7 @@ def add_up(surveys: Iterable[Survey]) -> Tally:
         repeated += survey.repeated
         expired += survey.expired
         conflict_count += survey.conflict_count
+        withheld += survey.withheld
         comparison = comparison.plus(survey.comparison)
     proofs: dict[int, set[Group]] = {}
     for group, shard in first.items():
@@ -319,5 +345,6 @@ def add_up(surveys: Iterable[Survey]) -> Tally:
         expired=expired,
         conflicts=tuple(conflict for shard in sorted(conflicts) for conflict in conflicts[shard])[:MAX_EXAMPLES],
         conflict_count=conflict_count,
+        withheld=withheld,
         comparison=comparison,
     )

@@ -122,6 +122,7 @@ class Surveyor:
             rows.expired,
             rows.conflicts,
             rows.conflict_count,
+            rows.withheld,
             steps.take(),
             comparison,
         )

@@ -113,7 +113,7 @@ def survey(prepared: Prepared, steps: Steps, progress: Progress) -> Iterator[Sur
         with steps("gates"):
             observation = all_observed(observations, watch)
             verdict = judge_times(prepared, observation, watch)
-            invalid = invalid_rows(snapshot, sum(file.rows for file in files))
+            invalid = invalid_rows(snapshot, sum(file.rows for file in files) - tally.withheld)
             excluded = _excluded(snapshot, tally, invalid)
             gates, warnings = ask(prepared, tally, verdict, watch, excluded)
             history = remembered(prepared, tally.groups, verdict, observation, watch)

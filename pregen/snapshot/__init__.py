@@ -28,6 +28,7 @@ from pregen.snapshot.batch import (
     UNKNOWN,
     Late,
     StatusBatch,
+    Withheld,
 )
 from pregen.snapshot.crls.crl import Crl, name_key, read_crls
 from pregen.snapshot.crls.entries import CrlEntries
@@ -57,6 +58,7 @@ __all__ = [
     "Reading",
     "Snapshot",
     "StatusBatch",
+    "Withheld",
     "name_key",
     "open_snapshot",
     "read_crls",

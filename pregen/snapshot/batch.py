@@ -20,14 +20,29 @@ class Late:
 
     Attributes:
         revoked_at: int64[k], seconds since 1970, of all such rows of a batch.
-        serials: content octets of the first of them, 20 at most.
+        examples: content octets of the serial, and the time, of the first of them whose serial can be read, 20 at most.
     """
 
     revoked_at: NDArray[np.int64]
-    serials: tuple[bytes, ...]
+    examples: tuple[tuple[bytes, int], ...]
 
 
 NOT_LATE = Late(np.empty(0, np.int64), ())
+
+
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """Rows that are bad, or left out on purpose: no other row of their certificates may be published instead.
+
+    Attributes:
+        serial: as in `StatusBatch`; rows whose serial or issuer cannot be read are not here.
+        issuer: int32[k].
+        row: int64[k].
+    """
+
+    serial: pa.BinaryArray
+    issuer: NDArray[np.int32]
+    row: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +64,7 @@ class StatusBatch:
         kind: uint8[n], `END_ENTITY` or `CA`; None: the snapshot says nothing, so all are end entities.
         reason_given: bool[n], whether a row that is revoked gives a reason, unspecified included; None where `kind` is.
         late: what is not in this batch because its revocation lies after as_of.
+        withheld: rows that are not in this batch, with whom the others must not disagree; None: there are none.
     """
 
     serial: pa.BinaryArray
@@ -63,9 +79,13 @@ class StatusBatch:
     late: Late = NOT_LATE
     kind: NDArray[np.uint8] | None = None
     reason_given: NDArray[np.bool_] | None = None
+    withheld: Withheld | None = None
 
-    def filtered(self, keep: NDArray[np.bool_]) -> "StatusBatch":
-        """Return the rows where `keep`, bool[n], is true; what is `late` stays."""
+    def filtered(self, keep: NDArray[np.bool_], withheld: NDArray[np.bool_] | None = None) -> "StatusBatch":
+        """Return the rows where `keep`, bool[n], is true; what is `late` stays, and `withheld` ones are set apart."""
+        apart = None
+        if withheld is not None and withheld.any():
+            apart = Withheld(self.serial.filter(pa.array(withheld)), self.issuer[withheld], self.row[withheld])
         return StatusBatch(
             self.serial.filter(pa.array(keep)),
             self.issuer[keep],
@@ -79,6 +99,7 @@ class StatusBatch:
             self.late,
             None if self.kind is None else self.kind[keep],
             None if self.reason_given is None else self.reason_given[keep],
+            apart,
         )
 
     def __len__(self) -> int:

@@ -91,7 +91,7 @@ class _BatchIntake:
         self._judged = np.ones(self._count, np.bool_)
         self._bad = np.zeros(self._count, np.bool_)
         self._late = np.zeros(self._count, np.bool_)
-        self._unread = np.zeros(self._count, np.bool_)
+        self._unread = np.zeros(self._count, np.bool_)  # whose certificate it is, nobody can tell
         self._by_status = np.zeros(self._count, np.bool_)
         if ODD in names and all(column.name != ODD for column in intake.columns.values()):
             self._leave_out_odd(batch.column(ODD))
@@ -137,7 +137,7 @@ class _BatchIntake:
             None if kind is None else reason_given & revoked,
         )
         keep = self._judged & ~self._bad
-        return (batch if keep.all() else batch.filtered(keep)), self._excluded()
+        return (batch if keep.all() else batch.filtered(keep, ~keep & ~self._unread)), self._excluded()
 
     def _note(self, canonical: str, faults: Iterable[Fault], among: _Rows | None = None) -> None:
         """Note faulty rows and leave them out; only rows `among` are judged in this column."""
@@ -237,6 +237,7 @@ class _BatchIntake:
         if "issuer" not in self._arrays:
             return np.full(self._count, self._intake.only_issuer, np.int32)
         codes = look_up(self._arrays["issuer"], self._intake.issuers)
+        self._unread |= ~codes.known
         self._note("issuer", [Fault("row.issuer.null", codes.blank & ~codes.known)])
         self._note("issuer", [Fault("row.issuer.unknown", ~codes.known & ~codes.blank)])
         return codes.number.astype(np.int32)
@@ -253,5 +254,5 @@ class _BatchIntake:
         """Return the revocations after as_of; of rows whose serial cannot be read, too."""
         if not self._late.any():
             return NOT_LATE
-        first = np.flatnonzero(self._late & ~self._unread)[:EXAMPLES]
-        return Late(revoked_at[self._late], tuple(serial[at].as_py() or b"" for at in first.tolist()))
+        first = np.flatnonzero(self._late & ~self._unread)[:EXAMPLES].tolist()
+        return Late(revoked_at[self._late], tuple((serial[at].as_py() or b"", int(revoked_at[at])) for at in first))

@@ -123,7 +123,7 @@ class Snapshot:
             reading.rows_in += record_batch.num_rows
             reading.excluded.update(excluded)
             reading.listed = intake.listed
-            if len(batch) or len(batch.late.revoked_at):
+            if len(batch) or len(batch.late.revoked_at) or batch.withheld is not None:
                 yield batch
 
     def add(self, number: int, reading: Reading) -> None:

@@ -223,6 +223,43 @@ def test_bad_rows_that_are_accepted_are_left_out_and_counted(ca: Ca, pregen: Pro
     assert pregen("verify", ca.store, "--all").code == 0
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("limit", [0, 9])
+@pytest.mark.parametrize("columns", ["reason", "revoked_at", "late", "status", "excluded", "needs_ocsp"])
+def test_a_certificate_with_a_row_that_gets_no_answer_is_not_published_by_another(
+    ca: Ca, pregen: Program, columns: str, limit: int, workers: int
+) -> None:
+    """The certificate is revoked, in a row that is bad or left out; an old row in another file says good."""
+    made = ca.now - timedelta(hours=1)
+    (ca.folder / "day").mkdir()
+    ca.export(
+        to="day/0.parquet",
+        serial=octets(5, 7),
+        status=pa.array([{"status": 9, "excluded": 60}.get(columns, 1), 0], pa.uint8()),
+        revoked_at=instants({"revoked_at": None, "late": ca.now + timedelta(days=1)}.get(columns, made), None),
+        reason=pa.array([7 if columns == "reason" else 1, None], pa.int8()),
+        needs_ocsp=pa.array([columns != "needs_ocsp", True]),
+    )
+    ca.export(
+        to="day/1.parquet",
+        serial=octets(5, 8),
+        status=pa.array([0, 0], pa.uint8()),
+        revoked_at=instants(None, None),
+        reason=pa.array([None, None], pa.int8()),
+        needs_ocsp=pa.array([True, True]),
+    )
+    values = {"good": ["0"], "revoked": ["1"], "unknown": ["2"], "excluded": ["60"]}
+    ca.configure(snapshot={"path": "day", "columns": {"status": {"values": values}}}, gates={"rows_invalid": limit})
+    accept = () if limit else ("--accept", "rows-invalid", *WHY)
+
+    ended = pregen("run", ca.config, "--json", *accept, "--workers", workers)
+
+    assert (ended.code, codes(ended)) == (3, ["row.conflict"])
+    assert "day/0.parquet, row 1, column serial, 5: is bad or left out, and contradicts " in ended.err
+    assert "day/1.parquet, row 1" in ended.err
+    assert not (ca.store / "commits").exists()
+
+
 def test_a_gate_s_name_that_is_wrong_or_never_accepted_is_exit_code_2(ca: Ca, pregen: Program) -> None:
     for gate, text in (("shrnk", "there are: zone, shrink"), ("window", "cannot be accepted")):
         ended = pregen("run", ca.config, "--accept", gate, *WHY)

@@ -190,7 +190,7 @@ def batch_of(register: Register, as_of: int) -> StatusBatch:
     late = register.revoked_at > as_of + CLOCK_SKEW_S
     kept = register.where(~late)
     gone = register.where(late)
-    serials = tuple(row.tobytes() for row in gone.serial[:20])
+    examples = tuple((row.tobytes(), at) for row, at in zip(gone.serial[:20], gone.revoked_at.tolist(), strict=False))
     serial = pa.array(np.ascontiguousarray(kept.serial).view("S16").ravel(), pa.binary())  # none has an octet of zero
     assert isinstance(serial, pa.BinaryArray)
     return StatusBatch(
@@ -202,7 +202,7 @@ def batch_of(register: Register, as_of: int) -> StatusBatch:
         not_after=kept.not_after,
         not_before=kept.not_before,
         row=np.arange(len(kept)),
-        late=Late(gone.revoked_at, serials),
+        late=Late(gone.revoked_at, examples),
     )
 
 

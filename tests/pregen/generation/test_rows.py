@@ -88,7 +88,7 @@ def test_rows_of_one_certificate_that_differ_are_a_conflict(tmp_path: Path, othe
     rows = load(tmp_path, [*plain_rows(3), REVOCATION, *plain_rows(2), other])
     assert rows.conflict_count == 1
     (conflict,) = rows.conflicts
-    assert conflict == (RowNumber(0, 3), RowNumber(0, 6), REVOCATION.serial)
+    assert conflict == Conflict(RowNumber(0, 3), RowNumber(0, 6), REVOCATION.serial)
 
 
 def test_conflicts_are_all_counted_and_the_first_are_shown(tmp_path: Path) -> None:
@@ -104,6 +104,28 @@ def test_conflicts_are_all_counted_and_the_first_are_shown(tmp_path: Path) -> No
 def test_a_conflict_is_found_although_the_certificate_has_expired(tmp_path: Path) -> None:
     rows = [REVOCATION._replace(not_after=5), REVOCATION._replace(not_after=5, reason=1)]
     assert load(tmp_path, rows, expired_before=10).conflict_count == 1
+
+
+@pytest.mark.parametrize("withheld", [0, 1, 2])
+@pytest.mark.parametrize("with_equal_keys", [False, True])
+def test_a_withheld_row_contradicts_the_others_of_its_certificate(
+    tmp_path: Path, withheld: int, *, with_equal_keys: bool
+) -> None:
+    """Whichever comes first: the certificate must not be published by the rows that are left."""
+    mine = [Row(b"\x05", withheld=at == withheld) for at in range(3)]
+    rows = [*mine, Row(b"\x06"), Row(b"\x05", issuer=1)]
+    loaded = load_with_equal_keys(tmp_path, rows) if with_equal_keys else load(tmp_path, rows)
+
+    first = 1 if withheld == 0 else 0
+    assert loaded.conflicts == (Conflict(RowNumber(0, first), RowNumber(0, withheld), b"\x05", is_withheld=True),)
+    assert (loaded.conflict_count, loaded.withheld, loaded.repeated, len(loaded.codes)) == (1, 1, 1, 3)
+
+
+def test_rows_that_are_all_withheld_are_no_conflict_and_get_no_response(tmp_path: Path) -> None:
+    loaded = load(tmp_path, [Row(b"\x05", withheld=True), Row(b"\x06"), Row(b"\x05", withheld=True)], expired_before=9)
+
+    assert serials_of(loaded) == [b"\x06"]
+    assert (loaded.conflict_count, loaded.withheld, loaded.repeated, loaded.expired) == (0, 2, 0, 0)
 
 
 def test_one_serial_of_two_issuers_is_two_certificates(tmp_path: Path) -> None:
@@ -130,7 +152,7 @@ def test_among_equal_keys_repetitions_and_conflicts_are_still_found(tmp_path: Pa
         tmp_path, [Row(b"\x01"), Row(b"\x02"), Row(b"\x01"), Row(b"\x03"), Row(b"\x02", UNKNOWN), Row(b"\x01")]
     )
     assert (rows.repeated, rows.conflict_count) == (3, 1)
-    assert rows.conflicts == (((0, 1), (0, 4), b"\x02"),)
+    assert rows.conflicts == (Conflict(RowNumber(0, 1), RowNumber(0, 4), b"\x02"),)
     assert serials_of(rows) == [b"\x01", b"\x02", b"\x03"]
 
 

@@ -36,10 +36,12 @@ class Row(NamedTuple):
     reason: int = NO_REASON
     not_after: int = NO_EXPIRY
     issuer: int = 0
+    withheld: bool = False
 
 
 def batch_of(rows: Sequence[Row], first: int = 0) -> StatusBatch:
-    return StatusBatch(
+    apart = np.array([row.withheld for row in rows], np.bool_)
+    whole = StatusBatch(
         serial=pa.array([row.serial for row in rows], pa.binary()),
         issuer=np.array([row.issuer for row in rows], np.int32),
         status=np.array([row.status for row in rows], np.uint8),
@@ -49,6 +51,7 @@ def batch_of(rows: Sequence[Row], first: int = 0) -> StatusBatch:
         not_before=np.full(len(rows), NO_ISSUANCE),
         row=np.arange(first, first + len(rows), dtype=np.int64),
     )
+    return whole.filtered(~apart, apart) if apart.any() else whole
 
 
 def spool(

@@ -283,6 +283,26 @@ def test_excluded_rows_are_counted_and_judged_no_further(desk: Desk) -> None:
     assert (snapshot.rows_in, snapshot.excluded, snapshot.findings()) == (3, {"status": 2}, ())
 
 
+def test_rows_that_get_no_answer_are_set_apart_as_far_as_their_certificates_are_known(desk: Desk) -> None:
+    data = table(
+        8,
+        serial=pa.array([b"\1", b"\2", b"\3", None, b"\4", b"\5", b"\6", b"\0\7"], pa.binary()),
+        status=pa.array([0, 1, 60, 1, 1, 0, 0, 9]),
+        revoked_at=times(None, AS_OF_S + 9_999, None, None, None, None, None, None),
+        issuer=pa.array([*["demo-r1"] * 4, "?", *["demo-r1"] * 3]),
+        needs_ocsp=pa.array([True] * 5 + [False, True, True]),
+    )
+    values = {"good": ["0"], "revoked": ["1"], "excluded": ["60"]}
+
+    _, [batch] = desk.read(data, {"status": ColumnConfig(values=values)})
+
+    assert batch.row.tolist() == [0, 6]
+    assert batch.withheld is not None
+    assert batch.withheld.serial.to_pylist() == [b"\2", b"\3", b"\5"]
+    assert (batch.withheld.row.tolist(), batch.withheld.issuer.tolist()) == ([1, 2, 5], [3, 3, 3])
+    assert batch.late.examples == ((b"\2", AS_OF_S + 9_999),)
+
+
 def test_unknown_issuers_are_named_once_with_what_to_add(desk: Desk) -> None:
     names = ["demo-r1", "lost", None, "lost", "", *(f"ca-{number:03}" for number in range(30))]
     data = table(len(names), issuer=pa.array(names))
@@ -306,7 +326,7 @@ def test_kinds_count_over_files_and_keep_the_first_twenty_examples(desk: Desk) -
         desk.write(f"many/{name}", table(15, status=pa.array([7] * 15)))
 
     snapshot = desk.open(desk.folder / "many")
-    assert list(snapshot.batches()) == []
+    assert [len(batch) for batch in snapshot.batches()] == [0, 0]
 
     [finding] = snapshot.findings()
     assert finding.count == 30
