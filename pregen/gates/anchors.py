@@ -16,7 +16,7 @@ from pregen.gates.clues import Clue, example, hex_number, issuer_name, shifts_te
 from pregen.gates.evidence import EXAMPLES, Sightings, serial_of
 from pregen.gates.offsets import Difference, are_same, compare
 from pregen.issuers import Issuer
-from pregen.snapshot import NO_EXPIRY, NO_ISSUANCE
+from pregen.snapshot import NO_EXPIRY, NO_ISSUANCE, OWN_ZONE
 from pregen.snapshot.columns import Column
 
 MIN_SHIFTED = 3  # entries of a CRL with one difference: a single one that was renewed may differ by anything
@@ -64,7 +64,8 @@ def compare_anchors(
         clue = _clue(compared, columns[canonical], issuers, is_known=identity(columns[canonical]) in remembered)
         if clue is not None:
             clues.append(clue)
-        if clue is None or (clue.severity == "warning" and 2 * clue.count < len(compared)):
+        is_right = clue is None or (clue.severity == "warning" and 2 * clue.count < len(compared))
+        if is_right and any(pair.uses_zone for pair in compared):
             proved.add(canonical)
     return Comparison(tuple(clues), tuple(found for found in findings if found), frozenset(proved))
 
@@ -98,6 +99,7 @@ class _Pair:
     serial: bytes
     read: int
     true: int
+    uses_zone: bool  # that of its column: the row names none itself
 
 
 _Pairs = dict[str, list[_Pair]]  # by canonical column
@@ -117,6 +119,11 @@ class _Rows:
         return [row for row in rows if int(row["issuer"]) == issuer and serial_of(row) == serial]
 
 
+def _pair(issuer: int, serial: bytes, row: np.void, canonical: str, true: int) -> _Pair:
+    uses_zone = not int(row["own_zone"]) & OWN_ZONE[canonical]
+    return _Pair(issuer, serial, int(row[canonical]), true, uses_zone)
+
+
 def _match_certificate(
     anchor: CertificateAnchor, rows: _Rows, pairs: _Pairs, issuers: Sequence[Issuer], as_of: int
 ) -> Finding | None:
@@ -126,7 +133,7 @@ def _match_certificate(
     for row in found:
         for canonical, absent, true in times:
             if int(row[canonical]) != absent:
-                pairs[canonical].append(_Pair(anchor.issuer, anchor.serial, int(row[canonical]), true))
+                pairs[canonical].append(_pair(anchor.issuer, anchor.serial, row, canonical, true))
     return None if found else _certificate_missing(anchor, issuers, as_of)
 
 
@@ -135,7 +142,7 @@ def _match_crl(anchor: CrlAnchor, rows: _Rows, pairs: _Pairs, issuers: Sequence[
     entries = zip(anchor.keys.tolist(), anchor.serials, anchor.revoked_at.tolist(), strict=True)
     found = [(row, serial, true) for key, serial, true in entries for row in rows.find(key, anchor.issuer, serial)]
     pairs["revoked_at"] += [
-        _Pair(anchor.issuer, serial, int(row["revoked_at"]), true) for row, serial, true in found if row["revoked_at"]
+        _pair(anchor.issuer, serial, row, "revoked_at", true) for row, serial, true in found if row["revoked_at"]
     ]
     return None if found or not anchor.serials else _crl_missing(anchor, issuers)
 

@@ -24,7 +24,8 @@ HALF = REACH_S // BIN_S
 COLUMNS = 2 * HALF + 1  # the last one counts what lies beyond
 EXAMPLES = 20
 
-# One row of the snapshot. A serial has `size` octets, the rest is zero; times that are not given are as in StatusBatch.
+# One row of the snapshot. A serial has `size` octets, the rest is zero; what is not given, and `own_zone`, are as
+# in StatusBatch.
 SIGHTING = np.dtype(
     [
         ("key", "<u8"),
@@ -34,6 +35,7 @@ SIGHTING = np.dtype(
         ("not_before", "<i8"),
         ("not_after", "<i8"),
         ("revoked_at", "<i8"),
+        ("own_zone", "u1"),
     ]
 )
 NO_SIGHTINGS = np.empty(0, SIGHTING)
@@ -280,6 +282,8 @@ def _sighted(batch: StatusBatch, key: NDArray[np.uint64], rows: Rows) -> Sightin
     sightings["key"], sightings["issuer"] = key[rows], batch.issuer[rows]
     for field_name in ("not_before", "not_after", "revoked_at"):
         sightings[field_name] = getattr(batch, field_name)[rows]
+    if batch.own_zone is not None:
+        sightings["own_zone"] = batch.own_zone[rows]
     _put_serials(sightings, [serial or b"" for serial in batch.serial.take(rows).to_pylist()])
     return sightings
 

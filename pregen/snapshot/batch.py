@@ -1,6 +1,7 @@
 """The status batch: what the rest of the system sees of a snapshot."""
 
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +13,9 @@ MAX_SERIAL_BYTES = 21  # RFC 5280, 4.1.2.2 allows 20; a few real ones have one m
 NO_REASON = -1
 NO_EXPIRY = 2**62  # far after every time that a certificate can name, and safe to add a duration to
 NO_ISSUANCE = -(2**62)  # far before
+
+
+OWN_ZONE = MappingProxyType({"not_before": 1, "not_after": 2, "revoked_at": 4})  # bits of `StatusBatch.own_zone`
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,8 @@ class StatusBatch:
         reason_given: bool[n], whether a row that is revoked gives a reason, unspecified included; None where `kind` is.
         late: what is not in this batch because its revocation lies after as_of.
         withheld: rows that are not in this batch, with whom the others must not disagree; None: there are none.
+        own_zone: uint8[n], bits of `OWN_ZONE`: which times name their zone themselves, although one is declared for the
+            column; None: none of them.
     """
 
     serial: pa.BinaryArray
@@ -80,6 +86,7 @@ class StatusBatch:
     kind: NDArray[np.uint8] | None = None
     reason_given: NDArray[np.bool_] | None = None
     withheld: Withheld | None = None
+    own_zone: NDArray[np.uint8] | None = None
 
     def filtered(self, keep: NDArray[np.bool_], withheld: NDArray[np.bool_] | None = None) -> "StatusBatch":
         """Return the rows where `keep`, bool[n], is true; what is `late` stays, and `withheld` ones are set apart."""
@@ -100,6 +107,7 @@ class StatusBatch:
             None if self.kind is None else self.kind[keep],
             None if self.reason_given is None else self.reason_given[keep],
             apart,
+            None if self.own_zone is None else self.own_zone[keep],
         )
 
     def __len__(self) -> int:

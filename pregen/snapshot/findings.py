@@ -41,7 +41,8 @@ _ADVICE: Mapping[str, str] = MappingProxyType(
         "names, and 0 or null for none (7 is unused; 8, removeFromCRL, means that the certificate is good again); map "
         "others in [snapshot.columns], reason.values",
         "row.reason.missing": "is null in revoked rows of CA certificates, where the TLS Baseline Requirements, 7.3, "
-        "want a reason: export it (0, unspecified, counts as one), or give the issuer profile lab in [issuer.validity]",
+        "want a reason: export it (0, unspecified, counts as one); where nobody but you trusts that issuer, profile "
+        "lab in [issuer.validity] does not want one",
         "row.kind.unknown": "has values without a meaning ({values}): map them to ca or end-entity in "
         "[snapshot.columns], kind.values; null means end-entity",
         "row.needs-ocsp.unknown": "has values that are neither true nor false ({values}): map them in "

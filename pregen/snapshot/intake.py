@@ -7,7 +7,18 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pregen.snapshot.batch import CA, GOOD, NO_EXPIRY, NO_ISSUANCE, NO_REASON, NOT_LATE, REVOKED, Late, StatusBatch
+from pregen.snapshot.batch import (
+    CA,
+    GOOD,
+    NO_EXPIRY,
+    NO_ISSUANCE,
+    NO_REASON,
+    NOT_LATE,
+    OWN_ZONE,
+    REVOKED,
+    Late,
+    StatusBatch,
+)
 from pregen.snapshot.codes import (
     EXCLUDED,
     UNSPECIFIED,
@@ -93,6 +104,7 @@ class _BatchIntake:
         self._late = np.zeros(self._count, np.bool_)
         self._unread = np.zeros(self._count, np.bool_)  # whose certificate it is, nobody can tell
         self._by_status = np.zeros(self._count, np.bool_)
+        self._own_zone: NDArray[np.uint8] | None = None
         if ODD in names and all(column.name != ODD for column in intake.columns.values()):
             self._leave_out_odd(batch.column(ODD))
 
@@ -135,6 +147,7 @@ class _BatchIntake:
             late,
             kind,
             None if kind is None else reason_given & revoked,
+            own_zone=self._own_zone,
         )
         keep = self._judged & ~self._bad
         return (batch if keep.all() else batch.filtered(keep, ~keep & ~self._unread)), self._excluded()
@@ -152,7 +165,12 @@ class _BatchIntake:
 
     def _times(self, canonical: str) -> Instants:
         array = self._arrays.get(canonical)
-        return read_instants(pa.nulls(self._count) if array is None else array, self._intake.columns[canonical])
+        found = read_instants(pa.nulls(self._count) if array is None else array, self._intake.columns[canonical])
+        if found.own_zone is not None and found.own_zone.any():
+            if self._own_zone is None:
+                self._own_zone = np.zeros(self._count, np.uint8)
+            self._own_zone |= found.own_zone * np.uint8(OWN_ZONE[canonical])
+        return found
 
     def _status(self, revocations: Instants) -> NDArray[np.uint8]:
         if "status" not in self._arrays:
@@ -169,7 +187,7 @@ class _BatchIntake:
         return status
 
     def _revoked_at(self, revocations: Instants, revoked: _Rows) -> NDArray[np.int64]:
-        seconds, given, faults = revocations
+        seconds, given, faults, _ = revocations
         unread = np.zeros(self._count, np.bool_)
         for fault in faults:
             unread |= fault.rows
@@ -246,7 +264,7 @@ class _BatchIntake:
         """Return a time that may be absent, and what stands for that."""
         if canonical not in self._arrays:
             return np.full(self._count, absent, np.int64)
-        seconds, given, faults = self._times(canonical)
+        seconds, given, faults, _ = self._times(canonical)
         self._note(canonical, faults)
         return seconds if given.all() else np.where(given, seconds, absent)
 

@@ -86,7 +86,8 @@ def open_snapshot(
         text = f"no row in {len(files)} file(s), the first is {files[0].path}: look whether the export worked"
         raise InputError("the snapshot cannot be used", (Finding("snapshot.no-rows", "error", text),))
     instant = found.astimezone(UTC).replace(microsecond=0)
-    warnings = (*statused.warnings, *similar, *warnings)
+    later = _later_than_files(given, files) if (given := as_of or config.as_of) else ()
+    warnings = (*statused.warnings, *similar, *later, *warnings)
     listed_as_of = None if revocations is None else _listed_as_of(files, now)
     return Snapshot(files, columns, issuers, instant, warnings, public, revocations, skew_s, listed_as_of)
 
@@ -265,6 +266,23 @@ def _as_of_files(files: tuple[SnapshotFile, ...]) -> tuple[datetime | None, list
             text = f"the files differ in {_AS_OF}: {' and '.join(says)}: export them together, or give --as-of"
             return None, [Finding("as-of.differs", "error", text)]
     raise AssertionError  # pragma: no cover
+
+
+def _later_than_files(given: datetime, files: tuple[SnapshotFile, ...]) -> tuple[Finding, ...]:
+    """Return a warning where a file says that it ends before the instant that is given for it."""
+    for file in files:
+        try:
+            named = None if file.as_of is None else clock.parse_instant(file.as_of)
+        except ValueError:  # not asked for where as_of is given
+            continue
+        if named is not None and given.replace(microsecond=0) > named:
+            text = (
+                f"{file.path}: its metadata {_AS_OF} says {clock.text(named)}, but the given as_of, "
+                f"{clock.text(given)}, counts: what was issued and revoked in between would be missing; unless the metadata is wrong, "
+                "leave as_of (--as-of) out"
+            )
+            return (Finding("as-of.later-than-file", "warning", text),)
+    return ()
 
 
 def _has_rows(file: SnapshotFile, columns: Mapping[str, Column]) -> bool:

@@ -29,11 +29,19 @@ _MOST_DIGITS = 19  # of a number of 64 bits
 
 
 class Instants(NamedTuple):
-    """A column of times: `seconds` since 1970, int64[n], 0 unless `given`, bool[n]; faulty rows are not given."""
+    """A column of times.
+
+    Attributes:
+        seconds: since 1970, int64[n], 0 unless `given`.
+        given: bool[n]; faulty rows are not given.
+        faults: what is wrong with which rows.
+        own_zone: bool[n], which rows name their zone themselves although one is declared; None: none can.
+    """
 
     seconds: NDArray[np.int64]
     given: NDArray[np.bool_]
     faults: list[Fault]
+    own_zone: NDArray[np.bool_] | None = None
 
 
 def read_instants(column: ArrowArray, source: Column | None = None) -> Instants:
@@ -127,7 +135,9 @@ def _from_iso8601(text: Octets, written: NDArray[np.bool_], source: Column | Non
             rows[bare] = fault.rows
             faults.append(Fault(fault.code, rows))
     found = _in_bounds(seconds, given, [])
-    return found._replace(faults=_merged([*faults, *found.faults]))
+    return found._replace(
+        faults=_merged([*faults, *found.faults]), own_zone=zoned if source and source.zone is not None else None
+    )
 
 
 def _merged(faults: list[Fault]) -> list[Fault]:

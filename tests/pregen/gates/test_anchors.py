@@ -73,6 +73,7 @@ def row(issuer: Issuer, serial: int, **times: int) -> Sightings:
     sighting["not_before"] = times.get("not_before", NO_ISSUANCE)
     sighting["not_after"] = times.get("not_after", NO_EXPIRY)
     sighting["revoked_at"] = times.get("revoked_at", 0)
+    sighting["own_zone"] = times.get("own_zone", 0)
     return sighting
 
 
@@ -331,3 +332,15 @@ def test_a_name_that_is_encoded_otherwise_is_still_the_issuer_s(folder: Path) ->
     config, issuers = configured(folder, 'certificate = "issued.pem"')
 
     assert [one.issuer for one in load_anchors(config, issuers).certificates] == [0]
+
+
+def test_a_row_that_names_its_own_offset_says_nothing_about_the_declared_zone(folder: Path) -> None:
+    issue(folder)
+    config, issuers = configured(folder, 'certificate = "issued.pem"')
+    anchors = load_anchors(config, issuers)
+    times = {"not_before": seconds(NOW - 30 * DAY), "not_after": seconds(NOW + 60 * DAY)}
+
+    assert compared(anchors, issuers, row(issuers[0], 0x80, own_zone=1, **times)).proved == {"not_after"}
+    assert compared(anchors, issuers, row(issuers[0], 0x80, own_zone=2, **times)).proved == {"not_before"}
+    wrong = row(issuers[0], 0x80, own_zone=3, not_before=5, not_after=times["not_after"])
+    assert [clue.severity for clue in compared(anchors, issuers, wrong).clues] == ["error"]

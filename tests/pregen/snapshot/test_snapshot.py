@@ -10,8 +10,19 @@ import pytest
 
 from pregen.config import ColumnConfig, SnapshotConfig
 from pregen.errors import InputError
-from pregen.snapshot import GOOD, NO_EXPIRY, NO_REASON, REVOKED, UNKNOWN, Reading, Snapshot, open_snapshot
+from pregen.snapshot import (
+    GOOD,
+    NO_EXPIRY,
+    NO_REASON,
+    OWN_ZONE,
+    REVOKED,
+    UNKNOWN,
+    Reading,
+    Snapshot,
+    open_snapshot,
+)
 from pregen.snapshot.opening import MAX_FILES
+from tests.pki import DAY
 from tests.pregen.snapshot.desk import AS_OF, NOW, Desk, table
 
 AS_OF_S = 1_795_478_400
@@ -194,6 +205,19 @@ def test_as_of_may_lie_five_minutes_ahead_and_not_a_second_more(desk: Desk) -> N
     with pytest.raises(InputError) as caught:
         desk.open(path, as_of=ahead + timedelta(seconds=1))
     assert [finding.code for finding in caught.value.findings] == ["as-of.future"]
+
+
+def test_a_given_as_of_that_is_later_than_that_of_a_file_is_a_warning(desk: Desk) -> None:
+    path = desk.write("s.parquet", table())
+    silent = desk.write("silent.parquet", table(), as_of=None)
+
+    (finding,) = desk.open(path, as_of=AS_OF + timedelta(seconds=1)).findings()
+
+    assert (finding.code, finding.severity) == ("as-of.later-than-file", "warning")
+    assert "says 2026-11-24T00:00:00Z, but the given as_of, 2026-11-24T00:00:01Z, counts" in finding.message
+    assert desk.open(path, as_of=AS_OF + timedelta(microseconds=1)).findings() == ()
+    assert desk.open(path, as_of=AS_OF - DAY).findings() == ()
+    assert desk.open(silent, as_of=AS_OF + DAY / 4).findings() == ()
 
 
 def test_bad_rows_are_left_out_and_found_in_one_pass(desk: Desk) -> None:
@@ -496,3 +520,23 @@ def test_how_far_revocations_may_lie_after_as_of_is_what_the_gates_allow(desk: D
 
     assert "lies more than 5m after as_of ([gates] skew)" in found[2]
     assert "lies more than 1h after as_of ([gates] skew)" in found[1]
+
+
+def test_times_that_name_their_zone_themselves_are_told_apart_where_one_is_declared(desk: Desk) -> None:
+    local, own = "2026-06-01 12:00:00", "2026-06-01T12:00:00+02:00"
+    data = table(
+        3,
+        revoked_at=pa.array([local, own, None]),
+        status=pa.array([1, 1, 0]),
+        not_before=pa.array([own, local, own]),
+        not_after=pa.array([own, own, own]),
+    )
+    declared = {name: ColumnConfig(zone="America/Denver") for name in ("revoked_at", "not_before")}
+
+    _, [batch] = desk.read(data, declared)
+    _, [plain] = desk.read(table(1, not_before=pa.array([own])))
+
+    assert batch.own_zone is not None
+    assert batch.own_zone.tolist() == [OWN_ZONE["not_before"], OWN_ZONE["revoked_at"], OWN_ZONE["not_before"]]
+    assert batch.filtered(np.array([False, True, False])).own_zone == [OWN_ZONE["revoked_at"]]
+    assert plain.own_zone is None
