@@ -5,7 +5,7 @@ operator accepts is taken into account afterwards (`pregen.gates.acceptance`).
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
@@ -101,27 +101,7 @@ def _shrink(evidence: Evidence, config: GatesConfig) -> GateResult:
         **_shown(limit),
     }
     before = evidence.history.certificates
-    findings = [*damaged]
-    lost = f"{seen.vanished:,} of {before:,} certificates of the current generation"
-    if _exceeds(max(seen.vanished - evidence.excused, 0), before, limit):
-        message = (
-            f"{lost} have vanished without having expired ({_allowed(limit, 'or')} are allowed): their answers would "
-            "become unauthorized; look for rows that the export lost, and for expiry dates that were changed or read "
-            "in a wrong zone"
-        )
-        if seen.vanished_undated:
-            message = (
-                f"{lost} have vanished ({_allowed(limit, 'or')} are allowed), and of {seen.vanished_undated:,} of them "
-                "nobody can tell whether they have expired; their expiry is not known: export not_after; look for rows "
-                "that the export lost"
-            )
-        findings.append(_finding(evidence, "shrink.vanished", "error", message, "vanished"))
-    elif seen.vanished_revoked - seen.lost > evidence.excused:
-        message = (
-            "revoked certificates have vanished, and must not before they expire (TLS Baseline Requirements, 4.10.1); "
-            "whether they have is not known: export not_after, or look where the export lost them"
-        )
-        findings.append(_finding(evidence, "shrink.revoked", "warning", message, "vanished_revoked"))
+    findings = [*damaged, *_vanished(evidence, limit)]
     if _exceeds(seen.unknown, before, limit):
         message = (
             f"{seen.unknown:,} of {before:,} certificates were good, and are unknown ({_allowed(limit, 'or')} are "
@@ -137,6 +117,32 @@ def _shrink(evidence: Evidence, config: GatesConfig) -> GateResult:
         )
         findings.append(_finding(evidence, "shrink.expiry", "error", message, "shortened"))
     return _result("shrink", figures, *findings)
+
+
+def _vanished(evidence: Evidence, limit: Limit) -> Iterator[Finding]:
+    """Yield what to say about certificates that are gone, and are not known to have expired."""
+    seen, before = evidence.comparison, evidence.history.certificates if evidence.history else 0
+    if seen.vanished <= evidence.excused:
+        return
+    is_refused = _exceeds(seen.vanished - evidence.excused, before, limit)
+    message = (
+        f"{seen.vanished:,} of {before:,} certificates of the current generation have vanished without having expired "
+        f"({_allowed(limit, 'or')} are allowed): their answers would become unauthorized; look for rows that the "
+        "export lost, and for expiry dates that were changed or read in a wrong zone"
+    )
+    if seen.vanished_undated:
+        message = (
+            f"{seen.vanished:,} of {before:,} certificates of the current generation have vanished "
+            f"({_allowed(limit, 'or')} are allowed), and of {seen.vanished_undated:,} of them nobody can tell whether "
+            "they have expired; their expiry is not known: export not_after; look for rows that the export lost"
+        )
+    yield _finding(evidence, "shrink.vanished", "error" if is_refused else "warning", message, "vanished")
+    if not is_refused and seen.vanished_revoked - seen.lost > evidence.excused:
+        message = (
+            "revoked certificates have vanished, and must not before they expire (TLS Baseline Requirements, 4.10.1); "
+            "whether they have is not known: export not_after, or look where the export lost them"
+        )
+        yield _finding(evidence, "shrink.revoked", "warning", message, "vanished_revoked")
 
 
 def _exceeds(count: int, of: int, limit: Limit) -> bool:

@@ -43,6 +43,9 @@ def judge_witnesses(
         clue = _clue(then[canonical][given], now[given], columns[canonical], issuers)
         if clue is not None:
             clues.append(clue)
+    had = int(np.count_nonzero(then["not_before"] != NO_ISSUANCE))
+    if had >= MIN_PROOF and not (now["not_before"] != NO_ISSUANCE).any():
+        clues.append(_lost(had))
     return Witnessed(tuple(clues), _proved(then, now, columns["not_before"], len(issuers)))
 
 
@@ -52,6 +55,17 @@ def _proved(then: NDArray[np.void], now: Sightings, column: Column, issuers: int
     owner = now["issuer"][given]
     agree, differ = (np.bincount(owner[which], minlength=issuers) for which in (same, ~same))
     return frozenset(np.flatnonzero((agree >= MIN_PROOF) & (differ == 0)).tolist())
+
+
+def _lost(had: int) -> Clue:
+    return Clue(
+        code="time.evidence-lost",
+        severity="warning",
+        canonical="not_before",
+        text=f"{had:,} certificates that had this time in the last generation have none now",
+        advice="export and map it again: without it a wrong zone is hardly found",
+        count=had,
+    )
 
 
 def _clue(published: NDArray[np.int64], rows: Sightings, column: Column, issuers: Sequence[Issuer]) -> Clue | None:

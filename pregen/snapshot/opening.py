@@ -278,8 +278,8 @@ def _later_than_files(given: datetime, files: tuple[SnapshotFile, ...]) -> tuple
         if named is not None and given.replace(microsecond=0) > named:
             text = (
                 f"{file.path}: its metadata {_AS_OF} says {clock.text(named)}, but the given as_of, "
-                f"{clock.text(given)}, counts: what was issued and revoked in between would be missing; unless the metadata is wrong, "
-                "leave as_of (--as-of) out"
+                f"{clock.text(given)}, counts: what was issued and revoked in between would be missing; unless the "
+                "metadata is wrong, leave as_of (--as-of) out"
             )
             return (Finding("as-of.later-than-file", "warning", text),)
     return ()

@@ -117,7 +117,7 @@ def test_the_smallest_history_that_can_tell_has_two_witnesses(count: int, errors
 def test_times_that_were_not_given_then_or_now_are_not_compared() -> None:
     witnesses = published(10)
     rows = seen_again(witnesses)
-    rows["not_before"] = NO_ISSUANCE
+    rows["not_before"][1:] = NO_ISSUANCE
     rows["revoked_at"] = JULY
 
     assert judged(witnesses, rows).clues == ()
@@ -142,3 +142,14 @@ def test_from_a_twentieth_on_differences_of_any_kind_are_an_error(odd: int, erro
     rows["not_before"][:odd] += np.arange(odd) * 1_111 + 2_000
 
     assert len(judged(witnesses, rows).clues) == errors
+
+
+def test_that_issuance_is_not_exported_any_more_is_a_warning() -> None:
+    witnesses = published(10)
+    rows = seen_again(witnesses)
+    rows["not_before"] = NO_ISSUANCE
+    (clue,) = judged(witnesses, rows).clues
+
+    assert (clue.code, clue.severity, clue.canonical, clue.count) == ("time.evidence-lost", "warning", "not_before", 10)
+    witnesses["not_before"] = NO_ISSUANCE
+    assert judged(witnesses, rows).clues == ()
