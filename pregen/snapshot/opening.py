@@ -71,11 +71,13 @@ def open_snapshot(
         InputError: anything is wrong; the findings name all of it.
     """
     columns = index_txt_columns() if config.kind == "index-txt" else columns_of(config)
-    revocations, statused = _revocations(config, folder, now, crl_issuers)
+    from_crls = _are_from_crls(config)
     paths, warnings = _paths(config, folder, path)
-    files, findings = _open_files(
-        paths, listing(columns, from_crls=revocations is not None), issuers=len(set(issuers.values()))
-    )
+    files, findings = _open_files(paths, listing(columns, from_crls=from_crls), issuers=len(set(issuers.values())))
+    revocations, statused = None, _Statused()
+    if from_crls:
+        lists_cas = any(columns["kind"].name in file.schema.names for file in files)
+        revocations, statused = _revocations(config, folder, now, crl_issuers, lists_cas=lists_cas)
     found, more = _as_of(as_of or config.as_of, files, now, None if revocations is None else statused.earliest)
     findings += more + statused.errors
     similar = tuple(finding for finding in findings if finding.severity == "warning")
@@ -100,12 +102,14 @@ class _Statused(NamedTuple):
     warnings: tuple[Finding, ...] = ()
 
 
-def _revocations(
-    config: SnapshotConfig, folder: Path, now: datetime, issuers: Sequence[CrlIssuer]
-) -> tuple[Revocations | None, _Statused]:
-    """Return the revocations that come from CRLs; None where the rows tell them."""
+def _are_from_crls(config: SnapshotConfig) -> bool:
+    """Whether revocations come from CRLs alone.
+
+    Raises:
+        ConfigError: a column tells revocations, and CRLs do too.
+    """
     if config.kind != "crl":
-        return None, _Statused()
+        return False
     mapped = [canonical for canonical in TOLD_BY_CRLS if canonical in config.columns]
     if mapped:
         names = ", ".join(mapped)
@@ -114,7 +118,16 @@ def _revocations(
             'since two sources might contradict each other; leave it out, or set kind = "files"'
         )
         raise ConfigError("the configuration has a mistake", (Finding("config.bad-value", "error", text),))
-    revocations, earliest, findings = open_revocations(config.crl_files, folder, issuers, clock.seconds(now))
+    return True
+
+
+def _revocations(
+    config: SnapshotConfig, folder: Path, now: datetime, issuers: Sequence[CrlIssuer], *, lists_cas: bool
+) -> tuple[Revocations, _Statused]:
+    """Return the revocations that come from CRLs."""
+    revocations, earliest, findings = open_revocations(
+        config.crl_files, folder, issuers, clock.seconds(now), lists_cas=lists_cas
+    )
     errors = tuple(finding for finding in findings if finding.severity == "error")
     warnings = tuple(finding for finding in findings if finding.severity == "warning")
     return revocations, _Statused(earliest, errors, warnings)

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 from asn1crypto import algos, core, pem
 from asn1crypto import crl as asn1
@@ -36,6 +37,9 @@ _DIGESTS: Mapping[str, Callable[[], hashes.HashAlgorithm]] = {
 }
 
 
+Covered: TypeAlias = Literal["user", "ca"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Crl:
     """A CRL, whose entries are read when they are asked for.
@@ -49,6 +53,8 @@ class Crl:
         base_number: BaseCRLNumber of a delta CRL; None for a base.
         scope: octets of its IssuingDistributionPoint; empty where it covers all of the issuer's certificates.
         indirect: whether it may speak of certificates of other issuers.
+        covers: which certificates its scope is about: "user", "ca", both or none of them.
+        point: where its distribution point says that it is, or another name of that; None where it names none.
         partial: what of its scope it leaves out, or empty.
         unknown: dotted OIDs of critical extensions that are not known here.
         digest: name of the hash under its signature; None where the algorithm names none, or is unknown.
@@ -63,6 +69,8 @@ class Crl:
     base_number: int | None
     scope: bytes
     indirect: bool
+    covers: frozenset[Covered]
+    point: str | None
     partial: str
     unknown: tuple[str, ...]
     digest: str | None
@@ -148,10 +156,30 @@ def _parsed(path: Path, der: bytes) -> Crl:
         base_number=_integer(extensions.get(_DELTA)),
         scope=scope,
         indirect=point is not None and bool(point["indirect_crl"].native),
+        covers=_covers(point),
+        point=_point(point),
         partial=_left_out(point),
         unknown=tuple(oid for oid in unknown if oid not in _KNOWN),
         digest=_digest(der),
     )
+
+
+def _covers(point: asn1.IssuingDistributionPoint | None) -> frozenset[Covered]:
+    covered: set[Covered] = {"user", "ca"}
+    if point is not None and point["only_contains_user_certs"].native:
+        covered -= {"ca"}
+    if point is not None and point["only_contains_ca_certs"].native:
+        covered -= {"user"}
+    return frozenset(covered)
+
+
+def _point(point: asn1.IssuingDistributionPoint | None) -> str | None:
+    """Return a name of the distribution point, as far as people can read what RFC 5280, 4.2.1.13, allows there."""
+    if point is None or point["distribution_point"].native is None:
+        return None
+    name = point["distribution_point"].chosen.native
+    first = name[0] if isinstance(name, list) and name else name
+    return first if isinstance(first, str) else str(first)
 
 
 def _left_out(point: asn1.IssuingDistributionPoint | None) -> str:

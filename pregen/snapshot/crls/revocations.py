@@ -20,10 +20,13 @@ from pregen.errors import Finding, InputError
 from pregen.snapshot.batch import GOOD, NO_REASON, REVOKED
 from pregen.snapshot.crls.crl import Crl, read_crls
 from pregen.snapshot.crls.entries import REMOVED, SERIAL_WIDTH, CrlEntries
-from pregen.snapshot.crls.rules import CLOCK_SKEW_S, CrlIssuer, Effective, effective_crls
+from pregen.snapshot.crls.rules import CLOCK_SKEW_S, CrlIssuer, Effective, effective_crls, scope_findings
 from pregen.snapshot.octets import octets_of, tails
 
 _EXAMPLES = 20
+_HOLD = 6  # certificateHold
+_DAY_S = 86_400
+_MIN_UNLISTED = 10  # entries of an issuer that none of its rows has: the expired ones are gone, but not all at once
 _TABLE_BITS = 3  # so that one row in eight that is not revoked is searched for in vain
 _FAULTS = {
     "crl.critical-extension": "entries have critical extensions that are not known here, so they may mean something "
@@ -109,28 +112,45 @@ class Revocations:
         return Statuses(status, revoked_at, reason, given)
 
     def unlisted(self, listed: Iterable[NDArray[np.int32]]) -> tuple[Finding, ...]:
-        """Return a warning about entries that no row has, if there are any; `listed` are those that rows have."""
+        """Return what to say about entries that no row has, if there are any; `listed` are those that rows have."""
         missing = np.ones(len(self), np.bool_)
-        for entries in listed:
-            missing[entries] = False
-        count = int(np.count_nonzero(missing))
-        if not count:
-            return ()
+        for one in listed:
+            missing[one] = False
+        entries = np.bincount(self.issuer)
+        without_row = np.bincount(self.issuer[missing], minlength=len(entries))
+        is_stranger = (without_row == entries) & (entries >= _MIN_UNLISTED)
+        strangers = is_stranger[self.issuer]
+        return (*self._strangers(strangers), *self._missing(missing & ~strangers))
+
+    def _strangers(self, entries: NDArray[np.bool_]) -> Iterator[Finding]:
+        """Yield an error about the entries of issuers of which no row has any."""
+        if not entries.any():
+            return
+        text = (
+            "no entry of an issuer's CRLs has a row among the issued certificates, so all of them would be good: look "
+            "how serials are encoded (serial.encoding in [snapshot.columns]), and whether the list is of this issuer"
+        )
+        shown = tuple(self._shown(at) for at in np.flatnonzero(entries)[:_EXAMPLES].tolist())
+        yield Finding("crl.none-listed", "error", text, int(np.count_nonzero(entries)), shown)
+
+    def _missing(self, entries: NDArray[np.bool_]) -> Iterator[Finding]:
+        """Yield a warning about entries without a row."""
+        if not entries.any():
+            return
         text = (
             "entries of CRLs have no row among the issued certificates: expired certificates may stay on a CRL, and "
             "have no row any more; but a hole in the export looks the same, and its certificates get no answers"
         )
-        shown = tuple(self._shown(at) for at in np.flatnonzero(missing)[:_EXAMPLES].tolist())
-        return (Finding("crl.not-issued", "warning", text, count, shown),)
+        shown = tuple(self._shown(at) for at in np.flatnonzero(entries)[:_EXAMPLES].tolist())
+        yield Finding("crl.not-issued", "warning", text, int(np.count_nonzero(entries)), shown)
 
     def _shown(self, at: int) -> str:
-        serial = int.from_bytes(self.words[at].astype(">u8").tobytes(), "big", signed=True)
         revoked_at = clock.text(int(self.revoked_at[at]))
-        return f"{self.paths[self.source[at]]}, serial, {serial:x}, revoked {revoked_at}"
+        return f"{self.paths[self.source[at]]}, serial, {_serial_text(self.words[at])}, revoked {revoked_at}"
 
 
 def open_revocations(
-    patterns: Sequence[str], folder: Path, issuers: Sequence[CrlIssuer], now: int
+    patterns: Sequence[str], folder: Path, issuers: Sequence[CrlIssuer], now: int, *, lists_cas: bool = False
 ) -> tuple[Revocations, int | None, list[Finding]]:
     """Read all CRLs and unite those that count.
 
@@ -139,6 +159,7 @@ def open_revocations(
         folder: what relative ones start from.
         issuers: whose certificates are asked about.
         now: seconds since 1970.
+        lists_cas: whether the rows say which certificates are those of CAs.
 
     Returns:
         the revocations; the earliest instant for which any of the CRLs that count is right, in seconds since 1970 (None
@@ -157,6 +178,7 @@ def open_revocations(
             except InputError as error:
                 findings += error.findings
     effective, more = effective_crls(crls, issuers, now)
+    more += scope_findings(effective, lists_cas=lists_cas)
     parts = []
     for one in effective:
         part, odd = _part(one)
@@ -212,10 +234,43 @@ def _part(effective: Effective) -> tuple[_Part, list[Finding]]:
         except InputError as error:
             findings += error.findings
             continue
+        own = _columns(crl, entries, effective.issuer.index)
         findings += _entry_findings(crl, entries)
-        part = _joined([part, _columns(crl, entries, effective.issuer.index)])
+        findings += _repeated(crl, own)
+        part = _joined([part, own])
+    part, not_held = _lifted(part)
+    if effective.delta is not None and not_held:
+        text = (
+            "entries are taken back (removeFromCRL) that were not on hold: only a hold can be released (RFC 5280, "
+            "5.3.1), so they stay revoked, unless their certificates have expired"
+        )
+        findings.append(_counted("crl.not-held", "warning", effective.delta, text, len(not_held), not_held))
     part = part.take(_last_of_each(part))
     return part.take(np.flatnonzero(part.reason != REMOVED)), findings
+
+
+def _lifted(part: _Part) -> tuple[_Part, list[str]]:
+    """Return the entries of a base and its delta without removals of what is not on hold, and the serials of these."""
+    if not (part.reason == REMOVED).any():
+        return part, []
+    order, again = _by_certificate(part)
+    before = np.full(len(order), _HOLD, np.int8)
+    before[1:] = np.where(again[1:], part.reason[order[:-1]], _HOLD)
+    wrong = order[(part.reason[order] == REMOVED) & (before != _HOLD) & (before != REMOVED)]
+    return part.take(np.delete(np.arange(len(order)), wrong)), [_serial_text(part.words[at]) for at in np.sort(wrong)]
+
+
+def _repeated(crl: Crl, part: _Part) -> Iterator[Finding]:
+    """Yield certificates that have several entries in one CRL that differ."""
+    order, again = _by_certificate(part)
+    at = np.flatnonzero(again)
+    now, before = order[at], order[at - 1]
+    differs = (part.revoked_at[now] != part.revoked_at[before]) | (part.reason[now] != part.reason[before])
+    wrong = now[differs]
+    if len(wrong):
+        text = "certificates have several entries that differ, and nobody can tell which one is right: issue it again"
+        serials = [_serial_text(part.words[one]) for one in np.sort(wrong)[:_EXAMPLES]]
+        yield _counted("crl.repeated", "error", crl, text, len(wrong), serials)
 
 
 def _columns(crl: Crl, entries: CrlEntries, issuer: int) -> _Part:
@@ -245,11 +300,19 @@ def _joined(parts: Sequence[_Part]) -> _Part:
 
 def _last_of_each(part: _Part) -> NDArray[np.int64]:
     """Return the last entry of each certificate: a delta comes after its base, a newer CRL after an older one."""
+    order, again = _by_certificate(part)
+    last = np.ones(len(order), np.bool_)
+    last[:-1] = ~again[1:]
+    return order[last]
+
+
+def _by_certificate(part: _Part) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Return the places of entries by certificate, equal ones in their order, and which are of the one before too."""
     order = np.lexsort((*part.words.T, part.issuer))  # stable
     words, issuer = part.words[order], part.issuer[order]
-    last = np.ones(len(order), np.bool_)
-    last[:-1] = (words[1:] != words[:-1]).any(axis=1) | (issuer[1:] != issuer[:-1])
-    return order[last]
+    again = np.zeros(len(order), np.bool_)
+    again[1:] = (words[1:] == words[:-1]).all(axis=1) & (issuer[1:] == issuer[:-1])
+    return order, again
 
 
 def _united(parts: Sequence[_Part]) -> Revocations:
@@ -271,7 +334,15 @@ def _entry_findings(crl: Crl, entries: CrlEntries) -> Iterator[Finding]:
     removed = np.flatnonzero(entries.reason == REMOVED)
     if len(removed) and not crl.is_delta:
         yield _counted("crl.entry", "error", crl, _FAULTS["crl.entry"], len(removed), _serials(entries, removed))
-    late = np.flatnonzero(entries.revoked_at > crl.this_update + CLOCK_SKEW_S)
+    after_s = entries.revoked_at - crl.this_update
+    far = np.flatnonzero(after_s > _DAY_S)
+    if len(far):
+        text = (
+            "entries were revoked more than a day after thisUpdate, which no clock explains: issue the CRL again, with "
+            "the times at which certificates were revoked"
+        )
+        yield _counted("crl.entry-late", "error", crl, text, len(far), _serials(entries, far))
+    late = np.flatnonzero((after_s > CLOCK_SKEW_S) & (after_s <= _DAY_S))
     if len(late):
         text = (
             f"entries were revoked more than {CLOCK_SKEW_S // 60} minutes after thisUpdate: either the CA backdates "
@@ -290,6 +361,11 @@ def _counted(
 def _serials(entries: CrlEntries, rows: NDArray[np.int64]) -> list[str]:
     first = (entries.serial[at].as_py() or b"" for at in rows[:_EXAMPLES].tolist())
     return [f"{int.from_bytes(octets, 'big', signed=True):x}" for octets in first]
+
+
+def _serial_text(words: NDArray[np.uint64]) -> str:
+    """Return a serial, uint64[3], as people write it."""
+    return f"{int.from_bytes(words.astype('>u8').tobytes(), 'big', signed=True):x}"
 
 
 def _words(serial: pa.BinaryArray) -> Words:

@@ -6,8 +6,9 @@ Every rule is applied to every CRL, so that all findings come at once. What a CR
 * A CRL belongs to the issuer with its name **and** the key that verifies its signature; cross-certificates share both.
 * A CRL of nobody is an error, not ignored: it may be the one part of a partitioned CRL that matters.
 * SHA-1 is a warning (the files come from the CA itself), MD5 an error.
-* CRLs that cover different parts of an issuer's certificates (IssuingDistributionPoint) are united. Whether all parts
-  are there cannot be known.
+* CRLs that cover different parts of an issuer's certificates (IssuingDistributionPoint) are united. All together must
+  cover its end-entity certificates, and those of CAs where the rows tell them apart. Whether all distribution points
+  are there cannot be known: a warning.
 * Of the same part, the base with the highest number counts, then the one made last; one delta with a higher number may
   change it, the newest, because each holds all changes since its base.
 """
@@ -18,9 +19,10 @@ from typing import Literal, NamedTuple
 
 from pregen import clock
 from pregen.errors import Finding
-from pregen.snapshot.crls.crl import Crl, name_key
+from pregen.snapshot.crls.crl import Covered, Crl, name_key
 
 CLOCK_SKEW_S = 300
+MAX_EXAMPLES = 20
 _FORBIDDEN, _WEAK = frozenset({"md2", "md5"}), frozenset({"sha1"})
 
 
@@ -94,6 +96,49 @@ def effective_crls(
     present = suspects | {one.issuer.index for one in owned}
     findings += [_missing(issuer) for issuer in issuers if issuer.index not in present]
     return tuple(sorted(effective, key=lambda one: (one.this_update, one.base.path))), findings
+
+
+def scope_findings(effective: Iterable[Effective], *, lists_cas: bool) -> list[Finding]:
+    """Return what the CRLs of an issuer do not cover, or perhaps not.
+
+    Args:
+        effective: the CRLs that count.
+        lists_cas: whether the rows say which certificates are those of CAs.
+    """
+    by_issuer: dict[int, list[Effective]] = {}
+    for one in effective:
+        by_issuer.setdefault(one.issuer.index, []).append(one)
+    findings: list[Finding] = []
+    for parts in by_issuer.values():
+        findings += _uncovered(parts, lists_cas=lists_cas)
+        if points := [one.base.point for one in parts if one.base.point is not None]:
+            text = (
+                f"issuer {parts[0].issuer.name!r} has CRLs that are about a distribution point alone; whether all are "
+                "here, nobody can tell, and a certificate of another point would count as good: look that crls in "
+                "[snapshot] names all of them"
+            )
+            findings.append(Finding("crl.partition", "warning", text, len(points), tuple(points[:MAX_EXAMPLES])))
+    return findings
+
+
+def _uncovered(parts: Sequence[Effective], *, lists_cas: bool) -> Iterator[Finding]:
+    covered = frozenset[Covered]().union(*(one.base.covers for one in parts))
+    paths = tuple(str(one.base.path) for one in parts)[:MAX_EXAMPLES]
+    name = parts[0].issuer.name
+    if "user" not in covered:
+        text = (
+            f"the CRLs of issuer {name!r} are about CA certificates alone (onlyContainsCACerts), so end-entity "
+            "certificates would all be good: add the CRL that is about them to crls in [snapshot]"
+        )
+        yield Finding("crl.scope", "error", text, len(parts), paths)
+    if "ca" not in covered:
+        text = f"the CRLs of issuer {name!r} are about end-entity certificates alone (onlyContainsUserCerts), so "
+        if lists_cas:
+            text += "CA certificates would all be good: add the CRL that is about them to crls in [snapshot]"
+            yield Finding("crl.scope", "error", text, len(parts), paths)
+        else:
+            text += "CA certificates would be good, if there are any: the rows do not say (column kind)"
+            yield Finding("crl.scope", "warning", text, len(parts), paths)
 
 
 def _owner(crl: Crl, issuers: Sequence[CrlIssuer]) -> tuple[CrlIssuer | None, list[Finding]]:

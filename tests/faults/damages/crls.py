@@ -157,11 +157,48 @@ CRLS = [
     ),
     Damage(
         name="expired",
-        make=crl(lambda ca: made(ca, this_update=ca.now - 2 * DAY, next_update=ca.now - DAY)),
+        make=crl(
+            lambda ca: made(
+                ca, revoked(ca, at=ca.now - 3 * DAY), this_update=ca.now - 2 * DAY, next_update=ca.now - DAY
+            )
+        ),
         code="crl.expired",
         file="base.crl",
         value="newer revocations are missing",
         remedy="fetch the newest",
+    ),
+    Damage(
+        name="about CA certificates alone",
+        make=crl(lambda ca: made(ca, scope={"only_contains_ca_certs": True})),
+        code="crl.scope",
+        file="base.crl",
+        value="onlyContainsCACerts",
+        remedy="add the CRL that is about them",
+    ),
+    Damage(
+        name="an entry of next week",
+        make=crl(lambda ca: made(ca, revoked(ca, at=ca.now + 7 * DAY))),
+        code="crl.entry-late",
+        file="base.crl",
+        value=f"{REVOKED:x}",
+        remedy="issue the CRL again",
+    ),
+    Damage(
+        name="entries that differ",
+        make=crl(lambda ca: made(ca, revoked(ca), revoked(ca, reason=1))),
+        code="crl.repeated",
+        file="base.crl",
+        value=f"{REVOKED:x}",
+        remedy="issue it again",
+    ),
+    Damage(
+        name="no entry that is listed",
+        make=crl(lambda ca: made(ca, *(revoked(ca, serial=REVOKED + 1 + number) for number in range(10)))),
+        code="crl.none-listed",
+        file="base.crl",
+        value=f"{REVOKED + 1:x}",
+        remedy="look how serials are encoded",
+        also=("revocation.undone",),
     ),
     Damage(
         name="indirect",

@@ -90,7 +90,7 @@ def test_a_delta_adds_changes_and_removes(tmp_path: Path) -> None:
 
 def test_what_is_removed_in_one_part_stays_revoked_in_another(tmp_path: Path) -> None:
     base, delta = (
-        forged(ISSUER, [Entry(serial=1)]),
+        forged(ISSUER, [Entry(serial=1, reason=6)]),
         forged(ISSUER, [Entry(serial=1, reason=8)], number=8, base_number=7),
     )
     part = forged(ISSUER, [Entry(serial=1), Entry(serial=2)], scope={"only_contains_user_certs": True})
@@ -231,3 +231,51 @@ def _check_speed(folder: Path, *, entries: int, rows: int) -> None:
 
     assert np.count_nonzero(found >= 0) == 1
     assert (time.process_time() - started) / rows < 2e-6
+
+
+@pytest.mark.parametrize(("reason", "status"), [(6, GOOD), (1, REVOKED), (0, REVOKED), (None, REVOKED)])
+def test_only_a_hold_can_be_taken_back(tmp_path: Path, reason: int | None, status: int) -> None:
+    base = forged(ISSUER, [Entry(serial=0xAB, reason=reason), Entry(serial=9, reason=6)])
+    changes = [Entry(serial=0xAB, reason=8), Entry(serial=0xCD, reason=8), Entry(serial=9, reason=8)]
+
+    revocations, findings = opened(tmp_path, base, forged(ISSUER, changes, number=8, base_number=7))
+
+    assert [row[0] for row in statuses(revocations, 0xAB, 0xCD, 9)] == [status, GOOD, GOOD]
+    assert statuses(revocations, 0xAB)[0][2] == (1 if reason == 1 else NO_REASON)
+    told = [(one.code, one.severity, one.count, one.examples) for one in findings]
+    assert told == ([] if status == GOOD else [("crl.not-held", "warning", 1, (f"{tmp_path / '1.crl'}, serial, ab",))])
+
+
+def test_entries_of_one_certificate_that_differ_are_an_error(tmp_path: Path) -> None:
+    other = [Entry(serial=serial, at=REVOKED_AT - DAY) for serial in (0xAB, 5)]
+    same = [Entry(serial=7), Entry(serial=7)]
+
+    _, findings = opened(tmp_path, forged(ISSUER, [Entry(serial=0xAB), Entry(serial=5), *same, *other]))
+
+    (finding,) = findings
+    assert (finding.code, finding.severity, finding.count) == ("crl.repeated", "error", 2)
+    assert finding.examples == (f"{tmp_path / '0.crl'}, serial, ab", f"{tmp_path / '0.crl'}, serial, 5")
+
+
+@pytest.mark.parametrize(("late", "severity"), [(DAY, "warning"), (DAY + timedelta(seconds=1), "error")])
+def test_an_entry_a_day_after_this_update_is_an_error(tmp_path: Path, late: timedelta, severity: str) -> None:
+    made = NOW - 3 * DAY
+    _, findings = opened(tmp_path, forged(ISSUER, [Entry(serial=5, at=made + late)], this_update=made))
+
+    assert [(one.code, one.severity) for one in findings] == [("crl.entry-late", severity)]
+
+
+@pytest.mark.parametrize(("count", "listed", "severity"), [(10, 0, "error"), (9, 0, "warning"), (10, 1, "warning")])
+def test_that_no_entry_of_an_issuer_has_a_row_is_an_error(
+    tmp_path: Path, count: int, listed: int, severity: str
+) -> None:
+    mine, others = built(ISSUER, range(1, count + 1)), built(OTHER, range(1, 21))
+    revocations, _ = opened(tmp_path, mine, others, issuers=ISSUERS)
+    of_other = np.flatnonzero(revocations.issuer == 0).astype(np.int32)
+    of_mine = np.flatnonzero(revocations.issuer == 3).astype(np.int32)[:listed]
+
+    (finding,) = revocations.unlisted([of_other, of_mine])
+
+    code = "crl.none-listed" if severity == "error" else "crl.not-issued"
+    assert (finding.code, finding.severity, finding.count) == (code, severity, count - listed)
+    assert all(f"{tmp_path / '0.crl'}, serial, " in example for example in finding.examples)

@@ -8,7 +8,7 @@ from asn1crypto import x509 as names
 
 from pregen import clock
 from pregen.snapshot import CrlIssuer, read_crls
-from pregen.snapshot.crls.rules import Effective, effective_crls
+from pregen.snapshot.crls.rules import Effective, effective_crls, scope_findings
 from tests.pki import DAY, NOW, make_issuer, shared_key
 from tests.pregen.snapshot.crls.authority import built, crl_issuer, damaged, forged, printable_name, write
 
@@ -161,6 +161,9 @@ def test_parts_of_an_issuer_are_united_and_each_has_its_own_newest(tmp_path: Pat
     assert [one.base.number for one in effective] == [7, 7]
     assert len({one.base.scope for one in effective}) == 2
     assert list(findings) == ["warning crl.superseded"]
+    (finding,) = scope_findings(effective, lists_cas=True)
+    assert (finding.code, finding.severity, finding.count) == ("crl.partition", "warning", 2)
+    assert finding.examples == ("http://c.example/1.crl", "http://c.example/2.crl")
 
 
 @pytest.mark.parametrize("base_number", [5, 7])
@@ -221,3 +224,27 @@ def test_a_key_that_nothing_can_be_checked_with_is_said(tmp_path: Path) -> None:
     _, findings = judged(tmp_path, built(ISSUER), issuers=[replace(crl_issuer(ISSUER), public_key=b"no key")])
 
     assert "cannot be checked" in findings["error crl.signature"]
+
+
+USER, CAS = {"only_contains_user_certs": True}, {"only_contains_ca_certs": True}
+
+
+@pytest.mark.parametrize(
+    ("scopes", "lists_cas", "severity", "missing"),
+    [
+        ([USER], False, "warning", "CA certificates would be good, if there are any"),
+        ([USER], True, "error", "CA certificates would all be good"),
+        ([CAS], False, "error", "end-entity certificates would all be good"),
+        ([CAS], True, "error", "end-entity certificates would all be good"),
+        ([USER, CAS], True, None, ""),
+        ([USER, None], True, None, ""),
+    ],
+)
+def test_the_crls_of_an_issuer_must_cover_what_is_listed(
+    tmp_path: Path, scopes: list[dict[str, object] | None], severity: str | None, missing: str, *, lists_cas: bool
+) -> None:
+    effective, _ = judged(tmp_path, *(forged(ISSUER, scope=scope) for scope in scopes), built(OTHER))
+    findings = scope_findings(effective, lists_cas=lists_cas)
+
+    assert [(one.code, one.severity) for one in findings] == ([] if severity is None else [("crl.scope", severity)])
+    assert all(missing in one.message and one.examples == (str(tmp_path / "0.crl"),) for one in findings)
