@@ -11,6 +11,8 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from zoneinfo import ZoneInfo
 
+import tzdata
+
 from pregen import clock
 
 _NEAREST, _CERTAIN = 3, 0.9
@@ -19,7 +21,7 @@ _YEAR_0001, _YEAR_9999 = -62_135_596_800, 253_402_300_799
 
 
 def _package() -> Traversable:
-    return resources.files("tzdata")
+    return resources.files(tzdata)
 
 
 @cache

@@ -11,7 +11,8 @@ from pregen.errors import Finding, UsageError
 from pregen.gates.results import GATES, NEVER_ACCEPTED, Acceptance, GateResult, Outcome
 
 MAX_REASON = 1_000  # characters: it is kept in every manifest, and shown
-DAMAGED = "history.damaged"  # what it hides nobody knows, so no acceptance of a whole gate covers it
+DAMAGED, NONE_LISTED = "history.damaged", "crl.none-listed"
+_ALONE = frozenset({DAMAGED, NONE_LISTED})  # what they hide nobody knows: no acceptance of a whole gate covers them
 # What can be accepted by itself, beside the whole gate. Findings about rows have more codes than can be listed.
 CODES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -31,7 +32,7 @@ CODES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "mass-revocation": ("revocation.mass",),
         "stale-snapshot": ("snapshot.stale",),
         "duplicate": ("row.repeated",),
-        "rows-invalid": (),
+        "rows-invalid": (NONE_LISTED,),
     }
 )
 CONFLICT = "row.conflict"
@@ -133,7 +134,7 @@ def _covers(acceptance: Acceptance, gate: str, finding: Finding) -> bool:
         return False
     if finding.severity != "error" and gate != "mass-revocation":  # only warned of, but who ordered it is worth keeping
         return False
-    return acceptance.gate == finding.code or (acceptance.gate == gate and finding.code != DAMAGED)
+    return acceptance.gate == finding.code or (acceptance.gate == gate and finding.code not in _ALONE)
 
 
 def _outcome(result: GateResult, findings: Sequence[Finding], is_accepted: bool) -> Outcome:

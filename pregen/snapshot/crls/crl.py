@@ -53,8 +53,8 @@ class Crl:
         base_number: BaseCRLNumber of a delta CRL; None for a base.
         scope: octets of its IssuingDistributionPoint; empty where it covers all of the issuer's certificates.
         indirect: whether it may speak of certificates of other issuers.
-        covers: which certificates its scope is about: "user", "ca", both or none of them.
-        point: where its distribution point says that it is, or another name of that; None where it names none.
+        covers: which certificates its scope is about: "user", "ca" or both; none where it contradicts itself.
+        point: a name of its distribution point, such as a URL; None where it names none.
         partial: what of its scope it leaves out, or empty.
         unknown: dotted OIDs of critical extensions that are not known here.
         digest: name of the hash under its signature; None where the algorithm names none, or is unknown.
@@ -177,9 +177,13 @@ def _point(point: asn1.IssuingDistributionPoint | None) -> str | None:
     """Return a name of the distribution point, as far as people can read what RFC 5280, 4.2.1.13, allows there."""
     if point is None or point["distribution_point"].native is None:
         return None
-    name = point["distribution_point"].chosen.native
-    first = name[0] if isinstance(name, list) and name else name
-    return first if isinstance(first, str) else str(first)
+    name = point["distribution_point"].chosen
+    if isinstance(name, names.RelativeDistinguishedName):
+        return " + ".join(f"{one['type'].human_friendly}: {one['value'].native}" for one in name)
+    if not len(name):
+        raise ValueError("a distribution point without a name")
+    first = name[0].chosen
+    return first.human_friendly if isinstance(first, names.Name) else str(first.native)
 
 
 def _left_out(point: asn1.IssuingDistributionPoint | None) -> str:
@@ -190,6 +194,11 @@ def _left_out(point: asn1.IssuingDistributionPoint | None) -> str:
         return "holds revocations for some reasons alone (onlySomeReasons)"
     if point["only_contains_attribute_certs"].native:
         return "is about attribute certificates alone (onlyContainsAttributeCerts)"
+    if not _covers(point):
+        return (
+            "is about end-entity certificates alone and about CA certificates alone, so about none "
+            "(onlyContainsUserCerts, onlyContainsCACerts)"
+        )
     return ""
 
 

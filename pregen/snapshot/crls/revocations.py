@@ -237,27 +237,32 @@ def _part(effective: Effective) -> tuple[_Part, list[Finding]]:
         own = _columns(crl, entries, effective.issuer.index)
         findings += _entry_findings(crl, entries)
         findings += _repeated(crl, own)
-        part = _joined([part, own])
+        # Once each: the second of two removals would meet a removal, not what the base says, and count.
+        part = _joined([part, own.take(np.sort(_last_of_each(own)))])
     part, not_held = _lifted(part)
-    if effective.delta is not None and not_held:
+    if effective.delta is not None and len(not_held):
         text = (
             "entries are taken back (removeFromCRL) that were not on hold: only a hold can be released (RFC 5280, "
             "5.3.1), so they stay revoked, unless their certificates have expired"
         )
-        findings.append(_counted("crl.not-held", "warning", effective.delta, text, len(not_held), not_held))
+        serials = [_serial_text(words) for words in not_held[:_EXAMPLES]]
+        findings.append(_counted("crl.not-held", "warning", effective.delta, text, len(not_held), serials))
     part = part.take(_last_of_each(part))
     return part.take(np.flatnonzero(part.reason != REMOVED)), findings
 
 
-def _lifted(part: _Part) -> tuple[_Part, list[str]]:
-    """Return the entries of a base and its delta without removals of what is not on hold, and the serials of these."""
+def _lifted(part: _Part) -> tuple[_Part, Words]:
+    """Return the entries of a base and its delta without removals of what is not on hold, and the serials of these.
+
+    Each certificate has one entry at most in either.
+    """
     if not (part.reason == REMOVED).any():
-        return part, []
+        return part, part.words[:0]
     order, again = _by_certificate(part)
     before = np.full(len(order), _HOLD, np.int8)
     before[1:] = np.where(again[1:], part.reason[order[:-1]], _HOLD)
-    wrong = order[(part.reason[order] == REMOVED) & (before != _HOLD) & (before != REMOVED)]
-    return part.take(np.delete(np.arange(len(order)), wrong)), [_serial_text(part.words[at]) for at in np.sort(wrong)]
+    wrong = order[(part.reason[order] == REMOVED) & (before != _HOLD)]
+    return part.take(np.delete(np.arange(len(order)), wrong)), part.words[np.sort(wrong)]
 
 
 def _repeated(crl: Crl, part: _Part) -> Iterator[Finding]:
@@ -266,10 +271,11 @@ def _repeated(crl: Crl, part: _Part) -> Iterator[Finding]:
     at = np.flatnonzero(again)
     now, before = order[at], order[at - 1]
     differs = (part.revoked_at[now] != part.revoked_at[before]) | (part.reason[now] != part.reason[before])
-    wrong = now[differs]
+    first = np.flatnonzero(~again)
+    wrong = np.unique(order[first[np.searchsorted(first, at[differs]) - 1]])
     if len(wrong):
         text = "certificates have several entries that differ, and nobody can tell which one is right: issue it again"
-        serials = [_serial_text(part.words[one]) for one in np.sort(wrong)[:_EXAMPLES]]
+        serials = [_serial_text(part.words[one]) for one in wrong[:_EXAMPLES]]
         yield _counted("crl.repeated", "error", crl, text, len(wrong), serials)
 
 
@@ -341,14 +347,14 @@ def _entry_findings(crl: Crl, entries: CrlEntries) -> Iterator[Finding]:
             "entries were revoked more than a day after thisUpdate, which no clock explains: issue the CRL again, with "
             "the times at which certificates were revoked"
         )
-        yield _counted("crl.entry-late", "error", crl, text, len(far), _serials(entries, far))
+        yield _counted("crl.entry-late", "error", crl, text, len(far), _times(entries, far))
     late = np.flatnonzero((after_s > CLOCK_SKEW_S) & (after_s <= _DAY_S))
     if len(late):
         text = (
             f"entries were revoked more than {CLOCK_SKEW_S // 60} minutes after thisUpdate: either the CA backdates "
             "thisUpdate, or its clocks disagree; they count as they are"
         )
-        yield _counted("crl.entry-late", "warning", crl, text, len(late), _serials(entries, late))
+        yield _counted("crl.entry-late", "warning", crl, text, len(late), _times(entries, late))
 
 
 def _counted(
@@ -361,6 +367,12 @@ def _counted(
 def _serials(entries: CrlEntries, rows: NDArray[np.int64]) -> list[str]:
     first = (entries.serial[at].as_py() or b"" for at in rows[:_EXAMPLES].tolist())
     return [f"{int.from_bytes(octets, 'big', signed=True):x}" for octets in first]
+
+
+def _times(entries: CrlEntries, rows: NDArray[np.int64]) -> list[str]:
+    """Return the first serials, and when they were revoked."""
+    at = (clock.text(second) for second in entries.revoked_at[rows[:_EXAMPLES]].tolist())
+    return [f"{serial}, revoked {when}" for serial, when in zip(_serials(entries, rows), at, strict=True)]
 
 
 def _serial_text(words: NDArray[np.uint64]) -> str:

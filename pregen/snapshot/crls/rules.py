@@ -111,14 +111,21 @@ def scope_findings(effective: Iterable[Effective], *, lists_cas: bool) -> list[F
     findings: list[Finding] = []
     for parts in by_issuer.values():
         findings += _uncovered(parts, lists_cas=lists_cas)
-        if points := [one.base.point for one in parts if one.base.point is not None]:
+        if points := _points(parts):
             text = (
-                f"issuer {parts[0].issuer.name!r} has CRLs that are about a distribution point alone; whether all are "
-                "here, nobody can tell, and a certificate of another point would count as good: look that crls in "
-                "[snapshot] names all of them"
+                f"issuer {parts[0].issuer.name!r} has {len(parts)} CRLs that count, of which {len(points)} are about a "
+                "distribution point alone; whether all points are here, nobody can tell, and a certificate of another "
+                "one would count as good: look that crls in [snapshot] names all of them"
             )
             findings.append(Finding("crl.partition", "warning", text, len(points), tuple(points[:MAX_EXAMPLES])))
     return findings
+
+
+def _points(parts: Iterable[Effective]) -> list[str]:
+    """Return the distribution points of CRLs, without those whose certificates another CRL covers as a whole."""
+    bases = [one.base for one in parts]
+    whole = frozenset[Covered]().union(*(base.covers for base in bases if base.point is None))
+    return [base.point for base in bases if base.point is not None and not base.covers <= whole]
 
 
 def _uncovered(parts: Sequence[Effective], *, lists_cas: bool) -> Iterator[Finding]:

@@ -73,6 +73,11 @@ def _unreadable(name: str, octets: Octets, value: str) -> Damage:
     )
 
 
+def _with_cas(ca: Ca) -> None:
+    crl(lambda same: made(same, scope={"only_contains_user_certs": True}))(ca)
+    ca.export(status=None, revoked_at=None, reason=None, kind=pa.array(["ca", None, None]))
+
+
 def _before_as_of(ca: Ca) -> None:
     crl(lambda same: made(same, this_update=same.now - HOUR), as_of=ca.now)(ca)
 
@@ -174,6 +179,22 @@ CRLS = [
         file="base.crl",
         value="onlyContainsCACerts",
         remedy="add the CRL that is about them",
+    ),
+    Damage(
+        name="about end-entity certificates alone, and rows of CAs",
+        make=_with_cas,
+        code="crl.scope",
+        file="base.crl",
+        value="onlyContainsUserCerts",
+        remedy="add the CRL that is about them",
+    ),
+    Damage(
+        name="about no certificates",
+        make=crl(lambda ca: made(ca, scope={"only_contains_user_certs": True, "only_contains_ca_certs": True})),
+        code="crl.partial",
+        file="base.crl",
+        value="about none",
+        remedy="name CRLs that tell all",
     ),
     Damage(
         name="an entry of next week",

@@ -50,6 +50,24 @@ def test_a_wrong_acceptance_is_a_usage_error(gates: tuple[str, ...], reasons: tu
         read_acceptances(gates, reasons, "u")
 
 
+@pytest.mark.parametrize(
+    ("gate", "code", "other"),
+    [("shrink", "history.damaged", "shrink.vanished"), ("rows-invalid", "crl.none-listed", "row.serial.null")],
+)
+def test_what_hides_more_than_is_known_is_accepted_by_its_own_code_alone(gate: str, code: str, other: str) -> None:
+    result = GateResult(
+        gate=gate, outcome="failed", findings=(Finding(code, "error", "dark"), Finding(other, "error", "known"))
+    )
+
+    (by_gate,), _ = decide([result], accept(gate))
+    (by_code,), _ = decide([result], accept(code))
+    (by_both,), _ = decide([result], accept(gate, code))
+
+    assert (by_gate.outcome, [one.severity for one in by_gate.findings]) == ("failed", ["error", "warning"])
+    assert (by_code.outcome, [one.severity for one in by_code.findings]) == ("failed", ["warning", "error"])
+    assert by_both.outcome == "accepted"
+
+
 def test_a_gate_that_is_accepted_keeps_its_evidence_as_warnings() -> None:
     (result,), unneeded = decide([ZONE], accept("zone"))
     assert (result.outcome, unneeded) == ("accepted", ())

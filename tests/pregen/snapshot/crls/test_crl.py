@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from asn1crypto import x509 as names
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -146,6 +147,44 @@ def test_what_a_crl_leaves_out_stands_in_its_distribution_point(tmp_path: Path) 
     assert only(tmp_path, forged(ISSUER, scope={"indirect_crl": True})).indirect
     assert "onlySomeReasons" in only(tmp_path, forged(ISSUER, scope={"only_some_reasons": {"key_compromise"}})).partial
     assert "attribute" in only(tmp_path, forged(ISSUER, scope={"only_contains_attribute_certs": True})).partial
+    none = only(tmp_path, forged(ISSUER, scope={"only_contains_user_certs": True, "only_contains_ca_certs": True}))
+    assert "about none" in none.partial
+
+
+def test_what_a_crl_covers_stands_in_its_distribution_point(tmp_path: Path) -> None:
+    def covered(scope: dict[str, object] | None) -> set[str]:
+        return set(only(tmp_path, forged(ISSUER, scope=scope)).covers)
+
+    assert covered(None) == covered({"only_contains_user_certs": False}) == {"user", "ca"}
+    assert covered({"only_contains_user_certs": True}) == {"user"}
+    assert covered({"only_contains_ca_certs": True}) == {"ca"}
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (names.GeneralName("uniform_resource_identifier", "http://c.example/1.crl"), "http://c.example/1.crl"),
+        (names.GeneralName("directory_name", names.Name.build({"common_name": "Part 1"})), "Common Name: Part 1"),
+        (names.GeneralName("registered_id", "1.2.3.4"), "1.2.3.4"),
+        (names.Name.build({"common_name": "Part 1"}).chosen[0], "Common Name: Part 1"),
+    ],
+    ids=["URL", "directory name", "other", "relative"],
+)
+def test_a_distribution_point_is_named_as_people_read_it(tmp_path: Path, name: object, text: str) -> None:
+    where = ("full_name", [name]) if isinstance(name, names.GeneralName) else ("name_relative_to_crl_issuer", name)
+
+    crl = only(tmp_path, forged(ISSUER, scope={"distribution_point": names.DistributionPointName(*where)}))
+
+    assert crl.point == text
+
+
+def test_a_distribution_point_without_a_name_cannot_be_read(tmp_path: Path) -> None:
+    nothing = names.DistributionPointName("full_name", [])
+
+    with pytest.raises(InputError) as caught:
+        only(tmp_path, forged(ISSUER, scope={"distribution_point": nothing}))
+
+    assert "without a name" in caught.value.findings[0].message
 
 
 @pytest.mark.parametrize(

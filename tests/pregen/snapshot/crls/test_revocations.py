@@ -75,6 +75,7 @@ def test_a_crl_without_entries_makes_everybody_good(tmp_path: Path) -> None:
     assert (len(revocations), findings) == (0, [])
     assert statuses(revocations, 1, 2) == [GOOD_ROW] * 2
     assert revocations.find(octets(), np.empty(0, np.int32)).tolist() == []
+    assert revocations.unlisted([]) == ()
 
 
 def test_a_delta_adds_changes_and_removes(tmp_path: Path) -> None:
@@ -149,6 +150,17 @@ def test_files_globs_and_pem_are_read_and_what_is_not_there_is_an_error(tmp_path
     _, earliest, findings = open_revocations(["none/*.crl"], tmp_path, ONE, now)
     assert earliest is None
     assert {finding.code for finding in findings} == {"crl.unreadable", "crl.missing"}
+
+
+@pytest.mark.parametrize(("lists_cas", "severity"), [(False, "warning"), (True, "error")])
+def test_what_the_crls_do_not_cover_is_told_when_they_are_opened(
+    tmp_path: Path, severity: str, *, lists_cas: bool
+) -> None:
+    write(tmp_path, "0.crl", forged(ISSUER, scope={"only_contains_user_certs": True}))
+
+    _, _, findings = open_revocations(["*.crl"], tmp_path, ONE, clock.seconds(NOW), lists_cas=lists_cas)
+
+    assert [(one.code, one.severity) for one in findings] == [("crl.scope", severity)]
 
 
 def test_entries_without_a_row_are_a_warning_with_file_serial_and_time(tmp_path: Path) -> None:
@@ -246,6 +258,38 @@ def test_only_a_hold_can_be_taken_back(tmp_path: Path, reason: int | None, statu
     assert told == ([] if status == GOOD else [("crl.not-held", "warning", 1, (f"{tmp_path / '1.crl'}, serial, ab",))])
 
 
+@pytest.mark.parametrize(("reason", "status"), [(6, GOOD), (1, REVOKED)])
+def test_a_removal_that_stands_there_twice_takes_back_no_more_than_one(
+    tmp_path: Path, reason: int, status: int
+) -> None:
+    base = forged(ISSUER, [Entry(serial=5, reason=reason)] * 2)
+    removals = forged(ISSUER, [Entry(serial=5, reason=8)] * 2, number=8, base_number=7)
+
+    revocations, findings = opened(tmp_path, base, removals)
+
+    assert statuses(revocations, 5)[0][0] == status
+    assert [(one.code, one.count) for one in findings] == ([] if status == GOOD else [("crl.not-held", 1)])
+
+
+def test_of_many_entries_that_are_taken_back_wrongly_the_first_are_named(tmp_path: Path) -> None:
+    serials = range(1, 26)
+    removals = forged(ISSUER, [Entry(serial=one, reason=8) for one in serials], number=8, base_number=7)
+
+    _, (finding,) = opened(tmp_path, forged(ISSUER, [Entry(serial=one) for one in serials]), removals)
+
+    assert (finding.code, finding.count) == ("crl.not-held", 25)
+    assert finding.examples == tuple(f"{tmp_path / '1.crl'}, serial, {one:x}" for one in range(1, 21))
+
+
+def test_a_certificate_with_many_entries_that_differ_is_counted_once(tmp_path: Path) -> None:
+    entries = [Entry(serial=serial, reason=reason) for reason in (1, 4, 1) for serial in (0xAB, 5)]
+
+    _, (finding,) = opened(tmp_path, forged(ISSUER, entries))
+
+    assert (finding.code, finding.count) == ("crl.repeated", 2)
+    assert finding.examples == (f"{tmp_path / '0.crl'}, serial, ab", f"{tmp_path / '0.crl'}, serial, 5")
+
+
 def test_entries_of_one_certificate_that_differ_are_an_error(tmp_path: Path) -> None:
     other = [Entry(serial=serial, at=REVOKED_AT - DAY) for serial in (0xAB, 5)]
     same = [Entry(serial=7), Entry(serial=7)]
@@ -263,6 +307,8 @@ def test_an_entry_a_day_after_this_update_is_an_error(tmp_path: Path, late: time
     _, findings = opened(tmp_path, forged(ISSUER, [Entry(serial=5, at=made + late)], this_update=made))
 
     assert [(one.code, one.severity) for one in findings] == [("crl.entry-late", severity)]
+    assert clock.text(clock.seconds(made)) in findings[0].message
+    assert findings[0].examples == (f"{tmp_path / '0.crl'}, serial, 5, revoked {clock.text(made + late)}",)
 
 
 @pytest.mark.parametrize(("count", "listed", "severity"), [(10, 0, "error"), (9, 0, "warning"), (10, 1, "warning")])

@@ -17,6 +17,7 @@ SAME_NAME = make_issuer()
 OTHER = make_issuer("Another CA")
 RSA = make_issuer(key=shared_key("rsa2048"))
 HOUR = timedelta(hours=1)
+BOTH = (crl_issuer(ISSUER), crl_issuer(OTHER, 1, "other"))
 
 
 def judged(
@@ -64,6 +65,11 @@ def test_the_same_name_in_another_string_type_is_the_same_issuer(tmp_path: Path)
         (forged(ISSUER, extensions=[("1.2.3.4", True, b"\x05\x00")]), "crl.critical-extension", "1.2.3.4"),
         (forged(ISSUER, scope={"indirect_crl": True}), "crl.indirect", "direct CRLs"),
         (forged(ISSUER, scope={"only_some_reasons": {"key_compromise"}}), "crl.partial", "onlySomeReasons"),
+        (
+            forged(ISSUER, scope={"only_contains_user_certs": True, "only_contains_ca_certs": True}),
+            "crl.partial",
+            "onlyContainsCACerts",
+        ),
         (built(ISSUER, this_update=NOW + timedelta(minutes=5, seconds=1)), "crl.future", "clocks"),
         (forged(ISSUER, next_update=NOW - timedelta(seconds=1)), "crl.expired", "fetch the newest"),
         (forged(ISSUER, base_number=5), "crl.delta-without-base", "name the base too"),
@@ -146,11 +152,13 @@ def test_an_expired_base_that_does_not_count_does_not_matter(tmp_path: Path) -> 
     assert list(findings) == ["warning crl.superseded"]
 
 
-def test_parts_of_an_issuer_are_united_and_each_has_its_own_newest(tmp_path: Path) -> None:
-    def point(name: str) -> dict[str, object]:
-        where = names.GeneralName("uniform_resource_identifier", f"http://c.example/{name}.crl")
-        return {"distribution_point": names.DistributionPointName("full_name", [where])}
+def point(name: str) -> dict[str, object]:
+    """Return the scope of a CRL that is about a distribution point alone."""
+    where = names.GeneralName("uniform_resource_identifier", f"http://c.example/{name}.crl")
+    return {"distribution_point": names.DistributionPointName("full_name", [where])}
 
+
+def test_parts_of_an_issuer_are_united_and_each_has_its_own_newest(tmp_path: Path) -> None:
     effective, findings = judged(
         tmp_path,
         forged(ISSUER, scope=point("1")),
@@ -248,3 +256,28 @@ def test_the_crls_of_an_issuer_must_cover_what_is_listed(
 
     assert [(one.code, one.severity) for one in findings] == ([] if severity is None else [("crl.scope", severity)])
     assert all(missing in one.message and one.examples == (str(tmp_path / "0.crl"),) for one in findings)
+
+
+@pytest.mark.parametrize(
+    ("whole", "part", "count"),
+    [
+        (None, {}, None),
+        (None, USER, None),
+        (USER, USER, None),
+        (USER, {}, 1),
+        (CAS, USER, 1),
+    ],
+    ids=["all, all", "all, user", "user, user", "user, all", "CAs, user"],
+)
+def test_a_part_of_what_another_crl_covers_as_a_whole_is_worth_no_word(
+    tmp_path: Path, whole: dict[str, object] | None, part: dict[str, object], count: int | None
+) -> None:
+    effective, findings = judged(
+        tmp_path, forged(ISSUER, scope=whole), forged(ISSUER, scope={**point("1"), **part}), built(OTHER), issuers=BOTH
+    )
+    assert (len(effective), findings) == (3, {})
+
+    told = [one for one in scope_findings(effective, lists_cas=True) if one.code == "crl.partition"]
+
+    assert [one.count for one in told] == ([] if count is None else [count])
+    assert all("'demo-r1' has 2 CRLs that count, of which 1 are" in one.message for one in told)
