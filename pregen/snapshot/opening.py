@@ -18,8 +18,9 @@ from pregen.snapshot.columns import (
     look_alikes,
     schema_findings,
 )
-from pregen.snapshot.crls.revocations import Revocations, open_revocations
+from pregen.snapshot.crls.revocations import Revocations
 from pregen.snapshot.crls.rules import CrlIssuer
+from pregen.snapshot.crls.union import open_revocations
 from pregen.snapshot.files import (
     AS_OF_KEY,
     INDEXES,

@@ -3,5 +3,6 @@
 crl.py           one CRL: read, and its signature checked
 entries.py       its entries, by columns
 rules.py         which CRLs count, and what is wrong with the others
-revocations.py   all entries that count, to be looked up by issuer and serial
+union.py         all entries that count, united
+revocations.py   these, to be looked up by issuer and serial
 """

@@ -5,39 +5,25 @@ table of the upper bits of the hashes, a binary search for the few that are left
 One row costs about 0.1 us, one entry 41 octets and 8 of the table.
 """
 
-import glob
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from pregen import clock
-from pregen.errors import Finding, InputError
+from pregen.errors import Finding
 from pregen.snapshot.batch import GOOD, NO_REASON, REVOKED
-from pregen.snapshot.crls.crl import Crl, read_crls
-from pregen.snapshot.crls.entries import REMOVED, SERIAL_WIDTH, CrlEntries
-from pregen.snapshot.crls.rules import CLOCK_SKEW_S, CrlIssuer, Effective, effective_crls, scope_findings
+from pregen.snapshot.crls.entries import SERIAL_WIDTH
 from pregen.snapshot.octets import octets_of, tails
 
 _EXAMPLES = 20
-_HOLD = 6  # certificateHold
-_DAY_S = 86_400
 _MIN_UNLISTED = 10  # entries of an issuer that none of its rows has: the expired ones are gone, but not all at once
 _TABLE_BITS = 3  # so that one row in eight that is not revoked is searched for in vain
-_FAULTS = {
-    "crl.critical-extension": "entries have critical extensions that are not known here, so they may mean something "
-    "else (RFC 5280, 5.3): issue CRLs without them",
-    "crl.indirect": "entries are about certificates of another issuer (certificateIssuer), which is not read here: "
-    "issue direct CRLs",
-    "crl.entry": "entries cannot be used (a reason that is none, a time before 1970 or after 2106, a serial of more "
-    "than 23 octets, or removeFromCRL in a base): issue the CRL again",
-}
-
-_WORDS = SERIAL_WIDTH // 8
+WORDS = SERIAL_WIDTH // 8
 # Odd, so that multiplying loses nothing; those of splitmix64, and the golden ratio.
 _FACTORS = np.array([0xBF58476D1CE4E5B9, 0x94D049BB133111EB, 0xD6E8FEB86659FD93, 0x9E3779B97F4A7C15], np.uint64)
 
@@ -58,7 +44,7 @@ class Statuses(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Revocations:
-    """What CRLs say, by entry; it pickles. Made by `open_revocations`.
+    """What CRLs say, by entry; it pickles.
 
     Attributes:
         hashes: uint64[n], ascending.
@@ -80,13 +66,31 @@ class Revocations:
     paths: tuple[Path, ...]
     table: NDArray[np.bool_]
 
+    @classmethod
+    def of(
+        cls,
+        words: Words,
+        issuer: NDArray[np.int32],
+        revoked_at: NDArray[np.uint32],
+        reason: NDArray[np.int8],
+        source: NDArray[np.int32],
+        paths: tuple[Path, ...],
+    ) -> "Revocations":
+        """Return the entries of as many certificates, ready to be looked up."""
+        hashes = _hashes(words, issuer)
+        order = np.argsort(hashes)
+        hashes = hashes[order]
+        table = np.zeros(1 << (max(len(hashes), 1).bit_length() + _TABLE_BITS), np.bool_)
+        table[(hashes >> _shift(table)).astype(np.int64)] = True
+        return cls(hashes, words[order], issuer[order], revoked_at[order], reason[order], source[order], paths, table)
+
     def __len__(self) -> int:
         return len(self.hashes)
 
     def find(self, serial: pa.BinaryArray, issuer: NDArray[np.int32]) -> NDArray[np.int64]:
         """Return the entry of each certificate, int64[n]; -1 where it has none and is good."""
         found = np.full(len(serial), -1, np.int64)
-        words = _words(serial)
+        words = words_of(serial)
         hashes = _hashes(words, issuer)
         rows = np.flatnonzero(self.table[(hashes >> _shift(self.table)).astype(np.int64)])
         at = np.searchsorted(self.hashes, hashes[rows])
@@ -146,244 +150,18 @@ class Revocations:
 
     def _shown(self, at: int) -> str:
         revoked_at = clock.text(int(self.revoked_at[at]))
-        return f"{self.paths[self.source[at]]}, serial, {_serial_text(self.words[at])}, revoked {revoked_at}"
+        return f"{self.paths[self.source[at]]}, serial, {serial_text(self.words[at])}, revoked {revoked_at}"
 
 
-def open_revocations(
-    patterns: Sequence[str], folder: Path, issuers: Sequence[CrlIssuer], now: int, *, lists_cas: bool = False
-) -> tuple[Revocations, int | None, list[Finding]]:
-    """Read all CRLs and unite those that count.
-
-    Args:
-        patterns: files and globs.
-        folder: what relative ones start from.
-        issuers: whose certificates are asked about.
-        now: seconds since 1970.
-        lists_cas: whether the rows say which certificates are those of CAs.
-
-    Returns:
-        the revocations; the earliest instant for which any of the CRLs that count is right, in seconds since 1970 (None
-        if none counts); and everything that is wrong or odd.
-    """
-    findings: list[Finding] = []
-    crls: list[Crl] = []
-    for pattern in patterns:
-        paths = _matches(pattern, folder)
-        if not paths:
-            text = f"{folder / pattern}: there is no such file: correct crls in [snapshot], or fetch the CRL"
-            findings.append(Finding("crl.unreadable", "error", text))
-        for path in paths:
-            try:
-                crls += read_crls(path)
-            except InputError as error:
-                findings += error.findings
-    effective, more = effective_crls(crls, issuers, now)
-    more += scope_findings(effective, lists_cas=lists_cas)
-    parts = []
-    for one in effective:
-        part, odd = _part(one)
-        parts.append(part)
-        more += odd
-    earliest = min((one.this_update for one in effective), default=None)
-    return _united(parts), earliest, findings + more
-
-
-def _matches(pattern: str, folder: Path) -> list[Path]:
-    if (folder / pattern).is_file():
-        return [folder / pattern]
-    names = sorted(glob.glob(pattern, root_dir=folder, recursive=True))  # noqa: PTH207 Path.glob takes no absolute patterns
-    return [folder / name for name in names if (folder / name).is_file()]
-
-
-class _Part(NamedTuple):
-    """Entries of one issuer, by columns as of `Revocations`, and the files that they came from."""
-
-    words: Words
-    issuer: NDArray[np.int32]
-    revoked_at: NDArray[np.uint32]
-    reason: NDArray[np.int8]
-    source: NDArray[np.int32]
-    paths: tuple[Path, ...]
-
-    def take(self, rows: NDArray[np.int64]) -> "_Part":
-        """Return some of the entries."""
-        return _Part(
-            self.words[rows], self.issuer[rows], self.revoked_at[rows], self.reason[rows], self.source[rows], self.paths
-        )
-
-
-_NOTHING = _Part(
-    np.empty((0, _WORDS), np.uint64),
-    np.empty(0, np.int32),
-    np.empty(0, np.uint32),
-    np.empty(0, np.int8),
-    np.empty(0, np.int32),
-    (),
-)
-
-
-def _part(effective: Effective) -> tuple[_Part, list[Finding]]:
-    """Return what a base and its delta say together, and what is wrong with their entries."""
-    part = _NOTHING
-    findings: list[Finding] = []
-    for crl in (effective.base, effective.delta):
-        if crl is None:
-            continue
-        try:
-            entries = crl.entries()
-        except InputError as error:
-            findings += error.findings
-            continue
-        own = _columns(crl, entries, effective.issuer.index)
-        findings += _entry_findings(crl, entries)
-        findings += _repeated(crl, own)
-        # Once each: the second of two removals would meet a removal, not what the base says, and count.
-        part = _joined([part, own.take(np.sort(_last_of_each(own)))])
-    part, not_held = _lifted(part)
-    if effective.delta is not None and len(not_held):
-        text = (
-            "entries are taken back (removeFromCRL) that were not on hold: only a hold can be released (RFC 5280, "
-            "5.3.1), so they stay revoked, unless their certificates have expired"
-        )
-        serials = [_serial_text(words) for words in not_held[:_EXAMPLES]]
-        findings.append(_counted("crl.not-held", "warning", effective.delta, text, len(not_held), serials))
-    part = part.take(_last_of_each(part))
-    return part.take(np.flatnonzero(part.reason != REMOVED)), findings
-
-
-def _lifted(part: _Part) -> tuple[_Part, Words]:
-    """Return the entries of a base and its delta without removals of what is not on hold, and the serials of these.
-
-    Each certificate has one entry at most in either.
-    """
-    if not (part.reason == REMOVED).any():
-        return part, part.words[:0]
-    order, again = _by_certificate(part)
-    before = np.full(len(order), _HOLD, np.int8)
-    before[1:] = np.where(again[1:], part.reason[order[:-1]], _HOLD)
-    wrong = order[(part.reason[order] == REMOVED) & (before != _HOLD)]
-    return part.take(np.delete(np.arange(len(order)), wrong)), part.words[np.sort(wrong)]
-
-
-def _repeated(crl: Crl, part: _Part) -> Iterator[Finding]:
-    """Yield certificates that have several entries in one CRL that differ."""
-    order, again = _by_certificate(part)
-    at = np.flatnonzero(again)
-    now, before = order[at], order[at - 1]
-    differs = (part.revoked_at[now] != part.revoked_at[before]) | (part.reason[now] != part.reason[before])
-    first = np.flatnonzero(~again)
-    wrong = np.unique(order[first[np.searchsorted(first, at[differs]) - 1]])
-    if len(wrong):
-        text = "certificates have several entries that differ, and nobody can tell which one is right: issue it again"
-        serials = [_serial_text(part.words[one]) for one in wrong[:_EXAMPLES]]
-        yield _counted("crl.repeated", "error", crl, text, len(wrong), serials)
-
-
-def _columns(crl: Crl, entries: CrlEntries, issuer: int) -> _Part:
-    count = len(entries)
-    return _Part(
-        _words(entries.serial),
-        np.full(count, issuer, np.int32),
-        entries.revoked_at.astype(np.uint32),
-        entries.reason,
-        np.zeros(count, np.int32),
-        (crl.path,),
-    )
-
-
-def _joined(parts: Sequence[_Part]) -> _Part:
-    """Return the entries of all parts, in their order."""
-    starts = np.cumsum([0, *(len(part.paths) for part in parts)])
-    return _Part(
-        np.concatenate([part.words for part in parts]),
-        np.concatenate([part.issuer for part in parts]),
-        np.concatenate([part.revoked_at for part in parts]),
-        np.concatenate([part.reason for part in parts]),
-        np.concatenate([part.source + np.int32(start) for part, start in zip(parts, starts, strict=False)]),
-        tuple(path for part in parts for path in part.paths),
-    )
-
-
-def _last_of_each(part: _Part) -> NDArray[np.int64]:
-    """Return the last entry of each certificate: a delta comes after its base, a newer CRL after an older one."""
-    order, again = _by_certificate(part)
-    last = np.ones(len(order), np.bool_)
-    last[:-1] = ~again[1:]
-    return order[last]
-
-
-def _by_certificate(part: _Part) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Return the places of entries by certificate, equal ones in their order, and which are of the one before too."""
-    order = np.lexsort((*part.words.T, part.issuer))  # stable
-    words, issuer = part.words[order], part.issuer[order]
-    again = np.zeros(len(order), np.bool_)
-    again[1:] = (words[1:] == words[:-1]).all(axis=1) & (issuer[1:] == issuer[:-1])
-    return order, again
-
-
-def _united(parts: Sequence[_Part]) -> Revocations:
-    """Return all entries, ready to be looked up; those of later parts win."""
-    part = _joined([_NOTHING, *parts])
-    part = part.take(_last_of_each(part))
-    hashes = _hashes(part.words, part.issuer)
-    order = np.argsort(hashes)
-    hashes, part = hashes[order], part.take(order)
-    table = np.zeros(1 << (max(len(hashes), 1).bit_length() + _TABLE_BITS), np.bool_)
-    table[(hashes >> _shift(table)).astype(np.int64)] = True
-    return Revocations(hashes, *part, table)
-
-
-def _entry_findings(crl: Crl, entries: CrlEntries) -> Iterator[Finding]:
-    """Yield what is wrong with single entries of a CRL."""
-    for code, odd in entries.odd.items():
-        yield _counted(code, "error", crl, _FAULTS[code], odd.count, odd.serials)
-    removed = np.flatnonzero(entries.reason == REMOVED)
-    if len(removed) and not crl.is_delta:
-        yield _counted("crl.entry", "error", crl, _FAULTS["crl.entry"], len(removed), _serials(entries, removed))
-    after_s = entries.revoked_at - crl.this_update
-    far = np.flatnonzero(after_s > _DAY_S)
-    if len(far):
-        text = (
-            "entries were revoked more than a day after thisUpdate, which no clock explains: issue the CRL again, with "
-            "the times at which certificates were revoked"
-        )
-        yield _counted("crl.entry-late", "error", crl, text, len(far), _times(entries, far))
-    late = np.flatnonzero((after_s > CLOCK_SKEW_S) & (after_s <= _DAY_S))
-    if len(late):
-        text = (
-            f"entries were revoked more than {CLOCK_SKEW_S // 60} minutes after thisUpdate: either the CA backdates "
-            "thisUpdate, or its clocks disagree; they count as they are"
-        )
-        yield _counted("crl.entry-late", "warning", crl, text, len(late), _times(entries, late))
-
-
-def _counted(
-    code: str, severity: Literal["error", "warning"], crl: Crl, text: str, count: int, serials: Iterable[str]
-) -> Finding:
-    examples = tuple(f"{crl.path}, serial, {serial}" for serial in serials)
-    return Finding(code, severity, f"{crl.label}: {text}", count, examples)
-
-
-def _serials(entries: CrlEntries, rows: NDArray[np.int64]) -> list[str]:
-    first = (entries.serial[at].as_py() or b"" for at in rows[:_EXAMPLES].tolist())
-    return [f"{int.from_bytes(octets, 'big', signed=True):x}" for octets in first]
-
-
-def _times(entries: CrlEntries, rows: NDArray[np.int64]) -> list[str]:
-    """Return the first serials, and when they were revoked."""
-    at = (clock.text(second) for second in entries.revoked_at[rows[:_EXAMPLES]].tolist())
-    return [f"{serial}, revoked {when}" for serial, when in zip(_serials(entries, rows), at, strict=True)]
-
-
-def _serial_text(words: NDArray[np.uint64]) -> str:
+def serial_text(words: NDArray[np.uint64]) -> str:
     """Return a serial, uint64[3], as people write it."""
     return f"{int.from_bytes(words.astype('>u8').tobytes(), 'big', signed=True):x}"
 
 
-def _words(serial: pa.BinaryArray) -> Words:
+def words_of(serial: pa.BinaryArray) -> Words:
     r"""Return serials as two's complement of one width, uint64[n, 3], the highest word first.
 
-    >>> _words(pa.array([b"\x05", b"\xff"], pa.binary()))[:, [0, 2]].tolist()
+    >>> words_of(pa.array([b"\x05", b"\xff"], pa.binary()))[:, [0, 2]].tolist()
     [[0, 5], [18446744073709551615, 18446744073709551615]]
     """
     octets = octets_of(serial)
@@ -398,11 +176,11 @@ def _words(serial: pa.BinaryArray) -> Words:
 
 def _hashes(words: Words, issuer: NDArray[np.int32]) -> NDArray[np.uint64]:
     """Return a hash of each certificate, uint64[n]; nothing rests on it but speed."""
-    hashes: Words = (issuer.astype(np.uint64) + np.uint64(1)) * _FACTORS[_WORDS]
+    hashes: Words = (issuer.astype(np.uint64) + np.uint64(1)) * _FACTORS[WORDS]
     for word, factor in zip(words.T, _FACTORS, strict=False):
         hashes = (hashes ^ word) * factor
         hashes ^= hashes >> np.uint64(29)
-    hashes *= _FACTORS[_WORDS]
+    hashes *= _FACTORS[WORDS]
     return hashes
 
 
