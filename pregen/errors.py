@@ -21,7 +21,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-SHOWN_EXAMPLES = 5  # of a finding as text; as data it has them all
+MAX_EXAMPLES = 20  # of a finding, however often it was seen
+SHOWN_EXAMPLES = 5  # of these, as text; as data it has them all
 
 
 @dataclass(frozen=True, slots=True)

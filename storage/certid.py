@@ -33,6 +33,15 @@ class CertID(NamedTuple):
         return int.from_bytes(self.serial, "big", signed=True)
 
 
+def serial_text(octets: bytes) -> str:
+    """Return a serial, as content octets, as people write it: lower-case hex of the number, with a sign.
+
+    >>> serial_text(bytes.fromhex("00ff")), serial_text(bytes.fromhex("ff"))
+    ('ff', '-1')
+    """
+    return f"{int.from_bytes(octets, 'big', signed=True):x}"
+
+
 def read_cert_id(fields: Cursor) -> CertID:
     """Step over a CertID and return it; one with an unknown hash is read like any other.
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pregen.errors import VerificationError
+from storage.certid import serial_text
 from storage.key import key32
 from storage.manifest import Shard
 from storage.reader import LoadedTables
@@ -62,8 +63,7 @@ def _opaque(rows: NDArray[np.uint8]) -> NDArray[np.void]:
 
 
 def _misplaced(shard: Shard, issuer: StoredIssuer, serial: NDArray[np.uint8], how: str) -> VerificationError:
-    number = int.from_bytes(serial.tobytes(), "big", signed=True)
-    return VerificationError(f"{shard.pack}: serial {number:x} of {issuer.label} {how}")
+    return VerificationError(f"{shard.pack}: serial {serial_text(serial.tobytes())} of {issuer.label} {how}")
 
 
 def check_shard(shard: Shard, loaded: LoadedTables, counts: Mapping[int, int]) -> None:

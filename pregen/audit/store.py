@@ -21,6 +21,7 @@ from pregen.audit.trust import Signer, Trust, responder_of
 from pregen.errors import Finding, VerificationError
 from pregen.signers import Algorithm, algorithm_of
 from pregen.verification import Statement, verify_response
+from storage.certid import serial_text
 from storage.commits import commit_name, decode_commit
 from storage.errors import ChecksumError, NothingPublishedError
 from storage.manifest import Shard
@@ -153,7 +154,7 @@ class _Auditor:
             try:
                 verify_response(assembler.response(record), meant, signer.key, algorithm)
             except VerificationError as e:
-                serial = f"{int.from_bytes(record[: shape.serial_bytes], 'big', signed=True):x} of {issuer.label}"
+                serial = f"{serial_text(record[: shape.serial_bytes])} of {issuer.label}"
                 raise VerificationError(f"the stored response to serial {serial} is wrong: {e.message}") from e
             self.verified += 1
 

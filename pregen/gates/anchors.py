@@ -10,14 +10,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pregen.errors import Finding
+from pregen.errors import MAX_EXAMPLES, Finding
 from pregen.gates.anchor_files import Anchors, CertificateAnchor, CrlAnchor
-from pregen.gates.clues import Clue, example, hex_number, issuer_name, shifts_text
-from pregen.gates.evidence import EXAMPLES, Sightings, serial_of
+from pregen.gates.clues import Clue, example, issuer_name, shifts_text
+from pregen.gates.evidence import Sightings, serial_of
 from pregen.gates.offsets import Difference, are_same, compare
 from pregen.issuers import Issuer
 from pregen.snapshot import NO_EXPIRY, NO_ISSUANCE, OWN_ZONE
 from pregen.snapshot.columns import Column
+from storage.certid import serial_text
 
 MIN_SHIFTED = 3  # entries of a CRL with one difference: a single one that was renewed may differ by anything
 FEW_AMONG, FEW_SHARE = 100, 0.005  # entries of a CRL: of so many, this share may have been corrected since
@@ -161,7 +162,7 @@ def _clue(pairs: Sequence[_Pair], column: Column, issuers: Sequence[Issuer], *, 
         return None
     shown = tuple(
         example(issuer_name(issuers, pairs[at].issuer), pairs[at].serial, column.name, pairs[at].read, pairs[at].true)
-        for at in wrong[:EXAMPLES].tolist()
+        for at in wrong[:MAX_EXAMPLES].tolist()
     )
     what, advice = "the issued certificate says", "map the column that holds exactly this time, or correct the rows"
     if is_crl:
@@ -202,7 +203,7 @@ def _is_much(wrong: int, compared: int) -> bool:
 
 def _certificate_missing(anchor: CertificateAnchor, issuers: Sequence[Issuer], as_of: int) -> Finding:
     name = issuer_name(issuers, anchor.issuer)
-    text = f"{anchor.path}: its certificate ({name}, serial {hex_number(anchor.serial)}) is not in the snapshot"
+    text = f"{anchor.path}: its certificate ({name}, serial {serial_text(anchor.serial)}) is not in the snapshot"
     if anchor.not_after < as_of:
         text += ", and it has expired: name one that is valid"
         return Finding("time.anchor-not-found", "warning", text)

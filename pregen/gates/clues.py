@@ -7,11 +7,13 @@ from typing import Literal
 import numpy as np
 
 from pregen import clock
-from pregen.gates.evidence import EXAMPLES, Watch, serial_of
+from pregen.errors import MAX_EXAMPLES
+from pregen.gates.evidence import Watch, serial_of
 from pregen.gates.offsets import Difference, Sample, offset_text
 from pregen.issuers import Issuer
 from pregen.snapshot import NO_EXPIRY, NO_ISSUANCE
 from pregen.snapshot.columns import Column
+from storage.certid import serial_text
 
 Severity = Literal["error", "warning"]
 _TEXT_YEARS = (-62_135_596_800, 253_402_300_799)  # 0001 to 9999, what a text can say
@@ -45,15 +47,6 @@ class Clue:
     examples: tuple[str, ...] = ()
 
 
-def hex_number(serial: bytes) -> str:
-    """Return a serial as people write it: lower-case hex of the number, with a sign.
-
-    >>> hex_number(bytes.fromhex("00ff")), hex_number(bytes.fromhex("ff"))
-    ('ff', '-1')
-    """
-    return f"{int.from_bytes(serial, 'big', signed=True):x}"
-
-
 def time_text(seconds: int) -> str:
     """Return an instant, or the number where no text can say it."""
     return clock.text(seconds) if _TEXT_YEARS[0] <= seconds <= _TEXT_YEARS[1] else f"{seconds} s since 1970"
@@ -65,7 +58,7 @@ def example(issuer: str, serial: bytes, column: str, read: int, true: int | None
     >>> example("", b"\x7f", "REVOKED", 0, None)
     'serial 7f, REVOKED 1970-01-01T00:00:00Z'
     """
-    text = f"serial {hex_number(serial)}, {column} {time_text(read)}"
+    text = f"serial {serial_text(serial)}, {column} {time_text(read)}"
     text = f"{issuer}, {text}" if issuer else text
     return text if true is None else f"{text}, in UTC {time_text(true)}"
 
@@ -81,7 +74,7 @@ def examples(
             continue
         true = None if shift_s is None else read - shift_s
         texts.append(example(issuer_name(issuers, int(row["issuer"])), serial_of(row), column.name, read, true))
-    return tuple(texts[:EXAMPLES])
+    return tuple(texts[:MAX_EXAMPLES])
 
 
 def issuer_name(issuers: Sequence[Issuer], index: int) -> str:

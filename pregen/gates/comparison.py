@@ -15,6 +15,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from pregen.errors import MAX_EXAMPLES
 from pregen.gates.offsets import MAX_SHIFT_S
 from storage.history import NEVER, STATUS_BITS, STATUSES, UNIT_S, WORD_BYTES, Columns
 
@@ -22,7 +23,6 @@ Keys: TypeAlias = NDArray[np.uint64]
 Words: TypeAlias = NDArray[np.uint32]
 Places: TypeAlias = NDArray[np.intp]
 
-EXAMPLES = 20
 GOOD, REVOKED, ON_HOLD, UNKNOWN = range(len(STATUSES))
 _STATUS_MASK = np.uint32((1 << STATUS_BITS) - 1)
 _LAST_SECOND = 2**32 - 1
@@ -148,7 +148,8 @@ class Comparison:
             shortened=self.shortened + other.shortened,
             new=self.new + other.new,
             keys={
-                name: tuple(sorted([*self.keys.get(name, ()), *other.keys.get(name, ())])[:EXAMPLES]) for name in names
+                name: tuple(sorted([*self.keys.get(name, ()), *other.keys.get(name, ())])[:MAX_EXAMPLES])
+                for name in names
             },
             damaged=tuple(sorted({*self.damaged, *other.damaged})),
         )
@@ -196,7 +197,7 @@ def compare(before: Entries, after: Entries, expired_before: int | None, dropped
         expired=int(np.count_nonzero(gone & expired)),
         dropped=len(explained),
         new=int(np.count_nonzero(fresh)),
-        keys={name: tuple(np.sort(keys)[:EXAMPLES].tolist()) for name, keys in events.items() if len(keys)},
+        keys={name: tuple(np.sort(keys)[:MAX_EXAMPLES].tolist()) for name, keys in events.items() if len(keys)},
         vanished=len(vanished),
         vanished_revoked=len(events["vanished_revoked"]),
         vanished_undated=int(np.count_nonzero(undated)),

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from pregen.errors import MAX_EXAMPLES
 from pregen.snapshot import NO_EXPIRY, NO_ISSUANCE, StatusBatch
 
 BIN_S = 300
@@ -22,7 +23,6 @@ BINS = 35 * 86_400 // BIN_S
 REACH_S = 28 * 3_600  # of `counts`, either way
 HALF = REACH_S // BIN_S
 COLUMNS = 2 * HALF + 1  # the last one counts what lies beyond
-EXAMPLES = 20
 
 # One row of the snapshot. A serial has `size` octets, the rest is zero; what is not given, and `own_zone`, are as
 # in StatusBatch.
@@ -263,8 +263,8 @@ class Observer:
             self._new_newest.append(_sighted(batch, key, rows))
 
     def _keep(self, kind: str, batch: StatusBatch, key: NDArray[np.uint64], rows: Rows) -> None:
-        if len(rows) > EXAMPLES:
-            rows = rows[np.argpartition(key[rows], EXAMPLES)[:EXAMPLES]]
+        if len(rows) > MAX_EXAMPLES:
+            rows = rows[np.argpartition(key[rows], MAX_EXAMPLES)[:MAX_EXAMPLES]]
         self._keep_sightings(kind, _sighted(batch, key, rows))
 
     def _keep_sightings(self, kind: str, sightings: Sightings) -> None:
@@ -307,7 +307,7 @@ def _put_serials(sightings: Sightings, serials: Sequence[bytes]) -> None:
 def _first(sightings: Sightings) -> Sightings:
     """Return the examples with the smallest keys; of equal keys, those that were read first count once each."""
     order = np.lexsort((sightings["revoked_at"], sightings["not_before"], sightings["key"]))
-    return sightings[order[:EXAMPLES]]
+    return sightings[order[:MAX_EXAMPLES]]
 
 
 def _latest(sightings: Sightings) -> Sightings:

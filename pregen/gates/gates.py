@@ -11,8 +11,8 @@ from typing import Literal, TypeAlias
 
 from pregen.clock import text
 from pregen.config import GatesConfig, Limit, parse_duration
-from pregen.errors import Finding
-from pregen.gates.comparison import EXAMPLES, NOT_COMPARED, Comparison
+from pregen.errors import MAX_EXAMPLES, Finding
+from pregen.gates.comparison import NOT_COMPARED, Comparison
 from pregen.gates.history import History
 from pregen.gates.results import GateResult, Outcome
 
@@ -34,6 +34,7 @@ class Evidence:
         invalid: rows that cannot be published.
         rows: what is wrong with these.
         conflicts: rows that contradict each other.
+        repetitions: where the first of the repeated rows stand, and which rows they repeat.
         zone: what the times say about zones (`pregen.gates.zone.judge`).
         certificates: that get answers, by issuer id.
         issuers: what messages call the configured issuers, by id.
@@ -53,6 +54,7 @@ class Evidence:
     invalid: int = 0
     rows: tuple[Finding, ...] = ()
     conflicts: tuple[Finding, ...] = ()
+    repetitions: tuple[str, ...] = ()
     zone: tuple[Finding, ...] = ()
     certificates: Mapping[int, int]
     issuers: Mapping[int, str]
@@ -157,7 +159,7 @@ def _damaged(evidence: Evidence) -> Finding:
         "restore these objects from a copy; without one, look at this snapshot with great care, then accept it by "
         "--accept history.damaged",
         len(evidence.damage),
-        evidence.damage[:EXAMPLES],
+        evidence.damage[:MAX_EXAMPLES],
     )
 
 
@@ -186,7 +188,7 @@ def _issuer_missing(evidence: Evidence, config: GatesConfig) -> GateResult:
     is_unexplained = evidence.comparison.vanished > evidence.excused or bool(evidence.damage)
     if not missing or (evidence.excused and not is_unexplained):
         return _result("issuer-missing", figures)
-    examples = tuple(f"{evidence.issuers[number]}: had {had[number]:,}" for number in missing[:EXAMPLES])
+    examples = tuple(f"{evidence.issuers[number]}: had {had[number]:,}" for number in missing[:MAX_EXAMPLES])
     is_refused = len(missing) > config.issuer_missing and is_unexplained
     advice = (
         "look whether the export left them out, or names them otherwise"
@@ -275,7 +277,7 @@ def _duplicate(evidence: Evidence, config: GatesConfig) -> GateResult:
             f"{evidence.repeated:,} of {evidence.rows_in:,} rows repeat another one ({_allowed(limit, 'and')} are "
             "allowed): look whether files are there twice, or a join multiplies rows"
         )
-        findings.append(Finding("row.repeated", "error", message, evidence.repeated))
+        findings.append(Finding("row.repeated", "error", message, evidence.repeated, evidence.repetitions))
     return _result("duplicate", figures, *findings)
 
 

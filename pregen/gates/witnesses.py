@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pregen.errors import MAX_EXAMPLES
 from pregen.gates.clues import Clue, examples, shifts_text
-from pregen.gates.evidence import EXAMPLES, Sightings
+from pregen.gates.evidence import Sightings
 from pregen.gates.offsets import Difference, are_same, compare
 from pregen.issuers import Issuer
 from pregen.snapshot import NO_ISSUANCE
@@ -88,7 +89,7 @@ def _clue(published: NDArray[np.int64], rows: Sightings, column: Column, issuers
         shift_s=difference.shift_s,
         samples=difference.samples if _is_shifted(difference) else (),
         count=len(wrong),
-        examples=examples(rows[wrong[:EXAMPLES]], issuers, column, difference.shift_s),
+        examples=examples(rows[wrong[:MAX_EXAMPLES]], issuers, column, difference.shift_s),
     )
 
 

@@ -19,9 +19,10 @@ from pregen.gates.history import witness_share
 from pregen.gates.zone import Verdict, judge, remember
 from pregen.generation.past import ComparisonJob, named
 from pregen.generation.preparation import Prepared
-from pregen.generation.rows import Group, Tally
+from pregen.generation.rows import Conflict, Group, Repetition, Tally
 from pregen.issuers import Issuer
 from pregen.snapshot import Snapshot
+from storage.certid import serial_text
 from storage.manifest import Shard
 
 INVALID = "invalid"  # the reason of rows that are left out because they cannot be published
@@ -153,6 +154,7 @@ def _evidence(prepared: Prepared, tally: Tally, verdict: Verdict, watch: Watch, 
         invalid=invalid,
         rows=errors,
         conflicts=_conflicts(tally, snapshot),
+        repetitions=_repetitions(tally, snapshot),
         zone=verdict.findings,
         certificates={issuer.issuer_id: count for issuer, count in zip(prepared.issuers, counts, strict=True)},
         issuers={issuer.issuer_id: issuer.names[0] for issuer in prepared.issuers},
@@ -246,10 +248,19 @@ def _conflicts(tally: Tally, snapshot: Snapshot) -> tuple[Finding, ...]:
             "decide at the source which one is right, and export that one alone",
             tally.conflict_count,
             tuple(
-                f"{snapshot.locate(*one.other)}, column serial, {int.from_bytes(one.serial, 'big', signed=True):x}: "
+                f"{_located(one, snapshot)}: "
                 f"{'is bad or left out, and contradicts' if one.is_withheld else 'contradicts'} "
                 f"{snapshot.locate(*one.row)}"
                 for one in tally.conflicts
             ),
         ),
     )
+
+
+def _repetitions(tally: Tally, snapshot: Snapshot) -> tuple[str, ...]:
+    return tuple(f"{_located(one, snapshot)}: repeats {snapshot.locate(*one.row)}" for one in tally.repetitions)
+
+
+def _located(pair: Conflict | Repetition, snapshot: Snapshot) -> str:
+    """Return where the later row of two is, and the serial of both."""
+    return f"{snapshot.locate(*pair.other)}, column serial, {serial_text(pair.serial)}"

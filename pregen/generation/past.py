@@ -25,6 +25,7 @@ from pregen.gates.comparison import (
 from pregen.gates.history import WITNESS
 from pregen.generation.routing_key import Octets, xxh64
 from pregen.generation.rows import KINDS, ShardRows
+from storage.certid import serial_text
 from storage.commits import Head
 from storage.errors import FormatError
 from storage.history import HistoryIndex, HistoryPart, PastIssuer, encode_index, read_index, read_part
@@ -228,7 +229,7 @@ def _named(current: Generation, key: int) -> Iterator[str]:
     labels = {one.issuer_id: one.label for one in current.tables[shard.tables].tables.issuers}
     for issuer, keys, serials in _records(current, shard, bucket):
         for at in np.flatnonzero(keys == np.uint64(key)).tolist():
-            yield f"{int.from_bytes(serials[at].tobytes(), 'big', signed=True):x} of {labels[issuer]}"
+            yield f"{serial_text(serials[at].tobytes())} of {labels[issuer]}"
 
 
 def _records(current: Generation, shard: Shard, bucket: int) -> Iterator[tuple[int, Keys, Octets]]:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from pregen import clock
 from pregen.config import Config
 from pregen.credentials import open_publish_store
-from pregen.errors import ConfigError, Finding, GateError, PregenError, SigningError
+from pregen.errors import MAX_EXAMPLES, ConfigError, Finding, GateError, PregenError, SigningError
 from pregen.gates import Acceptance
 from pregen.gates.anchor_files import Anchors, load_anchors
 from pregen.generation.memory import forbid_core_dumps
@@ -24,8 +24,6 @@ from pregen.validity import ValidityWindow, check_run_times, duration_text, plan
 from storage.commits import Head, check_log, check_writable, find_head
 from storage.reader import Generation
 from storage.stores import Store
-
-_EXAMPLES = 20  # in one finding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,7 +216,7 @@ def _capped(issuers: tuple[Issuer, ...], windows: tuple[ValidityWindow, ...]) ->
     examples = tuple(
         f"{issuer.names[0]}: ends at {clock.text(issuer.not_after)}, which leaves {_rounded(window.length)} "
         f"of {duration_text(issuer.validity.lifetime)}"
-        for issuer, window in short[:_EXAMPLES]
+        for issuer, window in short[:MAX_EXAMPLES]
     )
     return (Finding("window.capped", "warning", text, len(short), examples),)
 

@@ -28,6 +28,7 @@ from pregen.issuers import Issuer
 from pregen.signers import ALGORITHMS
 from pregen.validity import ValidityWindow, window_problem
 from pregen.verification import PublicKey, Statement, load_public_key, verify_response
+from storage.certid import serial_text
 from storage.errors import FormatError
 from storage.key import key32, part_of
 from storage.pack import Pack, PackReader, open_pack, walk
@@ -171,7 +172,7 @@ class ReadBack:
         form = forms(issuer, group)[which]
         assembler = self._assembler(plan.runs[group], which)
         response = assembler.response(octets)
-        serial = f"serial {int.from_bytes(row.serial, 'big', signed=True):x} of {issuer.names[0]}"
+        serial = f"serial {serial_text(row.serial)} of {issuer.names[0]}"
         try:
             said = verify_response(
                 response,
@@ -293,7 +294,7 @@ class _Walk:
         source = Record(serial, int(rows.revoked_at[row]), int(rows.reason[row]), b"")
         if read_back.bucket_of(group, source.serial, self._bounds, self._buckets) != self._bucket:
             raise VerificationError(
-                f"serial {int.from_bytes(source.serial, 'big', signed=True):x} lies in bucket {self._bucket} of its "
+                f"serial {serial_text(source.serial)} lies in bucket {self._bucket} of its "
                 "pack, where no edge would look for it: nothing was published; please report this"
             )
         for which in range(len(read_back.templates(run))):

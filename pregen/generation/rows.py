@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,6 +86,17 @@ class Conflict(NamedTuple):
     is_withheld: bool = False
 
 
+class Repetition(NamedTuple):
+    """Two rows that say the same of one certificate, and its serial."""
+
+    row: RowNumber
+    other: RowNumber
+    serial: bytes
+
+
+_Pair = TypeVar("_Pair", Conflict, Repetition)
+
+
 @dataclass(frozen=True, slots=True)
 class ShardRows:
     """The rows that get responses, in the order of their keys.
@@ -102,6 +113,7 @@ class ShardRows:
         conflicts: the first ones.
         conflict_count: how many rows contradict another one.
         withheld: rows that get none, and are not counted anywhere else.
+        repetitions: the first ones.
         keys: uint64[n], the whole keys.
         not_after: uint32[n], as `pregen.generation.spill.clipped`.
     """
@@ -117,6 +129,7 @@ class ShardRows:
     conflicts: tuple[Conflict, ...] = field(default=())
     conflict_count: int = 0
     withheld: int = 0
+    repetitions: tuple[Repetition, ...] = field(default=())
     keys: NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
     not_after: NDArray[np.uint32] = field(default_factory=lambda: np.empty(0, np.uint32))
 
@@ -177,6 +190,7 @@ def load_rows(
         conflicts=collapsed.conflicts,
         conflict_count=collapsed.conflict_count,
         withheld=withheld,
+        repetitions=collapsed.repetitions,
         keys=rows["key"].copy(),
         not_after=rows["not_after"].copy(),
     )
@@ -220,6 +234,7 @@ class _Collapsed(NamedTuple):
     dropped: Places = np.empty(0, np.intp)
     conflicts: tuple[Conflict, ...] = ()
     conflict_count: int = 0
+    repetitions: tuple[Repetition, ...] = ()
 
 
 def _collapse(rows: Spilled, suspects: Places) -> _Collapsed:
@@ -237,16 +252,17 @@ def _collapse(rows: Spilled, suspects: Places) -> _Collapsed:
     differs = np.zeros(len(these), bool)
     for name in ("code", "revoked_at", "reason"):
         differs |= these[name] != these[name][leader]
+    follows = leader != np.arange(len(these))
+    withheld = these["reason"] == WITHHELD
     conflicts = tuple(
-        Conflict(
-            _row_number(these[leader[i]]),
-            _row_number(these[i]),
-            _serial(these[i]),
-            bool(these[i]["reason"] == WITHHELD),
-        )
+        Conflict(_row_number(these[leader[i]]), _row_number(these[i]), _serial(these[i]), bool(withheld[i]))
         for i in np.flatnonzero(differs)[:MAX_EXAMPLES]
     )
-    return _Collapsed(suspects[leader != np.arange(len(these))], conflicts, int(differs.sum()))
+    repetitions = tuple(
+        Repetition(_row_number(these[leader[i]]), _row_number(these[i]), _serial(these[i]))
+        for i in np.flatnonzero(follows & ~differs & ~withheld)[:MAX_EXAMPLES]
+    )
+    return _Collapsed(suspects[follows], conflicts, int(differs.sum()), repetitions)
 
 
 def _identities(rows: Spilled) -> NDArray[np.void]:
@@ -282,6 +298,7 @@ class Survey:
     withheld: int = 0
     steps: dict[str, float] = field(default_factory=dict)
     comparison: Comparison = NOT_COMPARED
+    repetitions: tuple[Repetition, ...] = ()
 
     def digest(self) -> int:
         """Return a number that changes with the rows of any group, and with those left out."""
@@ -301,6 +318,7 @@ class Tally:
         conflicts: the first ones, in the order of shards.
         withheld: rows that were spooled to be compared alone.
         comparison: with the current generation.
+        repetitions: the first ones, in the order of shards.
     """
 
     groups: dict[Group, int]
@@ -312,6 +330,7 @@ class Tally:
     conflict_count: int
     withheld: int = 0
     comparison: Comparison = NOT_COMPARED
+    repetitions: tuple[Repetition, ...] = ()
 
 
 def add_up(surveys: Iterable[Survey]) -> Tally:
@@ -320,6 +339,7 @@ def add_up(surveys: Iterable[Survey]) -> Tally:
     first: dict[Group, int] = {}
     digests: dict[int, int] = {}
     conflicts: dict[int, tuple[Conflict, ...]] = {}
+    repetitions: dict[int, tuple[Repetition, ...]] = {}
     repeated = expired = conflict_count = withheld = 0
     comparison = NOT_COMPARED
     for survey in surveys:
@@ -327,8 +347,8 @@ def add_up(surveys: Iterable[Survey]) -> Tally:
             groups[group] = groups.get(group, 0) + count
             first[group] = min(first.get(group, survey.shard), survey.shard)
         digests[survey.shard] = survey.digest()
-        if survey.conflicts:
-            conflicts[survey.shard] = survey.conflicts
+        _keep(conflicts, survey.shard, survey.conflicts)
+        _keep(repetitions, survey.shard, survey.repetitions)
         repeated += survey.repeated
         expired += survey.expired
         conflict_count += survey.conflict_count
@@ -343,8 +363,21 @@ def add_up(surveys: Iterable[Survey]) -> Tally:
         digests=digests,
         repeated=repeated,
         expired=expired,
-        conflicts=tuple(conflict for shard in sorted(conflicts) for conflict in conflicts[shard])[:MAX_EXAMPLES],
+        conflicts=_first_of(conflicts),
         conflict_count=conflict_count,
         withheld=withheld,
         comparison=comparison,
+        repetitions=_first_of(repetitions),
     )
+
+
+def _keep(kept: dict[int, tuple[_Pair, ...]], shard: int, pairs: tuple[_Pair, ...]) -> None:
+    """Keep what a shard shows; of the last shard nothing, if those before it have enough without it."""
+    if pairs:
+        kept[shard] = pairs
+    if len(kept) > MAX_EXAMPLES:  # each shows one at least
+        del kept[max(kept)]
+
+
+def _first_of(kept: dict[int, tuple[_Pair, ...]]) -> tuple[_Pair, ...]:
+    return tuple(chain.from_iterable(kept[shard] for shard in sorted(kept)))[:MAX_EXAMPLES]

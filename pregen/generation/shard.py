@@ -125,6 +125,7 @@ class Surveyor:
             rows.withheld,
             steps.take(),
             comparison,
+            rows.repetitions,
         )
 
     def _compared(self, task: ShardTask, rows: ShardRows) -> Comparison:

@@ -12,7 +12,7 @@ import pyarrow.types as is_type
 
 from pregen.config import COLUMNS, ColumnConfig, SnapshotConfig
 from pregen.config.sections import TIME_ENCODINGS
-from pregen.errors import Finding
+from pregen.errors import MAX_EXAMPLES, Finding
 from pregen.snapshot.location import Location
 from pregen.snapshot.octets import ArrowArray
 from pregen.snapshot.times.zones import Ambiguous, Nonexistent
@@ -22,7 +22,6 @@ _CODES = ("issuer", "status", "reason", "kind", "needs_ocsp")
 _TIMES = ("revoked_at", "not_before", "not_after")
 _EPOCHS = ("epoch-s", "epoch-ms", "epoch-us", "epoch-ns")
 _ASN1 = ("utctime", "generalizedtime", "asn1")
-_EXAMPLES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +161,7 @@ def look_alike_finding(column: Column, name: str, paths: Sequence[str]) -> Findi
         f"{column.canonical} = {json.dumps(name)}"
     )
     severity: Literal["error", "warning"] = "error" if column.canonical in {"status", "revoked_at"} else "warning"
-    return Finding("column.similar", severity, text, len(paths), tuple(paths[:_EXAMPLES]) if len(paths) > 1 else ())
+    return Finding("column.similar", severity, text, len(paths), tuple(paths[:MAX_EXAMPLES]) if len(paths) > 1 else ())
 
 
 def _folded(name: str) -> str:

@@ -10,12 +10,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pregen.errors import Finding
+from pregen.errors import MAX_EXAMPLES, Finding
 from pregen.snapshot.location import Location
 from pregen.snapshot.octets import ArrowArray, ArrowScalar, Fault
 from pregen.validity import duration_text
 
-EXAMPLES = 20
 _SHOWN_CHARACTERS = 64
 
 # What each kind says of its column; {values} are the first distinct values, {skew} is the one of [gates].
@@ -118,12 +117,12 @@ class RowFindings:
             return
         kind = self._kinds.setdefault((fault.code, name), _Kind(name, first.unit))
         kind.count += count
-        for at in np.flatnonzero(fault.rows)[: EXAMPLES - len(kind.examples)].tolist():
+        for at in np.flatnonzero(fault.rows)[: MAX_EXAMPLES - len(kind.examples)].tolist():
             value = "null" if column is None else shown(column[at])
             place = located(first.path, first.row + at, first.unit)
             kind.examples.append(f"{place}, {name}, {value}" if name else f"{place}, {value}")
-        if "{values}" in _ADVICE[fault.code] and column is not None and len(kind.values) <= EXAMPLES:
-            distinct = pc.unique(column.filter(pa.array(fault.rows)))[: EXAMPLES + 1]
+        if "{values}" in _ADVICE[fault.code] and column is not None and len(kind.values) <= MAX_EXAMPLES:
+            distinct = pc.unique(column.filter(pa.array(fault.rows)))[: MAX_EXAMPLES + 1]
             kind.values |= dict.fromkeys(map(shown, distinct))
 
     def add(self, later: "RowFindings") -> None:
@@ -131,8 +130,8 @@ class RowFindings:
         for key, other in later._kinds.items():  # noqa: SLF001 - of the same class
             kind = self._kinds.setdefault(key, _Kind(other.column, other.unit))
             kind.count += other.count
-            kind.examples += other.examples[: EXAMPLES - len(kind.examples)]
-            if len(kind.values) <= EXAMPLES:
+            kind.examples += other.examples[: MAX_EXAMPLES - len(kind.examples)]
+            if len(kind.values) <= MAX_EXAMPLES:
                 kind.values |= other.values
 
     def findings(self, skew_s: int) -> tuple[Finding, ...]:
@@ -155,8 +154,8 @@ def located(path: Location, row: int, unit: str = "row") -> str:
 
 
 def _finding(code: str, kind: _Kind, skew_s: int) -> Finding:
-    listed = list(kind.values)[:EXAMPLES]
-    values = ", ".join(listed) + (", ..." if len(kind.values) > EXAMPLES else "")
+    listed = list(kind.values)[:MAX_EXAMPLES]
+    values = ", ".join(listed) + (", ..." if len(kind.values) > MAX_EXAMPLES else "")
     advice = _ADVICE_OF_LINES if kind.unit == "line" and code in _ADVICE_OF_LINES else _ADVICE
     text = advice[code].format(values=values, skew=duration_text(timedelta(seconds=skew_s)))
     if kind.column:

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from pregen.errors import MAX_EXAMPLES
 from pregen.snapshot.batch import (
     CA,
     GOOD,
@@ -32,7 +33,7 @@ from pregen.snapshot.codes import (
 from pregen.snapshot.columns import Column, plain
 from pregen.snapshot.crls.revocations import Revocations, Statuses
 from pregen.snapshot.files.base import ODD
-from pregen.snapshot.findings import EXAMPLES, Place, RowFindings
+from pregen.snapshot.findings import Place, RowFindings
 from pregen.snapshot.octets import ArrowArray, Fault, nulls
 from pregen.snapshot.serials import read_serials
 from pregen.snapshot.times.instants import Instants, read_instants
@@ -272,5 +273,5 @@ class _BatchIntake:
         """Return the revocations after as_of; of rows whose serial cannot be read, too."""
         if not self._late.any():
             return NOT_LATE
-        first = np.flatnonzero(self._late & ~self._unread)[:EXAMPLES].tolist()
+        first = np.flatnonzero(self._late & ~self._unread)[:MAX_EXAMPLES].tolist()
         return Late(revoked_at[self._late], tuple((serial[at].as_py() or b"", int(revoked_at[at])) for at in first))

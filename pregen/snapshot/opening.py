@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from pregen import clock
 from pregen.config import SnapshotConfig
-from pregen.errors import ConfigError, Finding, InputError
+from pregen.errors import MAX_EXAMPLES, ConfigError, Finding, InputError
 from pregen.snapshot.columns import (
     TOLD_BY_CRLS,
     Column,
@@ -34,7 +34,6 @@ from pregen.snapshot.files import (
     index_txt_columns,
     partition_values,
 )
-from pregen.snapshot.findings import EXAMPLES
 from pregen.snapshot.intake import CLOCK_SKEW_S
 from pregen.snapshot.snapshot import Snapshot
 
@@ -229,7 +228,7 @@ def _ignored(folder: str, wanted: Wanted, paths: tuple[str, ...]) -> tuple[Findi
     )
     if not wanted.deep:
         text += "; of subfolders, name the columns that they stand for: partitioning in [snapshot]"
-    return (Finding("file.ignored", "warning", text, len(paths), paths[:EXAMPLES]),)
+    return (Finding("file.ignored", "warning", text, len(paths), paths[:MAX_EXAMPLES]),)
 
 
 def _open_files(

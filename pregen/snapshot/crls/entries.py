@@ -20,6 +20,7 @@ from cryptography import x509
 from numpy.typing import NDArray
 
 from pregen import clock
+from pregen.errors import MAX_EXAMPLES
 from pregen.snapshot.batch import NO_REASON
 from pregen.snapshot.octets import binary_array
 
@@ -46,7 +47,6 @@ _REASONS: Mapping[x509.ReasonFlags, int] = MappingProxyType(
     }
 )
 _NUMBERS = frozenset(_REASONS.values())
-_EXAMPLES = 20
 _Row = tuple[int, int, int, str]  # serial, seconds since 1970, reason, and the code of what is wrong with the entry
 
 
@@ -60,7 +60,7 @@ class Odd:
     def note(self, serial: int) -> None:
         """Count one more."""
         self.count += 1
-        if len(self.serials) < _EXAMPLES:
+        if len(self.serials) < MAX_EXAMPLES:
             self.serials.append(f"{serial:x}")
 
 

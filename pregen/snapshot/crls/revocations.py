@@ -15,12 +15,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pregen import clock
-from pregen.errors import Finding
+from pregen.errors import MAX_EXAMPLES, Finding
 from pregen.snapshot.batch import GOOD, NO_REASON, REVOKED
 from pregen.snapshot.crls.entries import SERIAL_WIDTH
 from pregen.snapshot.octets import octets_of, tails
+from storage.certid import serial_text
 
-_EXAMPLES = 20
 _MIN_UNLISTED = 10  # entries of an issuer that none of its rows has: the expired ones are gone, but not all at once
 _TABLE_BITS = 3  # so that one row in eight that is not revoked is searched for in vain
 WORDS = SERIAL_WIDTH // 8
@@ -134,7 +134,7 @@ class Revocations:
             "no entry of an issuer's CRLs has a row among the issued certificates, so all of them would be good: look "
             "how serials are encoded (serial.encoding in [snapshot.columns]), and whether the list is of this issuer"
         )
-        shown = tuple(self._shown(at) for at in np.flatnonzero(entries)[:_EXAMPLES].tolist())
+        shown = tuple(self._shown(at) for at in np.flatnonzero(entries)[:MAX_EXAMPLES].tolist())
         yield Finding("crl.none-listed", "error", text, int(np.count_nonzero(entries)), shown)
 
     def _missing(self, entries: NDArray[np.bool_]) -> Iterator[Finding]:
@@ -145,17 +145,17 @@ class Revocations:
             "entries of CRLs have no row among the issued certificates: expired certificates may stay on a CRL, and "
             "have no row any more; but a hole in the export looks the same, and its certificates get no answers"
         )
-        shown = tuple(self._shown(at) for at in np.flatnonzero(entries)[:_EXAMPLES].tolist())
+        shown = tuple(self._shown(at) for at in np.flatnonzero(entries)[:MAX_EXAMPLES].tolist())
         yield Finding("crl.not-issued", "warning", text, int(np.count_nonzero(entries)), shown)
 
     def _shown(self, at: int) -> str:
         revoked_at = clock.text(int(self.revoked_at[at]))
-        return f"{self.paths[self.source[at]]}, serial, {serial_text(self.words[at])}, revoked {revoked_at}"
+        return f"{self.paths[self.source[at]]}, serial, {shown_serial(self.words[at])}, revoked {revoked_at}"
 
 
-def serial_text(words: NDArray[np.uint64]) -> str:
-    """Return a serial, uint64[3], as people write it."""
-    return f"{int.from_bytes(words.astype('>u8').tobytes(), 'big', signed=True):x}"
+def shown_serial(words: Words) -> str:
+    """Return one serial, uint64[3], as people write it."""
+    return serial_text(words.astype(">u8").tobytes())
 
 
 def words_of(serial: pa.BinaryArray) -> Words:

@@ -18,11 +18,10 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from pregen import clock
-from pregen.errors import Finding
+from pregen.errors import MAX_EXAMPLES, Finding
 from pregen.snapshot.crls.crl import Covered, Crl, name_key
 
 CLOCK_SKEW_S = 300
-MAX_EXAMPLES = 20
 _FORBIDDEN, _WEAK = frozenset({"md2", "md5"}), frozenset({"sha1"})
 
 

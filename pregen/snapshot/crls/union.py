@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pregen import clock
-from pregen.errors import Finding, InputError
+from pregen.errors import MAX_EXAMPLES, Finding, InputError
 from pregen.snapshot.crls.crl import Crl, read_crls
 from pregen.snapshot.crls.entries import REMOVED, CrlEntries
-from pregen.snapshot.crls.revocations import WORDS, Revocations, Words, serial_text, words_of
+from pregen.snapshot.crls.revocations import WORDS, Revocations, Words, shown_serial, words_of
 from pregen.snapshot.crls.rules import CLOCK_SKEW_S, CrlIssuer, Effective, effective_crls, scope_findings
+from storage.certid import serial_text
 
-_EXAMPLES = 20
 _HOLD = 6  # certificateHold
 _DAY_S = 86_400
 _FAULTS = {
@@ -124,7 +124,7 @@ def _part(effective: Effective) -> tuple[_Part, list[Finding]]:
             "entries are taken back (removeFromCRL) that were not on hold: only a hold can be released (RFC 5280, "
             "5.3.1), so they stay revoked, unless their certificates have expired"
         )
-        serials = [serial_text(words) for words in not_held[:_EXAMPLES]]
+        serials = [shown_serial(words) for words in not_held[:MAX_EXAMPLES]]
         findings.append(_counted("crl.not-held", "warning", effective.delta, text, len(not_held), serials))
     part = part.take(_last_of_each(part))
     return part.take(np.flatnonzero(part.reason != REMOVED)), findings
@@ -154,7 +154,7 @@ def _repeated(crl: Crl, part: _Part) -> Iterator[Finding]:
     wrong = np.unique(order[first[np.searchsorted(first, at[differs]) - 1]])
     if len(wrong):
         text = "certificates have several entries that differ, and nobody can tell which one is right: issue it again"
-        serials = [serial_text(part.words[one]) for one in wrong[:_EXAMPLES]]
+        serials = [shown_serial(part.words[one]) for one in wrong[:MAX_EXAMPLES]]
         yield _counted("crl.repeated", "error", crl, text, len(wrong), serials)
 
 
@@ -238,11 +238,11 @@ def _counted(
 
 
 def _serials(entries: CrlEntries, rows: NDArray[np.int64]) -> list[str]:
-    first = (entries.serial[at].as_py() or b"" for at in rows[:_EXAMPLES].tolist())
-    return [f"{int.from_bytes(octets, 'big', signed=True):x}" for octets in first]
+    first = (entries.serial[at].as_py() or b"" for at in rows[:MAX_EXAMPLES].tolist())
+    return [serial_text(octets) for octets in first]
 
 
 def _times(entries: CrlEntries, rows: NDArray[np.int64]) -> list[str]:
     """Return the first serials, and when they were revoked."""
-    at = (clock.text(second) for second in entries.revoked_at[rows[:_EXAMPLES]].tolist())
+    at = (clock.text(second) for second in entries.revoked_at[rows[:MAX_EXAMPLES]].tolist())
     return [f"{serial}, revoked {when}" for serial, when in zip(_serials(entries, rows), at, strict=True)]

@@ -14,13 +14,12 @@ from urllib.parse import unquote
 import numpy as np
 import pyarrow as pa
 
-from pregen.errors import Finding
+from pregen.errors import MAX_EXAMPLES, Finding
 from pregen.snapshot.files.base import SnapshotFile
 from pregen.snapshot.files.finding import FoundFile
 from pregen.snapshot.location import Location
 
 _NULL = "__HIVE_DEFAULT_PARTITION__"
-_EXAMPLES = 20
 _STRAY_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
 _TYPE = pa.dictionary(pa.int8(), pa.string())
 
@@ -67,7 +66,7 @@ def partition_values(
         except _FolderError as fault:
             code = str(fault)
             counts[code] = counts.get(code, 0) + 1
-            if counts[code] <= _EXAMPLES:
+            if counts[code] <= MAX_EXAMPLES:
                 faulty.setdefault(code, []).append(str(file.location))
         else:
             shapes.setdefault(tuple(value.column for value in values), file.location)
@@ -125,7 +124,7 @@ def _differing(shapes: dict[tuple[str, ...], Location]) -> Iterator[Finding]:
         "the files lie in folders of different columns or depths, so that some rows would lack values: put all files "
         "below the same columns, in the same order"
     )
-    yield Finding("partition.depth", "error", text, len(shapes), examples[:_EXAMPLES])
+    yield Finding("partition.depth", "error", text, len(shapes), examples[:MAX_EXAMPLES])
 
 
 class PartitionedFile:

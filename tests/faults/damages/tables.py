@@ -665,8 +665,12 @@ GATES = [
         name="rows that repeat others",
         make=repeated,
         code="row.repeated",
-        value="200 of 203 rows",
-        remedy="look whether files are there twice",
+        file=FILE,
+        place="row 4",
+        column="column serial",
+        value="11: repeats",
+        remedy="200 of 203 rows repeat another one (0.01 of them and 100 are allowed): look whether files are there "
+        "twice",
         error="gate",
     ),
     Damage(

@@ -1,6 +1,7 @@
 """Gates in whole runs: what is refused with exit 3, what is accepted and kept, and what the next run compares with."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -369,6 +370,15 @@ def test_rows_that_repeat_others_are_refused_beyond_the_limit(ca: Ca, pregen: Pr
     export(ca, numbers)
     ended = pregen("check", ca.config, "--json")
     assert (ended.code, codes(ended)) == (3, ["row.repeated"])
+    examples: list[str] = ended.error["findings"][0]["examples"]  # type: ignore[index]
+    assert len(examples) == 20
+    shown = [
+        re.fullmatch(r".*\.parquet, row (\d+), column serial, (\w+): repeats .*, row (\d+)", one) for one in examples
+    ]
+    for one in shown:
+        assert one is not None
+        later, serial, first = int(one[1]), int(one[2], 16), int(one[3])
+        assert (numbers[later - 1], numbers[first - 1], later) == (serial, serial, first + 399)
     ca.configure(gates={"duplicate": {"share": 0.5, "count": 100}})
     assert gates(pregen("check", ca.config, "--json"))["duplicate"]["figures"]["repeated"] == 110
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pregen.gates.evidence import BIN_S, BINS, COLUMNS, EXAMPLES, HALF, KINDS, Observer, Watch, add_up, serial_of
+from pregen.errors import MAX_EXAMPLES
+from pregen.gates.evidence import BIN_S, BINS, COLUMNS, HALF, KINDS, Observer, Watch, add_up, serial_of
 from pregen.snapshot import NO_EXPIRY, NO_ISSUANCE
 from tests.pregen.gates.authorities import DAY, HOUR, Habits, Register, batch_of, observe, watch_for, work
 
@@ -114,7 +115,7 @@ def test_examples_are_the_twenty_with_the_smallest_keys() -> None:
     seen = rows([AS_OF + HOUR] * 200)
     examples = observe(seen, watch()).examples[AHEAD]
 
-    assert examples["key"].tolist() == list(range(1, EXAMPLES + 1))
+    assert examples["key"].tolist() == list(range(1, MAX_EXAMPLES + 1))
 
 
 @settings(max_examples=30, deadline=None)

@@ -198,7 +198,10 @@ def test_a_stale_snapshot_is_refused(age_s: int, is_public: bool, configured: st
     ("repeated", "rows_in", "outcome"), [(101, 10_000, "failed"), (100, 10_000, "passed"), (101, 10_100, "passed")]
 )
 def test_rows_that_repeat_others_are_refused_beyond_share_and_count(repeated: int, rows_in: int, outcome: str) -> None:
-    assert say("duplicate", replace(EVIDENCE, repeated=repeated, rows_in=rows_in)).outcome == outcome
+    result = say("duplicate", replace(EVIDENCE, repeated=repeated, rows_in=rows_in, repetitions=("row 2 repeats 1",)))
+    assert result.outcome == outcome
+    shown = [(finding.code, finding.count, finding.examples) for finding in result.findings]
+    assert shown == ([("row.repeated", repeated, ("row 2 repeats 1",))] if outcome == "failed" else [])
 
 
 def test_contradictions_are_refused_however_few() -> None:

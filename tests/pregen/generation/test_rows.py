@@ -7,7 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pregen.errors import VerificationError
-from pregen.generation.rows import KINDS, MAX_EXAMPLES, Conflict, Group, RowNumber, ShardRows, Survey, add_up, load_rows
+from pregen.generation.rows import (
+    KINDS,
+    MAX_EXAMPLES,
+    Conflict,
+    Group,
+    Repetition,
+    RowNumber,
+    ShardRows,
+    Survey,
+    add_up,
+    load_rows,
+)
 from pregen.generation.spill import read_spilled
 from pregen.snapshot import GOOD, NO_EXPIRY, NO_REASON, REVOKED, UNKNOWN
 from storage.key import key32
@@ -59,6 +70,26 @@ def test_identical_rows_collapse_and_are_counted(tmp_path: Path) -> None:
     rows = load(tmp_path, [REVOCATION, *plain_rows(5), REVOCATION, REVOCATION])
     assert (len(rows.codes), rows.repeated, rows.conflict_count) == (6, 2, 0)
     assert serials_of(rows).count(REVOCATION.serial) == 1
+
+
+def test_the_first_repetitions_are_shown_with_the_rows_that_they_repeat(tmp_path: Path) -> None:
+    twice = plain_rows(50)
+    rows = load(tmp_path, [*twice, *twice])
+    assert rows.repeated == 50
+    assert rows.repetitions == tuple(
+        Repetition(RowNumber(0, number), RowNumber(0, number + 50), twice[number].serial)
+        for number in range(MAX_EXAMPLES)
+    )
+
+
+def test_a_row_that_contradicts_another_or_gets_no_answer_is_no_repetition(tmp_path: Path) -> None:
+    good = Row(b"\x05")
+    rows = load(
+        tmp_path,
+        [good, good._replace(status=UNKNOWN), good, *[good._replace(serial=b"\x06", withheld=True)] * 2, REVOCATION],
+    )
+    assert rows.repetitions == (Repetition(RowNumber(0, 0), RowNumber(0, 2), b"\x05"),)
+    assert (rows.conflict_count, rows.withheld) == (1, 2)
 
 
 @pytest.mark.parametrize("order", [(100, 300, 200), (300, 100, 200), (100, 200, 300)])
@@ -301,3 +332,28 @@ def test_surveys_add_up_to_the_same_in_whatever_order_they_come(order: tuple[int
     assert (tally.repeated, tally.expired, tally.conflict_count) == (3, 4, 31)
     assert tally.conflicts == (one, two)
     assert tally.digests == {survey.shard: survey.digest() for survey in surveys}
+
+
+@pytest.mark.parametrize("step", [1, -1])
+def test_of_many_shards_the_first_ones_show_what_contradicts_and_what_repeats(step: int) -> None:
+    """Whichever comes first: every shard has two pairs, and the first ten shards are enough."""
+    pairs = [[(RowNumber(0, row), RowNumber(1, row), b"\x05") for row in (shard, shard + 1)] for shard in range(90)]
+    surveys = [
+        Survey(
+            shard,
+            {},
+            2,
+            0,
+            tuple(Conflict(*pair) for pair in two),
+            2,
+            repetitions=tuple(Repetition(*pair) for pair in two),
+        )
+        for shard, two in enumerate(pairs)
+    ]
+
+    tally = add_up(surveys[::step])
+
+    first = [pair for two in pairs[:10] for pair in two]
+    assert tally.conflicts == tuple(Conflict(*pair) for pair in first)
+    assert tally.repetitions == tuple(Repetition(*pair) for pair in first)
+    assert (tally.conflict_count, tally.repeated) == (180, 180)
