@@ -97,6 +97,16 @@ def test_who_ordered_a_mass_revocation_is_kept() -> None:
     assert result.findings[0].message == "many; accepted by alice: CHG-1"
 
 
+def test_a_warning_needs_no_acceptance_and_gets_none() -> None:
+    warned = GateResult(gate="shrink", outcome="warned", findings=(Finding("shrink.vanished", "warning", "one"),))
+
+    for name in ("shrink", "shrink.vanished"):
+        (result,), unneeded = decide([warned], accept(name))
+        assert (result.outcome, result.acceptances) == ("warned", ())
+        assert "accepted by" not in result.findings[0].message
+        assert [one.code for one in unneeded] == ["accept.unneeded"]
+
+
 def test_an_acceptance_that_nothing_needed_is_worth_a_warning() -> None:
     passed = GateResult(gate="shrink", outcome="passed")
     (result,), (warning,) = decide([passed], accept("shrink"))

@@ -239,3 +239,8 @@ def test_of_what_vanished_those_that_are_not_known_to_expire_are_counted() -> No
     seen = compared([One(1), One(2), One(3, not_after=500_000), One(4, not_after=5)], [One(1)])
     assert (seen.vanished, seen.vanished_undated, seen.expired) == (2, 1, 1)
     assert seen.plus(seen).vanished_undated == 2
+
+
+@pytest.mark.parametrize(("before", "expired"), [(5 * UNIT_S, False), (5 * UNIT_S + 1, True), (0, False), (-1, False)])
+def test_a_certificate_has_expired_the_second_after_its_last_one(before: int, *, expired: bool) -> None:
+    assert entries_of([One(1, not_after=5 * UNIT_S)]).expired(before).tolist() == [expired]

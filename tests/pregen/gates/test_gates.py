@@ -120,6 +120,22 @@ def test_a_growth_beyond_share_and_count_is_refused(before: int, after: int, out
     assert say("growth", grown).outcome == outcome
 
 
+def test_an_issuer_that_is_gone_is_refused_where_a_damaged_history_hides_what_vanished() -> None:
+    gone = replace(EVIDENCE, certificates={1: 60_000, 2: 0, 3: 0}, excused=9)
+
+    assert say("issuer-missing", gone).outcome == "passed", "all of it has expired, or is excused"
+    assert say("issuer-missing", replace(gone, damage=("history/1: is missing",))).outcome == "failed"
+
+
+def test_errors_that_are_not_about_single_rows_fail_whatever_number_of_rows_is_allowed() -> None:
+    stranger = Finding("crl.none-listed", "error", "no entry", 12)
+    allowed = GatesConfig(rows_invalid=100)
+
+    assert say("rows-invalid", replace(EVIDENCE, rows=(ERROR,), invalid=3), allowed).outcome == "warned"
+    assert say("rows-invalid", replace(EVIDENCE, rows=(stranger,)), allowed).outcome == "failed"
+    assert say("rows-invalid", replace(EVIDENCE, rows=(ERROR, stranger), invalid=3), allowed).outcome == "failed"
+
+
 def test_an_issuer_that_had_certificates_and_has_none_is_refused() -> None:
     gone = replace(seen(vanished=40_000), certificates={1: 60_000, 2: 0, 3: 0})
     result = say("issuer-missing", gone)
