@@ -1,7 +1,8 @@
 """`pregen import`: any kind of snapshot to canonical Parquet, which a run reads without `[snapshot.columns]`.
 
 Rows are judged as a run judges them, one by one. What only a whole snapshot shows (rows that contradict each other,
-gates) is left to the run. Rows that are excluded on purpose are not written; certificates that have expired are.
+gates) is left to the run. So rows that are excluded on purpose are written as such (`needs_ocsp` is false), as far as
+it is known whose they are; certificates that have expired are written as others are.
 
 No private key is needed, and certificates only where CRLs tell the revocations.
 """
@@ -18,6 +19,7 @@ from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet
 from numpy.typing import NDArray
 
@@ -32,9 +34,11 @@ from pregen.snapshot import (
     NO_ISSUANCE,
     NO_REASON,
     REVOKED,
+    UNKNOWN,
     CrlIssuer,
     Snapshot,
     StatusBatch,
+    Withheld,
     open_snapshot,
 )
 from pregen.validity import PROFILES, check_run_times
@@ -56,7 +60,7 @@ class Imported:
         folder: where.
         as_of: seconds since 1970.
         rows_in: rows read.
-        rows: rows written.
+        rows: rows written, less the excluded ones.
         excluded: rows left out on purpose, by reason.
         files: how many were written.
         written_bytes: octets of them.
@@ -126,9 +130,12 @@ def import_snapshot(
     labels = pa.array([section.names[0] for section in config.issuer], pa.string())
     with _beside(folder) as unfinished:
         rows, files = 0, 0
-        for table in _tables(_counted(opened, progress), labels, clock.text(opened.as_of), part_rows):
+        batches = (
+            part for batch in _counted(opened, progress) for part in _parts(batch, labels, clock.text(opened.as_of))
+        )
+        for table in _tables(batches, part_rows):
             _write(unfinished / f"part-{files:05}.parquet", table)
-            rows, files = rows + table.num_rows, files + 1
+            rows, files = rows + (pc.sum(table["needs_ocsp"]).as_py() or 0), files + 1
         findings = opened.findings()
         if any(finding.severity == "error" for finding in findings):
             raise InputError("the snapshot holds rows that cannot be published; nothing was written", findings)
@@ -202,12 +209,11 @@ def _counted(snapshot: Snapshot, progress: Progress) -> Iterator[StatusBatch]:
         progress("read", rows, max(snapshot.row_estimate, rows))
 
 
-def _tables(batches: Iterator[StatusBatch], labels: pa.StringArray, as_of: str, part_rows: int) -> Iterator[pa.Table]:
+def _tables(batches: Iterator[pa.RecordBatch], part_rows: int) -> Iterator[pa.Table]:
     """Yield tables of `part_rows` rows, the last one of fewer."""
     waiting: list[pa.RecordBatch] = []
     count = 0
-    for batch in batches:
-        record_batch = _record_batch(batch, labels, as_of)
+    for record_batch in batches:
         start = 0
         while count + record_batch.num_rows - start >= part_rows:
             waiting.append(record_batch.slice(start, part_rows - count))
@@ -221,13 +227,20 @@ def _tables(batches: Iterator[StatusBatch], labels: pa.StringArray, as_of: str, 
         yield pa.Table.from_batches(waiting)
 
 
-def _record_batch(batch: StatusBatch, labels: pa.StringArray, as_of: str) -> pa.RecordBatch:
+def _parts(batch: StatusBatch, labels: pa.StringArray, as_of: str) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a batch as they are written, and those that are left out."""
+    yield pa.record_batch(_columns(batch, labels), metadata={AS_OF_KEY: as_of.encode()})
+    if batch.withheld is not None:
+        yield pa.record_batch(_left_out(batch.withheld, labels), metadata={AS_OF_KEY: as_of.encode()})
+
+
+def _columns(batch: StatusBatch, labels: pa.StringArray) -> dict[str, Column]:
     revoked = batch.status == REVOKED
     reason, has_reason = batch.reason, batch.reason != NO_REASON
     if batch.reason_given is not None:  # unspecified is a reason for those who ask whether there is one
         reason, has_reason = np.where(has_reason, reason, np.int8(0)), batch.reason_given
     kinds = np.zeros(len(batch), np.uint8) if batch.kind is None else batch.kind
-    columns = {
+    return {
         "issuer": pa.DictionaryArray.from_arrays(batch.issuer, labels),
         "serial": batch.serial,
         "status": pa.array(batch.status),
@@ -236,8 +249,24 @@ def _record_batch(batch: StatusBatch, labels: pa.StringArray, as_of: str) -> pa.
         "not_before": _times(batch.not_before, batch.not_before != NO_ISSUANCE),
         "not_after": _times(batch.not_after, batch.not_after != NO_EXPIRY),
         "kind": pa.DictionaryArray.from_arrays((kinds == CA).astype(np.int8), _KINDS),
+        "needs_ocsp": pa.array(np.ones(len(batch), np.bool_)),
     }
-    return pa.record_batch(columns, metadata={AS_OF_KEY: as_of.encode()})
+
+
+def _left_out(withheld: Withheld, labels: pa.StringArray) -> dict[str, Column]:
+    count = len(withheld.row)
+    none = pa.nulls(count, _TIME)
+    return {
+        "issuer": pa.DictionaryArray.from_arrays(withheld.issuer, labels),
+        "serial": withheld.serial,
+        "status": pa.array(np.full(count, UNKNOWN, np.uint8)),
+        "revoked_at": none,
+        "reason": pa.nulls(count, pa.int8()),
+        "not_before": none,
+        "not_after": none,
+        "kind": pa.DictionaryArray.from_arrays(pa.nulls(count, pa.int8()), _KINDS),
+        "needs_ocsp": pa.array(np.zeros(count, np.bool_)),
+    }
 
 
 def _times(seconds: NDArray[np.int64], given: NDArray[np.bool_]) -> Column:

@@ -11,8 +11,9 @@ from pregen.errors import Finding, UsageError
 from pregen.gates.results import GATES, NEVER_ACCEPTED, Acceptance, GateResult, Outcome
 
 MAX_REASON = 1_000  # characters: it is kept in every manifest, and shown
-DAMAGED, NONE_LISTED = "history.damaged", "crl.none-listed"
-_ALONE = frozenset({DAMAGED, NONE_LISTED})  # what they hide nobody knows: no acceptance of a whole gate covers them
+DAMAGED, NONE_LISTED, MALFORMED = "history.damaged", "crl.none-listed", "line.malformed"
+# What they hide nobody knows: no acceptance of a whole gate covers them.
+_ALONE = frozenset({DAMAGED, NONE_LISTED, MALFORMED})
 # What can be accepted by itself, beside the whole gate. Findings about rows have more codes than can be listed.
 CODES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {

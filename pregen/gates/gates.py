@@ -283,7 +283,7 @@ def _duplicate(evidence: Evidence, config: GatesConfig) -> GateResult:
 
 def _rows_invalid(evidence: Evidence, config: GatesConfig) -> GateResult:
     figures = {"invalid": evidence.invalid, "rows_in": evidence.rows_in, "limit_count": config.rows_invalid}
-    is_of_rows = all(one.code.startswith(("row.", "line.")) for one in evidence.rows)
+    is_of_rows = all(one.code.startswith("row.") for one in evidence.rows)
     if evidence.invalid > config.rows_invalid or not is_of_rows:
         return _result("rows-invalid", figures, *evidence.rows)
     allowed = f"; {config.rows_invalid:,} such rows are allowed (rows_invalid in [gates]), and left out"

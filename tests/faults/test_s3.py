@@ -117,7 +117,7 @@ def test_a_store_that_goes_away_half_way_fails_the_run_and_its_shard_is_named(ca
     bucket = own_server.new_bucket()
     ca.configure(publish={"store": f"s3://{bucket}/ca"}, issuer={"cert_ids": "sha1"})
     ca.export_many(140_000)
-    client = boto3.client("s3", endpoint_url=own_server.endpoint)
+    client = boto3.Session().client("s3", endpoint_url=own_server.endpoint)
 
     with RunningProgram(ca.folder, "run", ca.config, "--json") as running:
         running.wait_until(lambda: "Contents" in client.list_objects_v2(Bucket=bucket, Prefix="ca/packs/"))

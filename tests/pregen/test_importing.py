@@ -10,13 +10,18 @@ from pregen.config import load_config
 from pregen.errors import ConfigError, GateError, InputError, UsageError
 from pregen.importing import Imported, import_snapshot
 from tests.pki import DAY
-from tests.pregen.cli.ca import Ca, instants, octets
+from tests.pregen.cli.ca import Ca, Program, instants, octets
 from tests.pregen.snapshot.crls.authority import Entry, forged, write
 
 
 @pytest.fixture
 def ca(tmp_path: Path) -> Ca:
     return Ca(tmp_path)
+
+
+@pytest.fixture
+def pregen(capsys: pytest.CaptureFixture[str]) -> Program:
+    return Program(capsys)
 
 
 def imported(ca: Ca, out: str = "out", *, part_rows: int = 1_000) -> Imported:
@@ -61,6 +66,7 @@ def test_the_columns_are_the_canonical_ones(ca: Ca) -> None:
         "not_before": time,
         "not_after": time,
         "kind": pa.dictionary(pa.int32(), pa.string()),
+        "needs_ocsp": pa.bool_(),
     }
     assert table.to_pydict() == {
         "issuer": ["r1"] * 3,
@@ -71,6 +77,7 @@ def test_the_columns_are_the_canonical_ones(ca: Ca) -> None:
         "not_before": [None, ca.now - DAY, None],
         "not_after": [ca.now + DAY, None, ca.now + 2 * DAY],
         "kind": ["end-entity"] * 3,
+        "needs_ocsp": [True] * 3,
     }
     assert table.schema.metadata[b"pregen.as_of"].decode() == clock.text(ca.now)
     assert (result.rows_in, result.rows, result.files, result.as_of) == (3, 3, 1, clock.seconds(ca.now))
@@ -117,6 +124,27 @@ def test_rows_are_excluded_and_counted_as_by_a_run(ca: Ca) -> None:
     result = imported(ca)
 
     assert (result.rows_in, result.rows, result.excluded) == (3, 2, {"status": 1})
+    table = pq.read_table(ca.folder / "out")
+    assert dict(zip(table["serial"].to_pylist(), table["needs_ocsp"].to_pylist(), strict=True)) == {
+        **dict.fromkeys((pq.read_table(ca.snapshot)["serial"].to_pylist()), True),
+        pq.read_table(ca.snapshot)["serial"][1].as_py(): False,
+    }
+
+
+def test_a_run_on_an_import_finds_the_contradictions_that_the_original_has(ca: Ca, pregen: Program) -> None:
+    ca.configure(
+        snapshot={"path": "snapshot.parquet", "columns": {"status": {"values": {"good": ["0"], "excluded": ["6"]}}}}
+    )
+    ca.export(serial=octets(5, 5, 7), status=pa.array([6, 0, 0]), revoked_at=None, reason=None)
+
+    original = pregen("check", ca.config)
+    assert pregen("import", ca.config, "--out", ca.folder / "out").code == 0
+    ca.configure(snapshot={"path": "out"})
+    again = pregen("check", ca.config)
+
+    for ended in (original, again):
+        assert ended.code == 3
+        assert "error row.conflict: " in ended.err
 
 
 def test_bad_rows_leave_nothing_behind(ca: Ca) -> None:

@@ -52,7 +52,11 @@ def test_a_wrong_acceptance_is_a_usage_error(gates: tuple[str, ...], reasons: tu
 
 @pytest.mark.parametrize(
     ("gate", "code", "other"),
-    [("shrink", "history.damaged", "shrink.vanished"), ("rows-invalid", "crl.none-listed", "row.serial.null")],
+    [
+        ("shrink", "history.damaged", "shrink.vanished"),
+        ("rows-invalid", "crl.none-listed", "row.serial.null"),
+        ("rows-invalid", "line.malformed", "row.serial.null"),
+    ],
 )
 def test_what_hides_more_than_is_known_is_accepted_by_its_own_code_alone(gate: str, code: str, other: str) -> None:
     result = GateResult(

@@ -73,7 +73,7 @@ def bucket(s3_environment: S3Server, desk: Desk) -> Bucket:
 
 @contextlib.contextmanager
 def boto3_client(bucket: Bucket) -> Iterator[BaseClient]:
-    client = boto3.client("s3")
+    client = boto3.Session().client("s3")  # the default session keeps the credentials of its first use
     yield client
     client.close()
 
