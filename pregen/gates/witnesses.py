@@ -111,6 +111,5 @@ def _is_shifted(difference: Difference) -> bool:
 def _pairs(witnesses: NDArray[np.void], sightings: Sightings) -> tuple[NDArray[np.void], Sightings]:
     """Return witnesses and their rows, pair by pair; a key that several rows have leaves doubt, and is left out."""
     keys, first, count = np.unique(sightings["key"], return_index=True, return_counts=True)
-    common, at_then, at_now = np.intersect1d(witnesses["key"], keys[count == 1], return_indices=True)
-    assert len(common) == len(at_then)
+    _, at_then, at_now = np.intersect1d(witnesses["key"], keys[count == 1], return_indices=True)
     return witnesses[at_then], sightings[first[count == 1][at_now]]

@@ -111,18 +111,7 @@ def prepare(config: Config, options: RunOptions) -> Prepared:
         check_writable(head.commit)
         current = Generation(store, head)
         warnings += _refuse_lost_issuers(current, issuers, options.drop_issuers)
-    names = {name: index for index, issuer in enumerate(issuers) for name in issuer.names}
-    snapshot = open_snapshot(
-        config.snapshot,
-        config.folder,
-        path=options.snapshot,
-        as_of=options.as_of,
-        now=started,
-        issuers=names,
-        public=frozenset(index for index, issuer in enumerate(issuers) if issuer.validity.profile.is_public),
-        crl_issuers=_crl_issuers(config, issuers),
-        skew_s=config.gates.skew_s,
-    )
+    snapshot = _opened(config, options, issuers, started)
     check_run_times(
         is_public=any(issuer.validity.profile.is_public for issuer in issuers),
         as_of=snapshot.as_of,
@@ -148,6 +137,20 @@ def prepare(config: Config, options: RunOptions) -> Prepared:
         snapshot=snapshot,
         started=started,
         warnings=warnings + _capped(issuers, windows),
+    )
+
+
+def _opened(config: Config, options: RunOptions, issuers: tuple[Issuer, ...], started: datetime) -> Snapshot:
+    return open_snapshot(
+        config.snapshot,
+        config.folder,
+        path=options.snapshot,
+        as_of=options.as_of,
+        now=started,
+        issuers={name: index for index, issuer in enumerate(issuers) for name in issuer.names},
+        public=frozenset(index for index, issuer in enumerate(issuers) if issuer.validity.profile.is_public),
+        crl_issuers=_crl_issuers(config, issuers),
+        skew_s=config.gates.skew_s,
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from pregen import clock
 from pregen.config import Config
@@ -17,7 +18,7 @@ from pregen.generation.steps import Steps
 from pregen.generation.survey import Progress, Surveyed, survey
 from pregen.interruption import uninterruptible
 from pregen.validity import check_still_timely
-from storage.commits import new_publisher, publish
+from storage.commits import Head, new_publisher, publish
 from storage.manifest import Manifest
 from storage.stores.probe import probe_racing_creates
 
@@ -115,29 +116,63 @@ def run(config: Config, options: RunOptions, progress: Progress) -> Published:
             plan = make_plan(prepared.issuers, prepared.windows, surveyed.groups)
         prepared.store.put(plan.name, plan.octets)  # before the first signature: is the store writable at all?
         signed = _sign(prepared, surveyed, plan, progress)
+    for one in signed:
+        steps.add(one.steps)
+    committed = _commit(prepared, surveyed, signed, steps)
+    used = {prepared.issuers[group.issuer].responder.algorithm for group in surveyed.groups}
+    shards = [one.shard for one in signed]
+    return Published(
+        commit=committed.head.commit.number,
+        rows_in=surveyed.rows_in,
+        certificates=surveyed.certificates,
+        excluded=surveyed.excluded,
+        responses=committed.responses,
+        issuers=len(prepared.issuers),
+        engine=", ".join(sorted({prepared.engines[name] for name in used})),
+        workers=min(prepared.workers, len(shards)),
+        shards=len(shards),
+        stored_bytes=committed.put_bytes + len(plan.octets) + sum(shard.size_bytes for shard in shards),
+        history_bytes=committed.history_bytes,
+        verified=sum(one.verified for one in signed),
+        as_of=committed.head.commit.as_of,
+        this_update=min(window.this_update for window in plan.tables.windows),
+        next_update=min(window.next_update for window in plan.tables.windows),
+        refresh_by=min(window.refresh_by for window in plan.tables.windows),
+        cpu_by_step=steps.take(),
+        gates=committed.gates,
+        warnings=surveyed.warnings + plan.warnings(),
+    )
+
+
+class _Committed(NamedTuple):
+    """A generation that is published: its commit, octets put with it and for the next run's gates, and the results."""
+
+    head: Head
+    put_bytes: int
+    history_bytes: int
+    responses: int
+    gates: tuple[GateResult, ...]
+
+
+def _commit(prepared: Prepared, surveyed: Surveyed, signed: Sequence[SignedShard], steps: Steps) -> _Committed:
+    """Look at everything that was signed once more, and publish it."""
     responses = check_counts(prepared, surveyed, signed)
+    shards = tuple(one.shard for one in signed)
+    windows = frozenset(window for one in signed for window in one.windows)
+    verified = sum(one.verified for one in signed)
+    gates = surveyed.gates + after_signing(surveyed.rows_in, surveyed.excluded, shards, windows, verified)
+    with steps("gates"):
+        history, history_bytes = _remember(prepared, surveyed, signed)
+    check_still_timely(started=prepared.started, clock_now=clock.now(), windows=prepared.public_windows)
     counts: dict[str, object] = {
         "rows_in": surveyed.rows_in,
         "certificates": surveyed.certificates,
         "responses": responses,
         "excluded": surveyed.excluded,
     }
-    shards = tuple(one.shard for one in signed)
-    gates = surveyed.gates + after_signing(
-        surveyed.rows_in,
-        surveyed.excluded,
-        shards,
-        frozenset(window for one in signed for window in one.windows),
-        sum(one.verified for one in signed),
-    )
-    with steps("gates"):
-        history, history_bytes = _remember(prepared, surveyed, signed)
-    check_still_timely(started=prepared.started, clock_now=clock.now(), windows=prepared.public_windows)
     manifest = Manifest(
         profile=prepared.profiles, shards=shards, counts=counts, gates=gates_document(gates), history=history
     )
-    for one in signed:
-        steps.add(one.steps)
     with steps("commit"), uninterruptible() as done:
         head, put_bytes = publish(
             prepared.store,
@@ -148,28 +183,7 @@ def run(config: Config, options: RunOptions, progress: Progress) -> Published:
             started_at=clock.seconds(prepared.started),
         )
         done()
-    used = {prepared.issuers[group.issuer].responder.algorithm for group in surveyed.groups}
-    return Published(
-        commit=head.commit.number,
-        rows_in=surveyed.rows_in,
-        certificates=surveyed.certificates,
-        excluded=surveyed.excluded,
-        responses=responses,
-        issuers=len(prepared.issuers),
-        engine=", ".join(sorted({prepared.engines[name] for name in used})),
-        workers=min(prepared.workers, len(shards)),
-        shards=len(shards),
-        stored_bytes=put_bytes + len(plan.octets) + sum(shard.size_bytes for shard in shards),
-        history_bytes=history_bytes,
-        verified=sum(one.verified for one in signed),
-        as_of=head.commit.as_of,
-        this_update=min(window.this_update for window in plan.tables.windows),
-        next_update=min(window.next_update for window in plan.tables.windows),
-        refresh_by=min(window.refresh_by for window in plan.tables.windows),
-        cpu_by_step=steps.take(),
-        gates=gates,
-        warnings=surveyed.warnings + plan.warnings(),
-    )
+    return _Committed(head, put_bytes, history_bytes, responses, gates)
 
 
 def _remember(prepared: Prepared, surveyed: Surveyed, signed: Sequence[SignedShard]) -> tuple[str | None, int]:

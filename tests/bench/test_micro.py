@@ -20,7 +20,8 @@ from pregen.generation.plan import Plan
 from pregen.generation.routing_key import xxh64
 from pregen.signers import Octets
 from pregen.signers.base import digests
-from pregen.snapshot.times.zones import local_to_utc, wall_table, zone
+from pregen.snapshot.times.zones import local_to_utc, wall_table
+from pregen.zones import zone
 from storage.pack import ID_BYTES, Pack, Segment, bucket_count, build_pack, find, open_pack, pack_name, walk
 from storage.reader import LoadedTables, load_pack, open_reader
 from storage.response import Assembler, generalized_time

@@ -12,7 +12,8 @@ SAYS_DENVER = """
 from datetime import datetime
 from zoneinfo import ZoneInfo
 import numpy as np
-from pregen.snapshot.times.zones import local_to_utc, utc_offset, zone
+from pregen.snapshot.times.zones import local_to_utc
+from pregen.zones import utc_offset, zone
 summer = datetime(2026, 7, 1, tzinfo=ZoneInfo("America/Denver")).utcoffset()
 local = np.array([1_782_864_000])  # 2026-07-01
 print(int(summer.total_seconds()), utc_offset("America/Denver", 1_782_864_000),

@@ -1,8 +1,8 @@
 """The files of a snapshot: which they are, and the columns that are asked for, batch by batch.
 
-    finding.py      a path, a glob, a folder, s3://bucket/prefix: to files
+    search.py       a path, a glob, a folder, s3://bucket/prefix: to files
     partitions.py   names of folders to columns
-    opening.py      the first octets to a format
+    formats.py      the first octets to a format
     sources.py      octets of this machine, and whether they have changed
     remote.py       octets of S3, in ranges
     parquet.py, ipc.py, csv.py, index_txt.py     one format each
@@ -11,11 +11,11 @@ Descriptions of files pickle; nothing is kept open between calls, except clients
 """
 
 from pregen.snapshot.files.base import AS_OF_KEY, BATCH_ROWS, ODD, SnapshotFile
-from pregen.snapshot.files.finding import INDEXES, TABLES, Found, FoundFile, Wanted, find_files
+from pregen.snapshot.files.formats import Chosen, open_file
 from pregen.snapshot.files.index_txt import index_txt_columns
-from pregen.snapshot.files.opening import Chosen, open_file
 from pregen.snapshot.files.partitions import Value, partition_values
 from pregen.snapshot.files.remote import S3Settings
+from pregen.snapshot.files.search import INDEXES, TABLES, Found, FoundFile, Wanted, find_files
 
 SUFFIXES = TABLES.suffixes
 

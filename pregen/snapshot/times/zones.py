@@ -14,18 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pregen.snapshot.times.tzif import Transitions, read_tzif
-from pregen.zones import utc_offset, zone, zone_names, zone_octets, zone_problem
-
-__all__ = [
-    "Converted",
-    "local_to_utc",
-    "utc_offset",
-    "wall_segments",
-    "wall_table",
-    "zone",
-    "zone_names",
-    "zone_problem",
-]
+from pregen.zones import zone_octets
 
 Ambiguous: TypeAlias = Literal["error", "earliest", "latest"]
 Nonexistent: TypeAlias = Literal["error", "shift-forward", "shift-backward"]

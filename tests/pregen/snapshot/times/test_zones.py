@@ -19,9 +19,8 @@ from pregen.snapshot.times.zones import (
     local_to_utc,
     wall_segments,
     wall_table,
-    zone,
-    zone_names,
 )
+from pregen.zones import zone, zone_names
 
 EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 of wall clocks
 FIRST, LAST = -62_135_596_800 + 100_000, 253_402_300_799 - 100_000  # what datetime can say, with room for offsets

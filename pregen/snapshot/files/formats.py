@@ -9,11 +9,11 @@ from pregen.errors import InputError
 from pregen.snapshot.files import ipc, parquet
 from pregen.snapshot.files.base import SnapshotFile, unusable
 from pregen.snapshot.files.csv import CsvFile
-from pregen.snapshot.files.finding import FoundFile
 from pregen.snapshot.files.index_txt import IndexTxtFile
 from pregen.snapshot.files.ipc import IpcFile
 from pregen.snapshot.files.parquet import ParquetFile
 from pregen.snapshot.files.partitions import PartitionedFile, Value, clashes
+from pregen.snapshot.files.search import FoundFile
 from pregen.snapshot.files.sources import LocalSource, Source, looking_at, reading
 
 _PACKED = {
