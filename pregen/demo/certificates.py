@@ -41,8 +41,9 @@ def write_snapshot(path: Path, rows: int, as_of: datetime) -> dict[int, bytes]:
     left = np.where(expired, -random.integers(1, 30, rows), random.integers(1, VALID_DAYS, rows))
     not_after = now + left * DAY_S + random.integers(0, DAY_S, rows) - expired * DAY_S
     revoked = status == REVOKED
-    lifetime = np.maximum(now - (not_after - VALID_DAYS * DAY_S), 1)
-    revoked_at = np.minimum(now, not_after) - (random.random(rows) * lifetime).astype(np.int64)
+    not_before = not_after - VALID_DAYS * DAY_S
+    until = np.minimum(now, not_after)
+    revoked_at = until - (random.random(rows) * (until - not_before)).astype(np.int64)
     reason = random.choice([*REASONS, 0, 0], rows).astype(np.int8)
     serial = pa.BinaryArray.from_buffers(
         pa.binary(), rows, [None, pa.py_buffer(offsets.data), pa.py_buffer(octets.data)]
@@ -54,7 +55,7 @@ def write_snapshot(path: Path, rows: int, as_of: datetime) -> dict[int, bytes]:
             "status": status,
             "revoked_at": _instants(revoked_at, ~revoked),
             "reason": pa.array(reason, mask=~revoked | (reason == 0)),
-            "not_before": _instants(not_after - VALID_DAYS * DAY_S, np.zeros(rows, bool)),
+            "not_before": _instants(not_before, np.zeros(rows, bool)),
             "not_after": _instants(not_after, np.zeros(rows, bool)),
         }
     )

@@ -4,9 +4,12 @@ import shlex
 import socket
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import get_args
 
+import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from msgspec.structs import fields
@@ -28,6 +31,7 @@ from pregen.config import (
     ValidityConfig,
     load_config,
 )
+from pregen.demo.certificates import write_snapshot
 from pregen.signers import ALGORITHMS
 from storage.edge.launch import free_address
 from tests.judges.programs import judge
@@ -38,6 +42,19 @@ from tests.storage.edge.processes import start
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return tmp_path / "of a CA" / "demo"  # not there yet, and with spaces that a shell would split at
+
+
+def test_the_certificates_of_the_demo_are_as_real_ones_are(tmp_path: Path) -> None:
+    write_snapshot(tmp_path / "day.parquet", 20_000, datetime(2026, 11, 24, tzinfo=UTC))
+    table = pq.read_table(tmp_path / "day.parquet")
+    not_before, not_after, revoked_at = (
+        np.asarray(table[name].cast(pa.int64()).fill_null(0)) for name in ("not_before", "not_after", "revoked_at")
+    )
+    revoked = revoked_at > 0
+
+    assert (not_before < not_after).all()
+    assert (revoked_at[revoked] >= not_before[revoked]).all()
+    assert (revoked_at[revoked] <= np.minimum(not_after, 1_795_478_400_000)[revoked]).all()
 
 
 @pytest.mark.parametrize(
