@@ -48,7 +48,8 @@ def test_the_certificates_of_the_demo_are_as_real_ones_are(tmp_path: Path) -> No
     write_snapshot(tmp_path / "day.parquet", 20_000, datetime(2026, 11, 24, tzinfo=UTC))
     table = pq.read_table(tmp_path / "day.parquet")
     not_before, not_after, revoked_at = (
-        np.asarray(table[name].cast(pa.int64()).fill_null(0)) for name in ("not_before", "not_after", "revoked_at")
+        np.array([value or 0 for value in table[name].cast(pa.int64()).to_pylist()])
+        for name in ("not_before", "not_after", "revoked_at")
     )
     revoked = revoked_at > 0
 
