@@ -13,7 +13,7 @@ help:            ## this list
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: .venv/installed        ## sign and serve 100,000 certificates in ./demo
+demo: .venv/installed        ## sign the responses of 100,000 certificates in ./demo, and say how to serve them
 	@rm -rf demo
 	$(BIN)/pregen demo --dir demo --rows 100000
 

@@ -2,16 +2,18 @@
 
 Rows are judged as a run judges them, one by one. What only a whole snapshot shows (rows that contradict each other,
 gates) is left to the run. So rows that are excluded on purpose are written as such (`needs_ocsp` is false), as far as
-it is known whose they are; certificates that have expired are written as others are.
+it is known whose they are; certificates that have expired are written as others are. Which zones were declared stands
+in the files' metadata, so that a run still wants them proved.
 
 No private key is needed, and certificates only where CRLs tell the revocations.
 """
 
 import contextlib
+import json
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -35,6 +37,7 @@ from pregen.snapshot import (
     NO_REASON,
     REVOKED,
     UNKNOWN,
+    ZONES_KEY,
     CrlIssuer,
     Snapshot,
     StatusBatch,
@@ -127,12 +130,12 @@ def import_snapshot(
         clock_now=clock.now(),
         current_as_of=None,
     )
+    zones = {name: column.declared_zone for name, column in opened.columns.items() if column.declared_zone}
+    metadata = {AS_OF_KEY: clock.text(opened.as_of).encode(), ZONES_KEY: json.dumps(zones).encode()}
     labels = pa.array([section.names[0] for section in config.issuer], pa.string())
     with _beside(folder) as unfinished:
         rows, files = 0, 0
-        batches = (
-            part for batch in _counted(opened, progress) for part in _parts(batch, labels, clock.text(opened.as_of))
-        )
+        batches = (part for batch in _counted(opened, progress) for part in _parts(batch, labels, metadata))
         for table in _tables(batches, part_rows):
             _write(unfinished / f"part-{files:05}.parquet", table)
             rows, files = rows + (pc.sum(table["needs_ocsp"]).as_py() or 0), files + 1
@@ -227,11 +230,11 @@ def _tables(batches: Iterator[pa.RecordBatch], part_rows: int) -> Iterator[pa.Ta
         yield pa.Table.from_batches(waiting)
 
 
-def _parts(batch: StatusBatch, labels: pa.StringArray, as_of: str) -> Iterator[pa.RecordBatch]:
+def _parts(batch: StatusBatch, labels: pa.StringArray, metadata: Mapping[bytes, bytes]) -> Iterator[pa.RecordBatch]:
     """Yield the rows of a batch as they are written, and those that are left out."""
-    yield pa.record_batch(_columns(batch, labels), metadata={AS_OF_KEY: as_of.encode()})
+    yield pa.record_batch(_columns(batch, labels), metadata=dict(metadata))
     if batch.withheld is not None:
-        yield pa.record_batch(_left_out(batch.withheld, labels), metadata={AS_OF_KEY: as_of.encode()})
+        yield pa.record_batch(_left_out(batch.withheld, labels), metadata=dict(metadata))
 
 
 def _columns(batch: StatusBatch, labels: pa.StringArray) -> dict[str, Column]:

@@ -106,6 +106,7 @@ def failure_of(error: BaseException) -> Failure:
     for kind, exit_code, code, hint in FOREIGN_ERRORS:
         if isinstance(error, kind):
             text = explained(error) if isinstance(error, OSError) else str(error).rstrip(".")
+            text = text.partition(". Available commands:")[0]  # that list leaves some out
             return Failure(exit_code, code, text + (hint or _remedy(error)))
     return Failure(
         1,

@@ -35,7 +35,7 @@ class Comparison:
 
 def identity(column: Column) -> str:
     """Return a name for a declared column, which changes with everything that decides how its times are read."""
-    parts = [column.canonical, column.name, column.zone, column.encoding, column.ambiguous, column.nonexistent]
+    parts = [column.canonical, column.name, column.declared_zone, column.encoding, column.ambiguous, column.nonexistent]
     return json.dumps([*parts, column.time_of_day])
 
 
@@ -83,13 +83,13 @@ def no_anchor_findings(
         remembered: identities of columns that were proved before.
     """
     for canonical, column in columns.items():
-        if column.zone is None or canonical in proved | judged or identity(column) in remembered:
+        if column.declared_zone is None or canonical in proved | judged or identity(column) in remembered:
             continue
         kind = 'crl = "issuer.crl"' if canonical == "revoked_at" else 'certificate = "any-issued.pem"'
         text = (
-            f"column {column.name!r} is read in the declared zone {column.zone}, and nothing proves that this is the "
-            f"right one: add [[snapshot.anchor]] with {kind}, a file that one of these issuers signed; it is needed "
-            "once, then it is remembered with the generation"
+            f"column {column.name!r} is read in the declared zone {column.declared_zone}, and nothing proves that this "
+            f"is the right one: add [[snapshot.anchor]] with {kind}, a file that one of these issuers signed; it is "
+            "needed once, then it is remembered with the generation"
         )
         yield Finding("time.no-anchor", "error", text)
 

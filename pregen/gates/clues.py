@@ -29,6 +29,7 @@ class Clue:
         canonical: the column that seems to be read wrongly.
         text: what was compared and seen, with numbers; a sentence without its full stop.
         advice: what to do where no offset explains it.
+        otherwise: what else than a wrong zone may explain it.
         shift_s: by how much the column is read too late (negative: too early), the one constant; None: unknown, or
             several.
         samples: what the offset of the zone that was meant must have been, at which instants.
@@ -41,6 +42,7 @@ class Clue:
     canonical: str
     text: str
     advice: str
+    otherwise: str = ""
     shift_s: int | None = None
     samples: tuple[Sample, ...] = ()
     count: int = 1

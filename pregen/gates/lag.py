@@ -224,8 +224,7 @@ def _clue(found: Sequence[tuple[Shift, np.void]], watch: Watch, column: Column, 
     if first.kind == "odd" and first.is_certain:
         text += "; what was issued since then is missing, where this issuer did not stop"
     if first.kind == "stop":
-        text += "; nothing is newer than in the last generation, so what fills this export may have stopped, or skip"
-        text += " what is new, where its own times are right"
+        text += "; nothing is newer than in the last generation"
     return Clue(
         code="time.lag-shift",
         severity="error" if first.is_certain else "warning",
@@ -233,6 +232,7 @@ def _clue(found: Sequence[tuple[Shift, np.void]], watch: Watch, column: Column, 
         text=text,
         advice="look whether the export lacks the latest certificates; where issuance did stop, accept it once: "
         '--accept time.lag-shift --reason "..."',
+        otherwise="its times are right, and what fills this export has stopped or skips what is new: look there",
         shift_s=first.shift_s,
         count=len(found),
         examples=examples(rows, issuers, column, first.shift_s),

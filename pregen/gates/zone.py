@@ -86,7 +86,7 @@ def judge(
             judged=frozenset(clue.canonical for clue in certain.clues if clue.severity == "error"),
             remembered=anchored,
         )
-    proved = {identity(column) for name, column in columns.items() if column.zone and name in certain.proved}
+    proved = {identity(column) for name, column in columns.items() if column.declared_zone and name in certain.proved}
     return Verdict(tuple(sorted(findings, key=lambda finding: finding.severity)), anchored | proved, odd)
 
 
@@ -163,7 +163,8 @@ def _findings(clues: Iterable[Clue], columns: Mapping[str, Column], as_of: int) 
         else:
             zones = zones_with(samples, configured)
             said[clue.canonical, clue.shift_s] = clue.code
-            text += f": {_explanation(clue, column, samples)}"
+            explanation = _explanation(clue, column, samples)
+            text += f": either {clue.otherwise}, or {explanation}" if clue.otherwise else f": {explanation}"
         findings.append(Finding(clue.code, clue.severity, text, clue.count, clue.examples, zones))
     return findings
 

@@ -56,10 +56,15 @@ def comparison_job(prepared: Prepared) -> ComparisonJob | None:
 
 def judge_times(prepared: Prepared, observation: Observation, watch: Watch) -> Verdict:
     """Return what the times of all rows say about the zones that they are read in."""
+    unused = prepared.snapshot.unused_zones
+    columns = {
+        name: replace(column, zone=None) if name in unused else column
+        for name, column in prepared.snapshot.columns.items()
+    }
     return judge(
         observation,
         watch,
-        columns=prepared.snapshot.columns,
+        columns=columns,
         issuers=prepared.issuers,
         history=prepared.past.history,
         anchors=prepared.anchors,

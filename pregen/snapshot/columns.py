@@ -37,6 +37,7 @@ class Column:
         zone: of times that name none; None: they are refused.
         ambiguous, nonexistent: what local times are that a clock change has doubled or skipped (`ColumnConfig`).
         time_of_day: of dates, ``HH:MM:SS``.
+        imported_zone: the one that was declared when an import made instants of its times; None: none was.
     """
 
     canonical: str
@@ -48,6 +49,12 @@ class Column:
     ambiguous: Ambiguous = "error"
     nonexistent: Nonexistent = "error"
     time_of_day: str | None = None
+    imported_zone: str | None = None
+
+    @property
+    def declared_zone(self) -> str | None:
+        """The zone that somebody has declared, here or before an import, and that may be the wrong one."""
+        return self.zone or self.imported_zone
 
 
 def columns_of(config: SnapshotConfig) -> Mapping[str, Column]:

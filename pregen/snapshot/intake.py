@@ -66,6 +66,8 @@ class Intake:
         as_of.
         """
         self.revocations = revocations
+        self.zone_used: set[str] = set()  # columns with a declared zone, and with a time that it was needed for
+        self.zone_written: set[str] = set()  # those with a time that names its own
         self.listed: list[NDArray[np.int32]] = []  # entries of the revocations that rows have, repeated or not
         self.columns = columns
         self.findings = findings
@@ -167,6 +169,10 @@ class _BatchIntake:
     def _times(self, canonical: str) -> Instants:
         array = self._arrays.get(canonical)
         found = read_instants(pa.nulls(self._count) if array is None else array, self._intake.columns[canonical])
+        if self._intake.columns[canonical].zone is not None:
+            own = np.zeros(self._count, np.bool_) if found.own_zone is None else found.own_zone
+            self._intake.zone_used |= {canonical} if (found.given & ~own).any() else set()
+            self._intake.zone_written |= {canonical} if (found.given & own).any() else set()
         if found.own_zone is not None and found.own_zone.any():
             if self._own_zone is None:
                 self._own_zone = np.zeros(self._count, np.uint8)

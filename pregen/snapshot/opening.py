@@ -1,5 +1,6 @@
 """What is found out about a snapshot before its first row: which files, their columns, and for which instant."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -25,6 +26,7 @@ from pregen.snapshot.files import (
     AS_OF_KEY,
     INDEXES,
     TABLES,
+    ZONES_KEY,
     Chosen,
     FoundFile,
     S3Settings,
@@ -74,11 +76,14 @@ def open_snapshot(
     from_crls = _are_from_crls(config)
     paths, warnings = _paths(config, folder, path)
     files, findings = _open_files(paths, listing(columns, from_crls=from_crls), issuers=len(set(issuers.values())))
+    columns = _with_imported_zones(columns, files)
     revocations, statused = None, _Statused()
     if from_crls:
         lists_cas = any(columns["kind"].name in file.schema.names for file in files)
         revocations, statused = _revocations(config, folder, now, crl_issuers, lists_cas=lists_cas)
     found, more = _as_of(as_of or config.as_of, files, now, None if revocations is None else statused.earliest)
+    if from_crls and statused.errors:  # CRLs name the instant, once they can be read
+        more = tuple(finding for finding in more if finding.code != "as-of.missing")
     findings += more + statused.errors
     similar = tuple(finding for finding in findings if finding.severity == "warning")
     findings = [finding for finding in findings if finding.severity == "error"]
@@ -296,6 +301,18 @@ def _later_than_files(given: datetime, files: tuple[SnapshotFile, ...]) -> tuple
             )
             return (Finding("as-of.later-than-file", "warning", text),)
     return ()
+
+
+def _with_imported_zones(columns: Mapping[str, Column], files: Sequence[SnapshotFile]) -> Mapping[str, Column]:
+    """Return columns with the zones that were declared for them when these files were imported."""
+    zones: dict[str, str] = {}
+    for file in files:
+        try:
+            named = json.loads((file.schema.metadata or {}).get(ZONES_KEY, b"{}"))
+        except ValueError:
+            continue
+        zones |= {str(name): str(zone) for name, zone in named.items()} if isinstance(named, dict) else {}
+    return {name: replace(column, imported_zone=zones.get(name)) for name, column in columns.items()}
 
 
 def _has_rows(file: SnapshotFile, columns: Mapping[str, Column]) -> bool:

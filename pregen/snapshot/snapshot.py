@@ -29,12 +29,16 @@ class Reading:
         excluded: rows that are left out on purpose, by reason.
         findings: its bad rows.
         listed: entries of CRLs that its rows have.
+        zone_used: columns (canonical names) with a declared zone, and with times that it was needed for.
+        zone_written: those with times that name their own.
     """
 
     rows_in: int = 0
     excluded: Counter[str] = field(default_factory=Counter)
     findings: RowFindings = field(default_factory=RowFindings)
     listed: list[NDArray[np.int32]] = field(default_factory=list)
+    zone_used: set[str] = field(default_factory=set)
+    zone_written: set[str] = field(default_factory=set)
 
 
 class Snapshot:
@@ -123,6 +127,7 @@ class Snapshot:
             reading.rows_in += record_batch.num_rows
             reading.excluded.update(excluded)
             reading.listed = intake.listed
+            reading.zone_used, reading.zone_written = intake.zone_used, intake.zone_written
             if len(batch) or len(batch.late.revoked_at) or batch.withheld is not None:
                 yield batch
 
@@ -142,7 +147,26 @@ class Snapshot:
         if self._revocations is not None:
             listed = (entries for reading in self._readings.values() for entries in reading.listed)
             unlisted = self._revocations.unlisted(listed)
-        return found.findings(self._skew_s) + unlisted + self._warnings
+        return found.findings(self._skew_s) + unlisted + self._unused() + self._warnings
+
+    @property
+    def unused_zones(self) -> frozenset[str]:
+        """Columns (canonical names) whose declared zone no time was read in so far: all name their own."""
+        readings = self._readings.values()
+        written = frozenset[str]().union(*(reading.zone_written for reading in readings))
+        return written.difference(*(reading.zone_used for reading in readings))
+
+    def _unused(self) -> tuple[Finding, ...]:
+        return tuple(
+            Finding(
+                "column.zone-unused",
+                "warning",
+                f"column {self._columns[name].name!r}: each of its times names its own zone, so the declared one, "
+                f"{self._columns[name].zone}, is not used: leave zone out; if these are local times after all, correct "
+                "the zone that the export writes",
+            )
+            for name in sorted(self.unused_zones)
+        )
 
     def locate(self, file: int, row: int) -> str:
         """Return what messages call a row: its file, and its number from 1; both arguments count from 0."""

@@ -131,6 +131,24 @@ def test_rows_are_excluded_and_counted_as_by_a_run(ca: Ca) -> None:
     }
 
 
+def test_a_zone_that_was_declared_must_still_be_proved_after_an_import(ca: Ca, pregen: Program) -> None:
+    local = [f"{ca.now - timedelta(days=3 + at):%Y-%m-%d 12:00:00}" for at in range(3)]
+    declared = {"not_before": {"zone": "America/Denver"}}
+    ca.export(status=pa.array([0, 0, 0], pa.uint8()), revoked_at=None, reason=None, not_before=pa.array(local))
+    ca.configure(snapshot={"path": "snapshot.parquet", "columns": declared})
+
+    original = pregen("check", ca.config)
+    assert pregen("import", ca.config, "--out", ca.folder / "out").code == 0
+    ca.configure(snapshot={"path": "out"})
+    again = pregen("check", ca.config)
+    assert pregen("import", ca.config, "--out", ca.folder / "twice").code == 0
+    ca.configure(snapshot={"path": "twice"})
+
+    for ended in (original, again, pregen("check", ca.config)):
+        assert ended.code == 3
+        assert "column 'not_before' is read in the declared zone America/Denver, and nothing proves" in ended.err
+
+
 def test_a_run_on_an_import_finds_the_contradictions_that_the_original_has(ca: Ca, pregen: Program) -> None:
     ca.configure(
         snapshot={"path": "snapshot.parquet", "columns": {"status": {"values": {"good": ["0"], "excluded": ["6"]}}}}

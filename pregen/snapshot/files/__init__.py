@@ -10,7 +10,7 @@
 Descriptions of files pickle; nothing is kept open between calls, except clients of S3 within a process.
 """
 
-from pregen.snapshot.files.base import AS_OF_KEY, BATCH_ROWS, ODD, SnapshotFile
+from pregen.snapshot.files.base import AS_OF_KEY, BATCH_ROWS, ODD, ZONES_KEY, SnapshotFile
 from pregen.snapshot.files.formats import Chosen, open_file
 from pregen.snapshot.files.index_txt import index_txt_columns
 from pregen.snapshot.files.partitions import Value, partition_values
@@ -26,6 +26,7 @@ __all__ = [
     "ODD",
     "SUFFIXES",
     "TABLES",
+    "ZONES_KEY",
     "Chosen",
     "Found",
     "FoundFile",

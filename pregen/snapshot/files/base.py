@@ -12,6 +12,7 @@ from pregen.snapshot.location import Location
 from pregen.snapshot.octets import ArrowArray, octets_of
 
 AS_OF_KEY = b"pregen.as_of"
+ZONES_KEY = b"pregen.zones"  # JSON: by canonical column, the zone that was declared for the times that were imported
 BATCH_ROWS = 131_072
 MOST_BYTES = 1 << 30  # of one column of a batch
 _WITH_LENGTHS = (pa.BinaryArray, pa.LargeBinaryArray, pa.StringArray, pa.LargeStringArray)

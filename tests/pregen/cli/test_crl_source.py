@@ -100,6 +100,18 @@ def test_a_crl_that_must_not_be_used_stops_the_run(listed: Ca, pregen: Program) 
     assert listed.published() == {}
 
 
+def test_a_list_without_an_instant_and_a_crl_that_cannot_be_used_are_one_mistake(listed: Ca, pregen: Program) -> None:
+    (listed.folder / "base.crl").write_bytes(damaged((listed.folder / "base.crl").read_bytes()))
+    table = pq.read_table(listed.snapshot)
+    pq.write_table(table.replace_schema_metadata({}), listed.snapshot)
+
+    ended = pregen("check", listed.config)
+
+    assert ended.code == 3
+    assert "error crl.signature" in ended.err
+    assert "as-of.missing" not in ended.err
+
+
 def test_an_as_of_after_the_crl_is_refused_and_an_earlier_one_is_taken(listed: Ca, pregen: Program) -> None:
     made = listed.now - timedelta(hours=1)
 

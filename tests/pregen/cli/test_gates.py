@@ -433,3 +433,14 @@ def test_json_of_a_run_can_be_read_back(published: Ca, pregen: Program) -> None:
     ended = pregen("run", published.config, "--json", "--accept", "shrink", "--reason", "caf\u00e9 \udcff")
     assert ended.code == 0
     assert json.loads(ended.out)["gates"]["shrink"]["acceptances"][0]["reason"] == "caf\u00e9 \\udcff"
+
+
+def test_times_that_name_their_own_zone_need_no_proof_of_the_declared_one(ca: Ca, pregen: Program) -> None:
+    own = [f"{ca.now - timedelta(days=3 + at):%Y-%m-%dT12:00:00Z}" for at in range(3)]
+    ca.configure(snapshot={"path": "snapshot.parquet", "columns": {"not_before": {"zone": "America/Denver"}}})
+    ca.export(not_before=pa.array(own))
+
+    ended = pregen("check", ca.config)
+
+    assert ended.code == 0, ended.err
+    assert "warning column.zone-unused" in ended.out + ended.err

@@ -540,3 +540,16 @@ def test_times_that_name_their_zone_themselves_are_told_apart_where_one_is_decla
     assert batch.own_zone.tolist() == [OWN_ZONE["not_before"], OWN_ZONE["revoked_at"], OWN_ZONE["not_before"]]
     assert batch.filtered(np.array([False, True, False])).own_zone == [OWN_ZONE["revoked_at"]]
     assert plain.own_zone is None
+
+
+def test_a_declared_zone_that_no_time_needs_is_a_warning(desk: Desk) -> None:
+    own, local = "2026-06-01T12:00:00Z", "2026-06-01 12:00:00"
+    data = table(2, not_before=pa.array([own, own]), not_after=pa.array([own, local]))
+    declared = {name: ColumnConfig(zone="America/Denver") for name in ("not_before", "not_after")}
+
+    snapshot, _ = desk.read(data, declared)
+
+    assert snapshot.unused_zones == {"not_before"}
+    (finding,) = snapshot.findings()
+    assert (finding.code, finding.severity) == ("column.zone-unused", "warning")
+    assert "America/Denver, is not used: leave zone out" in finding.message
