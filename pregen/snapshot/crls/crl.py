@@ -7,6 +7,7 @@ cryptography. CRLs that cryptography refuses (an encoded default, a superfluous 
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -255,6 +256,7 @@ def _algorithm(named: algos.SignedDigestAlgorithm) -> tuple[object, hashes.HashA
     return (None if kind == "ecdsa" else padding.PKCS1v15()), _DIGESTS[named.hash_algo]()
 
 
+@lru_cache(maxsize=8_192)  # each CRL and anchor is compared with the names of all issuers
 def name_key(der: bytes) -> str:
     """Return what is the same for names that are the same, whatever string types they use (RFC 5280, 7.1)."""
     try:
