@@ -309,7 +309,7 @@ def _with_imported_zones(columns: Mapping[str, Column], files: Sequence[Snapshot
     for file in files:
         try:
             named = json.loads((file.schema.metadata or {}).get(ZONES_KEY, b"{}"))
-        except ValueError:
+        except (ValueError, RecursionError):  # what no import wrote
             continue
         zones |= {str(name): str(zone) for name, zone in named.items()} if isinstance(named, dict) else {}
     return {name: replace(column, imported_zone=zones.get(name)) for name, column in columns.items()}

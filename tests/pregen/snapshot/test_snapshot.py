@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pregen.config import ColumnConfig, SnapshotConfig
@@ -17,6 +18,7 @@ from pregen.snapshot import (
     OWN_ZONE,
     REVOKED,
     UNKNOWN,
+    ZONES_KEY,
     Reading,
     Snapshot,
     open_snapshot,
@@ -553,3 +555,13 @@ def test_a_declared_zone_that_no_time_needs_is_a_warning(desk: Desk) -> None:
     (finding,) = snapshot.findings()
     assert (finding.code, finding.severity) == ("column.zone-unused", "warning")
     assert "America/Denver, is not used: leave zone out" in finding.message
+
+
+@pytest.mark.parametrize("zones", [b"?", b"\xff", b"[1]", b"[" * 100_000, b'{"not_before": 7}'])
+def test_metadata_about_zones_that_no_import_wrote_ends_in_no_traceback(desk: Desk, zones: bytes) -> None:
+    path = desk.folder / "s.parquet"
+    pq.write_table(table().replace_schema_metadata({b"pregen.as_of": b"2026-11-24T00:00:00Z", ZONES_KEY: zones}), path)
+
+    columns = desk.open(path).columns
+
+    assert {column.declared_zone for column in columns.values()} <= {None, "7"}
