@@ -19,7 +19,7 @@ from pregen.gates.history import witness_share
 from pregen.gates.zone import Verdict, judge, remember
 from pregen.generation.past import ComparisonJob, named
 from pregen.generation.preparation import Prepared
-from pregen.generation.rows import Conflict, Group, Repetition, Tally
+from pregen.generation.rows import Group, Pair, Tally
 from pregen.issuers import Issuer
 from pregen.snapshot import Snapshot
 from storage.certid import serial_text
@@ -266,6 +266,6 @@ def _repetitions(tally: Tally, snapshot: Snapshot) -> tuple[str, ...]:
     return tuple(f"{_located(one, snapshot)}: repeats {snapshot.locate(*one.row)}" for one in tally.repetitions)
 
 
-def _located(pair: Conflict | Repetition, snapshot: Snapshot) -> str:
+def _located(pair: Pair, snapshot: Snapshot) -> str:
     """Return where the later row of two is, and the serial of both."""
     return f"{snapshot.locate(*pair.other)}, column serial, {serial_text(pair.serial)}"

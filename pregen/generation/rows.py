@@ -5,12 +5,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pregen.errors import VerificationError
+from pregen.errors import MAX_EXAMPLES, VerificationError
 from pregen.gates.comparison import NOT_COMPARED, Comparison
 from pregen.generation.routing_key import serial_matrix
 from pregen.generation.spill import (
@@ -26,7 +26,6 @@ from pregen.generation.spill import (
 )
 from pregen.snapshot import GOOD, MAX_SERIAL_BYTES, REVOKED
 
-MAX_EXAMPLES = 20
 # What the responses of a group look like: status, and whether a reason is given.
 KINDS = (("good", False), ("revoked", False), ("revoked", True), ("unknown", False))
 
@@ -77,24 +76,13 @@ class RowNumber(NamedTuple):
     row: int
 
 
-class Conflict(NamedTuple):
-    """Two rows of one certificate that contradict each other, and its serial; `is_withheld`: the other gets none."""
+class Pair(NamedTuple):
+    """Two rows of one certificate, and its serial; `is_withheld`: the other row is bad or left out."""
 
     row: RowNumber
     other: RowNumber
     serial: bytes
     is_withheld: bool = False
-
-
-class Repetition(NamedTuple):
-    """Two rows that say the same of one certificate, and its serial."""
-
-    row: RowNumber
-    other: RowNumber
-    serial: bytes
-
-
-_Pair = TypeVar("_Pair", Conflict, Repetition)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +114,10 @@ class ShardRows:
     reason: NDArray[np.int8]
     repeated: int = 0
     expired: int = 0
-    conflicts: tuple[Conflict, ...] = field(default=())
+    conflicts: tuple[Pair, ...] = field(default=())
     conflict_count: int = 0
     withheld: int = 0
-    repetitions: tuple[Repetition, ...] = field(default=())
+    repetitions: tuple[Pair, ...] = field(default=())
     keys: NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
     not_after: NDArray[np.uint32] = field(default_factory=lambda: np.empty(0, np.uint32))
 
@@ -232,9 +220,9 @@ def _with_equal_neighbour(values: NDArray[np.uint64]) -> Places:
 
 class _Collapsed(NamedTuple):
     dropped: Places = np.empty(0, np.intp)
-    conflicts: tuple[Conflict, ...] = ()
+    conflicts: tuple[Pair, ...] = ()
     conflict_count: int = 0
-    repetitions: tuple[Repetition, ...] = ()
+    repetitions: tuple[Pair, ...] = ()
 
 
 def _collapse(rows: Spilled, suspects: Places) -> _Collapsed:
@@ -254,13 +242,12 @@ def _collapse(rows: Spilled, suspects: Places) -> _Collapsed:
         differs |= these[name] != these[name][leader]
     follows = leader != np.arange(len(these))
     withheld = these["reason"] == WITHHELD
-    conflicts = tuple(
-        Conflict(_row_number(these[leader[i]]), _row_number(these[i]), _serial(these[i]), bool(withheld[i]))
-        for i in np.flatnonzero(differs)[:MAX_EXAMPLES]
-    )
-    repetitions = tuple(
-        Repetition(_row_number(these[leader[i]]), _row_number(these[i]), _serial(these[i]))
-        for i in np.flatnonzero(follows & ~differs & ~withheld)[:MAX_EXAMPLES]
+    conflicts, repetitions = (
+        tuple(
+            Pair(_row_number(these[leader[i]]), _row_number(these[i]), _serial(these[i]), bool(withheld[i]))
+            for i in np.flatnonzero(which)[:MAX_EXAMPLES]
+        )
+        for which in (differs, follows & ~differs & ~withheld)
     )
     return _Collapsed(suspects[follows], conflicts, int(differs.sum()), repetitions)
 
@@ -293,12 +280,12 @@ class Survey:
     groups: dict[Group, int]
     repeated: int
     expired: int
-    conflicts: tuple[Conflict, ...]
+    conflicts: tuple[Pair, ...]
     conflict_count: int
     withheld: int = 0
     steps: dict[str, float] = field(default_factory=dict)
     comparison: Comparison = NOT_COMPARED
-    repetitions: tuple[Repetition, ...] = ()
+    repetitions: tuple[Pair, ...] = ()
 
     def digest(self) -> int:
         """Return a number that changes with the rows of any group, and with those left out."""
@@ -326,11 +313,11 @@ class Tally:
     digests: dict[int, int]
     repeated: int
     expired: int
-    conflicts: tuple[Conflict, ...]
+    conflicts: tuple[Pair, ...]
     conflict_count: int
     withheld: int = 0
     comparison: Comparison = NOT_COMPARED
-    repetitions: tuple[Repetition, ...] = ()
+    repetitions: tuple[Pair, ...] = ()
 
 
 def add_up(surveys: Iterable[Survey]) -> Tally:
@@ -338,8 +325,8 @@ def add_up(surveys: Iterable[Survey]) -> Tally:
     groups: dict[Group, int] = {}
     first: dict[Group, int] = {}
     digests: dict[int, int] = {}
-    conflicts: dict[int, tuple[Conflict, ...]] = {}
-    repetitions: dict[int, tuple[Repetition, ...]] = {}
+    conflicts: dict[int, tuple[Pair, ...]] = {}
+    repetitions: dict[int, tuple[Pair, ...]] = {}
     repeated = expired = conflict_count = withheld = 0
     comparison = NOT_COMPARED
     for survey in surveys:
@@ -371,7 +358,7 @@ def add_up(surveys: Iterable[Survey]) -> Tally:
     )
 
 
-def _keep(kept: dict[int, tuple[_Pair, ...]], shard: int, pairs: tuple[_Pair, ...]) -> None:
+def _keep(kept: dict[int, tuple[Pair, ...]], shard: int, pairs: tuple[Pair, ...]) -> None:
     """Keep what a shard shows; of the last shard nothing, if those before it have enough without it."""
     if pairs:
         kept[shard] = pairs
@@ -379,5 +366,5 @@ def _keep(kept: dict[int, tuple[_Pair, ...]], shard: int, pairs: tuple[_Pair, ..
         del kept[max(kept)]
 
 
-def _first_of(kept: dict[int, tuple[_Pair, ...]]) -> tuple[_Pair, ...]:
+def _first_of(kept: dict[int, tuple[Pair, ...]]) -> tuple[Pair, ...]:
     return tuple(chain.from_iterable(kept[shard] for shard in sorted(kept)))[:MAX_EXAMPLES]

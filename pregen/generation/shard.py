@@ -116,16 +116,16 @@ class Surveyor:
         with steps("gates"):
             comparison = self._compared(task, rows)
         return Survey(
-            task.file.number,
-            groups,
-            rows.repeated,
-            rows.expired,
-            rows.conflicts,
-            rows.conflict_count,
-            rows.withheld,
-            steps.take(),
-            comparison,
-            rows.repetitions,
+            shard=task.file.number,
+            groups=groups,
+            repeated=rows.repeated,
+            expired=rows.expired,
+            conflicts=rows.conflicts,
+            conflict_count=rows.conflict_count,
+            repetitions=rows.repetitions,
+            withheld=rows.withheld,
+            steps=steps.take(),
+            comparison=comparison,
         )
 
     def _compared(self, task: ShardTask, rows: ShardRows) -> Comparison:

@@ -6,13 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pregen.errors import VerificationError
+from pregen.errors import MAX_EXAMPLES, VerificationError
 from pregen.generation.rows import (
     KINDS,
-    MAX_EXAMPLES,
-    Conflict,
     Group,
-    Repetition,
+    Pair,
     RowNumber,
     ShardRows,
     Survey,
@@ -77,8 +75,7 @@ def test_the_first_repetitions_are_shown_with_the_rows_that_they_repeat(tmp_path
     rows = load(tmp_path, [*twice, *twice])
     assert rows.repeated == 50
     assert rows.repetitions == tuple(
-        Repetition(RowNumber(0, number), RowNumber(0, number + 50), twice[number].serial)
-        for number in range(MAX_EXAMPLES)
+        Pair(RowNumber(0, number), RowNumber(0, number + 50), twice[number].serial) for number in range(MAX_EXAMPLES)
     )
 
 
@@ -88,7 +85,7 @@ def test_a_row_that_contradicts_another_or_gets_no_answer_is_no_repetition(tmp_p
         tmp_path,
         [good, good._replace(status=UNKNOWN), good, *[good._replace(serial=b"\x06", withheld=True)] * 2, REVOCATION],
     )
-    assert rows.repetitions == (Repetition(RowNumber(0, 0), RowNumber(0, 2), b"\x05"),)
+    assert rows.repetitions == (Pair(RowNumber(0, 0), RowNumber(0, 2), b"\x05"),)
     assert (rows.conflict_count, rows.withheld) == (1, 2)
 
 
@@ -119,7 +116,7 @@ def test_rows_of_one_certificate_that_differ_are_a_conflict(tmp_path: Path, othe
     rows = load(tmp_path, [*plain_rows(3), REVOCATION, *plain_rows(2), other])
     assert rows.conflict_count == 1
     (conflict,) = rows.conflicts
-    assert conflict == Conflict(RowNumber(0, 3), RowNumber(0, 6), REVOCATION.serial)
+    assert conflict == Pair(RowNumber(0, 3), RowNumber(0, 6), REVOCATION.serial)
 
 
 def test_conflicts_are_all_counted_and_the_first_are_shown(tmp_path: Path) -> None:
@@ -148,7 +145,7 @@ def test_a_withheld_row_contradicts_the_others_of_its_certificate(
     loaded = load_with_equal_keys(tmp_path, rows) if with_equal_keys else load(tmp_path, rows)
 
     first = 1 if withheld == 0 else 0
-    assert loaded.conflicts == (Conflict(RowNumber(0, first), RowNumber(0, withheld), b"\x05", is_withheld=True),)
+    assert loaded.conflicts == (Pair(RowNumber(0, first), RowNumber(0, withheld), b"\x05", is_withheld=True),)
     assert (loaded.conflict_count, loaded.withheld, loaded.repeated, len(loaded.codes)) == (1, 1, 1, 3)
 
 
@@ -183,7 +180,7 @@ def test_among_equal_keys_repetitions_and_conflicts_are_still_found(tmp_path: Pa
         tmp_path, [Row(b"\x01"), Row(b"\x02"), Row(b"\x01"), Row(b"\x03"), Row(b"\x02", UNKNOWN), Row(b"\x01")]
     )
     assert (rows.repeated, rows.conflict_count) == (3, 1)
-    assert rows.conflicts == (Conflict(RowNumber(0, 1), RowNumber(0, 4), b"\x02"),)
+    assert rows.conflicts == (Pair(RowNumber(0, 1), RowNumber(0, 4), b"\x02"),)
     assert serials_of(rows) == [b"\x01", b"\x02", b"\x03"]
 
 
@@ -318,7 +315,7 @@ def test_other_rows_than_were_surveyed_are_not_signed(tmp_path: Path, other: lis
 @pytest.mark.parametrize("order", list(permutations(range(3))), ids=str)
 def test_surveys_add_up_to_the_same_in_whatever_order_they_come(order: tuple[int, ...]) -> None:
     a, b, c = Group(0, 16, 0), Group(0, 16, 1), Group(1, 5, 3)
-    one, two = (Conflict(RowNumber(0, row), RowNumber(0, 9), bytes([row])) for row in (1, 2))
+    one, two = (Pair(RowNumber(0, row), RowNumber(0, 9), bytes([row])) for row in (1, 2))
     surveys = [
         Survey(0, {a: 2, c: 1}, 1, 0, (), 0),
         Survey(1, {a: 3, b: 5}, 0, 4, (one,), 30),
@@ -344,9 +341,9 @@ def test_of_many_shards_the_first_ones_show_what_contradicts_and_what_repeats(st
             {},
             2,
             0,
-            tuple(Conflict(*pair) for pair in two),
+            tuple(Pair(*pair) for pair in two),
             2,
-            repetitions=tuple(Repetition(*pair) for pair in two),
+            repetitions=tuple(Pair(*pair) for pair in two),
         )
         for shard, two in enumerate(pairs)
     ]
@@ -354,6 +351,6 @@ def test_of_many_shards_the_first_ones_show_what_contradicts_and_what_repeats(st
     tally = add_up(surveys[::step])
 
     first = [pair for two in pairs[:10] for pair in two]
-    assert tally.conflicts == tuple(Conflict(*pair) for pair in first)
-    assert tally.repetitions == tuple(Repetition(*pair) for pair in first)
+    assert tally.conflicts == tuple(Pair(*pair) for pair in first)
+    assert tally.repetitions == tuple(Pair(*pair) for pair in first)
     assert (tally.conflict_count, tally.repeated) == (180, 180)
