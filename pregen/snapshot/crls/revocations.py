@@ -42,6 +42,23 @@ class Statuses(NamedTuple):
     reason_given: NDArray[np.bool_]
 
 
+class Entries(NamedTuple):
+    """Entries of CRLs, by columns, and the files that they came from: see `Revocations`."""
+
+    words: Words
+    issuer: NDArray[np.int32]
+    revoked_at: NDArray[np.uint32]
+    reason: NDArray[np.int8]
+    source: NDArray[np.int32]
+    paths: tuple[Path, ...]
+
+    def take(self, rows: NDArray[np.int64]) -> "Entries":
+        """Return some of the entries."""
+        return Entries(
+            self.words[rows], self.issuer[rows], self.revoked_at[rows], self.reason[rows], self.source[rows], self.paths
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Revocations:
     """What CRLs say, by entry; it pickles.
@@ -67,22 +84,14 @@ class Revocations:
     table: NDArray[np.bool_]
 
     @classmethod
-    def of(
-        cls,
-        words: Words,
-        issuer: NDArray[np.int32],
-        revoked_at: NDArray[np.uint32],
-        reason: NDArray[np.int8],
-        source: NDArray[np.int32],
-        paths: tuple[Path, ...],
-    ) -> "Revocations":
+    def of(cls, entries: Entries) -> "Revocations":
         """Return the entries of as many certificates, ready to be looked up."""
-        hashes = _hashes(words, issuer)
+        hashes = _hashes(entries.words, entries.issuer)
         order = np.argsort(hashes)
         hashes = hashes[order]
         table = np.zeros(1 << (max(len(hashes), 1).bit_length() + _TABLE_BITS), np.bool_)
         table[(hashes >> _shift(table)).astype(np.int64)] = True
-        return cls(hashes, words[order], issuer[order], revoked_at[order], reason[order], source[order], paths, table)
+        return cls(hashes, *entries.take(order), table)
 
     def __len__(self) -> int:
         return len(self.hashes)

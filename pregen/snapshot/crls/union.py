@@ -3,7 +3,7 @@
 import glob
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from pregen import clock
 from pregen.errors import MAX_EXAMPLES, Finding, InputError
 from pregen.snapshot.crls.crl import Crl, read_crls
 from pregen.snapshot.crls.entries import REMOVED, CrlEntries
-from pregen.snapshot.crls.revocations import WORDS, Revocations, Words, shown_serial, words_of
+from pregen.snapshot.crls.revocations import WORDS, Entries, Revocations, Words, shown_serial, words_of
 from pregen.snapshot.crls.rules import CLOCK_SKEW_S, CrlIssuer, Effective, effective_crls, scope_findings
 from storage.certid import serial_text
 
@@ -74,24 +74,7 @@ def _matches(pattern: str, folder: Path) -> list[Path]:
     return [folder / name for name in names if (folder / name).is_file()]
 
 
-class _Part(NamedTuple):
-    """Entries of one issuer, by columns as of `Revocations`, and the files that they came from."""
-
-    words: Words
-    issuer: NDArray[np.int32]
-    revoked_at: NDArray[np.uint32]
-    reason: NDArray[np.int8]
-    source: NDArray[np.int32]
-    paths: tuple[Path, ...]
-
-    def take(self, rows: NDArray[np.int64]) -> "_Part":
-        """Return some of the entries."""
-        return _Part(
-            self.words[rows], self.issuer[rows], self.revoked_at[rows], self.reason[rows], self.source[rows], self.paths
-        )
-
-
-_NOTHING = _Part(
+_NOTHING = Entries(
     np.empty((0, WORDS), np.uint64),
     np.empty(0, np.int32),
     np.empty(0, np.uint32),
@@ -101,7 +84,7 @@ _NOTHING = _Part(
 )
 
 
-def _part(effective: Effective) -> tuple[_Part, list[Finding]]:
+def _part(effective: Effective) -> tuple[Entries, list[Finding]]:
     """Return what a base and its delta say together, and what is wrong with their entries."""
     part = _NOTHING
     findings: list[Finding] = []
@@ -130,7 +113,7 @@ def _part(effective: Effective) -> tuple[_Part, list[Finding]]:
     return part.take(np.flatnonzero(part.reason != REMOVED)), findings
 
 
-def _lifted(part: _Part) -> tuple[_Part, Words]:
+def _lifted(part: Entries) -> tuple[Entries, Words]:
     """Return the entries of a base and its delta without removals of what is not on hold, and the serials of these.
 
     Each certificate has one entry at most in either.
@@ -144,7 +127,7 @@ def _lifted(part: _Part) -> tuple[_Part, Words]:
     return part.take(np.delete(np.arange(len(order)), wrong)), part.words[np.sort(wrong)]
 
 
-def _repeated(crl: Crl, part: _Part) -> Iterator[Finding]:
+def _repeated(crl: Crl, part: Entries) -> Iterator[Finding]:
     """Yield certificates that have several entries in one CRL that differ."""
     order, again = _by_certificate(part)
     at = np.flatnonzero(again)
@@ -158,9 +141,9 @@ def _repeated(crl: Crl, part: _Part) -> Iterator[Finding]:
         yield _counted("crl.repeated", "error", crl, text, len(wrong), serials)
 
 
-def _columns(crl: Crl, entries: CrlEntries, issuer: int) -> _Part:
+def _columns(crl: Crl, entries: CrlEntries, issuer: int) -> Entries:
     count = len(entries)
-    return _Part(
+    return Entries(
         words_of(entries.serial),
         np.full(count, issuer, np.int32),
         entries.revoked_at.astype(np.uint32),
@@ -170,10 +153,10 @@ def _columns(crl: Crl, entries: CrlEntries, issuer: int) -> _Part:
     )
 
 
-def _joined(parts: Sequence[_Part]) -> _Part:
+def _joined(parts: Sequence[Entries]) -> Entries:
     """Return the entries of all parts, in their order."""
     starts = np.cumsum([0, *(len(part.paths) for part in parts)])
-    return _Part(
+    return Entries(
         np.concatenate([part.words for part in parts]),
         np.concatenate([part.issuer for part in parts]),
         np.concatenate([part.revoked_at for part in parts]),
@@ -183,7 +166,7 @@ def _joined(parts: Sequence[_Part]) -> _Part:
     )
 
 
-def _last_of_each(part: _Part) -> NDArray[np.int64]:
+def _last_of_each(part: Entries) -> NDArray[np.int64]:
     """Return the last entry of each certificate: a delta comes after its base, a newer CRL after an older one."""
     order, again = _by_certificate(part)
     last = np.ones(len(order), np.bool_)
@@ -191,7 +174,7 @@ def _last_of_each(part: _Part) -> NDArray[np.int64]:
     return order[last]
 
 
-def _by_certificate(part: _Part) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+def _by_certificate(part: Entries) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Return the places of entries by certificate, equal ones in their order, and which are of the one before too."""
     order = np.lexsort((*part.words.T, part.issuer))  # stable
     words, issuer = part.words[order], part.issuer[order]
@@ -200,10 +183,10 @@ def _by_certificate(part: _Part) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     return order, again
 
 
-def _united(parts: Sequence[_Part]) -> Revocations:
+def _united(parts: Sequence[Entries]) -> Revocations:
     """Return all entries, ready to be looked up; those of later parts win."""
     part = _joined([_NOTHING, *parts])
-    return Revocations.of(*part.take(_last_of_each(part)))
+    return Revocations.of(part.take(_last_of_each(part)))
 
 
 def _entry_findings(crl: Crl, entries: CrlEntries) -> Iterator[Finding]:
