@@ -96,8 +96,7 @@ def judge_ahead(
 
     The arguments are those of `judge`, and `proved`: issuers (indices) whose earlier rows are read rightly.
     """
-    table = observation.table(watch)
-    issued = table[: watch.issuers]
+    issued, (revoked, *_) = np.split(observation.table(watch), [watch.issuers])
     busy = np.flatnonzero(issued[:, HALF:].sum(axis=1) >= MIN_COUNT).tolist()
     parts = [
         Part(issued[at], _backdating(observation, at, issuers[at], history), is_proved=at in proved) for at in busy
@@ -107,7 +106,7 @@ def judge_ahead(
         parts += [Part(issued[is_proved].sum(axis=0), is_proved=True), Part(issued[~is_proved].sum(axis=0))]
     found = (
         _clue(parts, issued, "not_before", "ahead", observation, watch, columns, issuers),
-        _clue([Part(table[-3])], table[-3:-2], "revoked_at", "late", observation, watch, columns, issuers),
+        _clue([Part(revoked)], revoked[None], "revoked_at", "late", observation, watch, columns, issuers),
     )
     return tuple(clue for clue in found if clue is not None)
 

@@ -170,14 +170,19 @@ class _BatchIntake:
         array = self._arrays.get(canonical)
         found = read_instants(pa.nulls(self._count) if array is None else array, self._intake.columns[canonical])
         if self._intake.columns[canonical].zone is not None:
-            own = np.zeros(self._count, np.bool_) if found.own_zone is None else found.own_zone
-            self._intake.zone_used |= {canonical} if (found.given & ~own).any() else set()
-            self._intake.zone_written |= {canonical} if (found.given & own).any() else set()
-        if found.own_zone is not None and found.own_zone.any():
-            if self._own_zone is None:
-                self._own_zone = np.zeros(self._count, np.uint8)
-            self._own_zone |= found.own_zone * np.uint8(OWN_ZONE[canonical])
+            self._note_zone(canonical, found)
         return found
+
+    def _note_zone(self, canonical: str, found: Instants) -> None:
+        """Note whether the declared zone of a column is needed, and which rows name their own."""
+        own = found.own_zone
+        if (found.given if own is None else found.given & ~own).any():
+            self._intake.zone_used.add(canonical)
+        if own is None or not (own & found.given).any():
+            return
+        self._intake.zone_written.add(canonical)
+        bits = own * np.uint8(OWN_ZONE[canonical])
+        self._own_zone = bits if self._own_zone is None else self._own_zone | bits
 
     def _status(self, revocations: Instants) -> NDArray[np.uint8]:
         if "status" not in self._arrays:

@@ -81,9 +81,8 @@ def open_snapshot(
     if from_crls:
         lists_cas = any(columns["kind"].name in file.schema.names for file in files)
         revocations, statused = _revocations(config, folder, now, crl_issuers, lists_cas=lists_cas)
-    found, more = _as_of(as_of or config.as_of, files, now, None if revocations is None else statused.earliest)
-    if from_crls and statused.errors:  # CRLs name the instant, once they can be read
-        more = tuple(finding for finding in more if finding.code != "as-of.missing")
+    given = as_of or config.as_of
+    found, more = _as_of(given, files, now, statused.earliest, from_crls=from_crls)
     findings += more + statused.errors
     similar = tuple(finding for finding in findings if finding.severity == "warning")
     findings = [finding for finding in findings if finding.severity == "error"]
@@ -93,7 +92,7 @@ def open_snapshot(
         text = f"no row in {len(files)} file(s), the first is {files[0].path}: look whether the export worked"
         raise InputError("the snapshot cannot be used", (Finding("snapshot.no-rows", "error", text),))
     instant = found.astimezone(UTC).replace(microsecond=0)
-    later = _later_than_files(given, files) if (given := as_of or config.as_of) else ()
+    later = _later_than_files(given, files) if given else ()
     warnings = (*statused.warnings, *similar, *later, *warnings)
     listed_as_of = None if revocations is None else _listed_as_of(files, now)
     return Snapshot(files, columns, issuers, instant, warnings, public, revocations, skew_s, listed_as_of)
@@ -139,15 +138,15 @@ def _revocations(
 
 
 def _as_of(
-    given: datetime | None, files: tuple[SnapshotFile, ...], now: datetime, earliest: int | None
+    given: datetime | None, files: tuple[SnapshotFile, ...], now: datetime, earliest: int | None, *, from_crls: bool
 ) -> tuple[datetime | None, tuple[Finding, ...]]:
     """Return the instant for which the snapshot is right, or what is wrong with it.
 
-    A list of certificates needs no instant of its own where CRLs have one: `earliest`, in seconds since 1970. The
-    snapshot is right when all of its parts are.
+    A list of certificates needs no instant of its own where CRLs have one: `earliest`, in seconds since 1970; None
+    where none of them can be used, too. The snapshot is right when all of its parts are.
     """
     found, findings = (given, []) if given else _as_of_files(files)
-    if found is None and earliest is not None:
+    if found is None and from_crls:
         findings = [finding for finding in findings if finding.code != "as-of.missing"]
     if found is not None and found > now + timedelta(seconds=CLOCK_SKEW_S):
         text = f"as_of {clock.text(found)} lies in the future (now: {clock.text(now)}): correct as_of, or the clock"
