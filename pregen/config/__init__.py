@@ -1,15 +1,14 @@
-"""The configuration: the TOML file (file.py) and its sections (sections.py)."""
+"""The configuration: the TOML file, its sections, what they say about a column, and what all sections share.
 
+They are file.py, sections.py, columns.py and section.py.
+"""
+
+from pregen.config.columns import COLUMNS, KINDS, REASONS, STATUSES, TIMES, ColumnConfig
 from pregen.config.file import Config, load_config
+from pregen.config.section import parse_duration
 from pregen.config.sections import (
-    COLUMNS,
-    KINDS,
-    REASONS,
-    STATUSES,
-    TIMES,
     AnchorConfig,
     CertIds,
-    ColumnConfig,
     GatesConfig,
     IssuerConfig,
     IssuerValidityConfig,
@@ -20,7 +19,6 @@ from pregen.config.sections import (
     S3Config,
     SnapshotConfig,
     ValidityConfig,
-    parse_duration,
 )
 
 __all__ = [

@@ -13,16 +13,15 @@ from typing import Literal, TypeVar, get_args, get_origin
 
 import msgspec
 
+from pregen.config.columns import COLUMNS, ColumnConfig
+from pregen.config.section import Section
 from pregen.config.sections import (
-    COLUMNS,
-    ColumnConfig,
     GatesConfig,
     IssuerConfig,
     IssuerValidityConfig,
     Limit,
     PublishConfig,
     RunConfig,
-    Section,
     SnapshotConfig,
     ValidityConfig,
 )

@@ -5,123 +5,20 @@ elsewhere (`pregen.config.file`, `pregen.issuers`, `pregen.validity`). `problems
 the types alone cannot refuse.
 """
 
-import difflib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from types import MappingProxyType
-from typing import Annotated, Literal, NamedTuple, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
+from pregen.config.columns import ColumnConfig, column_problems
+from pregen.config.section import Problem, Section, duration_problems, parse_duration
 from pregen.validity import PROFILES
-from pregen.zones import zone_problem
 
-COLUMNS = ("issuer", "serial", "status", "revoked_at", "reason", "not_before", "not_after", "kind", "needs_ocsp")
-TIMES = ("revoked_at", "not_before", "not_after")
-SERIAL_ENCODINGS = ("binary", "unsigned-binary", "hex", "decimal")
-TIME_ENCODINGS = (
-    "timestamp",
-    "date",
-    "iso8601",
-    "epoch-s",
-    "epoch-ms",
-    "epoch-us",
-    "epoch-ns",
-    "utctime",
-    "generalizedtime",
-    "asn1",
-)
-KINDS = ("ca", "end-entity")
-TRUTHS = ("true", "false")
-STATUSES = ("good", "revoked", "unknown", "excluded")
-# CRLReason (RFC 5280, 5.3.1); 7 is unused, and 8 (removeFromCRL) exists only in delta CRLs.
-REASONS: Mapping[str, int] = MappingProxyType(
-    {
-        "unspecified": 0,
-        "keyCompromise": 1,
-        "cACompromise": 2,
-        "affiliationChanged": 3,
-        "superseded": 4,
-        "cessationOfOperation": 5,
-        "certificateHold": 6,
-        "privilegeWithdrawn": 9,
-        "aACompromise": 10,
-    }
-)
 CertIds: TypeAlias = Literal["separate", "combined", "sha1", "sha256"]
 RsaPadding: TypeAlias = Literal["pkcs1v15", "pss"]
-_DURATION = re.compile(r"(\d{1,12})([smhd])", re.ASCII)
 _ENDPOINT = re.compile(r"https?://[^/]")
-_UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
-_TIME_OF_DAY = re.compile(r"([01]\d|2[0-3]):[0-5]\d:[0-5]\d", re.ASCII)
-_VALUES: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "status": STATUSES,
-        "reason": (*REASONS, *map(str, REASONS.values()), "absent"),
-        "kind": KINDS,
-        "needs_ocsp": TRUTHS,
-    }
-)
-_CENTURY = timedelta(days=36_525)
-
-
-class Problem(NamedTuple):
-    """What is wrong with one field: a code for `Finding`, the field's place within its section, and what to do."""
-
-    code: str
-    field: str
-    text: str
-
-
-def parse_duration(text: str) -> timedelta:
-    """Return the duration that a text such as ``90m`` names: an integer and one of s, m, h, d.
-
-    >>> parse_duration("4d")
-    datetime.timedelta(days=4)
-
-    Raises:
-        ValueError: another form, or more than a century (far beyond any certificate, and safe to add to any date).
-    """
-    match = _DURATION.fullmatch(text)
-    if match is None:
-        raise ValueError(f"{text!r} is not a duration: write an integer and one of s, m, h, d, such as 4d")
-    duration_s = int(match[1]) * _UNITS_S[match[2]]
-    if duration_s > _CENTURY.total_seconds():
-        raise ValueError(f"{text!r} is more than a century: a day is d, an hour h, a minute m, a second s")
-    return timedelta(seconds=duration_s)
-
-
-class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A table of the configuration file."""
-
-    def problems(self) -> Iterator[Problem]:
-        """Yield what is wrong beyond the types."""
-        yield from ()
-
-
-class ColumnConfig(Section, frozen=True, kw_only=True):
-    """Where one canonical column comes from, and how it is written there.
-
-    Attributes:
-        name: the column's name in the files; its canonical name when absent.
-        encoding: how a serial (`SERIAL_ENCODINGS`, else "binary") or a time (`TIME_ENCODINGS`) is written; a time's
-            may be absent where its type leaves no doubt.
-        values: canonical value to the texts that mean it (columns of codes alone).
-        zone: of times that name none: a name of the IANA time zone database, or "UTC".
-        ambiguous: which instant a local time is that a clock change has made occur twice.
-        nonexistent: which instant a local time is that a clock change has skipped: the first one after the gap, or the
-            last second before it.
-        time_of_day: of dates, ``HH:MM:SS``.
-    """
-
-    name: str | None = None
-    encoding: str | None = None
-    values: dict[str, list[str]] | None = None
-    zone: str | None = None
-    ambiguous: Literal["error", "earliest", "latest"] = "error"
-    nonexistent: Literal["error", "shift-forward", "shift-backward"] = "error"
-    time_of_day: str | None = None
 
 
 class S3Config(Section, frozen=True, kw_only=True):
@@ -182,7 +79,7 @@ class SnapshotConfig(Section, frozen=True, kw_only=True):
     anchor: tuple[AnchorConfig, ...] = ()
     keep_expired: str = "0d"
     as_of: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
-    columns: dict[str, str | ColumnConfig] = {}
+    columns: dict[str, str | ColumnConfig] = {}  # noqa: RUF012 each section gets its own from msgspec
 
     def __post_init__(self) -> None:
         if self.as_of is not None:  # as `clock.parse_instant` does: a fraction is cut towards the past
@@ -215,10 +112,10 @@ class SnapshotConfig(Section, frozen=True, kw_only=True):
         if self.kind == "index-txt" and self.columns:
             yield Problem("config.bad-value", "columns", "an index.txt has no other columns than its own: leave it out")
         if self.keep_expired != "all":
-            yield from _duration_problems("keep_expired", self.keep_expired)
+            yield from duration_problems("keep_expired", self.keep_expired)
         for canonical, source in self.columns.items():
             column = ColumnConfig(name=source) if isinstance(source, str) else source
-            for problem in _column_problems(canonical, column):
+            for problem in column_problems(canonical, column):
                 yield problem._replace(field=f"columns.{canonical}{problem.field}")
 
 
@@ -310,7 +207,7 @@ class ValidityConfig(Section, frozen=True, kw_only=True):
 
     def problems(self) -> Iterator[Problem]:
         """Yield what is wrong beyond the types."""
-        bad = [*_duration_problems("lifetime", self.lifetime), *_duration_problems("backdate", self.backdate)]
+        bad = [*duration_problems("lifetime", self.lifetime), *duration_problems("backdate", self.backdate)]
         yield from bad
         if bad:
             return
@@ -379,9 +276,9 @@ class GatesConfig(Section, frozen=True, kw_only=True):
 
     def problems(self) -> Iterator[Problem]:
         """Yield what is wrong beyond the types."""
-        yield from _duration_problems("skew", self.skew)
+        yield from duration_problems("skew", self.skew)
         if self.stale_snapshot is not None:
-            yield from _duration_problems("stale_snapshot", self.stale_snapshot)
+            yield from duration_problems("stale_snapshot", self.stale_snapshot)
 
 
 class PublishConfig(Section, frozen=True, kw_only=True):
@@ -394,55 +291,6 @@ class PublishConfig(Section, frozen=True, kw_only=True):
         """Yield what is wrong beyond the types."""
         if text := _address_problem(self.store):
             yield Problem("config.bad-value", "store", text)
-
-
-def _duration_problems(field: str, text: str) -> Iterator[Problem]:
-    try:
-        parse_duration(text)
-    except ValueError as error:
-        yield Problem("config.duration", field, str(error))
-
-
-def _column_problems(canonical: str, column: ColumnConfig) -> Iterator[Problem]:
-    if column.name == "":
-        yield Problem("config.bad-value", "", "must not be empty: name the column as the files call it")
-    yield from _encoding_problems(canonical, column)
-    if column.values is None:
-        return
-    known = _VALUES.get(canonical)
-    if known is None:
-        yield Problem("config.bad-value", ".values", f"only the columns {', '.join(_VALUES)} translate values")
-        return
-    meanings: dict[str, str] = {}
-    for meaning, texts in column.values.items():
-        if meaning not in known:
-            text = f"{meaning!r} is no {canonical}: the keys are {', '.join(known)}"
-            yield Problem("config.bad-value", ".values", text)
-        for text in texts:
-            if meanings.setdefault(text, meaning) != meaning:
-                both = f"{text!r} cannot mean both {meanings[text]} and {meaning}: keep one of them"
-                yield Problem("config.bad-value", ".values", both)
-
-
-def _encoding_problems(canonical: str, column: ColumnConfig) -> Iterator[Problem]:
-    """Yield what is wrong with how a serial or a time is said to be written."""
-    known = SERIAL_ENCODINGS if canonical == "serial" else TIME_ENCODINGS if canonical in TIMES else ()
-    if column.encoding is not None and column.encoding not in known:
-        text = f"{column.encoding!r} is not one of {', '.join(known)}" if known else "only serials and times have one"
-        if near := difflib.get_close_matches(column.encoding, known, n=1):
-            text += f"; did you mean {near[0]!r}?"
-        yield Problem("config.bad-value", ".encoding", text)
-    if canonical not in TIMES:
-        for field in ("zone", "ambiguous", "nonexistent", "time_of_day"):
-            if getattr(column, field) not in {None, "error"}:
-                yield Problem("config.bad-value", f".{field}", "only times have one")
-        return
-    if column.zone is None and "error" not in {column.ambiguous, column.nonexistent}:
-        yield Problem("config.bad-value", ".zone", "is needed where clock changes are to be dealt with")
-    if column.zone is not None and (problem := zone_problem(column.zone)):
-        yield Problem("config.bad-value", ".zone", problem)
-    if column.time_of_day is not None and not _TIME_OF_DAY.fullmatch(column.time_of_day):
-        yield Problem("config.bad-value", ".time_of_day", f"{column.time_of_day!r} is not HH:MM:SS")
 
 
 def _address_problem(address: str) -> str | None:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.types as is_type
 
 from pregen.config import COLUMNS, ColumnConfig, SnapshotConfig
-from pregen.config.sections import TIME_ENCODINGS
+from pregen.config.columns import TIME_ENCODINGS
 from pregen.errors import MAX_EXAMPLES, Finding
 from pregen.snapshot.location import Location
 from pregen.snapshot.octets import ArrowArray

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pregen.config.sections import ValidityConfig, parse_duration
+from pregen.config import ValidityConfig, parse_duration
 from pregen.validity import PROFILES, duration_text
 
 SECOND, HOUR, DAY = (timedelta(seconds=s) for s in (1, 3_600, 86_400))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from pregen.config.sections import parse_duration
+from pregen.config import parse_duration
 from pregen.errors import ConfigError, GateError
 from pregen.validity import PROFILES, ValidityWindow, plan_window, window_problem
 

@@ -17,8 +17,7 @@ import pytest
 from botocore.client import BaseClient
 from obstore.store import S3Store
 
-from pregen.config import ColumnConfig, SnapshotConfig
-from pregen.config.sections import S3Config
+from pregen.config import ColumnConfig, S3Config, SnapshotConfig
 from pregen.errors import InputError
 from pregen.snapshot import Reading, Snapshot
 from tests.pregen.cli.ca import Ca, Program, Value

@@ -1,0 +1,54 @@
+"""What all sections of the configuration file share: how they say what is wrong, and how they write durations."""
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import NamedTuple
+
+import msgspec
+
+_DURATION = re.compile(r"(\d{1,12})([smhd])", re.ASCII)
+_UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+_CENTURY = timedelta(days=36_525)
+
+
+class Problem(NamedTuple):
+    """What is wrong with one field: a code for `Finding`, the field's place within its section, and what to do."""
+
+    code: str
+    field: str
+    text: str
+
+
+def parse_duration(text: str) -> timedelta:
+    """Return the duration that a text such as ``90m`` names: an integer and one of s, m, h, d.
+
+    >>> parse_duration("4d")
+    datetime.timedelta(days=4)
+
+    Raises:
+        ValueError: another form, or more than a century (far beyond any certificate, and safe to add to any date).
+    """
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is not a duration: write an integer and one of s, m, h, d, such as 4d")
+    duration_s = int(match[1]) * _UNITS_S[match[2]]
+    if duration_s > _CENTURY.total_seconds():
+        raise ValueError(f"{text!r} is more than a century: a day is d, an hour h, a minute m, a second s")
+    return timedelta(seconds=duration_s)
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of the configuration file."""
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield what is wrong beyond the types."""
+        yield from ()
+
+
+def duration_problems(field: str, text: str) -> Iterator[Problem]:
+    """Yield what is wrong with a duration."""
+    try:
+        parse_duration(text)
+    except ValueError as error:
+        yield Problem("config.duration", field, str(error))
