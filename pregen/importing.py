@@ -110,26 +110,7 @@ def import_snapshot(
     """
     folder = folder.resolve()
     _check_folder(folder)
-    # As a run numbers them: by their sections.
-    issuers = {name: index for index, section in enumerate(config.issuer) for name in section.names}
-    opened = open_snapshot(
-        config.snapshot,
-        config.folder,
-        path=snapshot,
-        as_of=as_of,
-        now=now,
-        issuers=issuers,
-        crl_issuers=_crl_issuers(config) if config.snapshot.kind == "crl" else (),
-        skew_s=config.gates.skew_s,
-    )
-    profiles = (config.validity.changed_by(section.validity).profile for section in config.issuer)
-    check_run_times(
-        is_public=any(PROFILES[profile].is_public for profile in profiles),
-        as_of=opened.as_of,
-        started=now,
-        clock_now=clock.now(),
-        current_as_of=None,
-    )
+    opened = _opened(config, snapshot, as_of, now)
     zones = {name: column.declared_zone for name, column in opened.columns.items() if column.declared_zone}
     metadata = {AS_OF_KEY: clock.text(opened.as_of).encode(), ZONES_KEY: json.dumps(zones).encode()}
     labels = pa.array([section.names[0] for section in config.issuer], pa.string())
@@ -156,6 +137,31 @@ def import_snapshot(
         written_bytes=written_bytes,
         warnings=findings,
     )
+
+
+def _opened(config: Config, path: str | None, as_of: datetime | None, now: datetime) -> Snapshot:
+    """Return the snapshot as a run opens it, when its instant is one that a run would take."""
+    # As a run numbers them: by their sections.
+    issuers = {name: index for index, section in enumerate(config.issuer) for name in section.names}
+    opened = open_snapshot(
+        config.snapshot,
+        config.folder,
+        path=path,
+        as_of=as_of,
+        now=now,
+        issuers=issuers,
+        crl_issuers=_crl_issuers(config) if config.snapshot.kind == "crl" else (),
+        skew_s=config.gates.skew_s,
+    )
+    profiles = (config.validity.changed_by(section.validity).profile for section in config.issuer)
+    check_run_times(
+        is_public=any(PROFILES[profile].is_public for profile in profiles),
+        as_of=opened.as_of,
+        started=now,
+        clock_now=clock.now(),
+        current_as_of=None,
+    )
+    return opened
 
 
 def _check_folder(folder: Path) -> None:
