@@ -122,20 +122,19 @@ class Router:
         Withheld rows are spooled too, so that they meet the other rows of their certificates.
         """
         key = self._keys(batch.serial, batch.issuer)
-        self._spool(_spilled(batch, key))
+        self._spool(_spilled(batch, key), key)
         if batch.withheld is not None:
-            self._spool(_withheld(batch, batch.withheld, self._keys(batch.withheld.serial, batch.withheld.issuer)))
+            apart = self._keys(batch.withheld.serial, batch.withheld.issuer)
+            self._spool(_withheld(batch, batch.withheld, apart), apart)
         return key
 
     def _keys(self, serial: pa.BinaryArray, issuer: NDArray[np.int32]) -> NDArray[np.uint64]:
         return keys(serial, self._issuer_ids if len(self._issuer_ids) == 1 else self._issuer_ids[issuer])
 
-    def _spool(self, rows: Spilled) -> None:
+    def _spool(self, rows: Spilled, key: NDArray[np.uint64]) -> None:
         shards = np.uint64(len(self._files))
         # In the smallest type that holds it: numpy sorts 8 and 16 bits by radix.
-        shard = ((rows["key"] >> np.uint64(32)) * shards >> np.uint64(32)).astype(
-            np.min_scalar_type(len(self._files) - 1)
-        )
+        shard = ((key >> np.uint64(32)) * shards >> np.uint64(32)).astype(np.min_scalar_type(len(self._files) - 1))
         routed = take(rows, np.argsort(shard, kind="stable"))
         counts = np.bincount(shard, minlength=len(self._files))
         octets, start = routed.view(np.uint8).data, 0
