@@ -53,7 +53,7 @@ class Failure(NamedTuple):
 
 # Errors of others, the narrower kinds first: exit code, code, and what is added to their text.
 FOREIGN_ERRORS: tuple[tuple[type[BaseException], int, str, str], ...] = (
-    (CycloptsError, 2, "usage", "; pregen --help shows what there is"),
+    (CycloptsError, 2, "usage", ""),  # see `_remedy`
     (NothingPublishedError, 4, "not-found", ""),
     (CommitRefusedError, 7, "commit-refused", ""),
     (UnsupportedVersionError, 5, "storage", "; upgrade ocsp-pregen here"),
@@ -116,7 +116,12 @@ def failure_of(error: BaseException) -> Failure:
 
 
 def _remedy(error: BaseException) -> str:
-    """Return what helps against damage: packs are made anew by each run, but a run must read the commit before it."""
+    """Return what helps: the help of the command that was meant; against damage a copy, or what is made anew.
+
+    Packs are made anew by each run, but a run must read the commit before it.
+    """
+    if isinstance(error, CycloptsError):
+        return f"; {' '.join(('pregen', *(error.command_chain or ())))} --help shows what there is"
     if not isinstance(error, FormatError):
         return ""
     if error.name.startswith("history/"):

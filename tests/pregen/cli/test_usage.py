@@ -76,6 +76,29 @@ def test_a_wrong_command_line_is_exit_code_2_and_one_line(
 
 
 @pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        (("frobnicate",), "pregen"),
+        (("--frob",), "pregen"),
+        (("run",), "pregen run"),
+        (("check", "pregen.toml", "--frob"), "pregen check"),
+        (("import", "pregen.toml"), "pregen import"),
+        (("lookup", "store", "--issuer", "issuer.pem", "--serial", "11", "--hash", "md5"), "pregen lookup"),
+        (("serve", "store", "--port", "many"), "pregen serve"),
+        (("engines", "surplus"), "pregen engines"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_a_command_line_that_is_not_understood_points_to_the_help_of_its_own_command(
+    pregen: Program, words: tuple[str, ...], command: str
+) -> None:
+    ended = pregen(*words)
+
+    assert ended.code == 2
+    assert ended.err.endswith(f"; {command} --help shows what there is\n")
+
+
+@pytest.mark.parametrize(
     "words", [("serve", "memory:"), ("serve",), ("serve", "store", "--workers", "0")], ids=" ".join
 )
 def test_serve_refuses_a_wrong_command_line_too(
