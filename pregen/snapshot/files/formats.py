@@ -65,7 +65,8 @@ def open_file(found: FoundFile | Path, kind: Kind = "files") -> SnapshotFile:
         with looking_at(found.location):
             source = LocalSource.at(found.location)
     if source.size == 0:
-        raise unusable("file.empty", source.location, "it is empty, not even a header is there: export it again")
+        what = "it is empty" if kind == "index-txt" else "it is empty, not even a header is there"
+        raise unusable("file.empty", source.location, f"{what}: export it again")
     with reading(source) as opened:
         magic = opened.read(8)
     with looking_at(source.location):
