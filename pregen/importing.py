@@ -102,8 +102,8 @@ def import_snapshot(
         part_rows: of a file, at most.
 
     Raises:
-        UsageError: the folder holds anything, or its parent is not there; or `now` is far from the clock, under a
-            public profile.
+        UsageError: the folder holds anything, or cannot be made; or `now` is far from the clock, under a public
+            profile.
         ConfigError, InputError: the snapshot cannot be read, or holds bad rows; all of them are counted.
         GateError: all rows are excluded.
         OSError: the folder cannot be written.
@@ -204,7 +204,11 @@ def _crl_issuers(config: Config) -> tuple[CrlIssuer, ...]:
 def _beside(folder: Path) -> Iterator[Path]:
     """Make a folder beside one that is to be; what is still there at the end is removed."""
     unfinished = folder.parent / f".{folder.name}.{secrets.token_hex(8)}"
-    unfinished.mkdir()
+    try:
+        unfinished.mkdir()
+    except OSError as error:  # it names the unfinished one, which the user does not know
+        text = f"--out {folder}: cannot be made ({error.strerror}): name a folder in one that can be written"
+        raise UsageError(text) from error
     try:
         yield unfinished
     finally:

@@ -18,3 +18,11 @@ def test_an_empty_file_is_called_empty_and_only_a_table_lacks_a_header(
     assert "file.empty" in ended.err
     assert "index.txt: it is empty" in ended.err
     assert ("header" in ended.err) == speaks_of_a_header
+
+
+def test_a_folder_that_cannot_be_made_is_named_as_the_user_gave_it(ca: Ca, pregen: Program) -> None:
+    ended = pregen("import", ca.config, "--out", "/proc/x", "--json")
+
+    assert (ended.code, ended.error["code"]) == (2, "usage")
+    assert ended.err.startswith("error: --out /proc/x: cannot be made (")
+    assert "/.x." not in ended.err
