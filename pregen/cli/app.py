@@ -285,7 +285,10 @@ def _import(
     ] = None,
     json: Json = False,
 ) -> Report:
-    """Write a snapshot of any kind as canonical Parquet, for a run without [snapshot.columns]; needs no keys."""
+    """Write a snapshot of any kind as canonical Parquet, for a run without [snapshot.columns]; needs no keys.
+
+    Any kind: tables and index.txt, revocations from CRLs (kind "crl"), and partitioned folders of them.
+    """
     del json
     instant, started = _instant("--as-of", as_of), _instant("--now", now) or clock.now()
     with progress() as show:

@@ -26,3 +26,10 @@ def test_a_folder_that_cannot_be_made_is_named_as_the_user_gave_it(ca: Ca, prege
     assert (ended.code, ended.error["code"]) == (2, "usage")
     assert ended.err.startswith("error: --out /proc/x: cannot be made (")
     assert "/.x." not in ended.err
+
+
+def test_the_help_says_that_crls_and_partitioned_folders_can_be_imported(pregen: Program) -> None:
+    text = " ".join(pregen("import", "--help").out.split())
+
+    assert 'kind "crl"' in text
+    assert "partitioned folders" in text
