@@ -57,10 +57,11 @@ def read_acceptances(gates: Sequence[str], reasons: Sequence[str], user: str) ->
         _check_name(gate)
     if not gates:
         raise UsageError("--reason belongs to --accept GATE: say which gate it is for")
+    if not reasons:
+        raise UsageError('--accept needs --reason "...": say why it may be published; it is kept with the commit')
     if len(reasons) not in {1, len(gates)}:
-        raise UsageError(
-            f"{len(gates)} times --accept and {len(reasons)} times --reason: give one reason for all, or one each"
-        )
+        told = f"{len(reasons)} times --reason for {len(gates)} times --accept"
+        raise UsageError(f"{told}: give one reason for all, or one for each, in their order")
     for reason in reasons:
         if not reason.strip():
             raise UsageError("--reason is empty: say why it may be published; it is kept with the commit")

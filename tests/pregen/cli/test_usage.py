@@ -32,6 +32,7 @@ ANY_ISSUER = ("--issuer", "issuer.pem")
         ("run", "pregen.toml", "--now", "2026-11-24"),
         ("run", "pregen.toml", "--now", "2020-01-01T00:00:00Z"),
         ("run", "pregen.toml", "--engine", "abacus"),
+        ("run", "pregen.toml", "--accept", "shrink"),
         ("run", "nowhere.toml"),
         ("check",),
         ("lookup", "store"),
