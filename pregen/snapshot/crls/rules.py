@@ -10,11 +10,13 @@ Every rule is applied to every CRL, so that all findings come at once. What a CR
   cover its end-entity certificates, and those of CAs where the rows tell them apart. Whether all distribution points
   are there cannot be known: a warning.
 * Of the same part, the base with the highest number counts, then the one made last; one delta with a higher number may
-  change it, the newest, because each holds all changes since its base.
+  change it, the newest, because each holds all changes since its base. Numbers increase with time (5.2.3): where they
+  do not, nobody can tell which CRL is the newest, an error.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
 from pregen import clock
@@ -203,6 +205,7 @@ def _combined(part: Sequence[_Owned]) -> tuple[Effective | None, list[Finding]]:
         text = "there is no base CRL that it could change: name the base too, of the same distribution point"
         return None, [_error("crl.delta-without-base", one.crl, text) for one in deltas]
     issuer, base = bases[-1]
+    disordered = _disordered(part)
     findings += [_superseded(one.crl, base) for one in bases[:-1]]
     usable = []
     for _, delta in deltas:
@@ -210,17 +213,37 @@ def _combined(part: Sequence[_Owned]) -> tuple[Effective | None, list[Finding]]:
             text = f"it changes the base number {delta.base_number}, but the newest one here is {base.label}: name "
             text += "that base, or a newer one; without it, revocations in between would be lost"
             findings.append(_error("crl.delta-without-base", delta, text))
+        elif delta.number == base.number and delta.this_update > base.this_update + CLOCK_SKEW_S:
+            disordered.append(_order(delta, base))
         elif delta.number <= base.number:
             text = f"it is not newer than {base.label}, and is ignored: remove it from crls in [snapshot]"
             findings.append(_finding("crl.delta-stale", "warning", delta, text))
         else:
             usable.append(delta)
     findings += [_superseded(delta, usable[-1]) for delta in usable[:-1]]
+    if disordered:  # which CRLs to remove, nobody can tell
+        findings = [*disordered, *(finding for finding in findings if finding.severity == "error")]
     return Effective(issuer, base, usable[-1] if usable else None), findings
 
 
 def _age(one: _Owned) -> tuple[int, int, str]:
     return (-1 if one.crl.number is None else one.crl.number), one.crl.this_update, str(one.crl.path)
+
+
+def _disordered(part: Iterable[_Owned]) -> list[Finding]:
+    """Return an error for each CRL that is later than the one with the next higher number (RFC 5280, 5.2.3)."""
+    by_number = pairwise(one.crl for one in sorted(part, key=_age))
+    return [_order(crl, higher) for crl, higher in by_number if crl.this_update > higher.this_update]
+
+
+def _order(crl: Crl, other: Crl) -> Finding:
+    number = "no number" if crl.number is None else "no higher number"
+    text = (
+        f"it is later than {other.label}, and yet has {number}; those of one issuer increase with time (RFC 5280, "
+        "5.2.3), so nobody can tell which CRL is the newest, and revocations could be lost: fetch the newest from the "
+        "CA, and remove the others from crls in [snapshot]; if the CA counts anew, remove those from before"
+    )
+    return _error("crl.order", crl, text)
 
 
 def _freshness(found: Effective, now: int) -> list[Finding]:

@@ -72,6 +72,21 @@ def test_a_delta_makes_a_held_certificate_good_again(listed: Ca, pregen: Program
     assert answer(listed, pregen, KEY)[0] == "revoked"
 
 
+def test_a_newer_crl_with_a_lower_number_never_loses_its_revocations(listed: Ca, pregen: Program) -> None:
+    made = listed.now - timedelta(minutes=10)
+    newer = forged(listed.issuer, [Entry(serial=GOOD, at=made, reason=1)], number=3, this_update=made)
+    write(listed.folder, "newer.crl", newer)
+
+    ended = pregen("run", listed.config, "--json")
+
+    assert ended.code == 3
+    (finding,) = ended.error["findings"]  # type: ignore[misc]
+    assert finding["code"] == "crl.order"
+    for said in ("newer.crl (base number 3 of ", "base.crl (base number 7 of ", text(made), "remove the others"):
+        assert said in finding["message"]
+    assert listed.published() == {}
+
+
 def test_several_files_and_workers_know_the_same_entries(listed: Ca, pregen: Program) -> None:
     whole = pq.read_table(listed.snapshot)
     listed.snapshot.unlink()

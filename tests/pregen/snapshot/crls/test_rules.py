@@ -1,6 +1,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ SAME_NAME = make_issuer()
 OTHER = make_issuer("Another CA")
 RSA = make_issuer(key=shared_key("rsa2048"))
 HOUR = timedelta(hours=1)
+USER, CAS = {"only_contains_user_certs": True}, {"only_contains_ca_certs": True}
 BOTH = (crl_issuer(ISSUER), crl_issuer(OTHER, 1, "other"))
 
 
@@ -120,13 +121,50 @@ def test_no_crl_at_all_is_an_error_for_every_issuer(tmp_path: Path) -> None:
     assert [finding.code for finding in findings] == ["crl.missing"] * 2
 
 
-def test_the_base_with_the_highest_number_counts_whatever_its_time(tmp_path: Path) -> None:
-    newest = built(ISSUER, number=9, this_update=NOW - 2 * DAY)
+def test_the_base_with_the_highest_number_counts(tmp_path: Path) -> None:
+    newest = built(ISSUER, number=9, this_update=NOW - HOUR)
 
-    effective, findings = judged(tmp_path, newest, built(ISSUER, number=8, this_update=NOW - HOUR))
+    effective, findings = judged(tmp_path, newest, built(ISSUER, number=8, this_update=NOW - 2 * DAY))
 
     assert [one.base.number for one in effective] == [9]
     assert list(findings) == ["warning crl.superseded"]
+
+
+@pytest.mark.parametrize("number", [8, None])
+def test_a_base_that_is_later_than_one_with_a_higher_number_is_an_error(tmp_path: Path, number: int | None) -> None:
+    """Whichever is right: the other one lacks revocations, or has those of another issuer's past."""
+    older = built(ISSUER, number=9, this_update=NOW - 2 * DAY)
+
+    _, findings = judged(tmp_path, older, forged(ISSUER, number=number, this_update=NOW - HOUR))
+
+    assert list(findings) == ["error crl.order"]
+    for said in ("0.crl", "1.crl", "base number 9 of", "2026-", "fetch the newest"):
+        assert said in findings["error crl.order"]
+
+
+@pytest.mark.parametrize(
+    ("number", "at", "told"),
+    [
+        (6, NOW - HOUR + timedelta(seconds=1), "error crl.order"),
+        (7, NOW - HOUR + timedelta(minutes=5, seconds=1), "error crl.order"),
+        (7, NOW - HOUR + timedelta(minutes=5), "warning crl.delta-stale"),
+        (8, NOW - HOUR - timedelta(seconds=1), "error crl.order"),
+        (8, NOW - HOUR, None),
+    ],
+)
+def test_deltas_are_numbered_with_their_bases(tmp_path: Path, number: int, at: datetime, told: str | None) -> None:
+    """A delta of the base's own number may only repeat it (RFC 5280, 5.2.3)."""
+    delta = forged(ISSUER, number=number, base_number=5, this_update=at)
+
+    _, findings = judged(tmp_path, built(ISSUER, number=7), delta)
+
+    assert list(findings) == ([] if told is None else [told])
+
+
+def test_crls_of_two_parts_are_numbered_apart(tmp_path: Path) -> None:
+    parts = [forged(ISSUER, scope=USER), forged(ISSUER, scope=CAS, number=2, this_update=NOW)]
+
+    assert judged(tmp_path, *parts)[1] == {}
 
 
 def test_of_one_number_the_base_made_last_counts(tmp_path: Path) -> None:
@@ -232,9 +270,6 @@ def test_a_key_that_nothing_can_be_checked_with_is_said(tmp_path: Path) -> None:
     _, findings = judged(tmp_path, built(ISSUER), issuers=[replace(crl_issuer(ISSUER), public_key=b"no key")])
 
     assert "cannot be checked" in findings["error crl.signature"]
-
-
-USER, CAS = {"only_contains_user_certs": True}, {"only_contains_ca_certs": True}
 
 
 @pytest.mark.parametrize(
