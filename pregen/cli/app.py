@@ -12,6 +12,7 @@ from pregen import __version__, clock
 from pregen.audit import Trust, verify_store
 from pregen.cli.incident import run_incident
 from pregen.cli.progress import progress
+from pregen.cli.remarks import clock_remarks, remarked
 from pregen.cli.report import Report
 from pregen.cli.reports import (
     check_report,
@@ -137,9 +138,10 @@ def _run(config: ConfigPath, /, *, choices: RunChoices = DEFAULTS, json: Json = 
     del json  # read by pregen.cli.outcome, which prints
     started = time.perf_counter()
     options = choices.read()
-    with progress() as show:
+    remarks = clock_remarks(options.now)
+    with remarked(remarks), progress() as show:
         published = run(load_config(config), options, show)
-    return run_report(published, time.perf_counter() - started)
+    return run_report(published, time.perf_counter() - started).after(remarks)
 
 
 @app.command(name="check")
@@ -147,8 +149,9 @@ def _check(config: ConfigPath, /, *, choices: RunChoices = DEFAULTS, json: Json 
     """Do all of a run that can refuse it, with its options: configuration, keys, snapshot, store; publish nothing."""
     del json
     options = choices.read()
-    with progress() as show:
-        return check_report(check(load_config(config), options, show))
+    remarks = clock_remarks(options.now)
+    with remarked(remarks), progress() as show:
+        return check_report(check(load_config(config), options, show)).after(remarks)
 
 
 @app.command(name="lookup")
@@ -291,11 +294,12 @@ def _import(
     """
     del json
     instant, started = _instant("--as-of", as_of), _instant("--now", now) or clock.now()
-    with progress() as show:
+    remarks = clock_remarks(started)
+    with remarked(remarks), progress() as show:
         imported = import_snapshot(
             load_config(config), out, snapshot=snapshot, as_of=instant, now=started, progress=show
         )
-    return import_report(imported)
+    return import_report(imported).after(remarks)
 
 
 def _instant(option: str, text: str | None) -> datetime | None:

@@ -26,6 +26,7 @@ from typing import NamedTuple
 from cyclopts import CycloptsError
 
 from pregen.cli.app import app
+from pregen.cli.remarks import RemarkedError
 from pregen.cli.report import Report
 from pregen.errors import Finding, PregenError, explained
 from pregen.interruption import Terminated, interruptible
@@ -101,6 +102,9 @@ def _run(arguments: Sequence[str], *, to_the_end: bool) -> int:
 
 def failure_of(error: BaseException) -> Failure:
     """Return what an error means for the caller of the process."""
+    if isinstance(error, RemarkedError):
+        failure = failure_of(error.error)
+        return failure._replace(findings=(*error.remarks, *failure.findings))
     if isinstance(error, PregenError):
         return Failure(error.exit_code, error.code, error.message, error.findings)
     for kind, exit_code, code, hint in FOREIGN_ERRORS:

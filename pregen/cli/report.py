@@ -1,7 +1,7 @@
 """What a command has to say when it worked."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pregen.errors import Finding
 
@@ -21,6 +21,10 @@ class Report:
     lines: Sequence[str]
     findings: Sequence[Finding] = field(default=())
     exit_code: int = 0
+
+    def after(self, remarks: Sequence[Finding]) -> "Report":
+        """Return the report with more findings, before its own."""
+        return replace(self, findings=(*remarks, *self.findings))
 
 
 def aligned(rows: Sequence[tuple[str, object]]) -> list[str]:
