@@ -4,12 +4,13 @@ Only the file itself is looked at here; keys and certificates that it names are 
 """
 
 import difflib
+import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import Literal, TypeVar, get_args, get_origin
+from typing import Annotated, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 
@@ -17,6 +18,7 @@ from pregen.config.columns import COLUMNS, ColumnConfig
 from pregen.config.section import Section
 from pregen.config.sections import (
     GatesConfig,
+    GrowthLimit,
     IssuerConfig,
     IssuerValidityConfig,
     Limit,
@@ -27,6 +29,7 @@ from pregen.config.sections import (
 )
 from pregen.errors import ConfigError, Finding
 
+_BEYOND = re.compile(r"`[a-z]+` [<>]= ")  # how msgspec says that a number is out of its bounds
 _TOP = ("snapshot", "issuer", "validity", "gates", "run", "publish")
 
 S = TypeVar("S", bound=Section)
@@ -221,6 +224,8 @@ def _completed(raw: object, default: object) -> object:
 
 
 def _example(kind: type[Section]) -> str:
+    if issubclass(kind, GrowthLimit):
+        return ", as in { share = 1.0, count = 10000 }"
     return ", as in { share = 0.001, count = 100 }" if issubclass(kind, Limit) else ""
 
 
@@ -239,9 +244,21 @@ def _explained(raw: object, kind: object, place: str, error: str) -> tuple[str, 
         return "config.bad-value", place, text
     if "datetime" in error:
         return _explained_time(raw, place)
+    if get_origin(kind) is Annotated and _BEYOND.search(error):
+        return "config.bad-value", place, f"must be {_range_text(*get_args(kind)[:2])}, not {raw}"
     text, _, where = error.partition(" - at `$")
     text = text.replace("`", "").replace("Expected", "must be").replace("array", "list").replace(", got", ", not")
     return "config.wrong-type", place + where.rstrip("`").replace("[...]", ""), text
+
+
+def _range_text(kind: type, bounds: msgspec.Meta) -> str:
+    """Return what a number may be.
+
+    >>> _range_text(float, msgspec.Meta(ge=0, le=1_000)), _range_text(int, msgspec.Meta(ge=0))
+    ('a number from 0 to 1000', 'a whole number from 0 on')
+    """
+    number = "a whole number" if kind is int else "a number"
+    return f"{number} from {bounds.ge:g} {'on' if bounds.le is None else f'to {bounds.le:g}'}"
 
 
 def _explained_time(raw: object, place: str) -> tuple[str, str, str]:

@@ -30,6 +30,8 @@ def parse_duration(text: str) -> timedelta:
         ValueError: another form, or more than a century (far beyond any certificate, and safe to add to any date).
     """
     match = _DURATION.fullmatch(text)
+    if match is None and _DURATION.fullmatch(text.removeprefix("-")):
+        raise ValueError(f"{text!r} is a negative duration: write it without the sign, such as 4d")
     if match is None:
         raise ValueError(f"{text!r} is not a duration: write an integer and one of s, m, h, d, such as 4d")
     duration_s = int(match[1]) * _UNITS_S[match[2]]

@@ -18,6 +18,7 @@ from pregen.validity import PROFILES
 
 CertIds: TypeAlias = Literal["separate", "combined", "sha1", "sha256"]
 RsaPadding: TypeAlias = Literal["pkcs1v15", "pss"]
+_GREATEST_SKEW = timedelta(days=1)
 _ENDPOINT = re.compile(r"https?://[^/]")
 
 
@@ -240,28 +241,39 @@ class Limit(Section, frozen=True, kw_only=True):
         count: of certificates.
     """
 
-    share: Annotated[float, msgspec.Meta(ge=0, le=1_000)]
+    share: Annotated[float, msgspec.Meta(ge=0, le=1)]
     count: Annotated[int, msgspec.Meta(ge=0)]
+
+
+class GrowthLimit(Limit, frozen=True, kw_only=True):
+    """How many more there may be than before: of them there may be several times as many.
+
+    Attributes:
+        share: of the certificates that there were before; 1 is twice as many.
+    """
+
+    share: Annotated[float, msgspec.Meta(ge=0, le=1_000)]
 
 
 class GatesConfig(Section, frozen=True, kw_only=True):
     """What of a snapshot is so unusual that it is not published (`pregen.gates`).
 
     Attributes:
-        skew: how far times may lie ahead of as_of.
+        skew: how far times may lie ahead of as_of; a day at most.
         shrink: certificates that vanished without expiring; refused where share or count is exceeded.
         growth: more certificates than before; refused where share and count are exceeded.
         issuer_missing: configured issuers that had certificates, and now have none.
         unrevoke: certificates that were revoked, other than held, and no longer are.
         mass_revocation: newly revoked certificates; warned of where share and count are exceeded.
-        stale_snapshot: greatest age of as_of at the start of the run; absent: a day under public profiles.
+        stale_snapshot: greatest age of as_of at the start of the run, more than none; absent: a day under public
+            profiles.
         duplicate: rows that repeat another one; refused where share and count are exceeded.
         rows_invalid: rows that cannot be read.
     """
 
     skew: str = "5m"
     shrink: Limit = Limit(share=0.001, count=100)
-    growth: Limit = Limit(share=1.0, count=10_000)
+    growth: GrowthLimit = GrowthLimit(share=1.0, count=10_000)
     issuer_missing: Annotated[int, msgspec.Meta(ge=0)] = 0
     unrevoke: Annotated[int, msgspec.Meta(ge=0)] = 0
     mass_revocation: Limit = Limit(share=0.01, count=100)
@@ -276,9 +288,24 @@ class GatesConfig(Section, frozen=True, kw_only=True):
 
     def problems(self) -> Iterator[Problem]:
         """Yield what is wrong beyond the types."""
-        yield from duration_problems("skew", self.skew)
-        if self.stale_snapshot is not None:
-            yield from duration_problems("stale_snapshot", self.stale_snapshot)
+        bad = list(duration_problems("skew", self.skew))
+        yield from bad
+        if not bad and self.skew_s > _GREATEST_SKEW.total_seconds():
+            text = (
+                f"{self.skew!r} is more than a day, and hardly any wrong zone reaches further, so none would be found: "
+                "write 0s to 1d, such as 5m"
+            )
+            yield Problem("config.bad-value", "skew", text)
+        if self.stale_snapshot is None:
+            return
+        bad = list(duration_problems("stale_snapshot", self.stale_snapshot))
+        yield from bad
+        if not bad and not parse_duration(self.stale_snapshot):
+            text = (
+                f"{self.stale_snapshot!r} would refuse a snapshot that is a second old: write 1s or more, such as 6h, "
+                "or leave it out"
+            )
+            yield Problem("config.bad-value", "stale_snapshot", text)
 
 
 class PublishConfig(Section, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pregen.config import ColumnConfig, Config, GatesConfig, Limit, load_config, parse_duration
+from pregen.config import ColumnConfig, Config, GatesConfig, GrowthLimit, Limit, load_config, parse_duration
 from pregen.errors import ConfigError
 
 ISSUER = """
@@ -176,7 +176,7 @@ def test_an_unknown_field_does_not_hide_what_is_wrong_beside_it(tmp_path: Path) 
     [
         ("[snapshot]\npath = 3\n", "config.wrong-type", "snapshot.path: must be str | null, not int"),
         ("[run]\nworkers = true\n", "config.wrong-type", "run.workers: must be int, not bool"),
-        ("[run]\nworkers = -1\n", "config.wrong-type", "run.workers: must be int >= 0"),
+        ("[run]\nworkers = -1\n", "config.bad-value", "run.workers: must be a whole number from 0 on, not -1"),
         ("snapshot = 3\n", "config.wrong-type", "snapshot: must be a table, not a number"),
         ("[snapshot]\ncolumns = 'x'\n", "config.wrong-type", "snapshot.columns: must be a table, not a text"),
         (
@@ -443,16 +443,67 @@ def test_of_a_limit_the_half_that_is_not_given_is_the_default_of_its_gate(tmp_pa
     gates = load(tmp_path, text).gates
 
     assert gates.shrink == Limit(share=0.001, count=500)
-    assert gates.growth == Limit(share=2.0, count=10_000)
+    assert gates.growth == GrowthLimit(share=2.0, count=10_000)
     assert gates.duplicate == GatesConfig().duplicate
 
 
-@pytest.mark.parametrize("value", ["500", '"500"', '{ share = "5%" }', "{ share = 0.1, count = -1 }"])
+@pytest.mark.parametrize("value", ["500", '"500"', '{ share = "5%" }', "{ share = 0.1, count = 1.5 }"])
 def test_a_limit_of_a_wrong_type_is_refused_with_an_example(tmp_path: Path, value: str) -> None:
     [text] = mistakes(tmp_path, f"[gates]\nshrink = {value}\n" + ISSUER + PUBLISH)["config.wrong-type"]
 
     assert text.startswith("gates.shrink")
     assert text.endswith(", as in { share = 0.001, count = 100 }")
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("shrink = { share = 5 }", "shrink.share: must be a number from 0 to 1, not 5, as in { share = 0.001, "),
+        ("shrink = { share = -0.1 }", "shrink.share: must be a number from 0 to 1, not -0.1, as in "),
+        ("shrink = { share = nan }", "shrink.share: must be a number from 0 to 1, not nan, as in "),
+        ("mass_revocation = { share = 1.5 }", "mass_revocation.share: must be a number from 0 to 1, not 1.5, as in "),
+        ("duplicate = { share = inf }", "duplicate.share: must be a number from 0 to 1, not inf, as in "),
+        ("growth = { share = 2000 }", "growth.share: must be a number from 0 to 1000, not 2000, as in { share = 1.0, "),
+        ("growth = { count = -1 }", "growth.count: must be a whole number from 0 on, not -1, as in { share = 1.0, "),
+        ("issuer_missing = -1", "issuer_missing: must be a whole number from 0 on, not -1"),
+        ("unrevoke = -1", "unrevoke: must be a whole number from 0 on, not -1"),
+        ("rows_invalid = -2", "rows_invalid: must be a whole number from 0 on, not -2"),
+        (
+            'stale_snapshot = "0s"',
+            "stale_snapshot: '0s' would refuse a snapshot that is a second old: write 1s or more",
+        ),
+        ('skew = "25h"', "skew: '25h' is more than a day, and hardly any wrong zone reaches further"),
+    ],
+)
+def test_a_threshold_that_makes_no_sense_is_named_with_what_is_allowed(
+    tmp_path: Path, line: str, expected: str
+) -> None:
+    [text] = mistakes(tmp_path, f"[gates]\n{line}\n" + ISSUER + PUBLISH)["config.bad-value"]
+
+    assert text.startswith(f"gates.{expected}")
+
+
+@pytest.mark.parametrize("field", ["skew", "stale_snapshot"])
+def test_a_negative_threshold_is_called_so(tmp_path: Path, field: str) -> None:
+    assert mistakes(tmp_path, f'[gates]\n{field} = "-5m"\n' + ISSUER + PUBLISH) == {
+        "config.duration": [f"gates.{field}: '-5m' is a negative duration: write it without the sign, such as 4d"]
+    }
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'skew = "0s"',
+        'skew = "1d"',
+        'stale_snapshot = "1s"',
+        "shrink = { share = 1, count = 0 }",
+        "duplicate = { share = 0 }",
+        "growth = { share = 1000 }",
+        "unrevoke = 0",
+    ],
+)
+def test_the_strictest_and_the_widest_threshold_are_taken(tmp_path: Path, line: str) -> None:
+    load(tmp_path, f"[gates]\n{line}\n" + ISSUER + PUBLISH)
 
 
 def test_an_encoding_that_is_nearly_one_is_named(tmp_path: Path) -> None:
