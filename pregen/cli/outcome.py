@@ -94,6 +94,8 @@ def _run(arguments: Sequence[str], *, to_the_end: bool) -> int:
     except BrokenPipeError:
         raise
     except BaseException as e:  # noqa: BLE001 - the last frame: every end has its exit code
+        if isinstance(e.__context__, BrokenPipeError) and isinstance(e, SystemExit):  # rich's, which prints help texts
+            raise e.__context__ from None
         if debug:
             traceback.print_exc()
         return _fail(failure_of(e), as_json=as_json)

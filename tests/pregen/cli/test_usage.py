@@ -247,12 +247,13 @@ def test_findings_come_along() -> None:
     assert failure_of(InputError("bad rows", [finding])) == Failure(3, "input", "bad rows", (finding,))
 
 
-def test_a_reader_that_goes_away_is_no_defect(ca: Ca) -> None:
+@pytest.mark.parametrize("words", [("inspect", "store"), ("run", "--help")], ids=" ".join)
+def test_a_reader_that_goes_away_is_no_defect(ca: Ca, words: tuple[str, ...]) -> None:
     """`pregen inspect | head -1`: the rest of the text has nobody to go to."""
     assert program(ca.folder, "run", "pregen.toml").returncode == 0
     reading, writing = os.pipe()
     os.close(reading)
-    command = [sys.executable, "-m", "pregen", "inspect", "store"]
+    command = [sys.executable, "-m", "pregen", *words]
     with os.fdopen(writing, "wb") as pipe:
         ended = subprocess.run(
             command, cwd=ca.folder, stdout=pipe, stderr=subprocess.PIPE, text=True, timeout=60, check=False
