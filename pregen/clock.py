@@ -43,6 +43,20 @@ def text(moment: datetime | int) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def length_text(seconds_: int) -> str:
+    """Return how long something is, in all units that it has, with a sign where it is negative.
+
+    >>> [length_text(length) for length in (0, 5_430, 93_600, -86_400)]
+    ['0s', '1h 30m 30s', '1d 2h', '-1d']
+    """
+    parts, rest = [], abs(seconds_)
+    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)):
+        if rest >= size:
+            parts.append(f"{rest // size}{unit}")
+            rest %= size
+    return f"{'-' if seconds_ < 0 else ''}{' '.join(parts) or '0s'}"
+
+
 def instant(seconds_: int) -> datetime:
     """Return the instant of whole seconds since 1970.
 

@@ -86,15 +86,21 @@ class PastIssuer:
         issuer_id: of it.
         certificates: with answers.
         newest: latest not_before that is not after as_of, in seconds since 1970; None: not known.
+        until: the second up to which issuance was dense, likewise.
         lags: how far issuance was behind as_of, in seconds, of the latest generations, the latest first.
+        silence: how many seconds without issuances are usual; None: not known.
         odd: how many generations in a row, up to this one, had a lag that was accepted against the publisher's checks.
+        stopped: whether it was accepted that issuance has stopped, and it has not gone on since then.
     """
 
     issuer_id: int
     certificates: int
     newest: int | None
+    until: int | None
     lags: tuple[int, ...]
+    silence: int | None
     odd: int = 0
+    stopped: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,7 +231,15 @@ def encode_index(index: HistoryIndex) -> tuple[str, bytes]:
                 for part in index.parts
             ],
             "issuers": [
-                {"id": f"{one.issuer_id:016x}", "certificates": one.certificates, "newest": one.newest, "odd": one.odd}
+                {
+                    "id": f"{one.issuer_id:016x}",
+                    "certificates": one.certificates,
+                    "newest": one.newest,
+                    "until": one.until,
+                    "silence": one.silence,
+                    "odd": one.odd,
+                    "stopped": int(one.stopped),
+                }
                 for one in index.issuers
             ],
             "lags": [list(one.lags) for one in index.issuers],
@@ -298,6 +312,9 @@ def _read_issuer(item: Document, lags: tuple[int, ...]) -> PastIssuer:
         issuer_id=int.from_bytes(item.hexadecimal("id", 8), "big"),
         certificates=item.number("certificates"),
         newest=item.number("newest") if item.has("newest") else None,
+        until=item.number("until") if item.has("until") else None,
         lags=lags,
+        silence=item.number("silence") if item.has("silence") else None,
         odd=item.number("odd"),
+        stopped=bool(item.number("stopped", 2)),
     )

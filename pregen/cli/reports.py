@@ -334,6 +334,8 @@ def gate_lines(gates: Mapping[str, object]) -> list[str]:
 def _figure(name: str, value: object) -> str:
     if isinstance(value, dict):
         return f"{name.replace('_', ' ')} {', '.join(_figure(*one) for one in value.items()) or 'none'}"
+    if isinstance(value, int) and name.endswith("_s"):
+        name, value = name.removesuffix("_s"), clock.length_text(value)
     return f"{name.replace('_', ' ')} {value:,}" if isinstance(value, int) else f"{name.replace('_', ' ')} {value}"
 
 

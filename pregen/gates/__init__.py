@@ -9,7 +9,7 @@ accepted where the operator said so. Each has a name that `--accept` takes; what
     results.py      the names of the gates, and what one says
     history.py      what a generation leaves behind for the next one's gates
     zone.py         is a column of times read in a wrong zone? The evidence for that is in
-                    evidence.py, anchors.py, witnesses.py, ahead.py, lag.py, order.py, offsets.py, clues.py
+                    evidence.py, anchors.py, witnesses.py, ahead.py, lag.py, holes.py, order.py, offsets.py, clues.py
 """
 
 from pregen.gates.history import History, IssuerHistory

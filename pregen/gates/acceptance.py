@@ -12,8 +12,9 @@ from pregen.gates.results import GATES, NEVER_ACCEPTED, Acceptance, GateResult, 
 
 MAX_REASON = 1_000  # characters: it is kept in every manifest, and shown
 DAMAGED, NONE_LISTED, MALFORMED = "history.damaged", "crl.none-listed", "line.malformed"
+UNPLACED = "issuer.unplaced"
 # What they hide nobody knows: no acceptance of a whole gate covers them.
-_ALONE = frozenset({DAMAGED, NONE_LISTED, MALFORMED})
+_ALONE = frozenset({DAMAGED, NONE_LISTED, MALFORMED, UNPLACED})
 # What can be accepted by itself, beside the whole gate. Findings about rows have more codes than can be listed.
 CODES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -24,6 +25,7 @@ CODES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "time.ahead-of-as-of",
             "time.order",
             "time.lag-shift",
+            "time.hole",
             "time.history-mismatch",
         ),
         "shrink": ("shrink.vanished", "shrink.unknown", "shrink.expiry", DAMAGED),
@@ -33,7 +35,7 @@ CODES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "mass-revocation": ("revocation.mass",),
         "stale-snapshot": ("snapshot.stale",),
         "duplicate": ("row.repeated",),
-        "rows-invalid": (NONE_LISTED,),
+        "rows-invalid": (NONE_LISTED, UNPLACED),
     }
 )
 CONFLICT = "row.conflict"

@@ -2,35 +2,40 @@
 
 An export that runs while certificates are issued, and single postdated certificates, are no mistake. A wrong zone
 looks otherwise: the column goes on after as_of **as densely as before**, up to the offset, and then ends. So the
-5 minutes after as_of are compared with the same ones a day earlier.
+5 minutes after as_of are compared with the same ones a day earlier; and with those of all 35 days, since the day
+before is what a copy lacks that reads all that is new too late.
 
 An export in the order of issuance looks the same while it runs. Where witnesses prove that an issuer's earlier rows are
-read rightly, only its latest ones could be wrong; that would leave a hole as long as the offset before them. Without
-such a hole it is the export. An anchor proves nothing here: it is one row, of any age.
+read rightly, only what is new since the last generation could be wrong; that would leave a hole as long as the offset
+before it. Without such a hole it is the export, for up to `MAX_EXPORT_S`. An anchor proves nothing here: it is one row,
+of any age.
 
 Dates say nothing below a day: of them, only what lies more than a day ahead is told, as a warning. Where revocations
 come from CRLs, issuance is compared with the instant of the list of certificates, and revocations with nothing.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pregen.clock import length_text
 from pregen.gates.clues import Clue, examples, until_text
-from pregen.gates.evidence import BIN_S, COLUMNS, HALF, KINDS, Observation, Watch
+from pregen.gates.evidence import BIN_S, BINS, COLUMNS, HALF, KINDS, Observation, Watch
 from pregen.gates.history import History
-from pregen.gates.lag import ages_of, rhythm
 from pregen.gates.offsets import DAY_S, is_date, nearest_possible, offset_text, possible_shifts
+from pregen.gates.rhythm import ages_of, rhythm
 from pregen.issuers import Issuer
 from pregen.snapshot.columns import Column
 
 MIN_COUNT, MIN_LAST = 10, 3  # rows, and of them in the last quarter of the stretch
 MIN_DENSITY = 0.3  # of the day before, as a whole and in the last quarter of the stretch
+MIN_USED = 0.25  # share of the bins: what is less looks like postdated ones, which are scattered over days
 MIN_BINS = 3  # of 5 minutes: a batch that is valid from tomorrow is one
 MIN_REACH_S = 1_200  # the least offset is half an hour with what is between two issuances; exports run that long
 HOLE = (0.8, 1.25)  # of the offset, least and most
+MAX_EXPORT_S = 3 * 3_600
 _DAY = 86_400 // BIN_S
 _USUAL_LAG_S = 150  # of the newest issuance behind as_of
 
@@ -41,47 +46,76 @@ class Part:
 
     Attributes:
         counts: int64[COLUMNS], by 5 minutes around as_of + skew (`Observation.table`).
+        ages: int64[k], ascending: how many bins of 5 minutes before as_of were used, in 35 days; none of revocations.
         lag_s: how far the newest one usually is behind as_of.
         is_proved: whether earlier ones are known to be read rightly.
     """
 
     counts: NDArray[np.int64]
+    ages: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     lag_s: int = _USUAL_LAG_S
     is_proved: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """A dense stretch after as_of: how many rows it has, and where it ends, in seconds after as_of + skew."""
+    """A dense stretch after as_of.
+
+    Attributes:
+        count: how many rows it has.
+        end_s: where it ends, in seconds after as_of + skew.
+        used: which share of its 5 minutes has any.
+    """
 
     count: int
     end_s: int
+    used: float
 
 
-def dense_stretch(counts: NDArray[np.int64], skew_s: int) -> Stretch | None:
+def dense_stretch(part: Part, skew_s: int) -> Stretch | None:
     """Return how far times go on after as_of as densely as before; None if they do not.
 
-    Args:
-        counts: as in `Part`.
-        skew_s: how far they may lie ahead.
+    `skew_s` is how far they may lie ahead.
     """
-    after = counts[HALF : COLUMNS - 1]
-    before = counts[:HALF]
+    after, before = part.counts[HALF : COLUMNS - 1], part.counts[:HALF]
     if after.sum() < MIN_COUNT:
         return None
     day_ago = np.concatenate([before[HALF - _DAY :], np.full(HALF - _DAY, before.mean())])
-    rows, usual = np.cumsum(after), np.cumsum(day_ago)
-    bins, usual_bins = np.cumsum(after > 0), np.cumsum(day_ago >= 1)
+    found = [_dense(after, day_ago, (day_ago >= 1).astype(np.float64), 0.0, skew_s)]
+    if len(part.ages):
+        # What is usual at each time of the day: in which share of the days its bins are used, and by how many rows.
+        days = max(1, round((int(part.ages[-1]) + 1) / _DAY))
+        of_day = np.bincount(-(part.ages + 1 + skew_s // BIN_S) % _DAY, minlength=_DAY) / days
+        usual_bins = np.resize(of_day, HALF)
+        used = before[before > 0] if before.any() else after[after > 0]
+        found.append(_dense(after, usual_bins * float(used.mean()), usual_bins, MIN_USED, skew_s))
+    return max((one for one in found if one), key=lambda stretch: stretch.end_s, default=None)
+
+
+def _dense(
+    after: NDArray[np.int64],
+    usual_rows: NDArray[np.float64],
+    usual_bins: NDArray[np.float64],
+    min_used: float,
+    skew_s: int,
+) -> Stretch | None:
+    """Return how far rows go on after as_of as densely as is usual: rows, and used bins, of the same times of day.
+
+    `min_used` is which share of the bins must usually be used.
+    """
+    rows, usual = np.cumsum(after, dtype=np.float64), np.cumsum(usual_rows)
+    bins, most_bins = np.cumsum(after > 0), np.cumsum(usual_bins)
     size = np.arange(1, HALF + 1)
     start = size - np.maximum(1, size // 4)
     last, usual_last = _since(rows, start), _since(usual, start)
     dense = (rows >= MIN_COUNT) & (rows >= MIN_DENSITY * usual) & (usual > 0)
     dense &= (last >= MIN_LAST) & (last >= MIN_DENSITY * usual_last) & (after > 0)
-    dense &= (bins >= MIN_BINS) & (bins >= MIN_DENSITY * usual_bins) & (size * BIN_S + skew_s >= MIN_REACH_S)
-    ends = np.flatnonzero(dense)
+    dense &= (bins >= MIN_BINS) & (bins >= MIN_DENSITY * most_bins) & (size * BIN_S + skew_s >= MIN_REACH_S)
+    ends = np.flatnonzero(dense & (most_bins >= min_used * size))
     if not len(ends):
         return None
-    return Stretch(int(rows[ends[-1]]), int(size[ends[-1]]) * BIN_S)
+    end = int(ends[-1])
+    return Stretch(int(rows[end]), int(size[end]) * BIN_S, float(bins[end] / size[end]))
 
 
 def judge_ahead(
@@ -98,30 +132,35 @@ def judge_ahead(
     """
     issued, (revoked, *_) = np.split(observation.table(watch), [watch.issuers])
     busy = np.flatnonzero(issued[:, HALF:].sum(axis=1) >= MIN_COUNT).tolist()
-    parts = [
-        Part(issued[at], _backdating(observation, at, issuers[at], history), is_proved=at in proved) for at in busy
-    ]
+    parts = []
+    for at in busy:
+        ages = ages_of(observation.bins, at)
+        parts.append(Part(issued[at], ages, _backdating(ages, issuers[at], history), is_proved=at in proved))
     if watch.issuers > 1:  # those with few issuances count together
         is_proved = np.isin(np.arange(watch.issuers), sorted(proved))
-        parts += [Part(issued[is_proved].sum(axis=0), is_proved=True), Part(issued[~is_proved].sum(axis=0))]
+        for known, which in ((True, is_proved), (False, ~is_proved)):
+            ages = np.unique(observation.bins[which[observation.bins // BINS]] % BINS)
+            parts.append(Part(issued[which].sum(axis=0), ages, is_proved=known))
+    new_bins = BINS if history is None else (watch.issued_until - history.as_of) // BIN_S
     found = (
-        _clue(parts, issued, "not_before", "ahead", observation, watch, columns, issuers),
-        _clue([Part(revoked)], revoked[None], "revoked_at", "late", observation, watch, columns, issuers),
+        _clue(parts, issued, "not_before", "ahead", observation, watch, columns, issuers, new_bins),
+        _clue([Part(revoked)], revoked[None], "revoked_at", "late", observation, watch, columns, issuers, new_bins),
     )
     return tuple(clue for clue in found if clue is not None)
 
 
-def has_hole(counts: NDArray[np.int64], stretch: Stretch, shift_s: int) -> bool:
-    """Whether nothing happened for about `shift_s` before a stretch ends, and was that long never else.
+def has_hole(part: Part, stretch: Stretch, shift_s: int, new_bins: int) -> bool:
+    """Whether nothing happened for about `shift_s` before a stretch ends, and mostly not for so long.
 
-    `counts` are as for `dense_stretch`.
+    Only what is new can have left it: `new_bins` bins of 5 minutes before as_of.
     """
-    used = np.flatnonzero(counts[: HALF + stretch.end_s // BIN_S])
-    holes = np.sort(np.diff(used)) * BIN_S
-    if len(holes) < 2:
+    after = np.flatnonzero(part.counts[HALF : HALF + stretch.end_s // BIN_S])
+    used = np.concatenate([-1 - part.ages[::-1], after])
+    silences = np.diff(used) * BIN_S
+    if len(silences) < 2:
         return False
-    longest, other = int(holes[-1]), int(holes[-2])
-    return HOLE[0] * shift_s <= longest <= HOLE[1] * shift_s and longest >= 2 * other
+    longest = int(silences[used[1:] >= -new_bins].max(initial=0))
+    return HOLE[0] * shift_s <= longest <= HOLE[1] * shift_s and longest >= 2 * rhythm(part.ages).silence_s
 
 
 def _clue(
@@ -133,6 +172,7 @@ def _clue(
     watch: Watch,
     columns: Mapping[str, Column],
     issuers: Sequence[Issuer],
+    new_bins: int,
 ) -> Clue | None:
     """Return what one column says; `parts` are looked at one by one, `counts`, int64[k, COLUMNS], are of all rows."""
     column = columns[canonical]
@@ -142,18 +182,21 @@ def _clue(
         return None
     votes: dict[int, int] = {}
     for part in () if is_date(column) else parts:
-        stretch = dense_stretch(part.counts, watch.skew_s)
+        stretch = dense_stretch(part, watch.skew_s)
         if stretch is None:
             continue
         possible = possible_shifts(column, watch.issued_until)
         shift_s = nearest_possible(stretch.end_s - BIN_S // 2 + watch.skew_s + part.lag_s, possible)
-        if shift_s is not None and (not part.is_proved or has_hole(part.counts, stretch, shift_s)):
+        if shift_s is None:
+            continue
+        is_short = stretch.end_s < MAX_EXPORT_S or stretch.used < MIN_USED
+        if not (part.is_proved and is_short) or has_hole(part, stretch, shift_s, new_bins):
             votes[shift_s] = votes.get(shift_s, 0) + stretch.count
     shift = max(votes, key=lambda shift_s: (votes[shift_s], shift_s)) if votes else None
     origin = until_text(watch) if canonical == "not_before" else "as_of"
-    text = f"{ahead:,} times lie ahead of {origin} by more than {watch.skew_s + allowed_s} s"
+    text = f"{ahead:,} times lie ahead of {origin} by more than {length_text(watch.skew_s + allowed_s)}"
     if shift is not None:
-        text += f", as densely as on the day before, up to about {offset_text(shift)[1:]} ahead"
+        text += f", as densely as before, up to about {offset_text(shift)[1:]} ahead"
     rows = observation.examples[KINDS.index(kind)]
     rows = rows[rows[canonical] > (watch.issued_until + watch.skew_s + allowed_s)]
     return Clue(
@@ -169,12 +212,12 @@ def _clue(
     )
 
 
-def _since(cumulated: NDArray[np.int64], start: NDArray[np.int64]) -> NDArray[np.int64]:
+def _since(cumulated: NDArray[np.float64], start: NDArray[np.int64]) -> NDArray[np.float64]:
     return cumulated - np.where(start > 0, cumulated[np.maximum(start - 1, 0)], 0)
 
 
-def _backdating(observation: Observation, index: int, issuer: Issuer, history: History | None) -> int:
+def _backdating(ages: NDArray[np.int64], issuer: Issuer, history: History | None) -> int:
     """Return how far the newest issuance is always behind as_of: more than any silence explains, or next to nothing."""
     known = history.issuers.get(issuer.issuer_id) if history else None
     least_s = min(known.lags) if known and known.lags else 0
-    return least_s if least_s > rhythm(ages_of(observation.bins, index)).silence_s else _USUAL_LAG_S
+    return least_s if least_s > rhythm(ages).silence_s else _USUAL_LAG_S

@@ -60,14 +60,15 @@ def compare_anchors(
     clues = []
     proved = set()
     for canonical, compared in pairs.items():
-        if not compared:
-            continue
-        clue = _clue(compared, columns[canonical], issuers, is_known=identity(columns[canonical]) in remembered)
-        if clue is not None:
-            clues.append(clue)
-        is_right = clue is None or (clue.severity == "warning" and 2 * clue.count < len(compared))
-        if is_right and any(pair.uses_zone for pair in compared):
-            proved.add(canonical)
+        column = columns[canonical]
+        for uses_zone in (True, False):  # rows that name their own offset say nothing about the others, nor of the zone
+            some = [pair for pair in compared if pair.uses_zone == uses_zone]
+            clue = _clue(some, column, issuers, is_known=identity(column) in remembered) if some else None
+            if clue is not None:
+                clues.append(clue)
+            is_right = clue is None or (clue.severity == "warning" and 2 * clue.count < len(some))
+            if some and uses_zone and is_right:
+                proved.add(canonical)
     return Comparison(tuple(clues), tuple(found for found in findings if found), frozenset(proved))
 
 

@@ -54,6 +54,15 @@ def time_text(seconds: int) -> str:
     return clock.text(seconds) if _TEXT_YEARS[0] <= seconds <= _TEXT_YEARS[1] else f"{seconds} s since 1970"
 
 
+def about(seconds: int) -> str:
+    """Return a duration, from an hour on in whole minutes.
+
+    >>> about(3_599), about(3_661), about(-86_399)
+    ('59m 59s', '1h 1m', '-23h 59m')
+    """
+    return clock.length_text(seconds if abs(seconds) < 3_600 else int(seconds / 60) * 60)
+
+
 def example(issuer: str, serial: bytes, column: str, read: int, true: int | None) -> str:
     r"""Return one example: whose certificate, the value as it was read, and what it is or would be in UTC.
 

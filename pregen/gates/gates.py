@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
-from pregen.clock import text
+from pregen.clock import length_text, text
 from pregen.config import GatesConfig, Limit, parse_duration
 from pregen.errors import MAX_EXAMPLES, Finding
 from pregen.gates.comparison import NOT_COMPARED, Comparison
@@ -255,9 +255,9 @@ def _stale_snapshot(evidence: Evidence, config: GatesConfig) -> GateResult:
     if limit_s is None or age_s <= limit_s:
         return _result("stale-snapshot", figures)
     message = (
-        f"the snapshot is of {text(evidence.as_of)}, {age_s:,} s before this run ({text(evidence.started)}), and may "
-        f"be {limit_s:,} s old at most: what was issued and revoked since then is missing; export anew, or set "
-        "stale_snapshot in [gates]"
+        f"the snapshot is of {text(evidence.as_of)}, {length_text(age_s)} before this run ({text(evidence.started)}), "
+        f"and may be {length_text(limit_s)} old at most: what was issued and revoked since then is missing; export "
+        "anew, or set stale_snapshot in [gates]"
     )
     return _result("stale-snapshot", figures, Finding("snapshot.stale", "error", message))
 

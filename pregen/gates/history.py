@@ -29,16 +29,25 @@ class IssuerHistory:
 
     Attributes:
         certificates: with answers.
-        newest: greatest not_before of them that is not after as_of, in seconds since 1970; None: none is given.
+        newest: greatest not_before of them that was not after as_of, in seconds since 1970, in the last generation
+            that had any; None: none ever had.
+        until: the second up to which issuance was dense (as_of - lag), in that generation; None as there.
         lags: how far issuance was behind as_of, in seconds (`pregen.gates.lag.lag_of`), of up to `MAX_LAGS`
-            generations, the latest first; those whose lag was refused and accepted by name are left out.
-        odd: how many generations in a row, up to this one, were such.
+            generations, the latest first; those without new issuances are left out, and those whose lag was refused
+            and accepted by name.
+        silence_s: which silences are usual (`pregen.gates.rhythm`), of the last generation with new issuances; None:
+            too little was known.
+        odd: how many generations in a row, up to this one, had a lag that was refused and accepted by name.
+        stopped: whether it was accepted that issuance has stopped, and it has not gone on since then.
     """
 
     certificates: int
     newest: int | None
+    until: int | None = None
     lags: tuple[int, ...] = ()
+    silence_s: int | None = None
     odd: int = 0
+    stopped: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from pregen.errors import MAX_EXAMPLES
 from pregen.gates.clues import Clue, examples, shifts_text
-from pregen.gates.evidence import Sightings
+from pregen.gates.evidence import Observation, Sightings
+from pregen.gates.history import IssuerHistory
 from pregen.gates.offsets import Difference, are_same, compare
 from pregen.issuers import Issuer
 from pregen.snapshot import NO_ISSUANCE
@@ -44,10 +45,33 @@ def judge_witnesses(
         clue = _clue(then[canonical][given], now[given], columns[canonical], issuers)
         if clue is not None:
             clues.append(clue)
-    had = int(np.count_nonzero(then["not_before"] != NO_ISSUANCE))
-    if had >= MIN_PROOF and not (now["not_before"] != NO_ISSUANCE).any():
-        clues.append(_lost(had))
     return Witnessed(tuple(clues), _proved(then, now, columns["not_before"], len(issuers)))
+
+
+def judge_loss(
+    observation: Observation, issuers: Sequence[Issuer], known: Mapping[int, IssuerHistory]
+) -> tuple[Clue, ...]:
+    """Return which issuers' certificates have no not_before any more, in every run; `known`: by issuer id."""
+    given = observation.newest["issuer"]
+    seen = observation.sightings[observation.sightings["not_before"] == NO_ISSUANCE]["issuer"]
+    lost = [issuers[at].names[0] for at in np.setdiff1d(seen, given).tolist() if _had(issuers[at], known)]
+    if not lost:
+        return ()
+    clue = Clue(
+        code="time.evidence-lost",
+        severity="warning",
+        canonical="not_before",
+        text=f"the certificates of {len(lost):,} issuers had this time in generations before, and have none now",
+        advice="export and map it again: without it a wrong zone, a hole or a stop is hardly found",
+        count=len(lost),
+        examples=tuple(lost[:MAX_EXAMPLES]),
+    )
+    return (clue,)
+
+
+def _had(issuer: Issuer, known: Mapping[int, IssuerHistory]) -> bool:
+    before = known.get(issuer.issuer_id)
+    return before is not None and before.newest is not None
 
 
 def _proved(then: NDArray[np.void], now: Sightings, column: Column, issuers: int) -> frozenset[int]:
@@ -56,17 +80,6 @@ def _proved(then: NDArray[np.void], now: Sightings, column: Column, issuers: int
     owner = now["issuer"][given]
     agree, differ = (np.bincount(owner[which], minlength=issuers) for which in (same, ~same))
     return frozenset(np.flatnonzero((agree >= MIN_PROOF) & (differ == 0)).tolist())
-
-
-def _lost(had: int) -> Clue:
-    return Clue(
-        code="time.evidence-lost",
-        severity="warning",
-        canonical="not_before",
-        text=f"{had:,} certificates that had this time in the last generation have none now",
-        advice="export and map it again: without it a wrong zone is hardly found",
-        count=had,
-    )
 
 
 def _clue(published: NDArray[np.int64], rows: Sightings, column: Column, issuers: Sequence[Issuer]) -> Clue | None:

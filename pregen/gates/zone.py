@@ -4,6 +4,7 @@
     witnesses.py   exact: the same certificates in the last generation
     ahead.py       times that have not come yet
     lag.py         the newest issuance is older than it can be
+    holes.py       hours without issuances before it
     order.py       revoked before issued, issued after expiry
 
 Each yields clues, with the offset where the data show one. An offset that explains several of a column's clues is named
@@ -24,9 +25,11 @@ from pregen.gates.anchors import compare_anchors, identity, no_anchor_findings
 from pregen.gates.clues import Clue
 from pregen.gates.evidence import Observation, Watch
 from pregen.gates.history import MAX_WITNESSES, WITNESS, History, IssuerHistory
+from pregen.gates.holes import judge_holes
 from pregen.gates.offsets import Sample, declared_offset, offset_text, zones_with
 from pregen.gates.order import judge_order
-from pregen.gates.witnesses import judge_witnesses
+from pregen.gates.rhythm import ages_of
+from pregen.gates.witnesses import judge_loss, judge_witnesses
 from pregen.issuers import Issuer
 from pregen.snapshot.columns import Column
 
@@ -77,6 +80,8 @@ def judge(
     if history is not None:
         lags, odd = lag.judge_lag(observation, watch, columns["not_before"], issuers, history)
         clues += lags
+        clues += judge_holes(observation, watch, issuers, history.issuers)
+        clues += judge_loss(observation, issuers, history.issuers)
     clues += (_blamed(clue, clues) for clue in judge_order(observation, watch, columns, issuers))
     findings = [*_findings(clues, columns, watch.issued_until), *certain.findings]
     if is_public:
@@ -110,8 +115,8 @@ def remember(
     for index, issuer in enumerate(issuers):
         before = replace(past.get(issuer.issuer_id, IssuerHistory(0, None)), certificates=int(counts[index]))
         last = newest.get(index)
-        lag_s = None if last is None else lag.lag_of(last, lag.ages_of(observation.bins, index), watch.issued_until)
-        known[issuer.issuer_id] = lag.remembered(before, last, lag_s, is_odd=index in verdict.odd)
+        ages = ages_of(observation.bins, index)
+        known[issuer.issuer_id] = lag.remembered(before, last, ages, watch.issued_until, is_odd=index in verdict.odd)
     return History(
         as_of=watch.as_of,
         certificates=sum(known[issuer.issuer_id].certificates for issuer in issuers),

@@ -95,7 +95,16 @@ def _history(index: HistoryIndex) -> History:
         as_of=index.as_of,
         certificates=sum(part.rows for part in index.parts),
         issuers={
-            one.issuer_id: IssuerHistory(one.certificates, one.newest, one.lags, one.odd) for one in index.issuers
+            one.issuer_id: IssuerHistory(
+                certificates=one.certificates,
+                newest=one.newest,
+                until=one.until,
+                lags=one.lags,
+                silence_s=one.silence,
+                odd=one.odd,
+                stopped=one.stopped,
+            )
+            for one in index.issuers
         },
         witnesses=np.frombuffer(index.witnesses, WITNESS),
         anchored=frozenset(index.anchored),
@@ -112,9 +121,12 @@ def write_past(store: Store, history: History, parts: Iterable[HistoryPart]) -> 
                 PastIssuer(
                     issuer_id=number,
                     certificates=one.certificates,
-                    newest=one.newest if one.newest is not None and one.newest >= 0 else None,
+                    newest=_natural(one.newest),
+                    until=_natural(one.until),
                     lags=one.lags,
+                    silence=one.silence_s,
                     odd=one.odd,
+                    stopped=one.stopped,
                 )
                 for number, one in sorted(history.issuers.items())
             ),
@@ -124,6 +136,11 @@ def write_past(store: Store, history: History, parts: Iterable[HistoryPart]) -> 
     )
     store.put(name, octets)
     return name, len(octets)
+
+
+def _natural(instant: int | None) -> int | None:
+    """Return an instant, or None where it is before 1970: no certificate is that old."""
+    return instant if instant is not None and instant >= 0 else None
 
 
 def entries_of(rows: ShardRows) -> Entries:

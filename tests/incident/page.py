@@ -28,7 +28,7 @@ _VALUES = (
     (re.compile(r"America/(Denver|Phoenix)"), "ZONE"),
     (re.compile(r"[+-]?\b\d\d:\d\d\b"), "HH:MM"),
     (re.compile(r"has run \d+ times"), "has run N times"),
-    (re.compile(r"age s [\d,]+"), "age s N"),
+    (re.compile(r"-?\b\d+[dhms](?: \d+[hms])*\b"), "LENGTH"),
     (re.compile(r"\(\d[\d,]* by [^)]*\)"), "(SHIFTS)"),
     (re.compile(r"^(read back .*; )\d+"), r"\1N"),
     (re.compile(r"parsed \d+"), "parsed N"),

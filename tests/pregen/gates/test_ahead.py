@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pregen.gates.ahead import dense_stretch, judge_ahead
+from pregen.gates.ahead import Part, dense_stretch, judge_ahead
 from pregen.gates.clues import Clue
 from pregen.gates.evidence import COLUMNS, HALF
 from pregen.gates.history import WITNESS, History, IssuerHistory
@@ -18,6 +18,7 @@ from tests.pregen.gates.authorities import (
     export,
     make_issuers,
     observe,
+    publish,
     watch_for,
     work,
 )
@@ -42,7 +43,7 @@ def judged(
     watch = replace(watch_for(rows, AS_OF, 1), listed_as_of=listed_as_of)
     history = None
     if lag_s is not None:
-        history = History(AS_OF - DAY, 9, {1: IssuerHistory(9, None, (lag_s,))}, np.empty(0, WITNESS), frozenset())
+        history = History(AS_OF - DAY, 9, {1: IssuerHistory(9, None, lags=(lag_s,))}, np.empty(0, WITNESS), frozenset())
     return list(judge_ahead(observe(rows, watch), watch, columns(*dates), make_issuers(1), history, proved))
 
 
@@ -103,6 +104,21 @@ def test_the_latest_rows_alone_can_be_wrong_and_leave_a_hole() -> None:
     assert (clue.severity, clue.shift_s) == ("error", 5 * HOUR)
 
 
+@pytest.mark.parametrize("interval_s", [12 * HOUR, 23 * HOUR, DAY, 25 * HOUR, 3 * DAY])
+@pytest.mark.parametrize("shift_s", [2 * HOUR, 19_800, 7 * HOUR])
+def test_all_that_is_new_since_the_last_generation_can_be_wrong(interval_s: int, shift_s: int) -> None:
+    """The hours of the day before, with which they are compared, are those that the copy lacks."""
+    rows = export(register(), AS_OF)
+    issuers = make_issuers(1)
+    before = AS_OF - interval_s
+    history = publish(export(rows, before), before, issuers, None)
+    late = replace(rows, not_before=np.where(rows.issued_at > before, rows.not_before + shift_s, rows.not_before))
+    watch = watch_for(late, AS_OF, 1)
+    (clue,) = judge_ahead(observe(late, watch), watch, columns(), issuers, history, ALL)
+
+    assert (clue.severity, clue.shift_s) == ("error", shift_s)
+
+
 def test_that_one_issuer_is_read_rightly_says_nothing_of_another() -> None:
     """A new issuer's rows are all in local time: no hole is before them, and no older row of it is known."""
     rng = np.random.default_rng(5)
@@ -142,7 +158,7 @@ def test_without_rows_before_as_of_nothing_is_dense() -> None:
     counts = np.zeros(COLUMNS, np.int64)
     counts[HALF : HALF + 40] = 9
 
-    assert dense_stretch(counts, 300) is None
+    assert dense_stretch(Part(counts), 300) is None
 
 
 def days(times: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -156,7 +172,7 @@ def test_of_dates_today_is_not_ahead_and_a_later_day_is_a_warning() -> None:
     assert judged(replace(rows, not_before=days(rows.not_before)), "not_before") == []
     (clue,) = judged(replace(rows, not_before=days(rows.not_before) + 3 * DAY), "not_before")
     assert (clue.severity, clue.shift_s) == ("warning", None)
-    assert "by more than 86700 s" in clue.text
+    assert "by more than 1d 5m" in clue.text
 
 
 def test_where_crls_tell_revocations_issuance_is_judged_by_the_list_and_revocations_are_not() -> None:

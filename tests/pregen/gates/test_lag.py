@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -6,9 +7,22 @@ from numpy.typing import NDArray
 
 from pregen.gates.evidence import BIN_S, BINS
 from pregen.gates.history import IssuerHistory
-from pregen.gates.lag import Shift, _hours, lag_of, lag_shift, remembered, rhythm
+from pregen.gates.lag import Shift, judge_lag, lag_of, lag_shift, remembered
 from pregen.gates.offsets import possible_shifts
-from tests.pregen.gates.authorities import DAY, HOUR, columns
+from pregen.gates.rhythm import rhythm
+from tests.pregen.gates.authorities import (
+    DAY,
+    HOUR,
+    Habits,
+    Rhythm,
+    columns,
+    export,
+    make_issuers,
+    observe,
+    publish,
+    watch_for,
+    work,
+)
 
 AS_OF = int(datetime(2026, 7, 1, 9, tzinfo=UTC).timestamp())
 AGES = np.arange(BINS)
@@ -18,7 +32,8 @@ BUSY = AGES[AGES % 2 == 0]  # something each ten minutes
 
 def judged(ages: NDArray[np.int64], lags: tuple[int, ...], *, newest: int | None = None) -> Shift | None:
     """Judge an issuer whose newest certificate of the last generation, a day ago, was `newest`."""
-    before = IssuerHistory(1_000, AS_OF - DAY - lags[0] if newest is None else newest, lags)
+    newest = AS_OF - DAY - lags[0] if newest is None else newest
+    before = IssuerHistory(1_000, newest, newest, lags)
     return lag_shift(AS_OF - int(ages[0]) * BIN_S, ages, before, as_of=AS_OF, shifts=lambda: SHIFTS)
 
 
@@ -78,48 +93,97 @@ def test_a_lag_that_is_no_zones_offset_is_an_error_where_the_issuer_was_never_si
     assert (found.kind, found.shift_s, found.is_certain) == ("odd", None, is_hole)
 
 
-def test_issuance_that_stopped_is_said_once() -> None:
+def copied(
+    per_day: float, stops_at: int, runs: list[int], *, postdated: float = 0.0, rhythm: Rhythm = "automated"
+) -> list[tuple[str, bool] | None]:
+    """Return what each run of a sequence says whose copy gets nothing new after an instant; errors publish nothing."""
+    habits = (Habits(per_day=per_day, postdated=postdated, rhythm=rhythm),)
+    rows = work(habits, AS_OF - 100 * DAY, stops_at, np.random.default_rng(3))
+    history, said = None, list[tuple[str, bool] | None]()
+    for as_of in [AS_OF - DAY, *runs]:
+        seen = export(rows, as_of, behind_s=0)
+        if history is not None:
+            watch = watch_for(seen, as_of, 1)
+            clues = judge_lag(observe(seen, watch), watch, columns()["not_before"], make_issuers(1), history).clues
+            said.append((clues[0].severity, "nothing is newer" in clues[0].text) if clues else None)
+        if not said or said[-1] is None or said[-1][0] == "warning":
+            history = publish(seen, as_of, make_issuers(1), history)
+    return said
+
+
+@pytest.mark.parametrize("postdated", [0, 0.001, 0.02])
+def test_a_copy_that_stopped_is_refused_however_often_somebody_looks(postdated: float) -> None:
+    """Each lag is only 20 minutes longer than that of the run before."""
+    said = copied(1_000, AS_OF, [AS_OF + minutes * 60 for minutes in range(0, 200, 20)], postdated=postdated)
+
+    assert said[:3] == [None, None, None]
+    assert said[-2:] == [("error", True)] * 2
+
+
+def test_a_stop_of_a_ca_with_a_nightly_break_is_a_warning_and_then_an_error() -> None:
+    days = copied(1_000, AS_OF, [AS_OF + day * DAY for day in range(20)], rhythm="office")
+
+    assert days[0] is None
+    assert days.index(("warning", True)) < days.index(("error", True)) <= 17
+
+
+def test_a_small_ca_that_stopped_is_a_warning() -> None:
+    assert ("warning", True) in copied(5, AS_OF, [AS_OF + day * DAY for day in range(20)])
+
+
+def test_a_stop_is_still_told_when_hardly_anything_is_left_of_the_35_days() -> None:
+    assert copied(1_000, AS_OF, [AS_OF, AS_OF + 34 * DAY])[-1] == ("error", True)
+
+
+def test_issuance_that_stopped_is_a_warning_once_it_was_accepted() -> None:
     ages = later_than(8)
     newest = AS_OF - int(ages[0]) * BIN_S
     first = judged(ages, (120,), newest=newest)
 
     assert first is not None
     assert (first.kind, first.is_certain, first.shift_s) == ("stop", True, -8 * HOUR)
-    accepted = remembered(IssuerHistory(9, newest, (120,)), newest, 8 * HOUR, is_odd=True)
-    assert (accepted.lags, accepted.odd) == ((120,), 1)
+    accepted = remembered(IssuerHistory(9, newest, newest, (120,)), newest, ages, AS_OF, is_odd=True)
+    assert (accepted.lags, accepted.odd, accepted.stopped) == ((120,), 0, True)
     later = lag_shift(newest, ages, accepted, as_of=AS_OF, shifts=lambda: SHIFTS)
-    assert later is None
-    assert remembered(accepted, newest, 9 * HOUR, is_odd=False) == accepted
+    assert later == replace(first, is_certain=False)
+    assert remembered(accepted, newest, ages, AS_OF, is_odd=False) == accepted
+    assert not remembered(accepted, AS_OF, BUSY, AS_OF, is_odd=False).stopped
 
 
 def test_an_accepted_lag_hides_nothing_in_the_next_generation() -> None:
-    before = IssuerHistory(9, AS_OF - DAY, (120,))
-    accepted = remembered(before, AS_OF - 7 * HOUR, 7 * HOUR, is_odd=True)
+    before = IssuerHistory(9, AS_OF - DAY, AS_OF - DAY, (120,))
+    accepted = remembered(before, AS_OF - 7 * HOUR, later_than(7), AS_OF, is_odd=True)
 
     assert (accepted.newest, accepted.lags, accepted.odd) == (AS_OF - 7 * HOUR, (120,), 1)
     again = lag_shift(AS_OF - 6 * HOUR, later_than(6), accepted, as_of=AS_OF, shifts=lambda: SHIFTS)
     assert again is not None
     assert again.is_certain
-    right = remembered(accepted, AS_OF - 60, 60, is_odd=False)
+    right = remembered(accepted, AS_OF - 60, BUSY, AS_OF, is_odd=False)
     assert (right.lags, right.odd) == ((60, 120), 0)
 
 
+def test_a_stop_after_an_accepted_lag_is_an_error_of_its_own() -> None:
+    before = IssuerHistory(9, AS_OF - DAY, AS_OF - DAY, (120,))
+    accepted = remembered(before, AS_OF - 7 * HOUR, later_than(7), AS_OF, is_odd=True)
+    stopped = lag_shift(AS_OF - 7 * HOUR, later_than(17), accepted, as_of=AS_OF + 10 * HOUR, shifts=lambda: SHIFTS)
+
+    assert stopped is not None
+    assert (stopped.kind, stopped.is_certain) == ("stop", True)
+
+
 def test_a_lag_that_was_accepted_three_times_in_a_row_is_the_usual_one() -> None:
-    known = IssuerHistory(9, AS_OF - 9 * DAY, (120, 60))
+    known = IssuerHistory(9, AS_OF - 9 * DAY, AS_OF - 9 * DAY, (120, 60))
     for day in (2, 1, 0):
-        known = remembered(known, AS_OF - day * DAY - 7 * HOUR, 7 * HOUR, is_odd=True)
+        as_of = AS_OF - day * DAY
+        known = remembered(known, as_of - 7 * HOUR, later_than(7), as_of, is_odd=True)
 
     assert (known.lags, known.odd) == ((7 * HOUR,), 0)
 
 
 def test_of_an_issuer_without_issuances_what_was_known_is_kept() -> None:
-    known = IssuerHistory(9, AS_OF - DAY, (120,), 1)
+    known = IssuerHistory(9, AS_OF - DAY, AS_OF - DAY, (120,), odd=1)
 
-    assert remembered(known, None, None, is_odd=False) == IssuerHistory(9, None, (120,), 1)
-
-
-def test_durations_are_hours_and_minutes_however_long() -> None:
-    assert [_hours(seconds) for seconds in (59, 5_430, 400 * HOUR, -5_430)] == ["00:00", "01:30", "400:00", "-01:30"]
+    assert remembered(known, None, np.empty(0, np.int64), AS_OF, is_odd=False) == known
 
 
 def test_a_newest_that_goes_back_is_told_apart() -> None:
@@ -140,5 +204,5 @@ def test_a_young_issuer_has_not_shown_its_weekends() -> None:
 
 
 def test_the_lag_of_an_issuer_that_is_not_busy_is_that_of_its_newest() -> None:
-    assert lag_of(AS_OF - 4_000, np.array([13]), AS_OF) == 4_000
-    assert lag_of(AS_OF - 130, BUSY, AS_OF) == 130
+    assert lag_of(AS_OF - 4_000, rhythm(np.array([13])), AS_OF) == 4_000
+    assert lag_of(AS_OF - 130, rhythm(BUSY), AS_OF) == 130

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -6,9 +7,21 @@ from numpy.typing import NDArray
 
 from pregen.gates.evidence import SIGHTING, Sightings
 from pregen.gates.history import WITNESS
-from pregen.gates.witnesses import Witnessed, judge_witnesses
+from pregen.gates.witnesses import Witnessed, judge_loss, judge_witnesses
 from pregen.snapshot import NO_ISSUANCE
-from tests.pregen.gates.authorities import DAY, HOUR, columns, make_issuers, misread
+from tests.pregen.gates.authorities import (
+    DAY,
+    HOUR,
+    Habits,
+    columns,
+    export,
+    make_issuers,
+    misread,
+    observe,
+    publish,
+    watch_for,
+    work,
+)
 
 JULY = int(datetime(2026, 7, 1, tzinfo=UTC).timestamp())
 
@@ -145,11 +158,15 @@ def test_from_a_twentieth_on_differences_of_any_kind_are_an_error(odd: int, erro
 
 
 def test_that_issuance_is_not_exported_any_more_is_a_warning() -> None:
-    witnesses = published(10)
-    rows = seen_again(witnesses)
-    rows["not_before"] = NO_ISSUANCE
-    (clue,) = judged(witnesses, rows).clues
-
-    assert (clue.code, clue.severity, clue.canonical, clue.count) == ("time.evidence-lost", "warning", "not_before", 10)
-    witnesses["not_before"] = NO_ISSUANCE
-    assert judged(witnesses, rows).clues == ()
+    """Of one issuer of two, and in every run: what is remembered of it stays."""
+    rng = np.random.default_rng(5)
+    rows = export(work((Habits(per_day=50), Habits(per_day=50)), JULY - 20 * DAY, JULY, rng), JULY)
+    history = publish(rows, JULY, make_issuers(2), None)
+    lost = replace(rows, not_before=np.where(rows.issuer == 1, NO_ISSUANCE, rows.not_before))
+    for _ in range(2):
+        watch = watch_for(lost, JULY, 2)
+        assert judge_loss(observe(rows, watch), make_issuers(2), history.issuers) == ()
+        (clue,) = judge_loss(observe(lost, watch), make_issuers(2), history.issuers)
+        assert (clue.code, clue.severity, clue.canonical) == ("time.evidence-lost", "warning", "not_before")
+        assert clue.examples == ("r2",)
+        history = publish(lost, JULY, make_issuers(2), history)

@@ -93,10 +93,11 @@ def test_what_is_left_behind_is_read_again(tmp_path: Path) -> None:
     authority.publish(plain_rows(5))
     generation, store = authority.generation(), authority.store
     witnesses = np.array([(1, 2, 0), (2**64 - 1, -(2**62), 7)], WITNESS)
+    known = IssuerHistory(5, NOW_S - 1, NOW_S - 2, (1, 2), silence_s=900, odd=1, stopped=True)
     history = History(
         as_of=NOW_S,
         certificates=0,
-        issuers={2**64 - 1: IssuerHistory(5, NOW_S - 1, (1, 2)), 3: IssuerHistory(0, -5)},
+        issuers={2**64 - 1: known, 3: IssuerHistory(0, -5, -9)},
         witnesses=witnesses,
         anchored=frozenset({"b", "a"}),
     )
@@ -107,7 +108,7 @@ def test_what_is_left_behind_is_read_again(tmp_path: Path) -> None:
 
     assert past.history is not None
     assert past.why_absent is None
-    assert past.history.issuers == {2**64 - 1: IssuerHistory(5, NOW_S - 1, (1, 2)), 3: IssuerHistory(0, None)}
+    assert past.history.issuers == {2**64 - 1: known, 3: IssuerHistory(0, None)}
     assert past.history.witnesses.tolist() == witnesses.tolist()
     assert replace(past.history, issuers={}, witnesses=witnesses) == replace(history, issuers={}, witnesses=witnesses)
 

@@ -1,0 +1,123 @@
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from pregen.gates.clues import Clue
+from pregen.gates.holes import judge_holes
+from pregen.gates.lag import judge_lag
+from tests.pregen.gates.authorities import (
+    DAY,
+    HOUR,
+    Habits,
+    Register,
+    Rhythm,
+    columns,
+    export,
+    make_issuers,
+    observe,
+    publish,
+    watch_for,
+    work,
+)
+
+AS_OF = int(datetime(2026, 7, 1, 9, tzinfo=UTC).timestamp())
+
+
+def issued(per_day: float = 1_000, rhythm: Rhythm = "automated", *, postdated: float = 0) -> Register:
+    habits = (Habits(per_day=per_day, rhythm=rhythm, postdated=postdated),)
+    return work(habits, AS_OF - 60 * DAY, AS_OF + 40 * DAY, np.random.default_rng(8))
+
+
+def without(rows: Register, start: int, end: int) -> Register:
+    return rows.where((rows.issued_at < start) | (rows.issued_at >= end))
+
+
+def sequence(rows: Register, runs: list[int], *, accepts: bool = False) -> list[list[Clue]]:
+    """Return what each run says after a good one of a day before; those with an error publish only if accepted."""
+    issuers = make_issuers(1)
+    history = publish(export(rows, AS_OF - DAY), AS_OF - DAY, issuers, None)
+    said = []
+    for as_of in runs:
+        seen = export(rows, as_of)
+        watch = watch_for(seen, as_of, 1)
+        clues = judge_holes(observe(seen, watch), watch, issuers, history.issuers)
+        said.append(clues)
+        if accepts or all(clue.severity == "warning" for clue in clues):
+            history = publish(seen, as_of, issuers, history)
+    return said
+
+
+@pytest.mark.parametrize("postdated", [0, 0.01])
+def test_hours_that_a_copy_lost_are_an_error_though_its_newest_are_there(postdated: float) -> None:
+    lost = without(issued(postdated=postdated), AS_OF - 12 * HOUR, AS_OF - 4 * HOUR)
+    ((clue,),) = sequence(lost, [AS_OF])
+
+    assert (clue.code, clue.severity, clue.count, clue.shift_s) == ("time.hole", "error", 1, None)
+    assert 'nothing of "r1" was issued for 8h 5m up to 2026-07-01T05:0' in clue.text
+    assert clue.examples[0].startswith("r1: nothing from 2026-06-30T2")
+
+
+def test_a_hole_is_refused_until_it_is_filled_and_accepted_once() -> None:
+    lost = without(issued(), AS_OF - 12 * HOUR, AS_OF - 4 * HOUR)
+    days = [AS_OF, AS_OF + DAY, AS_OF + 2 * DAY]
+
+    assert [[clue.severity for clue in said] for said in sequence(lost, days)] == [["error"]] * 3
+    assert [[clue.severity for clue in said] for said in sequence(lost, days, accepts=True)] == [["error"], [], []]
+    assert sequence(issued(), days) == [[]] * 3
+
+
+def test_a_hole_that_was_published_makes_no_stop_usual() -> None:
+    lost = without(issued(), AS_OF - 12 * HOUR, AS_OF - 4 * HOUR)
+    stopped = lost.where(lost.issued_at < AS_OF + DAY)
+    history = None
+    for as_of in (AS_OF - DAY, AS_OF, AS_OF + DAY):
+        history = publish(export(stopped, as_of), as_of, make_issuers(1), history)
+    assert history is not None
+    seen = export(stopped, AS_OF + DAY + 9 * HOUR)
+    watch = watch_for(seen, AS_OF + DAY + 9 * HOUR, 1)
+
+    (clue,) = judge_lag(observe(seen, watch), watch, columns()["not_before"], make_issuers(1), history).clues
+    assert clue.severity == "error"
+
+
+@pytest.mark.parametrize(("hours", "severities"), [(1, []), (4, ["warning"]), (10, ["error"])])
+def test_what_is_a_hole_depends_on_the_usual_silences(hours: int, severities: list[str]) -> None:
+    """At 400 a day, an hour or so is nothing at night."""
+    lost = without(issued(400), AS_OF - 12 * HOUR, AS_OF - (12 - hours) * HOUR)
+
+    assert [clue.severity for clue in sequence(lost, [AS_OF])[0]] == severities
+
+
+def test_nights_weekends_and_small_authorities_have_no_holes() -> None:
+    for rows in (issued(rhythm="office"), issued(rhythm="nightly"), issued(5)):
+        assert sequence(rows, [AS_OF + day * DAY for day in range(14)]) == [[]] * 14
+
+
+def test_a_lost_week_of_an_office_is_a_warning() -> None:
+    lost = without(issued(rhythm="office"), AS_OF, AS_OF + 7 * DAY)
+
+    assert [clue.severity for clue in sequence(lost, [AS_OF + 8 * DAY])[0]] == ["warning"]
+
+
+def test_the_end_of_a_stop_that_was_accepted_is_a_warning() -> None:
+    rested = without(issued(), AS_OF - 10 * HOUR, AS_OF + 5 * HOUR)
+    issuers = make_issuers(1)
+    history = publish(export(rested, AS_OF - 9 * HOUR), AS_OF - 9 * HOUR, issuers, None)
+    stopped = replace(history.issuers[1], stopped=True)
+    seen = export(rested, AS_OF + 8 * HOUR)
+    watch = watch_for(seen, AS_OF + 8 * HOUR, 1)
+
+    (clue,) = judge_holes(observe(seen, watch), watch, issuers, {1: stopped})
+    assert (clue.severity, "for 15h" in clue.text) == ("warning", True)
+    (clue,) = judge_holes(observe(seen, watch), watch, issuers, history.issuers)
+    assert clue.severity == "error"
+
+
+def test_several_holes_are_one_clue() -> None:
+    lost = without(without(issued(), AS_OF - 21 * HOUR, AS_OF - 16 * HOUR), AS_OF - 9 * HOUR, AS_OF - 3 * HOUR)
+    ((clue,),) = sequence(lost, [AS_OF])
+
+    assert (clue.count, len(clue.examples)) == (2, 2)
+    assert ", and in 1 more" in clue.text
