@@ -106,7 +106,11 @@ class Comparison:
         held: were revoked, and are on hold.
         revoked: were not revoked, and are.
         unknown: were good, and are unknown.
+        known: were unknown, and are good.
+        on_hold: of those before, were on hold.
+        released: of these, are good or unknown.
         shortened: expire earlier than they did by more than a time zone; a certificate's notAfter never changes.
+        shortened_revoked: how many of them were revoked, and could come back when they seem to have expired.
         new: in the new one alone.
         keys: by one of the names above, the keys of the first such certificates.
         damaged: what could not be read of the current generation's history.
@@ -124,7 +128,11 @@ class Comparison:
     held: int = 0
     revoked: int = 0
     unknown: int = 0
+    known: int = 0
+    on_hold: int = 0
+    released: int = 0
     shortened: int = 0
+    shortened_revoked: int = 0
     new: int = 0
     keys: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     damaged: tuple[str, ...] = ()
@@ -145,7 +153,11 @@ class Comparison:
             held=self.held + other.held,
             revoked=self.revoked + other.revoked,
             unknown=self.unknown + other.unknown,
+            known=self.known + other.known,
+            on_hold=self.on_hold + other.on_hold,
+            released=self.released + other.released,
             shortened=self.shortened + other.shortened,
+            shortened_revoked=self.shortened_revoked + other.shortened_revoked,
             new=self.new + other.new,
             keys={
                 name: tuple(sorted([*self.keys.get(name, ()), *other.keys.get(name, ())])[:MAX_EXAMPLES])
@@ -189,7 +201,10 @@ def compare(before: Entries, after: Entries, expired_before: int | None, dropped
         "held": before.keys[old[(was == REVOKED) & (now == ON_HOLD)]],
         "revoked": before.keys[old[_not_revoked(was) & ~_not_revoked(now)]],
         "unknown": before.keys[old[(was == GOOD) & (now == UNKNOWN)]],
+        "known": before.keys[old[(was == UNKNOWN) & (now == GOOD)]],
+        "released": before.keys[old[(was == ON_HOLD) & _not_revoked(now)]],
         "shortened": before.keys[shortened],
+        "shortened_revoked": before.keys[shortened[~_not_revoked(before.status[shortened])]],
     }
     return Comparison(
         before=len(before.keys),
@@ -206,7 +221,11 @@ def compare(before: Entries, after: Entries, expired_before: int | None, dropped
         held=len(events["held"]),
         revoked=len(events["revoked"]),
         unknown=len(events["unknown"]),
+        known=len(events["known"]),
+        on_hold=int(np.count_nonzero(before.status == ON_HOLD)),
+        released=len(events["released"]),
         shortened=len(events["shortened"]),
+        shortened_revoked=len(events["shortened_revoked"]),
     )
 
 

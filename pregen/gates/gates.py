@@ -17,6 +17,7 @@ from pregen.gates.history import History
 from pregen.gates.results import GateResult, Outcome
 
 DAY_S = 86_400
+MIN_RELEASED = 10  # holds: when more of them end at once, and more than half of all, it is no decision on each
 _IS_DAMAGED = "the history of the current generation is damaged"
 Severity: TypeAlias = Literal["error", "warning"]
 
@@ -99,25 +100,34 @@ def _shrink(evidence: Evidence, config: GatesConfig) -> GateResult:
         "expired": seen.expired,
         "dropped": seen.dropped,
         "unknown": seen.unknown,
+        "known": seen.known,
         "shortened": seen.shortened,
         **_shown(limit),
     }
     before = evidence.history.certificates
     findings = [*damaged, *_vanished(evidence, limit)]
-    if _exceeds(seen.unknown, before, limit):
+    if seen.unknown:
+        severity: Severity = "error" if _exceeds(seen.unknown, before, limit) else "warning"
         message = (
             f"{seen.unknown:,} of {before:,} certificates were good, and are unknown ({_allowed(limit, 'or')} are "
             "allowed): clients reject them like revoked ones; look at the statuses at their source, and how they are "
             "mapped"
         )
-        findings.append(_finding(evidence, "shrink.unknown", "error", message, "unknown"))
-    if _exceeds(seen.shortened, before, limit):
+        findings.append(_finding(evidence, "shrink.unknown", severity, message, "unknown"))
+    if _exceeds(seen.known, before, limit):
+        message = (
+            f"{seen.known:,} of {before:,} certificates were unknown, and are good ({_allowed(limit, 'or')} are "
+            "usual): look at the statuses at their source, and how they are mapped"
+        )
+        findings.append(_finding(evidence, "shrink.known", "warning", message, "known"))
+    if seen.shortened:
+        severity = "error" if _exceeds(seen.shortened, before, limit) else "warning"
         message = (
             f"{seen.shortened:,} of {before:,} certificates expire earlier than in the current generation "
             f"({_allowed(limit, 'or')} are allowed), and soon would be left out as expired: the notAfter of a "
             "certificate never changes; look whether not_after is the right column, in the right zone"
         )
-        findings.append(_finding(evidence, "shrink.expiry", "error", message, "shortened"))
+        findings.append(_finding(evidence, "shrink.expiry", severity, message, "shortened"))
     return _result("shrink", figures, *findings)
 
 
@@ -206,8 +216,17 @@ def _unrevoke(evidence: Evidence, config: GatesConfig) -> GateResult:
     seen, findings = evidence.comparison, []
     lost = max(seen.lost - evidence.excused, 0)
     limit = config.unrevoke
-    figures = {"unrevoked": seen.unrevoked, "held": seen.held, "lost": seen.lost, "limit_count": limit}
-    severity: Severity = "error" if seen.unrevoked + seen.held + lost > limit else "warning"
+    figures = {
+        "unrevoked": seen.unrevoked,
+        "held": seen.held,
+        "lost": seen.lost,
+        "shortened": seen.shortened_revoked,
+        "on_hold": seen.on_hold,
+        "released": seen.released,
+        "limit_count": limit,
+    }
+    is_refused = seen.unrevoked + seen.held + lost + seen.shortened_revoked > limit
+    severity: Severity = "error" if is_refused else "warning"
     if seen.unrevoked:
         message = (
             f"{seen.unrevoked:,} certificates that were revoked, and not only on hold, are good or unknown "
@@ -228,6 +247,19 @@ def _unrevoke(evidence: Evidence, config: GatesConfig) -> GateResult:
             "export lost them"
         )
         findings.append(_finding(evidence, "revocation.lost", severity, message, "lost"))
+    if seen.shortened_revoked:
+        message = (
+            f"{seen.shortened_revoked:,} revoked certificates expire earlier than in the current generation "
+            f"({limit:,} are allowed), would soon be left out as expired, and could come back as good: the notAfter of "
+            "a certificate never changes; correct not_after at its source"
+        )
+        findings.append(_finding(evidence, "revocation.shortened", severity, message, "shortened_revoked"))
+    if seen.released > max(MIN_RELEASED, seen.on_hold // 2, limit):
+        message = (
+            f"{seen.released:,} of {seen.on_hold:,} certificates that were on hold are good or unknown: holds are "
+            "released one by one; look whether the export lost their statuses or reasons, or maps them wrongly"
+        )
+        findings.append(_finding(evidence, "revocation.released", "error", message, "released"))
     return _result("unrevoke", figures, *findings)
 
 

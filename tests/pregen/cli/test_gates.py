@@ -81,6 +81,7 @@ def test_a_run_with_the_same_certificates_passes_all_gates_and_keeps_that(publis
         "expired": 0,
         "dropped": 0,
         "unknown": 0,
+        "known": 0,
         "shortened": 0,
         "limit_share": 0.001,
         "limit_count": 100,
@@ -151,6 +152,23 @@ def test_a_revocation_that_was_undone_is_refused_but_the_release_of_a_hold_is_no
     assert ended.error["findings"][0]["examples"] == ["3 of r1"]  # type: ignore[index]
 
 
+def test_a_revoked_certificate_cannot_come_back_as_good_by_a_changed_expiry(published: Ca, pregen: Program) -> None:
+    """It would expire tomorrow, be left out the day after, and return as if it were new."""
+    ends = [published.now + timedelta(days=1 if number == 3 else 30) for number in range(1, 301)]
+    published.export(
+        serial=octets(*range(1, 301)),
+        status=pa.array([int(number < 6) for number in range(1, 301)], pa.uint8()),
+        revoked_at=instants(*(published.now - timedelta(hours=1) if number < 6 else None for number in range(1, 301))),
+        reason=pa.array([{1: 1, 5: 6}.get(number) for number in range(1, 301)], pa.int8()),
+        not_after=instants(*ends),
+    )
+
+    ended = pregen("run", published.config, "--json")
+
+    assert (ended.code, codes(ended)) == (3, ["shrink.expiry", "revocation.shortened"])
+    assert ended.error["findings"][1]["examples"] == ["3 of r1"]  # type: ignore[index]
+
+
 def test_all_gates_that_fail_are_shown_at_once_with_bad_rows(published: Ca, pregen: Program) -> None:
     published.configure(gates={"growth": {"share": 0.1, "count": 10}})
     numbers = [*range(1, 251), *range(1_000, 1_500)]
@@ -204,7 +222,7 @@ def test_bad_rows_that_are_accepted_are_left_out_and_counted(ca: Ca, pregen: Pro
     for number in range(3):
         ca.export(
             to=f"day/{number}.parquet",
-            serial=pa.array([bytes([1 + number]), None, b"\x00\x01", bytes([65 + number])], pa.binary()),
+            serial=pa.array([bytes([1 + number]), None, b"\x00\x51", bytes([65 + number])], pa.binary()),
             status=pa.array([0, 0, 0, 1], pa.uint8()),
             revoked_at=instants(None, None, None, None if number else ca.now - timedelta(hours=1)),
             reason=None,

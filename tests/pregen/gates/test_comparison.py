@@ -93,6 +93,13 @@ def test_good_ones_that_become_unknown_are_counted() -> None:
     assert (seen.unknown, seen.keys["unknown"]) == (1, (1,))
 
 
+def test_unknown_ones_that_become_good_and_holds_that_end_are_counted() -> None:
+    before = [One(1, UNKNOWN), One(2, ON_HOLD), One(3, ON_HOLD), One(4, ON_HOLD), One(5, UNKNOWN)]
+    seen = compared(before, [One(1), One(2), One(3, UNKNOWN), One(4, REVOKED), One(5, REVOKED)])
+    assert (seen.known, seen.keys["known"]) == (1, (1,))
+    assert (seen.on_hold, seen.released, seen.keys["released"]) == (3, 2, (2, 3))
+
+
 @pytest.mark.parametrize(
     ("was", "now", "shortened"),
     [
@@ -104,7 +111,11 @@ def test_good_ones_that_become_unknown_are_counted() -> None:
     ],
 )
 def test_an_expiry_that_moves_back_is_counted_where_it_was_known(was: int, now: int, shortened: int) -> None:
-    assert compared([One(1, GOOD, was)], [One(1, GOOD, now)]).shortened == shortened
+    good = compared([One(1, GOOD, was)], [One(1, GOOD, now)])
+    assert (good.shortened, good.shortened_revoked) == (shortened, 0)
+    for status in (REVOKED, ON_HOLD):
+        revoked = compared([One(1, status, was)], [One(1, status, now)])
+        assert (revoked.shortened, revoked.shortened_revoked) == (shortened, shortened)
 
 
 def test_revoked_that_becomes_unknown_is_a_revocation_undone() -> None:

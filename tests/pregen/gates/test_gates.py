@@ -163,7 +163,12 @@ def test_an_issuer_that_was_dropped_is_not_missing() -> None:
 
 @pytest.mark.parametrize(
     ("change", "code"),
-    [("unrevoked", "revocation.undone"), ("held", "revocation.weakened"), ("lost", "revocation.lost")],
+    [
+        ("unrevoked", "revocation.undone"),
+        ("held", "revocation.weakened"),
+        ("lost", "revocation.lost"),
+        ("shortened_revoked", "revocation.shortened"),
+    ],
 )
 def test_a_revocation_that_was_undone_weakened_or_lost_is_refused(change: str, code: str) -> None:
     refused = say("unrevoke", seen(**{change: 1}))
@@ -180,7 +185,25 @@ def test_the_limit_of_undone_revocations_is_for_all_kinds_together() -> None:
 def test_what_becomes_unknown_or_expires_earlier_is_refused_like_what_vanishes(change: str, code: str) -> None:
     refused = say("shrink", seen(**{change: 101}))
     assert (refused.outcome, [finding.code for finding in refused.findings]) == ("failed", [code])
-    assert say("shrink", seen(**{change: 100})).outcome == "passed"
+    assert say("shrink", seen(**{change: 1})).outcome == "warned"
+    assert say("shrink", seen()).outcome == "passed"
+
+
+def test_many_unknown_ones_that_become_good_are_worth_a_warning() -> None:
+    told = say("shrink", seen(known=101))
+    assert (told.outcome, [finding.code for finding in told.findings]) == ("warned", ["shrink.known"])
+    assert say("shrink", seen(known=100)).outcome == "passed"
+
+
+@pytest.mark.parametrize(
+    ("released", "on_hold", "outcome"),
+    [(11, 21, "failed"), (11, 22, "passed"), (10, 10, "passed"), (600, 900, "failed")],
+)
+def test_holds_that_end_all_at_once_are_refused(released: int, on_hold: int, outcome: str) -> None:
+    told = say("unrevoke", seen(released=released, on_hold=on_hold))
+    assert told.outcome == outcome
+    assert [finding.code for finding in told.findings] == (["revocation.released"] if outcome == "failed" else [])
+    assert say("unrevoke", seen(released=released, on_hold=on_hold), GatesConfig(unrevoke=released)).outcome == "passed"
 
 
 def test_behind_a_damaged_history_nothing_is_said_to_have_passed() -> None:
