@@ -39,14 +39,20 @@ class Withheld:
     """Rows that are bad, or left out on purpose: no other row of their certificates may be published instead.
 
     Attributes:
-        serial: as in `StatusBatch`; rows whose serial or issuer cannot be read are not here.
-        issuer: int32[k].
+        serial: as in `StatusBatch`; rows whose serial cannot be read are not here.
+        issuer: int32[k]; a row whose issuer cannot be read is here for each that there is, or not at all.
         row: int64[k].
     """
 
     serial: pa.BinaryArray
     issuer: NDArray[np.int32]
     row: NDArray[np.int64]
+
+    def plus(self, other: "Withheld") -> "Withheld":
+        """Return the rows of both."""
+        serial = pa.concat_arrays([self.serial, other.serial])
+        assert isinstance(serial, pa.BinaryArray)
+        return Withheld(serial, np.concatenate([self.issuer, other.issuer]), np.concatenate([self.row, other.row]))
 
 
 @dataclass(frozen=True, slots=True)

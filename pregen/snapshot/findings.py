@@ -55,6 +55,8 @@ _ADVICE: Mapping[str, str] = MappingProxyType(
         "row.issuer.null": "is null: export the issuer of every certificate",
         "row.issuer.unknown": "names issuers that are not configured ({values}): add [[issuer]] with name, certificate "
         "and key for each, or add the name to the list of an issuer that has several",
+        "issuer.unplaced": "names no configured issuer in so many rows that do not say good that they cannot be held "
+        "against the certificates of each: correct the names, or leave these rows out of the export",
         "row.time.not-utc": "holds times without a zone: convert them to UTC in the export and append Z, or declare "
         'the zone that they are in, in [snapshot.columns]: zone = "<IANA zone, such as Europe/Berlin>"',
         "row.time.ambiguous": "holds local times that clocks showed twice when they were set back: export UTC, or "

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +20,7 @@ from pregen.snapshot.batch import (
     REVOKED,
     Late,
     StatusBatch,
+    Withheld,
 )
 from pregen.snapshot.codes import (
     EXCLUDED,
@@ -35,13 +37,14 @@ from pregen.snapshot.crls.revocations import Revocations, Statuses
 from pregen.snapshot.files.base import ODD
 from pregen.snapshot.findings import Place, RowFindings
 from pregen.snapshot.octets import ArrowArray, Fault, nulls
-from pregen.snapshot.serials import read_serials
+from pregen.snapshot.serials import NOT_MINIMAL, read_serials
 from pregen.snapshot.times.instants import Instants, read_instants
 
 CLOCK_SKEW_S = 300
 EXCLUDED_BY_STATUS = "status"
 EXCLUDED_NO_OCSP = "no-ocsp"
 _LAST_REVOCATION_S = 2**32 - 1  # a record holds the time in 32 bits
+MOST_UNPLACED = 1 << 17  # rows of a file, times issuers, that are held against each issuer
 
 _Rows = NDArray[np.bool_]
 
@@ -79,6 +82,8 @@ class Intake:
         self.issuers = CodeTable(issuers, {})
         self.is_public = np.isin(np.arange(max(issuers.values()) + 1), sorted(public))  # bool[issuers]
         self.only_issuer = next(iter(issuers.values()))  # whom rows mean that do not say
+        self.all_issuers = np.unique(np.array(list(issuers.values()), np.int32))
+        self.unplaced = 0  # rows so far that are held against each issuer
 
     def read(self, batch: pa.RecordBatch, first: Place) -> tuple[StatusBatch, Counter[str]]:
         """Return the good rows of a batch, whose row 0 is the row `first`, and how many are excluded, by reason."""
@@ -105,7 +110,9 @@ class _BatchIntake:
         self._judged = np.ones(self._count, np.bool_)
         self._bad = np.zeros(self._count, np.bool_)
         self._late = np.zeros(self._count, np.bool_)
-        self._unread = np.zeros(self._count, np.bool_)  # whose certificate it is, nobody can tell
+        self._unread = np.zeros(self._count, np.bool_)  # which serial it has, nobody can tell
+        self._unplaced = np.zeros(self._count, np.bool_)  # which issuer it has, nobody can tell
+        self._says_good = np.zeros(self._count, np.bool_)
         self._by_status = np.zeros(self._count, np.bool_)
         self._own_zone: NDArray[np.uint8] | None = None
         if ODD in names and all(column.name != ODD for column in intake.columns.values()):
@@ -121,7 +128,7 @@ class _BatchIntake:
         reason, reason_given = self._reason(revoked)
         serial, faults = read_serials(self._arrays["serial"], self._intake.columns["serial"].encoding or "binary")
         for fault in faults:
-            self._unread |= fault.rows
+            self._unread |= fault.rows & nulls(serial) if fault.code == NOT_MINIMAL else fault.rows
         self._note("serial", faults)
         issuer = self._issuer()
         if self._intake.revocations is not None:
@@ -153,7 +160,24 @@ class _BatchIntake:
             own_zone=self._own_zone,
         )
         keep = self._judged & ~self._bad
-        return (batch if keep.all() else batch.filtered(keep, ~keep & ~self._unread)), self._excluded()
+        return (batch if keep.all() else self._kept(batch, keep)), self._excluded()
+
+    def _kept(self, batch: StatusBatch, keep: _Rows) -> StatusBatch:
+        """Return the rows to keep, and set the others apart, as far as it is known whose they are."""
+        kept = batch.filtered(keep, ~keep & ~self._unread & ~self._unplaced)
+        rows = np.flatnonzero(self._bad & self._judged & self._unplaced & ~self._unread & ~self._says_good)
+        # What CRLs say, they say of the other rows as well.
+        if not len(rows) or self._intake.revocations is not None:
+            return kept
+        everyone = self._intake.all_issuers
+        most = max(0, MOST_UNPLACED // len(everyone) - self._intake.unplaced)
+        beyond = np.zeros(self._count, np.bool_)
+        beyond[rows[most:]] = True
+        self._report("issuer", Fault("issuer.unplaced", beyond))
+        self._intake.unplaced += len(rows)
+        each = np.repeat(rows[:most], len(everyone))
+        against_all = Withheld(batch.serial.take(each), np.tile(everyone, len(rows[:most])), batch.row[each])
+        return replace(kept, withheld=against_all if kept.withheld is None else kept.withheld.plus(against_all))
 
     def _note(self, canonical: str, faults: Iterable[Fault], among: _Rows | None = None) -> None:
         """Note faulty rows and leave them out; only rows `among` are judged in this column."""
@@ -189,9 +213,11 @@ class _BatchIntake:
             revoked = revocations.given.copy()
             for fault in revocations.faults:
                 revoked |= fault.rows  # a time that cannot be read is no reason to call a certificate good
+            self._says_good = ~revoked
             return np.where(revoked, REVOKED, GOOD).astype(np.uint8)
         codes = look_up(self._arrays["status"], self._intake.statuses)
         status = codes.number.astype(np.uint8)
+        self._says_good = codes.known & (status == GOOD)
         self._by_status = codes.known & (status == EXCLUDED)
         self._judged &= ~self._by_status
         self._note("status", [Fault("row.status.null", codes.blank & ~codes.known)])
@@ -267,7 +293,7 @@ class _BatchIntake:
         if "issuer" not in self._arrays:
             return np.full(self._count, self._intake.only_issuer, np.int32)
         codes = look_up(self._arrays["issuer"], self._intake.issuers)
-        self._unread |= ~codes.known
+        self._unplaced = ~codes.known
         self._note("issuer", [Fault("row.issuer.null", codes.blank & ~codes.known)])
         self._note("issuer", [Fault("row.issuer.unknown", ~codes.known & ~codes.blank)])
         return codes.number.astype(np.int32)
@@ -284,5 +310,5 @@ class _BatchIntake:
         """Return the revocations after as_of; of rows whose serial cannot be read, too."""
         if not self._late.any():
             return NOT_LATE
-        first = np.flatnonzero(self._late & ~self._unread)[:MAX_EXAMPLES].tolist()
+        first = np.flatnonzero(self._late & ~self._unread & ~self._unplaced)[:MAX_EXAMPLES].tolist()
         return Late(revoked_at[self._late], tuple((serial[at].as_py() or b"", int(revoked_at[at])) for at in first))

@@ -1,6 +1,6 @@
 """Serial numbers, as files write them, to the content octets of a DER INTEGER.
 
-    binary           the content octets themselves; non-minimal ones are refused (X.690, 8.3.2)
+    binary           the content octets themselves; non-minimal ones are faults (X.690, 8.3.2), and read all the same
     unsigned-binary  a big-endian magnitude, leading zeros allowed
     hex              a number: optional sign and 0x, either case, any count of digits, with colons and spaces
     decimal          a number: optional sign
@@ -15,6 +15,7 @@ from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pregen.snapshot.batch import MAX_SERIAL_BYTES
@@ -44,6 +45,8 @@ _HEX_DIGITS = 2 * _WIDTH
 _LIMB_DIGITS = 9
 _LIMBS = 6  # 54 digits: 2**168 has 51
 _WORDS = 6  # of 32 bits: 10**54 < 2**180
+_PADDED_WIDTH = 64  # octets of the widest value whose superfluous ones are taken away
+NOT_MINIMAL = "row.serial.not-minimal"
 
 Serials = tuple[pa.BinaryArray, list[Fault]]
 
@@ -51,7 +54,8 @@ Serials = tuple[pa.BinaryArray, list[Fault]]
 def read_serials(column: ArrowArray, encoding: str) -> Serials:
     """Return a column of serials as content octets, and what is wrong with it.
 
-    The array has one value a row; those of faulty rows mean nothing and may be null. A row has one fault at most.
+    The array has one value a row; those of faulty rows mean nothing and may be null, except that what is `NOT_MINIMAL`
+    and not null is the serial that was meant. A row has one fault at most.
     """
     return _ENCODINGS[encoding](column)
 
@@ -70,17 +74,32 @@ def _binary(column: ArrowArray) -> Serials:
     faults = [
         Fault("row.serial.null", null),
         Fault("row.serial.empty", empty),
-        Fault("row.serial.not-minimal", padded),
+        Fault(NOT_MINIMAL, padded),
         Fault("row.serial.too-long", too_long),
     ]
+    original = column
     if column.type != pa.binary():
         bad = null | padded | too_long
         if bad.any():  # such values go before the offsets get 32 bits, which they could overflow
             place = pa.array(np.cumsum(~bad) - 1, mask=bad)
             column = column.filter(pa.array(~bad)).cast(pa.binary()).take(place)
         column = column.cast(pa.binary())
+    if padded.any():
+        column = pc.replace_with_mask(column, pa.array(padded), _unpadded(original.filter(pa.array(padded))))
     assert isinstance(column, pa.BinaryArray)
     return column, faults
+
+
+def _unpadded(column: ArrowArray) -> ArrowArray:
+    """Return values that begin with superfluous octets without these; null where it is too long even so."""
+    values = octets_of(column)
+    sign = octet_at(values, values.start)
+    wide = values.size > _PADDED_WIDTH
+    matrix = tails(values, _PADDED_WIDTH)
+    missing = np.arange(_PADDED_WIDTH) < (_PADDED_WIDTH - values.size)[:, None]
+    octets, size = _minimal(np.where(missing, sign[:, None], matrix))
+    places = pa.array(np.arange(len(size)), pa.int64(), mask=wide | (size > MAX_SERIAL_BYTES))
+    return binary_array(octets, size).take(places)
 
 
 def _unsigned_binary(column: ArrowArray) -> Serials:
@@ -157,15 +176,23 @@ def _der_integers(
     matrix = magnitude.copy()
     matrix[negative] = _negated(matrix[negative])
 
-    # The first column is the sign, 00 or ff, as no magnitude reaches it; what repeats it is superfluous, except where
-    # the next octet's top bit says otherwise.
+    # The first column is the sign, as no magnitude reaches it.
+    octets, size = _minimal(matrix)
+    return binary_array(octets, size), too_long | (size > MAX_SERIAL_BYTES)
+
+
+def _minimal(matrix: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Return two's complement numbers, uint8[n, width], in as few octets as they need: all of these, and their counts.
+
+    The first column is the sign, 00 or ff; what repeats it is superfluous, except where the next octet's top bit says
+    otherwise.
+    """
+    width = matrix.shape[1]
     significant = matrix != matrix[:, :1]
     first = significant.argmax(axis=1)
     flipped = (np.take_along_axis(matrix, first[:, None], axis=1)[:, 0] ^ matrix[:, 0]) >> 7
     size = np.where(first > 0, width - first + flipped, 1)
-    too_long |= size > MAX_SERIAL_BYTES
-    octets = matrix[np.arange(width) >= (width - size)[:, None]]
-    return binary_array(octets, size), too_long
+    return matrix[np.arange(width) >= (width - size)[:, None]], size
 
 
 def _negated(matrix: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -80,7 +80,9 @@ def test_a_newer_crl_with_a_lower_number_never_loses_its_revocations(listed: Ca,
     ended = pregen("run", listed.config, "--json")
 
     assert ended.code == 3
-    (finding,) = ended.error["findings"]  # type: ignore[misc]
+    findings = ended.error["findings"]
+    assert isinstance(findings, list)
+    (finding,) = findings
     assert finding["code"] == "crl.order"
     for said in ("newer.crl (base number 3 of ", "base.crl (base number 7 of ", text(made), "remove the others"):
         assert said in finding["message"]

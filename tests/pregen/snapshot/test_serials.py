@@ -108,6 +108,21 @@ def test_a_slice_with_nulls_is_judged_as_python_would(octets: list[bytes | None]
         assert good == [value for value in column.to_pylist() if expected(value) is None]
 
 
+@given(numbers, st.integers(1, 70), st.sampled_from([pa.binary(), pa.large_binary(), None]))
+def test_superfluous_octets_are_a_fault_and_yet_the_serial_is_known(
+    number: int, superfluous: int, kind: pa.DataType | None
+) -> None:
+    padded = (b"\xff" if number < 0 else b"\0") * superfluous + der(number)
+    column = pa.array([padded, padded], kind or pa.binary(len(padded))).slice(1)
+
+    assert faults(column, "binary") == ["not-minimal"]
+    assert read_serials(column, "binary")[0].to_pylist() == [der(number) if len(padded) <= 64 else None]
+
+
+def test_a_serial_that_is_too_long_without_superfluous_octets_is_unknown() -> None:
+    assert read_serials(pa.array([b"\0\0" + b"\x01" * 22]), "binary")[0].to_pylist() == [None]
+
+
 @given(st.lists(st.one_of(st.none(), st.text("0123456789abcdefABCDEFx:-+ gz", max_size=12)), max_size=30), st.data())
 def test_any_text_is_a_number_or_a_fault(texts: list[str | None], data: st.DataObject) -> None:
     start = data.draw(st.integers(0, 3))

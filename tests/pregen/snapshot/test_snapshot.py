@@ -23,6 +23,7 @@ from pregen.snapshot import (
     Snapshot,
     open_snapshot,
 )
+from pregen.snapshot.intake import MOST_UNPLACED
 from pregen.snapshot.opening import MAX_FILES
 from tests.pki import DAY
 from tests.pregen.snapshot.desk import AS_OF, NOW, Desk, table
@@ -324,9 +325,50 @@ def test_rows_that_get_no_answer_are_set_apart_as_far_as_their_certificates_are_
 
     assert batch.row.tolist() == [0, 6]
     assert batch.withheld is not None
-    assert batch.withheld.serial.to_pylist() == [b"\2", b"\3", b"\5"]
-    assert (batch.withheld.row.tolist(), batch.withheld.issuer.tolist()) == ([1, 2, 5], [3, 3, 3])
+    assert batch.withheld.serial.to_pylist() == [b"\2", b"\3", b"\5", b"\7", b"\4"]
+    assert (batch.withheld.row.tolist(), batch.withheld.issuer.tolist()) == ([1, 2, 5, 7, 4], [3] * 5)
     assert batch.late.examples == ((b"\2", AS_OF_S + 9_999),)
+
+
+def test_a_row_of_nobody_is_held_against_every_issuer_unless_it_says_good(desk: Desk) -> None:
+    desk.issuers = {"a": 0, "also a": 0, "b": 1, "c": 2}
+    data = table(
+        5,
+        serial=pa.array([b"\1", b"\0\2", b"\3", None, b"\5"], pa.binary()),
+        status=pa.array([1, 2, 0, 1, 8]),
+        issuer=pa.array(["lost", None, "lost", "lost", "lost"]),
+        revoked_at=times(AS_OF_S, None, None, AS_OF_S, None),
+    )
+
+    _, [batch] = desk.read(data)
+
+    assert batch.withheld is not None
+    assert batch.withheld.serial.to_pylist() == [b"\1"] * 3 + [b"\2"] * 3 + [b"\5"] * 3
+    assert batch.withheld.issuer.tolist() == [0, 1, 2] * 3
+    assert batch.withheld.row.tolist() == [0] * 3 + [1] * 3 + [4] * 3
+
+
+def test_more_rows_of_nobody_than_can_be_held_against_all_are_an_error_of_their_own(desk: Desk) -> None:
+    desk.issuers = {"a": 0, "b": 1}
+    most = MOST_UNPLACED // 2
+    count = most + 1
+    data = table(
+        count,
+        status=None,
+        issuer=pa.array(["?"] * count),
+        revoked_at=pa.array([AS_OF_S] * count, pa.timestamp("s", "UTC")),
+    )
+
+    snapshot, batches = desk.read(data)
+
+    withheld = [batch.withheld for batch in batches if batch.withheld is not None]
+    assert [len(one.row) for one in withheld] == [2 * most]
+    found = {finding.code: finding for finding in snapshot.findings()}
+    assert {code: (one.severity, one.count) for code, one in found.items()} == {
+        "row.issuer.unknown": ("error", count),
+        "issuer.unplaced": ("error", 1),
+    }
+    assert found["issuer.unplaced"].examples == (f"{desk.folder / 's.parquet'}, row {count}, issuer, '?'",)
 
 
 def test_unknown_issuers_are_named_once_with_what_to_add(desk: Desk) -> None:
