@@ -51,7 +51,8 @@ def test_hours_that_a_copy_skipped_are_refused_and_accepted_once(running: Ca, pr
     accept = ("--accept", "time.hole", "--reason", "the data centre was moved")
     assert deliver(running, pregen, running.now, *accept, lost=lost).code == 0
     later = deliver(running, pregen, running.now + HOUR, lost=lost)
-    assert (later.code, later.err) == (0, "")
+    assert later.code == 0
+    assert "time." not in later.err
 
 
 def test_a_copy_that_stopped_is_refused_though_each_run_finds_it_only_a_little_older(
