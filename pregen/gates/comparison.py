@@ -185,14 +185,15 @@ def compare(before: Entries, after: Entries, expired_before: int | None, dropped
     gone[old], fresh[new] = False, False
     # Nearly all are what they were: only the others are looked at more closely.
     shortened = old[_is_shorter(before.words[old], after.words[new])]
-    was, now = before.status[old], after.status[new]
+    status = before.status
+    was, now = status[old], after.status[new]
     changed = np.flatnonzero(was != now)
     old, was, now = old[changed], was[changed], now[changed]
     missed = np.flatnonzero(gone & ~expired)
     explained, _ = pair(before.keys[missed], dropped)
     vanished = np.delete(missed, explained)
     undated = before.words[vanished] >> np.uint32(STATUS_BITS) == NEVER
-    revoked = before.status[vanished] == REVOKED
+    revoked = status[vanished] == REVOKED
     events: dict[str, Keys] = {
         "vanished": before.keys[vanished],
         "vanished_revoked": before.keys[vanished[revoked]],
@@ -204,7 +205,7 @@ def compare(before: Entries, after: Entries, expired_before: int | None, dropped
         "known": before.keys[old[(was == UNKNOWN) & (now == GOOD)]],
         "released": before.keys[old[(was == ON_HOLD) & _not_revoked(now)]],
         "shortened": before.keys[shortened],
-        "shortened_revoked": before.keys[shortened[~_not_revoked(before.status[shortened])]],
+        "shortened_revoked": before.keys[shortened[~_not_revoked(status[shortened])]],
     }
     return Comparison(
         before=len(before.keys),
@@ -222,7 +223,7 @@ def compare(before: Entries, after: Entries, expired_before: int | None, dropped
         revoked=len(events["revoked"]),
         unknown=len(events["unknown"]),
         known=len(events["known"]),
-        on_hold=int(np.count_nonzero(before.status == ON_HOLD)),
+        on_hold=int(np.count_nonzero(status == ON_HOLD)),
         released=len(events["released"]),
         shortened=len(events["shortened"]),
         shortened_revoked=len(events["shortened_revoked"]),
