@@ -36,7 +36,6 @@ from pregen.snapshot import (
     NO_ISSUANCE,
     NO_REASON,
     REVOKED,
-    UNKNOWN,
     ZONES_KEY,
     CrlIssuer,
     Snapshot,
@@ -272,7 +271,7 @@ def _left_out(withheld: Withheld, labels: pa.StringArray) -> dict[str, Column]:
     return {
         "issuer": pa.DictionaryArray.from_arrays(withheld.issuer, labels),
         "serial": withheld.serial,
-        "status": pa.array(np.full(count, UNKNOWN, np.uint8)),
+        "status": pa.array(withheld.status),
         "revoked_at": none,
         "reason": pa.nulls(count, pa.int8()),
         "not_before": none,

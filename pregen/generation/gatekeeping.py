@@ -249,8 +249,8 @@ def _conflicts(tally: Tally, snapshot: Snapshot) -> tuple[Finding, ...]:
         Finding(
             "row.conflict",
             "error",
-            "rows of one certificate differ in status, revocation time or reason, or one of them is bad or left out: "
-            "decide at the source which one is right, and export that one alone",
+            "rows of one certificate differ in status, revocation time or reason, or one of them is bad, or left out "
+            "and says otherwise: decide at the source which one is right, and export that one alone",
             tally.conflict_count,
             tuple(
                 f"{_located(one, snapshot)}: "

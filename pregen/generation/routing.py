@@ -26,7 +26,7 @@ from pregen.generation.rows import group_codes
 from pregen.generation.spill import ROW_BYTES, SPILLED, WITHHELD, Spilled, SpillFile, clipped, shard_folder, take
 from pregen.generation.steps import Steps
 from pregen.generation.workers import Pool
-from pregen.snapshot import GOOD, MAX_SERIAL_BYTES, NO_REASON, Location, Reading, Snapshot, StatusBatch, Withheld
+from pregen.snapshot import MAX_SERIAL_BYTES, NO_REASON, Location, Reading, Snapshot, StatusBatch, Withheld
 
 SHARD_ROWS = 65_536
 PACK_BYTES = 8 << 20  # a worker needs a few times that
@@ -183,7 +183,7 @@ def _withheld(batch: StatusBatch, withheld: Withheld, key: NDArray[np.uint64]) -
     sizes = _put_serials(rows, withheld.serial)
     rows["key"] = key
     rows["row"] = withheld.row
-    rows["code"] = group_codes(withheld.issuer, sizes, np.full(len(rows), GOOD), np.full(len(rows), NO_REASON))
+    rows["code"] = group_codes(withheld.issuer, sizes, withheld.status, np.full(len(rows), NO_REASON, np.int8))
     rows["file"] = batch.file
     rows["reason"] = WITHHELD
     return rows

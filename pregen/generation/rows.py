@@ -29,6 +29,8 @@ from pregen.snapshot import GOOD, MAX_SERIAL_BYTES, REVOKED
 # What the responses of a group look like: status, and whether a reason is given.
 KINDS = (("good", False), ("revoked", False), ("revoked", True), ("unknown", False))
 
+_UNKNOWN = KINDS.index(("unknown", False))
+_IS_REVOKED = np.array([status == "revoked" for status, _ in KINDS])
 _CODE = np.array([1 << 8, 1 << 2, 1])  # `Group.code` as a product
 _HALF, _LOWER = np.uint64(32), np.uint64(2**32 - 1)
 
@@ -228,8 +230,8 @@ class _Collapsed(NamedTuple):
 def _collapse(rows: Spilled, suspects: Places) -> _Collapsed:
     """Find, among rows with equal keys, those of one certificate: the first gets the latest not_after, others go.
 
-    Rows that differ in status, revocation time or reason are conflicts, and so are a withheld one and one that is not;
-    equal keys of different certificates are legal.
+    Rows that differ in status, revocation time or reason are conflicts, and so is a withheld one that contradicts one
+    that is not (`pregen.snapshot.Withheld`); equal keys of different certificates are legal.
     """
     these = take(rows, suspects)
     in_snapshot = np.lexsort((these["row"], these["file"], these["reason"] == WITHHELD))
@@ -242,6 +244,7 @@ def _collapse(rows: Spilled, suspects: Places) -> _Collapsed:
         differs |= these[name] != these[name][leader]
     follows = leader != np.arange(len(these))
     withheld = these["reason"] == WITHHELD
+    differs = np.where(withheld, _contradicts(these, take(these, leader)), differs)
     conflicts, repetitions = (
         tuple(
             Pair(_row_number(these[leader[i]]), _row_number(these[i]), _serial(these[i]), bool(withheld[i]))
@@ -250,6 +253,14 @@ def _collapse(rows: Spilled, suspects: Places) -> _Collapsed:
         for which in (differs, follows & ~differs & ~withheld)
     )
     return _Collapsed(suspects[follows], conflicts, int(differs.sum()), repetitions)
+
+
+def _contradicts(withheld: Spilled, published: Spilled) -> NDArray[np.bool_]:
+    """Return which rows that are withheld contradict those that are published, if these are; bool[n]."""
+    says, becomes = withheld["code"] & 3, published["code"] & 3
+    wrong: NDArray[np.bool_] = (says == _UNKNOWN) | (_IS_REVOKED[says] & ~_IS_REVOKED[becomes])
+    wrong &= published["reason"] != WITHHELD
+    return wrong
 
 
 def _identities(rows: Spilled) -> NDArray[np.void]:

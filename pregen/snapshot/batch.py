@@ -36,23 +36,31 @@ NOT_LATE = Late(np.empty(0, np.int64), ())
 
 @dataclass(frozen=True, slots=True)
 class Withheld:
-    """Rows that are bad, or left out on purpose: no other row of their certificates may be published instead.
+    """Rows that are bad, or left out on purpose: what they say must not be lost where another row is published.
 
     Attributes:
         serial: as in `StatusBatch`; rows whose serial cannot be read are not here.
         issuer: int32[k]; a row whose issuer cannot be read is here for each that there is, or not at all.
         row: int64[k].
+        status: uint8[k], what they say of their certificates: `GOOD` where it contradicts no other row, `REVOKED` where
+            it contradicts all that are not, `UNKNOWN` where it contradicts all, since nobody can tell what they say.
     """
 
     serial: pa.BinaryArray
     issuer: NDArray[np.int32]
     row: NDArray[np.int64]
+    status: NDArray[np.uint8]
 
     def plus(self, other: "Withheld") -> "Withheld":
         """Return the rows of both."""
         serial = pa.concat_arrays([self.serial, other.serial])
         assert isinstance(serial, pa.BinaryArray)
-        return Withheld(serial, np.concatenate([self.issuer, other.issuer]), np.concatenate([self.row, other.row]))
+        return Withheld(
+            serial,
+            np.concatenate([self.issuer, other.issuer]),
+            np.concatenate([self.row, other.row]),
+            np.concatenate([self.status, other.status]),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +82,7 @@ class StatusBatch:
         kind: uint8[n], `END_ENTITY` or `CA`; None: the snapshot says nothing, so all are end entities.
         reason_given: bool[n], whether a row that is revoked gives a reason, unspecified included; None where `kind` is.
         late: what is not in this batch because its revocation lies after as_of.
-        withheld: rows that are not in this batch, with whom the others must not disagree; None: there are none.
+        withheld: rows that are not in this batch, and that others must not contradict; None: there are none.
         own_zone: uint8[n], bits of `OWN_ZONE`: which times name their zone themselves, although one is declared for the
             column; None: none of them.
     """
@@ -95,10 +103,14 @@ class StatusBatch:
     own_zone: NDArray[np.uint8] | None = None
 
     def filtered(self, keep: NDArray[np.bool_], withheld: NDArray[np.bool_] | None = None) -> "StatusBatch":
-        """Return the rows where `keep`, bool[n], is true; what is `late` stays, and `withheld` ones are set apart."""
+        """Return the rows where `keep`, bool[n], is true; what is `late` stays, and `withheld` ones are set apart.
+
+        The status of these is what they say of their certificates (`Withheld`).
+        """
         apart = None
         if withheld is not None and withheld.any():
-            apart = Withheld(self.serial.filter(pa.array(withheld)), self.issuer[withheld], self.row[withheld])
+            serial = self.serial.filter(pa.array(withheld))
+            apart = Withheld(serial, self.issuer[withheld], self.row[withheld], self.status[withheld])
         return StatusBatch(
             self.serial.filter(pa.array(keep)),
             self.issuer[keep],

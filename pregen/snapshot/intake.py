@@ -18,6 +18,7 @@ from pregen.snapshot.batch import (
     NOT_LATE,
     OWN_ZONE,
     REVOKED,
+    UNKNOWN,
     Late,
     StatusBatch,
     Withheld,
@@ -25,6 +26,7 @@ from pregen.snapshot.batch import (
 from pregen.snapshot.codes import (
     EXCLUDED,
     UNSPECIFIED,
+    Codes,
     CodeTable,
     kind_table,
     look_up,
@@ -112,7 +114,7 @@ class _BatchIntake:
         self._late = np.zeros(self._count, np.bool_)
         self._unread = np.zeros(self._count, np.bool_)  # which serial it has, nobody can tell
         self._unplaced = np.zeros(self._count, np.bool_)  # which issuer it has, nobody can tell
-        self._says_good = np.zeros(self._count, np.bool_)
+        self._codes: Codes | None = None  # of the status, where there is such a column
         self._by_status = np.zeros(self._count, np.bool_)
         self._own_zone: NDArray[np.uint8] | None = None
         if ODD in names and all(column.name != ODD for column in intake.columns.values()):
@@ -160,12 +162,23 @@ class _BatchIntake:
             own_zone=self._own_zone,
         )
         keep = self._judged & ~self._bad
-        return (batch if keep.all() else self._kept(batch, keep)), self._excluded()
+        if not keep.all():
+            batch = self._kept(batch, keep, self._claims(status, revocations))
+        return batch, self._excluded()
 
-    def _kept(self, batch: StatusBatch, keep: _Rows) -> StatusBatch:
+    def _claims(self, status: NDArray[np.uint8], revocations: Instants) -> NDArray[np.uint8]:
+        """Return what rows say of their certificates; of one that is left out, nothing said is as good as `GOOD`."""
+        if self._codes is None:
+            return status
+        silent = ~self._judged & (self._by_status | (self._codes.blank & ~self._codes.known))
+        said = np.where(self._codes.known, status, UNKNOWN)
+        return np.where(silent, np.where(_have_time(revocations), REVOKED, GOOD), said).astype(np.uint8)
+
+    def _kept(self, batch: StatusBatch, keep: _Rows, claims: NDArray[np.uint8]) -> StatusBatch:
         """Return the rows to keep, and set the others apart, as far as it is known whose they are."""
-        kept = batch.filtered(keep, ~keep & ~self._unread & ~self._unplaced)
-        rows = np.flatnonzero(self._bad & self._judged & self._unplaced & ~self._unread & ~self._says_good)
+        said = np.where(self._bad, np.uint8(UNKNOWN), claims)
+        kept = replace(batch, status=said).filtered(keep, ~keep & ~self._unread & ~self._unplaced)
+        rows = np.flatnonzero(self._bad & self._judged & self._unplaced & ~self._unread & (claims != GOOD))
         # What CRLs say, they say of the other rows as well.
         if not len(rows) or self._intake.revocations is not None:
             return kept
@@ -176,7 +189,8 @@ class _BatchIntake:
         self._report("issuer", Fault("issuer.unplaced", beyond))
         self._intake.unplaced += len(rows)
         each = np.repeat(rows[:most], len(everyone))
-        against_all = Withheld(batch.serial.take(each), np.tile(everyone, len(rows[:most])), batch.row[each])
+        issuer = np.tile(everyone, len(rows[:most]))
+        against_all = Withheld(batch.serial.take(each), issuer, batch.row[each], said[each])
         return replace(kept, withheld=against_all if kept.withheld is None else kept.withheld.plus(against_all))
 
     def _note(self, canonical: str, faults: Iterable[Fault], among: _Rows | None = None) -> None:
@@ -210,14 +224,9 @@ class _BatchIntake:
 
     def _status(self, revocations: Instants) -> NDArray[np.uint8]:
         if "status" not in self._arrays:
-            revoked = revocations.given.copy()
-            for fault in revocations.faults:
-                revoked |= fault.rows  # a time that cannot be read is no reason to call a certificate good
-            self._says_good = ~revoked
-            return np.where(revoked, REVOKED, GOOD).astype(np.uint8)
-        codes = look_up(self._arrays["status"], self._intake.statuses)
+            return np.where(_have_time(revocations), REVOKED, GOOD).astype(np.uint8)
+        codes = self._codes = look_up(self._arrays["status"], self._intake.statuses)
         status = codes.number.astype(np.uint8)
-        self._says_good = codes.known & (status == GOOD)
         self._by_status = codes.known & (status == EXCLUDED)
         self._judged &= ~self._by_status
         self._note("status", [Fault("row.status.null", codes.blank & ~codes.known)])
@@ -312,3 +321,11 @@ class _BatchIntake:
             return NOT_LATE
         first = np.flatnonzero(self._late & ~self._unread & ~self._unplaced)[:MAX_EXAMPLES].tolist()
         return Late(revoked_at[self._late], tuple((serial[at].as_py() or b"", int(revoked_at[at])) for at in first))
+
+
+def _have_time(revocations: Instants) -> _Rows:
+    """Return which rows have a time of revocation: one that cannot be read is no reason to call a certificate good."""
+    given = revocations.given
+    for fault in revocations.faults:
+        given = given | fault.rows
+    return given

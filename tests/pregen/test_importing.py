@@ -149,11 +149,19 @@ def test_a_zone_that_was_declared_must_still_be_proved_after_an_import(ca: Ca, p
         assert "column 'not_before' is read in the declared zone America/Denver, and nothing proves" in ended.err
 
 
-def test_a_run_on_an_import_finds_the_contradictions_that_the_original_has(ca: Ca, pregen: Program) -> None:
-    ca.configure(
-        snapshot={"path": "snapshot.parquet", "columns": {"status": {"values": {"good": ["0"], "excluded": ["6"]}}}}
+@pytest.mark.parametrize("left_out", [6, 1])
+def test_a_run_on_an_import_finds_the_contradictions_that_the_original_has(
+    ca: Ca, pregen: Program, left_out: int
+) -> None:
+    values = {"good": ["0"], "revoked": ["1"], "excluded": ["6"]}
+    ca.configure(snapshot={"path": "snapshot.parquet", "columns": {"status": {"values": values}}})
+    ca.export(
+        serial=octets(5, 5, 7),
+        status=pa.array([left_out, 0, 0]),
+        revoked_at=instants(ca.now - DAY, None, None),
+        needs_ocsp=pa.array([left_out == 6, True, True]),
+        reason=None,
     )
-    ca.export(serial=octets(5, 5, 7), status=pa.array([6, 0, 0]), revoked_at=None, reason=None)
 
     original = pregen("check", ca.config)
     assert pregen("import", ca.config, "--out", ca.folder / "out").code == 0
@@ -163,6 +171,26 @@ def test_a_run_on_an_import_finds_the_contradictions_that_the_original_has(ca: C
     for ended in (original, again):
         assert ended.code == 3
         assert "error row.conflict: " in ended.err
+
+
+def test_rows_that_are_left_out_and_contradict_nothing_do_so_after_an_import_too(ca: Ca, pregen: Program) -> None:
+    at = ca.now - timedelta(hours=1)
+    ca.export(
+        serial=octets(5, 5, 7, 7),
+        status=pa.array([0, 0, 1, 1]),
+        revoked_at=instants(None, None, at, at),
+        needs_ocsp=pa.array([False, True, False, True]),
+        reason=None,
+    )
+
+    original = pregen("check", ca.config, "--json")
+    assert pregen("import", ca.config, "--out", ca.folder / "out").code == 0
+    ca.configure(snapshot={"path": "out"})
+    again = pregen("check", ca.config, "--json")
+
+    for ended in (original, again):
+        assert ended.code == 0, ended.err
+        assert (ended.document["certificates"], ended.document["excluded"]) == (2, {"no-ocsp": 2})
 
 
 def test_bad_rows_leave_nothing_behind(ca: Ca) -> None:

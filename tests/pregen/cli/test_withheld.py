@@ -71,3 +71,43 @@ def test_misspelt_rows_of_certificates_that_have_no_other_row_are_left_out(two: 
     assert ended.code == 0, ended.err
     assert ended.document["excluded"] == {"invalid": 3}
     assert ended.document["certificates"] == 1
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_rows_of_precertificates_that_are_left_out_do_not_stop_the_run(ca: Ca, pregen: Program, workers: int) -> None:
+    """A database may have a row for each precertificate, beside the one of the certificate with its serial."""
+    at = ca.now - timedelta(hours=1)
+    ca.configure(
+        snapshot={"columns": {"status": {"values": {"good": ["0"], "revoked": ["1"], "excluded": ["7"]}}}},
+        run={"workers": workers},
+    )
+    ca.export(
+        serial=octets(5, 5, 6, 6, 8, 8),
+        status=pa.array([0, 0, 7, 0, 0, 1]),
+        revoked_at=instants(None, None, None, None, None, at),
+        needs_ocsp=pa.array([False, True, True, True, False, True]),
+        reason=None,
+    )
+
+    ended = pregen("run", ca.config, "--json")
+
+    assert ended.code == 0, ended.err
+    assert ended.document["excluded"] == {"no-ocsp": 2, "status": 1}
+    for serial, status in ((5, "good"), (6, "good"), (8, "revoked")):
+        found = pregen("lookup", ca.store, "--issuer", ca.pem, f"--serial={serial:x}", "--json")
+        assert found.document["status"] == status
+
+
+def test_a_row_that_is_left_out_and_says_revoked_still_contradicts_a_good_one(ca: Ca, pregen: Program) -> None:
+    ca.export(
+        serial=octets(5, 5, 8),
+        status=pa.array([0, 1, 0]),
+        revoked_at=instants(None, ca.now - timedelta(hours=1), None),
+        needs_ocsp=pa.array([True, False, True]),
+        reason=None,
+    )
+
+    ended = pregen("run", ca.config, "--json")
+
+    assert (ended.code, codes(ended)) == (3, {"row.conflict"})
+    assert "row 2, column serial, 5: is bad or left out, and contradicts " in ended.out

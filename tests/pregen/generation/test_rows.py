@@ -83,7 +83,13 @@ def test_a_row_that_contradicts_another_or_gets_no_answer_is_no_repetition(tmp_p
     good = Row(b"\x05")
     rows = load(
         tmp_path,
-        [good, good._replace(status=UNKNOWN), good, *[good._replace(serial=b"\x06", withheld=True)] * 2, REVOCATION],
+        [
+            good,
+            good._replace(status=UNKNOWN),
+            good,
+            *[good._replace(serial=b"\x06", status=UNKNOWN, withheld=True)] * 2,
+            REVOCATION,
+        ],
     )
     assert rows.repetitions == (Pair(RowNumber(0, 0), RowNumber(0, 2), b"\x05"),)
     assert (rows.conflict_count, rows.withheld) == (1, 2)
@@ -140,7 +146,7 @@ def test_a_withheld_row_contradicts_the_others_of_its_certificate(
     tmp_path: Path, withheld: int, *, with_equal_keys: bool
 ) -> None:
     """Whichever comes first: the certificate must not be published by the rows that are left."""
-    mine = [Row(b"\x05", withheld=at == withheld) for at in range(3)]
+    mine = [Row(b"\x05", UNKNOWN if at == withheld else GOOD, withheld=at == withheld) for at in range(3)]
     rows = [*mine, Row(b"\x06"), Row(b"\x05", issuer=1)]
     loaded = load_with_equal_keys(tmp_path, rows) if with_equal_keys else load(tmp_path, rows)
 
@@ -150,10 +156,37 @@ def test_a_withheld_row_contradicts_the_others_of_its_certificate(
 
 
 def test_rows_that_are_all_withheld_are_no_conflict_and_get_no_response(tmp_path: Path) -> None:
-    loaded = load(tmp_path, [Row(b"\x05", withheld=True), Row(b"\x06"), Row(b"\x05", withheld=True)], expired_before=9)
+    first, second = (Row(b"\x05", status, withheld=True) for status in (UNKNOWN, REVOKED))
+    loaded = load(tmp_path, [first, Row(b"\x06"), second], expired_before=9)
 
     assert serials_of(loaded) == [b"\x06"]
     assert (loaded.conflict_count, loaded.withheld, loaded.repeated, loaded.expired) == (0, 2, 0, 0)
+
+
+@pytest.mark.parametrize("withheld_first", [True, False])
+@pytest.mark.parametrize(
+    ("says", "published", "conflicts"),
+    [
+        (GOOD, Row(b"\x05"), 0),
+        (GOOD, Row(b"\x05", REVOKED, 7), 0),
+        (GOOD, Row(b"\x05", UNKNOWN), 0),
+        (REVOKED, Row(b"\x05"), 1),
+        (REVOKED, Row(b"\x05", REVOKED, 7), 0),
+        (REVOKED, Row(b"\x05", REVOKED, 7, 1), 0),
+        (REVOKED, Row(b"\x05", UNKNOWN), 1),
+        (UNKNOWN, Row(b"\x05"), 1),
+        (UNKNOWN, Row(b"\x05", REVOKED, 7), 1),
+        (UNKNOWN, Row(b"\x05", UNKNOWN), 1),
+    ],
+)
+def test_a_withheld_row_is_no_conflict_with_what_it_does_not_contradict(
+    tmp_path: Path, says: int, published: Row, conflicts: int, *, withheld_first: bool
+) -> None:
+    rows = [Row(b"\x05", says, withheld=True), published, published]
+    loaded = load(tmp_path, rows if withheld_first else rows[::-1])
+
+    assert (loaded.conflict_count, loaded.withheld, loaded.repeated) == (conflicts, 1, 1)
+    assert (serials_of(loaded), loaded.revoked_at.tolist()) == ([b"\x05"], [published.revoked_at])
 
 
 def test_one_serial_of_two_issuers_is_two_certificates(tmp_path: Path) -> None:

@@ -327,7 +327,42 @@ def test_rows_that_get_no_answer_are_set_apart_as_far_as_their_certificates_are_
     assert batch.withheld is not None
     assert batch.withheld.serial.to_pylist() == [b"\2", b"\3", b"\5", b"\7", b"\4"]
     assert (batch.withheld.row.tolist(), batch.withheld.issuer.tolist()) == ([1, 2, 5, 7, 4], [3] * 5)
+    assert batch.withheld.status.tolist() == [UNKNOWN, GOOD, GOOD, UNKNOWN, UNKNOWN]
     assert batch.late.examples == ((b"\2", AS_OF_S + 9_999),)
+
+
+@pytest.mark.parametrize(
+    ("status", "time", "needs_ocsp", "says"),
+    [
+        (0, None, False, GOOD),
+        (0, "2026-11-23T00:00:00Z", False, GOOD),  # it may have come back from hold
+        (None, None, False, GOOD),
+        (None, "2026-11-23T00:00:00Z", False, REVOKED),
+        (1, None, False, REVOKED),
+        (2, None, False, UNKNOWN),
+        (9, None, False, UNKNOWN),
+        (60, None, True, GOOD),
+        (60, None, False, GOOD),
+        (60, "2026-11-23T00:00:00Z", True, REVOKED),
+        (60, "yesterday", True, REVOKED),
+    ],
+)
+def test_what_a_row_says_that_is_left_out_is_kept(
+    desk: Desk, status: int | None, time: str | None, says: int, *, needs_ocsp: bool
+) -> None:
+    values = {"good": ["0"], "revoked": ["1"], "unknown": ["2"], "excluded": ["60"]}
+    data = table(
+        2,
+        status=pa.array([status, 0]),
+        revoked_at=pa.array([time, None], pa.string()),
+        needs_ocsp=pa.array([needs_ocsp, True]),
+    )
+
+    snapshot, [batch] = desk.read(data, {"status": ColumnConfig(values=values)})
+
+    assert batch.withheld is not None
+    assert (batch.withheld.row.tolist(), batch.withheld.status.tolist()) == ([0], [says])
+    assert snapshot.findings() == ()
 
 
 def test_a_row_of_nobody_is_held_against_every_issuer_unless_it_says_good(desk: Desk) -> None:
