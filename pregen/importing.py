@@ -3,7 +3,8 @@
 Rows are judged as a run judges them, one by one. What only a whole snapshot shows (rows that contradict each other,
 gates) is left to the run. So rows that are excluded on purpose are written as such (`needs_ocsp` is false), as far as
 it is known whose they are; certificates that have expired are written as others are. Which zones were declared stands
-in the files' metadata, so that a run still wants them proved.
+in the files' metadata, so that a run still wants them proved; so does, where CRLs told the revocations, the instant of
+the list of certificates, which is mostly later than that of the CRLs.
 
 No private key is needed, and certificates only where CRLs tell the revocations.
 """
@@ -32,6 +33,7 @@ from pregen.issuers import read_certificates
 from pregen.snapshot import (
     AS_OF_KEY,
     CA,
+    LISTED_KEY,
     NO_EXPIRY,
     NO_ISSUANCE,
     NO_REASON,
@@ -110,8 +112,7 @@ def import_snapshot(
     folder = folder.resolve()
     _check_folder(folder)
     opened = _opened(config, snapshot, as_of, now)
-    zones = {name: column.declared_zone for name, column in opened.columns.items() if column.declared_zone}
-    metadata = {AS_OF_KEY: clock.text(opened.as_of).encode(), ZONES_KEY: json.dumps(zones).encode()}
+    metadata = _metadata(opened)
     labels = pa.array([section.names[0] for section in config.issuer], pa.string())
     with _beside(folder) as unfinished:
         rows, files = 0, 0
@@ -161,6 +162,15 @@ def _opened(config: Config, path: str | None, as_of: datetime | None, now: datet
         current_as_of=None,
     )
     return opened
+
+
+def _metadata(opened: Snapshot) -> dict[bytes, bytes]:
+    """Return what the files say of themselves, beside their rows."""
+    zones = {name: column.declared_zone for name, column in opened.columns.items() if column.declared_zone}
+    metadata = {AS_OF_KEY: clock.text(opened.as_of).encode(), ZONES_KEY: json.dumps(zones).encode()}
+    if opened.listed_as_of is not None:
+        metadata[LISTED_KEY] = clock.text(opened.listed_as_of).encode()
+    return metadata
 
 
 def _check_folder(folder: Path) -> None:

@@ -34,7 +34,7 @@ from pregen.snapshot.batch import (
 from pregen.snapshot.crls.crl import Crl, name_key, read_crls
 from pregen.snapshot.crls.entries import CrlEntries
 from pregen.snapshot.crls.rules import CrlIssuer
-from pregen.snapshot.files import AS_OF_KEY, ZONES_KEY
+from pregen.snapshot.files import AS_OF_KEY, LISTED_KEY, ZONES_KEY
 from pregen.snapshot.location import Location
 from pregen.snapshot.opening import open_snapshot
 from pregen.snapshot.snapshot import Reading, Snapshot
@@ -44,6 +44,7 @@ __all__ = [
     "CA",
     "END_ENTITY",
     "GOOD",
+    "LISTED_KEY",
     "MAX_SERIAL_BYTES",
     "NOT_LATE",
     "NO_EXPIRY",

@@ -63,12 +63,15 @@ class Intake:
         public: frozenset[int] = frozenset(),
         revocations: Revocations | None = None,
         skew_s: int = CLOCK_SKEW_S,
+        *,
+        told_by_crls: bool = False,
     ) -> None:
         """Remember where columns come from, which issuers there are, and where bad rows are noted.
 
         `public` are the indices of the issuers whose profile is a public one. With `revocations`, a certificate is
         revoked where they say so, and there are no columns that might. `skew_s` is how far a revocation may lie after
-        as_of.
+        as_of; any does where they were `told_by_crls` before the files were imported, since newer CRLs than the oldest
+        one say more.
         """
         self.revocations = revocations
         self.zone_used: set[str] = set()  # columns with a declared zone, and with a time that it was needed for
@@ -76,7 +79,7 @@ class Intake:
         self.listed: list[NDArray[np.int32]] = []  # entries of the revocations that rows have, repeated or not
         self.columns = columns
         self.findings = findings
-        self.latest_revocation_s = as_of_s + skew_s
+        self.latest_revocation_s = _LAST_REVOCATION_S if told_by_crls else as_of_s + skew_s
         self.statuses = status_table(columns["status"].values)
         self.reasons = reason_table(columns["reason"].values)
         self.kinds = kind_table(columns["kind"].values)

@@ -25,6 +25,7 @@ from pregen.snapshot.crls.union import open_revocations
 from pregen.snapshot.files import (
     AS_OF_KEY,
     INDEXES,
+    LISTED_KEY,
     TABLES,
     ZONES_KEY,
     Chosen,
@@ -94,7 +95,7 @@ def open_snapshot(
     instant = found.astimezone(UTC).replace(microsecond=0)
     later = _later_than_files(given, files) if given else ()
     warnings = (*statused.warnings, *similar, *later, *warnings)
-    listed_as_of = None if revocations is None else _listed_as_of(files, now)
+    listed_as_of = _imported_listing(files, now) if revocations is None else _listed_as_of(files, now)
     return Snapshot(files, columns, issuers, instant, warnings, public, revocations, skew_s, listed_as_of)
 
 
@@ -171,6 +172,17 @@ def _listed_as_of(files: tuple[SnapshotFile, ...], now: datetime) -> datetime:
             named.append(now if file.as_of is None else clock.parse_instant(file.as_of))
         except ValueError:  # not asked for where as_of is given
             named.append(now)
+    return min(max(named), now).astimezone(UTC).replace(microsecond=0)
+
+
+def _imported_listing(files: Sequence[SnapshotFile], now: datetime) -> datetime | None:
+    """Return the instant of the list of certificates that an import has joined with CRLs; None unless all files are."""
+    named: list[datetime] = []
+    for file in files:
+        try:
+            named.append(clock.parse_instant((file.schema.metadata or {})[LISTED_KEY].decode()))
+        except (KeyError, ValueError):  # what no import wrote
+            return None
     return min(max(named), now).astimezone(UTC).replace(microsecond=0)
 
 

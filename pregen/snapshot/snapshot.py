@@ -47,7 +47,8 @@ class Snapshot:
     Attributes:
         as_of: the instant for which the snapshot is complete and correct.
         files: what it is made of, sorted.
-        listed_as_of: where revocations come from CRLs, the instant of the list of certificates; None: there are none.
+        listed_as_of: where revocations come from CRLs, now or when the files were imported, the instant of the list of
+            certificates; None: there are none.
     """
 
     def __init__(
@@ -119,6 +120,7 @@ class Snapshot:
             self._public,
             self._revocations,
             self._skew_s,
+            told_by_crls=self.listed_as_of is not None,
         )
         for record_batch in file.batches(
             *needed(listing(self._columns, from_crls=self._revocations is not None), file.schema)

@@ -10,7 +10,7 @@
 Descriptions of files pickle; nothing is kept open between calls, except clients of S3 within a process.
 """
 
-from pregen.snapshot.files.base import AS_OF_KEY, BATCH_ROWS, ODD, ZONES_KEY, SnapshotFile
+from pregen.snapshot.files.base import AS_OF_KEY, BATCH_ROWS, LISTED_KEY, ODD, ZONES_KEY, SnapshotFile
 from pregen.snapshot.files.formats import Chosen, open_file
 from pregen.snapshot.files.index_txt import index_txt_columns
 from pregen.snapshot.files.partitions import Value, partition_values
@@ -23,6 +23,7 @@ __all__ = [
     "AS_OF_KEY",
     "BATCH_ROWS",
     "INDEXES",
+    "LISTED_KEY",
     "ODD",
     "SUFFIXES",
     "TABLES",

@@ -12,6 +12,7 @@ from pregen.snapshot.location import Location
 from pregen.snapshot.octets import ArrowArray, octets_of
 
 AS_OF_KEY = b"pregen.as_of"
+LISTED_KEY = b"pregen.listed_as_of"  # of the list of certificates, where an import joined it with CRLs
 ZONES_KEY = b"pregen.zones"  # JSON: by canonical column, the zone that was declared for the times that were imported
 BATCH_ROWS = 131_072
 MOST_BYTES = 1 << 30  # of one column of a batch

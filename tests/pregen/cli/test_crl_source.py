@@ -189,6 +189,36 @@ def test_an_import_publishes_the_same_answers(listed: Ca, pregen: Program) -> No
     assert [(one["status"], one["revoked_at"], one["reason"]) for one in second] == first
 
 
+@pytest.mark.parametrize("hours", [None, 12])
+def test_what_was_issued_and_revoked_after_as_of_is_taken_after_an_import_too(
+    listed: Ca, pregen: Program, hours: int | None
+) -> None:
+    """The list is mostly newer than the oldest CRL, and so may be what other CRLs revoke."""
+    as_of = () if hours is None else ("--as-of", text(listed.now - timedelta(hours=hours)))
+    count = 600
+    made = listed.now - timedelta(hours=9)
+    revoked = [Entry(serial=KEY, at=made)]
+    write(listed.folder, "base.crl", forged(listed.issuer, revoked, this_update=made, next_update=listed.now + DAY))
+    issued = [listed.now - timedelta(minutes=5 * at) for at in range(count - 3)]
+    listed.export(
+        serial=octets(KEY, HELD, OLD, *range(0x1000, 0x1000 + count - 3)),
+        status=None,
+        revoked_at=None,
+        reason=None,
+        not_before=instants(*[listed.now - 9 * DAY] * 3, *issued),
+        not_after=instants(*[listed.now + 30 * DAY] * count),
+    )
+    checked = [pregen("check", listed.config, "--json", *as_of)]
+    for name in ("out", "again"):
+        assert pregen("import", listed.config, "--out", listed.folder / name, *as_of).code == 0
+        listed.configure(snapshot={"path": name})
+        checked.append(pregen("check", listed.config, "--json"))
+
+    assert [ended.code for ended in checked] == [0] * 3, [ended.err for ended in checked]
+    for field in ("as_of", "certificates", "excluded"):
+        assert [ended.document[field] for ended in checked] == [checked[0].document[field]] * 3
+
+
 def test_an_import_says_for_people_what_it_wrote(listed: Ca, pregen: Program) -> None:
     ended = pregen("import", listed.config, "--out", listed.folder / "out")
 

@@ -13,6 +13,7 @@ from pregen.config import ColumnConfig, SnapshotConfig
 from pregen.errors import InputError
 from pregen.snapshot import (
     GOOD,
+    LISTED_KEY,
     NO_EXPIRY,
     NO_REASON,
     OWN_ZONE,
@@ -642,3 +643,23 @@ def test_metadata_about_zones_that_no_import_wrote_ends_in_no_traceback(desk: De
     columns = desk.open(path).columns
 
     assert {column.declared_zone for column in columns.values()} <= {None, "7"}
+
+
+@pytest.mark.parametrize(
+    ("named", "at"),
+    [
+        ([b"2026-11-24T06:00:00Z", b"2026-11-24T07:00:00Z"], datetime(2026, 11, 24, 7, tzinfo=UTC)),
+        ([b"2026-11-24T06:00:00Z", b"2036-11-24T07:00:00Z"], NOW),
+        ([b"2026-11-24T06:00:00Z", None], None),
+        ([b"2026-11-24T06:00:00Z", b"\xff"], None),
+        ([b"2026-11-24T06:00:00Z", b"yesterday"], None),
+    ],
+)
+def test_the_instant_of_an_imported_list_counts_where_all_files_name_one(
+    desk: Desk, named: list[bytes | None], at: datetime | None
+) -> None:
+    for number, one in enumerate(named):
+        metadata = {b"pregen.as_of": b"2026-11-24T00:00:00Z"} | ({} if one is None else {LISTED_KEY: one})
+        pq.write_table(table().replace_schema_metadata(metadata), desk.folder / f"{number}.parquet")
+
+    assert desk.open(desk.folder).listed_as_of == at
