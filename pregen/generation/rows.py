@@ -1,4 +1,7 @@
-"""The rows of one shard, as its worker sees them: sorted by key, repetitions collapsed, expired ones left out."""
+"""The rows of one shard, as its worker sees them: sorted by key, repetitions collapsed, expired ones left out.
+
+A certificate has expired when all of its rows have; nobody asks what these said.
+"""
 
 import zlib
 from collections.abc import Iterable, Sequence
@@ -158,14 +161,14 @@ def load_rows(
         VerificationError: the rows are not those that were surveyed.
     """
     rows, suspects = _in_order(read_spilled(path, written))
-    collapsed = _collapse(rows, suspects) if len(suspects) else _Collapsed()
+    limit = 0 if expired_before is None else int(clipped(np.array(expired_before)))
+    collapsed = _collapse(rows, suspects, limit) if len(suspects) else _Collapsed()
     kept = rows["reason"] != WITHHELD
     withheld = len(rows) - int(np.count_nonzero(kept))
     kept[collapsed.dropped] = False
     certificates = int(np.count_nonzero(kept))
     repeated = len(rows) - withheld - certificates
-    if expired_before is not None:
-        kept &= rows["not_after"] >= clipped(np.array(expired_before))
+    kept &= rows["not_after"] >= limit
     if not kept.all():
         rows = take(rows, np.flatnonzero(kept))
     loaded = ShardRows(
@@ -227,11 +230,12 @@ class _Collapsed(NamedTuple):
     repetitions: tuple[Pair, ...] = ()
 
 
-def _collapse(rows: Spilled, suspects: Places) -> _Collapsed:
+def _collapse(rows: Spilled, suspects: Places, limit: int) -> _Collapsed:
     """Find, among rows with equal keys, those of one certificate: the first gets the latest not_after, others go.
 
     Rows that differ in status, revocation time or reason are conflicts, and so is a withheld one that contradicts one
-    that is not (`pregen.snapshot.Withheld`); equal keys of different certificates are legal.
+    that is not (`pregen.snapshot.Withheld`), unless the certificate has expired: its latest not_after is before
+    `limit`. Equal keys of different certificates are legal.
     """
     these = take(rows, suspects)
     in_snapshot = np.lexsort((these["row"], these["file"], these["reason"] == WITHHELD))
@@ -245,6 +249,7 @@ def _collapse(rows: Spilled, suspects: Places) -> _Collapsed:
     follows = leader != np.arange(len(these))
     withheld = these["reason"] == WITHHELD
     differs = np.where(withheld, _contradicts(these, take(these, leader)), differs)
+    differs &= rows["not_after"][suspects[leader]] >= limit
     conflicts, repetitions = (
         tuple(
             Pair(_row_number(these[leader[i]]), _row_number(these[i]), _serial(these[i]), bool(withheld[i]))

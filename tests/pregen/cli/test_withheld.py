@@ -111,3 +111,24 @@ def test_a_row_that_is_left_out_and_says_revoked_still_contradicts_a_good_one(ca
 
     assert (ended.code, codes(ended)) == (3, {"row.conflict"})
     assert "row 2, column serial, 5: is bad or left out, and contradicts " in ended.out
+
+
+@pytest.mark.parametrize(("days", "code"), [(-1, 0), (1, 3)])
+def test_rows_that_contradict_each_other_matter_until_the_certificate_expires(
+    ca: Ca, pregen: Program, days: int, code: int
+) -> None:
+    ca.export(
+        serial=octets(5, 5, 8),
+        status=pa.array([0, 1, 0]),
+        revoked_at=instants(None, ca.now - timedelta(days=9), None),
+        not_after=instants(*(ca.now + timedelta(days=at) for at in (-3, days, 9))),
+        reason=None,
+    )
+
+    ended = pregen("run", ca.config, "--json")
+
+    assert ended.code == code, ended.err
+    if code:
+        assert codes(ended) == {"row.conflict"}
+    else:
+        assert ended.document["excluded"] == {"expired": 1, "repeated": 1}

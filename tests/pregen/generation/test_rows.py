@@ -135,9 +135,30 @@ def test_conflicts_are_all_counted_and_the_first_are_shown(tmp_path: Path) -> No
     assert [conflict.serial for conflict in rows.conflicts] == [twice[c.row.row].serial for c in rows.conflicts]
 
 
-def test_a_conflict_is_found_although_the_certificate_has_expired(tmp_path: Path) -> None:
-    rows = [REVOCATION._replace(not_after=5), REVOCATION._replace(not_after=5, reason=1)]
-    assert load(tmp_path, rows, expired_before=10).conflict_count == 1
+def test_rows_of_a_certificate_that_has_expired_need_not_agree(tmp_path: Path) -> None:
+    rows = [REVOCATION._replace(not_after=5), REVOCATION._replace(not_after=9, status=GOOD, reason=-1), Row(b"\x01")]
+
+    gone, live = (load(tmp_path / str(limit), rows, expired_before=limit) for limit in (10, 9))
+
+    assert (gone.conflict_count, gone.conflicts, gone.expired, gone.repeated) == (0, (), 1, 1)
+    assert serials_of(gone) == [b"\x01"]
+    assert (live.conflict_count, live.expired) == (1, 0), "the last second counts"
+    assert load(tmp_path / "kept", rows).conflict_count == 1
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize("live", [10, NO_EXPIRY])
+def test_a_row_that_has_expired_contradicts_one_that_has_not(tmp_path: Path, order: int, live: int) -> None:
+    rows = [REVOCATION._replace(not_after=5), REVOCATION._replace(not_after=live, status=GOOD, revoked_at=0, reason=-1)]
+
+    assert load(tmp_path, rows[::order], expired_before=10).conflict_count == 1
+
+
+@pytest.mark.parametrize("says", [REVOKED, UNKNOWN])
+def test_what_a_withheld_row_says_of_an_expired_certificate_does_not_matter(tmp_path: Path, says: int) -> None:
+    rows = load(tmp_path, [Row(b"\x05", not_after=5), Row(b"\x05", says, withheld=True)], expired_before=10)
+
+    assert (rows.conflict_count, rows.expired, rows.withheld, len(rows.codes)) == (0, 1, 1, 0)
 
 
 @pytest.mark.parametrize("withheld", [0, 1, 2])
