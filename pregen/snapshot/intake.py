@@ -77,6 +77,7 @@ class Intake:
         self.zone_used: set[str] = set()  # columns with a declared zone, and with a time that it was needed for
         self.zone_written: set[str] = set()  # those with a time that names its own
         self.listed: list[NDArray[np.int32]] = []  # entries of the revocations that rows have, repeated or not
+        self.oldest = np.full(max(issuers.values()) + 1, NO_EXPIRY, np.int64)  # not_before of the rows of each issuer
         self.columns = columns
         self.findings = findings
         self.latest_revocation_s = _LAST_REVOCATION_S if told_by_crls else as_of_s + skew_s
@@ -167,6 +168,8 @@ class _BatchIntake:
         keep = self._judged & ~self._bad
         if not keep.all():
             batch = self._kept(batch, keep, self._claims(status, revocations))
+        if self._intake.revocations is not None:
+            np.minimum.at(self._intake.oldest, batch.issuer, batch.not_before)
         return batch, self._excluded()
 
     def _claims(self, status: NDArray[np.uint8], revocations: Instants) -> NDArray[np.uint8]:
@@ -267,7 +270,7 @@ class _BatchIntake:
     def _revocations(self, known: Revocations, serial: pa.BinaryArray, issuer: NDArray[np.int32]) -> Statuses:
         """Return what CRLs say of each row; that a row is excluded or bad does not make its entry one without a row."""
         found = known.find(serial, issuer)
-        self._intake.listed.append(np.unique(found[found >= 0]).astype(np.int32))
+        self._intake.listed.append(np.unique(found[(found >= 0) & ~self._unplaced]).astype(np.int32))
         return known.statuses(found)
 
     def _kind(self) -> NDArray[np.uint8] | None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pregen import clock
 from pregen.errors import Finding
-from pregen.snapshot.batch import StatusBatch
+from pregen.snapshot.batch import NO_EXPIRY, StatusBatch
 from pregen.snapshot.columns import Column, listing, needed
 from pregen.snapshot.crls.revocations import Revocations
 from pregen.snapshot.files import (
@@ -29,6 +29,7 @@ class Reading:
         excluded: rows that are left out on purpose, by reason.
         findings: its bad rows.
         listed: entries of CRLs that its rows have.
+        oldest: the earliest not_before of the rows of each issuer, int64[issuers]; None: nobody asks.
         zone_used: columns (canonical names) with a declared zone, and with times that it was needed for.
         zone_written: those with times that name their own.
     """
@@ -37,6 +38,7 @@ class Reading:
     excluded: Counter[str] = field(default_factory=Counter)
     findings: RowFindings = field(default_factory=RowFindings)
     listed: list[NDArray[np.int32]] = field(default_factory=list)
+    oldest: NDArray[np.int64] | None = None
     zone_used: set[str] = field(default_factory=set)
     zone_written: set[str] = field(default_factory=set)
 
@@ -128,7 +130,7 @@ class Snapshot:
             batch, excluded = intake.read(record_batch, Place(number, file.path, reading.rows_in, file.unit))
             reading.rows_in += record_batch.num_rows
             reading.excluded.update(excluded)
-            reading.listed = intake.listed
+            reading.listed, reading.oldest = intake.listed, intake.oldest
             reading.zone_used, reading.zone_written = intake.zone_used, intake.zone_written
             if len(batch) or len(batch.late.revoked_at) or batch.withheld is not None:
                 yield batch
@@ -148,7 +150,9 @@ class Snapshot:
         unlisted: tuple[Finding, ...] = ()
         if self._revocations is not None:
             listed = (entries for reading in self._readings.values() for entries in reading.listed)
-            unlisted = self._revocations.unlisted(listed)
+            oldest = [reading.oldest for reading in self._readings.values() if reading.oldest is not None]
+            nothing = np.full(max(self._issuers.values()) + 1, NO_EXPIRY, np.int64)
+            unlisted = self._revocations.unlisted(listed, np.minimum.reduce([nothing, *oldest]))
         return found.findings(self._skew_s) + unlisted + self._unused() + self._warnings
 
     @property

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from pregen import clock
 from pregen.errors import MAX_EXAMPLES, Finding
-from pregen.snapshot.batch import GOOD, NO_REASON, REVOKED
+from pregen.snapshot.batch import GOOD, NO_EXPIRY, NO_REASON, REVOKED
 from pregen.snapshot.crls.entries import SERIAL_WIDTH
 from pregen.snapshot.octets import octets_of, tails
 from storage.certid import serial_text
 
-_MIN_UNLISTED = 10  # entries of an issuer that none of its rows has: the expired ones are gone, but not all at once
+_DAY_S = 86_400  # more than a wrong zone of not_before, or a time of revocation that is dated back
 _TABLE_BITS = 3  # so that one row in eight that is not revoked is searched for in vain
 WORDS = SERIAL_WIDTH // 8
 # Odd, so that multiplying loses nothing; those of splitmix64, and the golden ratio.
@@ -124,15 +124,23 @@ class Revocations:
         reason = np.where(given & (self.reason[found] != 0), self.reason[found], NO_REASON).astype(np.int8)
         return Statuses(status, revoked_at, reason, given)
 
-    def unlisted(self, listed: Iterable[NDArray[np.int32]]) -> tuple[Finding, ...]:
-        """Return what to say about entries that no row has, if there are any; `listed` are those that rows have."""
+    def unlisted(self, listed: Iterable[NDArray[np.int32]], oldest: NDArray[np.int64]) -> tuple[Finding, ...]:
+        """Return what to say about entries that no row has, if there are any.
+
+        No certificate is revoked before it is issued: where none of an issuer's entries has a row, those that are older
+        than all of its rows are of certificates that have expired, and any later one shows that serials do not match.
+
+        Args:
+            listed: the entries that rows have.
+            oldest: the earliest not_before of the rows of each issuer, int64[issuers]; `NO_EXPIRY` where it has none,
+                which is judged by the rows of all: they may be called another issuer's.
+        """
         missing = np.ones(len(self), np.bool_)
         for one in listed:
             missing[one] = False
-        entries = np.bincount(self.issuer)
-        without_row = np.bincount(self.issuer[missing], minlength=len(entries))
-        is_stranger = (without_row == entries) & (entries >= _MIN_UNLISTED)
-        strangers = is_stranger[self.issuer]
+        with_row = np.bincount(self.issuer[~missing], minlength=len(oldest))
+        since = np.where(oldest == NO_EXPIRY, oldest.min(), oldest) - _DAY_S
+        strangers = (with_row == 0)[self.issuer] & (self.revoked_at >= since[self.issuer])
         return (*self._strangers(strangers), *self._missing(missing & ~strangers))
 
     def _strangers(self, entries: NDArray[np.bool_]) -> Iterator[Finding]:
@@ -140,8 +148,10 @@ class Revocations:
         if not entries.any():
             return
         text = (
-            "no entry of an issuer's CRLs has a row among the issued certificates, so all of them would be good: look "
-            "how serials are encoded (serial.encoding in [snapshot.columns]), and whether the list is of this issuer"
+            "no entry of an issuer's CRLs has a row among the issued certificates, although these are not older than all "
+            "rows, so all certificates would be good: look how serials are encoded (serial.encoding in "
+            "[snapshot.columns]), whether the list is of this issuer, and whether not_before is exported; only where "
+            "all of these certificates have expired: --accept crl.none-listed"
         )
         shown = tuple(self._shown(at) for at in np.flatnonzero(entries)[:MAX_EXAMPLES].tolist())
         yield Finding("crl.none-listed", "error", text, int(np.count_nonzero(entries)), shown)

@@ -226,6 +226,29 @@ def test_an_import_says_for_people_what_it_wrote(listed: Ca, pregen: Program) ->
     assert f"wrote 4 rows to {listed.folder / 'out'}" in ended.out
 
 
+@pytest.mark.parametrize(("revoked_days_ago", "code"), [([60, 90], 0), ([60, 90, 2], 3)])
+def test_a_crl_that_keeps_what_has_expired_is_no_error_where_not_before_tells(
+    listed: Ca, pregen: Program, revoked_days_ago: list[int], code: int
+) -> None:
+    made = listed.now - timedelta(hours=1)
+    entries = [Entry(serial=0x5000 + days, at=made - days * DAY) for days in revoked_days_ago]
+    revoked = forged(listed.issuer, entries, this_update=made, next_update=listed.now + DAY)
+    write(listed.folder, "base.crl", revoked)
+    issued = instants(listed.now - 9 * DAY, listed.now - 40 * DAY)
+    listed.export(serial=octets(1, 2), status=None, revoked_at=None, reason=None, not_before=issued)
+
+    ended = pregen("run", listed.config, "--json")
+
+    assert ended.code == code, ended.err
+    assert ("error crl.none-listed" in ended.err) == (code == 3)
+
+    listed.export(serial=octets(1, 2), status=None, revoked_at=None, reason=None)
+    ended = pregen("run", listed.config, "--json")
+    assert (ended.code, "error crl.none-listed" in ended.err) == (3, True)
+    accept = ("--accept", "crl.none-listed", "--reason", "they have expired")
+    assert pregen("run", listed.config, *accept).code == 0
+
+
 def test_openssl_ca_makes_crls_that_are_read(ca: Ca, pregen: Program) -> None:
     database = "".join(f"{line}\n" for line in _index(ca.now))
     (ca.folder / "index.txt").write_text(database)
