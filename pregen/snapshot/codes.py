@@ -18,8 +18,9 @@ from pregen.snapshot.batch import CA, END_ENTITY, GOOD, NO_REASON, REVOKED, UNKN
 from pregen.snapshot.octets import ArrowArray, nulls
 
 EXCLUDED = 3
+EXPIRED = 4  # good until it expired, says a file whose kind has such a status
 STATUSES: Mapping[str, int] = MappingProxyType(
-    {"good": GOOD, "revoked": REVOKED, "unknown": UNKNOWN, "excluded": EXCLUDED}
+    {"good": GOOD, "revoked": REVOKED, "unknown": UNKNOWN, "excluded": EXCLUDED, "expired": EXPIRED}
 )
 
 UNSPECIFIED = 0  # left out of responses (RFC 5280, 5.3.1), but given, which counts where a reason is demanded
@@ -55,7 +56,7 @@ def status_table(values: Mapping[str, list[str]] | None) -> CodeTable:
     """
     if values is not None:
         return CodeTable({text: STATUSES[key] for key, texts in values.items() for text in texts}, {})
-    words = {word: number for word, number in STATUSES.items() if number != EXCLUDED}
+    words = {word: number for word, number in STATUSES.items() if number in {GOOD, REVOKED, UNKNOWN}}
     return CodeTable({}, words | {str(number): number for number in words.values()})
 
 

@@ -52,6 +52,9 @@ _ADVICE: Mapping[str, str] = MappingProxyType(
         "row.revoked.out-of-range": "lies before 1970 or after 2106-02-07T06:28:15Z: correct the time of revocation",
         "row.revoked.ignored": "is set in rows that are not revoked; their status counts, the time is ignored: look "
         "whether the status is mapped as it should be",
+        "row.expired.after-as-of": "lies more than {skew} after as_of ([gates] skew), or is empty, in lines with the "
+        "status E (expired), which `openssl ca -updatedb` writes afterwards alone: look whether as_of is right, and "
+        "restore or correct these lines",
         "row.issuer.null": "is null: export the issuer of every certificate",
         "row.issuer.unknown": "names issuers that are not configured ({values}): add [[issuer]] with name, certificate "
         "and key for each, or add the name to the list of an issuer that has several",

@@ -25,6 +25,7 @@ from pregen.snapshot.batch import (
 )
 from pregen.snapshot.codes import (
     EXCLUDED,
+    EXPIRED,
     UNSPECIFIED,
     Codes,
     CodeTable,
@@ -80,7 +81,8 @@ class Intake:
         self.oldest = np.full(max(issuers.values()) + 1, NO_EXPIRY, np.int64)  # not_before of the rows of each issuer
         self.columns = columns
         self.findings = findings
-        self.latest_revocation_s = _LAST_REVOCATION_S if told_by_crls else as_of_s + skew_s
+        self.latest_s = as_of_s + skew_s
+        self.latest_revocation_s = _LAST_REVOCATION_S if told_by_crls else self.latest_s
         self.statuses = status_table(columns["status"].values)
         self.reasons = reason_table(columns["reason"].values)
         self.kinds = kind_table(columns["kind"].values)
@@ -118,6 +120,7 @@ class _BatchIntake:
         self._late = np.zeros(self._count, np.bool_)
         self._unread = np.zeros(self._count, np.bool_)  # which serial it has, nobody can tell
         self._unplaced = np.zeros(self._count, np.bool_)  # which issuer it has, nobody can tell
+        self._expired = np.zeros(self._count, np.bool_)  # by its status
         self._codes: Codes | None = None  # of the status, where there is such a column
         self._by_status = np.zeros(self._count, np.bool_)
         self._own_zone: NDArray[np.uint8] | None = None
@@ -145,6 +148,7 @@ class _BatchIntake:
             missing = (kind == CA) & ~reason_given & self._intake.is_public[issuer]
             self._note("reason", [Fault("row.reason.missing", missing)], among=revoked)
         not_after = self._optional_time("not_after", NO_EXPIRY)
+        self._note_unexpired(not_after)
         not_before = self._optional_time("not_before", NO_ISSUANCE)
         row = np.arange(self._first.row, self._first.row + self._count, dtype=np.int64)
         file = self._first.file
@@ -232,7 +236,9 @@ class _BatchIntake:
         if "status" not in self._arrays:
             return np.where(_have_time(revocations), REVOKED, GOOD).astype(np.uint8)
         codes = self._codes = look_up(self._arrays["status"], self._intake.statuses)
+        self._expired = codes.known & (codes.number == EXPIRED)
         status = codes.number.astype(np.uint8)
+        status[self._expired] = GOOD
         self._by_status = codes.known & (status == EXCLUDED)
         self._judged &= ~self._by_status
         self._note("status", [Fault("row.status.null", codes.blank & ~codes.known)])
@@ -320,6 +326,12 @@ class _BatchIntake:
         seconds, given, faults, _ = self._times(canonical)
         self._note(canonical, faults)
         return seconds if given.all() else np.where(given, seconds, absent)
+
+    def _note_unexpired(self, not_after: NDArray[np.int64]) -> None:
+        """Note rows that say that they have expired, and have not: whether they are good, nobody can tell."""
+        if self._expired.any():
+            early = self._expired & ~self._bad & (not_after > self._intake.latest_s)
+            self._note("not_after", [Fault("row.expired.after-as-of", early)])
 
     def _late_ones(self, serial: pa.BinaryArray, revoked_at: NDArray[np.int64]) -> Late:
         """Return the revocations after as_of; of rows whose serial cannot be read, too."""

@@ -148,8 +148,8 @@ class Revocations:
         if not entries.any():
             return
         text = (
-            "no entry of an issuer's CRLs has a row among the issued certificates, although these are not older than all "
-            "rows, so all certificates would be good: look how serials are encoded (serial.encoding in "
+            "no entry of an issuer's CRLs has a row among the issued certificates, although these are not older than "
+            "all rows, so all certificates would be good: look how serials are encoded (serial.encoding in "
             "[snapshot.columns]), whether the list is of this issuer, and whether not_before is exported; only where "
             "all of these certificates have expired: --accept crl.none-listed"
         )

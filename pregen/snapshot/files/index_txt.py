@@ -1,6 +1,6 @@
 r"""The database of `openssl ca`: one line a certificate, six fields between tabs.
 
-    status      V valid, E expired (it was valid until then), R revoked
+    status      V valid, E expired (it was valid until then: `openssl ca -updatedb` writes it afterwards), R revoked
     expiry      UTCTime or GeneralizedTime
     revocation  empty unless revoked; else date[,reason[,argument]]
     serial      hexadecimal number, with a minus if it is negative
@@ -34,7 +34,7 @@ from pregen.snapshot.octets import ArrowArray, Octets, holds, octet_at, octets_o
 
 COMMENT = "#"
 SCHEMA = pa.schema([(name, pa.string()) for name in ("serial", "status", "revoked_at", "reason", "not_after")])
-_STATUSES = {"good": ["V", "E"], "revoked": ["R"], "excluded": [COMMENT]}
+_STATUSES = {"good": ["V"], "expired": ["E"], "revoked": ["R"], "excluded": [COMMENT]}
 _FIELDS = 6
 _COUNTS_SHOWN = 100
 _BLOCK_BYTES = 4 << 20

@@ -391,6 +391,15 @@ INDEX_TXT = [
         remedy=_LINE,
     ),
     Damage(
+        name="expired, and is still valid",
+        make=index_txt(put(b"V\t", b"E\t")),
+        code="row.expired.after-as-of",
+        file="index.txt",
+        place="line 1",
+        column="not_after",
+        remedy="look whether as_of is right",
+    ),
+    Damage(
         name="revoked without a time",
         make=index_txt(put(b"260102030405Z,keyCompromise", b"")),
         code="line.malformed",

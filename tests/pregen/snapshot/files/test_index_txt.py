@@ -118,6 +118,24 @@ def test_odd_lines_are_counted_and_shown_by_number_beside_bad_values(desk: Desk)
     assert snapshot.locate(0, 3) == f"{place}, line 4"
 
 
+@pytest.mark.parametrize(
+    ("expiry", "count"), [(b"261124000500Z", 0), (b"261124000501Z", 1), (b"20261201000000Z", 1), (b"", 1), (b"?", 0)]
+)
+def test_a_line_that_says_expired_before_it_has_is_an_error(desk: Desk, expiry: bytes, count: int) -> None:
+    """Nobody but `updatedb` writes E, after the expiry: what else happened to the line nobody can tell."""
+    snapshot = opened(desk, b"E\t" + expiry + b"\t\t0A\tunknown\t/CN=a\n" + GOOD_LINE % b"01")
+
+    rows = [row for batch in snapshot.batches() for row in batch.row.tolist()]
+
+    found = {finding.code: finding for finding in snapshot.findings()}
+    assert ("row.expired.after-as-of" in found) == bool(count)
+    if count:
+        finding = found["row.expired.after-as-of"]
+        assert (finding.severity, finding.count, rows) == ("error", 1, [1])
+        assert finding.examples == (f"{desk.folder}/index.txt, line 1, not_after, '{expiry.decode()}'",)
+        assert "5m after as_of" in finding.message
+
+
 def fields_of(line: bytes) -> list[bytes] | None:
     """Split a line as TXT_DB_read of OpenSSL does (crypto/txt_db/txt_db.c), octet by octet; None: it refuses it."""
     fields, escaped = [b""], False
