@@ -90,7 +90,8 @@ class PastIssuer:
         lags: how far issuance was behind as_of, in seconds, of the latest generations, the latest first.
         silence: how many seconds without issuances are usual; None: not known.
         odd: how many generations in a row, up to this one, had a lag that was accepted against the publisher's checks.
-        stopped: whether it was accepted that issuance has stopped, and it has not gone on since then.
+        stopped: how long a silence was accepted, in seconds, since issuance has stopped; 0: none.
+        holes: silences that are not usual: from and to, in seconds since 1970.
     """
 
     issuer_id: int
@@ -100,7 +101,8 @@ class PastIssuer:
     lags: tuple[int, ...]
     silence: int | None
     odd: int = 0
-    stopped: bool = False
+    stopped: int = 0
+    holes: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,7 +240,8 @@ def encode_index(index: HistoryIndex) -> tuple[str, bytes]:
                     "until": one.until,
                     "silence": one.silence,
                     "odd": one.odd,
-                    "stopped": int(one.stopped),
+                    "stopped": one.stopped,
+                    "holes": [list(hole) for hole in one.holes],
                 }
                 for one in index.issuers
             ],
@@ -307,6 +310,13 @@ def _read_part(item: Document) -> HistoryPart:
     return part
 
 
+def _read_holes(item: Document) -> tuple[tuple[int, int], ...]:
+    holes = item.numbers("holes")
+    if any(len(hole) != 2 or hole[0] >= hole[1] for hole in holes):
+        item.fail("has holes that do not begin before they end")
+    return tuple((start, end) for start, end in holes)
+
+
 def _read_issuer(item: Document, lags: tuple[int, ...]) -> PastIssuer:
     return PastIssuer(
         issuer_id=int.from_bytes(item.hexadecimal("id", 8), "big"),
@@ -316,5 +326,6 @@ def _read_issuer(item: Document, lags: tuple[int, ...]) -> PastIssuer:
         lags=lags,
         silence=item.number("silence") if item.has("silence") else None,
         odd=item.number("odd"),
-        stopped=bool(item.number("stopped", 2)),
+        stopped=item.number("stopped"),
+        holes=_read_holes(item),
     )

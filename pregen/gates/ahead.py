@@ -134,7 +134,7 @@ def judge_ahead(
     busy = np.flatnonzero(issued[:, HALF:].sum(axis=1) >= MIN_COUNT).tolist()
     parts = []
     for at in busy:
-        ages = ages_of(observation.bins, at)
+        ages = ages_of(observation, at)
         parts.append(Part(issued[at], ages, _backdating(ages, issuers[at], history), is_proved=at in proved))
     if watch.issuers > 1:  # those with few issuances count together
         is_proved = np.isin(np.arange(watch.issuers), sorted(proved))

@@ -3,7 +3,7 @@
 Every process that reads rows has an `Observer`; after each file it hands an `Observation` to the parent. Kept are
 
     newest       the latest certificate of each issuer that was issued by as_of (`Watch.issued_until`)
-    bins         in which 5 minutes of the 35 days before that each issuer issued anything
+    bins         how much each issuer issued in each 5 minutes of the 35 days before that
     counts       how many times lie around as_of, and how many revocations and expiries around their issuances
     sightings    rows of anchors, and of certificates that the last generation remembered or the next one shall
     examples     of what should not be, up to 20 a kind: those with the smallest keys
@@ -85,7 +85,8 @@ class Observation:
 
     Attributes:
         newest: `SIGHTING`[<= issuers], ascending by issuer: of each, the row with the latest not_before up to as_of.
-        bins: int64[k], ascending: issuer * BINS + how many whole 5 minutes before as_of it issued something.
+        bins, bin_counts: int64[k], ascending, and int64[k]: issuer * BINS + how many whole 5 minutes before as_of it
+            issued something, and how many rows.
         places, counts: int64[k], ascending, and int64[k]: places are row * COLUMNS + column of the table that
             `table` returns.
         sightings: `SIGHTING`[k], in any order.
@@ -94,6 +95,7 @@ class Observation:
 
     newest: Sightings
     bins: NDArray[np.int64]
+    bin_counts: NDArray[np.int64]
     places: NDArray[np.int64]
     counts: NDArray[np.int64]
     sightings: Sightings
@@ -115,14 +117,14 @@ class Observation:
 def add_up(observations: Iterable[Observation], watch: Watch) -> Observation:
     """Return what was noted of all rows together."""
     parts = [_NOTHING, *observations]
-    places, at = np.unique(np.concatenate([part.places for part in parts]), return_inverse=True)
-    counts = np.zeros(len(places), np.int64)
-    np.add.at(counts, at, np.concatenate([part.counts for part in parts]))
+    bins, bin_counts = _summed([part.bins for part in parts], [part.bin_counts for part in parts])
+    places, counts = _summed([part.places for part in parts], [part.counts for part in parts])
     newest = _latest(np.concatenate([part.newest for part in parts]))
     assert not len(newest) or newest["issuer"][-1] < watch.issuers
     return Observation(
         newest=newest,
-        bins=np.unique(np.concatenate([part.bins for part in parts])),
+        bins=bins,
+        bin_counts=bin_counts,
         places=places,
         counts=counts,
         sightings=np.concatenate([part.sightings for part in parts]),
@@ -130,15 +132,25 @@ def add_up(observations: Iterable[Observation], watch: Watch) -> Observation:
     )
 
 
+def _summed(
+    places: Sequence[NDArray[np.int64]], counts: Sequence[NDArray[np.int64]]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the distinct places, ascending, and the sums of their counts."""
+    distinct, at = np.unique(np.concatenate(places), return_inverse=True)
+    sums = np.zeros(len(distinct), np.int64)
+    np.add.at(sums, at, np.concatenate(counts))
+    return distinct, sums
+
+
 class Observer:
     """Takes notes in one process."""
 
     def __init__(self, watch: Watch) -> None:
-        """Make room for the notes: about 15 octets for each issuer and each of its 10,080 bins."""
+        """Make room for the notes: about 10 octets for each issuer and each of its 10,080 bins that is used."""
         self._watch = watch
         self._newest = np.full(watch.issuers, NO_ISSUANCE, np.int64)
         self._newest_key = np.zeros(watch.issuers, np.uint64)
-        self._occupied = np.zeros(watch.issuers * BINS, np.bool_)
+        self._issued = np.zeros(watch.issuers * BINS, np.uint32)
         self._table = np.zeros((watch.issuers + 3) * COLUMNS, np.int64)
         # Most keys are nobody's: one look at a small table tells so.
         self._filter = np.zeros(1 << _FILTER_BITS, np.bool_)
@@ -148,7 +160,7 @@ class Observer:
 
     def _forget(self) -> None:
         self._new_newest: list[Sightings] = [NO_SIGHTINGS]
-        self._new_bins: list[NDArray[np.int64]] = [np.empty(0, np.int64)]
+        self._used: list[NDArray[np.int64]] = [np.empty(0, np.int64)]
         self._sightings: list[Sightings] = [NO_SIGHTINGS]
         self._examples = [NO_SIGHTINGS] * len(KINDS)
         self._table[:] = 0
@@ -178,15 +190,17 @@ class Observer:
 
     def take(self) -> Observation:
         """Return what was noted since the last time."""
-        places = np.flatnonzero(self._table)
+        bins, places = np.unique(np.concatenate(self._used)), np.flatnonzero(self._table)
         observation = Observation(
             newest=_latest(np.concatenate(self._new_newest)),
-            bins=np.unique(np.concatenate(self._new_bins)),
+            bins=bins,
+            bin_counts=self._issued[bins].astype(np.int64),
             places=places.astype(np.int64),
             counts=self._table[places],
             sightings=np.concatenate(self._sightings),
             examples=tuple(self._examples),
         )
+        self._issued[bins] = 0
         self._forget()
         return observation
 
@@ -194,16 +208,20 @@ class Observer:
         rows = np.flatnonzero(batch.not_before > self._watch.issued_until - BINS * BIN_S)
         issuer = batch.issuer[rows].astype(np.int64)
         age = self._watch.issued_until - batch.not_before[rows]
-        bins = (issuer * BINS + age // BIN_S)[age >= 0]
-        bins = bins[~self._occupied[bins]]
-        if len(bins):
-            self._occupied[bins] = True
-            self._new_bins.append(np.unique(bins))
+        self._count(issuer[age >= 0], age[age >= 0])
         near = age < REACH_S
         self._note_near(issuer[near], -age[near])
         ahead = rows[age < -self._watch.skew_s]
         if len(ahead):
             self._keep("ahead", batch, key, ahead)
+
+    def _count(self, row: NDArray[np.int64], age: NDArray[np.int64]) -> None:
+        """Count what happened so many seconds before as_of, in bins."""
+        bins = row * BINS + age // BIN_S
+        unused = bins[self._issued[bins] == 0]
+        if len(unused):
+            self._used.append(np.unique(unused))
+        np.add.at(self._issued, bins, 1)
 
     def _note_near(self, row: NDArray[np.int64], after_s: NDArray[np.int64]) -> None:
         """Count times, given as seconds after the instant that they are judged by, in rows of the table."""
@@ -319,4 +337,4 @@ def _latest(sightings: Sightings) -> Sightings:
     return ordered[is_last]
 
 
-_NOTHING = Observation(NO_SIGHTINGS, np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.int64), NO_SIGHTINGS)
+_NOTHING = Observation(NO_SIGHTINGS, *(np.empty(0, np.int64),) * 4, NO_SIGHTINGS)

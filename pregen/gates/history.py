@@ -38,7 +38,9 @@ class IssuerHistory:
         silence_s: which silences are usual (`pregen.gates.rhythm`), of the last generation with new issuances; None:
             too little was known.
         odd: how many generations in a row, up to this one, had a lag that was refused and accepted by name.
-        stopped: whether it was accepted that issuance has stopped, and it has not gone on since then.
+        stopped_s: how long a silence was accepted by name, in seconds, since issuance has stopped; 0: it has not, or
+            nobody has accepted that.
+        holes: silences of the last 35 days that were found to be unusual: from and to, in seconds since 1970.
     """
 
     certificates: int
@@ -47,7 +49,8 @@ class IssuerHistory:
     lags: tuple[int, ...] = ()
     silence_s: int | None = None
     odd: int = 0
-    stopped: bool = False
+    stopped_s: int = 0
+    holes: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

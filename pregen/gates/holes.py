@@ -5,6 +5,11 @@ on: its newest certificates are there, so the lag says nothing. Each hole is jud
 new since the last generation, against the silences that were usual until then (`pregen.gates.rhythm`). One that is
 `SILENCES` times as long (an hour at least) is a warning; of an issuer that was never silent for `MAX_SILENCE_S`, one
 that is `HOLE_SILENCES` times as long (three hours at least) is an error. The rest of a stop that was accepted is none.
+Besides, a hole is a warning if the issuer was busy in `MISSED` of its 5 minutes at the same time in most of the last
+weeks: a working day that is missing is no longer than a night.
+
+Holes that were found do not count among the silences that are usual, unless they become a habit
+(`pregen.gates.rhythm`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,8 +22,17 @@ from pregen.errors import MAX_EXAMPLES
 from pregen.gates.clues import Clue, about, time_text
 from pregen.gates.evidence import BIN_S, Observation, Watch
 from pregen.gates.history import IssuerHistory
-from pregen.gates.lag import HOLE_SILENCES, LEAST_SILENCE_S, MAX_SILENCE_S, SILENCES
-from pregen.gates.rhythm import ages_of, rhythm
+from pregen.gates.lag import (
+    HOLE_SILENCES,
+    LEAST_SILENCE_S,
+    MANY,
+    MANY_SILENCES,
+    MAX_SILENCE_S,
+    MISSED,
+    SILENCES,
+    STOP_GROWS,
+)
+from pregen.gates.rhythm import Span, ages_of, missed, rhythm
 from pregen.issuers import Issuer
 
 
@@ -36,44 +50,57 @@ class Hole(NamedTuple):
         return self.end - self.start
 
 
-def holes(ages: NDArray[np.int64], before: IssuerHistory, as_of: int) -> list[Hole]:
+class Holes(NamedTuple):
+    """What is missing: a clue of errors, one of warnings, and all holes by the index of their issuer."""
+
+    clues: tuple[Clue, ...]
+    found: Mapping[int, tuple[Span, ...]]
+
+
+def holes(ages: NDArray[np.int64], before: IssuerHistory, as_of: int, silences: float = SILENCES) -> list[Hole]:
     """Return the new holes of an issuer, the latest first.
 
     Args:
         ages: as for `rhythm`.
         before: what is remembered of the issuer.
         as_of: of the snapshot.
+        silences: how many times as long as is usual is too long.
     """
     own = rhythm(ages)
-    silence_s = own.silence_s if before.silence_s is None else before.silence_s
-    if before.until is None or not before.lags or not own.busy:
+    if before.until is None or own.lag_s is None:
         return []
-    latest = as_of - min(before.lags)  # what comes after it is postdated, of a CA that backdates
-    least_s = SILENCES * max(silence_s, LEAST_SILENCE_S)
+    silence_s = own.silence_s if before.silence_s is None else before.silence_s
+    # What comes after that is postdated, of a CA that backdates: in all generations, which one alone does not show.
+    latest = as_of - max(own.lag_s, min(before.lags) if len(before.lags) > 1 else 0)
+    least_s = silences * max(silence_s, LEAST_SILENCE_S)
     found = []
-    for at in np.flatnonzero(np.diff(own.dense) * BIN_S >= least_s).tolist():
+    for at in np.flatnonzero(np.diff(own.dense) * BIN_S >= min(least_s, MISSED * BIN_S)).tolist():
         newer, older = own.dense[at : at + 2].tolist()
         start, end = as_of - older * BIN_S, as_of - (newer + 1) * BIN_S
         if end <= before.until:
             break  # those before it are older still
-        if end > latest:
+        if end > latest or ((older - newer) * BIN_S < least_s and missed(ages, newer, older) < MISSED):
             continue
         is_long = end - start >= HOLE_SILENCES * max(silence_s, LEAST_SILENCE_S)
-        is_accepted = before.stopped and start <= before.until + BIN_S
+        is_accepted = start <= before.until + BIN_S and end - start <= STOP_GROWS * before.stopped_s
         found.append(Hole(start, end, silence_s, is_long and silence_s <= MAX_SILENCE_S and not is_accepted))
     return found
 
 
 def judge_holes(
     observation: Observation, watch: Watch, issuers: Sequence[Issuer], known: Mapping[int, IssuerHistory]
-) -> list[Clue]:
-    """Return what is missing of not_before, errors and warnings apart; `known`: by issuer id."""
-    found: dict[bool, list[tuple[str, Hole]]] = {}
+) -> Holes:
+    """Return what is missing of not_before; `known`: by issuer id."""
+    silences = MANY_SILENCES if len(known) > MANY else SILENCES
+    told: dict[bool, list[tuple[str, Hole]]] = {}
+    found: dict[int, tuple[Span, ...]] = {}
     for index in observation.newest["issuer"].tolist():
-        before = known.get(issuers[index].issuer_id)
-        for hole in holes(ages_of(observation.bins, index), before, watch.issued_until) if before else ():
-            found.setdefault(hole.is_certain, []).append((issuers[index].names[0], hole))
-    return [_clue(some, is_certain=is_certain) for is_certain, some in sorted(found.items(), reverse=True)]
+        before = known.get(issuers[index].issuer_id, IssuerHistory(0, None))
+        for hole in holes(ages_of(observation, index), before, watch.issued_until, silences):
+            told.setdefault(hole.is_certain, []).append((issuers[index].names[0], hole))
+            found[index] = (*found.get(index, ()), (hole.start, hole.end))
+    clues = (_clue(some, is_certain=is_certain) for is_certain, some in sorted(told.items(), reverse=True))
+    return Holes(tuple(clues), found)
 
 
 def _clue(found: Sequence[tuple[str, Hole]], *, is_certain: bool) -> Clue:

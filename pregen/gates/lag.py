@@ -12,10 +12,13 @@ the silences that are usual to the issuer. It is
     odd     none of both: an error of an issuer that was never silent so long, where it is `HOLE_SILENCES` times as
             long as is usual (half an hour at least): the latest rows are missing.
 
-All else is a warning, and so is whatever an issuer does of which too little is known. What a generation adds to the
-published lags (`remembered`) must not hide the same mistake from the next one: a stop adds nothing, however often
-somebody looks; that it was accepted is remembered until issuance goes on. Another lag that was accepted becomes the
-usual one when that happened in `ADOPTED_AFTER` generations in a row.
+All else is a warning, and so is whatever an issuer does of which too little is known. So is a lag that holds `MISSED`
+of the 5 minutes in which the issuer was busy at the same time in most of the last weeks: a working day that is missing.
+
+What a generation adds to the published lags (`remembered`) must not hide the same mistake from the next one. A stop
+adds nothing, however often somebody looks; that it was accepted covers `STOP_GROWS` times as long a silence. Lags that
+creep up count no further than silences explain. Another lag that was accepted becomes the usual one when that happened
+in `ADOPTED_AFTER` generations in a row.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,18 +29,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pregen.gates.clues import Clue, about, examples, until_text
-from pregen.gates.evidence import BIN_S, NO_SIGHTINGS, Observation, Sightings, Watch
+from pregen.gates.evidence import BIN_S, BINS, NO_SIGHTINGS, Observation, Sightings, Watch
 from pregen.gates.history import MAX_LAGS, History, IssuerHistory
 from pregen.gates.offsets import nearest_quarter, possible_shifts
-from pregen.gates.rhythm import MIN_SPAN_S, Rhythm, ages_of, rhythm
+from pregen.gates.rhythm import LONG_SPAN_S, Rhythm, Span, ages_of, missed, rhythm
 from pregen.issuers import Issuer
 from pregen.snapshot.columns import Column
 
 MIN_SHIFT_S = 1_500  # half an hour, less what lies between two issuances
-SILENCES = 2.0
+SILENCES, MANY_SILENCES, MANY = 2.0, 3.0, 10  # of more issuers than that, one is silent so long by chance
 MAX_SILENCE_S = 6 * 3_600
 HOLE_SILENCES, LEAST_SILENCE_S = 6.0, 1_800  # less than half an hour is not called a silence there
-ADOPTED_AFTER = 3
+ADOPTED_AFTER, STOP_GROWS = 3, 3
+MISSED = 40  # bins: three hours and twenty minutes
 FEW_BINS = 20  # of an issuer that is not busy, to be told that it stopped
 SLACK_S = 600  # between the usual lag and what remains of this one when the offset is taken away
 Kind = Literal["shift", "stop", "back", "odd"]
@@ -77,6 +81,7 @@ def lag_shift(
     *,
     as_of: int,
     shifts: Callable[[], frozenset[int]],
+    silences: float = SILENCES,
 ) -> Shift | None:
     """Return what is odd about the newest issuance of an issuer, or None.
 
@@ -87,30 +92,33 @@ def lag_shift(
         as_of: of the snapshot.
         shifts: returns by how many seconds a column can be read too early (negative) at this date; asked only where
             something is odd, because that looks into all zones.
+        silences: how many times as long as is usual is too long.
     """
     own = rhythm(ages)
     # Since it stopped, less and less of what it did is in the 35 days.
     silence_s, lag_s = own.silence_s if before.silence_s is None else before.silence_s, lag_of(newest, own, as_of)
     is_busy = own.busy or before.silence_s is not None
-    usual_s, least_s, most_s = int(np.median(before.lags)), min(before.lags), max(before.lags)
+    usual_s, least_s = int(np.median(before.lags)), min(before.lags)
     # A backdating CA is always as far behind as its least lag: that is no silence.
-    silent_s = lag_s - least_s
-    too_long = lag_s - most_s >= MIN_SHIFT_S and silent_s >= max(MIN_SHIFT_S, SILENCES * silence_s)
+    silent_s, explained_s = lag_s - least_s, max(MIN_SHIFT_S, int(silences * silence_s))
+    most_s = max(lag for lag in before.lags if lag - least_s <= explained_s)
+    too_long = lag_s - most_s >= MIN_SHIFT_S and silent_s >= explained_s
     is_back = before.newest is not None and newest < before.newest
-    if not too_long and not is_back:
+    has_missed = own.busy and missed(ages, least_s // BIN_S, lag_s // BIN_S) >= MISSED
+    if not too_long and not is_back and not has_missed:
         return None
     is_long = silent_s >= HOLE_SILENCES * max(silence_s, LEAST_SILENCE_S)
-    is_stop = has_stopped(before, as_of - lag_s)
+    is_stop, is_accepted = has_stopped(before, as_of - lag_s), silent_s <= STOP_GROWS * before.stopped_s
     never_silent = silence_s <= MAX_SILENCE_S
     found = Shift("back", _fitting(lag_s - usual_s, silence_s, shifts()), lag_s, usual_s, silence_s, is_certain=False)
     if is_back:
-        return replace(found, is_certain=is_busy and too_long and not before.stopped)
+        return replace(found, is_certain=is_busy and too_long and not is_accepted)
     if not is_busy:
-        is_known = len(ages) >= FEW_BINS and (ages[-1] - ages[0]) * BIN_S >= MIN_SPAN_S
+        is_known = len(ages) >= FEW_BINS and (ages[-1] - ages[0]) * BIN_S >= LONG_SPAN_S
         return replace(found, kind="stop") if is_stop and is_known and is_long else None
     if is_stop:
-        return replace(found, kind="stop", is_certain=(never_silent or is_long) and not before.stopped)
-    if found.shift_s is not None:
+        return replace(found, kind="stop", is_certain=too_long and (never_silent or is_long) and not is_accepted)
+    if found.shift_s is not None and too_long:
         return replace(found, kind="shift", is_certain=True)
     return replace(found, kind="odd", is_certain=never_silent and is_long)
 
@@ -135,14 +143,14 @@ def judge_lag(
     def shifts() -> frozenset[int]:
         return frozenset(shift for shift in possible_shifts(column, watch.issued_until) if shift < 0)
 
+    known = [history.issuers.get(issuers[index].issuer_id) for index in observation.newest["issuer"].tolist()]
+    silences = MANY_SILENCES if sum(one is not None and bool(one.lags) for one in known) > MANY else SILENCES
     groups: dict[tuple[Kind, int | None, bool], list[tuple[Shift, np.void]]] = {}
-    for row in observation.newest:
-        index = int(row["issuer"])
-        before = history.issuers.get(issuers[index].issuer_id)
+    for row, before in zip(observation.newest, known, strict=True):
         if before is None or not before.lags:
             continue
-        ages = ages_of(observation.bins, index)
-        found = lag_shift(int(row["not_before"]), ages, before, as_of=watch.issued_until, shifts=shifts)
+        ages, until = ages_of(observation, int(row["issuer"])), watch.issued_until
+        found = lag_shift(int(row["not_before"]), ages, before, as_of=until, shifts=shifts, silences=silences)
         if found is not None:
             groups.setdefault((found.kind, found.shift_s, found.is_certain), []).append((found, row))
     odd = (int(row["issuer"]) for (_, _, is_certain), found in groups.items() if is_certain for _, row in found)
@@ -150,7 +158,13 @@ def judge_lag(
 
 
 def remembered(
-    before: IssuerHistory, newest: int | None, ages: NDArray[np.int64], as_of: int, *, is_odd: bool
+    before: IssuerHistory,
+    newest: int | None,
+    ages: NDArray[np.int64],
+    as_of: int,
+    *,
+    is_odd: bool,
+    holes: Sequence[Span] = (),
 ) -> IssuerHistory:
     """Return what the next generation needs to know of an issuer.
 
@@ -160,15 +174,18 @@ def remembered(
         ages: as for `rhythm`.
         as_of: of the snapshot.
         is_odd: whether the lag was refused, and is accepted.
+        holes: that were found.
     """
     if newest is None:
         return before
-    own = rhythm(ages)
+    recent = tuple(hole for hole in (*before.holes, *holes) if hole[1] > as_of - BINS * BIN_S)
+    own = rhythm(ages, [((as_of - end) // BIN_S, (as_of - start) // BIN_S) for start, end in recent])
     lag_s = lag_of(newest, own, as_of)
     if has_stopped(before, as_of - lag_s):
-        return replace(before, newest=newest, until=as_of - lag_s, stopped=before.stopped or is_odd)
+        stopped_s = lag_s - min(before.lags, default=0) if is_odd else before.stopped_s
+        return replace(before, newest=newest, until=as_of - lag_s, stopped_s=stopped_s)
     silence_s = own.silence_s if own.busy else None
-    known = replace(before, newest=newest, until=as_of - lag_s, silence_s=silence_s, stopped=False)
+    known = replace(before, newest=newest, until=as_of - lag_s, silence_s=silence_s, stopped_s=0, holes=recent)
     if is_odd and before.odd + 1 < ADOPTED_AFTER:
         return replace(known, odd=before.odd + 1)
     return replace(known, lags=(lag_s,) if is_odd else (lag_s, *before.lags)[:MAX_LAGS], odd=0)

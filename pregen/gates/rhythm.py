@@ -5,18 +5,25 @@ What is usual, an issuer's own last 35 days say. Their longest silence is left o
 has lost, happen once, and would hide the next ones; nights and weekends happen again.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pregen.gates.evidence import BIN_S, BINS
+from pregen.gates.evidence import BIN_S, BINS, Observation
 
 MIN_BINS = 200
-MIN_SPAN_S = 15 * 86_400  # two weekends are among them
+MIN_SPAN_S, LONG_SPAN_S = 7 * 86_400, 15 * 86_400  # one weekend is among them, two are
+USED = 0.1  # of the rows that a used bin usually has: what is less does not count as use
 # Which share of the bins that are used on the average is dense, in windows where so many are to be expected. The long
 # one tells a few postdated certificates from issuance, the short one where that ends.
 DENSITY, _WINDOWS = 0.3, (10, 40)
+HABIT = 7  # so many holes in 35 days are one
+_WEEK, _WEEKS, _MOSTLY = 7 * 86_400 // BIN_S, 4, 3
+
+Ages = NDArray[np.int64]
+Span = tuple[int, int]  # from and to, in seconds since 1970
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,38 +33,50 @@ class Rhythm:
     Attributes:
         busy: whether that is enough to judge it: `MIN_BINS` of its 5 minutes were used, over `MIN_SPAN_S`.
         lag_s: how far dense issuance is behind as_of, in seconds; None: it is not busy.
-        silence_s: the longest silence but one, in seconds.
+        silence_s: the longest silence but one, in seconds; of less than `LONG_SPAN_S`, the longest.
         dense: int64[k], ascending: the bins of dense issuance; all that are used where it is not busy.
     """
 
     busy: bool
     lag_s: int | None
     silence_s: int
-    dense: NDArray[np.int64]
+    dense: Ages
 
 
-def rhythm(ages: NDArray[np.int64]) -> Rhythm:
+def rhythm(ages: Ages, holes: Sequence[Span] = ()) -> Rhythm:
     """Return how an issuer works.
 
     Args:
         ages: int64[k], ascending and distinct: how many whole bins of 5 minutes before as_of something was issued.
+        holes: silences that are not usual, in bins before as_of, from the newer end to the older one.
     """
     if len(ages) >= MIN_BINS and (ages[-1] - ages[0]) * BIN_S >= MIN_SPAN_S:
         is_past = _is_dense(ages)
         past = ages[is_past]  # at the end, no more than the past is known: so all silences are measured
         if len(past) > 2:
             either = ages[is_past | _is_dense(-ages[::-1])[::-1]]
-            return Rhythm(busy=True, lag_s=int(past[0]) * BIN_S, silence_s=_usual_silence(past), dense=either)
-    return Rhythm(busy=False, lag_s=None, silence_s=_usual_silence(ages), dense=ages)
+            return Rhythm(busy=True, lag_s=int(past[0]) * BIN_S, silence_s=_usual_silence(past, holes), dense=either)
+    return Rhythm(busy=False, lag_s=None, silence_s=_usual_silence(ages, holes), dense=ages)
 
 
-def ages_of(bins: NDArray[np.int64], issuer: int) -> NDArray[np.int64]:
-    """Return the used bins of one issuer, of all (`Observation.bins`), counted from as_of."""
-    first, end = np.searchsorted(bins, [issuer * BINS, (issuer + 1) * BINS])
-    return bins[first:end] - issuer * BINS
+def ages_of(observation: Observation, row: int) -> Ages:
+    """Return the used bins of one issuer, or of revocations (`Observation.bins`), counted from as_of."""
+    first, end = np.searchsorted(observation.bins, [row * BINS, (row + 1) * BINS])
+    count = observation.bin_counts[first:end]
+    ages = observation.bins[first:end] - row * BINS
+    return ages[count >= USED * np.median(count)] if len(count) else ages
 
 
-def _is_dense(ages: NDArray[np.int64]) -> NDArray[np.bool_]:
+def missed(ages: Ages, newer: int, older: int) -> int:
+    """Return how many bins between two were used at the same time in most of the four weeks before."""
+    used = np.zeros(BINS + 1, np.bool_)
+    used[ages] = True
+    between = np.arange(newer + 1, older)
+    weeks = sum(used[np.minimum(between + week * _WEEK, BINS)].astype(np.int64) for week in range(1, _WEEKS + 1))
+    return int(np.count_nonzero(weeks >= _MOSTLY))
+
+
+def _is_dense(ages: Ages) -> NDArray[np.bool_]:
     """Tell, of each bin, whether issuance is dense from it on: towards the past, where bins are ages; bool[k]."""
     dense = np.ones(len(ages), np.bool_)
     for expected in _WINDOWS:
@@ -67,6 +86,12 @@ def _is_dense(ages: NDArray[np.int64]) -> NDArray[np.bool_]:
     return dense
 
 
-def _usual_silence(ages: NDArray[np.int64]) -> int:
-    silences = np.sort(np.diff(ages))
-    return int(silences[-2:][0]) * BIN_S if len(silences) else 0
+def _usual_silence(ages: Ages, holes: Sequence[Span]) -> int:
+    silences = np.diff(ages)
+    for newer, older in holes if len(holes) < HABIT else ():
+        silences = np.where((ages[:-1] < older) & (ages[1:] > newer), 0, silences)
+    longest = np.sort(silences)[-2:]
+    if not len(longest):
+        return 0
+    is_short = (ages[-1] - ages[0]) * BIN_S < LONG_SPAN_S
+    return int(longest[-1 if is_short else 0]) * BIN_S

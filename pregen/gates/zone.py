@@ -12,7 +12,7 @@ once with its zones, by the strongest of them.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,10 +25,10 @@ from pregen.gates.anchors import compare_anchors, identity, no_anchor_findings
 from pregen.gates.clues import Clue
 from pregen.gates.evidence import Observation, Watch
 from pregen.gates.history import MAX_WITNESSES, WITNESS, History, IssuerHistory
-from pregen.gates.holes import judge_holes
+from pregen.gates.holes import Holes, judge_holes
 from pregen.gates.offsets import Sample, declared_offset, offset_text, zones_with
 from pregen.gates.order import judge_order
-from pregen.gates.rhythm import ages_of
+from pregen.gates.rhythm import Span, ages_of
 from pregen.gates.witnesses import judge_loss, judge_witnesses
 from pregen.issuers import Issuer
 from pregen.snapshot.columns import Column
@@ -42,11 +42,13 @@ class Verdict:
         findings: errors first.
         anchored: identities of the declared columns that an anchor has proved, now or before.
         odd: issuers (indices) whose lag is refused.
+        holes: that were found, by the index of the issuer.
     """
 
     findings: tuple[Finding, ...] = ()
     anchored: frozenset[str] = frozenset()
     odd: frozenset[int] = frozenset()
+    holes: Mapping[int, tuple[Span, ...]] = field(default_factory=dict)
 
 
 def judge(
@@ -77,10 +79,12 @@ def judge(
     clues = [*certain.clues, *exact.clues]
     clues += judge_ahead(observation, watch, columns, issuers, history, exact.proved)
     odd: frozenset[int] = frozenset()
+    holes = Holes((), {})
     if history is not None:
         lags, odd = lag.judge_lag(observation, watch, columns["not_before"], issuers, history)
         clues += lags
-        clues += judge_holes(observation, watch, issuers, history.issuers)
+        holes = judge_holes(observation, watch, issuers, history.issuers)
+        clues += holes.clues
         clues += judge_loss(observation, issuers, history.issuers)
     clues += (_blamed(clue, clues) for clue in judge_order(observation, watch, columns, issuers))
     findings = [*_findings(clues, columns, watch.issued_until), *certain.findings]
@@ -92,7 +96,7 @@ def judge(
             remembered=anchored,
         )
     proved = {identity(column) for name, column in columns.items() if column.declared_zone and name in certain.proved}
-    return Verdict(tuple(sorted(findings, key=lambda finding: finding.severity)), anchored | proved, odd)
+    return Verdict(tuple(sorted(findings, key=lambda finding: finding.severity)), anchored | proved, odd, holes.found)
 
 
 def remember(
@@ -114,9 +118,14 @@ def remember(
     known = {}
     for index, issuer in enumerate(issuers):
         before = replace(past.get(issuer.issuer_id, IssuerHistory(0, None)), certificates=int(counts[index]))
-        last = newest.get(index)
-        ages = ages_of(observation.bins, index)
-        known[issuer.issuer_id] = lag.remembered(before, last, ages, watch.issued_until, is_odd=index in verdict.odd)
+        known[issuer.issuer_id] = lag.remembered(
+            before,
+            newest.get(index),
+            ages_of(observation, index),
+            watch.issued_until,
+            is_odd=index in verdict.odd,
+            holes=verdict.holes.get(index, ()),
+        )
     return History(
         as_of=watch.as_of,
         certificates=sum(known[issuer.issuer_id].certificates for issuer in issuers),

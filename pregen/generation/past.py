@@ -102,7 +102,8 @@ def _history(index: HistoryIndex) -> History:
                 lags=one.lags,
                 silence_s=one.silence,
                 odd=one.odd,
-                stopped=one.stopped,
+                stopped_s=one.stopped,
+                holes=one.holes,
             )
             for one in index.issuers
         },
@@ -126,7 +127,8 @@ def write_past(store: Store, history: History, parts: Iterable[HistoryPart]) -> 
                     lags=one.lags,
                     silence=one.silence_s,
                     odd=one.odd,
-                    stopped=one.stopped,
+                    stopped=one.stopped_s,
+                    holes=one.holes,
                 )
                 for number, one in sorted(history.issuers.items())
             ),

@@ -27,6 +27,7 @@ from pregen.validity import PROFILES, Validity
 from pregen.zones import zone
 
 HOUR, DAY = 3_600, 86_400
+NOTHING = Verdict()
 FIRST, LAST = (int(datetime(year, 1, 1, tzinfo=UTC).timestamp()) for year in (2024, 2029))
 Times = NDArray[np.int64]
 Rhythm = Literal["automated", "office", "nightly", "monthly"]
@@ -191,7 +192,8 @@ def batch_of(register: Register, as_of: int) -> StatusBatch:
     kept = register.where(~late)
     gone = register.where(late)
     examples = tuple((row.tobytes(), at) for row, at in zip(gone.serial[:20], gone.revoked_at.tolist(), strict=False))
-    serial = pa.array(np.ascontiguousarray(kept.serial).view("S16").ravel(), pa.binary())  # none has an octet of zero
+    octets = pa.py_buffer(kept.serial.tobytes())
+    serial = pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), len(kept), [None, octets]).cast(pa.binary())
     assert isinstance(serial, pa.BinaryArray)
     return StatusBatch(
         serial=serial,
@@ -218,11 +220,13 @@ def watch_for(register: Register, as_of: int, issuers: int, keys: NDArray[np.uin
     return Watch(as_of, 300, issuers, keys, witness_share(len(register)))
 
 
-def publish(register: Register, as_of: int, issuers: tuple[Issuer, ...], history: History | None) -> History:
+def publish(
+    register: Register, as_of: int, issuers: tuple[Issuer, ...], history: History | None, verdict: Verdict = NOTHING
+) -> History:
     """Return what a generation leaves behind that was made of a snapshot as it is."""
     watch = watch_for(register, as_of, len(issuers))
     counts = np.bincount(register.issuer, minlength=len(issuers))
-    return remember(Verdict(), observe(register, watch), watch, issuers=issuers, history=history, counts=counts)
+    return remember(verdict, observe(register, watch), watch, issuers=issuers, history=history, counts=counts)
 
 
 def anchors_of(register: Register, issuer: int = 0) -> Anchors:

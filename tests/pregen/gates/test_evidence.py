@@ -53,15 +53,17 @@ def test_bins_are_the_five_minutes_of_35_days_in_which_an_issuer_issued() -> Non
     assert observe(seen, watch(issuers=2)).bins.tolist() == [BINS, BINS + 1, 2 * BINS - 1]
 
 
-def test_a_bin_leaves_a_process_once() -> None:
+def test_rows_in_a_bin_are_counted_over_batches_and_processes() -> None:
     observer = Observer(watch())
-    seen = rows([AS_OF - 60, AS_OF - 700])
-    observer.add(batch_of(seen, AS_OF), seen.key)
+    seen = rows([AS_OF - 60, AS_OF - 61, AS_OF - 700])
+    for _ in range(2):
+        observer.add(batch_of(seen, AS_OF), seen.key)
     first = observer.take()
     observer.add(batch_of(seen, AS_OF), seen.key)
+    both = add_up([first, observer.take()], watch())
 
-    assert len(first.bins) == 2
-    assert len(observer.take().bins) == 0
+    assert (first.bins.tolist(), first.bin_counts.tolist()) == ([0, 2], [4, 2])
+    assert (both.bins.tolist(), both.bin_counts.tolist()) == ([0, 2], [6, 3])
 
 
 def test_times_after_as_of_count_from_the_allowance_on() -> None:

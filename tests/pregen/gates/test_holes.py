@@ -7,6 +7,7 @@ import pytest
 from pregen.gates.clues import Clue
 from pregen.gates.holes import judge_holes
 from pregen.gates.lag import judge_lag
+from pregen.gates.zone import Verdict
 from tests.pregen.gates.authorities import (
     DAY,
     HOUR,
@@ -42,10 +43,10 @@ def sequence(rows: Register, runs: list[int], *, accepts: bool = False) -> list[
     for as_of in runs:
         seen = export(rows, as_of)
         watch = watch_for(seen, as_of, 1)
-        clues = judge_holes(observe(seen, watch), watch, issuers, history.issuers)
-        said.append(clues)
+        clues, found = judge_holes(observe(seen, watch), watch, issuers, history.issuers)
+        said.append(list(clues))
         if accepts or all(clue.severity == "warning" for clue in clues):
-            history = publish(seen, as_of, issuers, history)
+            history = publish(seen, as_of, issuers, history, Verdict(holes=found))
     return said
 
 
@@ -90,6 +91,53 @@ def test_what_is_a_hole_depends_on_the_usual_silences(hours: int, severities: li
     assert [clue.severity for clue in sequence(lost, [AS_OF])[0]] == severities
 
 
+def test_a_copy_that_skips_hours_each_day_is_told_for_a_week() -> None:
+    lost = issued()
+    for day in range(14):
+        lost = without(lost, AS_OF + day * DAY - 6 * HOUR, AS_OF + day * DAY - 4 * HOUR)
+    said = sequence(lost, [AS_OF + day * DAY for day in range(12)])
+
+    assert [[clue.severity for clue in some] for some in said[:7]] == [["warning"]] * 7
+
+
+def test_holes_that_grow_hide_nothing() -> None:
+    lost, hours = issued(10_000), (2.75, 2.75, 5, 5, 9, 9)
+    for at, hole in enumerate(hours):
+        end = AS_OF + at * DAY - 3 * HOUR
+        lost = without(lost, int(end - hole * HOUR), end)
+    said = sequence(lost, [AS_OF + at * DAY for at in range(len(hours))], accepts=True)
+
+    assert [some[0].severity for some in said] == ["warning"] * 2 + ["error"] * 4
+
+
+def test_a_working_day_that_an_office_lost_is_a_warning() -> None:
+    day = AS_OF // DAY * DAY + DAY  # a Thursday
+    lost = without(issued(rhythm="office"), day, day + DAY)
+    said = sequence(lost, [AS_OF + at * DAY for at in range(4)])
+
+    assert [[clue.severity for clue in some] for some in said] == [[], [], ["warning"], []]
+
+
+@pytest.mark.parametrize("left", [0, 0.03])
+@pytest.mark.parametrize(("per_day", "postdated"), [(8_000, 0.03), (8_000, 0.0)])
+def test_a_few_rows_are_no_issuance_of_a_large_ca(per_day: float, postdated: float, left: float) -> None:
+    rows = issued(per_day, postdated=postdated)
+    lost = (rows.issued_at > AS_OF - 24 * HOUR) & (rows.issued_at < AS_OF - 4 * HOUR)
+    kept = np.random.default_rng(4).random(len(rows)) < left
+    (clues,) = sequence(rows.where(~lost | kept), [AS_OF])
+
+    assert clues[0].severity == "error"
+
+
+@pytest.mark.parametrize("validity_days", [8, 10, 14])
+def test_certificates_that_live_for_days_are_judged_too(validity_days: int) -> None:
+    habits = (Habits(per_day=2_000, validity_days=validity_days),)
+    rows = work(habits, AS_OF - 60 * DAY, AS_OF + DAY, np.random.default_rng(8))
+    ((clue,),) = sequence(without(rows, AS_OF - 20 * HOUR, AS_OF - 4 * HOUR), [AS_OF])
+
+    assert clue.severity == "error"
+
+
 def test_nights_weekends_and_small_authorities_have_no_holes() -> None:
     for rows in (issued(rhythm="office"), issued(rhythm="nightly"), issued(5)):
         assert sequence(rows, [AS_OF + day * DAY for day in range(14)]) == [[]] * 14
@@ -105,14 +153,15 @@ def test_the_end_of_a_stop_that_was_accepted_is_a_warning() -> None:
     rested = without(issued(), AS_OF - 10 * HOUR, AS_OF + 5 * HOUR)
     issuers = make_issuers(1)
     history = publish(export(rested, AS_OF - 9 * HOUR), AS_OF - 9 * HOUR, issuers, None)
-    stopped = replace(history.issuers[1], stopped=True)
+    stopped = replace(history.issuers[1], stopped_s=5 * HOUR)
     seen = export(rested, AS_OF + 8 * HOUR)
     watch = watch_for(seen, AS_OF + 8 * HOUR, 1)
 
-    (clue,) = judge_holes(observe(seen, watch), watch, issuers, {1: stopped})
+    (clue,) = judge_holes(observe(seen, watch), watch, issuers, {1: stopped}).clues
     assert (clue.severity, "for 15h" in clue.text) == ("warning", True)
-    (clue,) = judge_holes(observe(seen, watch), watch, issuers, history.issuers)
-    assert clue.severity == "error"
+    for other in (history.issuers[1], replace(stopped, stopped_s=4 * HOUR)):
+        (clue,) = judge_holes(observe(seen, watch), watch, issuers, {1: other}).clues
+        assert clue.severity == "error"
 
 
 def test_several_holes_are_one_clue() -> None:

@@ -75,11 +75,13 @@ def test_quiet_offices_nightly_batches_and_small_authorities_are_never_certain()
         assert found is None or not found.is_certain
 
 
-def test_a_silence_that_was_there_before_is_usual() -> None:
+def test_a_lag_is_usual_only_where_silences_explain_it() -> None:
     ages = later_than(7)
     nights = ages[(ages * BIN_S // HOUR) % 24 >= 4]  # four hours each night without any
 
-    assert judged(later_than(7), (7 * HOUR, 120)) is None
+    late = judged(ages, (7 * HOUR, 120))  # the last generation was late too
+    assert late is not None
+    assert late.is_certain
     assert judged(nights[nights >= 7 * 12], (120,)) is None
 
 
@@ -94,14 +96,21 @@ def test_a_lag_that_is_no_zones_offset_is_an_error_where_the_issuer_was_never_si
 
 
 def copied(
-    per_day: float, stops_at: int, runs: list[int], *, postdated: float = 0.0, rhythm: Rhythm = "automated"
+    per_day: float,
+    stops_at: int,
+    runs: list[int],
+    *,
+    postdated: float = 0.0,
+    rhythm: Rhythm = "automated",
+    validity_days: int = 200,
+    creeps_s: int = 0,
 ) -> list[tuple[str, bool] | None]:
     """Return what each run of a sequence says whose copy gets nothing new after an instant; errors publish nothing."""
-    habits = (Habits(per_day=per_day, postdated=postdated, rhythm=rhythm),)
-    rows = work(habits, AS_OF - 100 * DAY, stops_at, np.random.default_rng(3))
+    habits = (Habits(per_day=per_day, postdated=postdated, rhythm=rhythm, validity_days=validity_days),)
+    rows = work(habits, AS_OF - 60 * DAY, stops_at, np.random.default_rng(3))
     history, said = None, list[tuple[str, bool] | None]()
-    for as_of in [AS_OF - DAY, *runs]:
-        seen = export(rows, as_of, behind_s=0)
+    for number, as_of in enumerate([AS_OF - DAY, *runs]):
+        seen = export(rows, as_of, behind_s=number * creeps_s)
         if history is not None:
             watch = watch_for(seen, as_of, 1)
             clues = judge_lag(observe(seen, watch), watch, columns()["not_before"], make_issuers(1), history).clues
@@ -127,6 +136,35 @@ def test_a_stop_of_a_ca_with_a_nightly_break_is_a_warning_and_then_an_error() ->
     assert days.index(("warning", True)) < days.index(("error", True)) <= 17
 
 
+def test_an_office_that_does_nothing_on_a_working_day_is_a_warning_the_same_evening() -> None:
+    evening = AS_OF + 9 * HOUR  # of a Wednesday
+    said = copied(1_000, AS_OF - 4 * HOUR, [AS_OF - 3 * HOUR, evening], rhythm="office")
+
+    assert said == [None, ("warning", True)]
+
+
+@pytest.mark.parametrize("validity_days", [8, 10, 14])
+def test_a_stop_of_a_ca_whose_certificates_live_for_days_is_refused(validity_days: int) -> None:
+    runs = [AS_OF, AS_OF + DAY, AS_OF + 3 * DAY]
+
+    assert copied(2_000, AS_OF, runs, validity_days=validity_days) == [None, *[("error", True)] * 2]
+
+
+def test_a_stop_of_a_large_ca_is_not_hidden_by_those_that_become_valid_later() -> None:
+    runs = [AS_OF + day * DAY for day in range(5)]
+
+    assert copied(8_000, AS_OF, runs, postdated=0.03) == [None, *[("error", True)] * 4]
+
+
+@pytest.mark.parametrize(("every_s", "creeps_s"), [(HOUR, 1_200), (DAY, 1_200), (6 * HOUR, 1_440)])
+def test_a_copy_that_falls_behind_little_by_little_is_refused(every_s: int, creeps_s: int) -> None:
+    runs = [AS_OF + number * every_s for number in range(20)]
+    said = copied(1_000, AS_OF + 40 * DAY, runs, creeps_s=creeps_s)
+
+    assert "error" in [severity for one in said if one for severity in one]
+    assert all(said[6:])
+
+
 def test_a_small_ca_that_stopped_is_a_warning() -> None:
     assert ("warning", True) in copied(5, AS_OF, [AS_OF + day * DAY for day in range(20)])
 
@@ -143,11 +181,14 @@ def test_issuance_that_stopped_is_a_warning_once_it_was_accepted() -> None:
     assert first is not None
     assert (first.kind, first.is_certain, first.shift_s) == ("stop", True, -8 * HOUR)
     accepted = remembered(IssuerHistory(9, newest, newest, (120,)), newest, ages, AS_OF, is_odd=True)
-    assert (accepted.lags, accepted.odd, accepted.stopped) == ((120,), 0, True)
+    assert (accepted.lags, accepted.odd, accepted.stopped_s) == ((120,), 0, 8 * HOUR - 120)
     later = lag_shift(newest, ages, accepted, as_of=AS_OF, shifts=lambda: SHIFTS)
     assert later == replace(first, is_certain=False)
     assert remembered(accepted, newest, ages, AS_OF, is_odd=False) == accepted
-    assert not remembered(accepted, AS_OF, BUSY, AS_OF, is_odd=False).stopped
+    assert remembered(accepted, AS_OF, BUSY, AS_OF, is_odd=False).stopped_s == 0
+    long = lag_shift(newest, later_than(25), accepted, as_of=AS_OF + 17 * HOUR, shifts=lambda: SHIFTS)
+    assert long is not None
+    assert (long.kind, long.is_certain) == ("stop", True), "three times as long was not accepted"
 
 
 def test_an_accepted_lag_hides_nothing_in_the_next_generation() -> None:
