@@ -26,6 +26,7 @@ from pregen.gates.evidence import BIN_S, BINS, COLUMNS, HALF, KINDS, Observation
 from pregen.gates.history import History
 from pregen.gates.offsets import DAY_S, is_date, nearest_possible, offset_text, possible_shifts
 from pregen.gates.rhythm import ages_of, rhythm
+from pregen.gates.witnesses import Witnessed
 from pregen.issuers import Issuer
 from pregen.snapshot.columns import Column
 
@@ -124,23 +125,21 @@ def judge_ahead(
     columns: Mapping[str, Column],
     issuers: Sequence[Issuer],
     history: History | None,
-    proved: frozenset[int],
+    exact: Witnessed,
 ) -> tuple[Clue, ...]:
     """Return what times after as_of say against not_before and revoked_at.
 
-    The arguments are those of `judge`, and `proved`: issuers (indices) whose earlier rows are read rightly.
+    The arguments are those of `judge`, and `exact`: what witnesses say.
     """
     issued, (revoked, *_) = np.split(observation.table(watch), [watch.issuers])
-    busy = np.flatnonzero(issued[:, HALF:].sum(axis=1) >= MIN_COUNT).tolist()
+    is_busy = issued[:, HALF:].sum(axis=1) >= MIN_COUNT
     parts = []
-    for at in busy:
+    for at in np.flatnonzero(is_busy).tolist():
         ages = ages_of(observation, at)
-        parts.append(Part(issued[at], ages, _backdating(ages, issuers[at], history), is_proved=at in proved))
-    if watch.issuers > 1:  # those with few issuances count together
-        is_proved = np.isin(np.arange(watch.issuers), sorted(proved))
-        for known, which in ((True, is_proved), (False, ~is_proved)):
-            ages = np.unique(observation.bins[which[observation.bins // BINS]] % BINS)
-            parts.append(Part(issued[which].sum(axis=0), ages, is_proved=known))
+        parts.append(Part(issued[at], ages, _backdating(ages, issuers[at], history), is_proved=exact.prove(at)))
+    # Those with few issuances count together.
+    ages = np.unique(observation.bins[~is_busy[observation.bins // BINS]] % BINS)
+    parts.append(Part(issued[~is_busy].sum(axis=0), ages, is_proved=exact.prove(~is_busy)))
     new_bins = BINS if history is None else (watch.issued_until - history.as_of) // BIN_S
     found = (
         _clue(parts, issued, "not_before", "ahead", observation, watch, columns, issuers, new_bins),
@@ -204,8 +203,8 @@ def _clue(
         severity="error" if shift is not None else "warning",
         canonical=canonical,
         text=text,
-        advice="few, scattered, or written while the export ran, they look like no zone mistake; [gates] skew may "
-        "be set to how long an export runs",
+        advice="few or scattered, they may be postdated, or written while the export ran ([gates] skew may be set to "
+        "how long that is); where all of them come from one source, look at its zone",
         shift_s=shift,
         count=ahead,
         examples=examples(rows, issuers, column, shift),

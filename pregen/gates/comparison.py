@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pregen.errors import MAX_EXAMPLES
-from pregen.gates.offsets import MAX_SHIFT_S
 from storage.history import NEVER, STATUS_BITS, STATUSES, UNIT_S, WORD_BYTES, Columns
 
 Keys: TypeAlias = NDArray[np.uint64]
@@ -97,9 +96,8 @@ class Comparison:
         before: certificates of the current generation that were compared.
         after: certificates of the new one.
         vanished: of those before, which are in the new one no more and have not expired.
-        vanished_revoked: how many of them were revoked.
         vanished_undated: how many of them are not known to expire.
-        lost: how many of them were revoked, and are known not to have expired.
+        lost: how many of them were revoked.
         expired: in the new one no more, as it should be.
         dropped: in the new one no more, because their issuers were dropped on purpose.
         unrevoked: were revoked, other than on hold, and are good or unknown.
@@ -109,8 +107,10 @@ class Comparison:
         known: were unknown, and are good.
         on_hold: of those before, were on hold.
         released: of these, are good or unknown.
-        shortened: expire earlier than they did by more than a time zone; a certificate's notAfter never changes.
-        shortened_revoked: how many of them were revoked, and could come back when they seem to have expired.
+        moved: expire at another time than they did; a certificate's notAfter never changes.
+        shortened: how many of them were revoked, and expire earlier: they could come back when that has passed.
+        dated: were not known to expire, and are.
+        dated_revoked: how many of them were revoked.
         new: in the new one alone.
         keys: by one of the names above, the keys of the first such certificates.
         damaged: what could not be read of the current generation's history.
@@ -119,7 +119,6 @@ class Comparison:
     before: int = 0
     after: int = 0
     vanished: int = 0
-    vanished_revoked: int = 0
     vanished_undated: int = 0
     lost: int = 0
     expired: int = 0
@@ -131,8 +130,10 @@ class Comparison:
     known: int = 0
     on_hold: int = 0
     released: int = 0
+    moved: int = 0
     shortened: int = 0
-    shortened_revoked: int = 0
+    dated: int = 0
+    dated_revoked: int = 0
     new: int = 0
     keys: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     damaged: tuple[str, ...] = ()
@@ -144,7 +145,6 @@ class Comparison:
             before=self.before + other.before,
             after=self.after + other.after,
             vanished=self.vanished + other.vanished,
-            vanished_revoked=self.vanished_revoked + other.vanished_revoked,
             vanished_undated=self.vanished_undated + other.vanished_undated,
             lost=self.lost + other.lost,
             expired=self.expired + other.expired,
@@ -156,8 +156,10 @@ class Comparison:
             known=self.known + other.known,
             on_hold=self.on_hold + other.on_hold,
             released=self.released + other.released,
+            moved=self.moved + other.moved,
             shortened=self.shortened + other.shortened,
-            shortened_revoked=self.shortened_revoked + other.shortened_revoked,
+            dated=self.dated + other.dated,
+            dated_revoked=self.dated_revoked + other.dated_revoked,
             new=self.new + other.new,
             keys={
                 name: tuple(sorted([*self.keys.get(name, ()), *other.keys.get(name, ())])[:MAX_EXAMPLES])
@@ -184,8 +186,13 @@ def compare(before: Entries, after: Entries, expired_before: int | None, dropped
     gone, fresh = np.ones(len(before.keys), np.bool_), np.ones(len(after.keys), np.bool_)
     gone[old], fresh[new] = False, False
     # Nearly all are what they were: only the others are looked at more closely.
-    shortened = old[_is_shorter(before.words[old], after.words[new])]
     status = before.status
+    then, till = before.words[old] >> np.uint32(STATUS_BITS), after.words[new] >> np.uint32(STATUS_BITS)
+    # More than one unit either way, since below 0 is very much; what is exported no more is not known to expire.
+    moves = np.flatnonzero((then - till + np.uint32(1) > 2) & (till != NEVER))
+    is_dated, was_revoked = then[moves] == NEVER, ~_not_revoked(status[old[moves]])
+    is_shorter = ~is_dated & (till[moves] < then[moves]) & was_revoked
+    places = old[moves]
     was, now = status[old], after.status[new]
     changed = np.flatnonzero(was != now)
     old, was, now = old[changed], was[changed], now[changed]
@@ -196,16 +203,16 @@ def compare(before: Entries, after: Entries, expired_before: int | None, dropped
     revoked = status[vanished] == REVOKED
     events: dict[str, Keys] = {
         "vanished": before.keys[vanished],
-        "vanished_revoked": before.keys[vanished[revoked]],
-        "lost": before.keys[vanished[revoked & ~undated]],
+        "lost": before.keys[vanished[revoked]],
         "unrevoked": before.keys[old[(was == REVOKED) & ((now == GOOD) | (now == UNKNOWN))]],
         "held": before.keys[old[(was == REVOKED) & (now == ON_HOLD)]],
         "revoked": before.keys[old[_not_revoked(was) & ~_not_revoked(now)]],
         "unknown": before.keys[old[(was == GOOD) & (now == UNKNOWN)]],
         "known": before.keys[old[(was == UNKNOWN) & (now == GOOD)]],
         "released": before.keys[old[(was == ON_HOLD) & _not_revoked(now)]],
-        "shortened": before.keys[shortened],
-        "shortened_revoked": before.keys[shortened[~_not_revoked(status[shortened])]],
+        "moved": before.keys[places[~is_dated]],
+        "shortened": before.keys[places[is_shorter]],
+        "dated_revoked": before.keys[places[is_dated & was_revoked]],
     }
     return Comparison(
         before=len(before.keys),
@@ -215,7 +222,6 @@ def compare(before: Entries, after: Entries, expired_before: int | None, dropped
         new=int(np.count_nonzero(fresh)),
         keys={name: tuple(np.sort(keys)[:MAX_EXAMPLES].tolist()) for name, keys in events.items() if len(keys)},
         vanished=len(vanished),
-        vanished_revoked=len(events["vanished_revoked"]),
         vanished_undated=int(np.count_nonzero(undated)),
         lost=len(events["lost"]),
         unrevoked=len(events["unrevoked"]),
@@ -225,8 +231,10 @@ def compare(before: Entries, after: Entries, expired_before: int | None, dropped
         known=len(events["known"]),
         on_hold=int(np.count_nonzero(status == ON_HOLD)),
         released=len(events["released"]),
+        moved=len(events["moved"]),
         shortened=len(events["shortened"]),
-        shortened_revoked=len(events["shortened_revoked"]),
+        dated=int(np.count_nonzero(is_dated)),
+        dated_revoked=len(events["dated_revoked"]),
     )
 
 
@@ -273,14 +281,6 @@ def _paired(before: Entries, after: Entries, expired: NDArray[np.bool_]) -> tupl
 
 def _repeats(keys: Keys) -> bool:
     return bool((keys[1:] == keys[:-1]).any())
-
-
-def _is_shorter(was: Words, now: Words) -> NDArray[np.bool_]:
-    """Tell which expiries were known, and lie earlier now by more than any time zone explains."""
-    bits = np.uint32(STATUS_BITS)
-    shorter: NDArray[np.bool_] = (now >> bits) + np.uint32(MAX_SHIFT_S // UNIT_S + 1) < was >> bits
-    shorter &= was >> bits != np.uint32(NEVER)
-    return shorter
 
 
 def _not_revoked(status: NDArray[np.uint32]) -> NDArray[np.bool_]:

@@ -41,6 +41,7 @@ SIGHTING = np.dtype(
 NO_SIGHTINGS = np.empty(0, SIGHTING)
 KINDS = ("ahead", "late", "revoked-early", "expired-early")
 _FILTER_BITS = 20
+REVOKED_TIMES = 64
 
 Rows = NDArray[np.intp]
 Sightings = NDArray[np.void]
@@ -67,6 +68,16 @@ class Watch:
     keys: NDArray[np.uint64]
     witness_share: float
     listed_as_of: int | None = None
+
+    @property
+    def witness_limit(self) -> np.uint64:
+        """Below which the lower half of a witness's key lies."""
+        return np.uint64(min(max(self.witness_share, 0.0), 1.0) * 2**32)
+
+    @property
+    def revoked_limit(self) -> np.uint64:
+        """The same for certificates that are revoked, of which there are few."""
+        return np.uint64(min(max(self.witness_share * REVOKED_TIMES, 0.0), 1.0) * 2**32)
 
     @property
     def issued_until(self) -> int:
@@ -155,7 +166,6 @@ class Observer:
         # Most keys are nobody's: one look at a small table tells so.
         self._filter = np.zeros(1 << _FILTER_BITS, np.bool_)
         self._filter[watch.keys >> np.uint64(64 - _FILTER_BITS)] = True
-        self._witness_limit = np.uint64(min(max(watch.witness_share, 0.0), 1.0) * 2**32)
         self._forget()
 
     def _forget(self) -> None:
@@ -171,7 +181,7 @@ class Observer:
         self._note_revocations(batch, key)
         self._note_expiries(batch, key)
         self._note_newest(batch, key)
-        rows = np.union1d(self._watched(key), self._witnesses(key))
+        rows = np.union1d(self._watched(key), self._witnesses(batch, key))
         if len(rows):
             self._sightings.append(_sighted(batch, key, rows))
 
@@ -184,9 +194,13 @@ class Observer:
         found: NDArray[np.bool_] = known[np.minimum(np.searchsorted(known, key[rows]), len(known) - 1)] == key[rows]
         return rows[found]
 
-    def _witnesses(self, key: NDArray[np.uint64]) -> Rows:
+    def _witnesses(self, batch: StatusBatch, key: NDArray[np.uint64]) -> Rows:
         """Return the rows that the next generation may remember."""
-        return np.flatnonzero((key & np.uint64(0xFFFFFFFF)) < self._witness_limit)
+        low = key & np.uint64(0xFFFFFFFF)
+        found = low < self._watch.witness_limit
+        revoked = np.flatnonzero(batch.revoked_at)
+        found[revoked] |= low[revoked] < self._watch.revoked_limit
+        return np.flatnonzero(found)
 
     def take(self) -> Observation:
         """Return what was noted since the last time."""

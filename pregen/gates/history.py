@@ -13,6 +13,15 @@ MIN_WITNESSES, MAX_WITNESSES, CERTIFICATES_A_WITNESS = 64, 4_096, 64
 MAX_LAGS = 30
 
 
+def revoked_witnesses(certificates: int) -> int:
+    """Return how many revoked ones of so many certificates are remembered at most: by chance there would be few.
+
+    >>> revoked_witnesses(50), revoked_witnesses(25_600), revoked_witnesses(4_096_000)
+    (16, 100, 512)
+    """
+    return min(max(certificates // 256, 16), 512)
+
+
 def witness_share(certificates: int) -> float:
     """Return which part of so many certificates is remembered: enough to be sure, and few beside their keys.
 

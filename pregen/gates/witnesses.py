@@ -23,15 +23,25 @@ from pregen.snapshot.columns import Column
 # Of the witnesses: so many that share one difference of whole quarters, and so many that differ at all.
 MIN_SHIFTED, SHIFTED_SHARE = 3, 0.005
 MIN_ODD, ODD_SHARE = 5, 0.05
-MIN_PROOF = 3  # so many of an issuer, when all of them agree, say that its issuances are read as they were
+MIN_PROOF = 3  # so many, when all of them agree, say that issuances are read as they were
 
 
 @dataclass(frozen=True, slots=True)
 class Witnessed:
-    """What witnesses say: clues, and the issuers (indices) whose not_before is read as in the last generation."""
+    """What witnesses say.
+
+    Attributes:
+        clues: against columns.
+        agree, differ: how many not_before are read as in the last generation, and how many are not: int64[issuers].
+    """
 
     clues: tuple[Clue, ...]
-    proved: frozenset[int]
+    agree: NDArray[np.int64]
+    differ: NDArray[np.int64]
+
+    def prove(self, issuers: NDArray[np.bool_] | int) -> bool:
+        """Whether the not_before of an issuer, or of several together, are read as in the last generation."""
+        return bool(self.agree[issuers].sum() >= MIN_PROOF and self.differ[issuers].sum() == 0)
 
 
 def judge_witnesses(
@@ -45,7 +55,11 @@ def judge_witnesses(
         clue = _clue(then[canonical][given], now[given], columns[canonical], issuers)
         if clue is not None:
             clues.append(clue)
-    return Witnessed(tuple(clues), _proved(then, now, columns["not_before"], len(issuers)))
+    given = (then["not_before"] != NO_ISSUANCE) & (now["not_before"] != NO_ISSUANCE)
+    same = are_same(now["not_before"][given], then["not_before"][given], columns["not_before"])
+    owner = now["issuer"][given]
+    agree, differ = (np.bincount(owner[which], minlength=len(issuers)) for which in (same, ~same))
+    return Witnessed(tuple(clues), agree, differ)
 
 
 def judge_loss(
@@ -72,14 +86,6 @@ def judge_loss(
 def _had(issuer: Issuer, known: Mapping[int, IssuerHistory]) -> bool:
     before = known.get(issuer.issuer_id)
     return before is not None and before.newest is not None
-
-
-def _proved(then: NDArray[np.void], now: Sightings, column: Column, issuers: int) -> frozenset[int]:
-    given = (then["not_before"] != NO_ISSUANCE) & (now["not_before"] != NO_ISSUANCE)
-    same = are_same(now["not_before"][given], then["not_before"][given], column)
-    owner = now["issuer"][given]
-    agree, differ = (np.bincount(owner[which], minlength=issuers) for which in (same, ~same))
-    return frozenset(np.flatnonzero((agree >= MIN_PROOF) & (differ == 0)).tolist())
 
 
 def _clue(published: NDArray[np.int64], rows: Sightings, column: Column, issuers: Sequence[Issuer]) -> Clue | None:

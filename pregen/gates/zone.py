@@ -24,7 +24,7 @@ from pregen.gates.anchor_files import Anchors
 from pregen.gates.anchors import compare_anchors, identity, no_anchor_findings
 from pregen.gates.clues import Clue
 from pregen.gates.evidence import Observation, Watch
-from pregen.gates.history import MAX_WITNESSES, WITNESS, History, IssuerHistory
+from pregen.gates.history import MAX_WITNESSES, WITNESS, History, IssuerHistory, revoked_witnesses
 from pregen.gates.holes import Holes, judge_holes
 from pregen.gates.offsets import Sample, declared_offset, offset_text, zones_with
 from pregen.gates.order import judge_order
@@ -77,7 +77,7 @@ def judge(
     witnesses = history.witnesses if history else np.empty(0, WITNESS)
     exact = judge_witnesses(witnesses, observation.sightings, columns, issuers)
     clues = [*certain.clues, *exact.clues]
-    clues += judge_ahead(observation, watch, columns, issuers, history, exact.proved)
+    clues += judge_ahead(observation, watch, columns, issuers, history, exact)
     odd: frozenset[int] = frozenset()
     holes = Holes((), {})
     if history is not None:
@@ -126,23 +126,28 @@ def remember(
             is_odd=index in verdict.odd,
             holes=verdict.holes.get(index, ()),
         )
+    certificates = sum(one.certificates for one in known.values())
     return History(
         as_of=watch.as_of,
-        certificates=sum(known[issuer.issuer_id].certificates for issuer in issuers),
+        certificates=certificates,
         issuers=known,
-        witnesses=_witnesses(observation, watch),
+        witnesses=_witnesses(observation, watch, certificates),
         anchored=verdict.anchored,
     )
 
 
-def _witnesses(observation: Observation, watch: Watch) -> NDArray[np.void]:
-    """Return the sighted rows with the smallest lower halves of their keys; a key that two rows have is no witness."""
-    low = observation.sightings["key"] & np.uint64(0xFFFFFFFF)
-    rows = observation.sightings[low < np.uint64(min(max(watch.witness_share, 0.0), 1.0) * 2**32)]
-    keys, first, count = np.unique(rows["key"], return_index=True, return_counts=True)
-    single = first[count == 1]
-    single = single[np.argsort(keys[count == 1] & np.uint64(0xFFFFFFFF), kind="stable")[:MAX_WITNESSES]]
-    chosen = rows[np.sort(single)]
+def _witnesses(observation: Observation, watch: Watch, certificates: int) -> NDArray[np.void]:
+    """Return the sighted rows with the smallest lower halves of their keys, and some revoked ones besides.
+
+    A key that two rows have is no witness.
+    """
+    keys, first, count = np.unique(observation.sightings["key"], return_index=True, return_counts=True)
+    rows, low = observation.sightings[first[count == 1]], keys[count == 1] & np.uint64(0xFFFFFFFF)
+    order = np.argsort(low, kind="stable")
+    rows, low = rows[order], low[order]
+    usual = np.flatnonzero(low < watch.witness_limit)[:MAX_WITNESSES]
+    revoked = np.flatnonzero((low < watch.revoked_limit) & (rows["revoked_at"] != 0))
+    chosen = rows[np.union1d(usual, revoked[: revoked_witnesses(certificates)])]
     witnesses = np.zeros(len(chosen), WITNESS)
     for name in ("key", "not_before", "revoked_at"):
         witnesses[name] = chosen[name]

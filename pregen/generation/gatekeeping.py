@@ -46,12 +46,12 @@ def watch_of(prepared: Prepared) -> Watch:
 
 def comparison_job(prepared: Prepared) -> ComparisonJob | None:
     """Return what workers compare shards with; None: there is nothing."""
-    past, dropped = prepared.past, prepared.dropped
+    past, dropped, expired_before = prepared.past, prepared.dropped, prepared.expired_before
     if past.history is None:
         return None
-    return ComparisonJob(
-        prepared.open_store, past.parts, prepared.expired_before, prepared.head if dropped else None, dropped
-    )
+    if expired_before is not None:  # an export that runs for long leaves out what expires meanwhile
+        expired_before += prepared.config.gates.skew_s
+    return ComparisonJob(prepared.open_store, past.parts, expired_before, prepared.head if dropped else None, dropped)
 
 
 def judge_times(prepared: Prepared, observation: Observation, watch: Watch) -> Verdict:

@@ -680,6 +680,7 @@ GATES = [
         value="1234567890abcdef12 of r1",
         remedy="look for rows that the export lost",
         error="gate",
+        also=("revocation.lost",),
     ),
     Damage(
         name="revoked certificate that is good again",

@@ -77,12 +77,11 @@ def test_a_run_with_the_same_certificates_passes_all_gates_and_keeps_that(publis
         "before": 300,
         "after": 300,
         "vanished": 0,
-        "vanished_revoked": 0,
         "expired": 0,
         "dropped": 0,
         "unknown": 0,
         "known": 0,
-        "shortened": 0,
+        "moved": 0,
         "limit_share": 0.001,
         "limit_count": 100,
     }

@@ -9,6 +9,7 @@ from pregen.gates.ahead import Part, dense_stretch, judge_ahead
 from pregen.gates.clues import Clue
 from pregen.gates.evidence import COLUMNS, HALF
 from pregen.gates.history import WITNESS, History, IssuerHistory
+from pregen.gates.witnesses import Witnessed
 from tests.pregen.gates.authorities import (
     DAY,
     HOUR,
@@ -24,8 +25,12 @@ from tests.pregen.gates.authorities import (
 )
 
 AS_OF = int(datetime(2026, 7, 1, 9, tzinfo=UTC).timestamp())
-NOBODY = frozenset[int]()
-ALL = frozenset({0})
+NOBODY, FIRST = (0,), (3,)
+
+
+def witnessed(agree: tuple[int, ...], issuers: int) -> Witnessed:
+    """What witnesses say of the first issuers: how many agree."""
+    return Witnessed((), np.array([*agree, *[0] * (issuers - len(agree))]), np.zeros(issuers, np.int64))
 
 
 def register(per_day: float = 1_000, **habits: float) -> Register:
@@ -36,7 +41,7 @@ def register(per_day: float = 1_000, **habits: float) -> Register:
 def judged(
     rows: Register,
     *dates: str,
-    proved: frozenset[int] = NOBODY,
+    proved: tuple[int, ...] = NOBODY,
     lag_s: int | None = None,
     listed_as_of: int | None = None,
 ) -> list[Clue]:
@@ -44,7 +49,9 @@ def judged(
     history = None
     if lag_s is not None:
         history = History(AS_OF - DAY, 9, {1: IssuerHistory(9, None, lags=(lag_s,))}, np.empty(0, WITNESS), frozenset())
-    return list(judge_ahead(observe(rows, watch), watch, columns(*dates), make_issuers(1), history, proved))
+    return list(
+        judge_ahead(observe(rows, watch), watch, columns(*dates), make_issuers(1), history, witnessed(proved, 1))
+    )
 
 
 def shifted(rows: Register, shift_s: int) -> Register:
@@ -84,7 +91,7 @@ def test_a_batch_that_is_valid_from_tomorrow_is_a_warning() -> None:
 
 
 def test_what_is_issued_while_rows_are_read_by_serial_is_a_warning() -> None:
-    (clue,) = judged(export(register(5_000), AS_OF, scan="by-serial", runs_s=HOUR), proved=ALL)
+    (clue,) = judged(export(register(5_000), AS_OF, scan="by-serial", runs_s=HOUR), proved=FIRST)
 
     assert clue.severity == "warning"
 
@@ -92,14 +99,14 @@ def test_what_is_issued_while_rows_are_read_by_serial_is_a_warning() -> None:
 def test_an_export_in_the_order_of_issuance_is_no_mistake_where_earlier_rows_are_proved() -> None:
     rows = export(register(5_000), AS_OF, scan="by-issuance", runs_s=HOUR)
 
-    assert [clue.severity for clue in judged(rows, proved=ALL)] == ["warning"]
+    assert [clue.severity for clue in judged(rows, proved=FIRST)] == ["warning"]
     assert [clue.severity for clue in judged(rows)] == ["error"]
 
 
 def test_the_latest_rows_alone_can_be_wrong_and_leave_a_hole() -> None:
     rows = export(register(5_000), AS_OF)
     late = np.where(rows.issued_at > AS_OF - 3 * HOUR, rows.not_before + 5 * HOUR, rows.not_before)
-    (clue,) = judged(replace(rows, not_before=late), proved=ALL)
+    (clue,) = judged(replace(rows, not_before=late), proved=FIRST)
 
     assert (clue.severity, clue.shift_s) == ("error", 5 * HOUR)
 
@@ -114,7 +121,7 @@ def test_all_that_is_new_since_the_last_generation_can_be_wrong(interval_s: int,
     history = publish(export(rows, before), before, issuers, None)
     late = replace(rows, not_before=np.where(rows.issued_at > before, rows.not_before + shift_s, rows.not_before))
     watch = watch_for(late, AS_OF, 1)
-    (clue,) = judge_ahead(observe(late, watch), watch, columns(), issuers, history, ALL)
+    (clue,) = judge_ahead(observe(late, watch), watch, columns(), issuers, history, witnessed(FIRST, 1))
 
     assert (clue.severity, clue.shift_s) == ("error", shift_s)
 
@@ -125,7 +132,7 @@ def test_that_one_issuer_is_read_rightly_says_nothing_of_another() -> None:
     rows = export(work((Habits(per_day=1_000), Habits(per_day=1_000)), AS_OF - 20 * DAY, AS_OF, rng), AS_OF)
     both = replace(rows, not_before=rows.not_before + np.where(rows.issuer == 1, 5 * HOUR, 0))
     watch = watch_for(both, AS_OF, 2)
-    (clue,) = judge_ahead(observe(both, watch), watch, columns(), make_issuers(2), None, ALL)
+    (clue,) = judge_ahead(observe(both, watch), watch, columns(), make_issuers(2), None, witnessed(FIRST, 2))
 
     assert (clue.severity, clue.shift_s) == ("error", 5 * HOUR)
 
@@ -135,9 +142,20 @@ def test_issuers_with_few_issuances_are_judged_together() -> None:
     rows = export(work((Habits(per_day=30),) * 40, AS_OF - 20 * DAY, AS_OF, rng), AS_OF)
     shifted_rows = shifted(rows, 5 * HOUR)
     watch = watch_for(shifted_rows, AS_OF, 40)
-    (clue,) = judge_ahead(observe(shifted_rows, watch), watch, columns(), make_issuers(40), None, NOBODY)
+    (clue,) = judge_ahead(observe(shifted_rows, watch), watch, columns(), make_issuers(40), None, witnessed(NOBODY, 40))
 
     assert (clue.severity, clue.shift_s) == ("error", 5 * HOUR)
+
+
+def test_a_few_witnesses_of_several_small_issuers_prove_all_of_them() -> None:
+    rng = np.random.default_rng(6)
+    register_ = work((Habits(per_day=12),) * 100, AS_OF - 20 * DAY, AS_OF + DAY, rng)
+    rows = export(register_, AS_OF, scan="by-issuance", runs_s=2 * HOUR)
+    watch = watch_for(rows, AS_OF, 100)
+    for agree, severity in ((NOBODY, "error"), ((1, 1, 1), "warning")):
+        exact = witnessed(agree, 100)
+        (clue,) = judge_ahead(observe(rows, watch), watch, columns(), make_issuers(100), None, exact)
+        assert clue.severity == severity
 
 
 def test_revocations_after_as_of_name_the_offset_too() -> None:

@@ -73,7 +73,7 @@ def test_what_vanished_came_and_changed_is_counted_with_keys() -> None:
 
     assert (seen.before, seen.after) == (10, 9)
     assert (seen.vanished, seen.keys["vanished"]) == (2, (2, 10))
-    assert (seen.vanished_revoked, seen.keys["vanished_revoked"]) == (1, (10,))
+    assert (seen.lost, seen.keys["lost"]) == (1, (10,))
     assert seen.expired == 1
     assert (seen.unrevoked, seen.keys["unrevoked"]) == (1, (4,)), "the release of a hold is none"
     assert (seen.held, seen.keys["held"]) == (1, (5,))
@@ -81,11 +81,11 @@ def test_what_vanished_came_and_changed_is_counted_with_keys() -> None:
     assert seen.new == 2
 
 
-def test_revoked_ones_that_vanish_are_lost_where_their_expiry_is_known() -> None:
+def test_revoked_ones_that_vanish_are_lost() -> None:
     before = [One(1, REVOKED, 10**9), One(2, REVOKED), One(3, ON_HOLD, 10**9), One(4, GOOD, 10**9)]
     seen = compared(before, [])
-    assert (seen.vanished, seen.vanished_revoked, seen.vanished_undated) == (4, 2, 1)
-    assert (seen.lost, seen.keys["lost"]) == (1, (1,))
+    assert (seen.vanished, seen.vanished_undated) == (4, 1)
+    assert (seen.lost, seen.keys["lost"]) == (2, (1, 2))
 
 
 def test_good_ones_that_become_unknown_are_counted() -> None:
@@ -100,22 +100,30 @@ def test_unknown_ones_that_become_good_and_holds_that_end_are_counted() -> None:
     assert (seen.on_hold, seen.released, seen.keys["released"]) == (3, 2, (2, 3))
 
 
+@pytest.mark.parametrize("status", [GOOD, REVOKED, ON_HOLD, UNKNOWN])
 @pytest.mark.parametrize(
-    ("was", "now", "shortened"),
+    ("was", "now", "moved", "shortened"),
     [
-        (10**9, 10**9 - 28 * 3_600 - 2 * UNIT_S, 1),
-        (10**9, 10**9 - 28 * 3_600, 0),
-        (10**9, 10**9 + 5 * UNIT_S, 0),
-        (LATER, 10**9, 0),
-        (10**9, LATER, 0),
+        (10**9, 10**9 - 2 * UNIT_S, 1, 1),
+        (10**9, 10**9 - UNIT_S, 0, 0),
+        (10**9, 10**9 + UNIT_S, 0, 0),
+        (10**9, 10**9 + 2 * UNIT_S, 1, 0),
+        (10**9, LATER, 0, 0),
+        (LATER, LATER, 0, 0),
     ],
 )
-def test_an_expiry_that_moves_back_is_counted_where_it_was_known(was: int, now: int, shortened: int) -> None:
-    good = compared([One(1, GOOD, was)], [One(1, GOOD, now)])
-    assert (good.shortened, good.shortened_revoked) == (shortened, 0)
-    for status in (REVOKED, ON_HOLD):
-        revoked = compared([One(1, status, was)], [One(1, status, now)])
-        assert (revoked.shortened, revoked.shortened_revoked) == (shortened, shortened)
+def test_an_expiry_that_moves_is_counted_where_it_was_known(
+    was: int, now: int, moved: int, shortened: int, status: int
+) -> None:
+    seen = compared([One(1, status, was)], [One(1, status, now)])
+    assert (seen.moved, seen.dated, seen.dated_revoked) == (moved, 0, 0)
+    assert seen.shortened == (shortened if status in {REVOKED, ON_HOLD} else 0)
+
+
+def test_an_expiry_that_becomes_known_is_counted_apart() -> None:
+    seen = compared([One(1), One(2, REVOKED), One(3)], [One(1, GOOD, 10**9), One(2, REVOKED, 10**9), One(3)])
+    assert (seen.moved, seen.shortened, seen.dated, seen.dated_revoked) == (0, 0, 2, 1)
+    assert seen.keys["dated_revoked"] == (2,)
 
 
 def test_revoked_that_becomes_unknown_is_a_revocation_undone() -> None:

@@ -82,12 +82,6 @@ def test_what_vanished_and_has_no_expiry_is_refused_with_what_is_missing() -> No
     assert "export not_after" not in finding.message
 
 
-def test_a_single_revoked_certificate_that_vanished_is_worth_a_warning() -> None:
-    result = say("shrink", seen(vanished=1, vanished_revoked=1))
-    assert result.outcome == "warned"
-    assert [finding.code for finding in result.findings] == ["shrink.vanished", "shrink.revoked"]
-
-
 def test_of_a_small_generation_two_certificates_are_more_than_the_share() -> None:
     small = replace(seen(vanished=2), history=replace(HISTORY, certificates=1_000))
     assert say("shrink", small).outcome == "failed"
@@ -149,7 +143,7 @@ def test_an_issuer_whose_certificates_have_all_expired_is_not_refused() -> None:
 
 
 def test_what_bad_rows_explain_has_not_vanished_beside_them() -> None:
-    lost = replace(seen(vanished=200, vanished_revoked=150), certificates={1: 60_000, 2: 0, 3: 0})
+    lost = replace(seen(vanished=200), certificates={1: 60_000, 2: 0, 3: 0})
     assert (say("shrink", lost).outcome, say("issuer-missing", lost).outcome) == ("failed", "failed")
     refused = replace(lost, excused=200)
     assert (say("shrink", refused).outcome, say("issuer-missing", refused).outcome) == ("passed", "passed")
@@ -167,7 +161,8 @@ def test_an_issuer_that_was_dropped_is_not_missing() -> None:
         ("unrevoked", "revocation.undone"),
         ("held", "revocation.weakened"),
         ("lost", "revocation.lost"),
-        ("shortened_revoked", "revocation.shortened"),
+        ("shortened", "revocation.shortened"),
+        ("dated_revoked", "revocation.shortened"),
     ],
 )
 def test_a_revocation_that_was_undone_weakened_or_lost_is_refused(change: str, code: str) -> None:
@@ -176,12 +171,17 @@ def test_a_revocation_that_was_undone_weakened_or_lost_is_refused(change: str, c
     assert say("unrevoke", seen(**{change: 1}), GatesConfig(unrevoke=1)).outcome == "warned"
 
 
+def test_an_expiry_that_is_exported_for_the_first_time_moves_nothing() -> None:
+    assert say("unrevoke", seen(before=9, dated=4, dated_revoked=1)).outcome == "failed"
+    assert say("unrevoke", seen(before=8, dated=4, dated_revoked=1)).outcome == "passed"
+
+
 def test_the_limit_of_undone_revocations_is_for_all_kinds_together() -> None:
     assert say("unrevoke", seen(unrevoked=1, held=1, lost=1), GatesConfig(unrevoke=3)).outcome == "warned"
     assert say("unrevoke", seen(unrevoked=1, held=1, lost=1), GatesConfig(unrevoke=2)).outcome == "failed"
 
 
-@pytest.mark.parametrize(("change", "code"), [("unknown", "shrink.unknown"), ("shortened", "shrink.expiry")])
+@pytest.mark.parametrize(("change", "code"), [("unknown", "shrink.unknown"), ("moved", "shrink.expiry")])
 def test_what_becomes_unknown_or_expires_earlier_is_refused_like_what_vanishes(change: str, code: str) -> None:
     refused = say("shrink", seen(**{change: 101}))
     assert (refused.outcome, [finding.code for finding in refused.findings]) == ("failed", [code])

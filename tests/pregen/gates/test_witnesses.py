@@ -54,7 +54,12 @@ def test_unchanged_times_prove_the_issuances_of_each_issuer_that_has_several() -
     rows["issuer"] = [0, 0, 0, 1, 1, 2, 2, 2, 2, 2]
     rows["not_before"][9] += HOUR
 
-    assert judge_witnesses(witnesses, rows, columns(), make_issuers(4)) == Witnessed((), frozenset({0}))
+    witnessed = judge_witnesses(witnesses, rows, columns(), make_issuers(4))
+    assert witnessed.clues == ()
+    assert [witnessed.prove(issuer) for issuer in range(4)] == [True, False, False, False]
+    assert witnessed.prove(np.array([False, True, False, True])) is False
+    rows["issuer"][2] = 3
+    assert judge_witnesses(witnesses, rows, columns(), make_issuers(4)).prove(np.array([True, False, False, True]))
 
 
 def test_one_constant_is_named_with_serial_value_and_what_it_would_be() -> None:
@@ -76,7 +81,7 @@ def test_only_the_column_that_is_wrong_is_blamed() -> None:
     witnessed = judged(witnesses, rows)
 
     assert [clue.canonical for clue in witnessed.clues] == ["revoked_at"]
-    assert witnessed.proved == {0}
+    assert witnessed.prove(0)
 
 
 def test_an_hour_in_one_half_of_the_year_is_noticed() -> None:

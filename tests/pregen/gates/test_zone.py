@@ -10,7 +10,7 @@ from pregen.gates import History
 from pregen.gates.anchor_files import Anchors
 from pregen.gates.anchors import identity
 from pregen.gates.evidence import Observation, Watch, serial_of
-from pregen.gates.history import witness_share
+from pregen.gates.history import revoked_witnesses, witness_share
 from pregen.gates.zone import Verdict, judge, remember
 from tests.pregen.gates.authorities import (
     DAY,
@@ -191,9 +191,11 @@ def test_a_generation_remembers_lags_witnesses_and_proved_columns() -> None:
     assert 0 <= known.lags[0] - (AS_OF - known.newest) < 600
     assert (kept.as_of, kept.certificates, known.certificates) == (AS_OF, len(rows), len(rows))
     assert kept.anchored == {"before", identity(declared["not_before"]), identity(declared["not_after"])}
-    smallest = np.sort(rows.key & np.uint64(2**32 - 1))[: len(witnesses)]
-    assert 0.8 < len(witnesses) / (witness_share(len(rows)) * len(rows)) < 1.2
-    np.testing.assert_array_equal(np.sort(witnesses["key"] & np.uint64(2**32 - 1)), smallest)
+    low, limit = rows.key & np.uint64(2**32 - 1), watch.witness_limit
+    revoked = np.sort(low[(rows.revoked_at > 0)])[: revoked_witnesses(len(rows))]
+    usual = low[low < limit]
+    assert 0.8 < len(usual) / (witness_share(len(rows)) * len(rows)) < 1.2
+    np.testing.assert_array_equal(np.sort(witnesses["key"] & np.uint64(2**32 - 1)), np.union1d(usual, revoked))
     assert np.all(witnesses["key"][1:] > witnesses["key"][:-1])
 
 
