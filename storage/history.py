@@ -113,6 +113,7 @@ class HistoryIndex:
         as_of: of its snapshot, in seconds since 1970.
         parts: by ascending keys, not overlapping; where there is no certificate, there is none.
         issuers: each once.
+        revocations: the same of all revocations together, as if an issuer issued them; its id is 0.
         witnesses: certificates with their times, `WITNESS_BYTES` each, by ascending keys.
         anchored: columns whose time zone was proved.
     """
@@ -122,6 +123,7 @@ class HistoryIndex:
     issuers: tuple[PastIssuer, ...]
     witnesses: bytes
     anchored: tuple[str, ...]
+    revocations: PastIssuer = PastIssuer(issuer_id=0, certificates=0, newest=None, until=None, lags=(), silence=None)
 
 
 class Columns(NamedTuple):
@@ -243,9 +245,9 @@ def encode_index(index: HistoryIndex) -> tuple[str, bytes]:
                     "stopped": one.stopped,
                     "holes": [list(hole) for hole in one.holes],
                 }
-                for one in index.issuers
+                for one in (*index.issuers, index.revocations)
             ],
-            "lags": [list(one.lags) for one in index.issuers],
+            "lags": [list(one.lags) for one in (*index.issuers, index.revocations)],
             "witnesses": base64_text(index.witnesses),
             "anchored": list(index.anchored),
         }
@@ -280,15 +282,19 @@ def read_index(store: Store, name: str) -> HistoryIndex:
     issuers, lags = tuple(document.children("issuers")), document.numbers("lags")
     if len(issuers) != len(lags):
         raise MalformedError(name, f"has lags of {len(lags)} issuers where {len(issuers)} belong")
+    read = [_read_issuer(item, its_lags) for item, its_lags in zip(issuers, lags, strict=True)]
+    if not read or read[-1].issuer_id:
+        raise MalformedError(name, "does not end its issuers with the revocations, whose id is 0")
     witnesses = document.octets("witnesses")
     if len(witnesses) % WITNESS_BYTES:
         raise MalformedError(name, f"has witnesses of {len(witnesses)} octets, which {WITNESS_BYTES} does not divide")
     return HistoryIndex(
         as_of=document.instant("as_of"),
         parts=parts,
-        issuers=tuple(_read_issuer(item, its_lags) for item, its_lags in zip(issuers, lags, strict=True)),
+        issuers=tuple(read[:-1]),
         witnesses=witnesses,
         anchored=document.texts("anchored"),
+        revocations=read[-1],
     )
 
 

@@ -138,7 +138,8 @@ def judge_ahead(
         ages = ages_of(observation, at)
         parts.append(Part(issued[at], ages, _backdating(ages, issuers[at], history), is_proved=exact.prove(at)))
     # Those with few issuances count together.
-    ages = np.unique(observation.bins[~is_busy[observation.bins // BINS]] % BINS)
+    of_issuers = observation.bins[: np.searchsorted(observation.bins, watch.issuers * BINS)]
+    ages = np.unique(of_issuers[~is_busy[of_issuers // BINS]] % BINS)
     parts.append(Part(issued[~is_busy].sum(axis=0), ages, is_proved=exact.prove(~is_busy)))
     new_bins = BINS if history is None else (watch.issued_until - history.as_of) // BIN_S
     found = (

@@ -3,7 +3,7 @@
 Every process that reads rows has an `Observer`; after each file it hands an `Observation` to the parent. Kept are
 
     newest       the latest certificate of each issuer that was issued by as_of (`Watch.issued_until`)
-    bins         how much each issuer issued in each 5 minutes of the 35 days before that
+    bins         how much each issuer issued in each 5 minutes of the 35 days before that, and how much was revoked
     counts       how many times lie around as_of, and how many revocations and expiries around their issuances
     sightings    rows of anchors, and of certificates that the last generation remembered or the next one shall
     examples     of what should not be, up to 20 a kind: those with the smallest keys
@@ -97,7 +97,7 @@ class Observation:
     Attributes:
         newest: `SIGHTING`[<= issuers], ascending by issuer: of each, the row with the latest not_before up to as_of.
         bins, bin_counts: int64[k], ascending, and int64[k]: issuer * BINS + how many whole 5 minutes before as_of it
-            issued something, and how many rows.
+            issued something, and how many rows; after those of all issuers, the revocations of all together.
         places, counts: int64[k], ascending, and int64[k]: places are row * COLUMNS + column of the table that
             `table` returns.
         sightings: `SIGHTING`[k], in any order.
@@ -161,7 +161,7 @@ class Observer:
         self._watch = watch
         self._newest = np.full(watch.issuers, NO_ISSUANCE, np.int64)
         self._newest_key = np.zeros(watch.issuers, np.uint64)
-        self._issued = np.zeros(watch.issuers * BINS, np.uint32)
+        self._in_bins = np.zeros((watch.issuers + 1) * BINS, np.uint32)
         self._table = np.zeros((watch.issuers + 3) * COLUMNS, np.int64)
         # Most keys are nobody's: one look at a small table tells so.
         self._filter = np.zeros(1 << _FILTER_BITS, np.bool_)
@@ -208,13 +208,13 @@ class Observer:
         observation = Observation(
             newest=_latest(np.concatenate(self._new_newest)),
             bins=bins,
-            bin_counts=self._issued[bins].astype(np.int64),
+            bin_counts=self._in_bins[bins].astype(np.int64),
             places=places.astype(np.int64),
             counts=self._table[places],
             sightings=np.concatenate(self._sightings),
             examples=tuple(self._examples),
         )
-        self._issued[bins] = 0
+        self._in_bins[bins] = 0
         self._forget()
         return observation
 
@@ -232,10 +232,10 @@ class Observer:
     def _count(self, row: NDArray[np.int64], age: NDArray[np.int64]) -> None:
         """Count what happened so many seconds before as_of, in bins."""
         bins = row * BINS + age // BIN_S
-        unused = bins[self._issued[bins] == 0]
+        unused = bins[self._in_bins[bins] == 0]
         if len(unused):
             self._used.append(np.unique(unused))
-        np.add.at(self._issued, bins, 1)
+        np.add.at(self._in_bins, bins, 1)
 
     def _note_near(self, row: NDArray[np.int64], after_s: NDArray[np.int64]) -> None:
         """Count times, given as seconds after the instant that they are judged by, in rows of the table."""
@@ -249,10 +249,11 @@ class Observer:
         revoked_at = np.concatenate([batch.revoked_at[rows], late.revoked_at])
         if not len(revoked_at):
             return
-        near = revoked_at - self._watch.as_of
-        near = near[near > -REACH_S]
+        after = revoked_at - self._watch.as_of
         if not self._watch.has_crls:  # newer CRLs than the oldest one say more
+            near, recent = after[after > -REACH_S], after[(after <= 0) & (after > -BINS * BIN_S)]
             self._note_near(np.full(len(near), self._watch.issuers), near)
+            self._count(np.full(len(recent), self._watch.issuers), -recent)
         if len(late.revoked_at):
             self._keep_sightings("late", _late(late.examples))
         rows = rows[batch.not_before[rows] != NO_ISSUANCE]

@@ -62,6 +62,9 @@ class IssuerHistory:
     holes: tuple[tuple[int, int], ...] = ()
 
 
+NOTHING_REVOKED = IssuerHistory(0, None)
+
+
 @dataclass(frozen=True, slots=True)
 class History:
     """What is remembered of the current generation.
@@ -70,6 +73,7 @@ class History:
         as_of: of its snapshot.
         certificates: with answers.
         issuers: by issuer id.
+        revocations: the same of the revocations of all issuers, as if they were one that issues them.
         witnesses: `WITNESS`[k], by ascending keys.
         anchored: declared columns whose zone an anchor has proved once (`pregen.gates.anchors.identity`).
     """
@@ -79,3 +83,4 @@ class History:
     issuers: Mapping[int, IssuerHistory]
     witnesses: NDArray[np.void]
     anchored: frozenset[str]
+    revocations: IssuerHistory = NOTHING_REVOKED

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from pregen.errors import MAX_EXAMPLES
 from pregen.gates.clues import Clue, about, time_text
 from pregen.gates.evidence import BIN_S, Observation, Watch
-from pregen.gates.history import IssuerHistory
+from pregen.gates.history import History, IssuerHistory
 from pregen.gates.lag import (
     HOLE_SILENCES,
     LEAST_SILENCE_S,
@@ -51,7 +51,7 @@ class Hole(NamedTuple):
 
 
 class Holes(NamedTuple):
-    """What is missing: a clue of errors, one of warnings, and all holes by the index of their issuer."""
+    """What is missing: clues, and all holes by the index of their issuer; the one after the last is revocations."""
 
     clues: tuple[Clue, ...]
     found: Mapping[int, tuple[Span, ...]]
@@ -87,37 +87,38 @@ def holes(ages: NDArray[np.int64], before: IssuerHistory, as_of: int, silences: 
     return found
 
 
-def judge_holes(
-    observation: Observation, watch: Watch, issuers: Sequence[Issuer], known: Mapping[int, IssuerHistory]
-) -> Holes:
-    """Return what is missing of not_before; `known`: by issuer id."""
-    silences = MANY_SILENCES if len(known) > MANY else SILENCES
-    told: dict[bool, list[tuple[str, Hole]]] = {}
+def judge_holes(observation: Observation, watch: Watch, issuers: Sequence[Issuer], history: History) -> Holes:
+    """Return what is missing of not_before, and of revoked_at."""
+    silences = MANY_SILENCES if len(history.issuers) > MANY else SILENCES
     found: dict[int, tuple[Span, ...]] = {}
-    for index in observation.newest["issuer"].tolist():
-        before = known.get(issuers[index].issuer_id, IssuerHistory(0, None))
-        for hole in holes(ages_of(observation, index), before, watch.issued_until, silences):
-            told.setdefault(hole.is_certain, []).append((issuers[index].names[0], hole))
+    told: dict[tuple[str, bool], list[tuple[str, Hole]]] = {}
+    for index in [*observation.newest["issuer"].tolist(), watch.issuers]:
+        if index < watch.issuers:
+            canonical, what, as_of = "not_before", f'of "{issuers[index].names[0]}" was issued', watch.issued_until
+            before = history.issuers.get(issuers[index].issuer_id, IssuerHistory(0, None))
+        else:
+            canonical, what, as_of, before = "revoked_at", "was revoked", watch.as_of, history.revocations
+        for hole in holes(ages_of(observation, index), before, as_of, silences):
+            told.setdefault((canonical, hole.is_certain), []).append((what, hole))
             found[index] = (*found.get(index, ()), (hole.start, hole.end))
-    clues = (_clue(some, is_certain=is_certain) for is_certain, some in sorted(told.items(), reverse=True))
-    return Holes(tuple(clues), found)
+    return Holes(tuple(_clue(some, *key) for key, some in told.items()), found)
 
 
-def _clue(found: Sequence[tuple[str, Hole]], *, is_certain: bool) -> Clue:
-    name, longest = max(found, key=lambda one: one[1].length_s)
+def _clue(found: Sequence[tuple[str, Hole]], canonical: str, is_certain: bool) -> Clue:
+    what, longest = max(found, key=lambda one: one[1].length_s)
     more = f", and in {len(found) - 1:,} more" if len(found) > 1 else ""
     return Clue(
         code="time.hole",
         severity="error" if is_certain else "warning",
-        canonical="not_before",
-        text=f'nothing of "{name}" was issued for {about(longest.length_s)} up to {time_text(longest.end)}{more}'
-        f"; silences of up to {about(longest.usual_s)} are usual",
-        advice="look whether the export lacks what was issued then: a copy that asks for what changed since an "
-        "instant, and reads that in a wrong zone, skips as many hours as its offset has; where issuance did rest, "
-        'accept it once: --accept time.hole --reason "..."',
+        canonical=canonical,
+        text=f"nothing {what} for {about(longest.length_s)} up to {time_text(longest.end)}{more}; silences of up to "
+        f"{about(longest.usual_s)} are usual",
+        advice="look whether the export lacks what happened then: a copy that asks for what changed since an instant, "
+        "and reads that in a wrong zone, skips as many hours as its offset has; where nothing did happen, accept it "
+        'once: --accept time.hole --reason "..."',
         count=len(found),
         examples=tuple(
-            f"{whose}: nothing from {time_text(hole.start)} to {time_text(hole.end)} ({about(hole.length_s)})"
-            for whose, hole in found[:MAX_EXAMPLES]
+            f"nothing {what} from {time_text(hole.start)} to {time_text(hole.end)} ({about(hole.length_s)})"
+            for what, hole in found[:MAX_EXAMPLES]
         ),
     )

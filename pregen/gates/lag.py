@@ -129,7 +129,10 @@ def has_stopped(before: IssuerHistory, until: int) -> bool:
 
 
 class Lags(NamedTuple):
-    """What the newest issuances say: one clue for each offset and kind, and the issuers (indices) that errors name."""
+    """What newest times say: one clue for each offset and kind, and the issuers (indices) that errors name.
+
+    The index after the last one is that of revocations.
+    """
 
     clues: tuple[Clue, ...]
     odd: frozenset[int]
@@ -155,6 +158,37 @@ def judge_lag(
             groups.setdefault((found.kind, found.shift_s, found.is_certain), []).append((found, row))
     odd = (int(row["issuer"]) for (_, _, is_certain), found in groups.items() if is_certain for _, row in found)
     return Lags(tuple(_clue(found, watch, column, issuers) for found in groups.values()), frozenset(odd))
+
+
+def judge_revocations(observation: Observation, watch: Watch, history: History) -> Lags:
+    """Return what the newest revocation says against revoked_at: that revocations have stopped, or their copy has.
+
+    They come less regularly than issuances: what is too early, or silent, is an error where it is `HOLE_SILENCES` times
+    as long as is usual.
+    """
+    ages, before = ages_of(observation, watch.issuers), replace(history.revocations, newest=None)
+    if not len(ages) or not before.lags:
+        return Lags((), frozenset())
+    found = lag_shift(newest_in(ages, watch.as_of), ages, before, as_of=watch.as_of, shifts=frozenset)
+    if found is None:
+        return Lags((), frozenset())
+    is_long = found.lag_s - min(before.lags) >= HOLE_SILENCES * max(found.silence_s, LEAST_SILENCE_S)
+    is_certain = found.is_certain and is_long
+    clue = Clue(
+        code="time.lag-shift",
+        severity="error" if is_certain else "warning",
+        canonical="revoked_at",
+        text=f"the newest revocation is {about(found.lag_s)} behind as_of, usually {about(found.usual_s)}; silences of "
+        f"up to {about(found.silence_s)} are usual",
+        advice="look whether the export lacks the latest revocations: what was revoked since then would be good; where "
+        'nothing was revoked, accept it once: --accept time.lag-shift --reason "..."',
+    )
+    return Lags((clue,), frozenset({watch.issuers}) if is_certain else frozenset())
+
+
+def newest_in(ages: NDArray[np.int64], as_of: int) -> int:
+    """Return when something last happened, as the used bins tell, to 5 minutes."""
+    return as_of - int(ages[0]) * BIN_S
 
 
 def remembered(

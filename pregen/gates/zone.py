@@ -24,7 +24,7 @@ from pregen.gates.anchor_files import Anchors
 from pregen.gates.anchors import compare_anchors, identity, no_anchor_findings
 from pregen.gates.clues import Clue
 from pregen.gates.evidence import Observation, Watch
-from pregen.gates.history import MAX_WITNESSES, WITNESS, History, IssuerHistory, revoked_witnesses
+from pregen.gates.history import MAX_WITNESSES, NOTHING_REVOKED, WITNESS, History, IssuerHistory, revoked_witnesses
 from pregen.gates.holes import Holes, judge_holes
 from pregen.gates.offsets import Sample, declared_offset, offset_text, zones_with
 from pregen.gates.order import judge_order
@@ -41,8 +41,8 @@ class Verdict:
     Attributes:
         findings: errors first.
         anchored: identities of the declared columns that an anchor has proved, now or before.
-        odd: issuers (indices) whose lag is refused.
-        holes: that were found, by the index of the issuer.
+        odd: issuers (indices) whose lag is refused; the index after the last one is that of revocations.
+        holes: that were found, by the same indices.
     """
 
     findings: tuple[Finding, ...] = ()
@@ -81,10 +81,11 @@ def judge(
     odd: frozenset[int] = frozenset()
     holes = Holes((), {})
     if history is not None:
-        lags, odd = lag.judge_lag(observation, watch, columns["not_before"], issuers, history)
-        clues += lags
-        holes = judge_holes(observation, watch, issuers, history.issuers)
-        clues += holes.clues
+        issued = lag.judge_lag(observation, watch, columns["not_before"], issuers, history)
+        revoked = lag.judge_revocations(observation, watch, history)
+        holes = judge_holes(observation, watch, issuers, history)
+        clues += issued.clues + revoked.clues + holes.clues
+        odd = issued.odd | revoked.odd
         clues += judge_loss(observation, issuers, history.issuers)
     clues += (_blamed(clue, clues) for clue in judge_order(observation, watch, columns, issuers))
     findings = [*_findings(clues, columns, watch.issued_until), *certain.findings]
@@ -126,6 +127,15 @@ def remember(
             is_odd=index in verdict.odd,
             holes=verdict.holes.get(index, ()),
         )
+    ages, as_of = ages_of(observation, watch.issuers), watch.as_of
+    revocations = lag.remembered(
+        history.revocations if history else NOTHING_REVOKED,
+        lag.newest_in(ages, as_of) if len(ages) else None,
+        ages,
+        as_of,
+        is_odd=watch.issuers in verdict.odd,
+        holes=verdict.holes.get(watch.issuers, ()),
+    )
     certificates = sum(one.certificates for one in known.values())
     return History(
         as_of=watch.as_of,
@@ -133,6 +143,7 @@ def remember(
         issuers=known,
         witnesses=_witnesses(observation, watch, certificates),
         anchored=verdict.anchored,
+        revocations=revocations,
     )
 
 

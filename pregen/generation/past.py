@@ -94,21 +94,37 @@ def _history(index: HistoryIndex) -> History:
     return History(
         as_of=index.as_of,
         certificates=sum(part.rows for part in index.parts),
-        issuers={
-            one.issuer_id: IssuerHistory(
-                certificates=one.certificates,
-                newest=one.newest,
-                until=one.until,
-                lags=one.lags,
-                silence_s=one.silence,
-                odd=one.odd,
-                stopped_s=one.stopped,
-                holes=one.holes,
-            )
-            for one in index.issuers
-        },
+        issuers={one.issuer_id: _issuer(one) for one in index.issuers},
         witnesses=np.frombuffer(index.witnesses, WITNESS),
         anchored=frozenset(index.anchored),
+        revocations=_issuer(index.revocations),
+    )
+
+
+def _issuer(one: PastIssuer) -> IssuerHistory:
+    return IssuerHistory(
+        certificates=one.certificates,
+        newest=one.newest,
+        until=one.until,
+        lags=one.lags,
+        silence_s=one.silence,
+        odd=one.odd,
+        stopped_s=one.stopped,
+        holes=one.holes,
+    )
+
+
+def _past_issuer(number: int, one: IssuerHistory) -> PastIssuer:
+    return PastIssuer(
+        issuer_id=number,
+        certificates=one.certificates,
+        newest=_natural(one.newest),
+        until=_natural(one.until),
+        lags=one.lags,
+        silence=one.silence_s,
+        odd=one.odd,
+        stopped=one.stopped_s,
+        holes=one.holes,
     )
 
 
@@ -118,22 +134,10 @@ def write_past(store: Store, history: History, parts: Iterable[HistoryPart]) -> 
         HistoryIndex(
             as_of=history.as_of,
             parts=tuple(parts),
-            issuers=tuple(
-                PastIssuer(
-                    issuer_id=number,
-                    certificates=one.certificates,
-                    newest=_natural(one.newest),
-                    until=_natural(one.until),
-                    lags=one.lags,
-                    silence=one.silence_s,
-                    odd=one.odd,
-                    stopped=one.stopped_s,
-                    holes=one.holes,
-                )
-                for number, one in sorted(history.issuers.items())
-            ),
+            issuers=tuple(_past_issuer(number, one) for number, one in sorted(history.issuers.items())),
             witnesses=history.witnesses.astype(WITNESS, copy=False).tobytes(),
             anchored=tuple(sorted(history.anchored)),
+            revocations=_past_issuer(0, history.revocations),
         )
     )
     store.put(name, octets)

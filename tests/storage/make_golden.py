@@ -242,6 +242,7 @@ def make_history() -> None:
         ),
         witnesses=struct.pack("<QqqQqq", 7, newest, 0, 1 << 63, -1, REVOKED_AT),
         anchored=("not_before",),
+        revocations=PastIssuer(issuer_id=0, certificates=0, newest=newest, until=newest, lags=(60,), silence=7_200),
     )
     name, document = encode_index(index)
     _write(GOLDEN / "history", {part.name.partition("/")[2]: octets, name.partition("/")[2]: document})

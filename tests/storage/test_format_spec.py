@@ -227,13 +227,18 @@ def test_a_history_is_read_by_the_tables_of_the_specification() -> None:
     assert keys == (7, 7, 1 << 63, 2**64 - 1)
     assert [word & 3 for word in words] == [0, 1, 2, 3]
     assert [word >> 2 for word in words] == [1_800_000_000 // 1_024, 2**22 - 1, 2**22 - 1, 0]
-    assert [(one["id"], one["certificates"]) for one in index["issuers"]] == [("0123456789abcdef", 3), ("f" * 16, 1)]
-    assert [(one["odd"], one["stopped"]) for one in index["issuers"]] == [(2, 7_200), (0, 0)]
+    assert [(one["id"], one["certificates"]) for one in index["issuers"]] == [
+        ("0123456789abcdef", 3),
+        ("f" * 16, 1),
+        ("0" * 16, 0),
+    ]
+    assert [(one["odd"], one["stopped"]) for one in index["issuers"]] == [(2, 7_200), (0, 0), (0, 0)]
     assert [(one["newest"], one["until"], one["silence"]) for one in index["issuers"]] == [
         (index["as_of"] - 60, index["as_of"] - 300, 900),
         (None, None, None),
+        (index["as_of"] - 60, index["as_of"] - 60, 7_200),
     ]
-    assert [[end - start for start, end in one["holes"]] for one in index["issuers"]] == [[3_600], []]
-    assert index["lags"] == [[60, 3600], []]
+    assert [[end - start for start, end in one["holes"]] for one in index["issuers"]] == [[3_600], [], []]
+    assert index["lags"] == [[60, 3600], [], [60]]
     witnesses = base64.b64decode(index["witnesses"])
     assert [struct.unpack_from("<Qqq", witnesses, at)[0] for at in (0, 24)] == [7, 1 << 63]

@@ -57,6 +57,7 @@ INDEX = HistoryIndex(
     ),
     witnesses=bytes(48),
     anchored=("a", "b"),
+    revocations=PastIssuer(issuer_id=0, certificates=0, newest=9, until=8, lags=(4,), silence=5),
 )
 
 
@@ -160,8 +161,9 @@ def test_a_damaged_index_is_refused() -> None:
         ((b'"low":9', b'"low":6'), "overlap"),
         ((b'"low":9', b'"low":4294967296'), "low"),
         ((b'"high":7', b'"high":0'), "holds no keys"),
-        ((b'"lags":[[1,2,3],[]]', b'"lags":[[1,2,3]]'), "lags of 1 issuers where 2"),
-        ((b'"lags":[[1,2,3],[]]', b'"lags":[[1,2,-3],[]]'), "lags"),
+        ((b'"lags":[[1,2,3],[],[4]]', b'"lags":[[1,2,3],[]]'), "lags of 2 issuers where 3"),
+        ((b'"lags":[[1,2,3],[],[4]]', b'"lags":[[1,2,-3],[],[4]]'), "lags"),
+        ((b'"id":"0000000000000000"', b'"id":"0000000000000003"'), "does not end its issuers with the revocations"),
         ((b'"part":"history/', b'"part":"packsxx/'), "part"),
         ((b'"newest":1699999999', b'"newest":"soon"'), "newest"),
         ((b'"until":1699999900', b'"until":-1'), "until"),
