@@ -115,7 +115,7 @@ class HistoryIndex:
         issuers: each once.
         revocations: the same of all revocations together, as if an issuer issued them; its id is 0.
         witnesses: certificates with their times, `WITNESS_BYTES` each, by ascending keys.
-        anchored: columns whose time zone was proved.
+        anchored: columns whose time zone was proved, and issuers of whose CRLs an entry had a row.
     """
 
     as_of: int

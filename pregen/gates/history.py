@@ -75,7 +75,8 @@ class History:
         issuers: by issuer id.
         revocations: the same of the revocations of all issuers, as if they were one that issues them.
         witnesses: `WITNESS`[k], by ascending keys.
-        anchored: declared columns whose zone an anchor has proved once (`pregen.gates.anchors.identity`).
+        anchored: declared columns whose zone an anchor has proved once (`pregen.gates.anchors.identity`), and issuers
+            of whose CRLs an entry had a row.
     """
 
     as_of: int

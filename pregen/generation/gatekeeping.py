@@ -4,6 +4,7 @@ Before a row is read it is known what to look for (`watch`). When all rows are c
 that fail are shown at once (`ask`). What is left for the next generation's gates is written before the commit.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -90,7 +91,8 @@ def ask(
     """
     evidence = _evidence(prepared, tally, verdict, watch, excluded.get(INVALID, 0))
     decided, unneeded = _decided(evidence, prepared)
-    rows = tuple(finding for finding in prepared.snapshot.findings() if finding.severity == "warning")
+    findings = prepared.snapshot.findings(_matched_before(prepared))
+    rows = tuple(finding for finding in findings if finding.severity == "warning")
     from_gates = tuple(finding for result in decided for finding in result.findings)
     warnings = tuple(finding for finding in from_gates if finding.severity == "warning")
     errors = [finding for finding in from_gates if finding.severity == "error"]
@@ -148,7 +150,8 @@ def _refusal(
 
 def _evidence(prepared: Prepared, tally: Tally, verdict: Verdict, watch: Watch, invalid: int) -> Evidence:
     snapshot, past, current = prepared.snapshot, prepared.past, prepared.current
-    errors = tuple(finding for finding in snapshot.findings() if finding.severity == "error")
+    findings = snapshot.findings(_matched_before(prepared))
+    errors = tuple(finding for finding in findings if finding.severity == "error")
     counts = certificates_of(prepared.issuers, tally.groups)
     evidence = Evidence(
         as_of=watch.as_of,
@@ -201,7 +204,7 @@ def remembered(
     prepared: Prepared, groups: Mapping[Group, int], verdict: Verdict, observation: Observation, watch: Watch
 ) -> History:
     """Return what the next generation's gates need to know of this one, its keys apart."""
-    return remember(
+    history = remember(
         verdict,
         observation,
         watch,
@@ -209,6 +212,21 @@ def remembered(
         history=prepared.past.history,
         counts=certificates_of(prepared.issuers, groups),
     )
+    matched = frozenset(_match(prepared, index) for index in prepared.snapshot.matched)
+    return replace(history, anchored=history.anchored | matched)
+
+
+def _matched_before(prepared: Prepared) -> frozenset[int]:
+    """Return the issuers (indices) of whose CRLs an entry had a row in a generation before, as serials are read now."""
+    known = prepared.past.history.anchored if prepared.past.history else frozenset[str]()
+    return frozenset(index for index in range(len(prepared.issuers)) if _match(prepared, index) in known)
+
+
+def _match(prepared: Prepared, index: int) -> str:
+    """Return by which name it is remembered that serials of an issuer's CRLs are those of its rows."""
+    column = prepared.snapshot.columns["serial"]
+    issuer = prepared.issuers[index].issuer_id
+    return json.dumps(["crl", f"{issuer:016x}", column.name, column.encoding])
 
 
 def after_signing(

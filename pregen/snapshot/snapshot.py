@@ -139,21 +139,31 @@ class Snapshot:
         """Count what is noted while a file is read, here or in a worker."""
         self._readings[number] = reading
 
-    def findings(self) -> tuple[Finding, ...]:
+    def findings(self, matched: frozenset[int] = frozenset()) -> tuple[Finding, ...]:
         """Return what is wrong with the rows read so far, and odd about the files; errors come first.
 
-        A run with any of severity error must not be published.
+        A run with any of severity error must not be published. `matched` are issuers (indices) of whose CRLs an entry
+        had a row before (`matched`).
         """
         found = RowFindings()
         for _, reading in sorted(self._readings.items(), key=lambda item: item[0]):
             found.add(reading.findings)
         unlisted: tuple[Finding, ...] = ()
         if self._revocations is not None:
-            listed = (entries for reading in self._readings.values() for entries in reading.listed)
             oldest = [reading.oldest for reading in self._readings.values() if reading.oldest is not None]
             nothing = np.full(max(self._issuers.values()) + 1, NO_EXPIRY, np.int64)
-            unlisted = self._revocations.unlisted(listed, np.minimum.reduce([nothing, *oldest]))
+            unlisted = self._revocations.unlisted(self._listed(), np.minimum.reduce([nothing, *oldest]), matched)
         return found.findings(self._skew_s) + unlisted + self._unused() + self._warnings
+
+    @property
+    def matched(self) -> frozenset[int]:
+        """Issuers (indices) of whose CRLs an entry has a row: serials are written alike in both."""
+        return self._revocations.with_rows(self._listed()) if self._revocations is not None else frozenset()
+
+    def _listed(self) -> Iterator[NDArray[np.int32]]:
+        """Yield the entries of CRLs that rows have."""
+        for reading in self._readings.values():
+            yield from reading.listed
 
     @property
     def unused_zones(self) -> frozenset[str]:

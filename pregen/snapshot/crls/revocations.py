@@ -124,7 +124,13 @@ class Revocations:
         reason = np.where(given & (self.reason[found] != 0), self.reason[found], NO_REASON).astype(np.int8)
         return Statuses(status, revoked_at, reason, given)
 
-    def unlisted(self, listed: Iterable[NDArray[np.int32]], oldest: NDArray[np.int64]) -> tuple[Finding, ...]:
+    def with_rows(self, listed: Iterable[NDArray[np.int32]]) -> frozenset[int]:
+        """Return the issuers of which an entry has a row; `listed` are the entries that rows have."""
+        return frozenset(number for entries in listed for number in np.unique(self.issuer[entries]).tolist())
+
+    def unlisted(
+        self, listed: Iterable[NDArray[np.int32]], oldest: NDArray[np.int64], matched: frozenset[int] = frozenset()
+    ) -> tuple[Finding, ...]:
         """Return what to say about entries that no row has, if there are any.
 
         No certificate is revoked before it is issued: where none of an issuer's entries has a row, those that are older
@@ -134,13 +140,16 @@ class Revocations:
             listed: the entries that rows have.
             oldest: the earliest not_before of the rows of each issuer, int64[issuers]; `NO_EXPIRY` where it has none,
                 which is judged by the rows of all: they may be called another issuer's.
+            matched: issuers of which entries had rows in a generation before: their serials do match.
         """
         missing = np.ones(len(self), np.bool_)
         for one in listed:
             missing[one] = False
         with_row = np.bincount(self.issuer[~missing], minlength=len(oldest))
         since = np.where(oldest == NO_EXPIRY, oldest.min(), oldest) - _DAY_S
-        strangers = (with_row == 0)[self.issuer] & (self.revoked_at >= since[self.issuer])
+        is_strange = with_row == 0
+        is_strange[sorted(matched)] = False
+        strangers = is_strange[self.issuer] & (self.revoked_at >= since[self.issuer])
         return (*self._strangers(strangers), *self._missing(missing & ~strangers))
 
     def _strangers(self, entries: NDArray[np.bool_]) -> Iterator[Finding]:
