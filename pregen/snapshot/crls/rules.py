@@ -11,7 +11,7 @@ Every rule is applied to every CRL, so that all findings come at once. What a CR
   are there cannot be known: a warning.
 * Of the same part, the base with the highest number counts, then the one made last; one delta with a higher number may
   change it, the newest, because each holds all changes since its base. Numbers increase with time (5.2.3): where they
-  do not, nobody can tell which CRL is the newest, an error.
+  do not, or two bases that differ share number or time, nobody can tell which CRL is the newest, an error.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -205,7 +205,7 @@ def _combined(part: Sequence[_Owned]) -> tuple[Effective | None, list[Finding]]:
         text = "there is no base CRL that it could change: name the base too, of the same distribution point"
         return None, [_error("crl.delta-without-base", one.crl, text) for one in deltas]
     issuer, base = bases[-1]
-    disordered = _disordered(part)
+    disordered = [*_disordered(part), *_twins(bases)]
     findings += [_superseded(one.crl, base) for one in bases[:-1]]
     usable = []
     for _, delta in deltas:
@@ -236,10 +236,28 @@ def _disordered(part: Iterable[_Owned]) -> list[Finding]:
     return [_order(crl, higher) for crl, higher in by_number if crl.this_update > higher.this_update]
 
 
+def _twins(bases: Iterable[_Owned]) -> list[Finding]:
+    """Return an error for each base, of those sorted by age, that shares its number or its time with the one before.
+
+    One number is of one CRL (RFC 5280, 5.2.3), and what is the same octet by octet was named twice: it is one here.
+    """
+    findings = []
+    for (_, crl), (_, other) in pairwise(bases):
+        number = crl.number is not None and crl.number == other.number
+        if number or crl.this_update == other.this_update:
+            shared = "number" if number else "thisUpdate"
+            findings.append(_unordered(other, f"it differs from {crl.label}, and yet has the same {shared}"))
+    return findings
+
+
 def _order(crl: Crl, other: Crl) -> Finding:
     number = "no number" if crl.number is None else "no higher number"
+    return _unordered(crl, f"it is later than {other.label}, and yet has {number}")
+
+
+def _unordered(crl: Crl, what: str) -> Finding:
     text = (
-        f"it is later than {other.label}, and yet has {number}; those of one issuer increase with time (RFC 5280, "
+        f"{what}; numbers of one issuer's CRLs increase with time (RFC 5280, "
         "5.2.3), so nobody can tell which CRL is the newest, and revocations could be lost: fetch the newest from the "
         "CA, and remove the others from crls in [snapshot]; if the CA counts anew, remove those from before"
     )

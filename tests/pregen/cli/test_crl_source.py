@@ -89,6 +89,37 @@ def test_a_newer_crl_with_a_lower_number_never_loses_its_revocations(listed: Ca,
     assert listed.published() == {}
 
 
+@pytest.mark.parametrize("minutes", [0, 10])
+@pytest.mark.parametrize("name", ["a.crl", "z.crl"])
+def test_two_crls_of_one_number_that_differ_are_refused_whatever_they_are_called(
+    listed: Ca, pregen: Program, name: str, minutes: int
+) -> None:
+    made = listed.now - timedelta(hours=1, minutes=minutes)
+    also = [Entry(serial=GOOD, at=made - timedelta(hours=1), reason=1)]
+    write(listed.folder, name, forged(listed.issuer, also, this_update=made, next_update=listed.now + 6 * DAY))
+
+    ended = pregen("run", listed.config, "--json")
+
+    assert ended.code == 3
+    findings = ended.error["findings"]
+    assert isinstance(findings, list)
+    (finding,) = findings
+    assert finding["code"] == "crl.order"
+    for said in (name, "base.crl", "has the same number", "nobody can tell which CRL is the newest"):
+        assert said in finding["message"]
+    assert "is newer" not in ended.err
+    assert listed.published() == {}
+
+
+def test_a_crl_under_two_names_is_one(listed: Ca, pregen: Program) -> None:
+    write(listed.folder, "again.crl", (listed.folder / "base.crl").read_bytes())
+
+    ended = pregen("run", listed.config, "--json")
+
+    assert (ended.code, ended.err) == (0, "")
+    assert answer(listed, pregen, KEY)[0] == "revoked"
+
+
 def test_several_files_and_workers_know_the_same_entries(listed: Ca, pregen: Program) -> None:
     whole = pq.read_table(listed.snapshot)
     listed.snapshot.unlink()

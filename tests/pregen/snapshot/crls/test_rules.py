@@ -167,8 +167,33 @@ def test_crls_of_two_parts_are_numbered_apart(tmp_path: Path) -> None:
     assert judged(tmp_path, *parts)[1] == {}
 
 
-def test_of_one_number_the_base_made_last_counts(tmp_path: Path) -> None:
-    effective, findings = judged(tmp_path, built(ISSUER, this_update=NOW - HOUR), built(ISSUER, this_update=NOW - DAY))
+@pytest.mark.parametrize(
+    ("number", "at", "shared"),
+    [
+        (7, NOW - HOUR, "number"),
+        (7, NOW - DAY, "number"),
+        (8, NOW - HOUR, "thisUpdate"),
+        (None, NOW - HOUR, "thisUpdate"),
+    ],
+)
+def test_two_bases_that_differ_share_neither_number_nor_time(
+    tmp_path: Path, number: int | None, at: datetime, shared: str
+) -> None:
+    """One number is issued once (RFC 5280, 5.2.3), and file names say nothing."""
+    ders = [built(ISSUER, [5]), forged(ISSUER, number=number, this_update=at)]
+
+    for order in (ders, ders[::-1]):
+        _, findings = judged(tmp_path, *order)
+
+        assert list(findings) == ["error crl.order"]
+        for said in ("0.crl", "1.crl", f"has the same {shared};", "remove the others"):
+            assert said in findings["error crl.order"]
+
+
+def test_of_bases_without_numbers_the_one_made_last_counts(tmp_path: Path) -> None:
+    ders = [forged(ISSUER, number=None, this_update=at) for at in (NOW - HOUR, NOW - DAY)]
+
+    effective, findings = judged(tmp_path, *ders)
 
     assert [one.this_update for one in effective] == [clock.seconds(NOW - HOUR)]
     assert list(findings) == ["warning crl.superseded"]
@@ -183,7 +208,7 @@ def test_a_crl_that_is_named_twice_is_one(tmp_path: Path) -> None:
 
 
 def test_an_expired_base_that_does_not_count_does_not_matter(tmp_path: Path) -> None:
-    old = forged(ISSUER, number=6, next_update=NOW - DAY)
+    old = forged(ISSUER, number=6, this_update=NOW - 2 * DAY, next_update=NOW - DAY)
 
     _, findings = judged(tmp_path, old, built(ISSUER))
 
@@ -201,7 +226,7 @@ def test_parts_of_an_issuer_are_united_and_each_has_its_own_newest(tmp_path: Pat
         tmp_path,
         forged(ISSUER, scope=point("1")),
         forged(ISSUER, scope=point("2")),
-        forged(ISSUER, number=6, scope=point("2")),
+        forged(ISSUER, number=6, this_update=NOW - DAY, scope=point("2")),
     )
 
     assert [one.base.number for one in effective] == [7, 7]
