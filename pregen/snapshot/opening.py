@@ -1,14 +1,14 @@
 """What is found out about a snapshot before its first row: which files, their columns, and for which instant."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
 from pregen import clock
-from pregen.config import SnapshotConfig
+from pregen.config import COLUMNS, SnapshotConfig
 from pregen.errors import MAX_EXAMPLES, ConfigError, Finding, InputError
 from pregen.snapshot.columns import (
     TOLD_BY_CRLS,
@@ -73,10 +73,12 @@ def open_snapshot(
         ConfigError: a column tells revocations, and CRLs do too.
         InputError: anything is wrong; the findings name all of it.
     """
-    columns = index_txt_columns() if config.kind == "index-txt" else columns_of(config)
     from_crls = _are_from_crls(config)
     paths, warnings = _paths(config, folder, path)
-    files, findings = _open_files(paths, listing(columns, from_crls=from_crls), issuers=len(set(issuers.values())))
+    files, unusable = _open_files(paths)
+    columns, of_import = _columns(config, files)
+    read = listing(columns, from_crls=from_crls)
+    findings = [*_schema_findings(files, read, issuers=len(set(issuers.values()))), *of_import, *unusable]
     columns = _with_imported_zones(columns, files)
     revocations, statused = None, _Statused()
     if from_crls:
@@ -247,24 +249,59 @@ def _ignored(folder: str, wanted: Wanted, paths: tuple[str, ...]) -> tuple[Findi
     return (Finding("file.ignored", "warning", text, len(paths), paths[:MAX_EXAMPLES]),)
 
 
-def _open_files(
-    paths: tuple[Chosen, ...], columns: Mapping[str, Column], *, issuers: int
-) -> tuple[tuple[SnapshotFile, ...], list[Finding]]:
+def _open_files(paths: tuple[Chosen, ...]) -> tuple[tuple[SnapshotFile, ...], list[Finding]]:
     files: list[SnapshotFile] = []
     findings: list[Finding] = []
-    similar: dict[tuple[str, str], list[str]] = {}
     for chosen in paths:
         try:
-            file = chosen.open()
+            files.append(chosen.open())
         except InputError as error:
             findings += error.findings
-        else:
-            files.append(file)
-            findings += schema_findings(file.path, file.schema, columns, issuers=issuers)
-            for column, name in look_alikes(file.schema, columns, issuers=issuers):
-                similar.setdefault((column.canonical, name), []).append(str(file.path))
-    findings += [look_alike_finding(columns[canonical], name, where) for (canonical, name), where in similar.items()]
     return tuple(files), findings
+
+
+def _columns(config: SnapshotConfig, files: Sequence[SnapshotFile]) -> tuple[Mapping[str, Column], tuple[Finding, ...]]:
+    """Return which column is which, and what is wrong with that.
+
+    What `pregen import` wrote has canonical names and codes, and not those of the source, which the configuration is
+    mostly still about: its maps would make another status of what was mapped already.
+    """
+    columns = index_txt_columns() if config.kind == "index-txt" else columns_of(config)
+    imported = [file for file in files if ZONES_KEY in (file.schema.metadata or {})]
+    if not imported or (config.kind != "crl" and not config.columns):
+        return columns, ()
+    if config.kind == "crl":
+        text = (
+            f"{imported[0].path}: pregen import wrote it, with the status of each certificate, so that CRLs would be a "
+            'second source: set kind = "files" in [snapshot], or name the list of certificates that it was made of'
+        )
+        return columns, (Finding("columns.of-import", "error", text, len(imported)),)
+    whole = [file for file in imported if set(COLUMNS) <= set(file.schema.names)]
+    if len(whole) < len(files):
+        text = (
+            f"{imported[0].path}: pregen import wrote it, so that [snapshot.columns] is not about it, but {len(whole)} "
+            f"of {len(files)} files alone are as an import writes them: name a folder that holds nothing but an "
+            "import, or leave [snapshot.columns] out if all files have the names and codes of an import"
+        )
+        return columns, (Finding("columns.of-import", "error", text, len(imported)),)
+    text = (
+        f"{files[0].path}: pregen import wrote it, with canonical names and codes, so [snapshot.columns] is not "
+        "applied again: leave it out of the configuration of runs on an import"
+    )
+    return columns_of(SnapshotConfig()), (Finding("columns.of-import", "warning", text, len(files)),)
+
+
+def _schema_findings(
+    files: Sequence[SnapshotFile], columns: Mapping[str, Column], *, issuers: int
+) -> Iterator[Finding]:
+    """Yield what is wrong with, and odd about, the columns of all files."""
+    similar: dict[tuple[str, str], list[str]] = {}
+    for file in files:
+        yield from schema_findings(file.path, file.schema, columns, issuers=issuers)
+        for column, name in look_alikes(file.schema, columns, issuers=issuers):
+            similar.setdefault((column.canonical, name), []).append(str(file.path))
+    for (canonical, name), where in similar.items():
+        yield look_alike_finding(columns[canonical], name, where)
 
 
 def _as_of_files(files: tuple[SnapshotFile, ...]) -> tuple[datetime | None, list[Finding]]:

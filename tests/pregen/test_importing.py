@@ -1,3 +1,4 @@
+import shutil
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from pregen.config import load_config
 from pregen.errors import ConfigError, GateError, InputError, UsageError
 from pregen.importing import Imported, import_snapshot
 from tests.pki import DAY
-from tests.pregen.cli.ca import Ca, Program, instants, octets
+from tests.pregen.cli.ca import Ca, Program, Value, instants, octets
 from tests.pregen.snapshot.crls.authority import Entry, forged, write
 
 
@@ -191,6 +192,89 @@ def test_rows_that_are_left_out_and_contradict_nothing_do_so_after_an_import_too
     for ended in (original, again):
         assert ended.code == 0, ended.err
         assert (ended.document["certificates"], ended.document["excluded"]) == (2, {"no-ocsp": 2})
+
+
+SWAPPED: dict[str, Value] = {
+    "serial": {"name": "NUMBER", "encoding": "hex"},
+    "status": {"name": "STATE", "values": {"good": ["1"], "revoked": ["2"], "excluded": ["0"]}},
+    "reason": {"values": {"keyCompromise": ["4"]}},
+}
+
+
+def export_swapped(ca: Ca) -> None:
+    """Write a source whose codes mean something else in an import: 5 is good, 7 revoked, 8 left out."""
+    ca.configure(snapshot={"path": "snapshot.parquet", "columns": SWAPPED})
+    ca.export(
+        serial=None,
+        status=None,
+        NUMBER=pa.array(["5", "7", "8"]),
+        STATE=pa.array([1, 2, 0]),
+        revoked_at=instants(None, ca.now - timedelta(hours=1), None),
+        reason=pa.array([None, 4, None]),
+    )
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_run_on_an_import_does_not_apply_the_maps_of_the_source_again(ca: Ca, pregen: Program, times: int) -> None:
+    export_swapped(ca)
+    assert pregen("import", ca.config, "--out", ca.folder / "out1").code == 0
+    if times == 2:
+        again = pregen("import", ca.config, "--snapshot", ca.folder / "out1", "--out", ca.folder / "out2")
+        assert again.code == 0
+        assert "columns.of-import" in again.err
+
+    ended = pregen("run", ca.config, "--snapshot", ca.folder / f"out{times}", "--json")
+
+    assert ended.code == 0, ended.err
+    assert "warning columns.of-import: " in ended.err
+    assert (ended.document["certificates"], ended.document["excluded"]) == (2, {"no-ocsp": 1})
+    found = {
+        serial: pregen("lookup", ca.store, "--issuer", ca.pem, f"--serial={serial}", "--json").document
+        for serial in (5, 7)
+    }
+    assert (found[5]["status"], found[7]["status"], found[7]["reason"]) == ("good", "revoked", "keyCompromise")
+
+
+def test_an_import_beside_other_files_is_refused_where_columns_are_mapped(ca: Ca, pregen: Program) -> None:
+    export_swapped(ca)
+    assert pregen("import", ca.config, "--out", ca.folder / "out").code == 0
+    shutil.copy(ca.snapshot, ca.folder / "out" / "today.parquet")
+
+    mixed = pregen("run", ca.config, "--snapshot", ca.folder / "out")
+    ca.configure()
+    ca.export(to="out/today.parquet")
+    canonical = pregen("run", ca.config, "--snapshot", ca.folder / "out")
+
+    assert mixed.code == 3
+    assert "error columns.of-import: " in mixed.err
+    assert "name a folder that holds nothing but an import" in mixed.err
+    assert canonical.code == 0, canonical.err
+
+
+def test_an_import_that_lost_a_column_is_refused_where_columns_are_mapped(ca: Ca, pregen: Program) -> None:
+    export_swapped(ca)
+    assert pregen("import", ca.config, "--out", ca.folder / "out").code == 0
+    path = ca.folder / "out" / "part-00000.parquet"
+    pq.write_table(pq.read_table(path).drop_columns(["needs_ocsp"]), path)
+
+    ended = pregen("run", ca.config, "--snapshot", ca.folder / "out")
+
+    assert ended.code == 3
+    assert "error columns.of-import: " in ended.err
+
+
+@pytest.mark.parametrize(("kind", "says"), [("crl", "columns.of-import"), ("index-txt", 'set kind = "files"')])
+def test_an_import_is_of_the_kind_files(ca: Ca, pregen: Program, kind: str, says: str) -> None:
+    assert pregen("import", ca.config, "--out", ca.folder / "out").code == 0
+    write(ca.folder, "base.crl", forged(ca.issuer, [Entry(serial=1)], this_update=ca.now, next_update=ca.now + DAY))
+    ca.configure(snapshot={"kind": kind} | ({"crls": "base.crl"} if kind == "crl" else {}))
+
+    words = ["--as-of", ca.now.isoformat()] if kind == "index-txt" else []
+    ended = pregen("run", ca.config, "--snapshot", ca.folder / "out" / "part-00000.parquet", *words)
+
+    assert ended.code == 3
+    assert says in ended.err
+    assert ca.published() == {}
 
 
 def test_bad_rows_leave_nothing_behind(ca: Ca) -> None:
