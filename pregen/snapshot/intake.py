@@ -173,7 +173,8 @@ class _BatchIntake:
         if not keep.all():
             batch = self._kept(batch, keep, self._claims(status, revocations))
         if self._intake.revocations is not None:
-            np.minimum.at(self._intake.oldest, batch.issuer, batch.not_before)
+            namesake = self._intake.revocations.namesake  # entries are of all issuers of a name
+            np.minimum.at(self._intake.oldest, namesake[batch.issuer], batch.not_before)
         return batch, self._excluded()
 
     def _claims(self, status: NDArray[np.uint8], revocations: Instants) -> NDArray[np.uint8]:
@@ -188,7 +189,7 @@ class _BatchIntake:
         """Return the rows to keep, and set the others apart, as far as it is known whose they are."""
         said = np.where(self._bad, np.uint8(UNKNOWN), claims)
         kept = replace(batch, status=said).filtered(keep, ~keep & ~self._unread & ~self._unplaced)
-        rows = np.flatnonzero(self._bad & self._judged & self._unplaced & ~self._unread & (claims != GOOD))
+        rows = np.flatnonzero(~keep & self._unplaced & ~self._unread & (claims != GOOD))
         # What CRLs say, they say of the other rows as well.
         if not len(rows) or self._intake.revocations is not None:
             return kept

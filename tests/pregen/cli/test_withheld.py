@@ -30,6 +30,14 @@ def codes(ended: Outcome) -> set[str]:
     return {finding["code"] for finding in findings if finding["severity"] == "error"}
 
 
+SECOND = {
+    "name": "r2",
+    "certificate": "other.pem",
+    "responder_certificate": "ocsp2.pem",
+    "key": "ocsp2.key",
+}
+
+
 @pytest.fixture
 def two(ca: Ca) -> Ca:
     """A CA with a second issuer, which allows some bad rows."""
@@ -38,13 +46,7 @@ def two(ca: Ca) -> Ca:
     make_responder(other, not_before=ca.now - timedelta(days=1), not_after=ca.now + timedelta(days=60)).write(
         ca.folder, "ocsp2"
     )
-    section = {
-        "name": "r2",
-        "certificate": "other.pem",
-        "responder_certificate": "ocsp2.pem",
-        "key": "ocsp2.key",
-    }
-    ca.configure(section, gates={"rows_invalid": 5})
+    ca.configure(SECOND, gates={"rows_invalid": 5})
     return ca
 
 
@@ -111,6 +113,50 @@ def test_a_row_that_is_left_out_and_says_revoked_still_contradicts_a_good_one(ca
 
     assert (ended.code, codes(ended)) == (3, {"row.conflict"})
     assert "row 2, column serial, 5: is bad or left out, and contradicts " in ended.out
+
+
+@pytest.mark.parametrize("issuer", ["r 2", None])
+@pytest.mark.parametrize(("status", "needs_ocsp"), [(1, False), (7, True)])
+@pytest.mark.parametrize("through_import", [False, True])
+def test_a_row_that_is_left_out_contradicts_a_good_one_whatever_its_issuer_is_called(
+    two: Ca, pregen: Program, issuer: str | None, status: int, needs_ocsp: bool, through_import: bool
+) -> None:
+    values = {"good": ["0"], "revoked": ["1"], "excluded": ["7"]}
+    two.configure(SECOND, snapshot={"columns": {"status": {"values": values}}})
+    two.export(
+        serial=octets(5, 5, 8),
+        issuer=pa.array(["r2", issuer, "r1"]),
+        status=pa.array([0, status, 0]),
+        revoked_at=instants(None, two.now - timedelta(hours=1), None),
+        needs_ocsp=pa.array([True, needs_ocsp, True]),
+        reason=None,
+    )
+    words: list[object] = []
+    if through_import:
+        words = ["--snapshot", two.folder / "out"]
+        assert pregen("import", two.config, "--out", words[1]).code == 0
+
+    ended = pregen("run", two.config, "--json", *words)
+
+    assert (ended.code, codes(ended)) == (3, {"row.conflict"})
+    assert two.published() == {}
+
+
+@pytest.mark.parametrize("status", [0, 1])
+def test_rows_of_other_issuers_that_are_left_out_do_not_stop_the_run(ca: Ca, pregen: Program, status: int) -> None:
+    ca.export(
+        serial=octets(5, 6, 8),
+        issuer=pa.array(["r1", "lost", "r1"]),
+        status=pa.array([0, status, 0]),
+        revoked_at=instants(None, ca.now - timedelta(hours=1) if status else None, None),
+        needs_ocsp=pa.array([True, False, True]),
+        reason=None,
+    )
+
+    ended = pregen("run", ca.config, "--json")
+
+    assert ended.code == 0, ended.err
+    assert (ended.document["certificates"], ended.document["excluded"]) == (2, {"no-ocsp": 1})
 
 
 @pytest.mark.parametrize(("days", "code"), [(-1, 0), (1, 3)])
