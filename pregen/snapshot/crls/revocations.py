@@ -66,12 +66,14 @@ class Revocations:
     Attributes:
         hashes: uint64[n], ascending.
         words: uint64[n, 3], serials as two's complement of 24 octets.
-        issuer: int32[n], indices of issuers.
+        issuer: int32[n], indices of issuers, each the first of its name (`namesake`).
         revoked_at: uint32[n], seconds since 1970.
         reason: int8[n], CRLReason, 0 (unspecified) where it is given, `NO_REASON` where not.
         source: int32[n], which of `paths` an entry came from.
         paths: files.
         table: bool[2**k], whether there is a hash with these upper bits.
+        namesake: int32[issuers], by index the first issuer of the same name: a certificate is identified by the name of
+            its issuer and its serial (RFC 5280, 4.1.2.2), whichever of the issuer's keys signed it, and the CRL.
     """
 
     hashes: NDArray[np.uint64]
@@ -82,16 +84,17 @@ class Revocations:
     source: NDArray[np.int32]
     paths: tuple[Path, ...]
     table: NDArray[np.bool_]
+    namesake: NDArray[np.int32]
 
     @classmethod
-    def of(cls, entries: Entries) -> "Revocations":
-        """Return the entries of as many certificates, ready to be looked up."""
+    def of(cls, entries: Entries, namesake: NDArray[np.int32]) -> "Revocations":
+        """Return the entries of as many certificates, ready to be looked up; issuers as in `Revocations`."""
         hashes = _hashes(entries.words, entries.issuer)
         order = np.argsort(hashes)
         hashes = hashes[order]
         table = np.zeros(1 << (max(len(hashes), 1).bit_length() + _TABLE_BITS), np.bool_)
         table[(hashes >> _shift(table)).astype(np.int64)] = True
-        return cls(hashes, *entries.take(order), table)
+        return cls(hashes, *entries.take(order), table, namesake)
 
     def __len__(self) -> int:
         return len(self.hashes)
@@ -99,7 +102,7 @@ class Revocations:
     def find(self, serial: pa.BinaryArray, issuer: NDArray[np.int32]) -> NDArray[np.int64]:
         """Return the entry of each certificate, int64[n]; -1 where it has none and is good."""
         found = np.full(len(serial), -1, np.int64)
-        words = words_of(serial)
+        words, issuer = words_of(serial), self.namesake[issuer]
         hashes = _hashes(words, issuer)
         rows = np.flatnonzero(self.table[(hashes >> _shift(self.table)).astype(np.int64)])
         at = np.searchsorted(self.hashes, hashes[rows])
@@ -125,8 +128,9 @@ class Revocations:
         return Statuses(status, revoked_at, reason, given)
 
     def with_rows(self, listed: Iterable[NDArray[np.int32]]) -> frozenset[int]:
-        """Return the issuers of which an entry has a row; `listed` are the entries that rows have."""
-        return frozenset(number for entries in listed for number in np.unique(self.issuer[entries]).tolist())
+        """Return the issuers of which an entry has a row, all of a name; `listed` are the entries that rows have."""
+        first = {number for entries in listed for number in np.unique(self.issuer[entries]).tolist()}
+        return frozenset(np.flatnonzero(np.isin(self.namesake, sorted(first))).tolist())
 
     def unlisted(
         self, listed: Iterable[NDArray[np.int32]], oldest: NDArray[np.int64], matched: frozenset[int] = frozenset()

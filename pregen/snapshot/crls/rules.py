@@ -4,6 +4,8 @@ Every rule is applied to every CRL, so that all findings come at once. What a CR
 5.2.3 and 5.2.4 (numbers and deltas), 5.2.5 (what it covers), 6.3.3 (when it may be used). What is decided here:
 
 * A CRL belongs to the issuer with its name **and** the key that verifies its signature; cross-certificates share both.
+* Its entries are about certificates of that name, whichever of the configured keys signed these: after a key rollover
+  the new key's CRL may list what the old key issued (4.1.2.2: issuer name and serial identify a certificate).
 * A CRL of nobody is an error, not ignored: it may be the one part of a partitioned CRL that matters.
 * SHA-1 is a warning (the files come from the CA itself), MD5 an error.
 * CRLs that cover different parts of an issuer's certificates (IssuingDistributionPoint) are united. All together must
@@ -18,6 +20,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pregen import clock
 from pregen.errors import MAX_EXAMPLES, Finding
@@ -42,6 +47,15 @@ class CrlIssuer:
     name: str
     subject: bytes
     public_key: bytes
+
+
+def namesakes(issuers: Sequence[CrlIssuer]) -> NDArray[np.int32]:
+    """Return by index the first issuer of the same name, int32[highest index + 1]: one CA has several keys in turn."""
+    found = np.arange(max((issuer.index for issuer in issuers), default=-1) + 1, dtype=np.int32)
+    first: dict[str, int] = {}
+    for issuer in sorted(issuers, key=lambda one: one.index):
+        found[issuer.index] = first.setdefault(name_key(issuer.subject), issuer.index)
+    return found
 
 
 class Effective(NamedTuple):

@@ -13,7 +13,7 @@ from pregen.errors import MAX_EXAMPLES, Finding, InputError
 from pregen.snapshot.crls.crl import Crl, read_crls
 from pregen.snapshot.crls.entries import REMOVED, CrlEntries
 from pregen.snapshot.crls.revocations import WORDS, Entries, Revocations, Words, shown_serial, words_of
-from pregen.snapshot.crls.rules import CLOCK_SKEW_S, CrlIssuer, Effective, effective_crls, scope_findings
+from pregen.snapshot.crls.rules import CLOCK_SKEW_S, CrlIssuer, Effective, effective_crls, namesakes, scope_findings
 from storage.certid import serial_text
 
 _HOLD = 6  # certificateHold
@@ -59,12 +59,13 @@ def open_revocations(
     effective, more = effective_crls(crls, issuers, now)
     more += scope_findings(effective, lists_cas=lists_cas)
     parts = []
+    namesake = namesakes(issuers)
     for one in effective:
-        part, odd = _part(one)
+        part, odd = _part(one, int(namesake[one.issuer.index]))
         parts.append(part)
         more += odd
     earliest = min((one.this_update for one in effective), default=None)
-    return _united(parts), earliest, findings + more
+    return _united(parts, namesake), earliest, findings + more
 
 
 def _matches(pattern: str, folder: Path) -> list[Path]:
@@ -84,8 +85,8 @@ _NOTHING = Entries(
 )
 
 
-def _part(effective: Effective) -> tuple[Entries, list[Finding]]:
-    """Return what a base and its delta say together, and what is wrong with their entries."""
+def _part(effective: Effective, issuer: int) -> tuple[Entries, list[Finding]]:
+    """Return what a base and its delta say together of an issuer's certificates, and what is wrong with the entries."""
     part = _NOTHING
     findings: list[Finding] = []
     for crl in (effective.base, effective.delta):
@@ -96,7 +97,7 @@ def _part(effective: Effective) -> tuple[Entries, list[Finding]]:
         except InputError as error:
             findings += error.findings
             continue
-        own = _columns(crl, entries, effective.issuer.index)
+        own = _columns(crl, entries, issuer)
         findings += _entry_findings(crl, entries)
         findings += _repeated(crl, own)
         # Once each: the second of two removals would meet a removal, not what the base says, and count.
@@ -183,10 +184,10 @@ def _by_certificate(part: Entries) -> tuple[NDArray[np.int64], NDArray[np.bool_]
     return order, again
 
 
-def _united(parts: Sequence[Entries]) -> Revocations:
-    """Return all entries, ready to be looked up; those of later parts win."""
+def _united(parts: Sequence[Entries], namesake: NDArray[np.int32]) -> Revocations:
+    """Return all entries, ready to be looked up; those of later parts win, but none undoes what another revokes."""
     part = _joined([_NOTHING, *parts])
-    return Revocations.of(part.take(_last_of_each(part)))
+    return Revocations.of(part.take(_last_of_each(part)), namesake)
 
 
 def _entry_findings(crl: Crl, entries: CrlEntries) -> Iterator[Finding]:

@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.judges.programs import judge
-from tests.pki import DAY
-from tests.pregen.cli.ca import Ca, Program, Value, instants, octets
+from tests.pki import DAY, Party, make_issuer, make_responder
+from tests.pregen.cli.ca import Ca, Column, Program, Value, instants, octets
 from tests.pregen.snapshot.crls.authority import Entry, damaged, forged, write
 
 GOOD, KEY, HELD, OLD = 0x11, 0x1234567890ABCDEF12, -0x77, 0x99
@@ -118,6 +118,100 @@ def test_a_crl_under_two_names_is_one(listed: Ca, pregen: Program) -> None:
 
     assert (ended.code, ended.err) == (0, "")
     assert answer(listed, pregen, KEY)[0] == "revoked"
+
+
+@pytest.fixture
+def rolled(listed: Ca) -> Party:
+    """The new key of the same CA, which has issued HELD and OLD; the CRL of the old key is still valid, and empty."""
+    new = make_issuer(not_before=listed.now - DAY, not_after=listed.now + 3_650 * DAY)
+    new.write(listed.folder, "new")
+    make_responder(new, not_before=listed.now - DAY, not_after=listed.now + 60 * DAY).write(listed.folder, "new-ocsp")
+    section = {
+        "name": "r2",
+        "certificate": "new.pem",
+        "responder_certificate": "new-ocsp.pem",
+        "key": "new-ocsp.key",
+    }
+    listed.configure(section, snapshot={"path": "snapshot.parquet", "kind": "crl", "crls": "*.crl"})
+    export_rolled(listed)
+    made = listed.now - timedelta(hours=1)
+    write(listed.folder, "base.crl", forged(listed.issuer, this_update=made, next_update=listed.now + DAY))
+    write(listed.folder, "new.crl", forged(new, this_update=made, next_update=listed.now + DAY))
+    return new
+
+
+def export_rolled(ca: Ca, not_before: "Column | None" = None) -> None:
+    ca.export(
+        serial=octets(GOOD, KEY, HELD, OLD),
+        issuer=pa.array(["r1", "r1", "r2", "r2"]),
+        status=None,
+        revoked_at=None,
+        reason=None,
+        not_before=not_before,
+    )
+
+
+def answers(ca: Ca, pregen: Program) -> list[object]:
+    """Return the statuses of GOOD and KEY of the old key, and of HELD and OLD of the new one."""
+    asked = ((ca.pem, GOOD), (ca.pem, KEY), (ca.folder / "new.pem", HELD), (ca.folder / "new.pem", OLD))
+    found = [pregen("lookup", ca.store, "--issuer", pem, f"--serial={serial:x}", "--json") for pem, serial in asked]
+    return [one.document["status"] for one in found]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_crl_of_one_key_tells_of_certificates_of_the_ca_s_other_keys(
+    listed: Ca, rolled: Party, pregen: Program, workers: int
+) -> None:
+    """A certificate is identified by the name of its issuer and its serial (RFC 5280, 4.1.2.2)."""
+    made = listed.now - timedelta(hours=1)
+    told = [Entry(serial=KEY, at=made - DAY, reason=1), Entry(serial=HELD, at=made - DAY), Entry(serial=0x5000)]
+    write(listed.folder, "new.crl", forged(rolled, told, this_update=made, next_update=listed.now + DAY))
+    old = [Entry(serial=OLD, at=made - DAY)]
+    write(listed.folder, "base.crl", forged(listed.issuer, old, this_update=made, next_update=listed.now + DAY))
+    section = (listed.folder / "pregen.toml").read_text().replace("workers = 1", f"workers = {workers}")
+    (listed.folder / "pregen.toml").write_text(section)
+
+    ended = pregen("run", listed.config, "--json")
+
+    assert ended.code == 0, ended.err
+    findings = ended.document["findings"]
+    assert isinstance(findings, list)
+    assert [(one["code"], one["count"]) for one in findings] == [("crl.not-issued", 1)]
+    assert ", serial, 5000, " in findings[0]["examples"][0]
+    assert answers(listed, pregen) == ["good", "revoked", "revoked", "revoked"]
+
+
+def test_a_hold_that_one_key_s_crl_releases_stays_in_the_other_s(listed: Ca, rolled: Party, pregen: Program) -> None:
+    made, until = listed.now - timedelta(hours=1), listed.now + DAY
+    held = [Entry(serial=serial, at=made - DAY, reason=6) for serial in (GOOD, KEY, HELD)]
+    write(listed.folder, "new.crl", forged(rolled, held, this_update=made, next_update=until))
+    still = [Entry(serial=KEY, at=made - DAY, reason=6)]
+    write(listed.folder, "base.crl", forged(listed.issuer, still, this_update=made, next_update=until))
+    released = [Entry(serial=serial, at=made - DAY, reason=8) for serial in (GOOD, KEY)]
+    later = made + timedelta(minutes=10)
+    delta = forged(rolled, released, number=8, base_number=7, this_update=later, next_update=until)
+    write(listed.folder, "delta.crl", delta)
+
+    ended = pregen("run", listed.config)
+
+    assert (ended.code, ended.err) == (0, "")
+    assert answers(listed, pregen) == ["good", "revoked", "revoked", "good"]
+
+
+@pytest.mark.parametrize(("days", "code"), [(9, 3), (1, 0)])
+def test_rows_of_all_keys_show_whether_entries_without_one_are_of_expired_certificates(
+    listed: Ca, rolled: Party, pregen: Program, days: int, code: int
+) -> None:
+    made = listed.now - timedelta(hours=1)
+    entries = [Entry(serial=0x5000, at=made - 5 * DAY)]
+    write(listed.folder, "base.crl", forged(listed.issuer, entries, this_update=made, next_update=listed.now + DAY))
+    since = listed.now - days * DAY
+    export_rolled(listed, instants(made, made, since, since))
+
+    ended = pregen("run", listed.config)
+
+    assert (ended.code, "error crl.none-listed" in ended.err) == (code, code == 3), ended.err
+    assert rolled.certificate.subject == listed.issuer.certificate.subject
 
 
 def test_several_files_and_workers_know_the_same_entries(listed: Ca, pregen: Program) -> None:
