@@ -1,10 +1,10 @@
 """`pregen import`: any kind of snapshot to canonical Parquet, which a run reads without `[snapshot.columns]`.
 
 Rows are judged as a run judges them, one by one. What only a whole snapshot shows (rows that contradict each other,
-gates) is left to the run. So rows that are excluded on purpose are written as such (`needs_ocsp` is false), and for
-each issuer where it is not known whose they are and they do not say good; certificates that have expired are written as others are. Which zones were declared stands
-in the files' metadata, so that a run still wants them proved; so does, where CRLs told the revocations, the instant of
-the list of certificates, which is mostly later than that of the CRLs.
+gates) is left to the run. So rows that are excluded on purpose are written as such (`needs_ocsp` is false), once for
+each issuer where it is not known whose they are and they do not say good; certificates that have expired are written as
+others are. Which zones were declared stands in the files' metadata, so that a run still wants them proved; so does,
+where CRLs told the revocations, the instant of the list of certificates, which is mostly later than that of the CRLs.
 
 No private key is needed, and certificates only where CRLs tell the revocations.
 """

@@ -114,16 +114,21 @@ def plain(array: ArrowArray, canonical: str) -> ArrowArray:
 
 
 def schema_findings(
-    path: Location, schema: pa.Schema, columns: Mapping[str, Column], *, issuers: int
+    path: Location, schema: pa.Schema, columns: Mapping[str, Column], *, issuers: int, has_rows: bool = True
 ) -> Iterator[Finding]:
-    """Yield what is wrong with the columns of one file; `issuers` is how many are configured."""
+    """Yield what is wrong with the columns of one file; `issuers` is how many are configured.
+
+    Programs that tell types from values, such as pandas, write nulls where there is no row: these are of any type.
+    """
     for column in columns.values():
         count = len(schema.get_all_field_indices(column.name))
         if count > 1:
             text = f"{path}: {count} columns are called {column.name!r}: export it once"
             yield Finding("column.duplicate", "error", text)
         elif count == 1:
-            yield from _type_findings(path, schema.field(column.name).type, column)
+            kind = schema.field(column.name).type
+            if has_rows or not is_type.is_null(kind):
+                yield from _type_findings(path, kind, column)
         elif why := _absence(column, columns, schema, issuers):
             here = ", ".join(map(repr, schema.names)) or "none"
             text = (

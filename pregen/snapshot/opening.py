@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
+import pyarrow as pa
+
 from pregen import clock
 from pregen.config import COLUMNS, SnapshotConfig
 from pregen.errors import MAX_EXAMPLES, ConfigError, Finding, InputError
@@ -75,7 +77,7 @@ def open_snapshot(
     """
     from_crls = _are_from_crls(config)
     paths, warnings = _paths(config, folder, path)
-    files, unusable = _open_files(paths)
+    files, unusable, empty = _open_files(paths)
     columns, of_import = _columns(config, files)
     read = listing(columns, from_crls=from_crls)
     findings = [*_schema_findings(files, read, issuers=len(set(issuers.values()))), *of_import, *unusable]
@@ -96,7 +98,7 @@ def open_snapshot(
         raise InputError("the snapshot cannot be used", (Finding("snapshot.no-rows", "error", text),))
     instant = found.astimezone(UTC).replace(microsecond=0)
     later = _later_than_files(given, files) if given else ()
-    warnings = (*statused.warnings, *similar, *later, *warnings)
+    warnings = (*statused.warnings, *similar, *empty, *later, *warnings)
     listed_as_of = _imported_listing(files, now) if revocations is None else _listed_as_of(files, now)
     return Snapshot(files, columns, issuers, instant, warnings, public, revocations, skew_s, listed_as_of)
 
@@ -249,15 +251,33 @@ def _ignored(folder: str, wanted: Wanted, paths: tuple[str, ...]) -> tuple[Findi
     return (Finding("file.ignored", "warning", text, len(paths), paths[:MAX_EXAMPLES]),)
 
 
-def _open_files(paths: tuple[Chosen, ...]) -> tuple[tuple[SnapshotFile, ...], list[Finding]]:
+def _open_files(
+    paths: tuple[Chosen, ...],
+) -> tuple[tuple[SnapshotFile, ...], tuple[Finding, ...], tuple[Finding, ...]]:
+    """Return the files, what is wrong with others, and a warning of those that are empty as they may be.
+
+    The database of `openssl ca` is an empty file until the first certificate is issued.
+    """
     files: list[SnapshotFile] = []
     findings: list[Finding] = []
+    empty: list[Finding] = []
+    where: list[str] = []
     for chosen in paths:
         try:
             files.append(chosen.open())
         except InputError as error:
-            findings += error.findings
-    return tuple(files), findings
+            may_be = chosen.kind == "index-txt" and [finding.code for finding in error.findings] == ["file.empty"]
+            if may_be:
+                where.append(str(chosen.found.location))
+            (empty if may_be else findings).extend(error.findings)
+    if not empty or not files:  # nobody has an issuer that has issued nothing alone
+        return tuple(files), (*findings, *empty), ()
+    text = (
+        f"{where[0]}: it is empty, as before an issuer's first certificate: if this one has issued any, copy the "
+        "file again"
+    )
+    warning = Finding("file.empty", "warning", text, len(empty), tuple(where[:MAX_EXAMPLES]))
+    return tuple(files), tuple(findings), (warning,)
 
 
 def _columns(config: SnapshotConfig, files: Sequence[SnapshotFile]) -> tuple[Mapping[str, Column], tuple[Finding, ...]]:
@@ -297,7 +317,9 @@ def _schema_findings(
     """Yield what is wrong with, and odd about, the columns of all files."""
     similar: dict[tuple[str, str], list[str]] = {}
     for file in files:
-        yield from schema_findings(file.path, file.schema, columns, issuers=issuers)
+        untyped = [one.name for one in file.schema if one.type == pa.null()][:1]
+        has_rows = not untyped or any(batch.num_rows for batch in file.batches(untyped))
+        yield from schema_findings(file.path, file.schema, columns, issuers=issuers, has_rows=has_rows)
         for column, name in look_alikes(file.schema, columns, issuers=issuers):
             similar.setdefault((column.canonical, name), []).append(str(file.path))
     for (canonical, name), where in similar.items():
