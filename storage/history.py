@@ -88,9 +88,9 @@ class PastIssuer:
         newest: latest not_before that is not after as_of, in seconds since 1970; None: not known.
         until: the second up to which issuance was dense, likewise.
         lags: how far issuance was behind as_of, in seconds, of the latest generations, the latest first.
-        silence: how many seconds without issuances are usual; None: not known.
-        odd: how many generations in a row, up to this one, had a lag that was accepted against the publisher's checks.
-        stopped: how long a silence was accepted, in seconds, since issuance has stopped; 0: none.
+        silence_s: how many seconds without issuances are usual; None: not known.
+        accepted: of how many generations in a row, up to this one, the lag was accepted against the publisher's checks.
+        stopped_s: how long a silence was accepted, in seconds, since issuance has stopped; 0: none.
         holes: silences that are not usual: from and to, in seconds since 1970.
     """
 
@@ -99,9 +99,9 @@ class PastIssuer:
     newest: int | None
     until: int | None
     lags: tuple[int, ...]
-    silence: int | None
-    odd: int = 0
-    stopped: int = 0
+    silence_s: int | None
+    accepted: int = 0
+    stopped_s: int = 0
     holes: tuple[tuple[int, int], ...] = ()
 
 
@@ -123,7 +123,7 @@ class HistoryIndex:
     issuers: tuple[PastIssuer, ...]
     witnesses: bytes
     anchored: tuple[str, ...]
-    revocations: PastIssuer = PastIssuer(issuer_id=0, certificates=0, newest=None, until=None, lags=(), silence=None)
+    revocations: PastIssuer = PastIssuer(issuer_id=0, certificates=0, newest=None, until=None, lags=(), silence_s=None)
 
 
 class Columns(NamedTuple):
@@ -240,9 +240,9 @@ def encode_index(index: HistoryIndex) -> tuple[str, bytes]:
                     "certificates": one.certificates,
                     "newest": one.newest,
                     "until": one.until,
-                    "silence": one.silence,
-                    "odd": one.odd,
-                    "stopped": one.stopped,
+                    "silence_s": one.silence_s,
+                    "accepted": one.accepted,
+                    "stopped_s": one.stopped_s,
                     "holes": [list(hole) for hole in one.holes],
                 }
                 for one in (*index.issuers, index.revocations)
@@ -283,6 +283,8 @@ def read_index(store: Store, name: str) -> HistoryIndex:
     if len(issuers) != len(lags):
         raise MalformedError(name, f"has lags of {len(lags)} issuers where {len(issuers)} belong")
     read = [_read_issuer(item, its_lags) for item, its_lags in zip(issuers, lags, strict=True)]
+    if len({one.issuer_id for one in read}) < len(read):
+        raise MalformedError(name, "has issuers that are there twice")
     if not read or read[-1].issuer_id:
         raise MalformedError(name, "does not end its issuers with the revocations, whose id is 0")
     witnesses = document.octets("witnesses")
@@ -330,8 +332,8 @@ def _read_issuer(item: Document, lags: tuple[int, ...]) -> PastIssuer:
         newest=item.number("newest") if item.has("newest") else None,
         until=item.number("until") if item.has("until") else None,
         lags=lags,
-        silence=item.number("silence") if item.has("silence") else None,
-        odd=item.number("odd"),
-        stopped=item.number("stopped"),
+        silence_s=item.number("silence_s") if item.has("silence_s") else None,
+        accepted=item.number("accepted"),
+        stopped_s=item.number("stopped_s"),
         holes=_read_holes(item),
     )

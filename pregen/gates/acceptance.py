@@ -12,9 +12,9 @@ from pregen.gates.results import GATES, NEVER_ACCEPTED, Acceptance, GateResult, 
 
 MAX_REASON = 1_000  # characters: it is kept in every manifest, and shown
 DAMAGED, NONE_LISTED, MALFORMED = "history.damaged", "crl.none-listed", "line.malformed"
-UNPLACED = "issuer.unplaced"
+UNPLACED, NEGATIVE = "issuer.unplaced", "serial.negative"
 # What they hide nobody knows: no acceptance of a whole gate covers them.
-_ALONE = frozenset({DAMAGED, NONE_LISTED, MALFORMED, UNPLACED})
+_ALONE = frozenset({DAMAGED, NONE_LISTED, MALFORMED, UNPLACED, NEGATIVE})
 # What can be accepted by itself, beside the whole gate. Findings about rows have more codes than can be listed.
 CODES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -41,7 +41,7 @@ CODES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "mass-revocation": ("revocation.mass",),
         "stale-snapshot": ("snapshot.stale",),
         "duplicate": ("row.repeated",),
-        "rows-invalid": (NONE_LISTED, UNPLACED),
+        "rows-invalid": (NONE_LISTED, UNPLACED, NEGATIVE),
     }
 )
 CONFLICT = "row.conflict"
@@ -115,6 +115,15 @@ def decide(
         if one not in used and not is_refused(one, results)
     )
     return decided, unneeded
+
+
+def acceptable(results: Iterable[GateResult]) -> tuple[str, ...]:
+    """Return what would have to be accepted of the gates that fail: gates, or codes that no gate covers."""
+    names: dict[str, None] = {}
+    for result in results:
+        codes = [one.code for one in result.findings if one.severity == "error"] if result.outcome == "failed" else []
+        names |= dict.fromkeys(code if code in _ALONE else result.gate for code in codes)
+    return tuple(names)
 
 
 def is_refused(acceptance: Acceptance, results: Iterable[GateResult]) -> bool:

@@ -107,10 +107,10 @@ class Comparison:
         known: were unknown, and are good.
         on_hold: of those before, were on hold.
         released: of these, are good or unknown.
-        moved: expire at another time than they did; a certificate's notAfter never changes.
+        undated: of those before, were not known to expire.
+        moved: expire at another time than they did, or are not known to; a certificate's notAfter never changes.
         shortened: how many of them were revoked, and expire earlier: they could come back when that has passed.
-        dated: were not known to expire, and are.
-        dated_revoked: how many of them were revoked.
+        dated: were revoked and not known to expire, and are.
         new: in the new one alone.
         keys: by one of the names above, the keys of the first such certificates.
         damaged: what could not be read of the current generation's history.
@@ -132,8 +132,8 @@ class Comparison:
     released: int = 0
     moved: int = 0
     shortened: int = 0
+    undated: int = 0
     dated: int = 0
-    dated_revoked: int = 0
     new: int = 0
     keys: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     damaged: tuple[str, ...] = ()
@@ -158,8 +158,8 @@ class Comparison:
             released=self.released + other.released,
             moved=self.moved + other.moved,
             shortened=self.shortened + other.shortened,
+            undated=self.undated + other.undated,
             dated=self.dated + other.dated,
-            dated_revoked=self.dated_revoked + other.dated_revoked,
             new=self.new + other.new,
             keys={
                 name: tuple(sorted([*self.keys.get(name, ()), *other.keys.get(name, ())])[:MAX_EXAMPLES])
@@ -188,8 +188,7 @@ def compare(before: Entries, after: Entries, expired_before: int | None, dropped
     # Nearly all are what they were: only the others are looked at more closely.
     status = before.status
     then, till = before.words[old] >> np.uint32(STATUS_BITS), after.words[new] >> np.uint32(STATUS_BITS)
-    # More than one unit either way, since below 0 is very much; what is exported no more is not known to expire.
-    moves = np.flatnonzero((then - till + np.uint32(1) > 2) & (till != NEVER))
+    moves = np.flatnonzero(then - till + np.uint32(1) > 2)  # more than one unit either way, below 0 being very much
     is_dated, was_revoked = then[moves] == NEVER, ~_not_revoked(status[old[moves]])
     is_shorter = ~is_dated & (till[moves] < then[moves]) & was_revoked
     places = old[moves]
@@ -212,7 +211,7 @@ def compare(before: Entries, after: Entries, expired_before: int | None, dropped
         "released": before.keys[old[(was == ON_HOLD) & _not_revoked(now)]],
         "moved": before.keys[places[~is_dated]],
         "shortened": before.keys[places[is_shorter]],
-        "dated_revoked": before.keys[places[is_dated & was_revoked]],
+        "dated": before.keys[places[is_dated & was_revoked]],
     }
     return Comparison(
         before=len(before.keys),
@@ -233,8 +232,8 @@ def compare(before: Entries, after: Entries, expired_before: int | None, dropped
         released=len(events["released"]),
         moved=len(events["moved"]),
         shortened=len(events["shortened"]),
-        dated=int(np.count_nonzero(is_dated)),
-        dated_revoked=len(events["dated_revoked"]),
+        undated=int(np.count_nonzero(before.words >> np.uint32(STATUS_BITS) == NEVER)),
+        dated=len(events["dated"]),
     )
 
 

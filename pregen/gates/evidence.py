@@ -100,6 +100,7 @@ class Observation:
             issued something, and how many rows; after those of all issuers, the revocations of all together.
         places, counts: int64[k], ascending, and int64[k]: places are row * COLUMNS + column of the table that
             `table` returns.
+        undated: int64[issuers, 2]: of each, how many rows have no not_before, and how many there are.
         sightings: `SIGHTING`[k], in any order.
         examples: `SIGHTING`[<= 20] for each of `KINDS`, ascending by keys; late ones have neither key nor issuer (-1).
     """
@@ -109,6 +110,7 @@ class Observation:
     bin_counts: NDArray[np.int64]
     places: NDArray[np.int64]
     counts: NDArray[np.int64]
+    undated: NDArray[np.int64]
     sightings: Sightings
     examples: tuple[Sightings, ...] = field(default=(NO_SIGHTINGS,) * len(KINDS))
 
@@ -127,7 +129,7 @@ class Observation:
 
 def add_up(observations: Iterable[Observation], watch: Watch) -> Observation:
     """Return what was noted of all rows together."""
-    parts = [_NOTHING, *observations]
+    parts = [Observer(watch).take(), *observations]
     bins, bin_counts = _summed([part.bins for part in parts], [part.bin_counts for part in parts])
     places, counts = _summed([part.places for part in parts], [part.counts for part in parts])
     newest = _latest(np.concatenate([part.newest for part in parts]))
@@ -138,6 +140,7 @@ def add_up(observations: Iterable[Observation], watch: Watch) -> Observation:
         bin_counts=bin_counts,
         places=places,
         counts=counts,
+        undated=np.sum([part.undated for part in parts], axis=0, initial=0),
         sightings=np.concatenate([part.sightings for part in parts]),
         examples=tuple(_first(np.concatenate(kind)) for kind in zip(*(part.examples for part in parts), strict=True)),
     )
@@ -157,7 +160,7 @@ class Observer:
     """Takes notes in one process."""
 
     def __init__(self, watch: Watch) -> None:
-        """Make room for the notes: about 10 octets for each issuer and each of its 10,080 bins that is used."""
+        """Make room for the notes: 45 kB an issuer at most, of which the system gives what is touched."""
         self._watch = watch
         self._newest = np.full(watch.issuers, NO_ISSUANCE, np.int64)
         self._newest_key = np.zeros(watch.issuers, np.uint64)
@@ -174,6 +177,7 @@ class Observer:
         self._sightings: list[Sightings] = [NO_SIGHTINGS]
         self._examples = [NO_SIGHTINGS] * len(KINDS)
         self._table[:] = 0
+        self._undated = np.zeros((self._watch.issuers, 2), np.int64)
 
     def add(self, batch: StatusBatch, key: NDArray[np.uint64]) -> None:
         """Note the rows of a batch; `key`, uint64[n], are their certificates' keys."""
@@ -211,6 +215,7 @@ class Observer:
             bin_counts=self._in_bins[bins].astype(np.int64),
             places=places.astype(np.int64),
             counts=self._table[places],
+            undated=self._undated,
             sightings=np.concatenate(self._sightings),
             examples=tuple(self._examples),
         )
@@ -219,6 +224,9 @@ class Observer:
         return observation
 
     def _note_issuance(self, batch: StatusBatch, key: NDArray[np.uint64]) -> None:
+        missing = batch.issuer[batch.not_before == NO_ISSUANCE]
+        for column, issuers in enumerate((missing, batch.issuer)):
+            self._undated[:, column] += np.bincount(issuers, minlength=self._watch.issuers)
         rows = np.flatnonzero(batch.not_before > self._watch.issued_until - BINS * BIN_S)
         issuer = batch.issuer[rows].astype(np.int64)
         age = self._watch.issued_until - batch.not_before[rows]
@@ -230,7 +238,7 @@ class Observer:
             self._keep("ahead", batch, key, ahead)
 
     def _count(self, row: NDArray[np.int64], age: NDArray[np.int64]) -> None:
-        """Count what happened so many seconds before as_of, in bins."""
+        """Count what happened so many seconds before the instant that it is judged by, in bins."""
         bins = row * BINS + age // BIN_S
         unused = bins[self._in_bins[bins] == 0]
         if len(unused):
@@ -338,7 +346,7 @@ def _put_serials(sightings: Sightings, serials: Sequence[bytes]) -> None:
 
 
 def _first(sightings: Sightings) -> Sightings:
-    """Return the examples with the smallest keys; of equal keys, those that were read first count once each."""
+    """Return the examples with the smallest keys; of equal keys, those with the earliest times."""
     order = np.lexsort((sightings["revoked_at"], sightings["not_before"], sightings["key"]))
     return sightings[order[:MAX_EXAMPLES]]
 
@@ -350,6 +358,3 @@ def _latest(sightings: Sightings) -> Sightings:
     is_last = np.ones(len(ordered), np.bool_)
     is_last[:-1] = ordered["issuer"][1:] != ordered["issuer"][:-1]
     return ordered[is_last]
-
-
-_NOTHING = Observation(NO_SIGHTINGS, *(np.empty(0, np.int64),) * 4, NO_SIGHTINGS)

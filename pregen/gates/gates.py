@@ -18,7 +18,7 @@ from pregen.gates.results import GateResult, Outcome
 
 DAY_S = 86_400
 MIN_RELEASED = 10  # holds: when more of them end at once, and more than half of all, it is no decision on each
-_IS_DAMAGED = "the history of the current generation is damaged"
+_IS_DAMAGED = "the history of the current generation is damaged, and nothing of the rest is wrong"
 Severity: TypeAlias = Literal["error", "warning"]
 
 
@@ -122,9 +122,9 @@ def _shrink(evidence: Evidence, config: GatesConfig) -> GateResult:
     if seen.moved:
         severity = "error" if _exceeds(seen.moved, before, limit) else "warning"
         message = (
-            f"{seen.moved:,} of {before:,} certificates expire at another time than in the current generation "
-            f"({_allowed(limit, 'or')} are allowed), and may be left out too early: the notAfter of a certificate "
-            "never changes; look whether not_after is the right column, in the right zone"
+            f"{seen.moved:,} of {before:,} certificates expire at another time than in the current generation, or are "
+            f"not known to ({_allowed(limit, 'or')} are allowed), and may be left out too early: the notAfter of a "
+            "certificate never changes; look whether not_after is exported, the right column, in the right zone"
         )
         findings.append(_finding(evidence, "shrink.expiry", severity, message, "moved"))
     return _result("shrink", figures, *findings)
@@ -204,12 +204,12 @@ def _issuer_missing(evidence: Evidence, config: GatesConfig) -> GateResult:
 
 
 def _unrevoke(evidence: Evidence, config: GatesConfig) -> GateResult:
-    if evidence.history is None or evidence.damage:
-        return _skipped("unrevoke", evidence.why_absent or _IS_DAMAGED)
+    if evidence.history is None:
+        return _skipped("unrevoke", evidence.why_absent or "there is no history")
     seen, findings = evidence.comparison, []
     lost = max(seen.lost - evidence.excused, 0)
     # Where not_after is exported for the first time, it is new for all of them.
-    dated = 0 if 2 * seen.dated >= seen.before else seen.dated_revoked
+    dated = 0 if seen.undated == seen.before else seen.dated
     limit = config.unrevoke
     figures = {
         "unrevoked": seen.unrevoked,
@@ -248,7 +248,7 @@ def _unrevoke(evidence: Evidence, config: GatesConfig) -> GateResult:
             f"({limit:,} are allowed), would soon be left out as expired, and could come back as good: the notAfter of "
             "a certificate never changes; correct not_after at its source"
         )
-        which = "shortened" if seen.shortened else "dated_revoked"
+        which = "shortened" if seen.shortened else "dated"
         found = _finding(evidence, "revocation.shortened", severity, message, which)
         findings.append(replace(found, count=seen.shortened + dated))
     if seen.released > max(MIN_RELEASED, seen.on_hold // 2, limit):
@@ -257,16 +257,18 @@ def _unrevoke(evidence: Evidence, config: GatesConfig) -> GateResult:
             "released one by one; look whether the export lost their statuses or reasons, or maps them wrongly"
         )
         findings.append(_finding(evidence, "revocation.released", "error", message, "released"))
+    if evidence.damage and not findings:
+        return _skipped("unrevoke", _IS_DAMAGED)
     return _result("unrevoke", figures, *findings)
 
 
 def _mass_revocation(evidence: Evidence, config: GatesConfig) -> GateResult:
-    if evidence.history is None or evidence.damage:
-        return _skipped("mass-revocation", evidence.why_absent or _IS_DAMAGED)
+    if evidence.history is None:
+        return _skipped("mass-revocation", evidence.why_absent or "there is no history")
     seen, limit = evidence.comparison, config.mass_revocation
     figures = {"revoked": seen.revoked, "before": evidence.history.certificates, **_shown(limit)}
     if not (_share(seen.revoked, evidence.history.certificates) > limit.share and seen.revoked > limit.count):
-        return _result("mass-revocation", figures)
+        return _skipped("mass-revocation", _IS_DAMAGED) if evidence.damage else _result("mass-revocation", figures)
     message = (
         f"{seen.revoked:,} of {evidence.history.certificates:,} certificates of the current generation are newly "
         f"revoked ({_allowed(limit, 'and')} are usual): if nobody ordered that, look at the statuses at their source"

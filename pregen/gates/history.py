@@ -46,7 +46,7 @@ class IssuerHistory:
             and accepted by name.
         silence_s: which silences are usual (`pregen.gates.rhythm`), of the last generation with new issuances; None:
             too little was known.
-        odd: how many generations in a row, up to this one, had a lag that was refused and accepted by name.
+        accepted: how many generations in a row, up to this one, had a lag that was refused and accepted by name.
         stopped_s: how long a silence was accepted by name, in seconds, since issuance has stopped; 0: it has not, or
             nobody has accepted that.
         holes: silences of the last 35 days that were found to be unusual: from and to, in seconds since 1970.
@@ -57,7 +57,7 @@ class IssuerHistory:
     until: int | None = None
     lags: tuple[int, ...] = ()
     silence_s: int | None = None
-    odd: int = 0
+    accepted: int = 0
     stopped_s: int = 0
     holes: tuple[tuple[int, int], ...] = ()
 
@@ -85,3 +85,8 @@ class History:
     witnesses: NDArray[np.void]
     anchored: frozenset[str]
     revocations: IssuerHistory = NOTHING_REVOKED
+
+    @property
+    def judged(self) -> int:
+        """How many issuers have lags to compare with."""
+        return sum(bool(one.lags) for one in self.issuers.values())

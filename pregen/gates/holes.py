@@ -22,17 +22,19 @@ from pregen.errors import MAX_EXAMPLES
 from pregen.gates.clues import Clue, about, time_text
 from pregen.gates.evidence import BIN_S, Observation, Watch
 from pregen.gates.history import History, IssuerHistory
-from pregen.gates.lag import (
-    HOLE_SILENCES,
+from pregen.gates.lag import STOP_GROWS
+from pregen.gates.rhythm import (
     LEAST_SILENCE_S,
-    MANY,
-    MANY_SILENCES,
     MAX_SILENCE_S,
     MISSED,
     SILENCES,
-    STOP_GROWS,
+    Span,
+    ages_of,
+    is_long,
+    missed,
+    rhythm,
+    silences_factor,
 )
-from pregen.gates.rhythm import Span, ages_of, missed, rhythm
 from pregen.issuers import Issuer
 
 
@@ -81,15 +83,17 @@ def holes(ages: NDArray[np.int64], before: IssuerHistory, as_of: int, silences: 
             break  # those before it are older still
         if end > latest or ((older - newer) * BIN_S < least_s and missed(ages, newer, older) < MISSED):
             continue
-        is_long = end - start >= HOLE_SILENCES * max(silence_s, LEAST_SILENCE_S)
+        if any(start >= one[0] - BIN_S and end <= one[1] + BIN_S for one in before.holes):
+            continue  # judged already, as a lag
         is_accepted = start <= before.until + BIN_S and end - start <= STOP_GROWS * before.stopped_s
-        found.append(Hole(start, end, silence_s, is_long and silence_s <= MAX_SILENCE_S and not is_accepted))
+        is_certain = is_long(end - start, silence_s) and silence_s <= MAX_SILENCE_S and not is_accepted
+        found.append(Hole(start, end, silence_s, is_certain))
     return found
 
 
 def judge_holes(observation: Observation, watch: Watch, issuers: Sequence[Issuer], history: History) -> Holes:
     """Return what is missing of not_before, and of revoked_at."""
-    silences = MANY_SILENCES if len(history.issuers) > MANY else SILENCES
+    silences = silences_factor(history.judged)
     found: dict[int, tuple[Span, ...]] = {}
     told: dict[tuple[str, bool], list[tuple[str, Hole]]] = {}
     for index in [*observation.newest["issuer"].tolist(), watch.issuers]:

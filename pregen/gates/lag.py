@@ -28,20 +28,29 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pregen.gates.clues import Clue, about, examples, until_text
+from pregen.gates.clues import Clue, about, examples, time_text, until_text
 from pregen.gates.evidence import BIN_S, BINS, NO_SIGHTINGS, Observation, Sightings, Watch
 from pregen.gates.history import MAX_LAGS, History, IssuerHistory
 from pregen.gates.offsets import nearest_quarter, possible_shifts
-from pregen.gates.rhythm import LONG_SPAN_S, Rhythm, Span, ages_of, missed, rhythm
+from pregen.gates.rhythm import (
+    LONG_SPAN_S,
+    MAX_SILENCE_S,
+    MISSED,
+    SILENCES,
+    Bins,
+    Rhythm,
+    Span,
+    ages_of,
+    is_long,
+    missed,
+    rhythm,
+    silences_factor,
+)
 from pregen.issuers import Issuer
 from pregen.snapshot.columns import Column
 
 MIN_SHIFT_S = 1_500  # half an hour, less what lies between two issuances
-SILENCES, MANY_SILENCES, MANY = 2.0, 3.0, 10  # of more issuers than that, one is silent so long by chance
-MAX_SILENCE_S = 6 * 3_600
-HOLE_SILENCES, LEAST_SILENCE_S = 6.0, 1_800  # less than half an hour is not called a silence there
 ADOPTED_AFTER, STOP_GROWS = 3, 3
-MISSED = 40  # bins: three hours and twenty minutes
 FEW_BINS = 20  # of an issuer that is not busy, to be told that it stopped
 SLACK_S = 600  # between the usual lag and what remains of this one when the offset is taken away
 Kind = Literal["shift", "stop", "back", "odd"]
@@ -107,7 +116,7 @@ def lag_shift(
     has_missed = own.busy and missed(ages, least_s // BIN_S, lag_s // BIN_S) >= MISSED
     if not too_long and not is_back and not has_missed:
         return None
-    is_long = silent_s >= HOLE_SILENCES * max(silence_s, LEAST_SILENCE_S)
+    is_hole = is_long(silent_s, silence_s)
     is_stop, is_accepted = has_stopped(before, as_of - lag_s), silent_s <= STOP_GROWS * before.stopped_s
     never_silent = silence_s <= MAX_SILENCE_S
     found = Shift("back", _fitting(lag_s - usual_s, silence_s, shifts()), lag_s, usual_s, silence_s, is_certain=False)
@@ -115,12 +124,12 @@ def lag_shift(
         return replace(found, is_certain=is_busy and too_long and not is_accepted)
     if not is_busy:
         is_known = len(ages) >= FEW_BINS and (ages[-1] - ages[0]) * BIN_S >= LONG_SPAN_S
-        return replace(found, kind="stop") if is_stop and is_known and is_long else None
+        return replace(found, kind="stop") if is_stop and is_known and is_hole else None
     if is_stop:
-        return replace(found, kind="stop", is_certain=too_long and (never_silent or is_long) and not is_accepted)
+        return replace(found, kind="stop", is_certain=too_long and (never_silent or is_hole) and not is_accepted)
     if found.shift_s is not None and too_long:
         return replace(found, kind="shift", is_certain=True)
-    return replace(found, kind="odd", is_certain=never_silent and is_long)
+    return replace(found, kind="odd", is_certain=never_silent and is_hole)
 
 
 def has_stopped(before: IssuerHistory, until: int) -> bool:
@@ -147,7 +156,7 @@ def judge_lag(
         return frozenset(shift for shift in possible_shifts(column, watch.issued_until) if shift < 0)
 
     known = [history.issuers.get(issuers[index].issuer_id) for index in observation.newest["issuer"].tolist()]
-    silences = MANY_SILENCES if sum(one is not None and bool(one.lags) for one in known) > MANY else SILENCES
+    silences = silences_factor(history.judged)
     groups: dict[tuple[Kind, int | None, bool], list[tuple[Shift, np.void]]] = {}
     for row, before in zip(observation.newest, known, strict=True):
         if before is None or not before.lags:
@@ -172,8 +181,7 @@ def judge_revocations(observation: Observation, watch: Watch, history: History) 
     found = lag_shift(newest_in(ages, watch.as_of), ages, before, as_of=watch.as_of, shifts=frozenset)
     if found is None:
         return Lags((), frozenset())
-    is_long = found.lag_s - min(before.lags) >= HOLE_SILENCES * max(found.silence_s, LEAST_SILENCE_S)
-    is_certain = found.is_certain and is_long
+    is_certain = found.is_certain and is_long(found.lag_s - min(before.lags), found.silence_s)
     clue = Clue(
         code="time.lag-shift",
         severity="error" if is_certain else "warning",
@@ -213,16 +221,22 @@ def remembered(
     if newest is None:
         return before
     recent = tuple(hole for hole in (*before.holes, *holes) if hole[1] > as_of - BINS * BIN_S)
-    own = rhythm(ages, [((as_of - end) // BIN_S, (as_of - start) // BIN_S) for start, end in recent])
+    own = rhythm(ages, [_bins(hole, as_of) for hole in recent])
     lag_s = lag_of(newest, own, as_of)
     if has_stopped(before, as_of - lag_s):
         stopped_s = lag_s - min(before.lags, default=0) if is_odd else before.stopped_s
         return replace(before, newest=newest, until=as_of - lag_s, stopped_s=stopped_s)
     silence_s = own.silence_s if own.busy else None
+    if is_odd:  # single rows may be later already: what is before them is a hole that was accepted
+        recent += ((as_of - lag_s, as_of),)
     known = replace(before, newest=newest, until=as_of - lag_s, silence_s=silence_s, stopped_s=0, holes=recent)
-    if is_odd and before.odd + 1 < ADOPTED_AFTER:
-        return replace(known, odd=before.odd + 1)
-    return replace(known, lags=(lag_s,) if is_odd else (lag_s, *before.lags)[:MAX_LAGS], odd=0)
+    if is_odd and before.accepted + 1 < ADOPTED_AFTER:
+        return replace(known, accepted=before.accepted + 1)
+    return replace(known, lags=(lag_s,) if is_odd else (lag_s, *before.lags)[:MAX_LAGS], accepted=0)
+
+
+def _bins(hole: Span, as_of: int) -> Bins:
+    return Bins(newer=(as_of - hole[1]) // BIN_S, older=(as_of - hole[0]) // BIN_S)
 
 
 def _fitting(excess_s: int, silence_s: int, shifts: frozenset[int]) -> int | None:
@@ -239,10 +253,14 @@ def _clue(found: Sequence[tuple[Shift, np.void]], watch: Watch, column: Column, 
     rows: Sightings = np.array([row for _, row in found], NO_SIGHTINGS.dtype)
     name = f'"{issuers[int(rows[0]["issuer"])].names[0]}"'
     whose = name if len(found) == 1 else f"{len(found):,} issuers ({name}, ...)"
+    until = watch.issued_until - first.lag_s
     text = (
-        f"the newest issuance of {whose} is {about(first.lag_s)} behind {until_text(watch)}, usually "
-        f"{about(first.usual_s)}; silences of up to {about(first.silence_s)} are usual"
+        f"issuance of {whose} ends {about(first.lag_s)} before {until_text(watch)}, usually {about(first.usual_s)}; "
+        f"silences of up to {about(first.silence_s)} are usual"
     )
+    newest = max(int(row["not_before"]) for shift, row in found if shift is first)
+    if newest > until + BIN_S:
+        text += f"; after {time_text(until)} there are only few, up to {time_text(newest)}"
     if first.kind == "back":
         text += "; the last generation had a newer one"
     if first.kind == "odd" and first.is_certain:

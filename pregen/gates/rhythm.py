@@ -7,6 +7,7 @@ has lost, happen once, and would hide the next ones; nights and weekends happen 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,11 @@ USED = 0.1  # of the rows that a used bin usually has: what is less does not cou
 DENSITY, _WINDOWS = 0.3, (10, 40)
 HABIT = 7  # so many holes in 35 days are one
 _WEEK, _WEEKS, _MOSTLY = 7 * 86_400 // BIN_S, 4, 3
+
+SILENCES, MANY_SILENCES, MANY = 2.0, 3.0, 10  # of more issuers than that, one is silent so long by chance
+LEAST_SILENCE_S, HOLE_SILENCES = 1_800, 6.0  # less than half an hour is not called a silence
+MAX_SILENCE_S = 6 * 3_600  # of who is never silent
+MISSED = 40  # bins: three hours and twenty minutes
 
 Ages = NDArray[np.int64]
 Span = tuple[int, int]  # from and to, in seconds since 1970
@@ -43,12 +49,19 @@ class Rhythm:
     dense: Ages
 
 
-def rhythm(ages: Ages, holes: Sequence[Span] = ()) -> Rhythm:
+class Bins(NamedTuple):
+    """A silence in bins before as_of."""
+
+    newer: int
+    older: int
+
+
+def rhythm(ages: Ages, holes: Sequence[Bins] = ()) -> Rhythm:
     """Return how an issuer works.
 
     Args:
         ages: int64[k], ascending and distinct: how many whole bins of 5 minutes before as_of something was issued.
-        holes: silences that are not usual, in bins before as_of, from the newer end to the older one.
+        holes: silences that are not usual.
     """
     if len(ages) >= MIN_BINS and (ages[-1] - ages[0]) * BIN_S >= MIN_SPAN_S:
         is_past = _is_dense(ages)
@@ -60,11 +73,24 @@ def rhythm(ages: Ages, holes: Sequence[Span] = ()) -> Rhythm:
 
 
 def ages_of(observation: Observation, row: int) -> Ages:
-    """Return the used bins of one issuer, or of revocations (`Observation.bins`), counted from as_of."""
+    """Return the used bins of one row of `Observation.bins`, an issuer or revocations, counted from as_of.
+
+    What has less than a tenth (`USED`) of the rows that are usual is not used.
+    """
     first, end = np.searchsorted(observation.bins, [row * BINS, (row + 1) * BINS])
     count = observation.bin_counts[first:end]
     ages = observation.bins[first:end] - row * BINS
     return ages[count >= USED * np.median(count)] if len(count) else ages
+
+
+def silences_factor(issuers: int) -> float:
+    """Return how many times as long as is usual a silence is too long, where so many issuers are judged."""
+    return MANY_SILENCES if issuers > MANY else SILENCES
+
+
+def is_long(silence_s: int, usual_s: int) -> bool:
+    """Whether a silence is so much longer than the usual ones that something is missing."""
+    return silence_s >= HOLE_SILENCES * max(usual_s, LEAST_SILENCE_S)
 
 
 def missed(ages: Ages, newer: int, older: int) -> int:
@@ -86,7 +112,7 @@ def _is_dense(ages: Ages) -> NDArray[np.bool_]:
     return dense
 
 
-def _usual_silence(ages: Ages, holes: Sequence[Span]) -> int:
+def _usual_silence(ages: Ages, holes: Sequence[Bins]) -> int:
     silences = np.diff(ages)
     for newer, older in holes if len(holes) < HABIT else ():
         silences = np.where((ages[:-1] < older) & (ages[1:] > newer), 0, silences)

@@ -23,6 +23,7 @@ from pregen.snapshot.columns import Column
 # Of the witnesses: so many that share one difference of whole quarters, and so many that differ at all.
 MIN_SHIFTED, SHIFTED_SHARE = 3, 0.005
 MIN_ODD, ODD_SHARE = 5, 0.05
+LOST_SHARE = 0.9  # of an issuer's rows that have no not_before any more
 MIN_PROOF = 3  # so many, when all of them agree, say that issuances are read as they were
 
 
@@ -66,16 +67,16 @@ def judge_loss(
     observation: Observation, issuers: Sequence[Issuer], known: Mapping[int, IssuerHistory]
 ) -> tuple[Clue, ...]:
     """Return which issuers' certificates have no not_before any more, in every run; `known`: by issuer id."""
-    given = observation.newest["issuer"]
-    seen = observation.sightings[observation.sightings["not_before"] == NO_ISSUANCE]["issuer"]
-    lost = [issuers[at].names[0] for at in np.setdiff1d(seen, given).tolist() if _had(issuers[at], known)]
+    without, rows = observation.undated.T
+    mostly = np.flatnonzero((without >= LOST_SHARE * rows) & (rows > 0)).tolist()
+    lost = [issuers[at].names[0] for at in mostly if _had(issuers[at], known)]
     if not lost:
         return ()
     clue = Clue(
         code="time.evidence-lost",
         severity="warning",
         canonical="not_before",
-        text=f"the certificates of {len(lost):,} issuers had this time in generations before, and have none now",
+        text=f"certificates of {len(lost):,} issuers had this time in generations before, and hardly any has it now",
         advice="export and map it again: without it a wrong zone, a hole or a stop is hardly found",
         count=len(lost),
         examples=tuple(lost[:MAX_EXAMPLES]),

@@ -13,7 +13,7 @@ import numpy as np
 from pregen import clock
 from pregen.errors import Finding, GateError, InputError, VerificationError
 from pregen.gates import GateResult, History
-from pregen.gates.acceptance import decide, is_refused
+from pregen.gates.acceptance import acceptable, decide, is_refused
 from pregen.gates.evidence import Observation, Watch
 from pregen.gates.gates import Evidence, judge_all
 from pregen.gates.history import witness_share
@@ -106,7 +106,7 @@ def ask(
         of_rows = {id(one) for result in decided if result.gate in _OF_ROWS for one in result.findings}
         errors.sort(key=lambda finding: id(finding) not in of_rows)
         refused = [one.gate for one in prepared.accept if is_refused(one, decided)]
-        raise _refusal(failed, refused, evidence, excluded, (*errors, *warnings))
+        raise _refusal(failed, acceptable(decided), refused, evidence, excluded, (*errors, *warnings))
     return decided, warnings
 
 
@@ -122,6 +122,7 @@ def _decided(evidence: Evidence, prepared: Prepared) -> tuple[tuple[GateResult, 
 
 def _refusal(
     failed: Sequence[str],
+    options: Sequence[str],
     refused: Sequence[str],
     evidence: Evidence,
     excluded: Mapping[str, int],
@@ -139,11 +140,10 @@ def _refusal(
             "keep_expired and at the status values",
             findings,
         )
-    options = " ".join(f"--accept {gate}" for gate in failed)
     return GateError(
         f"the snapshot can be read, but must not be published as it is (gates that refuse it: {gates}); nothing was "
-        f"published. Correct what the findings say; only where the snapshot is right all the same: {options} "
-        "--reason TEXT",
+        "published. Correct what the findings say; only where the snapshot is right all the same: "
+        f"{' '.join(f'--accept {option}' for option in options)} --reason TEXT",
         findings,
     )
 

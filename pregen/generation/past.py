@@ -107,9 +107,9 @@ def _issuer(one: PastIssuer) -> IssuerHistory:
         newest=one.newest,
         until=one.until,
         lags=one.lags,
-        silence_s=one.silence,
-        odd=one.odd,
-        stopped_s=one.stopped,
+        silence_s=one.silence_s,
+        accepted=one.accepted,
+        stopped_s=one.stopped_s,
         holes=one.holes,
     )
 
@@ -121,9 +121,9 @@ def _past_issuer(number: int, one: IssuerHistory) -> PastIssuer:
         newest=_natural(one.newest),
         until=_natural(one.until),
         lags=one.lags,
-        silence=one.silence_s,
-        odd=one.odd,
-        stopped=one.stopped_s,
+        silence_s=one.silence_s,
+        accepted=one.accepted,
+        stopped_s=one.stopped_s,
         holes=one.holes,
     )
 

@@ -233,16 +233,16 @@ def make_history() -> None:
                 newest=newest,
                 until=newest - 240,
                 lags=(60, 3_600),
-                silence=900,
-                odd=2,
-                stopped=7_200,
+                silence_s=900,
+                accepted=2,
+                stopped_s=7_200,
                 holes=((newest - 90_000, newest - 86_400),),
             ),
-            PastIssuer(issuer_id=2**64 - 1, certificates=1, newest=None, until=None, lags=(), silence=None),
+            PastIssuer(issuer_id=2**64 - 1, certificates=1, newest=None, until=None, lags=(), silence_s=None),
         ),
         witnesses=struct.pack("<QqqQqq", 7, newest, 0, 1 << 63, -1, REVOKED_AT),
         anchored=("not_before",),
-        revocations=PastIssuer(issuer_id=0, certificates=0, newest=newest, until=newest, lags=(60,), silence=7_200),
+        revocations=PastIssuer(issuer_id=0, certificates=0, newest=newest, until=newest, lags=(60,), silence_s=7_200),
     )
     name, document = encode_index(index)
     _write(GOLDEN / "history", {part.name.partition("/")[2]: octets, name.partition("/")[2]: document})

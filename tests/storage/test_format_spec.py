@@ -232,8 +232,8 @@ def test_a_history_is_read_by_the_tables_of_the_specification() -> None:
         ("f" * 16, 1),
         ("0" * 16, 0),
     ]
-    assert [(one["odd"], one["stopped"]) for one in index["issuers"]] == [(2, 7_200), (0, 0), (0, 0)]
-    assert [(one["newest"], one["until"], one["silence"]) for one in index["issuers"]] == [
+    assert [(one["accepted"], one["stopped_s"]) for one in index["issuers"]] == [(2, 7_200), (0, 0), (0, 0)]
+    assert [(one["newest"], one["until"], one["silence_s"]) for one in index["issuers"]] == [
         (index["as_of"] - 60, index["as_of"] - 300, 900),
         (None, None, None),
         (index["as_of"] - 60, index["as_of"] - 60, 7_200),

@@ -176,6 +176,7 @@ def test_all_gates_that_fail_are_shown_at_once_with_bad_rows(published: Ca, preg
         status=pa.array([*[0] * 751, 1], pa.uint8()),
         revoked_at=instants(*[None] * 751, published.now - timedelta(hours=1)),
         reason=None,
+        not_after=instants(*[published.now + timedelta(days=30)] * 752),
     )
 
     ended = pregen("run", published.config, "--json")
@@ -207,7 +208,13 @@ def test_a_run_needs_an_acceptance_for_each_gate_that_fails(published: Ca, prege
 
 def test_certificates_whose_bad_rows_are_accepted_have_vanished(published: Ca, pregen: Program) -> None:
     serial = [None if number <= 10 else content(number) for number in range(1, 301)]
-    published.export(serial=pa.array(serial, pa.binary()), status=None, revoked_at=instants(*[None] * 300), reason=None)
+    published.export(
+        serial=pa.array(serial, pa.binary()),
+        status=None,
+        revoked_at=instants(*[None] * 300),
+        reason=None,
+        not_after=instants(*[published.now + timedelta(days=30)] * 300),
+    )
     refused = pregen("run", published.config, "--json")
     accepted = pregen("run", published.config, "--json", "--accept", "rows-invalid", *WHY)
 

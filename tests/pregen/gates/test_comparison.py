@@ -108,7 +108,7 @@ def test_unknown_ones_that_become_good_and_holds_that_end_are_counted() -> None:
         (10**9, 10**9 - UNIT_S, 0, 0),
         (10**9, 10**9 + UNIT_S, 0, 0),
         (10**9, 10**9 + 2 * UNIT_S, 1, 0),
-        (10**9, LATER, 0, 0),
+        (10**9, LATER, 1, 0),
         (LATER, LATER, 0, 0),
     ],
 )
@@ -116,14 +116,14 @@ def test_an_expiry_that_moves_is_counted_where_it_was_known(
     was: int, now: int, moved: int, shortened: int, status: int
 ) -> None:
     seen = compared([One(1, status, was)], [One(1, status, now)])
-    assert (seen.moved, seen.dated, seen.dated_revoked) == (moved, 0, 0)
+    assert (seen.moved, seen.dated) == (moved, 0)
     assert seen.shortened == (shortened if status in {REVOKED, ON_HOLD} else 0)
 
 
 def test_an_expiry_that_becomes_known_is_counted_apart() -> None:
     seen = compared([One(1), One(2, REVOKED), One(3)], [One(1, GOOD, 10**9), One(2, REVOKED, 10**9), One(3)])
-    assert (seen.moved, seen.shortened, seen.dated, seen.dated_revoked) == (0, 0, 2, 1)
-    assert seen.keys["dated_revoked"] == (2,)
+    assert (seen.undated, seen.moved, seen.shortened) == (3, 0, 0)
+    assert (seen.dated, seen.keys["dated"]) == (1, (2,)), "of revoked ones"
 
 
 def test_revoked_that_becomes_unknown_is_a_revocation_undone() -> None:

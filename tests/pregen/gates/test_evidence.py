@@ -131,11 +131,12 @@ def test_observations_add_up_in_any_order_and_however_the_rows_are_dealt(cuts: l
     order.shuffle(parts)
 
     whole, total = observe(seen, looked_for), add_up(parts, looked_for)
-    for name in ("newest", "bins", "places", "counts"):
+    for name in ("newest", "bins", "bin_counts", "places", "counts"):
         np.testing.assert_array_equal(getattr(total, name), getattr(whole, name))
     np.testing.assert_array_equal(np.sort(total.sightings), np.sort(whole.sightings))
-    for one, other in zip(total.examples[:LATE], whole.examples[:LATE], strict=True):
-        np.testing.assert_array_equal(one, other)
+    np.testing.assert_array_equal(total.undated, whole.undated)
+    for kind in set(range(len(KINDS))) - {LATE}:
+        np.testing.assert_array_equal(total.examples[kind], whole.examples[kind])
 
 
 def part(seen: Register, low: int, high: int) -> Register:

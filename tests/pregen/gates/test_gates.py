@@ -162,7 +162,7 @@ def test_an_issuer_that_was_dropped_is_not_missing() -> None:
         ("held", "revocation.weakened"),
         ("lost", "revocation.lost"),
         ("shortened", "revocation.shortened"),
-        ("dated_revoked", "revocation.shortened"),
+        ("dated", "revocation.shortened"),
     ],
 )
 def test_a_revocation_that_was_undone_weakened_or_lost_is_refused(change: str, code: str) -> None:
@@ -172,8 +172,8 @@ def test_a_revocation_that_was_undone_weakened_or_lost_is_refused(change: str, c
 
 
 def test_an_expiry_that_is_exported_for_the_first_time_moves_nothing() -> None:
-    assert say("unrevoke", seen(before=9, dated=4, dated_revoked=1)).outcome == "failed"
-    assert say("unrevoke", seen(before=8, dated=4, dated_revoked=1)).outcome == "passed"
+    assert say("unrevoke", seen(before=9, undated=8, dated=1)).outcome == "failed"
+    assert say("unrevoke", seen(before=9, undated=9, dated=1)).outcome == "passed"
 
 
 def test_the_limit_of_undone_revocations_is_for_all_kinds_together() -> None:
@@ -209,6 +209,8 @@ def test_holds_that_end_all_at_once_are_refused(released: int, on_hold: int, out
 def test_behind_a_damaged_history_nothing_is_said_to_have_passed() -> None:
     damaged = replace(seen(), damage=("history/1: is damaged",))
     assert say("unrevoke", damaged).outcome == say("mass-revocation", damaged).outcome == "skipped"
+    wrong = replace(seen(unrevoked=1, revoked=1_001), damage=("history/1: is damaged",))
+    assert (say("unrevoke", wrong).outcome, say("mass-revocation", wrong).outcome) == ("failed", "warned")
 
 
 @pytest.mark.parametrize(("revoked", "outcome"), [(1_000, "passed"), (1_001, "warned")])

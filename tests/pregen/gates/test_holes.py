@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from pregen.gates.clues import Clue
+from pregen.gates.history import IssuerHistory
 from pregen.gates.holes import judge_holes
 from pregen.gates.lag import judge_lag
 from pregen.gates.zone import Verdict
@@ -97,7 +98,7 @@ def test_a_copy_that_skips_hours_each_day_is_told_for_a_week() -> None:
         lost = without(lost, AS_OF + day * DAY - 6 * HOUR, AS_OF + day * DAY - 4 * HOUR)
     said = sequence(lost, [AS_OF + day * DAY for day in range(12)])
 
-    assert [[clue.severity for clue in some] for some in said[:7]] == [["warning"]] * 7
+    assert [[clue.severity for clue in some] for some in said] == [["warning"]] * 7 + [[]] * 5
 
 
 def test_holes_that_grow_hide_nothing() -> None:
@@ -162,6 +163,35 @@ def test_the_end_of_a_stop_that_was_accepted_is_a_warning() -> None:
     for other in (history.issuers[1], replace(stopped, stopped_s=4 * HOUR)):
         (clue,) = judge_holes(observe(seen, watch), watch, issuers, replace(history, issuers={1: other})).clues
         assert clue.severity == "error"
+
+
+def test_what_was_accepted_as_a_lag_is_no_hole_when_issuance_goes_on() -> None:
+    """A few rows are later already when the lag is accepted."""
+    lost, issuers = without(issued(), AS_OF - 9 * HOUR, AS_OF - HOUR // 2), make_issuers(1)
+    history, said = publish(export(lost, AS_OF - DAY), AS_OF - DAY, issuers, None), []
+    for as_of in (AS_OF, AS_OF + 6 * HOUR):
+        seen = export(lost, as_of)
+        watch = watch_for(seen, as_of, 1)
+        lags = judge_lag(observe(seen, watch), watch, columns()["not_before"], issuers, history)
+        clues, found = judge_holes(observe(seen, watch), watch, issuers, history)
+        said.append([(clue.code, clue.severity) for clue in (*lags.clues, *clues)])
+        history = publish(seen, as_of, issuers, history, Verdict(odd=lags.odd, holes=found))
+
+    assert said == [[("time.lag-shift", "error")], []]
+
+
+@pytest.mark.parametrize(("issuers", "severities"), [(10, ["warning"]), (11, [])])
+def test_of_many_issuers_one_is_silent_by_chance(issuers: int, severities: list[str]) -> None:
+    lost = without(issued(), AS_OF - 12 * HOUR, AS_OF - 12 * HOUR + 75 * 60)
+    before = publish(export(lost, AS_OF - DAY), AS_OF - DAY, make_issuers(1), None)
+    others = {number: IssuerHistory(1, 0, 0, (60,)) for number in range(2, issuers + 1)}
+    idle = {number: IssuerHistory(0, None) for number in range(50, 60)}
+    history = replace(before, issuers={**before.issuers, **others, **idle})
+    seen = export(lost, AS_OF)
+    watch = watch_for(seen, AS_OF, 1)
+
+    found = judge_holes(observe(seen, watch), watch, make_issuers(1), history)
+    assert [clue.severity for clue in found.clues] == severities
 
 
 def test_several_holes_are_one_clue() -> None:

@@ -181,7 +181,7 @@ def test_issuance_that_stopped_is_a_warning_once_it_was_accepted() -> None:
     assert first is not None
     assert (first.kind, first.is_certain, first.shift_s) == ("stop", True, -8 * HOUR)
     accepted = remembered(IssuerHistory(9, newest, newest, (120,)), newest, ages, AS_OF, is_odd=True)
-    assert (accepted.lags, accepted.odd, accepted.stopped_s) == ((120,), 0, 8 * HOUR - 120)
+    assert (accepted.lags, accepted.accepted, accepted.stopped_s) == ((120,), 0, 8 * HOUR - 120)
     later = lag_shift(newest, ages, accepted, as_of=AS_OF, shifts=lambda: SHIFTS)
     assert later == replace(first, is_certain=False)
     assert remembered(accepted, newest, ages, AS_OF, is_odd=False) == accepted
@@ -195,12 +195,12 @@ def test_an_accepted_lag_hides_nothing_in_the_next_generation() -> None:
     before = IssuerHistory(9, AS_OF - DAY, AS_OF - DAY, (120,))
     accepted = remembered(before, AS_OF - 7 * HOUR, later_than(7), AS_OF, is_odd=True)
 
-    assert (accepted.newest, accepted.lags, accepted.odd) == (AS_OF - 7 * HOUR, (120,), 1)
+    assert (accepted.newest, accepted.lags, accepted.accepted) == (AS_OF - 7 * HOUR, (120,), 1)
     again = lag_shift(AS_OF - 6 * HOUR, later_than(6), accepted, as_of=AS_OF, shifts=lambda: SHIFTS)
     assert again is not None
     assert again.is_certain
     right = remembered(accepted, AS_OF - 60, BUSY, AS_OF, is_odd=False)
-    assert (right.lags, right.odd) == ((60, 120), 0)
+    assert (right.lags, right.accepted) == ((60, 120), 0)
 
 
 def test_a_stop_after_an_accepted_lag_is_an_error_of_its_own() -> None:
@@ -218,11 +218,11 @@ def test_a_lag_that_was_accepted_three_times_in_a_row_is_the_usual_one() -> None
         as_of = AS_OF - day * DAY
         known = remembered(known, as_of - 7 * HOUR, later_than(7), as_of, is_odd=True)
 
-    assert (known.lags, known.odd) == ((7 * HOUR,), 0)
+    assert (known.lags, known.accepted) == ((7 * HOUR,), 0)
 
 
 def test_of_an_issuer_without_issuances_what_was_known_is_kept() -> None:
-    known = IssuerHistory(9, AS_OF - DAY, AS_OF - DAY, (120,), odd=1)
+    known = IssuerHistory(9, AS_OF - DAY, AS_OF - DAY, (120,), accepted=1)
 
     assert remembered(known, None, np.empty(0, np.int64), AS_OF, is_odd=False) == known
 

@@ -225,4 +225,4 @@ def test_an_accepted_lag_is_counted_apart() -> None:
     kept = remember(verdict, observation, watch, issuers=ISSUERS, history=history(), counts=[len(rows)])
 
     assert verdict.odd == {0}
-    assert (kept.issuers[1].odd, kept.issuers[1].lags) == (1, history().issuers[1].lags)
+    assert (kept.issuers[1].accepted, kept.issuers[1].lags) == (1, history().issuers[1].lags)

@@ -93,7 +93,7 @@ def test_what_is_left_behind_is_read_again(tmp_path: Path) -> None:
     authority.publish(plain_rows(5))
     generation, store = authority.generation(), authority.store
     witnesses = np.array([(1, 2, 0), (2**64 - 1, -(2**62), 7)], WITNESS)
-    known = IssuerHistory(5, NOW_S - 1, NOW_S - 2, (1, 2), silence_s=900, odd=1, stopped_s=7, holes=((1, 2),))
+    known = IssuerHistory(5, NOW_S - 1, NOW_S - 2, (1, 2), silence_s=900, accepted=1, stopped_s=7, holes=((1, 2),))
     history = History(
         as_of=NOW_S,
         certificates=0,
