@@ -4,8 +4,9 @@ key.py                     where a certificate lives: shard and bucket
 pack.py                    buckets of records, writer beside reader
 tables.py                  what many responses share; response.py makes the DER of one from tables and a record
 manifest.py, commits.py    what a generation consists of, and which one is the truth
+history.py                 what a generation leaves behind for the publisher's checks of the next one
 reader.py                  a CertID becomes the DER of its response
-der.py, certid.py, document.py    DER, CertIDs and JSON, as far as they are needed
+der.py, certid.py, document.py    DER, CertIDs and JSON, as far as they are needed; errors.py
 stores, edge               where objects lie; who answers requests
 
 Imports nothing of `pregen`, and no signing, columnar or cloud code, so that an edge holds none.

@@ -9,7 +9,8 @@ accepted where the operator said so. Each has a name that `--accept` takes; what
     results.py      the names of the gates, and what one says
     history.py      what a generation leaves behind for the next one's gates
     zone.py         is a column of times read in a wrong zone? The evidence for that is in
-                    evidence.py, anchors.py, witnesses.py, ahead.py, lag.py, holes.py, order.py, offsets.py, clues.py
+                    evidence.py (what is noted of the rows), anchors.py (read by anchor_files.py), witnesses.py,
+                    ahead.py, lag.py and holes.py (both by rhythm.py), order.py; offsets.py and clues.py help them
 """
 
 from pregen.gates.history import History, IssuerHistory

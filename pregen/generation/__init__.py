@@ -1,7 +1,8 @@
 """One run: a snapshot becomes a published generation, or nothing happens.
 
 preparation.py   all that can be refused without reading a row
-survey.py        all that can be refused without a signature
+survey.py        all that can be refused without a signature: gatekeeping.py asks the gates, past.py is what they
+                 compare with
 routing.py       rows to shards by their keys (routing_key.py), into spill files (spill.py) in a folder (spool.py)
 rows.py          the rows of one shard: sorted, repetitions collapsed, contradictions found
 plan.py          what is going to be signed: tables, made of templates (templates.py)

@@ -6,10 +6,11 @@ certificates exist and which of them are revoked. Reading goes
     opening.py    what is looked at before the first row: files, columns, the instant
     files/        which files, and their record batches with the needed columns alone
     columns.py    which column is where, and whether its type can be read
-    serials.py, codes.py, times/     one column each: Arrow array in, numpy or Arrow array and `Fault`s out
+    serials.py, codes.py, times/     one column each: Arrow array in, numpy or Arrow array and `Fault`s out (octets.py
+                  looks at many values' octets at once)
     crls/         revocations, where they come from CRLs and the files only say what was issued
     intake.py     one record batch to one `StatusBatch` (batch.py), bad rows left out
-    findings.py   bad rows to `Finding`s: counted by kind, with examples
+    findings.py   bad rows to `Finding`s: counted by kind, with examples, and where they are (location.py)
     snapshot.py   the whole: its rows from the first to the last
 
 so that whatever is wrong with a file stops the run at once, and whatever is wrong with rows is found in one pass.

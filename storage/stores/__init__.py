@@ -1,4 +1,12 @@
-"""Stores: where packs, tables, manifests and commits live. `base` is the contract."""
+"""Stores: where packs, tables, manifests and commits live.
+
+base.py       the contract; terms.py is what all share of it
+address.py    a URL to a store
+local.py      a folder
+remote.py     S3; remote_faults.py is what its errors mean
+memory.py     for tests
+probe.py      whether a store lets only one of two racing commits win
+"""
 
 from storage.stores.address import BucketAddress, open_store, parse_address
 from storage.stores.base import ObjectInfo, Store
