@@ -16,6 +16,7 @@ from pregen.snapshot.octets import ArrowArray, ArrowScalar, Fault
 from pregen.validity import duration_text
 
 _SHOWN_CHARACTERS = 64
+_NEGATIVE_COUNT, _NEGATIVE_SHARE = 10, 10  # so many serials, and one in so many
 
 # What each kind says of its column; {values} are the first distinct values, {skew} is the one of [gates].
 _NO_SERIAL = "export a serial for every certificate, or map the status of such rows to `excluded`"
@@ -146,6 +147,20 @@ class RowFindings:
         """
         found = [_finding(code, kind, skew_s) for (code, _), kind in self._kinds.items()]
         return tuple(sorted(found, key=lambda finding: finding.severity))
+
+
+def negative_finding(name: str, negative: int, rows: int) -> tuple[Finding, ...]:
+    """Return an error where so many serials are negative that they are hardly meant to be; one in ten thousand is.
+
+    Of plain numbers, every second one begins with an octet that makes it negative.
+    """
+    if negative < _NEGATIVE_COUNT or negative * _NEGATIVE_SHARE < rows:
+        return ()
+    text = (
+        f"column {name!r}: {negative:,} of {rows:,} serials are negative, and nobody would ask for these certificates "
+        'if they are not: set serial.encoding = "unsigned-binary" in [snapshot.columns] if these are plain numbers'
+    )
+    return (Finding("serial.negative", "error", text),)  # no row is bad by itself
 
 
 def located(path: Location, row: int, unit: str = "row") -> str:

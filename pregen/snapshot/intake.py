@@ -92,6 +92,7 @@ class Intake:
         self.only_issuer = next(iter(issuers.values()))  # whom rows mean that do not say
         self.all_issuers = np.unique(np.array(list(issuers.values()), np.int32))
         self.unplaced = 0  # rows so far that are held against each issuer
+        self.negative_serials = 0  # rows so far, less those whose encoding has a sign
 
     def read(self, batch: pa.RecordBatch, first: Place) -> tuple[StatusBatch, Counter[str]]:
         """Return the good rows of a batch, whose row 0 is the row `first`, and how many are excluded, by reason."""
@@ -135,7 +136,10 @@ class _BatchIntake:
         revoked = status == REVOKED
         revoked_at = self._revoked_at(revocations, revoked)
         reason, reason_given = self._reason(revoked)
-        serial, faults = read_serials(self._arrays["serial"], self._intake.columns["serial"].encoding or "binary")
+        serial, faults, negative = read_serials(
+            self._arrays["serial"], self._intake.columns["serial"].encoding or "binary"
+        )
+        self._intake.negative_serials += negative
         for fault in faults:
             self._unread |= fault.rows & nulls(serial) if fault.code == NOT_MINIMAL else fault.rows
         self._note("serial", faults)

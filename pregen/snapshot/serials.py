@@ -12,6 +12,7 @@ is negative.
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -34,6 +35,7 @@ from pregen.snapshot.octets import (
     without_leading,
 )
 
+_TOP = 0x7F  # of the first octet of what is not negative
 _NOT_HEX = 255
 _NIBBLES = np.full(256, _NOT_HEX, np.uint8)
 _NIBBLES[np.frombuffer(b"0123456789abcdef", np.uint8)] = np.arange(16)
@@ -48,15 +50,24 @@ _WORDS = 6  # of 32 bits: 10**54 < 2**180
 _PADDED_WIDTH = 64  # octets of the widest value whose superfluous ones are taken away
 NOT_MINIMAL = "row.serial.not-minimal"
 
-Serials = tuple[pa.BinaryArray, list[Fault]]
+
+class Serials(NamedTuple):
+    """A column of serials as content octets, and what is wrong with it.
+
+    Attributes:
+        values: one value a row; those of faulty rows mean nothing and may be null, except that what is `NOT_MINIMAL`
+            and not null is the serial that was meant.
+        faults: a row has one at most.
+        negative_count: how many are negative because of their first octet alone, which plain numbers may have as well.
+    """
+
+    values: pa.BinaryArray
+    faults: list[Fault]
+    negative_count: int = 0
 
 
 def read_serials(column: ArrowArray, encoding: str) -> Serials:
-    """Return a column of serials as content octets, and what is wrong with it.
-
-    The array has one value a row; those of faulty rows mean nothing and may be null, except that what is `NOT_MINIMAL`
-    and not null is the serial that was meant. A row has one fault at most.
-    """
+    """Return a column of serials, read as `encoding` says."""
     return _ENCODINGS[encoding](column)
 
 
@@ -87,7 +98,7 @@ def _binary(column: ArrowArray) -> Serials:
     if padded.any():
         column = pc.replace_with_mask(column, pa.array(padded), _unpadded(original.filter(pa.array(padded))))
     assert isinstance(column, pa.BinaryArray)
-    return column, faults
+    return Serials(column, faults, int(np.count_nonzero((first > _TOP) & ~(null | empty))))
 
 
 def _unpadded(column: ArrowArray) -> ArrowArray:
@@ -107,7 +118,7 @@ def _unsigned_binary(column: ArrowArray) -> Serials:
     digits = without_leading(values, 0) if (values.size > _WIDTH).any() else values
     serials, too_long = _der_integers(tails(digits, _WIDTH), np.zeros(len(column), np.bool_))
     too_long |= digits.size > _WIDTH
-    return serials, _number_faults(null, values.size == 0, too_long, None, "")
+    return Serials(serials, _number_faults(null, values.size == 0, too_long, None, ""))
 
 
 def _hex(column: ArrowArray) -> Serials:
@@ -124,7 +135,7 @@ def _hex(column: ArrowArray) -> Serials:
     nibbles[nibbles == _NOT_HEX] = 0  # before the first digit, and in faulty rows
     serials, too_long = _der_integers((nibbles[:, 0::2] << np.uint8(4)) | nibbles[:, 1::2], negative)
     too_long |= digits.size > _HEX_DIGITS
-    return serials, _number_faults(null, text.size == 0, too_long, not_hex, "row.serial.not-hex")
+    return Serials(serials, _number_faults(null, text.size == 0, too_long, not_hex, "row.serial.not-hex"))
 
 
 def _decimal(column: ArrowArray) -> Serials:
@@ -142,7 +153,7 @@ def _decimal(column: ArrowArray) -> Serials:
     limbs = figures.reshape(-1, _LIMBS, _LIMB_DIGITS).astype(np.uint64) @ powers
     serials, too_long = _der_integers(_octets_of_limbs(limbs), negative)
     too_long |= digits.size > width
-    return serials, _number_faults(null, text.size == 0, too_long, not_decimal, "row.serial.not-decimal")
+    return Serials(serials, _number_faults(null, text.size == 0, too_long, not_decimal, "row.serial.not-decimal"))
 
 
 def _signed(text: Octets) -> tuple[Octets, NDArray[np.bool_]]:

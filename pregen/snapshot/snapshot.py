@@ -16,7 +16,7 @@ from pregen.snapshot.crls.revocations import Revocations
 from pregen.snapshot.files import (
     SnapshotFile,
 )
-from pregen.snapshot.findings import Place, RowFindings, located
+from pregen.snapshot.findings import Place, RowFindings, located, negative_finding
 from pregen.snapshot.intake import CLOCK_SKEW_S, Intake
 
 
@@ -32,6 +32,7 @@ class Reading:
         oldest: the earliest not_before of the rows of each issuer, int64[issuers]; None: nobody asks.
         zone_used: columns (canonical names) with a declared zone, and with times that it was needed for.
         zone_written: those with times that name their own.
+        negative_serials: how many rows have a serial that is negative by its octets.
     """
 
     rows_in: int = 0
@@ -41,6 +42,7 @@ class Reading:
     oldest: NDArray[np.int64] | None = None
     zone_used: set[str] = field(default_factory=set)
     zone_written: set[str] = field(default_factory=set)
+    negative_serials: int = 0
 
 
 class Snapshot:
@@ -132,6 +134,7 @@ class Snapshot:
             reading.excluded.update(excluded)
             reading.listed, reading.oldest = intake.listed, intake.oldest
             reading.zone_used, reading.zone_written = intake.zone_used, intake.zone_written
+            reading.negative_serials = intake.negative_serials
             if len(batch) or len(batch.late.revoked_at) or batch.withheld is not None:
                 yield batch
 
@@ -153,7 +156,9 @@ class Snapshot:
             oldest = [reading.oldest for reading in self._readings.values() if reading.oldest is not None]
             nothing = np.full(max(self._issuers.values()) + 1, NO_EXPIRY, np.int64)
             unlisted = self._revocations.unlisted(self._listed(), np.minimum.reduce([nothing, *oldest]), matched)
-        return found.findings(self._skew_s) + unlisted + self._unused() + self._warnings
+        negative = sum(reading.negative_serials for reading in self._readings.values())
+        serials = negative_finding(self._columns["serial"].name, negative, self.rows_in)
+        return found.findings(self._skew_s) + serials + unlisted + self._unused() + self._warnings
 
     @property
     def matched(self) -> frozenset[int]:

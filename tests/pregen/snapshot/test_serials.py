@@ -28,7 +28,7 @@ def der(number: int) -> bytes:
 
 def faults(column: "pa.Array[pa.Scalar[pa.DataType]]", encoding: str) -> list[str | None]:
     """Return each row's fault, at most one."""
-    _, found = read_serials(column, encoding)
+    _, found, _ = read_serials(column, encoding)
     by_row: list[str | None] = [None] * len(column)
     for fault in found:
         for at in np.flatnonzero(fault.rows):
@@ -38,7 +38,7 @@ def faults(column: "pa.Array[pa.Scalar[pa.DataType]]", encoding: str) -> list[st
 
 
 def values(column: "pa.Array[pa.Scalar[pa.DataType]]", encoding: str) -> list[bytes | None]:
-    serials, found = read_serials(column, encoding)
+    serials, found, _ = read_serials(column, encoding)
     assert not any(fault.rows.any() for fault in found)
     serials.validate(full=True)
     assert serials.type == pa.binary()
@@ -102,7 +102,7 @@ def test_a_slice_with_nulls_is_judged_as_python_would(octets: list[bytes | None]
     for kind in (pa.binary(), pa.large_binary()):
         column = pa.array(octets, kind).slice(start, length)
         assert faults(column, "binary") == [expected(value) for value in column.to_pylist()]
-        serials, found = read_serials(column, "binary")
+        serials, found, _ = read_serials(column, "binary")
         bad = np.logical_or.reduce([fault.rows for fault in found])
         good = serials.filter(pa.array(~bad)).to_pylist()
         assert good == [value for value in column.to_pylist() if expected(value) is None]
@@ -128,7 +128,7 @@ def test_any_text_is_a_number_or_a_fault(texts: list[str | None], data: st.DataO
     start = data.draw(st.integers(0, 3))
     column = pa.array(texts, pa.string()).slice(start)
     for encoding, base in (("hex", 16), ("decimal", 10)):
-        serials, _ = read_serials(column, encoding)
+        serials, _, _ = read_serials(column, encoding)
         for text, octets, fault in zip(column.to_pylist(), serials.to_pylist(), faults(column, encoding), strict=True):
             if text is None:
                 assert fault == "null"
@@ -148,7 +148,7 @@ def test_every_length_from_1_to_21_octets_passes_and_22_does_not() -> None:
         edges = [n for size in range(1, 22) for n in (2 ** (8 * size - 1) - 1, -(2 ** (8 * size - 1)))]
         texts = pa.array([write(number) for number in [*edges, LIMIT, -LIMIT - 1, 2**176, -(2**176) + 1, 2**400]])
 
-        serials, _ = read_serials(texts, encoding)
+        serials, _, _ = read_serials(texts, encoding)
         assert serials.to_pylist()[: len(edges)] == [der(number) for number in edges]
         assert set(octets_of(serials).size[: len(edges)].tolist()) == set(range(1, 22))
         assert faults(texts, encoding) == [None] * len(edges) + ["too-long"] * 5
@@ -206,6 +206,22 @@ def test_fixed_size_binary_is_read_in_slices_too() -> None:
     assert values(column.slice(2, 1), "binary") == [b"\x01\x02\x03"]
 
 
+@pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary(), pa.binary(1)])
+def test_octets_that_are_negative_are_counted(kind: pa.DataType) -> None:
+    column = pa.array([b"\x80", b"\x7f", None, b"\xff", b"\x00", b"\xfe"], kind)
+
+    assert read_serials(column, "binary").negative_count == 3
+    assert read_serials(column.slice(1, 3), "binary").negative_count == 1
+    assert read_serials(column, "unsigned-binary").negative_count == 0
+    assert read_serials(pa.array(["-1"]), "hex").negative_count == 0, "it says so itself"
+
+
+def test_no_octet_and_no_value_are_not_negative() -> None:
+    column = pa.array([b"", None, b"\xff\x01", b"", b"\xff"])
+
+    assert read_serials(column, "binary").negative_count == 2
+
+
 def test_a_magnitude_with_the_top_bit_set_needs_room_for_the_sign() -> None:
     column = pa.array([b"\x7f" + bytes(20), b"\x80" + bytes(20), b"\0" + b"\x80" + bytes(19)])
 
@@ -216,7 +232,7 @@ def test_a_magnitude_with_the_top_bit_set_needs_room_for_the_sign() -> None:
 def test_a_column_without_rows_is_no_trouble(encoding: str) -> None:
     kind = pa.binary() if encoding.endswith("binary") else pa.string()
     for column in (pa.array([], kind), pa.array([None, None], kind)):
-        serials, found = read_serials(column, encoding)
+        serials, found, _ = read_serials(column, encoding)
         assert len(serials) == len(column)
         assert sum(int(fault.rows.sum()) for fault in found) == len(column)
 
