@@ -47,7 +47,8 @@ _ADVICE: Mapping[str, str] = MappingProxyType(
         "[snapshot.columns], kind.values; null means end-entity",
         "row.needs-ocsp.unknown": "has values that are neither true nor false ({values}): map them in "
         "[snapshot.columns], needs_ocsp.values; null means true",
-        "row.revoked.no-time": "is null in revoked rows: export when each certificate was revoked",
+        "row.revoked.no-time": "is null in revoked rows (without a column of statuses, those that give a reason are): "
+        "export when each certificate was revoked, and no reason where none was",
         "row.revoked.after-as-of": "lies more than {skew} after as_of ([gates] skew): either as_of is too early for "
         "these files, or local times were exported as if they were UTC",
         "row.revoked.out-of-range": "lies before 1970 or after 2106-02-07T06:28:15Z: correct the time of revocation",

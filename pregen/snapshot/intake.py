@@ -123,6 +123,7 @@ class _BatchIntake:
         self._unplaced = np.zeros(self._count, np.bool_)  # which issuer it has, nobody can tell
         self._expired = np.zeros(self._count, np.bool_)  # by its status
         self._codes: Codes | None = None  # of the status, where there is such a column
+        self._reasons: Codes | None = None  # once they are looked up
         self._by_status = np.zeros(self._count, np.bool_)
         self._own_zone: NDArray[np.uint8] | None = None
         if ODD in names and all(column.name != ODD for column in intake.columns.values()):
@@ -239,7 +240,7 @@ class _BatchIntake:
 
     def _status(self, revocations: Instants) -> NDArray[np.uint8]:
         if "status" not in self._arrays:
-            return np.where(_have_time(revocations), REVOKED, GOOD).astype(np.uint8)
+            return np.where(_have_time(revocations) | self._gives_reason(), REVOKED, GOOD).astype(np.uint8)
         codes = self._codes = look_up(self._arrays["status"], self._intake.statuses)
         self._expired = codes.known & (codes.number == EXPIRED)
         status = codes.number.astype(np.uint8)
@@ -268,11 +269,19 @@ class _BatchIntake:
         self._report("revoked_at", Fault("row.revoked.ignored", given & ~revoked & self._judged & ~self._bad))
         return np.where(revoked, seconds, 0)
 
+    def _gives_reason(self) -> _Rows:
+        """Return which rows say why they are revoked; databases write 0, unspecified, in others as well."""
+        if "reason" not in self._arrays:
+            return np.zeros(self._count, np.bool_)
+        codes = self._reasons = look_up(self._arrays["reason"], self._intake.reasons)
+        gives: _Rows = codes.known & (codes.number != NO_REASON) & (codes.number != UNSPECIFIED)
+        return gives
+
     def _reason(self, revoked: _Rows) -> tuple[NDArray[np.int8], _Rows]:
         """Return the reasons as they are encoded, and which rows give one: unspecified is one, but never encoded."""
         if "reason" not in self._arrays:
             return np.full(self._count, NO_REASON, np.int8), np.zeros(self._count, np.bool_)
-        codes = look_up(self._arrays["reason"], self._intake.reasons)
+        codes = self._reasons or look_up(self._arrays["reason"], self._intake.reasons)
         self._note("reason", [Fault("row.reason.unknown", ~codes.known & ~codes.blank)], among=revoked)
         encoded = codes.known & revoked & (codes.number != UNSPECIFIED)
         given = np.where(codes.known, codes.number != NO_REASON, ~codes.blank)
