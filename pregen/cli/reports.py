@@ -298,7 +298,7 @@ def import_report(imported: Imported) -> Report:
                 ("as of", document["as_of"]),
             ]
         ),
-        f'to publish it: path = "{imported.folder}" in [snapshot], without kind and columns',
+        f'to publish it: path = "{imported.folder}" in [snapshot], without kind and columns; anchors stay',
     ]
     return Report(document=document, lines=lines, findings=imported.warnings)
 

@@ -50,7 +50,7 @@ _ADVICE: Mapping[str, str] = MappingProxyType(
         "row.revoked.no-time": "is null in revoked rows (without a column of statuses, those that give a reason are): "
         "export when each certificate was revoked, and no reason where none was",
         "row.revoked.after-as-of": "lies more than {skew} after as_of ([gates] skew): either as_of is too early for "
-        "these files, or local times were exported as if they were UTC",
+        "these files, or these times are read in a wrong zone: the declared one, or UTC where they are local",
         "row.revoked.out-of-range": "lies before 1970 or after 2106-02-07T06:28:15Z: correct the time of revocation",
         "row.revoked.ignored": "is set in rows that are not revoked; their status counts, the time is ignored: look "
         "whether the status is mapped as it should be",

@@ -574,7 +574,7 @@ VALUES = [
         file=FILE,
         place="row 2",
         column="revoked_at",
-        remedy="local times were exported as if they were UTC",
+        remedy="these times are read in a wrong zone",
     ),
     Damage(
         name="local time that is there twice",
