@@ -13,8 +13,9 @@ from pregen.gates.results import GATES, NEVER_ACCEPTED, Acceptance, GateResult, 
 MAX_REASON = 1_000  # characters: it is kept in every manifest, and shown
 DAMAGED, NONE_LISTED, MALFORMED = "history.damaged", "crl.none-listed", "line.malformed"
 UNPLACED, NEGATIVE = "issuer.unplaced", "serial.negative"
+UNCOVERED = "crl.scope"  # which nothing accepts
 # What they hide nobody knows: no acceptance of a whole gate covers them.
-_ALONE = frozenset({DAMAGED, NONE_LISTED, MALFORMED, UNPLACED, NEGATIVE})
+_ALONE = frozenset({DAMAGED, NONE_LISTED, MALFORMED, UNPLACED, NEGATIVE, UNCOVERED})
 # What can be accepted by itself, beside the whole gate. Findings about rows have more codes than can be listed.
 CODES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {

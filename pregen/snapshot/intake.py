@@ -37,6 +37,7 @@ from pregen.snapshot.codes import (
 )
 from pregen.snapshot.columns import Column, plain
 from pregen.snapshot.crls.revocations import Revocations, Statuses
+from pregen.snapshot.crls.scope import KINDS, NOT_SAID
 from pregen.snapshot.files.base import ODD
 from pregen.snapshot.findings import Place, RowFindings
 from pregen.snapshot.octets import ArrowArray, Fault, nulls
@@ -79,6 +80,7 @@ class Intake:
         self.zone_written: set[str] = set()  # those with a time that names its own
         self.listed: list[NDArray[np.int32]] = []  # entries of the revocations that rows have, repeated or not
         self.oldest = np.full(max(issuers.values()) + 1, NO_EXPIRY, np.int64)  # not_before of the rows of each issuer
+        self.of_kind = np.zeros((len(self.oldest), KINDS), np.int64)  # rows of each issuer, where CRLs are used
         self.columns = columns
         self.findings = findings
         self.latest_s = as_of_s + skew_s
@@ -180,6 +182,8 @@ class _BatchIntake:
         if self._intake.revocations is not None:
             namesake = self._intake.revocations.namesake  # entries are of all issuers of a name
             np.minimum.at(self._intake.oldest, namesake[batch.issuer], batch.not_before)
+            kinds = batch.issuer * KINDS + (NOT_SAID if batch.kind is None else batch.kind)
+            self._intake.of_kind += np.bincount(kinds, minlength=self._intake.of_kind.size).reshape(-1, KINDS)
         return batch, self._excluded()
 
     def _claims(self, status: NDArray[np.uint8], revocations: Instants) -> NDArray[np.uint8]:

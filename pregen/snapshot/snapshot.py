@@ -13,6 +13,7 @@ from pregen.errors import Finding
 from pregen.snapshot.batch import NO_EXPIRY, StatusBatch
 from pregen.snapshot.columns import Column, listing, needed
 from pregen.snapshot.crls.revocations import Revocations
+from pregen.snapshot.crls.scope import KINDS, out_of_scope
 from pregen.snapshot.files import (
     SnapshotFile,
 )
@@ -30,6 +31,7 @@ class Reading:
         findings: its bad rows.
         listed: entries of CRLs that its rows have.
         oldest: the earliest not_before of the rows of each issuer, int64[issuers]; None: nobody asks.
+        of_kind: how many rows of each kind each issuer has, int64[issuers, KINDS]; None: nobody asks.
         zone_used: columns (canonical names) with a declared zone, and with times that it was needed for.
         zone_written: those with times that name their own.
         negative_serials: how many rows have a serial that is negative by its octets.
@@ -40,6 +42,7 @@ class Reading:
     findings: RowFindings = field(default_factory=RowFindings)
     listed: list[NDArray[np.int32]] = field(default_factory=list)
     oldest: NDArray[np.int64] | None = None
+    of_kind: NDArray[np.int64] | None = None
     zone_used: set[str] = field(default_factory=set)
     zone_written: set[str] = field(default_factory=set)
     negative_serials: int = 0
@@ -132,7 +135,7 @@ class Snapshot:
             batch, excluded = intake.read(record_batch, Place(number, file.path, reading.rows_in, file.unit))
             reading.rows_in += record_batch.num_rows
             reading.excluded.update(excluded)
-            reading.listed, reading.oldest = intake.listed, intake.oldest
+            reading.listed, reading.oldest, reading.of_kind = intake.listed, intake.oldest, intake.of_kind
             reading.zone_used, reading.zone_written = intake.zone_used, intake.zone_written
             reading.negative_serials = intake.negative_serials
             if len(batch) or len(batch.late.revoked_at) or batch.withheld is not None:
@@ -151,14 +154,17 @@ class Snapshot:
         found = RowFindings()
         for _, reading in sorted(self._readings.items(), key=lambda item: item[0]):
             found.add(reading.findings)
-        unlisted: tuple[Finding, ...] = ()
+        from_crls: tuple[Finding, ...] = ()
         if self._revocations is not None:
             oldest = [reading.oldest for reading in self._readings.values() if reading.oldest is not None]
             nothing = np.full(max(self._issuers.values()) + 1, NO_EXPIRY, np.int64)
-            unlisted = self._revocations.unlisted(self._listed(), np.minimum.reduce([nothing, *oldest]), matched)
+            from_crls = self._revocations.unlisted(self._listed(), np.minimum.reduce([nothing, *oldest]), matched)
+            counts = [reading.of_kind for reading in self._readings.values() if reading.of_kind is not None]
+            none = np.zeros((len(nothing), KINDS), np.int64)
+            from_crls = out_of_scope(self._revocations.uncovered, sum(counts, none)) + from_crls
         negative = sum(reading.negative_serials for reading in self._readings.values())
         serials = negative_finding(self._columns["serial"].name, negative, self.rows_in)
-        return found.findings(self._skew_s) + serials + unlisted + self._unused() + self._warnings
+        return found.findings(self._skew_s) + serials + from_crls + self._unused() + self._warnings
 
     @property
     def matched(self) -> frozenset[int]:

@@ -3,6 +3,7 @@
 crl.py           one CRL: read, and its signature checked
 entries.py       its entries, by columns
 rules.py         which CRLs count, and what is wrong with the others
+scope.py         what these leave out
 union.py         all entries that count, united
 revocations.py   these, to be looked up by issuer and serial
 """

@@ -18,6 +18,7 @@ from pregen import clock
 from pregen.errors import MAX_EXAMPLES, Finding
 from pregen.snapshot.batch import GOOD, NO_EXPIRY, NO_REASON, REVOKED
 from pregen.snapshot.crls.entries import SERIAL_WIDTH
+from pregen.snapshot.crls.scope import Uncovered
 from pregen.snapshot.octets import octets_of, tails
 from storage.certid import serial_text
 
@@ -74,6 +75,7 @@ class Revocations:
         table: bool[2**k], whether there is a hash with these upper bits.
         namesake: int32[issuers], by index the first issuer of the same name: a certificate is identified by the name of
             its issuer and its serial (RFC 5280, 4.1.2.2), whichever of the issuer's keys signed it, and the CRL.
+        uncovered: what the CRLs leave out, and rows may be about.
     """
 
     hashes: NDArray[np.uint64]
@@ -85,16 +87,17 @@ class Revocations:
     paths: tuple[Path, ...]
     table: NDArray[np.bool_]
     namesake: NDArray[np.int32]
+    uncovered: tuple[Uncovered, ...]
 
     @classmethod
-    def of(cls, entries: Entries, namesake: NDArray[np.int32]) -> "Revocations":
-        """Return the entries of as many certificates, ready to be looked up; issuers as in `Revocations`."""
+    def of(cls, entries: Entries, namesake: NDArray[np.int32], uncovered: tuple[Uncovered, ...] = ()) -> "Revocations":
+        """Return the entries of as many certificates, ready to be looked up; the rest as in `Revocations`."""
         hashes = _hashes(entries.words, entries.issuer)
         order = np.argsort(hashes)
         hashes = hashes[order]
         table = np.zeros(1 << (max(len(hashes), 1).bit_length() + _TABLE_BITS), np.bool_)
         table[(hashes >> _shift(table)).astype(np.int64)] = True
-        return cls(hashes, *entries.take(order), table, namesake)
+        return cls(hashes, *entries.take(order), table, namesake, uncovered)
 
     def __len__(self) -> int:
         return len(self.hashes)

@@ -1,4 +1,4 @@
-"""Which CRLs count, and what is wrong with the others: issuer, signature, scope, freshness, base and delta.
+"""Which CRLs count, and what is wrong with the others: issuer, signature, freshness, base and delta.
 
 Every rule is applied to every CRL, so that all findings come at once. What a CRL must be is in RFC 5280: 5.1 (head),
 5.2.3 and 5.2.4 (numbers and deltas), 5.2.5 (what it covers), 6.3.3 (when it may be used). What is decided here:
@@ -8,9 +8,8 @@ Every rule is applied to every CRL, so that all findings come at once. What a CR
   the new key's CRL may list what the old key issued (4.1.2.2: issuer name and serial identify a certificate).
 * A CRL of nobody is an error, not ignored: it may be the one part of a partitioned CRL that matters.
 * SHA-1 is a warning (the files come from the CA itself), MD5 an error.
-* CRLs that cover different parts of an issuer's certificates (IssuingDistributionPoint) are united. All together must
-  cover its end-entity certificates, and those of CAs where the rows tell them apart. Whether all distribution points
-  are there cannot be known: a warning.
+* CRLs that cover different parts of an issuer's certificates (IssuingDistributionPoint) are united; what all of them
+  leave out is told by scope.py.
 * Of the same part, the base with the highest number counts, then the one made last; one delta with a higher number may
   change it, the newest, because each holds all changes since its base. Numbers increase with time (5.2.3): where they
   do not, or two bases that differ share number or time, nobody can tell which CRL is the newest, an error.
@@ -25,8 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pregen import clock
-from pregen.errors import MAX_EXAMPLES, Finding
-from pregen.snapshot.crls.crl import Covered, Crl, name_key
+from pregen.errors import Finding
+from pregen.snapshot.crls.crl import Crl, name_key
 
 CLOCK_SKEW_S = 300
 _FORBIDDEN, _WEAK = frozenset({"md2", "md5"}), frozenset({"sha1"})
@@ -111,56 +110,6 @@ def effective_crls(
     present = suspects | {one.issuer.index for one in owned}
     findings += [_missing(issuer) for issuer in issuers if issuer.index not in present]
     return tuple(sorted(effective, key=lambda one: (one.this_update, one.base.path))), findings
-
-
-def scope_findings(effective: Iterable[Effective], *, lists_cas: bool) -> list[Finding]:
-    """Return what the CRLs of an issuer do not cover, or perhaps not.
-
-    Args:
-        effective: the CRLs that count.
-        lists_cas: whether the rows say which certificates are those of CAs.
-    """
-    by_issuer: dict[int, list[Effective]] = {}
-    for one in effective:
-        by_issuer.setdefault(one.issuer.index, []).append(one)
-    findings: list[Finding] = []
-    for parts in by_issuer.values():
-        findings += _uncovered(parts, lists_cas=lists_cas)
-        if points := _points(parts):
-            text = (
-                f"issuer {parts[0].issuer.name!r} has {len(parts)} CRLs that count, of which {len(points)} are about a "
-                "distribution point alone; whether all points are here, nobody can tell, and a certificate of another "
-                "one would count as good: look that crls in [snapshot] names all of them"
-            )
-            findings.append(Finding("crl.partition", "warning", text, len(points), tuple(points[:MAX_EXAMPLES])))
-    return findings
-
-
-def _points(parts: Iterable[Effective]) -> list[str]:
-    """Return the distribution points of CRLs, without those whose certificates another CRL covers as a whole."""
-    bases = [one.base for one in parts]
-    whole = frozenset[Covered]().union(*(base.covers for base in bases if base.point is None))
-    return [base.point for base in bases if base.point is not None and not base.covers <= whole]
-
-
-def _uncovered(parts: Sequence[Effective], *, lists_cas: bool) -> Iterator[Finding]:
-    covered = frozenset[Covered]().union(*(one.base.covers for one in parts))
-    paths = tuple(str(one.base.path) for one in parts)[:MAX_EXAMPLES]
-    name = parts[0].issuer.name
-    if "user" not in covered:
-        text = (
-            f"the CRLs of issuer {name!r} are about CA certificates alone (onlyContainsCACerts), so end-entity "
-            "certificates would all be good: add the CRL that is about them to crls in [snapshot]"
-        )
-        yield Finding("crl.scope", "error", text, len(parts), paths)
-    if "ca" not in covered:
-        text = f"the CRLs of issuer {name!r} are about end-entity certificates alone (onlyContainsUserCerts), so "
-        if lists_cas:
-            text += "CA certificates would all be good: add the CRL that is about them to crls in [snapshot]"
-            yield Finding("crl.scope", "error", text, len(parts), paths)
-        else:
-            text += "CA certificates would be good, if there are any: the rows do not say (column kind)"
-            yield Finding("crl.scope", "warning", text, len(parts), paths)
 
 
 def _owner(crl: Crl, issuers: Sequence[CrlIssuer]) -> tuple[CrlIssuer | None, list[Finding]]:

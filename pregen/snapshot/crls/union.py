@@ -13,7 +13,8 @@ from pregen.errors import MAX_EXAMPLES, Finding, InputError
 from pregen.snapshot.crls.crl import Crl, read_crls
 from pregen.snapshot.crls.entries import REMOVED, CrlEntries
 from pregen.snapshot.crls.revocations import WORDS, Entries, Revocations, Words, shown_serial, words_of
-from pregen.snapshot.crls.rules import CLOCK_SKEW_S, CrlIssuer, Effective, effective_crls, namesakes, scope_findings
+from pregen.snapshot.crls.rules import CLOCK_SKEW_S, CrlIssuer, Effective, effective_crls, namesakes
+from pregen.snapshot.crls.scope import Uncovered, partition_findings, uncovered
 from storage.certid import serial_text
 
 _HOLD = 6  # certificateHold
@@ -38,7 +39,8 @@ def open_revocations(
         folder: what relative ones start from.
         issuers: whose certificates are asked about.
         now: seconds since 1970.
-        lists_cas: whether the rows say which certificates are those of CAs.
+        lists_cas: whether any rows say which certificates are those of CAs; what the CRLs do not cover is told by
+            `Snapshot.findings` then, when it is known of which kinds there are any.
 
     Returns:
         the revocations; the earliest instant for which any of the CRLs that count is right, in seconds since 1970 (None
@@ -57,7 +59,11 @@ def open_revocations(
             except InputError as error:
                 findings += error.findings
     effective, more = effective_crls(crls, issuers, now)
-    more += scope_findings(effective, lists_cas=lists_cas)
+    left_out = uncovered(effective)
+    more += partition_findings(effective)
+    if not lists_cas:
+        more += [one.unread() for one in left_out]
+        left_out = ()
     parts = []
     namesake = namesakes(issuers)
     for one in effective:
@@ -65,7 +71,7 @@ def open_revocations(
         parts.append(part)
         more += odd
     earliest = min((one.this_update for one in effective), default=None)
-    return _united(parts, namesake), earliest, findings + more
+    return _united(parts, namesake, left_out), earliest, findings + more
 
 
 def _matches(pattern: str, folder: Path) -> list[Path]:
@@ -184,10 +190,10 @@ def _by_certificate(part: Entries) -> tuple[NDArray[np.int64], NDArray[np.bool_]
     return order, again
 
 
-def _united(parts: Sequence[Entries], namesake: NDArray[np.int32]) -> Revocations:
+def _united(parts: Sequence[Entries], namesake: NDArray[np.int32], left_out: tuple[Uncovered, ...]) -> Revocations:
     """Return all entries, ready to be looked up; those of later parts win, but none undoes what another revokes."""
     part = _joined([_NOTHING, *parts])
-    return Revocations.of(part.take(_last_of_each(part)), namesake)
+    return Revocations.of(part.take(_last_of_each(part)), namesake, left_out)
 
 
 def _entry_findings(crl: Crl, entries: CrlEntries) -> Iterator[Finding]:

@@ -214,6 +214,74 @@ def test_rows_of_all_keys_show_whether_entries_without_one_are_of_expired_certif
     assert rolled.certificate.subject == listed.issuer.certificate.subject
 
 
+def of_kinds(ca: Ca, scope: str, *kinds: str | None) -> None:
+    """Write a CRL of some of the certificates, and GOOD, KEY, HELD and OLD with their kinds."""
+    made = ca.now - timedelta(hours=1)
+    told = [Entry(serial=KEY, at=made - DAY, reason=1)]
+    octets_ = forged(ca.issuer, told, this_update=made, next_update=ca.now + DAY, scope={scope: True})
+    write(ca.folder, "base.crl", octets_)
+    serials = octets(GOOD, KEY, HELD, OLD)
+    ca.export(serial=serials, status=None, revoked_at=None, reason=None, kind=pa.array(kinds, pa.string()))
+
+
+CAS, USERS = "only_contains_ca_certs", "only_contains_user_certs"
+
+
+@pytest.mark.parametrize(
+    ("scope", "kinds"), [(CAS, ["ca"] * 4), (USERS, ["end-entity", None, "end-entity", None])], ids=["root", "issuing"]
+)
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_crl_that_is_about_all_rows_of_its_issuer_is_enough(
+    listed: Ca, pregen: Program, scope: str, kinds: list[str | None], workers: int
+) -> None:
+    of_kinds(listed, scope, *kinds)
+    listed.configure(snapshot={"path": "snapshot.parquet", "kind": "crl", "crls": "*.crl"}, run={"workers": workers})
+
+    ended = pregen("run", listed.config)
+
+    assert (ended.code, ended.err) == (0, "")
+    assert [answer(listed, pregen, serial)[0] for serial in (GOOD, KEY)] == ["good", "revoked"]
+
+
+@pytest.mark.parametrize(
+    ("scope", "kinds", "count"), [(CAS, ["ca", "ca", "end-entity", None], 2), (USERS, ["end-entity"] * 3 + ["ca"], 1)]
+)
+@pytest.mark.parametrize("workers", [1, 2])
+def test_rows_that_no_crl_is_about_stop_the_run_whatever_is_accepted(
+    listed: Ca, pregen: Program, scope: str, kinds: list[str | None], count: int, workers: int
+) -> None:
+    of_kinds(listed, scope, *kinds)
+    snapshot: dict[str, Value] = {"path": "snapshot.parquet", "kind": "crl", "crls": "*.crl"}
+    listed.configure(snapshot=snapshot, run={"workers": workers}, gates={"rows_invalid": 100})
+
+    for accept in ((), ("--accept", "rows-invalid", "--reason", "why")):
+        ended = pregen("run", listed.config, "--json", *accept)
+
+        assert ended.code == 3
+        findings = ended.error["findings"]
+        assert isinstance(findings, list)
+        told = [(one["code"], one["count"]) for one in findings if one["severity"] == "error"]
+        assert told == [("crl.scope", count)]
+        assert listed.published() == {}
+    assert pregen("run", listed.config, "--accept", "crl.scope", "--reason", "why").code == 2
+    assert pregen("import", listed.config, "--out", listed.folder / "out").code == 3
+    assert not (listed.folder / "out").exists()
+
+
+def test_rows_of_files_that_do_not_say_their_kind_are_perhaps_of_cas(listed: Ca, pregen: Program) -> None:
+    of_kinds(listed, USERS, *["end-entity"] * 4)
+    (listed.folder / "issued").mkdir()
+    whole = pq.read_table(listed.snapshot)
+    pq.write_table(whole.slice(0, 3), listed.folder / "issued" / "1.parquet")
+    pq.write_table(whole.slice(3).drop_columns("kind"), listed.folder / "issued" / "2.parquet")
+    listed.configure(snapshot={"path": "issued", "kind": "crl", "crls": "*.crl"})
+
+    findings = pregen("run", listed.config, "--json").document["findings"]
+
+    assert isinstance(findings, list)
+    assert [(one["code"], one["severity"], one["count"]) for one in findings] == [("crl.scope", "warning", 1)]
+
+
 def test_several_files_and_workers_know_the_same_entries(listed: Ca, pregen: Program) -> None:
     whole = pq.read_table(listed.snapshot)
     listed.snapshot.unlink()

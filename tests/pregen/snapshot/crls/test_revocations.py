@@ -154,15 +154,22 @@ def test_files_globs_and_pem_are_read_and_what_is_not_there_is_an_error(tmp_path
     assert {finding.code for finding in findings} == {"crl.unreadable", "crl.missing"}
 
 
-@pytest.mark.parametrize(("lists_cas", "severity"), [(False, "warning"), (True, "error")])
-def test_what_the_crls_do_not_cover_is_told_when_they_are_opened(
-    tmp_path: Path, severity: str, *, lists_cas: bool
+@pytest.mark.parametrize(
+    ("kind", "severity", "says"),
+    [("user", "warning", "if there are any"), ("ca", "error", "export a column kind")],
+)
+def test_what_the_crls_do_not_cover_is_told_when_they_are_opened_unless_rows_can_tell(
+    tmp_path: Path, kind: str, severity: str, says: str
 ) -> None:
-    write(tmp_path, "0.crl", forged(ISSUER, scope={"only_contains_user_certs": True}))
+    write(tmp_path, "0.crl", forged(ISSUER, scope={f"only_contains_{kind}_certs": True}))
 
-    _, _, findings = open_revocations(["*.crl"], tmp_path, ONE, clock.seconds(NOW), lists_cas=lists_cas)
+    for lists_cas in (False, True):
+        revocations, _, findings = open_revocations(["*.crl"], tmp_path, ONE, clock.seconds(NOW), lists_cas=lists_cas)
 
-    assert [(one.code, one.severity) for one in findings] == [("crl.scope", severity)]
+        told = [(one.code, one.severity) for one in findings]
+        assert told == ([] if lists_cas else [("crl.scope", severity)])
+        assert all(says in one.message for one in findings)
+        assert len(revocations.uncovered) == lists_cas
 
 
 def test_entries_without_a_row_are_a_warning_with_file_serial_and_time(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ from asn1crypto import x509 as names
 
 from pregen import clock
 from pregen.snapshot import CrlIssuer, read_crls
-from pregen.snapshot.crls.rules import Effective, effective_crls, scope_findings
+from pregen.snapshot.crls.rules import Effective, effective_crls
+from pregen.snapshot.crls.scope import partition_findings
 from tests.pki import DAY, NOW, make_issuer, shared_key
 from tests.pregen.snapshot.crls.authority import built, crl_issuer, damaged, forged, printable_name, write
 
@@ -232,7 +233,7 @@ def test_parts_of_an_issuer_are_united_and_each_has_its_own_newest(tmp_path: Pat
     assert [one.base.number for one in effective] == [7, 7]
     assert len({one.base.scope for one in effective}) == 2
     assert list(findings) == ["warning crl.superseded"]
-    (finding,) = scope_findings(effective, lists_cas=True)
+    (finding,) = partition_findings(effective)
     assert (finding.code, finding.severity, finding.count) == ("crl.partition", "warning", 2)
     assert finding.examples == ("http://c.example/1.crl", "http://c.example/2.crl")
 
@@ -298,27 +299,6 @@ def test_a_key_that_nothing_can_be_checked_with_is_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("scopes", "lists_cas", "severity", "missing"),
-    [
-        ([USER], False, "warning", "CA certificates would be good, if there are any"),
-        ([USER], True, "error", "CA certificates would all be good"),
-        ([CAS], False, "error", "end-entity certificates would all be good"),
-        ([CAS], True, "error", "end-entity certificates would all be good"),
-        ([USER, CAS], True, None, ""),
-        ([USER, None], True, None, ""),
-    ],
-)
-def test_the_crls_of_an_issuer_must_cover_what_is_listed(
-    tmp_path: Path, scopes: list[dict[str, object] | None], severity: str | None, missing: str, *, lists_cas: bool
-) -> None:
-    effective, _ = judged(tmp_path, *(forged(ISSUER, scope=scope) for scope in scopes), built(OTHER))
-    findings = scope_findings(effective, lists_cas=lists_cas)
-
-    assert [(one.code, one.severity) for one in findings] == ([] if severity is None else [("crl.scope", severity)])
-    assert all(missing in one.message and one.examples == (str(tmp_path / "0.crl"),) for one in findings)
-
-
-@pytest.mark.parametrize(
     ("whole", "part", "count"),
     [
         (None, {}, None),
@@ -337,7 +317,7 @@ def test_a_part_of_what_another_crl_covers_as_a_whole_is_worth_no_word(
     )
     assert (len(effective), findings) == (3, {})
 
-    told = [one for one in scope_findings(effective, lists_cas=True) if one.code == "crl.partition"]
+    told = partition_findings(effective)
 
     assert [one.count for one in told] == ([] if count is None else [count])
     assert all("'demo-r1' has 2 CRLs that count, of which 1 are" in one.message for one in told)
