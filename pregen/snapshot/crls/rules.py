@@ -12,7 +12,9 @@ Every rule is applied to every CRL, so that all findings come at once. What a CR
   leave out is told by scope.py.
 * Of the same part, the base with the highest number counts, then the one made last; one delta with a higher number may
   change it, the newest, because each holds all changes since its base. Numbers increase with time (5.2.3): where they
-  do not, or two bases that differ share number or time, nobody can tell which CRL is the newest, an error.
+  do not, or two bases that differ share number or time, nobody can tell which CRL is the newest, an error. Between a
+  base and a delta, which may be made side by side, five minutes do not matter; one made with the base has its number
+  and says nothing else (5.2.3, 5.2.4).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -168,7 +170,7 @@ def _combined(part: Sequence[_Owned]) -> tuple[Effective | None, list[Finding]]:
         text = "there is no base CRL that it could change: name the base too, of the same distribution point"
         return None, [_error("crl.delta-without-base", one.crl, text) for one in deltas]
     issuer, base = bases[-1]
-    disordered = [*_disordered(part), *_twins(bases)]
+    disordered = [*_disordered(bases, deltas), *_twins(bases)]
     findings += [_superseded(one.crl, base) for one in bases[:-1]]
     usable = []
     for _, delta in deltas:
@@ -178,6 +180,8 @@ def _combined(part: Sequence[_Owned]) -> tuple[Effective | None, list[Finding]]:
             findings.append(_error("crl.delta-without-base", delta, text))
         elif delta.number == base.number and delta.this_update > base.this_update + CLOCK_SKEW_S:
             disordered.append(_order(delta, base))
+        elif delta.number == base.number and delta.this_update >= base.this_update - CLOCK_SKEW_S:
+            continue  # made with the base
         elif delta.number <= base.number:
             text = f"it is not newer than {base.label}, and is ignored: remove it from crls in [snapshot]"
             findings.append(_finding("crl.delta-stale", "warning", delta, text))
@@ -193,10 +197,17 @@ def _age(one: _Owned) -> tuple[int, int, str]:
     return (-1 if one.crl.number is None else one.crl.number), one.crl.this_update, str(one.crl.path)
 
 
-def _disordered(part: Iterable[_Owned]) -> list[Finding]:
-    """Return an error for each CRL that is later than the one with the next higher number (RFC 5280, 5.2.3)."""
-    by_number = pairwise(one.crl for one in sorted(part, key=_age))
-    return [_order(crl, higher) for crl, higher in by_number if crl.this_update > higher.this_update]
+def _disordered(bases: Sequence[_Owned], deltas: Sequence[_Owned]) -> list[Finding]:
+    """Return an error for each CRL that is later than one with the next higher number (RFC 5280, 5.2.3).
+
+    Neighbours are enough: where bases are in order, and deltas are, a base and a delta that are not have neighbours of
+    both kinds between them that are as far apart or farther.
+    """
+    alike = [*pairwise(one.crl for one in bases), *pairwise(one.crl for one in deltas)]
+    found = [_order(crl, higher) for crl, higher in alike if crl.this_update > higher.this_update]
+    both = pairwise(one.crl for one in sorted([*bases, *deltas], key=_age))
+    mixed = ((crl, higher) for crl, higher in both if crl.is_delta != higher.is_delta)
+    return found + [_order(crl, higher) for crl, higher in mixed if crl.this_update > higher.this_update + CLOCK_SKEW_S]
 
 
 def _twins(bases: Iterable[_Owned]) -> list[Finding]:

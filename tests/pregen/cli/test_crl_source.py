@@ -111,6 +111,23 @@ def test_two_crls_of_one_number_that_differ_are_refused_whatever_they_are_called
     assert listed.published() == {}
 
 
+@pytest.mark.parametrize(("number", "seconds"), [(7, 0), (7, 2), (7, -2), (8, -2)])
+def test_a_delta_that_is_made_with_its_base_is_worth_no_word(
+    listed: Ca, pregen: Program, number: int, seconds: int
+) -> None:
+    """It has the number of the base (RFC 5280, 5.2.3), or the next one and a time of its own."""
+    made = listed.now - timedelta(hours=1, seconds=-seconds)
+    changes = [Entry(serial=KEY, at=made - timedelta(hours=2), reason=1)]
+    until = listed.now + DAY
+    delta = forged(listed.issuer, changes, number=number, base_number=6, this_update=made, next_update=until)
+    write(listed.folder, "delta.crl", delta)
+
+    ended = pregen("run", listed.config)
+
+    assert (ended.code, ended.err) == (0, "")
+    assert [answer(listed, pregen, serial)[0] for serial in (GOOD, KEY, OLD)] == ["good", "revoked", "revoked"]
+
+
 def test_a_crl_under_two_names_is_one(listed: Ca, pregen: Program) -> None:
     write(listed.folder, "again.crl", (listed.folder / "base.crl").read_bytes())
 
