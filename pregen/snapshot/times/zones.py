@@ -21,7 +21,7 @@ Nonexistent: TypeAlias = Literal["error", "shift-forward", "shift-backward"]
 _FOLD, _GAP = 1, 2
 _DOUBTFUL = 2**60  # stands where an offset alone does not say which instant it is; far from every offset
 _TABLES = 32  # about a megabyte each
-_BLOCK_ROWS = 131_072  # bounds the memory of long columns, and keeps what lies between search and result in the cache
+_BLOCK_ROWS = 65_536  # bounds the memory of long columns, and keeps what lies between search and result in the cache
 
 
 class Converted(NamedTuple):
@@ -79,8 +79,12 @@ def local_to_utc(
         return done
     for start in range(0, count, _BLOCK_ROWS):
         rows = slice(start, start + _BLOCK_ROWS)
-        segment = table.breaks.searchsorted(local[rows], "right")
         seconds = done.seconds[rows]
+        first, last = table.breaks.searchsorted([local[rows].min(), local[rows].max()], "right")
+        if first == last and table.clear[first] != _DOUBTFUL:  # mostly: times between two changes of the clocks
+            np.subtract(local[rows], table.clear[first], out=seconds)
+            continue
+        segment = table.breaks.searchsorted(local[rows], "right")
         table.clear.take(segment, out=seconds, mode="wrap")  # never wraps; "raise" would copy
         doubtful = np.flatnonzero(seconds == _DOUBTFUL) if seconds.max() == _DOUBTFUL else None
         np.subtract(local[rows], seconds, out=seconds)
