@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from pregen.errors import MAX_EXAMPLES
 from pregen.gates.clues import Clue, about, time_text
-from pregen.gates.evidence import BIN_S, Observation, Watch
+from pregen.gates.evidence import BIN_S, Watch
 from pregen.gates.history import History, IssuerHistory
 from pregen.gates.lag import STOP_GROWS
 from pregen.gates.rhythm import (
@@ -28,11 +28,11 @@ from pregen.gates.rhythm import (
     MAX_SILENCE_S,
     MISSED,
     SILENCES,
+    Rhythm,
     Span,
-    ages_of,
+    dense_either_way,
     is_long,
     missed,
-    rhythm,
     silences_factor,
 )
 from pregen.issuers import Issuer
@@ -59,29 +59,32 @@ class Holes(NamedTuple):
     found: Mapping[int, tuple[Span, ...]]
 
 
-def holes(ages: NDArray[np.int64], before: IssuerHistory, as_of: int, silences: float = SILENCES) -> list[Hole]:
+def holes(own: Rhythm, before: IssuerHistory, as_of: int, silences: float = SILENCES) -> list[Hole]:
     """Return the new holes of an issuer, the latest first.
 
     Args:
-        ages: as for `rhythm`.
+        own: its issuance in the snapshot.
         before: what is remembered of the issuer.
         as_of: of the snapshot.
         silences: how many times as long as is usual is too long.
     """
-    own = rhythm(ages)
     if before.until is None or own.lag_s is None:
         return []
     silence_s = own.silence_s if before.silence_s is None else before.silence_s
     # What comes after that is postdated, of a CA that backdates: in all generations, which one alone does not show.
     latest = as_of - max(own.lag_s, min(before.lags) if len(before.lags) > 1 else 0)
     least_s = silences * max(silence_s, LEAST_SILENCE_S)
-    found = []
-    for at in np.flatnonzero(np.diff(own.dense) * BIN_S >= min(least_s, MISSED * BIN_S)).tolist():
-        newer, older = own.dense[at : at + 2].tolist()
+    found: list[Hole] = []
+    gaps = _gaps(own.dense, min(least_s, MISSED * BIN_S))
+    if not len(gaps) or as_of - own.dense[gaps[0]] * BIN_S <= before.until:
+        return found  # mostly: those that are dense either way are no longer
+    dense = dense_either_way(own)
+    for at in _gaps(dense, min(least_s, MISSED * BIN_S)).tolist():
+        newer, older = dense[at : at + 2].tolist()
         start, end = as_of - older * BIN_S, as_of - (newer + 1) * BIN_S
         if end <= before.until:
             break  # those before it are older still
-        if end > latest or ((older - newer) * BIN_S < least_s and missed(ages, newer, older) < MISSED):
+        if end > latest or ((older - newer) * BIN_S < least_s and missed(own.ages, newer, older) < MISSED):
             continue
         if any(start >= one[0] - BIN_S and end <= one[1] + BIN_S for one in before.holes):
             continue  # judged already, as a lag
@@ -91,21 +94,26 @@ def holes(ages: NDArray[np.int64], before: IssuerHistory, as_of: int, silences: 
     return found
 
 
-def judge_holes(observation: Observation, watch: Watch, issuers: Sequence[Issuer], history: History) -> Holes:
-    """Return what is missing of not_before, and of revoked_at."""
+def judge_holes(rhythms: Mapping[int, Rhythm], watch: Watch, issuers: Sequence[Issuer], history: History) -> Holes:
+    """Return what is missing of not_before, and of revoked_at; `rhythms` as `rhythms_of` returns them."""
     silences = silences_factor(history.judged)
     found: dict[int, tuple[Span, ...]] = {}
     told: dict[tuple[str, bool], list[tuple[str, Hole]]] = {}
-    for index in [*observation.newest["issuer"].tolist(), watch.issuers]:
+    for index, own in rhythms.items():
         if index < watch.issuers:
             canonical, what, as_of = "not_before", f'of "{issuers[index].names[0]}" was issued', watch.issued_until
             before = history.issuers.get(issuers[index].issuer_id, IssuerHistory(0, None))
         else:
             canonical, what, as_of, before = "revoked_at", "was revoked", watch.as_of, history.revocations
-        for hole in holes(ages_of(observation, index), before, as_of, silences):
+        for hole in holes(own, before, as_of, silences):
             told.setdefault((canonical, hole.is_certain), []).append((what, hole))
             found[index] = (*found.get(index, ()), (hole.start, hole.end))
     return Holes(tuple(_clue(some, *key) for key, some in told.items()), found)
+
+
+def _gaps(bins: NDArray[np.int64], least_s: float) -> NDArray[np.intp]:
+    """Return after which bins nothing is for so long."""
+    return np.flatnonzero(np.diff(bins) * BIN_S >= least_s)
 
 
 def _clue(found: Sequence[tuple[str, Hole]], canonical: str, is_certain: bool) -> Clue:

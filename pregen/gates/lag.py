@@ -21,7 +21,7 @@ creep up count no further than silences explain. Another lag that was accepted b
 in `ADOPTED_AFTER` generations in a row.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
@@ -33,6 +33,7 @@ from pregen.gates.evidence import BIN_S, BINS, NO_SIGHTINGS, Observation, Sighti
 from pregen.gates.history import MAX_LAGS, History, IssuerHistory
 from pregen.gates.offsets import nearest_quarter, possible_shifts
 from pregen.gates.rhythm import (
+    LEAST_SILENCE_S,
     LONG_SPAN_S,
     MAX_SILENCE_S,
     MISSED,
@@ -40,7 +41,6 @@ from pregen.gates.rhythm import (
     Bins,
     Rhythm,
     Span,
-    ages_of,
     is_long,
     missed,
     rhythm,
@@ -85,7 +85,7 @@ def lag_of(newest: int, own: Rhythm, as_of: int) -> int:
 
 def lag_shift(
     newest: int,
-    ages: NDArray[np.int64],
+    own: Rhythm,
     before: IssuerHistory,
     *,
     as_of: int,
@@ -96,34 +96,33 @@ def lag_shift(
 
     Args:
         newest: the latest not_before up to as_of, in seconds since 1970.
-        ages: as for `rhythm`.
+        own: its issuance in the snapshot.
         before: what is remembered of the issuer, a lag at least.
         as_of: of the snapshot.
         shifts: returns by how many seconds a column can be read too early (negative) at this date; asked only where
             something is odd, because that looks into all zones.
         silences: how many times as long as is usual is too long.
     """
-    own = rhythm(ages)
     # Since it stopped, less and less of what it did is in the 35 days.
     silence_s, lag_s = own.silence_s if before.silence_s is None else before.silence_s, lag_of(newest, own, as_of)
     is_busy = own.busy or before.silence_s is not None
-    usual_s, least_s = int(np.median(before.lags)), min(before.lags)
     # A backdating CA is always as far behind as its least lag: that is no silence.
+    least_s = min(before.lags)
     silent_s, explained_s = lag_s - least_s, max(MIN_SHIFT_S, int(silences * silence_s))
     most_s = max(lag for lag in before.lags if lag - least_s <= explained_s)
     too_long = lag_s - most_s >= MIN_SHIFT_S and silent_s >= explained_s
     is_back = before.newest is not None and newest < before.newest
-    has_missed = own.busy and missed(ages, least_s // BIN_S, lag_s // BIN_S) >= MISSED
+    has_missed = own.busy and missed(own.ages, least_s // BIN_S, lag_s // BIN_S) >= MISSED
     if not too_long and not is_back and not has_missed:
         return None
     is_hole = is_long(silent_s, silence_s)
     is_stop, is_accepted = has_stopped(before, as_of - lag_s), silent_s <= STOP_GROWS * before.stopped_s
-    never_silent = silence_s <= MAX_SILENCE_S
+    usual_s, never_silent = int(np.median(before.lags)), silence_s <= MAX_SILENCE_S
     found = Shift("back", _fitting(lag_s - usual_s, silence_s, shifts()), lag_s, usual_s, silence_s, is_certain=False)
     if is_back:
         return replace(found, is_certain=is_busy and too_long and not is_accepted)
     if not is_busy:
-        is_known = len(ages) >= FEW_BINS and (ages[-1] - ages[0]) * BIN_S >= LONG_SPAN_S
+        is_known = len(own.ages) >= FEW_BINS and (own.ages[-1] - own.ages[0]) * BIN_S >= LONG_SPAN_S
         return replace(found, kind="stop") if is_stop and is_known and is_hole else None
     if is_stop:
         return replace(found, kind="stop", is_certain=too_long and (never_silent or is_hole) and not is_accepted)
@@ -148,9 +147,14 @@ class Lags(NamedTuple):
 
 
 def judge_lag(
-    observation: Observation, watch: Watch, column: Column, issuers: Sequence[Issuer], history: History
+    observation: Observation,
+    watch: Watch,
+    column: Column,
+    issuers: Sequence[Issuer],
+    history: History,
+    rhythms: Mapping[int, Rhythm],
 ) -> Lags:
-    """Return what the newest issuances say against not_before."""
+    """Return what the newest issuances say against not_before; `rhythms` as `rhythms_of` returns them."""
 
     def shifts() -> frozenset[int]:
         return frozenset(shift for shift in possible_shifts(column, watch.issued_until) if shift < 0)
@@ -161,24 +165,24 @@ def judge_lag(
     for row, before in zip(observation.newest, known, strict=True):
         if before is None or not before.lags:
             continue
-        ages, until = ages_of(observation, int(row["issuer"])), watch.issued_until
-        found = lag_shift(int(row["not_before"]), ages, before, as_of=until, shifts=shifts, silences=silences)
+        own, until = rhythms[int(row["issuer"])], watch.issued_until
+        found = lag_shift(int(row["not_before"]), own, before, as_of=until, shifts=shifts, silences=silences)
         if found is not None:
             groups.setdefault((found.kind, found.shift_s, found.is_certain), []).append((found, row))
     odd = (int(row["issuer"]) for (_, _, is_certain), found in groups.items() if is_certain for _, row in found)
     return Lags(tuple(_clue(found, watch, column, issuers) for found in groups.values()), frozenset(odd))
 
 
-def judge_revocations(observation: Observation, watch: Watch, history: History) -> Lags:
+def judge_revocations(own: Rhythm, watch: Watch, history: History) -> Lags:
     """Return what the newest revocation says against revoked_at: that revocations have stopped, or their copy has.
 
     They come less regularly than issuances: what is too early, or silent, is an error where it is `HOLE_SILENCES` times
     as long as is usual.
     """
-    ages, before = ages_of(observation, watch.issuers), replace(history.revocations, newest=None)
-    if not len(ages) or not before.lags:
+    before = replace(history.revocations, newest=None)
+    if not len(own.ages) or not before.lags:
         return Lags((), frozenset())
-    found = lag_shift(newest_in(ages, watch.as_of), ages, before, as_of=watch.as_of, shifts=frozenset)
+    found = lag_shift(newest_in(own.ages, watch.as_of), own, before, as_of=watch.as_of, shifts=frozenset)
     if found is None:
         return Lags((), frozenset())
     is_certain = found.is_certain and is_long(found.lag_s - min(before.lags), found.silence_s)
@@ -241,7 +245,7 @@ def _bins(hole: Span, as_of: int) -> Bins:
 
 def _fitting(excess_s: int, silence_s: int, shifts: frozenset[int]) -> int | None:
     """Return the possible shift that leaves a lag near the usual one, or None; long silences make long lags."""
-    slack = max(SLACK_S, min(silence_s, 1_800))
+    slack = max(SLACK_S, min(silence_s, LEAST_SILENCE_S))
     near = [shift for shift in shifts if -SLACK_S <= excess_s + shift <= slack]
     if not near:
         return None

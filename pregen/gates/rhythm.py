@@ -5,14 +5,14 @@ What is usual, an issuer's own last 35 days say. Their longest silence is left o
 has lost, happen once, and would hide the next ones; nights and weekends happen again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pregen.gates.evidence import BIN_S, BINS, Observation
+from pregen.gates.evidence import BIN_S, BINS, Observation, Watch
 
 MIN_BINS = 200
 MIN_SPAN_S, LONG_SPAN_S = 7 * 86_400, 15 * 86_400  # one weekend is among them, two are
@@ -40,12 +40,14 @@ class Rhythm:
         busy: whether that is enough to judge it: `MIN_BINS` of its 5 minutes were used, over `MIN_SPAN_S`.
         lag_s: how far dense issuance is behind as_of, in seconds; None: it is not busy.
         silence_s: the longest silence but one, in seconds; of less than `LONG_SPAN_S`, the longest.
-        dense: int64[k], ascending: the bins of dense issuance; all that are used where it is not busy.
+        ages: int64[k], ascending: the bins that it is taken from.
+        dense: int64[k], ascending: those from which on, towards the past, issuance is dense; all where it is not busy.
     """
 
     busy: bool
     lag_s: int | None
     silence_s: int
+    ages: Ages
     dense: Ages
 
 
@@ -64,12 +66,21 @@ def rhythm(ages: Ages, holes: Sequence[Bins] = ()) -> Rhythm:
         holes: silences that are not usual.
     """
     if len(ages) >= MIN_BINS and (ages[-1] - ages[0]) * BIN_S >= MIN_SPAN_S:
-        is_past = _is_dense(ages)
-        past = ages[is_past]  # at the end, no more than the past is known: so all silences are measured
-        if len(past) > 2:
-            either = ages[is_past | _is_dense(-ages[::-1])[::-1]]
-            return Rhythm(busy=True, lag_s=int(past[0]) * BIN_S, silence_s=_usual_silence(past, holes), dense=either)
-    return Rhythm(busy=False, lag_s=None, silence_s=_usual_silence(ages, holes), dense=ages)
+        dense = ages[_is_dense(ages)]  # at the end, no more than the past is known: so all silences are measured
+        if len(dense) > 2:
+            return Rhythm(True, int(dense[0]) * BIN_S, _usual_silence(dense, holes), ages, dense)
+    return Rhythm(False, None, _usual_silence(ages, holes), ages, ages)
+
+
+def dense_either_way(own: Rhythm) -> Ages:
+    """Return the bins where issuance is dense towards the past, or towards the future: ascending."""
+    return np.union1d(own.dense, own.ages[_is_dense(-own.ages[::-1])[::-1]])
+
+
+def rhythms_of(observation: Observation, watch: Watch) -> Mapping[int, Rhythm]:
+    """Return the rhythm of each issuer that issued anything, and after the last one that of revocations."""
+    rows = [*observation.newest["issuer"].tolist(), watch.issuers]
+    return {row: rhythm(ages_of(observation, row)) for row in rows}
 
 
 def ages_of(observation: Observation, row: int) -> Ages:
@@ -80,7 +91,9 @@ def ages_of(observation: Observation, row: int) -> Ages:
     first, end = np.searchsorted(observation.bins, [row * BINS, (row + 1) * BINS])
     count = observation.bin_counts[first:end]
     ages = observation.bins[first:end] - row * BINS
-    return ages[count >= USED * np.median(count)] if len(count) else ages
+    if not len(count) or count.max() * USED <= 1:  # one row is a tenth of them
+        return ages
+    return ages[count >= USED * np.median(count)]
 
 
 def silences_factor(issuers: int) -> float:
@@ -95,6 +108,8 @@ def is_long(silence_s: int, usual_s: int) -> bool:
 
 def missed(ages: Ages, newer: int, older: int) -> int:
     """Return how many bins between two were used at the same time in most of the four weeks before."""
+    if older - newer <= MISSED:  # nobody asks whether it is fewer than that
+        return 0
     used = np.zeros(BINS + 1, np.bool_)
     used[ages] = True
     between = np.arange(newer + 1, older)

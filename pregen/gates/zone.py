@@ -28,7 +28,7 @@ from pregen.gates.history import MAX_WITNESSES, NOTHING_REVOKED, WITNESS, Histor
 from pregen.gates.holes import Holes, judge_holes
 from pregen.gates.offsets import Sample, declared_offset, offset_text, zones_with
 from pregen.gates.order import judge_order
-from pregen.gates.rhythm import Span, ages_of
+from pregen.gates.rhythm import Span, ages_of, rhythms_of
 from pregen.gates.witnesses import judge_loss, judge_witnesses
 from pregen.issuers import Issuer
 from pregen.snapshot.columns import Column
@@ -81,9 +81,10 @@ def judge(
     odd: frozenset[int] = frozenset()
     holes = Holes((), {})
     if history is not None:
-        issued = lag.judge_lag(observation, watch, columns["not_before"], issuers, history)
-        revoked = lag.judge_revocations(observation, watch, history)
-        holes = judge_holes(observation, watch, issuers, history)
+        rhythms = rhythms_of(observation, watch)
+        issued = lag.judge_lag(observation, watch, columns["not_before"], issuers, history, rhythms)
+        revoked = lag.judge_revocations(rhythms[watch.issuers], watch, history)
+        holes = judge_holes(rhythms, watch, issuers, history)
         clues += issued.clues + revoked.clues + holes.clues
         odd = issued.odd | revoked.odd
         clues += judge_loss(observation, issuers, history.issuers)

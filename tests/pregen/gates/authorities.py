@@ -17,6 +17,8 @@ from pregen.gates import History
 from pregen.gates.anchor_files import Anchors, CertificateAnchor, CrlAnchor
 from pregen.gates.evidence import Observation, Observer, Watch, add_up
 from pregen.gates.history import witness_share
+from pregen.gates.lag import Lags, judge_lag
+from pregen.gates.rhythm import rhythms_of
 from pregen.gates.zone import Verdict, remember
 from pregen.issuers import Issuer, KeySource, Responder
 from pregen.snapshot import GOOD, NO_REASON, REVOKED, StatusBatch
@@ -227,6 +229,12 @@ def publish(
     watch = watch_for(register, as_of, len(issuers))
     counts = np.bincount(register.issuer, minlength=len(issuers))
     return remember(verdict, observe(register, watch), watch, issuers=issuers, history=history, counts=counts)
+
+
+def lags_of(register: Register, watch: Watch, history: History) -> Lags:
+    """Return what the newest issuances of one issuer say."""
+    seen = observe(register, watch)
+    return judge_lag(seen, watch, columns()["not_before"], make_issuers(1), history, rhythms_of(seen, watch))
 
 
 def anchors_of(register: Register, issuer: int = 0) -> Anchors:

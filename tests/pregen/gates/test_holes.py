@@ -7,7 +7,7 @@ import pytest
 from pregen.gates.clues import Clue
 from pregen.gates.history import IssuerHistory
 from pregen.gates.holes import judge_holes
-from pregen.gates.lag import judge_lag
+from pregen.gates.rhythm import rhythms_of
 from pregen.gates.zone import Verdict
 from tests.pregen.gates.authorities import (
     DAY,
@@ -15,8 +15,8 @@ from tests.pregen.gates.authorities import (
     Habits,
     Register,
     Rhythm,
-    columns,
     export,
+    lags_of,
     make_issuers,
     observe,
     publish,
@@ -44,7 +44,7 @@ def sequence(rows: Register, runs: list[int], *, accepts: bool = False) -> list[
     for as_of in runs:
         seen = export(rows, as_of)
         watch = watch_for(seen, as_of, 1)
-        clues, found = judge_holes(observe(seen, watch), watch, issuers, history)
+        clues, found = judge_holes(rhythms_of(observe(seen, watch), watch), watch, issuers, history)
         said.append(list(clues))
         if accepts or all(clue.severity == "warning" for clue in clues):
             history = publish(seen, as_of, issuers, history, Verdict(holes=found))
@@ -80,7 +80,7 @@ def test_a_hole_that_was_published_makes_no_stop_usual() -> None:
     seen = export(stopped, AS_OF + DAY + 9 * HOUR)
     watch = watch_for(seen, AS_OF + DAY + 9 * HOUR, 1)
 
-    (clue,) = judge_lag(observe(seen, watch), watch, columns()["not_before"], make_issuers(1), history).clues
+    (clue,) = lags_of(seen, watch, history).clues
     assert clue.severity == "error"
 
 
@@ -158,10 +158,14 @@ def test_the_end_of_a_stop_that_was_accepted_is_a_warning() -> None:
     seen = export(rested, AS_OF + 8 * HOUR)
     watch = watch_for(seen, AS_OF + 8 * HOUR, 1)
 
-    (clue,) = judge_holes(observe(seen, watch), watch, issuers, replace(history, issuers={1: stopped})).clues
+    (clue,) = judge_holes(
+        rhythms_of(observe(seen, watch), watch), watch, issuers, replace(history, issuers={1: stopped})
+    ).clues
     assert (clue.severity, "for 15h" in clue.text) == ("warning", True)
     for other in (history.issuers[1], replace(stopped, stopped_s=4 * HOUR)):
-        (clue,) = judge_holes(observe(seen, watch), watch, issuers, replace(history, issuers={1: other})).clues
+        (clue,) = judge_holes(
+            rhythms_of(observe(seen, watch), watch), watch, issuers, replace(history, issuers={1: other})
+        ).clues
         assert clue.severity == "error"
 
 
@@ -172,8 +176,8 @@ def test_what_was_accepted_as_a_lag_is_no_hole_when_issuance_goes_on() -> None:
     for as_of in (AS_OF, AS_OF + 6 * HOUR):
         seen = export(lost, as_of)
         watch = watch_for(seen, as_of, 1)
-        lags = judge_lag(observe(seen, watch), watch, columns()["not_before"], issuers, history)
-        clues, found = judge_holes(observe(seen, watch), watch, issuers, history)
+        lags = lags_of(seen, watch, history)
+        clues, found = judge_holes(rhythms_of(observe(seen, watch), watch), watch, issuers, history)
         said.append([(clue.code, clue.severity) for clue in (*lags.clues, *clues)])
         history = publish(seen, as_of, issuers, history, Verdict(odd=lags.odd, holes=found))
 
@@ -190,7 +194,7 @@ def test_of_many_issuers_one_is_silent_by_chance(issuers: int, severities: list[
     seen = export(lost, AS_OF)
     watch = watch_for(seen, AS_OF, 1)
 
-    found = judge_holes(observe(seen, watch), watch, make_issuers(1), history)
+    found = judge_holes(rhythms_of(observe(seen, watch), watch), watch, make_issuers(1), history)
     assert [clue.severity for clue in found.clues] == severities
 
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from pregen.gates.evidence import BIN_S, BINS
 from pregen.gates.history import IssuerHistory
-from pregen.gates.lag import Shift, judge_lag, lag_of, lag_shift, remembered
+from pregen.gates.lag import Shift, lag_of, lag_shift, remembered
 from pregen.gates.offsets import possible_shifts
 from pregen.gates.rhythm import rhythm
 from tests.pregen.gates.authorities import (
@@ -17,8 +17,8 @@ from tests.pregen.gates.authorities import (
     Rhythm,
     columns,
     export,
+    lags_of,
     make_issuers,
-    observe,
     publish,
     watch_for,
     work,
@@ -34,7 +34,7 @@ def judged(ages: NDArray[np.int64], lags: tuple[int, ...], *, newest: int | None
     """Judge an issuer whose newest certificate of the last generation, a day ago, was `newest`."""
     newest = AS_OF - DAY - lags[0] if newest is None else newest
     before = IssuerHistory(1_000, newest, newest, lags)
-    return lag_shift(AS_OF - int(ages[0]) * BIN_S, ages, before, as_of=AS_OF, shifts=lambda: SHIFTS)
+    return lag_shift(AS_OF - int(ages[0]) * BIN_S, rhythm(ages), before, as_of=AS_OF, shifts=lambda: SHIFTS)
 
 
 def later_than(hours: float) -> NDArray[np.int64]:
@@ -113,7 +113,7 @@ def copied(
         seen = export(rows, as_of, behind_s=number * creeps_s)
         if history is not None:
             watch = watch_for(seen, as_of, 1)
-            clues = judge_lag(observe(seen, watch), watch, columns()["not_before"], make_issuers(1), history).clues
+            clues = lags_of(seen, watch, history).clues
             said.append((clues[0].severity, "nothing is newer" in clues[0].text) if clues else None)
         if not said or said[-1] is None or said[-1][0] == "warning":
             history = publish(seen, as_of, make_issuers(1), history)
@@ -182,11 +182,11 @@ def test_issuance_that_stopped_is_a_warning_once_it_was_accepted() -> None:
     assert (first.kind, first.is_certain, first.shift_s) == ("stop", True, -8 * HOUR)
     accepted = remembered(IssuerHistory(9, newest, newest, (120,)), newest, ages, AS_OF, is_odd=True)
     assert (accepted.lags, accepted.accepted, accepted.stopped_s) == ((120,), 0, 8 * HOUR - 120)
-    later = lag_shift(newest, ages, accepted, as_of=AS_OF, shifts=lambda: SHIFTS)
+    later = lag_shift(newest, rhythm(ages), accepted, as_of=AS_OF, shifts=lambda: SHIFTS)
     assert later == replace(first, is_certain=False)
     assert remembered(accepted, newest, ages, AS_OF, is_odd=False) == accepted
     assert remembered(accepted, AS_OF, BUSY, AS_OF, is_odd=False).stopped_s == 0
-    long = lag_shift(newest, later_than(25), accepted, as_of=AS_OF + 17 * HOUR, shifts=lambda: SHIFTS)
+    long = lag_shift(newest, rhythm(later_than(25)), accepted, as_of=AS_OF + 17 * HOUR, shifts=lambda: SHIFTS)
     assert long is not None
     assert (long.kind, long.is_certain) == ("stop", True), "three times as long was not accepted"
 
@@ -196,7 +196,7 @@ def test_an_accepted_lag_hides_nothing_in_the_next_generation() -> None:
     accepted = remembered(before, AS_OF - 7 * HOUR, later_than(7), AS_OF, is_odd=True)
 
     assert (accepted.newest, accepted.lags, accepted.accepted) == (AS_OF - 7 * HOUR, (120,), 1)
-    again = lag_shift(AS_OF - 6 * HOUR, later_than(6), accepted, as_of=AS_OF, shifts=lambda: SHIFTS)
+    again = lag_shift(AS_OF - 6 * HOUR, rhythm(later_than(6)), accepted, as_of=AS_OF, shifts=lambda: SHIFTS)
     assert again is not None
     assert again.is_certain
     right = remembered(accepted, AS_OF - 60, BUSY, AS_OF, is_odd=False)
@@ -206,7 +206,9 @@ def test_an_accepted_lag_hides_nothing_in_the_next_generation() -> None:
 def test_a_stop_after_an_accepted_lag_is_an_error_of_its_own() -> None:
     before = IssuerHistory(9, AS_OF - DAY, AS_OF - DAY, (120,))
     accepted = remembered(before, AS_OF - 7 * HOUR, later_than(7), AS_OF, is_odd=True)
-    stopped = lag_shift(AS_OF - 7 * HOUR, later_than(17), accepted, as_of=AS_OF + 10 * HOUR, shifts=lambda: SHIFTS)
+    stopped = lag_shift(
+        AS_OF - 7 * HOUR, rhythm(later_than(17)), accepted, as_of=AS_OF + 10 * HOUR, shifts=lambda: SHIFTS
+    )
 
     assert stopped is not None
     assert (stopped.kind, stopped.is_certain) == ("stop", True)
