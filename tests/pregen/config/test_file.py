@@ -1,6 +1,7 @@
 import json
 import pickle
 import re
+import tomllib
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -503,7 +504,13 @@ def test_a_negative_threshold_is_called_so(tmp_path: Path, field: str) -> None:
     ],
 )
 def test_the_strictest_and_the_widest_threshold_are_taken(tmp_path: Path, line: str) -> None:
-    load(tmp_path, f"[gates]\n{line}\n" + ISSUER + PUBLISH)
+    name, value = tomllib.loads(line).popitem()
+    taken = getattr(load(tmp_path, f"[gates]\n{line}\n" + ISSUER + PUBLISH).gates, name)
+
+    if isinstance(value, dict):
+        assert {key: getattr(taken, key) for key in value} == value
+    else:
+        assert taken == value
 
 
 def test_an_encoding_that_is_nearly_one_is_named(tmp_path: Path) -> None:
