@@ -132,6 +132,7 @@ class _BatchIntake:
             self._leave_out_odd(batch.column(ODD))
 
     def read(self) -> tuple[StatusBatch, Counter[str]]:
+        """Return what `Intake.read` does: each column is read once, for all rows at a time."""
         unclear = self._leave_out_no_ocsp()
         revocations = self._times("revoked_at")
         status = self._status(revocations)
