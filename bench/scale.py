@@ -19,7 +19,7 @@ from bench.raw import bench_key
 from bench.runs import RunReport, publish, removed
 from bench.sizes import Sizes
 from bench.workload import CertIds, Workload, make_many_issuers, make_workload
-from pregen.signers import AUTO, P256_SHA256, engine_named
+from pregen.signers import AUTO, P256_SHA256, choose_engine
 
 LAYOUTS = Target(must=1.8, wish=1.95)
 WORKERS = Target(must=0.92, wish=0.98)
@@ -101,7 +101,7 @@ def measure_workers(sizes: Sizes, folder: Path, cpus: int) -> Iterator[Finding]:
         reason = f"needs two CPUs, and this process may use {cpus}"
         yield Skipped(name="scale.workers", group=_workers_group(sizes), title="all of it", reason=reason)
         return
-    engine = engine_named(AUTO, P256_SHA256, lambda: bench_key(P256_SHA256.key)).name
+    engine = choose_engine(AUTO, P256_SHA256, lambda: bench_key(P256_SHA256.key)).engine.name
 
     def raw() -> Raw:
         return Raw(*(total_rate(raw_spans(engine, P256_SHA256, count, sizes.reference_s)) for count in (1, 2)))

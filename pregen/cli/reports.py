@@ -47,6 +47,7 @@ def run_report(published: Published, seconds: float, cpu_before: float = 0.0) ->
         "responses": published.responses,
         "issuers": published.issuers,
         "engine": published.engine,
+        "signing_rates": _rounded(published.rates),
         "workers": published.workers,
         "seconds": round(seconds, 3),
         "cpu_seconds": round(cpu, 3),
@@ -79,6 +80,7 @@ def run_report(published: Published, seconds: float, cpu_before: float = 0.0) ->
                     f"every pack ({published.shards:,}); {published.verified:,} responses parsed and verified",
                 ),
                 ("engine", f"{published.engine}, {published.workers} worker(s)"),
+                *_rate_lines(published.rates),
                 ("time", f"{seconds:,.1f} s, {cpu:,.1f} s of CPU: {document['responses_per_second']:,} responses/s"),
                 ("CPU", _shares(published.cpu_by_step, cpu)),
                 ("stored", f"{published.stored_bytes:,} octets, {document['bytes_per_response']} a response"),
@@ -99,6 +101,21 @@ def _shares(steps: Mapping[str, float], total: float) -> str:
     return ", ".join([*(f"{step} {shares[step]:.0%}" for step in listed), f"start-up and rest {rest:.0%}"])
 
 
+def _rounded(rates: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, int]]:
+    return {algorithm: {name: round(rate) for name, rate in each.items()} for algorithm, each in rates.items()}
+
+
+def _rate_lines(rates: Mapping[str, Mapping[str, float]]) -> list[tuple[str, object]]:
+    """Return what engines were chosen by: signatures a second of CPU time, a line an algorithm."""
+    return [
+        (
+            f"{algorithm}/s",
+            ", ".join(f"{name} {rate:,.0f}" for name, rate in sorted(each.items(), key=lambda one: -one[1])),
+        )
+        for algorithm, each in rates.items()
+    ]
+
+
 def check_report(checked: Checked) -> Report:
     """Return the report of a check."""
     document: dict[str, object] = {
@@ -108,6 +125,7 @@ def check_report(checked: Checked) -> Report:
         "responses": checked.responses,
         "issuers": checked.issuers,
         "engines": checked.engines,
+        "signing_rates": _rounded(checked.rates),
         "shards": checked.shards,
         "as_of": clock.text(checked.as_of),
         "this_update": clock.text(checked.this_update),
@@ -129,6 +147,7 @@ def check_report(checked: Checked) -> Report:
                 ("window", f"{document['this_update']} .. {document['next_update']}"),
                 ("refresh by", document["refresh_by"]),
                 ("engines", ", ".join(f"{name}: {engine}" for name, engine in checked.engines.items())),
+                *_rate_lines(checked.rates),
                 ("store", f"{checked.store}: holds {current}; racing creates have one winner"),
             ]
         ),

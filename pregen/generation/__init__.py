@@ -12,7 +12,8 @@ shard.py         one shard in a worker (workers.py): fill, sign, pack, store
 readback.py      what was stored is opened as an edge opens it, and verified
 publication.py   the conductor; the commit
 
-memory.py lets arrays come and go cheaply, in the parent and in the workers; steps.py counts where the CPU time goes.
+memory.py lets arrays come and go cheaply, in the parent and in the workers; steps.py counts where the CPU time goes,
+and pace.py tells whether signing was as fast as the engines can.
 """
 
 from pregen.generation.preparation import RunOptions

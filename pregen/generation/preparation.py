@@ -18,7 +18,7 @@ from pregen.gates.anchor_files import Anchors, load_anchors
 from pregen.generation.memory import forbid_core_dumps
 from pregen.generation.past import Past, read_past
 from pregen.issuers import Issuer, KeySource, load_issuers, parse_certificate
-from pregen.signers import ALGORITHMS, engine_named
+from pregen.signers import ALGORITHMS, Choice, choose_engine
 from pregen.snapshot import CrlIssuer, Snapshot, open_snapshot
 from pregen.validity import ValidityWindow, check_run_times, duration_text, plan_window
 from storage.commits import Head, check_log, check_writable, find_head
@@ -49,7 +49,7 @@ class Prepared:
     config: Config
     issuers: tuple[Issuer, ...]
     windows: tuple[ValidityWindow, ...]
-    engines: dict[str, str]
+    choices: dict[str, Choice]
     workers: int
     open_store: Callable[[], Store]
     store: Store
@@ -61,6 +61,16 @@ class Prepared:
     snapshot: Snapshot
     started: datetime
     warnings: tuple[Finding, ...]
+
+    @property
+    def engines(self) -> dict[str, str]:
+        """Name of the engine that signs, by algorithm."""
+        return {algorithm: choice.engine.name for algorithm, choice in self.choices.items()}
+
+    @property
+    def rates(self) -> dict[str, dict[str, float]]:
+        """Signatures a second that engines were chosen by, by algorithm and engine; without those that were named."""
+        return {algorithm: dict(choice.rates) for algorithm, choice in self.choices.items() if choice.rates}
 
     @property
     def expired_before(self) -> int | None:
@@ -96,7 +106,7 @@ def prepare(config: Config, options: RunOptions) -> Prepared:
     forbid_core_dumps()
     started = options.now or clock.now()
     issuers, warnings = load_issuers(config, started)
-    engines = _engines(issuers, options.engine or config.run.engine)
+    choices = _choices(issuers, options.engine or config.run.engine)
     open_store = functools.partial(
         open_publish_store, config.store, config.publish.s3.endpoint, config.publish.s3.region
     )
@@ -125,7 +135,7 @@ def prepare(config: Config, options: RunOptions) -> Prepared:
         config=config,
         issuers=issuers,
         windows=windows,
-        engines=engines,
+        choices=choices,
         workers=workers or len(os.sched_getaffinity(0)),
         open_store=open_store,
         store=store,
@@ -165,20 +175,21 @@ def _crl_issuers(config: Config, issuers: tuple[Issuer, ...]) -> tuple[CrlIssuer
     )
 
 
-def _engines(issuers: tuple[Issuer, ...], name: str) -> dict[str, str]:
+def _choices(issuers: tuple[Issuer, ...], name: str) -> dict[str, Choice]:
     """Return the engine for each algorithm that the configuration uses."""
     keys: dict[str, list[KeySource]] = {}
     for issuer in issuers:
         keys.setdefault(issuer.responder.algorithm, []).append(issuer.responder.key)
-    engines = {}
+    choices = {}
     for algorithm, sources in sorted(keys.items()):
-        engine = engine_named(name, ALGORITHMS[algorithm], sources[0].open)
+        choice = choose_engine(name, ALGORITHMS[algorithm], sources[0].open)
+        engine = choice.engine
         try:
             engine.open([source.open() for source in dict.fromkeys(sources)], ALGORITHMS[algorithm])
         except SigningError as e:
             raise ConfigError(f"engine {engine.name} cannot use the keys for {algorithm}: {e.message}") from e
-        engines[algorithm] = engine.name
-    return engines
+        choices[algorithm] = choice
+    return choices
 
 
 def _windows(issuers: tuple[Issuer, ...], as_of: datetime, started: datetime) -> tuple[ValidityWindow, ...]:

@@ -10,6 +10,7 @@ from pregen.errors import Finding, VerificationError
 from pregen.gates import GateResult
 from pregen.gates.results import gates_document
 from pregen.generation.gatekeeping import after_signing
+from pregen.generation.pace import pace_warning
 from pregen.generation.past import write_past
 from pregen.generation.plan import Plan, make_plan
 from pregen.generation.preparation import Prepared, RunOptions, prepare
@@ -28,7 +29,8 @@ class Published:
     """What a run published; times are seconds since 1970, of windows the earliest.
 
     `cpu_by_step` are the CPU seconds of all processes that can be told apart; start-up of processes is not among them.
-    `history_bytes`, what the next run's gates need, are not among `stored_bytes`.
+    `history_bytes`, what the next run's gates need, are not among `stored_bytes`. `rates` are the signatures a second
+    of CPU time that engines were chosen by, by algorithm and engine.
     """
 
     commit: int
@@ -38,6 +40,7 @@ class Published:
     responses: int
     issuers: int
     engine: str
+    rates: dict[str, dict[str, float]]
     workers: int
     shards: int
     stored_bytes: int
@@ -62,6 +65,7 @@ class Checked:
     responses: int
     issuers: int
     engines: dict[str, str]
+    rates: dict[str, dict[str, float]]
     shards: int
     as_of: int
     this_update: int
@@ -90,6 +94,7 @@ def check(config: Config, options: RunOptions, progress: Progress) -> Checked:
             responses=surveyed.responses(prepared.issuers),
             issuers=len(prepared.issuers),
             engines=prepared.engines,
+            rates=prepared.rates,
             shards=len(surveyed.files),
             as_of=clock.seconds(prepared.snapshot.as_of),
             this_update=min(clock.seconds(window.this_update) for window in prepared.windows),
@@ -121,6 +126,8 @@ def run(config: Config, options: RunOptions, progress: Progress) -> Published:
     committed = _commit(prepared, surveyed, signed, steps)
     used = {prepared.issuers[group.issuer].responder.algorithm for group in surveyed.groups}
     shards = [one.shard for one in signed]
+    cpu_by_step = steps.take()
+    slow = pace_warning(surveyed.groups, prepared.issuers, prepared.choices, cpu_by_step.get("sign", 0.0))
     return Published(
         commit=committed.head.commit.number,
         rows_in=surveyed.rows_in,
@@ -129,6 +136,7 @@ def run(config: Config, options: RunOptions, progress: Progress) -> Published:
         responses=committed.responses,
         issuers=len(prepared.issuers),
         engine=", ".join(sorted({prepared.engines[name] for name in used})),
+        rates=prepared.rates,
         workers=min(prepared.workers, len(shards)),
         shards=len(shards),
         stored_bytes=committed.put_bytes + len(plan.octets) + sum(shard.size_bytes for shard in shards),
@@ -138,9 +146,9 @@ def run(config: Config, options: RunOptions, progress: Progress) -> Published:
         this_update=min(window.this_update for window in plan.tables.windows),
         next_update=min(window.next_update for window in plan.tables.windows),
         refresh_by=min(window.refresh_by for window in plan.tables.windows),
-        cpu_by_step=steps.take(),
+        cpu_by_step=cpu_by_step,
         gates=committed.gates,
-        warnings=surveyed.warnings + plan.warnings(),
+        warnings=surveyed.warnings + plan.warnings() + slow,
     )
 
 

@@ -13,7 +13,7 @@ from pregen.signers.algorithms import ALGORITHMS, P256_SHA256, RSA2048_SHA256, A
 from pregen.signers.base import Engine, KeyIndexes, Octets, PrivateKey, Signer
 from pregen.signers.keys import make_key
 from pregen.signers.rates import signing_rate
-from pregen.signers.selection import AUTO, ENGINES, engine_named
+from pregen.signers.selection import AUTO, ENGINES, Choice, choose_engine, engine_named
 
 __all__ = [
     "ALGORITHMS",
@@ -22,12 +22,14 @@ __all__ = [
     "P256_SHA256",
     "RSA2048_SHA256",
     "Algorithm",
+    "Choice",
     "Engine",
     "KeyIndexes",
     "Octets",
     "PrivateKey",
     "Signer",
     "algorithm_of",
+    "choose_engine",
     "engine_named",
     "make_key",
     "signing_rate",

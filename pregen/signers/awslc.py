@@ -23,6 +23,7 @@ class AwslcEngine:
     """Signs one message at a time by awscrt."""
 
     name = "awslc"
+    lanes = 1
 
     def unavailable(self) -> str | None:
         """Return why the engine cannot work here; None where it works."""

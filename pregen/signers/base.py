@@ -43,9 +43,15 @@ class Signer(Protocol):
 
 
 class Engine(Protocol):
-    """A way to sign."""
+    """A way to sign.
+
+    Attributes:
+        name: what the configuration calls it.
+        lanes: how many messages it signs at once; fewer cost as much.
+    """
 
     name: str
+    lanes: int
 
     def unavailable(self) -> str | None:
         """Return why the engine cannot work here, and what would help; None where it works."""

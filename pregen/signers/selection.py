@@ -1,44 +1,47 @@
 """Which engine signs: the one that is named, or the fastest that works here."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
-from pregen.errors import ConfigError, SigningError
+from pregen.errors import ConfigError
 from pregen.signers.algorithms import Algorithm
 from pregen.signers.awslc import AwslcEngine
 from pregen.signers.base import Engine, PrivateKey
 from pregen.signers.multibuffer import MultibufferEngine
-from pregen.signers.rates import signing_rate
+from pregen.signers.rates import compared_rates
 from pregen.signers.software import SoftwareEngine
 
 AUTO = "auto"
 # In the order in which they are listed; the one that works everywhere comes last.
 ENGINES: tuple[Engine, ...] = (MultibufferEngine(), AwslcEngine(), SoftwareEngine())
-MEASURE_S = 0.005
+# By so much a later engine must beat an earlier one. OpenSSL and AWS-LC differ by one or two per cent in RSA, which is
+# less than two measurements do, and then processes in a row would choose differently.
+CLEARLY = 1.15
 
-_fastest: dict[tuple[Algorithm, tuple[Engine, ...]], Engine] = {}
+_chosen: dict[tuple[Algorithm, tuple[Engine, ...]], "Choice"] = {}
 
 
-def engine_named(
-    name: str,
-    algorithm: Algorithm,
-    key: Callable[[], PrivateKey] | None = None,
-    engines: Sequence[Engine] = ENGINES,
-) -> Engine:
-    """Return the engine of that name, or for `auto` the fastest that works here.
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """An engine, and what it was chosen by.
 
-    Args:
-        name: of an engine, or `auto`.
-        algorithm: what it is to sign with.
-        key: opens a key of the algorithm. With it `auto` is measured where several engines could sign, and the answer
-            remembered for the process; without it, `auto` is the first that could.
-        engines: those that there are.
+    Attributes:
+        engine: which signs.
+        rates: signatures a second of CPU time of each engine that could, by name; empty: it was named, not measured.
+    """
+
+    engine: Engine
+    rates: Mapping[str, float]
+
+
+def engine_named(name: str, algorithm: Algorithm, engines: Sequence[Engine] = ENGINES) -> Engine:
+    """Return the engine of that name, or for `auto` the first that could sign here.
 
     Raises:
         ConfigError: there is no such engine, it does not work here, or it lacks the algorithm.
     """
     if name == AUTO:
-        able = tuple(engine for engine in engines if engine.unavailable() is None and engine.supports(algorithm))
-        return able[0] if key is None or len(able) == 1 else _measured(able, algorithm, key)
+        return _able(algorithm, engines)[0]
     engine = next((engine for engine in engines if engine.name == name), None)
     if engine is None:
         known = ", ".join([AUTO, *(engine.name for engine in engines)])
@@ -50,16 +53,36 @@ def engine_named(
     return engine
 
 
-def _measured(engines: tuple[Engine, ...], algorithm: Algorithm, key: Callable[[], PrivateKey]) -> Engine:
-    """Return the engine with the best rate; those that cannot use the key are left out."""
-    if (algorithm, engines) not in _fastest:
-        opened, rates = key(), {}
-        for engine in engines:
-            try:
-                rates[engine] = signing_rate(engine, algorithm, opened, MEASURE_S)
-            except SigningError:
-                continue
-        if not rates:
-            raise ConfigError(f"no engine can use the key for {algorithm.name}: make another one")
-        _fastest[algorithm, engines] = max(rates, key=lambda engine: rates[engine])
-    return _fastest[algorithm, engines]
+def choose_engine(
+    name: str, algorithm: Algorithm, key: Callable[[], PrivateKey], engines: Sequence[Engine] = ENGINES
+) -> Choice:
+    """Return the engine of that name, or for `auto` the fastest that works here: measured once a process.
+
+    Args:
+        name: of an engine, or `auto`.
+        algorithm: what it is to sign with.
+        key: opens a key of the algorithm; called for `auto` alone.
+        engines: those that there are.
+
+    Raises:
+        ConfigError: as for `engine_named`, or no engine can use the key.
+    """
+    if name != AUTO:
+        return Choice(engine_named(name, algorithm, engines), {})
+    able = _able(algorithm, engines)
+    if (algorithm, able) not in _chosen:
+        _chosen[algorithm, able] = _fastest(compared_rates(able, algorithm, key()), algorithm)
+    return _chosen[algorithm, able]
+
+
+def _able(algorithm: Algorithm, engines: Sequence[Engine]) -> tuple[Engine, ...]:
+    return tuple(engine for engine in engines if engine.unavailable() is None and engine.supports(algorithm))
+
+
+def _fastest(rates: Mapping[Engine, float], algorithm: Algorithm) -> Choice:
+    """Return the first in the listed order that no other one clearly beats."""
+    if not rates:
+        raise ConfigError(f"no engine can use the key for {algorithm.name}: make another one")
+    best = max(rates.values())
+    engine = next(engine for engine, rate in rates.items() if rate * CLEARLY >= best)
+    return Choice(engine, {one.name: rate for one, rate in rates.items()})

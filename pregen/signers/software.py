@@ -26,6 +26,7 @@ class SoftwareEngine:
     """Signs one message at a time by cryptography."""
 
     name = "software"
+    lanes = 1
 
     def unavailable(self) -> str | None:
         """Return None: cryptography is always there."""

@@ -33,6 +33,7 @@ class MultibufferEngine:
     """
 
     name = "multibuffer"
+    lanes = 8
 
     def __init__(self, load: Callable[[], ctypes.CDLL | str] = load_library) -> None:
         self._load = load

@@ -13,6 +13,7 @@ FIELDS = [
     "responses",
     "issuers",
     "engine",
+    "signing_rates",
     "workers",
     "seconds",
     "cpu_seconds",

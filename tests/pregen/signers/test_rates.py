@@ -15,6 +15,7 @@ class SteadyEngine:
     """Spends so much CPU time for each message, and remembers how many it got in each call."""
 
     name = "steady"
+    lanes = 8
 
     def __init__(self, seconds: float) -> None:
         self.calls: list[int] = []

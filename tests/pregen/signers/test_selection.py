@@ -20,11 +20,13 @@ from pregen.signers import (
     P256_SHA256,
     RSA2048_SHA256,
     Algorithm,
+    Choice,
     Engine,
     KeyIndexes,
     Octets,
     PrivateKey,
     Signer,
+    choose_engine,
     engine_named,
     make_key,
 )
@@ -141,6 +143,8 @@ def test_a_cpu_with_avx_ifma_alone_has_rsa_alone() -> None:
 class PacedEngine:
     """`software`, with so many seconds of CPU time more for each message; notes how often it opened keys."""
 
+    lanes = 1
+
     def __init__(self, name: str, seconds: float, *, refuses: bool = False, missing: bool = False) -> None:
         self.name = name
         self.opened = 0
@@ -188,37 +192,87 @@ class KeyCupboard:
 @pytest.mark.parametrize("fastest", [0, 1, 2])
 def test_auto_is_the_fastest_wherever_it_stands(fastest: int) -> None:
     engines = [PacedEngine(f"number{i}", 0.0 if i == fastest else 0.001) for i in range(3)]
-    assert engine_named(AUTO, P256_SHA256, KeyCupboard(), engines) is engines[fastest]
+    assert choose_engine(AUTO, P256_SHA256, KeyCupboard(), engines).engine is engines[fastest]
 
 
 def test_auto_remembers_what_it_measured_and_opens_the_key_once() -> None:
     engines, key = [PacedEngine("slow", 0.001), PacedEngine("fast", 0.0)], KeyCupboard()
-    assert [engine_named(AUTO, P256_SHA256, key, engines).name for _ in range(3)] == ["fast"] * 3
+    assert [choose_engine(AUTO, P256_SHA256, key, engines).engine.name for _ in range(3)] == ["fast"] * 3
     assert (key.opened, *(engine.opened for engine in engines)) == (1, 1, 1)
 
 
 def test_auto_measures_each_algorithm_for_itself() -> None:
     engines: list[Engine] = [PacedEngine("slow", 0.001), SoftwareEngine()]
-    assert engine_named(AUTO, P256_SHA256, KeyCupboard(), engines).name == "software"
+    assert choose_engine(AUTO, P256_SHA256, KeyCupboard(), engines).engine.name == "software"
     assert engine_named(AUTO, RSA2048_SHA256, engines=engines).name == "software"
 
 
 def test_auto_leaves_out_what_cannot_use_the_key() -> None:
     engines = [PacedEngine("fast", 0.0, refuses=True), PacedEngine("slow", 0.001), PacedEngine("slower", 0.002)]
-    assert engine_named(AUTO, P256_SHA256, KeyCupboard(), engines).name == "slow"
+    assert choose_engine(AUTO, P256_SHA256, KeyCupboard(), engines).engine.name == "slow"
 
 
 def test_a_key_that_no_engine_can_use_is_refused() -> None:
     engines = [PacedEngine(name, 0.0, refuses=True) for name in ("one", "other")]
     with pytest.raises(ConfigError, match="no engine can use the key for p256-sha256"):
-        engine_named(AUTO, P256_SHA256, KeyCupboard(), engines)
+        choose_engine(AUTO, P256_SHA256, KeyCupboard(), engines)
 
 
-def test_nothing_is_measured_where_there_is_no_choice() -> None:
+def test_an_engine_that_is_named_is_not_measured() -> None:
     engines, key = [PacedEngine("missing", 0.0, missing=True), PacedEngine("present", 0.001)], KeyCupboard()
-    assert engine_named(AUTO, P256_SHA256, key, engines).name == "present"
-    assert engine_named("present", P256_SHA256, key, engines).name == "present"
+    assert choose_engine("present", P256_SHA256, key, engines) == Choice(engines[1], {})
     assert (key.opened, engines[1].opened) == (0, 0)
+
+
+def test_auto_tells_the_rate_of_each_engine_also_where_there_is_one_alone() -> None:
+    engines = [PacedEngine("missing", 0.0, missing=True), PacedEngine("present", 0.001)]
+    choice = choose_engine(AUTO, P256_SHA256, KeyCupboard(), engines)
+    assert choice.engine.name == "present"
+    assert choice.rates == {"present": pytest.approx(1000, rel=0.1)}
+    both = choose_engine(AUTO, P256_SHA256, KeyCupboard(), [*engines, PacedEngine("slower", 0.002)])
+    assert both.rates == {"present": pytest.approx(1000, rel=0.1), "slower": pytest.approx(500, rel=0.1)}
+
+
+class DisturbedEngine(PacedEngine):
+    """A fast engine on a busy machine: most of its calls take twenty milliseconds more."""
+
+    def open(self, keys: Sequence[PrivateKey], algorithm: Algorithm) -> Signer:
+        return DisturbedSigner(super().open(keys, algorithm))
+
+
+class DisturbedSigner:
+    def __init__(self, inner: Signer) -> None:
+        self._inner = inner
+        self._calls = 0
+
+    def sign(self, messages: Octets, keys: KeyIndexes) -> Octets:
+        self._calls += 1
+        end = time.process_time() + (0.02 if self._calls % 4 else 0)
+        while time.process_time() < end:
+            pass
+        return self._inner.sign(messages, keys)
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["listed first", "listed last"])
+def test_auto_takes_the_fastest_although_three_of_its_four_calls_are_disturbed(first: bool) -> None:
+    fast, slow = DisturbedEngine("fast", 0.0002), PacedEngine("slow", 0.001)
+    choice = choose_engine(AUTO, P256_SHA256, KeyCupboard(), [fast, slow] if first else [slow, fast])
+    assert choice.engine is fast
+
+
+def test_of_engines_that_hardly_differ_auto_takes_the_one_that_is_listed_first() -> None:
+    engines = [PacedEngine("listed", 0.00105), PacedEngine("hardly faster", 0.001)]
+    assert [choose_engine(AUTO, P256_SHA256, KeyCupboard(), list(engines)).engine.name for _ in range(3)] == [
+        "listed"
+    ] * 3
+
+
+def test_a_choice_takes_a_tenth_of_a_second_at_most_where_signatures_are_slow() -> None:
+    engines = [PacedEngine(f"number{i}", 0.0013) for i in range(3)]
+    key = make_key(P256_SHA256)
+    started = time.process_time()
+    choose_engine(AUTO, P256_SHA256, lambda: key, engines)
+    assert time.process_time() - started < 0.1
 
 
 @pytest.mark.parametrize("algorithm", [P256_SHA256, RSA2048_SHA256], ids=lambda algorithm: algorithm.name)
@@ -231,7 +285,7 @@ def test_without_a_key_auto_is_the_first_that_works_and_has_the_algorithm(algori
 @pytest.mark.parametrize("name", ["p256-sha256", "rsa2048-pss-sha256", "ed25519", "ml-dsa-44"])
 def test_auto_measures_real_engines_with_a_real_key(name: str) -> None:
     algorithm = ALGORITHMS[name]
-    chosen = engine_named(AUTO, algorithm, lambda: make_key(algorithm))
+    chosen = choose_engine(AUTO, algorithm, lambda: make_key(algorithm)).engine
     assert chosen.unavailable() is None
     assert chosen.supports(algorithm)
 
