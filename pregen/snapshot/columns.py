@@ -129,7 +129,7 @@ def schema_findings(
             kind = schema.field(column.name).type
             if has_rows or not is_type.is_null(kind):
                 yield from _type_findings(path, kind, column)
-        elif why := _absence(column, columns, schema, issuers):
+        elif why := absence(column, columns, schema, issuers):
             here = ", ".join(map(repr, schema.names)) or "none"
             text = (
                 f"{path}: there is no column {column.name!r}{why}; columns here: {here}. Export it, or name the right "
@@ -138,8 +138,8 @@ def schema_findings(
             yield Finding("column.missing", "error", text)
 
 
-def _absence(column: Column, columns: Mapping[str, Column], schema: pa.Schema, issuers: int) -> str:
-    """Return why an absent column is needed; empty if it is not."""
+def absence(column: Column, columns: Mapping[str, Column], schema: pa.Schema, issuers: int) -> str:
+    """Return why an absent column is needed in a file of that schema; empty if it is not."""
     if column.explicit:
         return ", which the configuration names"
     if column.canonical == "serial":
@@ -156,7 +156,7 @@ def look_alikes(schema: pa.Schema, columns: Mapping[str, Column], *, issuers: in
     used = {column.name for column in columns.values()}
     folded = {_folded(name): name for name in schema.names if name not in used}
     for column in columns.values():
-        if column.name in schema.names or _absence(column, columns, schema, issuers):
+        if column.name in schema.names or absence(column, columns, schema, issuers):
             continue
         if name := folded.get(_folded(column.name)):
             yield column, name

@@ -1,13 +1,11 @@
 """What is found out about a snapshot before its first row: which files, their columns, and for which instant."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
-
-import pyarrow as pa
 
 from pregen import clock
 from pregen.config import COLUMNS, SnapshotConfig
@@ -17,9 +15,6 @@ from pregen.snapshot.columns import (
     Column,
     columns_of,
     listing,
-    look_alike_finding,
-    look_alikes,
-    schema_findings,
 )
 from pregen.snapshot.crls.revocations import Revocations
 from pregen.snapshot.crls.rules import CrlIssuer
@@ -40,6 +35,7 @@ from pregen.snapshot.files import (
     partition_values,
 )
 from pregen.snapshot.intake import CLOCK_SKEW_S
+from pregen.snapshot.schemas import findings_of_schemas, has_rows
 from pregen.snapshot.snapshot import Snapshot
 
 _AS_OF = AS_OF_KEY.decode()
@@ -80,7 +76,7 @@ def open_snapshot(
     files, unusable, empty = _open_files(paths)
     columns, of_import = _columns(config, files)
     read = listing(columns, from_crls=from_crls)
-    findings = [*_schema_findings(files, read, issuers=len(set(issuers.values()))), *of_import, *unusable]
+    findings = [*findings_of_schemas(files, read, issuers=len(set(issuers.values()))), *of_import, *unusable]
     columns = _with_imported_zones(columns, files)
     revocations, statused = None, _Statused()
     if from_crls:
@@ -93,7 +89,7 @@ def open_snapshot(
     findings = [finding for finding in findings if finding.severity == "error"]
     if found is None or findings:
         raise InputError("the snapshot cannot be used", (*findings, *statused.warnings, *similar))
-    if not any(_has_rows(file, columns) for file in files):
+    if not any(has_rows(file, columns["serial"].name) for file in files):
         text = f"no row in {len(files)} file(s), the first is {files[0].path}: look whether the export worked"
         raise InputError("the snapshot cannot be used", (Finding("snapshot.no-rows", "error", text),))
     instant = found.astimezone(UTC).replace(microsecond=0)
@@ -311,21 +307,6 @@ def _columns(config: SnapshotConfig, files: Sequence[SnapshotFile]) -> tuple[Map
     return columns_of(SnapshotConfig()), (Finding("columns.of-import", "warning", text, len(files)),)
 
 
-def _schema_findings(
-    files: Sequence[SnapshotFile], columns: Mapping[str, Column], *, issuers: int
-) -> Iterator[Finding]:
-    """Yield what is wrong with, and odd about, the columns of all files."""
-    similar: dict[tuple[str, str], list[str]] = {}
-    for file in files:
-        untyped = [one.name for one in file.schema if one.type == pa.null()][:1]
-        has_rows = not untyped or any(batch.num_rows for batch in file.batches(untyped))
-        yield from schema_findings(file.path, file.schema, columns, issuers=issuers, has_rows=has_rows)
-        for column, name in look_alikes(file.schema, columns, issuers=issuers):
-            similar.setdefault((column.canonical, name), []).append(str(file.path))
-    for (canonical, name), where in similar.items():
-        yield look_alike_finding(columns[canonical], name, where)
-
-
 def _as_of_files(files: tuple[SnapshotFile, ...]) -> tuple[datetime | None, list[Finding]]:
     """Return the one instant that all files name in their metadata, or what is wrong with that."""
     named: dict[datetime | None, SnapshotFile] = {}
@@ -383,7 +364,3 @@ def _with_imported_zones(columns: Mapping[str, Column], files: Sequence[Snapshot
             continue
         zones |= {str(name): str(zone) for name, zone in named.items()} if isinstance(named, dict) else {}
     return {name: replace(column, imported_zone=zones.get(name)) for name, column in columns.items()}
-
-
-def _has_rows(file: SnapshotFile, columns: Mapping[str, Column]) -> bool:
-    return any(batch.num_rows for batch in file.batches([columns["serial"].name]))

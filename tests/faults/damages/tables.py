@@ -96,6 +96,14 @@ def two_instants(ca: Ca) -> None:
     ca.export(to="day/2.parquet", as_of=ca.now - timedelta(minutes=1), serial=contents(4, 5, 6))
 
 
+def status_in_one_file(ca: Ca) -> None:
+    """The revoked certificate is in the file that cannot say so."""
+    (ca.folder / "day").mkdir()
+    ca.configure(snapshot={"path": "day"})
+    ca.export(to="day/1.parquet")
+    ca.export(to="day/2.parquet", status=None, serial=contents(4, 5, 6))
+
+
 def repeated(ca: Ca) -> None:
     count = 200
     serial = pa.array([*USUAL, *[USUAL[0]] * count], pa.binary())
@@ -290,6 +298,14 @@ SCHEMAS = [
         file=FILE,
         column="column 'STATUS'",
         remedy='in [snapshot.columns], status = "STATUS"',
+    ),
+    Damage(
+        name="status in one file of two",
+        make=status_in_one_file,
+        code="column.differs",
+        file="day/2.parquet",
+        column="no column 'status'",
+        remedy="Export it in every file",
     ),
     Damage(
         name="two columns of one name",
