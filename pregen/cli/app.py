@@ -188,10 +188,16 @@ def _serve(
     host: Annotated[str, Parameter(help="Address to listen at.")] = "127.0.0.1",
     port: Annotated[int, Parameter(help="Port to listen at; 0 takes a free one.")] = 8080,
     workers: Annotated[int, Parameter(help="Worker processes.")] = 1,
+    max_age_cap: Annotated[str, Parameter(help="How long caches may keep an answer at most: 3600, 90m, 6h.")] = "1d",
     config: ConfigOption = None,
 ) -> int:
     """Answer OCSP requests over HTTP; the same as python -m storage.edge STORE, which needs no signing code."""
-    from storage.edge.launch import serve  # noqa: PLC0415 - the server is an optional part of the installation
+    from storage.edge.launch import max_age_cap_in, serve  # noqa: PLC0415 - an optional part of the installation
+
+    try:
+        max_age_cap_s = max_age_cap_in(max_age_cap)
+    except ValueError as e:
+        raise UsageError(f"--max-age-cap: {e}") from None
 
     endpoint = region = None
     if config is not None:
@@ -204,6 +210,7 @@ def _serve(
         workers=workers,
         endpoint=endpoint,
         region=region,
+        max_age_cap_s=max_age_cap_s,
         opener=open_publish_store,
     )
 

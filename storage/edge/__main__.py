@@ -5,7 +5,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from storage.edge.launch import serve
+from storage.edge.caching import MAX_AGE_CAP_S
+from storage.edge.launch import max_age_cap_in, serve
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,6 +27,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--log-file", type=Path, help="append one JSON line a request here instead of stdout; may be rotated"
     )
+    parser.add_argument(
+        "--max-age-cap",
+        default=MAX_AGE_CAP_S,
+        type=_max_age_cap,
+        metavar="TIME",
+        help="how long caches may keep an answer at most, 3600, 90m or 6h (default and most: a day); 0: not at all",
+    )
     options = parser.parse_args(arguments)
     return serve(
         options.store,
@@ -35,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         endpoint=options.endpoint,
         region=options.region,
         log_file=options.log_file,
+        max_age_cap_s=options.max_age_cap,
     )
 
 
@@ -43,6 +52,13 @@ def _port(text: str) -> int:
     if not 0 <= port <= 65_535:
         raise argparse.ArgumentTypeError(f"{port} is no port: 0 to 65535")
     return port
+
+
+def _max_age_cap(text: str) -> int:
+    try:
+        return max_age_cap_in(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 if __name__ == "__main__":

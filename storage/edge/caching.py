@@ -2,11 +2,21 @@
 
 A cache keeps an answer until a newer one is due (`refresh_by`), then asks every few minutes; never longer than this
 edge itself would serve it, and never longer than a day, so that a revocation is not hidden by a long window.
+
+* **The end is said as an instant** (``Expires``) and never as a length (``max-age``, which would go before it). A
+  length begins anew at each cache that does not say how old its copy is: nginx sends no ``Age``, so its last hit would
+  give a client a second day. An instant is the same for all, however many stand in a row. RFC 9919 has ``max-age`` as a
+  "MAY" (6.1); what it is for there, a new answer before nextUpdate, is what ``Expires`` says here.
+* **Only the tag decides what is unmodified.** A new status or key may come with the same thisUpdate, and dates have
+  whole seconds, so a date proves nothing (it is a weak validator: RFC 9110, 8.8.2.2), and If-Modified-Since alone
+  gets the whole answer. All caches that were tried send If-None-Match beside it.
+* ``Last-Modified`` is producedAt (RFC 9919, 5; its section 6.2 says thisUpdate), because caches compare it when they
+  are asked by date themselves, and it differs from run to run.
 """
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime, parsedate_to_datetime
+from email.utils import format_datetime
 
 from storage.reader import Answer
 
@@ -14,6 +24,8 @@ EXPIRY_MARGIN_S = 60
 """An answer is served up to so long before its nextUpdate: it still has to travel, and clocks differ."""
 
 MAX_AGE_CAP_S = 86_400
+"""No cache keeps an answer for longer; an operator may shorten it."""
+
 OVERDUE_MAX_AGE_S = 300
 """How long a cache may keep an answer for which a newer one is overdue."""
 
@@ -36,42 +48,28 @@ def last_servable(answer: Answer) -> int:
     return answer.next_update - EXPIRY_MARGIN_S
 
 
-def max_age_s(answer: Answer, now: int) -> int:
-    """Return for how many seconds from `now` on a cache may keep a servable answer."""
+def max_age_s(answer: Answer, now: int, cap_s: int = MAX_AGE_CAP_S) -> int:
+    """Return for how many seconds from `now` on caches, one behind the other, may keep a servable answer."""
     until_refresh = answer.refresh_by - now
-    wanted = min(until_refresh, MAX_AGE_CAP_S) if until_refresh > 0 else OVERDUE_MAX_AGE_S
-    return min(wanted, last_servable(answer) - now)
+    wanted = until_refresh if until_refresh > 0 else OVERDUE_MAX_AGE_S
+    return min(wanted, cap_s, last_servable(answer) - now)
 
 
-def caching_headers(answer: Answer, etag: str, now: int) -> tuple[tuple[str, str], ...]:
+def caching_headers(answer: Answer, etag: str, now: int, cap_s: int = MAX_AGE_CAP_S) -> tuple[tuple[str, str], ...]:
     """Return the headers that a stored answer carries, also when it is a 304 (RFC 9110, 15.4.5)."""
-    age = max_age_s(answer, now)
     return (
-        ("Cache-Control", f"max-age={age}, public, no-transform, must-revalidate"),
-        ("Expires", http_date(now + age)),
-        ("Last-Modified", http_date(answer.this_update)),
+        ("Cache-Control", "public, no-transform, must-revalidate"),
+        ("Expires", http_date(now + max_age_s(answer, now, cap_s))),
+        ("Last-Modified", http_date(answer.produced_at)),
         ("ETag", etag),
     )
 
 
-def is_not_modified(headers: Mapping[str, str], etag: str, last_modified: int) -> bool:
-    """Tell whether the client already has this answer; an If-None-Match rules alone (RFC 9110, 13.2.2).
+def is_not_modified(headers: Mapping[str, str], etag: str) -> bool:
+    """Tell whether the client already has this answer; dates do not count.
 
-    >>> is_not_modified({"if-none-match": '"1", W/"2"'}, '"2"', 0)
+    >>> is_not_modified({"if-none-match": '"1", W/"2"'}, '"2"')
     True
     """
-    candidates = headers.get("if-none-match")
-    if candidates is not None:
-        tags = [tag.strip().removeprefix("W/") for tag in candidates.split(",")]
-        return etag in tags or tags == ["*"]
-    since = headers.get("if-modified-since")
-    return since is not None and last_modified <= _seconds(since)
-
-
-def _seconds(date: str) -> float:
-    """Return an HTTP date in seconds since 1970; before all time if it is none, as such a header counts as absent."""
-    try:
-        instant = parsedate_to_datetime(date)
-        return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError, IndexError, TypeError):  # what the parser raises for one rubbish or another
-        return float("-inf")
+    tags = [tag.strip().removeprefix("W/") for tag in headers.get("if-none-match", "").split(",")]
+    return etag in tags or tags == ["*"]

@@ -1,6 +1,7 @@
 """The way from an address to a running server: what can be refused is refused here, in one line, before any worker."""
 
 import contextlib
+import re
 import socket
 import sys
 from collections.abc import Callable
@@ -8,12 +9,14 @@ from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
+from storage.edge.caching import MAX_AGE_CAP_S
 from storage.edge.source import LiveSource
 from storage.reader import Reader
 from storage.stores import Store, open_store
 
 EXIT_USAGE, EXIT_STORAGE = 2, 5
-
+_LENGTH = re.compile(r"([0-9]{1,9})([smhd]?)")
+_UNIT_S = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 # From address, endpoint and region to a store; travels to worker processes, so a function of a module.
 StoreOpener: TypeAlias = Callable[[str, str | None, str | None], Store]
@@ -33,6 +36,7 @@ def serve(
     endpoint: str | None = None,
     region: str | None = None,
     log_file: Path | None = None,
+    max_age_cap_s: int = MAX_AGE_CAP_S,
     opener: StoreOpener = open_plain_store,
 ) -> int:
     """Serve the answers of a store until SIGTERM or SIGINT; return the exit code.
@@ -48,6 +52,7 @@ def serve(
         endpoint: of an S3 server, where it is not AWS.
         region: of the bucket.
         log_file: where the lines about requests go; stdout without it.
+        max_age_cap_s: for how long caches may keep an answer at most; 0 to a day.
         opener: opens the store in each process; for those who bring credentials of their own.
     """
     try:
@@ -69,7 +74,24 @@ def serve(
         host, port = free_address(host, port)
     except OSError as error:
         return _refuse(EXIT_USAGE, f"cannot listen at {host} port {port}: {error.strerror or error}")
-    return server.run(open_reader, host=host, port=port, workers=workers, log_file=log_file)
+    return server.run(
+        open_reader, host=host, port=port, workers=workers, log_file=log_file, max_age_cap_s=max_age_cap_s
+    )
+
+
+def max_age_cap_in(text: str) -> int:
+    """Return the seconds of a length of time: a number, with or without one of the units s, m, h and d; a day at most.
+
+    >>> max_age_cap_in("90"), max_age_cap_in("6h"), max_age_cap_in("1d")
+    (90, 21600, 86400)
+
+    Raises:
+        ValueError: not a length of time, or more than a day.
+    """
+    found = _LENGTH.fullmatch(text)
+    if found is None or (seconds := int(found[1]) * _UNIT_S[found[2]]) > MAX_AGE_CAP_S:
+        raise ValueError(f"{text!r} is no length of time of up to a day: write 3600, 90m or 6h")
+    return seconds
 
 
 def open_live_reader(

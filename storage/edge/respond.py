@@ -6,7 +6,15 @@ from hashlib import sha256
 
 from storage.certid import HASH_NAMES, CertID
 from storage.der import ENUMERATED, SEQUENCE, tlv
-from storage.edge.caching import EXPIRY_MARGIN_S, NO_STORE, caching_headers, http_date, is_not_modified, last_servable
+from storage.edge.caching import (
+    EXPIRY_MARGIN_S,
+    MAX_AGE_CAP_S,
+    NO_STORE,
+    caching_headers,
+    http_date,
+    is_not_modified,
+    last_servable,
+)
 from storage.edge.guard import singles_in, written
 from storage.edge.record import OcspStatus, Outcome, Record
 from storage.edge.request import MalformedRequestError, decode_path, parse_request
@@ -50,10 +58,11 @@ def is_probe(request: HttpRequest) -> bool:
     return request.method in {"GET", "HEAD"} and request.raw_path in {_HEALTHZ, _READYZ}
 
 
-def respond(source: AnswerSource, request: HttpRequest, now: int) -> Reply:
+def respond(source: AnswerSource, request: HttpRequest, now: int, *, max_age_cap_s: int = MAX_AGE_CAP_S) -> Reply:
     """Return the reply to a request at `now`, in whole seconds since 1970. Never raises for anything a client sends.
 
-    A body of which more than `MAX_BODY_BYTES` octets are here need not be complete.
+    A body of which more than `MAX_BODY_BYTES` octets are here need not be complete. Caches keep no answer for longer
+    than `max_age_cap_s`.
     """
     if is_probe(request):
         return _probe(source, request, now)
@@ -67,7 +76,7 @@ def respond(source: AnswerSource, request: HttpRequest, now: int) -> Reply:
         cert_id = parse_request(request.body if request.method == "POST" else decode_path(request.raw_path))
     except MalformedRequestError as error:
         return ocsp_error(request, now, OcspStatus.malformedRequest, Outcome.MALFORMED, detail=str(error))
-    return _answer(source, request, cert_id, now)
+    return _answer(source, request, cert_id, now, max_age_cap_s)
 
 
 class _RefusedError(Exception):
@@ -80,7 +89,7 @@ class _RefusedError(Exception):
         self.detail = None if cause is None else f"{type(cause).__name__}: {cause}"
 
 
-def _answer(source: AnswerSource, request: HttpRequest, cert_id: CertID, now: int) -> Reply:
+def _answer(source: AnswerSource, request: HttpRequest, cert_id: CertID, now: int, max_age_cap_s: int) -> Reply:
     generation = source.generation
     try:
         answer = _find(source, cert_id)
@@ -90,7 +99,7 @@ def _answer(source: AnswerSource, request: HttpRequest, cert_id: CertID, now: in
         return ocsp_error(
             request, now, why.status, why.outcome, cert_id=cert_id, generation=generation, detail=why.detail
         )
-    return _deliver(request, answer, cert_id, now)
+    return _deliver(request, answer, cert_id, now, max_age_cap_s)
 
 
 def _find(source: AnswerSource, cert_id: CertID) -> Answer:
@@ -125,13 +134,13 @@ def _check(answer: Answer, cert_id: CertID, now: int) -> None:
         raise _RefusedError(OcspStatus.tryLater, Outcome.WRONG_ANSWER)
 
 
-def _deliver(request: HttpRequest, answer: Answer, cert_id: CertID, now: int) -> Reply:
+def _deliver(request: HttpRequest, answer: Answer, cert_id: CertID, now: int, max_age_cap_s: int) -> Reply:
     etag = f'"{sha256(answer.der).hexdigest()}"'
-    caching = (*caching_headers(answer, etag, now), ("Date", http_date(now)))
+    caching = (*caching_headers(answer, etag, now, max_age_cap_s), ("Date", http_date(now)))
     status, outcome, body = 200, Outcome.ANSWERED, b"" if request.method == "HEAD" else answer.der
     headers: Headers = (_OCSP_TYPE, ("Content-Length", str(len(answer.der))), *caching)
     # Conditions are for reads: a POST has no stored form to compare with (RFC 9110, 13.1.2).
-    if request.method != "POST" and is_not_modified(request.headers, etag, answer.this_update):
+    if request.method != "POST" and is_not_modified(request.headers, etag):
         status, outcome, body, headers = 304, Outcome.NOT_MODIFIED, b"", caching
     record = Record(
         method=request.method,

@@ -24,6 +24,7 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server.mp import MPServer, WorkerProcess
 
+from storage.edge.caching import MAX_AGE_CAP_S
 from storage.edge.log import REQUESTS, SERVER, configuration
 from storage.edge.record import OcspStatus, Outcome, Record
 from storage.edge.refresh import PERIOD_S, Refresher
@@ -75,12 +76,20 @@ class Application:
         is_local: whether lookups take microseconds; if not, they are made in threads, and the loop never waits.
         refresh_s: time between looks for a new generation.
         body_s: how long a client may take to send a body.
+        max_age_cap_s: for how long caches may keep an answer at most.
     """
 
     def __init__(
-        self, source: LiveSource, *, is_local: bool, refresh_s: float = PERIOD_S, body_s: float = BODY_S
+        self,
+        source: LiveSource,
+        *,
+        is_local: bool,
+        refresh_s: float = PERIOD_S,
+        body_s: float = BODY_S,
+        max_age_cap_s: int = MAX_AGE_CAP_S,
     ) -> None:
         self._source = source
+        self._respond = partial(respond, max_age_cap_s=max_age_cap_s)
         self._body_s = body_s
         self._refresher = Refresher(source, refresh_s)
         self._threads = None if is_local else ThreadPoolExecutor(_LOOKUP_THREADS, thread_name_prefix="lookup")
@@ -113,9 +122,9 @@ class Application:
     async def _reply(self, request: HttpRequest, now: int) -> Reply:
         try:
             if self._threads is None or is_probe(request):
-                return respond(self._source, request, now)
+                return self._respond(self._source, request, now)
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._threads, respond, self._source, request, now)
+            return await loop.run_in_executor(self._threads, self._respond, self._source, request, now)
         except Exception as defect:  # noqa: BLE001 - the border of the process; OCSP has a word for defects
             _log.exception("a defect while answering")
             return ocsp_error(request, now, OcspStatus.internalError, Outcome.DEFECT, detail=repr(defect))
@@ -154,12 +163,12 @@ def _write(record: Record, scope: Scope, instant: float, microseconds: int) -> N
     _requests.log(logging.ERROR if record.alarm else logging.INFO, "%s", line)
 
 
-def make_application(open_source: OpenSource, refresh_s: float) -> Application:
+def make_application(open_source: OpenSource, refresh_s: float, max_age_cap_s: int) -> Application:
     """Open the source in this worker process and return its application."""
     atexit.register(_leave)
     threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
     source, is_local = open_source()
-    return Application(source, is_local=is_local, refresh_s=refresh_s)
+    return Application(source, is_local=is_local, refresh_s=refresh_s, max_age_cap_s=max_age_cap_s)
 
 
 def _end_with_parent() -> None:
@@ -207,6 +216,7 @@ def run(
     workers: int,
     log_file: Path | None = None,
     refresh_s: float = PERIOD_S,
+    max_age_cap_s: int = MAX_AGE_CAP_S,
 ) -> int:
     """Serve until SIGTERM or SIGINT, then let the requests under way end; return the exit code.
 
@@ -217,6 +227,7 @@ def run(
         workers: number of processes.
         log_file: where the lines about requests go; stdout without it.
         refresh_s: time between looks for a new generation.
+        max_age_cap_s: for how long caches may keep an answer at most.
     """
     multiprocessing.set_start_method("spawn", force=True)  # obstore does not survive a fork
     server = _Server(
@@ -235,7 +246,7 @@ def run(
     )
     _log.info("serving at http://%s:%d with %d worker(s)", f"[{host}]" if ":" in host else host, port, workers)
     try:
-        server.serve(target_loader=partial(make_application, open_source, refresh_s), wrap_loader=False)
+        server.serve(target_loader=partial(make_application, open_source, refresh_s, max_age_cap_s), wrap_loader=False)
     except SystemExit:  # a worker died, and was not to be replaced, or died while all were asked to end
         return 0 if server.interrupt_signal else 1
     return 0

@@ -43,13 +43,19 @@ def test_no_cache_keeps_an_answer_longer_than_it_is_served_here(now: int, refres
     assert max_age_s(answer, now) <= max(refresh_by - now, 300)
 
 
-def test_the_headers_of_an_answer() -> None:
-    assert caching_headers(HOURLY, '"tag"', THIS_UPDATE + 60) == (
-        ("Cache-Control", "max-age=3540, public, no-transform, must-revalidate"),
+def test_the_headers_of_an_answer_say_its_end_as_an_instant_and_when_it_was_made() -> None:
+    answer = replace(HOURLY, produced_at=THIS_UPDATE + 30)
+    assert caching_headers(answer, '"tag"', THIS_UPDATE + 60) == (
+        ("Cache-Control", "public, no-transform, must-revalidate"),
         ("Expires", "Tue, 24 Nov 2026 01:00:00 GMT"),
-        ("Last-Modified", MODIFIED),
+        ("Last-Modified", "Tue, 24 Nov 2026 00:00:30 GMT"),
         ("ETag", '"tag"'),
     )
+
+
+@given(now=st.integers(THIS_UPDATE, NEXT_UPDATE - 60), cap_s=st.integers(0, 86_400))
+def test_an_operator_may_shorten_how_long_caches_keep_an_answer(now: int, cap_s: int) -> None:
+    assert max_age_s(ANSWER, now, cap_s) == min(max_age_s(ANSWER, now), cap_s)
 
 
 @pytest.mark.parametrize("instant", [0, THIS_UPDATE, 1_772_582_400])
@@ -73,24 +79,14 @@ def test_dates_are_in_gmt_with_two_digits_and_english_names(instant: int) -> Non
         ({"if-none-match": '"other"'}, False),
         ({"if-none-match": "tag"}, False),
         ({"if-none-match": ""}, False),
-        ({"if-modified-since": MODIFIED}, True),
-        ({"if-modified-since": "Tue, 24 Nov 2026 00:00:01 GMT"}, True),
-        ({"if-modified-since": "Mon, 23 Nov 2026 23:59:59 GMT"}, False),
-        ({"if-modified-since": "Tuesday, 24-Nov-26 00:00:00 GMT"}, True),
-        ({"if-modified-since": "Tue Nov 24 00:00:00 2026"}, True),
-        ({"if-modified-since": "yesterday"}, False),
-        ({"if-modified-since": ""}, False),
+        ({"if-modified-since": MODIFIED}, False),
+        ({"if-modified-since": "Fri, 31 Dec 2099 23:59:59 GMT"}, False),
         ({"if-none-match": '"other"', "if-modified-since": MODIFIED}, False),
         ({"if-none-match": '"tag"', "if-modified-since": "Mon, 23 Nov 2026 23:59:59 GMT"}, True),
     ],
 )
-def test_conditions(headers: dict[str, str], unmodified: bool) -> None:
-    assert is_not_modified(headers, '"tag"', THIS_UPDATE) == unmodified
-
-
-@given(value=st.text() | st.from_regex(r"[A-Z][a-z]{2}, \d+ [A-Z][a-z]{2} \d+ \d+:\d+:\d+ [+-]?\w*", fullmatch=True))
-def test_no_condition_raises(value: str) -> None:
-    assert is_not_modified({"if-modified-since": value}, '"tag"', 2**40) is False
+def test_only_the_tag_tells_whether_a_client_has_the_answer(headers: dict[str, str], unmodified: bool) -> None:
+    assert is_not_modified(headers, '"tag"') == unmodified
 
 
 @pytest.mark.usefixtures("leap_seconds")

@@ -91,7 +91,16 @@ def test_what_cannot_be_served_is_told_in_one_line(
     assert why in refused(capsys)
 
 
-@pytest.mark.parametrize("arguments", [[], ["store", "--port", "65536"], ["store", "--port", "x"], ["store", "--nope"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["store", "--port", "65536"],
+        ["store", "--port", "x"],
+        ["store", "--nope"],
+        ["store", "--max-age-cap", "25h"],
+    ],
+)
 def test_a_wrong_command_line_is_exit_code_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         main(arguments)

@@ -1,0 +1,109 @@
+"""The nginx configuration of docs/edge.md in front of an edge: what its cache keeps, and for how long in all."""
+
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+
+import pytest
+
+from storage.edge.launch import free_address
+from tests.judges.conftest import Authority
+from tests.judges.programs import judge
+from tests.storage.edge.processes import Response, ServerProcess, start
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "edge.md"
+CAP_S = 4
+FRAME = """
+daemon off;
+master_process off;
+pid {folder}/pid;
+error_log {folder}/error.log info;
+events {{}}
+http {{
+    access_log off;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    {documented}
+}}
+"""
+
+
+class Front(ServerProcess):
+    """nginx, which says 404 to ``/healthz``."""
+
+    def is_up(self) -> bool:
+        assert self.process.poll() is None, self.stderr.read_text()
+        try:
+            return self.ask(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").status == 404
+        except (OSError, ValueError):
+            return False
+
+
+@contextmanager
+def documented_nginx(folder: Path, edge_port: int) -> Iterator[ServerProcess]:
+    port = free_address("127.0.0.1", 0)[1]
+    (block,) = re.findall(r"```nginx\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
+    for documented, ours in {
+        "/var/cache/nginx/ocsp": f"{folder}/cache",
+        "server 127.0.0.1:8080;": f"server 127.0.0.1:{edge_port};",
+        "listen 80;": f"listen 127.0.0.1:{port};",
+    }.items():
+        assert block.count(documented) == 1
+        block = block.replace(documented, ours)
+    (folder / "nginx.conf").write_text(FRAME.format(folder=folder, documented=block))
+    command = [judge("nginx"), "-p", str(folder), "-e", f"{folder}/error.log", "-c", f"{folder}/nginx.conf"]
+    with Front(command, folder, port, {}) as front:
+        yield front
+
+
+@pytest.fixture(scope="module")
+def request_path(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Return the path of a request of `openssl ocsp` about the server's certificate."""
+    folder = tmp_path_factory.mktemp("request")
+    issuer, server = authority.folder / "issuer.pem", authority.folder / "server.pem"
+    command = [judge("openssl"), "ocsp", "-issuer", str(issuer), "-cert", str(server), "-no_nonce"]
+    subprocess.run([*command, "-reqout", str(folder / "request.der")], check=True, timeout=10, capture_output=True)
+    text = subprocess.check_output([judge("openssl"), "base64", "-A", "-in", str(folder / "request.der")], timeout=10)
+    return b"/" + text
+
+
+def seconds_left(reply: Response) -> float:
+    """Return for how long a client may keep this, as RFC 9111, 4.2 has it."""
+    assert "age" not in reply.headers
+    if found := re.search(r"max-age=(\d+)", reply.headers["cache-control"]):
+        return float(found[1])
+    expires, date = (parsedate_to_datetime(reply.headers[name]) for name in ("expires", "date"))
+    return (expires - date).total_seconds()
+
+
+def test_behind_the_documented_nginx_the_ages_in_cache_and_client_together_stay_below_the_cap(
+    authority: Authority, request_path: bytes, tmp_path: Path
+) -> None:
+    (tmp_path / "edge").mkdir()
+    arguments = ("-m", "storage.edge", str(authority.store), "--port", "PORT", "--max-age-cap", f"{CAP_S}s")
+    serial = f"{authority.server.serial_number:x}"
+    with start(tmp_path / "edge", *arguments) as edge, documented_nginx(tmp_path, edge.port) as front:
+        began = time.time()
+        first = front.get(request_path)
+        assert first.status == 200
+        assert 0 < seconds_left(first) <= CAP_S
+
+        time.sleep(CAP_S / 2)
+        hit = front.get(request_path)
+        assert hit.body == first.body
+        assert time.time() - began + seconds_left(hit) <= CAP_S + 1, "dates have whole seconds"
+        assert len([line for line in edge.lines() if line.get("serial") == serial]) == 1, "the second was no hit"
+
+        time.sleep(CAP_S / 2 + 1.5)
+        again = front.get(request_path)
+        outcomes = [line["outcome"] for line in edge.lines() if line.get("serial") == serial]
+    assert outcomes == ["answered", "answered"], "nginx asks again when the time is up"
+    assert (again.status, again.body) == (200, first.body)
+    assert 0 < seconds_left(again) <= CAP_S
