@@ -34,7 +34,7 @@ bench: .venv/installed       ## the figures of the README, as ratios to raw sign
 
 judges:                      ## third-party programs of Debian that check our output (root)
 	apt-get update -qq
-	DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends openssl nginx-light golang-golang-x-crypto-dev
+	DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends openssl nginx-light golang-golang-x-crypto-dev haproxy gnutls-bin
 
 lock:                        ## refresh requirements.lock (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --all-extras --group dev \

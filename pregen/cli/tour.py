@@ -61,7 +61,8 @@ key = "ocsp.key"                 # PEM or DER, PKCS#8
 rsa_padding = "$padding"         # of an RSA key: PKCS#1 v1.5; or "pss": with SHA-256 and a salt of 32 octets
 responder_id = "by-key"          # or "by-name"
 cert_ids = $cert_ids            # separate: one response for SHA-1 CertIDs and one for SHA-256; combined: one for
-                                 # both (RFC 9919), which halves the signing; or sha1, sha256
+                                 # both (RFC 9919), which halves the signing, but HAProxy, Caddy and others
+                                 # refuse it, and then staple nothing (docs/clients.md); or sha1, sha256
 
 # validity = { lifetime = "12h", profile = "cabf-tls" }    # what differs from [validity] for this issuer
 

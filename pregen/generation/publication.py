@@ -18,6 +18,7 @@ from pregen.generation.shard import ShardSigner, ShardTask, SignedShard, Signing
 from pregen.generation.steps import Steps
 from pregen.generation.survey import Progress, Surveyed, survey
 from pregen.interruption import uninterruptible
+from pregen.issuers import client_warnings
 from pregen.validity import check_still_timely
 from storage.commits import Head, new_publisher, publish
 from storage.manifest import Manifest
@@ -103,7 +104,8 @@ def check(config: Config, options: RunOptions, progress: Progress) -> Checked:
             current_commit=prepared.head.commit.number if prepared.head else None,
             store=prepared.store.url,
             gates=surveyed.gates,
-            warnings=surveyed.warnings + plan.warnings(),
+            # Who runs this each night has decided; who checks, decides.
+            warnings=(*surveyed.warnings, *plan.warnings(), *client_warnings(prepared.issuers)),
         )
 
 

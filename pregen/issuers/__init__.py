@@ -4,9 +4,11 @@ issuers.py        configuration to issuers, everything that is wrong found in on
 certificates.py   certificate files, read
 rules.py          what certificates must be and allow
 keyfiles.py       private keys: where they are, and how they are opened
+clients.py        what clients are known to refuse of what rules allow
 """
 
 from pregen.issuers.certificates import Certificate, parse_certificate, read_certificates, signed_with
+from pregen.issuers.clients import client_warnings
 from pregen.issuers.issuers import Issuer, Responder, inspect_issuers, load_issuers
 from pregen.issuers.keyfiles import KeySource
 
@@ -15,6 +17,7 @@ __all__ = [
     "Issuer",
     "KeySource",
     "Responder",
+    "client_warnings",
     "inspect_issuers",
     "load_issuers",
     "parse_certificate",

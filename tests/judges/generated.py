@@ -143,6 +143,11 @@ class Answered:
     certificate: Path
     responses: tuple[Response, ...]
 
+    @property
+    def signer_certificate(self) -> Path:
+        """File with the certificate of who signs."""
+        return self.certificate.with_name(f"{self.kind}-ocsp.pem") if self.kind.is_delegated else self.certificate
+
 
 def make_store(folder: Path) -> dict[Kind, Answered]:
     """Publish all certificates of all kinds of issuers in one run, and look all of them up."""

@@ -11,7 +11,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.x509 import ocsp
 
 from pregen.signers import ALGORITHMS
-from tests.judges import dilithium, golang, openssl
+from tests.judges import dilithium, gnutls, golang, openssl
 from tests.judges.generated import KINDS, LAYOUTS, Answered, Kind, make_store
 from tests.judges.linting import lint
 from tests.judges.parsers import MldsaPublicKey, Read, public_key, read_by_asn1crypto, read_by_cryptography
@@ -85,6 +85,21 @@ def test_openssl_verifies_every_response(answered: Answered, tmp_path: Path) -> 
 
         assert openssl.accepts(text, meant.serial, meant.status), text
         assert ("Reason: " in text) == (meant.reason is not None), text
+
+
+@pytest.mark.parametrize("answered", [kind for kind in KINDS if kind not in ML_DSA], ids=str, indirect=True)
+def test_gnutls_verifies_every_response(answered: Answered, tmp_path: Path) -> None:
+    # GnuTLS finds the certificate of a signer who is named by key only among those that came with the response.
+    is_found = answered.kind.is_delegated or answered.kind.responder_id == "by-name"
+    for response in answered.responses:
+        file, meant = tmp_path / "response.der", response.meant
+        file.write_bytes(response.der)
+
+        text = gnutls.verify(file, trust=answered.certificate)
+
+        assert (gnutls.ACCEPTED if is_found else gnutls.NO_SIGNER) in text
+        assert is_found or gnutls.ACCEPTED in gnutls.verify(file, signer=answered.certificate)
+        assert f"Certificate Status: {meant.status}" in text
 
 
 @pytest.mark.parametrize("answered", KNOWN_TO_X_CRYPTO, ids=str, indirect=True)
@@ -181,6 +196,8 @@ def test_the_judges_notice_what_is_wrong(answered: Answered, go_judge: Path, tmp
             signed.verify(key)
         (tmp_path / name).write_bytes(der)
         assert "Response verify OK" not in openssl.respin(tmp_path / name, answered.certificate, serial, "sha1")
+        if answered.kind not in ML_DSA:
+            assert gnutls.ACCEPTED not in gnutls.verify(tmp_path / name, signer=answered.signer_certificate)
         question = golang.Question(answered.issuer.der, serial, der)
         if answered.kind.algorithm in CUT_OUT:
             question = question._replace(way="octets")
