@@ -39,11 +39,13 @@ A body of more than 64 KiB and a path of more than 8 KiB are ``too-large`` (413,
 seconds over a head or a body is cut off.
 
 Lines about the server itself (generations loaded, failed refreshes) are JSON on stderr. No header, no body and no path
-is ever logged, so a line has at most 4,096 octets: workers may share a pipe without mixing their lines.
+is ever logged, so a line has at most 4,096 octets: workers may share a pipe without mixing their lines. Whoever reads
+the log holds nothing up: 10,000 lines a worker wait for a slow reader or a full disk, and what does not fit is counted,
+in the log itself (``{"time", "lost_lines": 123, "alarm": true}``) where it is missing, and on stderr.
 
 **Files.** `request.py` reads a request, `respond.py` replies, with `caching.py` (headers), `guard.py` (the last look)
-and `record.py` (the log's line). `launch.py` and `server.py` make a server of it, with `refresh.py` (new generations)
-and `log.py`. `source.py` says what is needed of whoever knows the answers.
+and `record.py` (the log's line). `launch.py` and `server.py` make a server of it, with `refresh.py` (new generations),
+`log.py` and `lines.py` (a queue for what is written). `source.py` says what is needed of whoever knows the answers.
 """
 
 from storage.edge.launch import serve

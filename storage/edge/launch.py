@@ -1,6 +1,7 @@
 """The way from an address to a running server: what can be refused is refused here, in one line, before any worker."""
 
 import contextlib
+import os
 import re
 import socket
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from storage.edge.caching import MAX_AGE_CAP_S
+from storage.edge.lines import open_log
 from storage.edge.source import LiveSource
 from storage.reader import Reader
 from storage.stores import Store, open_store
@@ -65,6 +67,7 @@ def serve(
         return _refuse(EXIT_USAGE, f"{workers} workers cannot serve: give 1 or more")
     open_reader = partial(open_live_reader, opener, store_address, endpoint, region)
     try:
+        _check_log(log_file)
         open_reader()
     except ValueError as error:
         return _refuse(EXIT_USAGE, str(error))
@@ -117,6 +120,14 @@ def free_address(host: str, port: int) -> tuple[str, int]:
         listener.bind(address)
         ip, chosen, *_ = listener.getsockname()
         return str(ip), int(chosen)
+
+
+def _check_log(log_file: Path | None) -> None:
+    if log_file is not None:
+        try:
+            os.close(open_log(log_file))
+        except OSError as error:
+            raise ValueError(f"the log file {log_file} cannot be written: {error.strerror or error}") from None
 
 
 def _refuse(code: int, message: str) -> int:

@@ -25,7 +25,7 @@ from granian.log import LogLevels
 from granian.server.mp import MPServer, WorkerProcess
 
 from storage.edge.caching import MAX_AGE_CAP_S
-from storage.edge.log import REQUESTS, SERVER, configuration
+from storage.edge.log import REQUESTS, SERVER, configuration, finish
 from storage.edge.record import OcspStatus, Outcome, Record
 from storage.edge.refresh import PERIOD_S, Refresher
 from storage.edge.respond import MAX_BODY_BYTES, HttpRequest, Reply, is_probe, ocsp_error, refuse, respond
@@ -181,7 +181,7 @@ def _end_with_parent() -> None:
 
 def _leave() -> None:
     """End a worker before the interpreter is torn down, under which granian's threads panic (seen with 2.8)."""
-    logging.shutdown()
+    finish()
     os._exit(0)
 
 

@@ -60,12 +60,24 @@ class Connection:
 class ServerProcess:
     """A server in a process group of its own, from the first good ``/healthz`` on; killed at the end if it must be."""
 
-    def __init__(self, command: Sequence[str], folder: Path, port: int, environment: dict[str, str]) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        folder: Path,
+        port: int,
+        environment: dict[str, str],
+        stdout: int | None = None,
+        stderr: int | None = None,
+    ) -> None:
         self.port = port
         self.stdout, self.stderr = folder / "stdout", folder / "stderr"
         with self.stdout.open("wb") as out, self.stderr.open("wb") as err:
             self.process = subprocess.Popen(
-                command, stdout=out, stderr=err, start_new_session=True, env=os.environ | environment
+                command,
+                stdout=out if stdout is None else stdout,
+                stderr=err if stderr is None else stderr,
+                start_new_session=True,
+                env=os.environ | environment,
             )
 
     def __enter__(self) -> Self:
@@ -115,11 +127,20 @@ class ServerProcess:
             self.process.wait(10)
 
 
-def start(folder: Path, *arguments: str, environment: dict[str, str] | None = None) -> ServerProcess:
-    """Return a process of this interpreter; PORT among the arguments becomes a free one."""
+def start(
+    folder: Path,
+    *arguments: str,
+    environment: dict[str, str] | None = None,
+    stdout: int | None = None,
+    stderr: int | None = None,
+) -> ServerProcess:
+    """Return a process of this interpreter; PORT among the arguments becomes a free one.
+
+    Its output goes into files of these names in `folder`, where no descriptors are given.
+    """
     port = free_address("127.0.0.1", 0)[1]
     command = [sys.executable, *(str(port) if argument == "PORT" else argument for argument in arguments)]
-    return ServerProcess(command, folder, port, environment or {})
+    return ServerProcess(command, folder, port, environment or {}, stdout, stderr)
 
 
 def wait_until(is_so: Callable[[], bool], seconds: float) -> None:

@@ -92,6 +92,19 @@ def test_what_cannot_be_served_is_told_in_one_line(
 
 
 @pytest.mark.parametrize(
+    ("name", "why"),
+    [("missing/requests.log", "No such file or directory"), (".", "Is a directory"), ("fifo", "No such device")],
+)
+def test_a_log_file_that_cannot_be_written_is_refused_at_the_start(
+    tmp_path: Path, name: str, why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    os.mkfifo(tmp_path / "fifo")
+
+    assert main([str(tmp_path / "store"), "--log-file", str(tmp_path / name)]) == 2
+    assert f"error: the log file {tmp_path / name} cannot be written: {why}" in refused(capsys)
+
+
+@pytest.mark.parametrize(
     "arguments",
     [
         [],
