@@ -19,6 +19,7 @@ from pregen.snapshot.files.base import (
 from pregen.snapshot.files.sources import Source, reading
 
 MAGIC = b"PAR1"
+_INT96_UNIT = "s"  # in any other one, times that INT96 can hold wrap round: in nanoseconds, from the year 2262 on
 _GIANT_CHUNK_BYTES = 64 << 20
 _GLANCE_BYTES = 64 << 10  # read at once, where a dictionary alone is wanted
 _GIANT_VALUE_BYTES = 1 << 10
@@ -33,7 +34,10 @@ class ParquetFile:
         """Read its metadata."""
         self._source = source
         self.path = source.location
-        with reading(source) as file, pyarrow.parquet.ParquetFile(file) as opened:
+        with (
+            reading(source) as file,
+            pyarrow.parquet.ParquetFile(file, coerce_int96_timestamp_unit=_INT96_UNIT) as opened,
+        ):
             self.schema = opened.schema_arrow
             self.as_of = text_of_metadata((opened.metadata.metadata or {}).get(AS_OF_KEY))
             self.row_estimate = opened.metadata.num_rows
@@ -44,6 +48,7 @@ class ParquetFile:
             reading(self._source) as file,
             pyarrow.parquet.ParquetFile(
                 file,
+                coerce_int96_timestamp_unit=_INT96_UNIT,
                 read_dictionary=list(categories),
                 buffer_size=self._source.read_ahead_bytes,
                 pre_buffer=False,  # it would hold a row group's columns whole, whatever the buffer's size

@@ -2,6 +2,7 @@
 
 instants.py    one column, however it is encoded: the face of this room
 iso8601.py, asn1times.py, wallclock.py     text, by columns of octets
+never.py       infinity, as databases write it
 zones.py       local times to instants: one search in a table of wall-clock times
 tzif.py        the table of a zone, from the tzdata package (`pregen.zones`)
 """

@@ -6,6 +6,7 @@ fraction is cut towards the past, also before 1970.
 
     wallclock.py, iso8601.py, asn1times.py     texts
     zones.py, tzif.py                          wall-clock times of a zone
+    never.py                                   infinity
 """
 
 from typing import NamedTuple
@@ -19,6 +20,7 @@ from pregen.snapshot.columns import Column, is_text
 from pregen.snapshot.octets import ArrowArray, Fault, Octets, holds, integers, nulls, octet_at, tails, text_of
 from pregen.snapshot.times.asn1times import read_asn1
 from pregen.snapshot.times.iso8601 import read_dates, read_times
+from pregen.snapshot.times.never import never_in_text, never_in_type
 from pregen.snapshot.times.wallclock import YEAR_0000_S, YEAR_9999_S, seconds_of_day
 from pregen.snapshot.times.zones import local_to_utc
 
@@ -57,10 +59,10 @@ def read_instants(column: ArrowArray, source: Column | None = None) -> Instants:
     if is_type.is_null(kind):
         return Instants(np.zeros(len(column), np.int64), np.zeros(len(column), np.bool_), [])
     if isinstance(kind, pa.TimestampType):
-        seconds, given = _whole(integers(column), _PER_SECOND[kind.unit]), ~nulls(column)
+        seconds, given = _whole(integers(column), _PER_SECOND[kind.unit]), _given(column, source)
         return _in_bounds(seconds, given, []) if kind.tz else _on_the_wall(seconds, given, source, [])
     if is_type.is_date(kind):
-        return _on_the_wall(_dates(column, source), ~nulls(column), source, [])
+        return _on_the_wall(_dates(column, source), _given(column, source), source, [])
     if is_type.is_integer(kind):
         numbers, wide = _numbers(column)
         return _from_epoch(numbers, ~nulls(column), wide, encoding, [])
@@ -69,9 +71,16 @@ def read_instants(column: ArrowArray, source: Column | None = None) -> Instants:
     raise TypeError(f"a column of {kind} is not read as times: `schema_findings` refuses it")
 
 
+def _given(column: ArrowArray, source: Column | None) -> NDArray[np.bool_]:
+    """Return where timestamps or dates are given: neither null nor infinite."""
+    never = never_in_type(column, source)
+    return ~nulls(column) if never is None else ~nulls(column) & ~never
+
+
 def _from_text(column: ArrowArray, encoding: str, source: Column | None) -> Instants:
     text = text_of(column)
     written = (text.size > 0) & ~nulls(column)
+    written &= ~never_in_text(text, written, source)
     if encoding.startswith("epoch-"):
         return _from_digits(text, written, encoding)
     if encoding in _ASN1:

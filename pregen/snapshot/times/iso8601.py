@@ -1,9 +1,9 @@
 """Texts of ISO 8601 that leave no doubt: RFC 3339, and what differs from it in writing alone.
 
 Taken are the extended form, ``2026-11-24T00:00:00``, also with a space or a small t (RFC 3339, 5.6), and the basic
-one, ``20261124T000000``; a fraction after a point or a comma; as the zone Z, an offset, an offset without colon, one of
-hours alone (``+00``, as PostgreSQL writes it), or none. Not taken: times without seconds (were they cut or rounded?),
-weeks, numbers of days, durations, hour 24, second 60.
+one, ``20261124T000000``; a fraction after a point or a comma; as the zone Z, UTC, an offset, an offset without colon,
+one of hours alone (``+00``, as PostgreSQL writes it), each behind a space too (BigQuery, Oracle), or none. Not taken: times without
+seconds (were they cut or rounded?), weeks, numbers of days, durations, hour 24, second 60.
 """
 
 from typing import NamedTuple
@@ -16,7 +16,8 @@ from pregen.snapshot.times.wallclock import Wall, four_digits, two_digits, wall_
 
 _EXTENDED, _BASIC = len("YYYY-MM-DDTHH:MM:SS"), len("YYYYMMDDTHHMMSS")
 _DATE = len("YYYY-MM-DD")
-_UTC_SIZE = 1
+_UTC = np.frombuffer(b"utc", np.uint8)
+_CASE = np.uint8(0x20)
 _OFFSET_FORMS = (6, 5, 3)  # +HH:MM, +HHMM, +HH
 _DIGITS = [0, 1, 2, 3, 5, 6, 8, 9, 11, 12, 14, 15, 17, 18]  # where they are in the extended form
 
@@ -93,10 +94,15 @@ def _wall(head: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.bool_]
 def _offsets(
     text: Octets, head_size: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
-    """Return each value's offset in seconds, how many octets it takes (0: no zone), and where it is in bounds."""
+    """Return each value's offset in seconds, how many octets it takes (0: no zone), and where it is in bounds.
+
+    A space before it is one of these octets.
+    """
     widest = max(_OFFSET_FORMS)
     tail = tails(text, widest)
-    size = np.where((tail[:, -1] | 0x20) == ord("z"), _UTC_SIZE, 0)
+    size = np.where((tail[:, -1] | _CASE) == ord("z"), 1, 0)
+    if ((tail[:, -1] | _CASE) == _UTC[-1]).any():
+        size[((tail[:, -len(_UTC) :] | _CASE) == _UTC).all(axis=1)] = len(_UTC)
     hours = np.zeros(len(size), np.int64)
     minutes = np.zeros(len(size), np.int64)
     negative = np.zeros(len(size), np.bool_)
@@ -111,4 +117,5 @@ def _offsets(
         if form > 3:
             minutes = np.where(here, two_digits(tail, widest - 2), minutes)
     right = (hours >= 0) & (hours <= 23) & (minutes >= 0) & (minutes <= 59)
+    size += (size > 0) & (text.size > head_size + size) & (octet_at(text, text.end - size - 1) == ord(" "))
     return np.where(negative, -1, 1) * (hours * 3_600 + minutes * 60), size, right

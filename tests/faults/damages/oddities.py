@@ -63,6 +63,11 @@ def _local(ca: Ca) -> None:
     ca.export(revoked_at=pa.array([None, f"{at:%Y-%m-%d %H:%M:%S}.999+05:30", ""]))
 
 
+def _infinity(ca: Ca) -> None:
+    """As DuckDB writes what PostgreSQL calls infinity."""
+    ca.export(not_after=pa.array([2**63 - 1] * 3, pa.timestamp("us", "UTC")))
+
+
 def _epoch(ca: Ca) -> None:
     ca.configure(snapshot={"columns": {"revoked_at": {"encoding": "epoch-us"}}})
     at = int((ca.now - timedelta(hours=1)).timestamp()) * 1_000_000
@@ -86,6 +91,7 @@ ODDITIES = [
         name="parquet: nanoseconds of another zone",
         make=lambda ca: ca.export(revoked_at=instants(None, ca.now, None).cast(pa.timestamp("ns", "Asia/Kathmandu"))),
     ),
+    Oddity(name="parquet: expiry at infinity", make=_infinity),
     Oddity(
         name="parquet: expiry in the year 9999",
         make=lambda ca: ca.export(not_after=instants(*[datetime.fromisoformat("9999-12-31T23:59:59Z")] * 3)),
@@ -145,6 +151,9 @@ ODDITIES = [
         name="csv: quoted everywhere",
         make=csv(lambda data: b'"' + data.replace(b",", b'","').replace(b"\n", b'"\n"')[:-1]),
     ),
+    Oddity(name="csv: a time in UTC by name", make=csv(put(b"T03:04:05Z", b" 03:04:05.678 UTC"))),
+    Oddity(name="csv: a space before the offset", make=csv(put(b"T03:04:05Z", b" 05:04:05 +0200"))),
+    Oddity(name="csv: revocations at infinity", make=csv(put(b"11,good,", b"11,good,infinity"))),
     Oddity(name="csv: blanks around values", make=csv(put(b"\n11,good,", b"\n 11 , GOOD ,"))),
     Oddity(name="index.txt: CR and LF", make=index_txt(lambda data: data.replace(b"\n", b"\r\n")), statuses=_LISTED),
     Oddity(name="index.txt: comments", make=index_txt(_comments), statuses=_LISTED),

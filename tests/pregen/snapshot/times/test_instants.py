@@ -1,3 +1,4 @@
+import re
 from datetime import UTC, datetime, timedelta, timezone
 
 import numpy as np
@@ -133,7 +134,24 @@ def test_the_last_second_of_9999_is_a_time() -> None:
         ("2026-01-01T00:00:00+24:00", "malformed"),
         ("2026-01-01T00:00:00+05:60", "malformed"),
         ("2026-01-01T00:00:00+5:30", "malformed"),
-        ("2026-01-01T00:00:00 UTC", "malformed"),
+        ("2026-01-01T00:00:00 UTC", None),
+        ("2026-01-01 00:00:00.123456 UTC", None),
+        ("2026-01-01T00:00:00utc", None),
+        ("2026-01-01 00:00:00 Z", None),
+        ("2026-01-01 00:00:00 +00", None),
+        ("2026-01-01 00:00:00.5 +0000", None),
+        ("2026-01-01 00:00:00.123 -05:30", None),
+        ("20260101T000000 UTC", None),
+        ("2026-01-01 00:00:00  UTC", "malformed"),
+        ("2026-01-01 00:00:00. UTC", "malformed"),
+        ("2026-01-01 00:00:00 UTCZ", "malformed"),
+        ("2026-01-01 00:00:00 Z UTC", "malformed"),
+        ("2026-01-01 00:00:00 +00:00 UTC", "malformed"),
+        ("2026-01-01 00:00:00 CET", "malformed"),
+        ("2026-01-01 00:00 UTC", "malformed"),
+        ("2026-01-01 UTC", "malformed"),
+        ("UTC", "malformed"),
+        (" UTC", "malformed"),
         ("2026-01-01T00:00:00ZZ", "malformed"),
         ("2026-01-01X00:00:00Z", "malformed"),
         ("20x6-01-01T00:00:00Z", "malformed"),
@@ -161,7 +179,22 @@ def test_what_is_accepted_python_accepts_with_the_same_result(texts: list[str]) 
     found = read_instants(pa.array(texts, pa.string()))
     for text, given_, second in zip(texts, found.given, found.seconds, strict=True):
         if given_:
-            assert second == seconds(datetime.fromisoformat(text.strip()))
+            assert second == seconds(datetime.fromisoformat(re.sub(r" (?=(Z|[+-]\S+)$)", "", text.strip())))
+
+
+def test_an_offset_behind_a_space_means_what_it_says() -> None:
+    texts = [
+        "2026-11-24 00:00:00 UTC",
+        "2026-11-24 05:30:00.9 +05:30",
+        "2026-11-23 17:00:00 -07",
+        "2026-11-24T00:00:00 Z",
+    ]
+
+    found = read_instants(pa.array(texts), declared(zone="America/Denver"))
+
+    assert found.seconds.tolist() == [1_795_478_400] * 3
+    assert found.own_zone is not None
+    assert found.own_zone.all()
 
 
 def test_a_column_without_any_value_is_no_trouble() -> None:
