@@ -39,6 +39,7 @@ CODES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "revocation.shortened",
             "revocation.released",
         ),
+        "revoked-elsewhere": ("revocation.in-columns",),
         "mass-revocation": ("revocation.mass",),
         "stale-snapshot": ("snapshot.stale",),
         "duplicate": ("row.repeated",),

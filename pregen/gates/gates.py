@@ -36,6 +36,7 @@ class Evidence:
         rows: what is wrong with these.
         conflicts: rows that contradict each other.
         repetitions: where the first of the repeated rows stand, and which rows they repeat.
+        revoked_elsewhere: what says revoked, and rows say otherwise.
         zone: what the times say about zones (`pregen.gates.zone.judge`).
         certificates: that get answers, by issuer id.
         issuers: what messages call the configured issuers, by id.
@@ -56,6 +57,7 @@ class Evidence:
     rows: tuple[Finding, ...] = ()
     conflicts: tuple[Finding, ...] = ()
     repetitions: tuple[str, ...] = ()
+    revoked_elsewhere: tuple[Finding, ...] = ()
     zone: tuple[Finding, ...] = ()
     certificates: Mapping[int, int]
     issuers: Mapping[int, str]
@@ -262,6 +264,11 @@ def _unrevoke(evidence: Evidence, config: GatesConfig) -> GateResult:
     return _result("unrevoke", figures, *findings)
 
 
+def _revoked_elsewhere(evidence: Evidence, _: GatesConfig) -> GateResult:
+    figures = {"contradicted": sum(finding.count for finding in evidence.revoked_elsewhere)}
+    return _result("revoked-elsewhere", figures, *evidence.revoked_elsewhere)
+
+
 def _mass_revocation(evidence: Evidence, config: GatesConfig) -> GateResult:
     if evidence.history is None:
         return _skipped("mass-revocation", evidence.why_absent or "there is no history")
@@ -331,6 +338,7 @@ _GATES: tuple[Callable[[Evidence, GatesConfig], GateResult], ...] = (
     _growth,
     _issuer_missing,
     _unrevoke,
+    _revoked_elsewhere,
     _mass_revocation,
     _stale_snapshot,
     _duplicate,

@@ -13,6 +13,7 @@ GATES = (
     "growth",
     "issuer-missing",
     "unrevoke",
+    "revoked-elsewhere",
     "mass-revocation",
     "stale-snapshot",
     "duplicate",

@@ -22,7 +22,7 @@ from pregen.generation.past import ComparisonJob, named
 from pregen.generation.preparation import Prepared
 from pregen.generation.rows import Group, Pair, Tally
 from pregen.issuers import Issuer
-from pregen.snapshot import Snapshot
+from pregen.snapshot import IN_COLUMNS, Snapshot
 from storage.certid import serial_text
 from storage.manifest import Shard
 
@@ -160,7 +160,8 @@ def _evidence(prepared: Prepared, tally: Tally, verdict: Verdict, watch: Watch, 
         rows_in=snapshot.rows_in,
         repeated=tally.repeated,
         invalid=invalid,
-        rows=errors,
+        rows=tuple(finding for finding in errors if finding.code != IN_COLUMNS),
+        revoked_elsewhere=tuple(finding for finding in errors if finding.code == IN_COLUMNS),
         conflicts=_conflicts(tally, snapshot),
         repetitions=_repetitions(tally, snapshot),
         zone=verdict.findings,

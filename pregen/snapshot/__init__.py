@@ -11,6 +11,7 @@ certificates exist and which of them are revoked. Reading goes
     crls/         revocations, where they come from CRLs and the files only say what was issued
     intake.py     one record batch to one `StatusBatch` (batch.py), bad rows left out
     findings.py   bad rows to `Finding`s: counted by kind, with examples, and where they are (location.py)
+    remnants.py   revocation data in rows that are not revoked: when it is too much
     snapshot.py   the whole: its rows from the first to the last
 
 so that whatever is wrong with a file stops the run at once, and whatever is wrong with rows is found in one pass.
@@ -38,6 +39,7 @@ from pregen.snapshot.crls.rules import CrlIssuer
 from pregen.snapshot.files import AS_OF_KEY, LISTED_KEY, ZONES_KEY
 from pregen.snapshot.location import Location
 from pregen.snapshot.opening import open_snapshot
+from pregen.snapshot.remnants import IN_COLUMNS
 from pregen.snapshot.snapshot import Reading, Snapshot
 
 __all__ = [
@@ -45,6 +47,7 @@ __all__ = [
     "CA",
     "END_ENTITY",
     "GOOD",
+    "IN_COLUMNS",
     "LISTED_KEY",
     "MAX_SERIAL_BYTES",
     "NOT_LATE",

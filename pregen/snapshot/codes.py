@@ -24,6 +24,8 @@ STATUSES: Mapping[str, int] = MappingProxyType(
 )
 
 UNSPECIFIED = 0  # left out of responses (RFC 5280, 5.3.1), but given, which counts where a reason is demanded
+HOLD = REASONS["certificateHold"]
+_RELEASED = {"8": 8, "removefromcrl": 8}  # what databases write when a hold has ended (RFC 5280, 5.3.1)
 _REASONS = {**REASONS, **{str(number): number for number in REASONS.values()}, "absent": NO_REASON}
 _KINDS = {"end-entity": END_ENTITY, "ca": CA}
 _TRUTHS = {"false": 0, "true": 1}
@@ -103,6 +105,16 @@ def look_up(column: ArrowArray, table: CodeTable) -> Codes:
 
     index = encoded.indices.cast(pa.int64()).fill_null(len(words)).to_numpy()  # nulls get the entry that is appended
     return Codes(np.append(number, 0)[index], np.append(known, False)[index], np.append(blank & ~known, True)[index])
+
+
+def are_released(column: ArrowArray, codes: Codes | None = None) -> NDArray[np.bool_]:
+    """Return which rows give a reason of a certificate that was on hold, bool[n]; `codes` are what reasons mean.
+
+    >>> are_released(pa.array(["removeFromCRL", "keyCompromise", None])).tolist()
+    [True, False, False]
+    """
+    released: NDArray[np.bool_] = look_up(column, CodeTable({}, _RELEASED)).known
+    return released if codes is None else released | (codes.known & (codes.number == HOLD))
 
 
 def _fitting(meanings: Mapping[str, int], kind: pa.DataType) -> dict[int, int]:

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from pregen.errors import MAX_EXAMPLES, Finding
 from pregen.snapshot.location import Location
 from pregen.snapshot.octets import ArrowArray, ArrowScalar, Fault
+from pregen.snapshot.remnants import IN_COLUMNS
 from pregen.validity import duration_text
 
 _SHOWN_CHARACTERS = 64
@@ -54,6 +55,7 @@ _ADVICE: Mapping[str, str] = MappingProxyType(
         "row.revoked.out-of-range": "lies before 1970 or after 2106-02-07T06:28:15Z: correct the time of revocation",
         "row.revoked.ignored": "is set in rows that are not revoked; their status counts, the time is ignored: look "
         "whether the status is mapped as it should be",
+        IN_COLUMNS: "has revocations in rows that are not revoked",
         "row.expired.after-as-of": "lies more than {skew} after as_of ([gates] skew), or is empty, in lines with the "
         "status E (expired), which `openssl ca -updatedb` writes afterwards alone: look whether as_of is right, and "
         "restore or correct these lines",

@@ -26,9 +26,11 @@ from pregen.snapshot.batch import (
 from pregen.snapshot.codes import (
     EXCLUDED,
     EXPIRED,
+    HOLD,
     UNSPECIFIED,
     Codes,
     CodeTable,
+    are_released,
     kind_table,
     look_up,
     reason_table,
@@ -41,6 +43,7 @@ from pregen.snapshot.crls.scope import KINDS, NOT_SAID
 from pregen.snapshot.files.base import ODD
 from pregen.snapshot.findings import Place, RowFindings
 from pregen.snapshot.octets import ArrowArray, Fault, nulls
+from pregen.snapshot.remnants import IN_COLUMNS, NO_REVOCATION_BEFORE, Remnants
 from pregen.snapshot.serials import NOT_MINIMAL, read_serials
 from pregen.snapshot.times.instants import Instants, read_instants
 
@@ -48,6 +51,7 @@ CLOCK_SKEW_S = 300
 EXCLUDED_BY_STATUS = "status"
 EXCLUDED_NO_OCSP = "no-ocsp"
 _LAST_REVOCATION_S = 2**32 - 1  # a record holds the time in 32 bits
+_ZONE_FAULTS = frozenset({"row.time.not-utc", "row.time.ambiguous", "row.time.nonexistent"})
 MOST_UNPLACED = 1 << 17  # rows of a file, times issuers, that are held against each issuer
 
 _Rows = NDArray[np.bool_]
@@ -94,6 +98,7 @@ class Intake:
         self.only_issuer = next(iter(issuers.values()))  # whom rows mean that do not say
         self.all_issuers = np.unique(np.array(list(issuers.values()), np.int32))
         self.unplaced = 0  # rows so far that are held against each issuer
+        self.remnants = Remnants()  # of rows so far
         self.negative_serials = 0  # rows so far, less those whose encoding has a sign
 
     def read(self, batch: pa.RecordBatch, first: Place) -> tuple[StatusBatch, Counter[str]]:
@@ -140,6 +145,7 @@ class _BatchIntake:
         revoked = status == REVOKED
         revoked_at = self._revoked_at(revocations, revoked)
         reason, reason_given = self._reason(revoked)
+        self._note_remnants(revocations, revoked)
         serial, faults, negative = read_serials(
             self._arrays["serial"], self._intake.columns["serial"].encoding or "binary"
         )
@@ -286,11 +292,41 @@ class _BatchIntake:
         """Return the reasons as they are encoded, and which rows give one: unspecified is one, but never encoded."""
         if "reason" not in self._arrays:
             return np.full(self._count, NO_REASON, np.int8), np.zeros(self._count, np.bool_)
-        codes = self._reasons or look_up(self._arrays["reason"], self._intake.reasons)
+        codes = self._reasons = self._reasons or look_up(self._arrays["reason"], self._intake.reasons)
         self._note("reason", [Fault("row.reason.unknown", ~codes.known & ~codes.blank)], among=revoked)
         encoded = codes.known & revoked & (codes.number != UNSPECIFIED)
         given = np.where(codes.known, codes.number != NO_REASON, ~codes.blank)
         return np.where(encoded, codes.number, NO_REASON).astype(np.int8), given
+
+    def _note_remnants(self, revocations: Instants, revoked: _Rows) -> None:
+        """Note what rows that are not revoked say of revocations; where there is no status, none of them does."""
+        if self._codes is None:
+            return
+        seconds, given, faults, _ = revocations
+        judged = self._judged & ~self._bad
+        silent = judged & ~revoked
+        timed = silent & given & (seconds >= NO_REVOCATION_BEFORE) & (seconds <= self._intake.latest_revocation_s)
+        final = silent & self._gives_final_reason()
+        zoneless = np.zeros(self._count, np.bool_)
+        for fault in faults:  # times, though nobody can tell which
+            zoneless |= fault.rows & (fault.code in _ZONE_FAULTS)
+        reasoned = final & ~given & ~zoneless
+        final &= timed | zoneless
+        timed &= ~final
+        if "reason" in self._arrays and timed.any():
+            timed &= ~are_released(self._arrays["reason"], self._reasons)
+        counts = (int(np.count_nonzero(rows)) for rows in (final, timed, reasoned, silent, judged & revoked))
+        self._intake.remnants = self._intake.remnants.plus(Remnants(*counts))
+        self._report("revoked_at", Fault(IN_COLUMNS, final | timed))
+        self._report("reason", Fault(IN_COLUMNS, reasoned))
+
+    def _gives_final_reason(self) -> _Rows:
+        """Return which rows give a reason from which no certificate comes back."""
+        if self._reasons is None:
+            return np.zeros(self._count, np.bool_)
+        number = self._reasons.number
+        final: _Rows = self._reasons.known & (number > UNSPECIFIED) & (number != HOLD)
+        return final
 
     def _revocations(self, known: Revocations, serial: pa.BinaryArray, issuer: NDArray[np.int32]) -> Statuses:
         """Return what CRLs say of each row; that a row is excluded or bad does not make its entry one without a row."""

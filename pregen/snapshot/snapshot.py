@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from pregen.snapshot.files import (
 )
 from pregen.snapshot.findings import Place, RowFindings, located, negative_finding
 from pregen.snapshot.intake import CLOCK_SKEW_S, Intake
+from pregen.snapshot.remnants import Remnants, judged
 
 
 @dataclass(slots=True)
@@ -35,6 +37,7 @@ class Reading:
         zone_used: columns (canonical names) with a declared zone, and with times that it was needed for.
         zone_written: those with times that name their own.
         negative_serials: how many rows have a serial that is negative by its octets.
+        remnants: what rows that are not revoked say of revocations.
     """
 
     rows_in: int = 0
@@ -46,6 +49,7 @@ class Reading:
     zone_used: set[str] = field(default_factory=set)
     zone_written: set[str] = field(default_factory=set)
     negative_serials: int = 0
+    remnants: Remnants = field(default_factory=Remnants)
 
 
 class Snapshot:
@@ -137,7 +141,7 @@ class Snapshot:
             reading.excluded.update(excluded)
             reading.listed, reading.oldest, reading.of_kind = intake.listed, intake.oldest, intake.of_kind
             reading.zone_used, reading.zone_written = intake.zone_used, intake.zone_written
-            reading.negative_serials = intake.negative_serials
+            reading.negative_serials, reading.remnants = intake.negative_serials, intake.remnants
             if len(batch) or len(batch.late.revoked_at) or batch.withheld is not None:
                 yield batch
 
@@ -164,7 +168,9 @@ class Snapshot:
             from_crls = out_of_scope(self._revocations.uncovered, sum(counts, none)) + from_crls
         negative = sum(reading.negative_serials for reading in self._readings.values())
         serials = negative_finding(self._columns["serial"].name, negative, self.rows_in)
-        return found.findings(self._skew_s) + serials + from_crls + self._unused() + self._warnings
+        remnants = reduce(Remnants.plus, (reading.remnants for reading in self._readings.values()), Remnants())
+        rows = tuple(judged(found.findings(self._skew_s), remnants))
+        return rows + serials + from_crls + self._unused() + self._warnings
 
     @property
     def matched(self) -> frozenset[int]:

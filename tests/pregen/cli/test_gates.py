@@ -468,3 +468,26 @@ def test_times_that_name_their_own_zone_need_no_proof_of_the_declared_one(ca: Ca
 
     assert ended.code == 0, ended.err
     assert "warning column.zone-unused" in ended.out + ended.err
+
+
+def test_good_rows_with_times_and_reasons_of_revocations_are_refused_at_once_and_accepted_by_name(
+    ca: Ca, pregen: Program
+) -> None:
+    """A status code that is mapped wrongly: 60 of 360 certificates would be good."""
+    numbers = range(1, 361)
+    ca.configure(snapshot={"columns": {"status": {"values": {"good": ["20", "40"], "revoked": ["41"]}}}})
+    ca.export(
+        serial=octets(*numbers),
+        status=pa.array([40 if number <= 60 else 20 for number in numbers], pa.int32()),
+        revoked_at=instants(*(ca.now - timedelta(days=3) if number <= 60 else None for number in numbers)),
+        reason=pa.array([1 if number <= 60 else None for number in numbers], pa.int8()),
+    )
+    refused = pregen("run", ca.config, "--json")
+    imported = pregen("import", ca.config, "--out", ca.folder / "canonical", "--json")
+    accepted = pregen("run", ca.config, "--json", "--accept", "revocation.in-columns", *WHY)
+
+    assert (refused.code, codes(refused)) == (3, ["revocation.in-columns"])
+    assert "--accept revoked-elsewhere" in str(refused.error["message"])
+    assert (imported.code, codes(imported)) == (3, ["revocation.in-columns"])
+    assert accepted.code == 0
+    assert gates(accepted)["revoked-elsewhere"]["outcome"] == "accepted"

@@ -54,6 +54,13 @@ def test_without_history_gates_that_compare_are_skipped_and_say_why() -> None:
     assert {result.figures["why"] for result in skipped} == {"nothing is published yet"}
 
 
+def test_what_says_revoked_elsewhere_fails_in_a_first_generation_too() -> None:
+    said = Finding("revocation.in-columns", "error", "they say so", 600)
+    first = replace(EVIDENCE, history=None, revoked_elsewhere=(said,))
+    result = say("revoked-elsewhere", first)
+    assert (result.outcome, result.findings, result.figures) == ("failed", (said,), {"contradicted": 600})
+
+
 @pytest.mark.parametrize(
     ("vanished", "limit", "outcome"),
     [
