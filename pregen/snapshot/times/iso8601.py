@@ -2,8 +2,8 @@
 
 Taken are the extended form, ``2026-11-24T00:00:00``, also with a space or a small t (RFC 3339, 5.6), and the basic
 one, ``20261124T000000``; a fraction after a point or a comma; as the zone Z, UTC, an offset, an offset without colon,
-one of hours alone (``+00``, as PostgreSQL writes it), each behind a space too (BigQuery, Oracle), or none. Not taken: times without
-seconds (were they cut or rounded?), weeks, numbers of days, durations, hour 24, second 60.
+one of hours alone (``+00``, as PostgreSQL writes it), each behind a space too (BigQuery, Oracle), or none. Not taken
+are times without seconds (were they cut or rounded?), weeks, numbers of days, durations, hour 24, second 60.
 """
 
 from typing import NamedTuple
