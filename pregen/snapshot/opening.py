@@ -196,7 +196,9 @@ def _paths(config: SnapshotConfig, folder: Path, path: str | None) -> tuple[tupl
     wanted = replace(usual, deep=config.partitioning != "none")
     place = pattern if pattern.startswith("s3://") else str(base / pattern)
     settings = S3Settings(config.s3.endpoint, config.s3.region)
-    found, ignored = find_files(pattern, base, wanted, settings)
+    found, ignored, misnamed = find_files(pattern, base, wanted, settings)
+    if misnamed:
+        raise InputError("the snapshot cannot be used", (_misnamed(place, wanted, misnamed),))
     if not found:
         deeper = () if wanted.deep else _deeper(pattern, base, wanted, settings)
         raise InputError("there is no snapshot", (_missing(place, wanted, deeper), *_ignored(place, wanted, ignored)))
@@ -245,6 +247,15 @@ def _ignored(folder: str, wanted: Wanted, paths: tuple[str, ...]) -> tuple[Findi
     if not wanted.deep:
         text += "; of subfolders, name the columns that they stand for: partitioning in [snapshot]"
     return (Finding("file.ignored", "warning", text, len(paths), paths[:MAX_EXAMPLES]),)
+
+
+def _misnamed(place: str, wanted: Wanted, paths: tuple[str, ...]) -> Finding:
+    text = (
+        f"{place}: {paths[0]} begins as a table does (Parquet, Arrow or ORC), but its suffix is none of those that "
+        f"are read ({', '.join(wanted.suffixes)}): rename what belongs to the snapshot, since certificates that are "
+        "missing get no response, and move away what does not"
+    )
+    return Finding("file.suffix", "error", text, len(paths), paths[:MAX_EXAMPLES])
 
 
 def _open_files(

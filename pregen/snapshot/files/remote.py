@@ -157,6 +157,15 @@ class RemoteSource:
             yield file
         self.check()
 
+    def head(self, length: int) -> bytes:
+        """Return the first octets, so many or all that there are.
+
+        Raises:
+            ChangedError, PermissionError, ConnectionError: as of `Bucket.read`.
+        """
+        length = min(length, self.size)
+        return open_bucket(self.location.bucket, self.settings).read(self, 0, length) if length else b""
+
     def check(self) -> None:
         """Compare it with what it was."""
         now = open_bucket(self.location.bucket, self.settings).find(self.location.key)

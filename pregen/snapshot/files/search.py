@@ -1,7 +1,9 @@
 """Which files a path, a glob or a folder means, on this machine and on S3.
 
 A path without wildcards that is there is itself: a file or an object, whatever its name, or a folder. Of a folder,
-files with a known suffix count, hidden ones excepted; of its subfolders only where they are partitions ("deep").
+files with a known suffix count, and files without any (Hive, Impala, Trino) that begin as a table does, hidden ones
+excepted; of its subfolders only where they are partitions ("deep"). What begins as a table under another suffix is
+neither read nor ignored: it might be half of an export.
 """
 
 import errno
@@ -9,17 +11,19 @@ import fnmatch
 import glob
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import NamedTuple
 
+from pregen.snapshot.files import ipc, parquet
 from pregen.snapshot.files.base import unusable
 from pregen.snapshot.files.remote import Bucket, RemoteSource, S3Settings, open_bucket
 from pregen.snapshot.files.sources import looking_at
 from pregen.snapshot.location import Location
 
 _SCHEME = "s3://"
+_HEAD_BYTES = 8
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")
 
 
@@ -29,6 +33,7 @@ class Wanted:
 
     Attributes:
         suffixes: of its files, in lower case.
+        magics: what files of it begin with, whatever they are called.
         companions: ends of the names of files that always lie beside them, and are not worth a word.
         deep: whether what lies in subfolders belongs to it.
     """
@@ -36,10 +41,11 @@ class Wanted:
     suffixes: tuple[str, ...] = (".parquet", ".arrow", ".feather", ".ipc", ".csv")
     companions: tuple[str, ...] = ()
     deep: bool = False
+    magics: tuple[bytes, ...] = ()
 
     def has(self, name: str) -> bool:
         """Whether a file of that name belongs to a snapshot."""
-        return not name.startswith(".") and PurePath(name).suffix.lower() in self.suffixes
+        return not name.startswith(".") and name.lower().endswith(self.suffixes)
 
     def is_mark(self, name: str) -> bool:
         """Whether a file or folder of that name, which does not belong to it, is passed over without a word."""
@@ -50,7 +56,7 @@ class Wanted:
         return name.startswith((".", "_")) and "=" not in name
 
 
-TABLES = Wanted()
+TABLES = Wanted(magics=(parquet.MAGIC, ipc.FILE_MAGIC, ipc.STREAM_MAGIC))
 INDEXES = Wanted((".txt",), (".attr", ".old", ".new"))
 
 
@@ -63,22 +69,38 @@ class FoundFile(NamedTuple):
 
 
 class Found(NamedTuple):
-    """The files of a snapshot, and what lies in its folder and does not belong to it, both sorted."""
+    """The files of a snapshot, what lies in its folder and does not belong to it, and what might; all sorted."""
 
     files: tuple[FoundFile, ...]
-    ignored: tuple[str, ...]
+    ignored: tuple[str, ...] = ()
+    misnamed: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
 class _Finds:
     files: dict[Location, FoundFile] = field(default_factory=dict)
     ignored: list[str] = field(default_factory=list)
+    misnamed: list[str] = field(default_factory=list)
 
     def add(self, file: FoundFile) -> None:
         self.files.setdefault(file.location, file)
 
+    def sort_in(self, file: FoundFile, wanted: Wanted) -> None:
+        """Take, refuse, ignore or pass over a file of a folder: by its suffix, else by what it begins with."""
+        if wanted.has(file.location.name):
+            self.add(file)
+        elif wanted.is_mark(file.location.name):
+            return
+        elif not wanted.magics or not _head(file).startswith(wanted.magics):
+            self.ignored.append(str(file.location))
+        elif PurePath(file.location.name).suffix:
+            self.misnamed.append(str(file.location))
+        else:
+            self.add(file)
+
     def sorted(self) -> Found:
-        return Found(tuple(sorted(self.files.values(), key=lambda file: file.location)), tuple(sorted(self.ignored)))
+        files = sorted(self.files.values(), key=lambda file: file.location)
+        return Found(tuple(files), tuple(sorted(self.ignored)), tuple(sorted(set(self.misnamed))))
 
 
 def find_files(pattern: str, base: Path, wanted: Wanted = TABLES, settings: S3Settings | None = None) -> Found:
@@ -101,8 +123,7 @@ def _find_local(pattern: str, base: Path, wanted: Wanted) -> Found:
     finds = _Finds()
     named = base / pattern
     if named.is_dir():
-        for file in _walk(named, (), wanted, frozenset(), finds.ignored.append):
-            finds.add(file)
+        _walk(named, (), wanted, frozenset(), finds)
     elif named.exists():
         finds.add(FoundFile(named))
     else:
@@ -111,10 +132,10 @@ def _find_local(pattern: str, base: Path, wanted: Wanted) -> Found:
             match = base / name
             folders = match.relative_to(root).parts if match != root else ()
             if match.is_dir():
-                for file in _walk(match, folders, wanted, frozenset(), _nowhere):
-                    finds.add(file)
+                _walk(match, folders, wanted, frozenset(), finds)
             else:
                 finds.add(FoundFile(match, folders[:-1]))
+        finds.ignored.clear()  # a glob means what it matches
     return finds.sorted()
 
 
@@ -129,13 +150,9 @@ def fixed_segments(segments: Sequence[str]) -> Sequence[str]:
 
 
 def _walk(
-    folder: Path,
-    folders: tuple[str, ...],
-    wanted: Wanted,
-    above: frozenset[tuple[int, int]],
-    ignore: Callable[[str], None],
-) -> Iterator[FoundFile]:
-    """Yield what belongs to a snapshot in a folder; links to folders are followed, once on each way down."""
+    folder: Path, folders: tuple[str, ...], wanted: Wanted, above: frozenset[tuple[int, int]], finds: _Finds
+) -> None:
+    """Sort in what lies in a folder; links to folders are followed, once on each way down."""
     status = folder.stat()
     here = (status.st_dev, status.st_ino)
     if here in above:
@@ -143,15 +160,25 @@ def _walk(
     for path in folder.iterdir():
         if path.is_dir() and wanted.deep:
             if not wanted.is_hidden_folder(path.name):
-                yield from _walk(path, (*folders, path.name), wanted, above | {here}, ignore)
-        elif wanted.has(path.name) and not path.is_dir():
-            yield FoundFile(path, folders)
+                _walk(path, (*folders, path.name), wanted, above | {here}, finds)
+        elif not path.is_dir():
+            finds.sort_in(FoundFile(path, folders), wanted)
         elif not wanted.is_mark(path.name):
-            ignore(str(path))
+            finds.ignored.append(str(path))
 
 
-def _nowhere(_: str) -> None:
-    """Forget what a glob does not mean."""
+def _head(file: FoundFile) -> bytes:
+    """Return what a file begins with; nothing of what is no file, or must not be read, which is ignored with a word."""
+    if file.remote is not None:
+        return file.remote.head(_HEAD_BYTES)
+    path = file.location
+    if not isinstance(path, Path) or not path.is_file():
+        return b""
+    try:
+        with path.open("rb") as opened:
+            return opened.read(_HEAD_BYTES)
+    except OSError:
+        return b""
 
 
 def _find_remote(pattern: str, wanted: Wanted, settings: S3Settings) -> Found:
@@ -162,7 +189,7 @@ def _find_remote(pattern: str, wanted: Wanted, settings: S3Settings) -> Found:
         raise unusable("snapshot.bad-address", _SCHEME, what)
     bucket = open_bucket(name, settings)
     if key and not key.endswith("/") and (named := bucket.find(key)):
-        return Found((FoundFile(named.location, (), named),), ())
+        return Found((FoundFile(named.location, (), named),))
     segments = tuple(key.rstrip("/").split("/")) if key.rstrip("/") else ()
     if any(map(glob.has_magic, segments)) and not _any(bucket.list("/".join(segments))):
         return _glob_remote(bucket, segments, wanted)
@@ -188,10 +215,8 @@ def _sort_in(source: RemoteSource, folders: tuple[str, ...], wanted: Wanted, fin
     """Take an object of a folder, ignore it, or pass over it."""
     hidden = any(map(wanted.is_hidden_folder, folders))
     if wanted.deep or not folders:
-        if wanted.has(source.location.name) and not hidden:
-            finds.add(FoundFile(source.location, folders, source))
-        elif not hidden and not wanted.is_mark(source.location.name):
-            finds.ignored.append(str(source.location))
+        if not hidden:
+            finds.sort_in(FoundFile(source.location, folders, source), wanted)
     elif not wanted.is_mark(folders[0]):  # a subfolder is named once, as on this machine
         key = source.location.key.removesuffix("/".join((*folders[1:], source.location.name)))
         named = f"s3://{source.location.bucket}/{key.rstrip('/')}"
@@ -210,12 +235,14 @@ def _glob_remote(bucket: Bucket, segments: tuple[str, ...], wanted: Wanted) -> F
             finds.add(FoundFile(source.location, below[:-1], source))
             continue
         ends = range(1, len(below)) if wanted.deep else [len(below) - 1]
-        if wanted.has(source.location.name) and any(
+        in_folder = any(
             _means(pattern, segments[len(fixed) :], below[:end])
             and not any(map(wanted.is_hidden_folder, below[end:-1]))
             for end in ends
-        ):
-            finds.add(FoundFile(source.location, below[:-1], source))
+        )
+        if in_folder:
+            finds.sort_in(FoundFile(source.location, below[:-1], source), wanted)
+    finds.ignored.clear()  # a glob means what it matches
     return finds.sorted()
 
 

@@ -96,6 +96,13 @@ def two_instants(ca: Ca) -> None:
     ca.export(to="day/2.parquet", as_of=ca.now - timedelta(minutes=1), serial=contents(4, 5, 6))
 
 
+def other_suffix(ca: Ca) -> None:
+    (ca.folder / "day").mkdir()
+    ca.configure(snapshot={"path": "day"})
+    ca.export(to="day/1.parquet")
+    ca.export(to="day/2.parquet.old", serial=contents(4, 5, 6))
+
+
 def status_in_one_file(ca: Ca) -> None:
     """The revoked certificate is in the file that cannot say so."""
     (ca.folder / "day").mkdir()
@@ -127,6 +134,13 @@ FILES = [
         file="spool",
         value="(.parquet, .arrow, .feather, .ipc, .csv)",
         remedy="correct the path",
+    ),
+    Damage(
+        name="half of an export under another suffix",
+        make=other_suffix,
+        code="file.suffix",
+        file="day/2.parquet.old",
+        remedy="move away what does not",
     ),
     Damage(name="fifo", make=fifo, code="file.unreadable", file=FILE, remedy="export the snapshot to a file"),
     Damage(

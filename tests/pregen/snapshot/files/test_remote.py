@@ -120,6 +120,19 @@ def test_folders_objects_and_globs_mean_what_they_mean_on_a_disk(bucket: Bucket)
     assert finding.examples == (f"s3://{bucket.name}/day/notes.md", f"s3://{bucket.name}/day/sub")
 
 
+def test_objects_whose_names_do_not_say_what_they_are_are_told_by_what_they_begin_with(bucket: Bucket) -> None:
+    for key in ("day/a.parquet", "day/000000_0", "day/_metadata", "other/b.parquet"):
+        bucket.desk.write("made.parquet", table(1))
+        bucket.put(key, (bucket.desk.folder / "made.parquet").read_bytes())
+
+    assert bucket.names("day") == bucket.names("d*") == ["day/000000_0", "day/a.parquet"]
+    bucket.put("day/c.tmp", (bucket.desk.folder / "made.parquet").read_bytes())
+    for path in ("day", "d*"):
+        code, message = bucket.refusal(path)
+        assert code == "file.suffix"
+        assert f"s3://{bucket.name}/day/c.tmp begins as a table does" in message
+
+
 def test_folders_of_a_bucket_stand_for_columns_too(bucket: Bucket) -> None:
     bucket.desk.issuers = {"r1": 1, "r 2": 2}
     bucket.write("day/issuer=r1/a.parquet", table(2))
