@@ -3,12 +3,13 @@
 ``python -m storage.edge STORE`` is the server (`serve` the same as a function). All of its behaviour is one pure
 function, `respond`.
 
-**Protocol.** RFC 6960 over HTTP as RFC 9919 profiles it. GET carries the request in the path, POST in the body; every
-outcome that OCSP has a word for is HTTP 200 with an OCSPResponse:
+**Protocol.** RFC 6960 over HTTP as RFC 9919 profiles it. GET carries the request at the end of the path, whatever
+stands before it, and POST in the body; every outcome that OCSP has a word for is HTTP 200 with an OCSPResponse:
 
     =====================  ==================================================================================
     the stored answer      the certificate is in the store and its answer may be served now
-    ``malformedRequest``   not a request, more than one certificate, a nonce of 0 or more than 128 octets
+    ``malformedRequest``   not a request, more than one certificate, a nonce of 0 or more than 128 octets, a critical
+                           extension that is not understood
     ``unauthorized``       not in the store, or named by another hash than SHA-1 and SHA-256
     ``tryLater``           the store does not answer, is damaged or empty; the answer is not yet valid, or has 60 s
                            or less to live; the answer found is about another certificate (never sent, an alarm)
@@ -43,13 +44,15 @@ is ever logged, so a line has at most 4,096 octets: workers may share a pipe wit
 the log holds nothing up: 10,000 lines a worker wait for a slow reader or a full disk, and what does not fit is counted,
 in the log itself (``{"time", "lost_lines": 123, "alarm": true}``) where it is missing, and on stderr.
 
-**Files.** `request.py` reads a request, `respond.py` replies, with `caching.py` (headers), `guard.py` (the last look)
-and `record.py` (the log's line). `launch.py` and `server.py` make a server of it, with `refresh.py` (new generations),
-`log.py` and `lines.py` (a queue for what is written). `source.py` says what is needed of whoever knows the answers.
+**Files.** `path.py` finds the request in a path, `request.py` reads it, `respond.py` replies, with `caching.py`
+(headers), `guard.py` (the last look) and `record.py` (the log's line). `launch.py` and `server.py` make a server of it,
+with `refresh.py` (new generations), `log.py` and `lines.py` (a queue for what is written). `source.py` says what is
+needed of whoever knows the answers.
 """
 
 from storage.edge.launch import serve
-from storage.edge.request import MalformedRequestError, decode_path, parse_request
+from storage.edge.path import decode_path, readings
+from storage.edge.request import MalformedRequestError, parse_request
 from storage.edge.respond import HttpRequest, Reply, respond
 from storage.edge.source import AnswerSource
 
@@ -60,6 +63,7 @@ __all__ = [
     "Reply",
     "decode_path",
     "parse_request",
+    "readings",
     "respond",
     "serve",
 ]

@@ -1,56 +1,33 @@
-"""OCSP requests as they come over HTTP: octets in, one CertID out (RFC 6960, 4.1.1 and A.1).
+"""OCSP requests: octets in, one CertID out (RFC 6960, 4.1.1).
 
 Strict where a lax reading could name another certificate or hide one; blind to what a pre-produced answer cannot
 honour:
 
 * one request, version 1, DER to the last octet, nothing behind it: anything else is malformed;
-* requestorName, signature and extensions are ignored, whatever they say;
-* except a nonce of 0 or of more than 128 octets: malformed (RFC 9654, 2.1).
+* requestorName and signature are ignored, whatever they say, and so are extensions;
+* except a nonce of 0 or of more than 128 octets: malformed (RFC 9654, 2.1);
+* and except a critical extension that is not understood (RFC 6960, 4.1.2): malformed too. None of the other errors is
+  meant for it: ``unauthorized`` would say that nothing is known of the certificate, and the rest "try again" or
+  "sign". Understood are a nonce, which an answer made ahead of time may leave out (RFC 9919, 4.1), and the acceptable
+  response types (RFC 6960, 4.4.3) where the basic one is among them.
 """
 
-from base64 import b64decode
-from urllib.parse import unquote_to_bytes
+from collections.abc import Callable, Mapping
 
 from storage.certid import CertID, read_cert_id
-from storage.der import BOOLEAN, INTEGER, OCTET_STRING, OID, SEQUENCE, Cursor
+from storage.der import BOOLEAN, INTEGER, OCTET_STRING, OID, SEQUENCE, Cursor, oid_text
 from storage.errors import StorageError
 
-_NONCE = bytes.fromhex("2b0601050507300102")
+_NONCE, _RESPONSE_TYPES = bytes.fromhex("2b0601050507300102"), bytes.fromhex("2b0601050507300104")
+_BASIC_RESPONSE = bytes.fromhex("2b0601050507300101")
 _MAX_NONCE_OCTETS = 128
 _VERSION, _REQUESTOR_NAME, _EXTENSIONS = 0xA0, 0xA1, 0xA2  # within TBSRequest
 _SINGLE_EXTENSIONS = 0xA0  # within Request
 _SIGNATURE = 0xA0  # within OCSPRequest
 
-_TO_BASE64 = bytes.maketrans(b" -_", b"++/")
-
 
 class MalformedRequestError(StorageError):
     """The octets are not an OCSP request that can be answered; the text says why."""
-
-
-def decode_path(raw_path: bytes) -> bytes:
-    """Return the request that a GET carries in its raw path (RFC 6960, A.1.1; RFC 9919, 5).
-
-    Clients and the proxies before us write it in many ways: percent-encoded or not (or twice), a space where a plus was
-    decoded once too often, without padding, in the URL-safe alphabet, behind a doubled slash. A slash inside belongs
-    to the text, and two of them are two.
-
-    >>> decode_path(b"//MAA%3D") == decode_path(b"/MAA") == bytes.fromhex("3000")
-    True
-
-    Raises:
-        MalformedRequestError: not base64.
-    """
-    text = raw_path
-    for _ in range(2):
-        if b"%" in text:
-            text = unquote_to_bytes(text)
-    # A request begins with the octet 30, so its base64 with M: slashes before that are the URL's.
-    text = text.lstrip(b"/").translate(_TO_BASE64).rstrip(b"=")
-    try:
-        return b64decode(text + b"=" * (-len(text) % 4), validate=True)
-    except ValueError as error:
-        raise MalformedRequestError(f"the path is not base64: {error}") from None
 
 
 def parse_request(der: bytes) -> CertID:
@@ -88,7 +65,7 @@ def _tbs_request(tbs: Cursor) -> CertID:
     extensions = tbs.take_if(_EXTENSIONS)
     tbs.finish()
     if extensions is not None:
-        _check_nonce(extensions)
+        _check_extensions(extensions, understood={_NONCE: _check_nonce, _RESPONSE_TYPES: _check_response_types})
     return _only_request(requests)
 
 
@@ -99,22 +76,48 @@ def _only_request(requests: Cursor) -> CertID:
     if not requests.at_end():
         raise ValueError("a request for more than one certificate")
     cert_id = read_cert_id(request)
-    request.take_if(_SINGLE_EXTENSIONS)
+    extensions = request.take_if(_SINGLE_EXTENSIONS)
     request.finish()
+    if extensions is not None:
+        _check_extensions(extensions, understood={})
     return cert_id
 
 
-def _check_nonce(explicit: Cursor) -> None:
+def _check_extensions(explicit: Cursor, understood: Mapping[bytes, Callable[[bytes, bool], None]]) -> None:
+    """Refuse a critical extension unless it is among those `understood`, whose values are looked at."""
     extensions = explicit.take(SEQUENCE)
     explicit.finish()
     while not extensions.at_end():
         extension = extensions.take(SEQUENCE)
         name = extension.take(OID).octets
-        extension.take_if(BOOLEAN)
+        flag = extension.take_if(BOOLEAN)
         value = extension.take(OCTET_STRING).octets
         extension.finish()
-        if name == _NONCE and not 1 <= _nonce_octets(value) <= _MAX_NONCE_OCTETS:
-            raise ValueError(f"a nonce of {_nonce_octets(value)} octets")
+        if flag is not None and len(flag.octets) != 1:
+            raise ValueError(f"a boolean of {len(flag.octets)} octets")
+        is_critical = flag is not None and flag.octets != b"\0"
+        if name in understood:
+            understood[name](value, is_critical)
+        elif is_critical:
+            raise ValueError(f"a critical extension that is not understood ({oid_text(name)})")
+
+
+def _check_nonce(value: bytes, _is_critical: bool) -> None:
+    if not 1 <= _nonce_octets(value) <= _MAX_NONCE_OCTETS:
+        raise ValueError(f"a nonce of {_nonce_octets(value)} octets")
+
+
+def _check_response_types(value: bytes, is_critical: bool) -> None:
+    if not is_critical:
+        return
+    outer = Cursor(value)
+    types = outer.take(SEQUENCE)
+    outer.finish()
+    accepted = []
+    while not types.at_end():
+        accepted.append(types.take(OID).octets)
+    if _BASIC_RESPONSE not in accepted:
+        raise ValueError("the basic response is not among those that the request accepts, and that is critical")
 
 
 def _nonce_octets(value: bytes) -> int:

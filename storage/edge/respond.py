@@ -1,6 +1,6 @@
 """The whole of the edge's behaviour as one function: a request and the time in, a reply and its log record out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -16,14 +16,16 @@ from storage.edge.caching import (
     last_servable,
 )
 from storage.edge.guard import singles_in, written
+from storage.edge.path import readings
 from storage.edge.record import OcspStatus, Outcome, Record
-from storage.edge.request import MalformedRequestError, decode_path, parse_request
+from storage.edge.request import MalformedRequestError, parse_request
 from storage.edge.source import AnswerSource
 from storage.errors import NothingPublishedError, StorageError
 from storage.reader import Answer
 
 MAX_BODY_BYTES = 64 * 1024
 MAX_PATH_BYTES = 8 * 1024  # a request percent-encoded twice, with all that it may hold; more would only cost time
+_SURE_SERIAL_OCTETS = 8
 _HEALTHZ, _READYZ = b"/healthz", b"/readyz"
 
 _METHODS = ("GET", "HEAD", "POST")
@@ -73,10 +75,13 @@ def respond(source: AnswerSource, request: HttpRequest, now: int, *, max_age_cap
     if len(request.raw_path) > MAX_PATH_BYTES:
         return refuse(request, now, 414, Outcome.TOO_LARGE)
     try:
-        cert_id = parse_request(request.body if request.method == "POST" else decode_path(request.raw_path))
+        if request.method == "POST":
+            cert_ids = [parse_request(request.body)]
+        else:
+            cert_ids = [reading.cert_id for reading in readings(request.raw_path)]
     except MalformedRequestError as error:
         return ocsp_error(request, now, OcspStatus.malformedRequest, Outcome.MALFORMED, detail=str(error))
-    return _answer(source, request, cert_id, now, max_age_cap_s)
+    return _answer(source, request, cert_ids, now, max_age_cap_s)
 
 
 class _RefusedError(Exception):
@@ -89,10 +94,12 @@ class _RefusedError(Exception):
         self.detail = None if cause is None else f"{type(cause).__name__}: {cause}"
 
 
-def _answer(source: AnswerSource, request: HttpRequest, cert_id: CertID, now: int, max_age_cap_s: int) -> Reply:
-    generation = source.generation
+def _answer(
+    source: AnswerSource, request: HttpRequest, cert_ids: Sequence[CertID], now: int, max_age_cap_s: int
+) -> Reply:
+    cert_id, generation = cert_ids[0], source.generation
     try:
-        answer = _find(source, cert_id)
+        cert_id, answer = _find(source, cert_ids)
         generation = answer.generation
         _check(answer, cert_id, now)
     except _RefusedError as why:
@@ -102,20 +109,37 @@ def _answer(source: AnswerSource, request: HttpRequest, cert_id: CertID, now: in
     return _deliver(request, answer, cert_id, now, max_age_cap_s)
 
 
-def _find(source: AnswerSource, cert_id: CertID) -> Answer:
-    if cert_id.hash_oid not in HASH_NAMES:
+def _find(source: AnswerSource, cert_ids: Sequence[CertID]) -> tuple[CertID, Answer]:
+    """Return the answer, and of what a request can mean (mostly one thing) that for which there is one.
+
+    Several are left by a proxy that merges slashes. Those that differ in the hashes cannot be of two issuers that are
+    both known. Those that differ in the serial alone are told apart by which certificate there is, where serials are
+    random and long (64 bits, BR 7.1): the odds that one of a billion certificates has another reading are 2^-34.
+    """
+    known = [cert_id for cert_id in cert_ids if cert_id.hash_oid in HASH_NAMES]
+    if not known:
         raise _RefusedError(OcspStatus.unauthorized, Outcome.UNKNOWN_HASH)
+    found = [(cert_id, answer) for cert_id in known if (answer := _look_up(source, cert_id)) is not None]
+    if not found:
+        raise _RefusedError(OcspStatus.unauthorized, Outcome.NOT_STORED)
+    cert_id, answer = found[0]
+    if len({one.serial for one in known if one[:3] == cert_id[:3]}) > 1 and len(cert_id.serial) < _SURE_SERIAL_OCTETS:
+        found = []
+    if len(found) != 1:
+        merged = MalformedRequestError("a proxy has merged slashes of the path, and it can mean several certificates")
+        raise _RefusedError(OcspStatus.malformedRequest, Outcome.MALFORMED, merged)
+    return cert_id, answer
+
+
+def _look_up(source: AnswerSource, cert_id: CertID) -> Answer | None:
     try:
-        answer = source.lookup(cert_id)
+        return source.lookup(cert_id)
     except NothingPublishedError:
         raise _RefusedError(OcspStatus.tryLater, Outcome.NOTHING_PUBLISHED) from None
     except (StorageError, EOFError, FileNotFoundError) as damage:  # a pack that ends early or is gone is damage too
         raise _RefusedError(OcspStatus.tryLater, Outcome.DAMAGED, damage) from damage
     except OSError as failure:
         raise _RefusedError(OcspStatus.tryLater, Outcome.UNREACHABLE, failure) from failure
-    if answer is None:
-        raise _RefusedError(OcspStatus.unauthorized, Outcome.NOT_STORED)
-    return answer
 
 
 def _check(answer: Answer, cert_id: CertID, now: int) -> None:

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from storage.edge.launch import free_address
 from tests.judges.conftest import Authority
 from tests.judges.programs import judge
@@ -29,18 +31,18 @@ http {{
         ssl_trusted_certificate {authority}/issuer.pem;
         ssl_stapling on;
         ssl_stapling_verify on;
-        ssl_stapling_responder http://127.0.0.1:{edge}/;
+        ssl_stapling_responder http://127.0.0.1:{edge}{path};
     }}
 }}
 """
 
 
 @contextmanager
-def nginx(authority: Authority, edge: ServerProcess, folder: Path) -> Iterator[int]:
+def nginx(authority: Authority, edge: ServerProcess, folder: Path, path: str = "/") -> Iterator[int]:
     """Run nginx in front of nothing, with the authority's server certificate; the port is what comes."""
     program = judge("nginx")
     port = free_address("127.0.0.1", 0)[1]
-    text = CONFIG.format(folder=folder, port=port, authority=authority.folder, edge=edge.port)
+    text = CONFIG.format(folder=folder, port=port, authority=authority.folder, edge=edge.port, path=path)
     (folder / "nginx.conf").write_text(text)
     command = [program, "-p", str(folder), "-e", str(folder / "error.log"), "-c", str(folder / "nginx.conf")]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
@@ -62,10 +64,10 @@ def handshake(port: int, issuer: Path) -> str:
     return ended.stdout
 
 
-def assert_stapled(authority: Authority, edge: ServerProcess, folder: Path) -> str:
+def assert_stapled(authority: Authority, edge: ServerProcess, folder: Path, path: str = "/") -> str:
     """Have our answer fetched, verified and stapled; return what `openssl s_client` says of it."""
     issuer = authority.folder / "issuer.pem"
-    with nginx(authority, edge, folder) as port:
+    with nginx(authority, edge, folder, path) as port:
         wait_until(lambda: "OCSP Response Status: successful" in handshake(port, issuer), 10)  # the first has none
         text = handshake(port, issuer)
 
@@ -84,6 +86,13 @@ def test_nginx_fetches_verifies_and_staples_our_answer(
     text = assert_stapled(authority, edge, tmp_path)
 
     assert re.findall(r"Hash Algorithm: (\w+)", text) == ["sha1"]
+
+
+@pytest.mark.parametrize("path", ["/ocsp", "/ocsp/r1/"])
+def test_nginx_staples_answers_of_an_edge_under_a_path(
+    authority: Authority, edge: ServerProcess, tmp_path: Path, path: str
+) -> None:
+    assert_stapled(authority, edge, tmp_path, path)
 
 
 def test_nginx_fetches_verifies_and_staples_a_combined_answer(

@@ -1,10 +1,7 @@
 import subprocess
-from base64 import b64encode, urlsafe_b64encode
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
-from urllib.parse import quote
 
 import pytest
 from cryptography import x509
@@ -18,7 +15,7 @@ from hypothesis import strategies as st
 
 from storage.certid import SHA1, SHA256, CertID
 from storage.der import BOOLEAN, INTEGER, NULL, OCTET_STRING, OID, SEQUENCE, tlv
-from storage.edge.request import MalformedRequestError, decode_path, parse_request
+from storage.edge.request import MalformedRequestError, parse_request
 from tests.judges.programs import judge
 from tests.storage.edge.answers import (
     NONCE,
@@ -80,25 +77,50 @@ def test_every_serial_comes_back_as_it_was_sent(serial: int, hash_oid: str, null
     assert parse_request(encoded).serial_number == serial
 
 
+UNKNOWN, SERVICE_LOCATOR = b"\x2a\x03", bytes.fromhex("2b0601050507300107")
+RESPONSE_TYPES, PREFERRED_ALGORITHMS = bytes.fromhex("2b0601050507300104"), bytes.fromhex("2b0601050507300108")
+BASIC = tlv(SEQUENCE, tlv(OID, UNKNOWN), tlv(OID, bytes.fromhex("2b0601050507300101")))
+
+
+def extension(name: bytes, value: bytes = b"x", *, critical: bytes | None = None) -> bytes:
+    flag = b"" if critical is None else tlv(BOOLEAN, critical)
+    return tlv(SEQUENCE, tlv(OID, name), flag, tlv(OCTET_STRING, value))
+
+
+def extensions(*each: bytes) -> bytes:
+    return tlv(0xA2, tlv(SEQUENCE, *each))
+
+
 @pytest.mark.parametrize(
     "request_der",
     [
         encode_request(ASKED, before=tlv(0xA0, tlv(INTEGER, b"\0"))),
         encode_request(ASKED, before=tlv(0xA1, tlv(0x82, b"client.example"))),
         encode_request(ASKED, signature=tlv(0xA0, tlv(SEQUENCE, b"whatever"))),
-        encode_request(ASKED, in_request=tlv(0xA0, tlv(SEQUENCE, b"whatever"))),
+        encode_request(ASKED, in_request=tlv(0xA0, tlv(SEQUENCE, extension(SERVICE_LOCATOR)))),
         encode_request(ASKED, after=nonce_extension(b"n")),
         encode_request(ASKED, after=nonce_extension(bytes(128))),
         encode_request(ASKED, after=nonce_extension(bytes(range(1, 17)), wrapped=False)),
-        encode_request(
-            ASKED,
-            after=tlv(
-                0xA2,
-                tlv(SEQUENCE, tlv(SEQUENCE, tlv(OID, b"\x2a\x03"), tlv(BOOLEAN, b"\xff"), tlv(OCTET_STRING, b"x"))),
-            ),
-        ),
+        encode_request(ASKED, after=extensions(extension(UNKNOWN))),
+        encode_request(ASKED, after=extensions(extension(UNKNOWN, critical=b"\0"))),
+        encode_request(ASKED, after=extensions(extension(NONCE, b"\4\1n", critical=b"\xff"))),
+        encode_request(ASKED, after=extensions(extension(RESPONSE_TYPES, BASIC, critical=b"\xff"))),
+        encode_request(ASKED, after=extensions(extension(RESPONSE_TYPES, b"whatever"))),
     ],
-    ids=["version", "name", "signature", "single", "nonce-1", "nonce-128", "nonce-raw", "critical"],
+    ids=[
+        "version",
+        "name",
+        "signature",
+        "single",
+        "nonce-1",
+        "nonce-128",
+        "nonce-raw",
+        "unknown",
+        "said not to be critical",
+        "critical nonce",
+        "critical basic response",
+        "response types",
+    ],
 )
 def test_what_a_stored_answer_cannot_honour_is_ignored(request_der: bytes) -> None:
     assert parse_request(request_der) == ASKED
@@ -128,10 +150,44 @@ MALFORMED = {
     "octets behind the list": (encode_request(ASKED, after=tlv(INTEGER, b"\0")), "too many"),
     "octets behind a CertID": (encode_request(ASKED, in_request=tlv(INTEGER, b"\0")), "too many"),
     "octets behind the whole": (encode_request(ASKED, signature=tlv(INTEGER, b"\0")), "too many"),
+    "a flag of two octets": (encode_request(ASKED, after=extensions(extension(UNKNOWN, critical=b"\0\0"))), "2 octets"),
+    "extensions of one certificate that are none": (encode_request(ASKED, in_request=tlv(0xA0, tlv(NULL))), "tag 0x05"),
     "extensions that are none": (encode_request(ASKED, after=tlv(0xA2, tlv(INTEGER, b"\0"))), "tag 0x02"),
     "indefinite length": (b"\x30\x80" + GOOD[2:] + b"\0\0", "bad length"),
     "long length": (b"\x30\x81" + GOOD[1:], "not minimal"),
 }
+
+
+CRITICAL = {
+    "unknown": extensions(extension(UNKNOWN, critical=b"\xff")),
+    "a flag of BER": extensions(extension(UNKNOWN, critical=b"\1")),
+    "behind others": extensions(
+        extension(NONCE, b"\4\1n"), extension(UNKNOWN), extension(b"\x2a\x04", critical=b"\xff")
+    ),
+    "preferred algorithms": extensions(extension(PREFERRED_ALGORITHMS, tlv(SEQUENCE), critical=b"\xff")),
+    "service locator": extensions(extension(SERVICE_LOCATOR, tlv(SEQUENCE), critical=b"\xff")),
+}
+
+
+@pytest.mark.parametrize("after", CRITICAL.values(), ids=CRITICAL.keys())
+def test_a_critical_extension_that_is_not_understood_is_not_ignored(after: bytes) -> None:
+    with pytest.raises(MalformedRequestError, match=r"critical extension that is not understood \([0-9.]+\)"):
+        parse_request(encode_request(ASKED, after=after))
+    in_single = b"\xa0" + after[1:]
+    with pytest.raises(MalformedRequestError, match="critical extension that is not understood"):
+        parse_request(encode_request(ASKED, in_request=in_single))
+
+
+def test_a_critical_wish_for_other_responses_than_basic_ones_is_not_ignored() -> None:
+    wish = extension(RESPONSE_TYPES, tlv(SEQUENCE, tlv(OID, UNKNOWN)), critical=b"\xff")
+    with pytest.raises(MalformedRequestError, match="the basic response is not among those"):
+        parse_request(encode_request(ASKED, after=extensions(wish)))
+
+
+def test_a_critical_nonce_of_one_certificate_is_none_that_is_understood() -> None:
+    nonce = extension(NONCE, b"\4\1n", critical=b"\xff")
+    with pytest.raises(MalformedRequestError, match="not understood"):
+        parse_request(encode_request(ASKED, in_request=tlv(0xA0, tlv(SEQUENCE, nonce))))
 
 
 @pytest.mark.parametrize(("der", "why"), MALFORMED.values(), ids=MALFORMED.keys())
@@ -158,57 +214,6 @@ def test_a_damaged_request_is_malformed_or_means_what_cryptography_reads(data: s
     except (MalformedRequestError, ValueError, UnsupportedAlgorithm):
         return
     assert (asked.issuer_name_hash, asked.issuer_key_hash, asked.serial_number) == peer_asked
-
-
-SLASHES = encode_request(cert_id(int.from_bytes(b"\x7f" + b"\xff\xff\xff" * 5)))
-TEXT = b64encode(SLASHES)
-
-
-def path_forms() -> Iterator[tuple[str, bytes]]:
-    text = TEXT.decode()
-    yield "plain", b"/" + TEXT
-    yield "percent-encoded", b"/" + quote(text, safe="").encode()
-    yield "lower-case escapes", b"/" + quote(text, safe="").replace("%2F", "%2f").encode()
-    yield "slashes kept, the rest encoded", b"/" + quote(text, safe="/").encode()
-    yield "every letter encoded", b"/" + "".join(f"%{letter:02X}" for letter in TEXT).encode()
-    yield "encoded twice", b"/" + quote(quote(text, safe=""), safe="").encode()
-    yield "a space for each plus", b"/" + TEXT.replace(b"+", b"%20")
-    yield "without padding", b"/" + TEXT.rstrip(b"=")
-    yield "base64url", b"/" + urlsafe_b64encode(SLASHES)
-    yield "base64url without padding", b"/" + urlsafe_b64encode(SLASHES).rstrip(b"=")
-    yield "a doubled slash in front", b"//" + TEXT
-    yield "an encoded slash in front", b"/%2F" + TEXT
-    yield "no slash in front", TEXT
-
-
-@pytest.mark.parametrize("raw_path", [pytest.param(path, id=form) for form, path in path_forms()])
-def test_every_form_of_the_path_is_understood(raw_path: bytes) -> None:
-    assert b"//" in TEXT, "the example must hold what a merging proxy would break"
-    assert decode_path(raw_path) == SLASHES
-
-
-@given(serial=SERIALS, hash_oid=st.sampled_from([SHA1, SHA256]), encode=st.booleans(), pad=st.booleans())
-def test_a_path_means_its_request_whatever_letters_it_has(serial: int, hash_oid: str, encode: bool, pad: bool) -> None:
-    asked = cert_id(serial, hash_oid)
-    text = b64encode(encode_request(asked)).decode()
-    text = text if pad else text.rstrip("=")
-
-    assert parse_request(decode_path(b"/" + (quote(text, safe="") if encode else text).encode())) == asked
-
-
-@pytest.mark.parametrize("raw_path", [b"/favicon.ico", b"/MA=A", b"/M", b"/M%zzA", b"/robots.txt", b"/M\xff\xfeA"])
-def test_a_path_that_is_not_base64_is_malformed(raw_path: bytes) -> None:
-    with pytest.raises(MalformedRequestError, match="not base64"):
-        decode_path(raw_path)
-
-
-@given(raw_path=st.binary(max_size=100))
-def test_no_path_raises_anything_but_malformed(raw_path: bytes) -> None:
-    try:
-        decoded = decode_path(raw_path)
-    except MalformedRequestError:
-        return
-    assert len(decoded) <= len(raw_path)
 
 
 @pytest.fixture(scope="module")

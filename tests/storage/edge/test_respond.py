@@ -1,3 +1,4 @@
+import re
 from base64 import b64encode
 from dataclasses import replace
 from hashlib import sha256
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from storage.certid import SHA1, SHA256, CertID
 from storage.edge.guard import written
+from storage.edge.path import readings
 from storage.edge.record import OcspStatus, Outcome
 from storage.edge.respond import MAX_BODY_BYTES, MAX_PATH_BYTES, HttpRequest, Reply, respond
 from storage.errors import ChecksumError, NothingPublishedError
@@ -274,6 +276,45 @@ def test_what_is_no_request_is_malformed(request_: HttpRequest) -> None:
     assert_ocsp_error(reply, OcspStatus.malformedRequest, Outcome.MALFORMED)
     assert reply.record.cert_id is None
     assert reply.record.detail
+
+
+def two_meanings(octets: int) -> tuple[bytes, CertID, CertID]:
+    """Return a path in which a proxy has merged slashes, and the two certificates of one issuer that it can mean."""
+    for number in range(32):
+        # Three letters, of which the first and the last are slashes, at any bit; one more slash behind or before them.
+        bits = (0x3F << 18) | (0x3F << 12) | (number << 6) | 0x3F
+        one = cert_id((1 << (octets * 8 - 2)) | bits << number % 8)
+        text = b64encode(encode_request(one))
+        path = b"/" + re.sub(rb"/+", b"/", text)
+        if b"//" in text and len(found := [reading.cert_id for reading in readings(path)]) == 2:
+            (other,) = set(found) - {one}
+            return path, one, other
+    raise AssertionError("no such serial")
+
+
+def test_behind_a_proxy_that_merges_slashes_the_certificate_that_there_is_is_meant() -> None:
+    path, one, other = two_meanings(16)
+
+    for stored in (one, other):
+        reply = respond(source_of(stored), get(path), NOW)
+        assert (reply.body, reply.record.cert_id) == (answer_to(stored).der, stored)
+    assert_ocsp_error(respond(source_of(cert_id()), get(path), NOW), OcspStatus.unauthorized, Outcome.NOT_STORED)
+
+
+@pytest.mark.parametrize("octets", [16, 5])
+def test_what_can_mean_two_certificates_that_there_may_be_is_refused(octets: int) -> None:
+    path, one, other = two_meanings(octets)
+    stored = (one, other) if octets == 16 else (one,)
+
+    reply = respond(source_of(*stored), get(path), NOW)
+
+    assert_ocsp_error(reply, OcspStatus.malformedRequest, Outcome.MALFORMED)
+    assert "a proxy has merged slashes" in (reply.record.detail or "")
+
+
+def test_a_get_under_any_path_is_answered() -> None:
+    for prefix in (b"/ocsp", b"/ocsp/r1", b"/M"):
+        assert respond(source_of(ASKED), get(prefix + PATH), NOW).body == answer_to(ASKED).der
 
 
 def test_a_path_of_8_kib_is_read_and_one_octet_more_is_too_long() -> None:

@@ -1,22 +1,27 @@
-"""The nginx configuration of docs/edge.md in front of an edge: what its cache keeps, and for how long in all."""
+"""nginx in front of an edge: the configuration of docs/edge.md, for how long its cache keeps what, and other ones."""
 
 import re
 import subprocess
 import time
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
+from storage.certid import CertID
 from storage.edge.launch import free_address
 from tests.judges.conftest import Authority
 from tests.judges.programs import judge
+from tests.storage.edge import folder_server
+from tests.storage.edge.answers import cert_id, cert_ids_in, encode_request
 from tests.storage.edge.processes import Response, ServerProcess, start
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "edge.md"
-CAP_S = 4
+CAP_S = 3
 FRAME = """
 daemon off;
 master_process off;
@@ -30,7 +35,7 @@ http {{
     fastcgi_temp_path {folder}/fastcgi;
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
-    {documented}
+    {configuration}
 }}
 """
 
@@ -47,6 +52,14 @@ class Front(ServerProcess):
 
 
 @contextmanager
+def nginx(folder: Path, port: int, configuration: str) -> Iterator[ServerProcess]:
+    (folder / "nginx.conf").write_text(FRAME.format(folder=folder, configuration=configuration))
+    command = [judge("nginx"), "-p", str(folder), "-e", f"{folder}/error.log", "-c", f"{folder}/nginx.conf"]
+    with Front(command, folder, port, {}) as front:
+        yield front
+
+
+@contextmanager
 def documented_nginx(folder: Path, edge_port: int) -> Iterator[ServerProcess]:
     port = free_address("127.0.0.1", 0)[1]
     (block,) = re.findall(r"```nginx\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
@@ -57,9 +70,7 @@ def documented_nginx(folder: Path, edge_port: int) -> Iterator[ServerProcess]:
     }.items():
         assert block.count(documented) == 1
         block = block.replace(documented, ours)
-    (folder / "nginx.conf").write_text(FRAME.format(folder=folder, documented=block))
-    command = [judge("nginx"), "-p", str(folder), "-e", f"{folder}/error.log", "-c", f"{folder}/nginx.conf"]
-    with Front(command, folder, port, {}) as front:
+    with nginx(folder, port, block) as front:
         yield front
 
 
@@ -107,3 +118,47 @@ def test_behind_the_documented_nginx_the_ages_in_cache_and_client_together_stay_
     assert outcomes == ["answered", "answered"], "nginx asks again when the time is up"
     assert (again.status, again.body) == (200, first.body)
     assert 0 < seconds_left(again) <= CAP_S
+
+
+PATHS = """
+server {{
+    listen 127.0.0.1:{port};
+    location = /healthz {{ return 404; }}
+    location /whole/ {{ proxy_pass http://127.0.0.1:{edge}; }}
+    location /ocsp/ {{ proxy_pass http://127.0.0.1:{edge}/; }}
+    location /ocsp/r1/ {{ proxy_pass http://127.0.0.1:{edge}/r1/; }}
+}}
+"""
+
+
+def with_two_slashes() -> CertID:
+    """Return a certificate whose request has two slashes side by side in base64, and no other ones in its serial."""
+    return cert_id(int.from_bytes(b"\x41" * 7 + b"\xff\xff" + b"\x41" * 7))
+
+
+@pytest.mark.parametrize("prefix", ["/whole", "/whole/a/b", "/ocsp", "/ocsp/r1"])
+@pytest.mark.parametrize("encode", [False, True], ids=["plain", "encoded"])
+@pytest.mark.parametrize("behind", ["", "/", "%0A"])
+def test_a_get_is_answered_under_any_path_also_where_nginx_decodes_it_and_merges_its_slashes(
+    fronted: ServerProcess, prefix: str, encode: bool, behind: str
+) -> None:
+    asked = with_two_slashes()
+    text = b64encode(encode_request(asked)).decode()
+    assert text.count("//") == 1
+    path = f"{prefix}/{quote(text, safe='') if encode else text}{behind}"
+
+    assert cert_ids_in(fronted.get(path.encode()).body) == [asked]
+
+
+@pytest.fixture(scope="module")
+def fronted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """Return an nginx that passes paths on whole, and changed, to an edge that knows every serial."""
+    folder = tmp_path_factory.mktemp("paths")
+    (folder / "edge").mkdir()
+    (folder / "edge" / "generation").write_text(str(2**128))
+    port = free_address("127.0.0.1", 0)[1]
+    with (
+        start(folder / "edge", folder_server.__file__, str(folder / "edge"), "PORT", "1", "local") as edge,
+        nginx(folder, port, PATHS.format(port=port, edge=edge.port)) as front,
+    ):
+        yield front
