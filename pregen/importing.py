@@ -32,11 +32,12 @@ from pregen.errors import ConfigError, Finding, GateError, InputError, UsageErro
 from pregen.issuers import read_certificates
 from pregen.snapshot import (
     AS_OF_KEY,
-    CA,
+    END_ENTITY,
     LISTED_KEY,
     NO_EXPIRY,
     NO_ISSUANCE,
     NO_REASON,
+    PRECERTIFICATE,
     REVOKED,
     ZONES_KEY,
     CrlIssuer,
@@ -50,7 +51,7 @@ from pregen.validity import PROFILES, check_run_times
 PART_ROWS = 1_048_576  # of a file, which is one row group
 _MILLISECONDS = 1_000
 _TIME = pa.timestamp("ms", "UTC")  # Parquet has no seconds
-_KINDS = pa.array(["end-entity", "ca"], pa.string())  # by their numbers, END_ENTITY and CA
+_KINDS = pa.array(["end-entity", "ca", "precertificate"], pa.string())  # by their numbers in the column
 
 Column: TypeAlias = "pa.Array[pa.Scalar[pa.DataType]]"
 Progress = Callable[[str, int, int], None]  # step, done, of how many
@@ -261,7 +262,9 @@ def _columns(batch: StatusBatch, labels: pa.StringArray) -> dict[str, Column]:
     reason, has_reason = batch.reason, batch.reason != NO_REASON
     if batch.reason_given is not None:  # unspecified is a reason for those who ask whether there is one
         reason, has_reason = np.where(has_reason, reason, np.int8(0)), batch.reason_given
-    kinds = np.zeros(len(batch), np.uint8) if batch.kind is None else batch.kind
+    kinds = np.full(len(batch), END_ENTITY, np.uint8) if batch.kind is None else batch.kind
+    if batch.precertificate is not None:
+        kinds = np.where(batch.precertificate, PRECERTIFICATE, kinds)
     return {
         "issuer": pa.DictionaryArray.from_arrays(batch.issuer, labels),
         "serial": batch.serial,
@@ -270,7 +273,7 @@ def _columns(batch: StatusBatch, labels: pa.StringArray) -> dict[str, Column]:
         "reason": pa.array(reason, mask=~has_reason),
         "not_before": _times(batch.not_before, batch.not_before != NO_ISSUANCE),
         "not_after": _times(batch.not_after, batch.not_after != NO_EXPIRY),
-        "kind": pa.DictionaryArray.from_arrays((kinds == CA).astype(np.int8), _KINDS),
+        "kind": pa.DictionaryArray.from_arrays(kinds.astype(np.int8), _KINDS),
         "needs_ocsp": pa.array(np.ones(len(batch), np.bool_)),
     }
 

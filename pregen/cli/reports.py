@@ -13,6 +13,7 @@ from pregen.config import REASONS
 from pregen.engines import EngineState
 from pregen.gates.results import gates_document
 from pregen.generation import Checked, Published
+from pregen.generation.rows import Precertificates
 from pregen.importing import Imported
 from pregen.inspection import Inspection
 from pregen.lookup import Found
@@ -44,6 +45,7 @@ def run_report(published: Published, seconds: float, cpu_before: float = 0.0) ->
         "rows_in": published.rows_in,
         "certificates": published.certificates,
         "excluded": published.excluded,
+        "precertificates": _precertificates(published.precertificates),
         "responses": published.responses,
         "issuers": published.issuers,
         "engine": published.engine,
@@ -72,6 +74,7 @@ def run_report(published: Published, seconds: float, cpu_before: float = 0.0) ->
             [
                 ("rows in", published.rows_in),
                 ("excluded", _counts(published.excluded)),
+                *_pairs(published.precertificates),
                 ("issuers", published.issuers),
                 ("window", f"{document['this_update']} .. {document['next_update']}"),
                 ("refresh by", document["refresh_by"]),
@@ -122,6 +125,7 @@ def check_report(checked: Checked) -> Report:
         "rows_in": checked.rows_in,
         "certificates": checked.certificates,
         "excluded": checked.excluded,
+        "precertificates": _precertificates(checked.precertificates),
         "responses": checked.responses,
         "issuers": checked.issuers,
         "engines": checked.engines,
@@ -142,6 +146,7 @@ def check_report(checked: Checked) -> Report:
             [
                 ("rows in", checked.rows_in),
                 ("excluded", _counts(checked.excluded)),
+                *_pairs(checked.precertificates),
                 ("issuers", checked.issuers),
                 ("as of", document["as_of"]),
                 ("window", f"{document['this_update']} .. {document['next_update']}"),
@@ -356,6 +361,16 @@ def _figure(name: str, value: object) -> str:
     if isinstance(value, int) and name.endswith("_s"):
         name, value = name.removesuffix("_s"), clock.length_text(value)
     return f"{name.replace('_', ' ')} {value:,}" if isinstance(value, int) else f"{name.replace('_', ' ')} {value}"
+
+
+def _precertificates(seen: Precertificates) -> dict[str, int]:
+    return {"joined": seen.joined, "alone": seen.alone, "differing": seen.differing}
+
+
+def _pairs(seen: Precertificates) -> list[tuple[str, object]]:
+    if not seen.joined and not seen.alone:
+        return []
+    return [("precertificates", f"{seen.joined:,} joined with their final certificates, {seen.alone:,} without one")]
 
 
 def _counts(excluded: dict[str, int]) -> str:

@@ -46,7 +46,7 @@ keep_expired = "0d"              # how long after not_after answers are still ma
 # revoked_at = { name = "REVOKED", zone = "America/Denver", ambiguous = "latest", nonexistent = "shift-forward" }
 # not_before = { name = "VALID_FROM", encoding = "epoch-ms" }    # timestamp, iso8601 (both need no saying), epoch-s,
 # not_after = { name = "VALID_TO", encoding = "date", time_of_day = "23:59:59", zone = "UTC" }   # -us, -ns, asn1, date
-# kind = "TYPE"                  # ca | end-entity
+# kind = "TYPE"                  # ca | end-entity | precertificate
 # needs_ocsp = "HAS_OCSP_URL"    # true | false: such certificates get no response
 
 # [[snapshot.anchor]]            # what a wrong zone is found by: any issued certificate of the snapshot,

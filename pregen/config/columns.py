@@ -24,7 +24,7 @@ TIME_ENCODINGS = (
     "generalizedtime",
     "asn1",
 )
-KINDS = ("ca", "end-entity")
+KINDS = ("ca", "end-entity", "precertificate")
 TRUTHS = ("true", "false")
 STATUSES = ("good", "revoked", "unknown", "excluded")
 # CRLReason (RFC 5280, 5.3.1); 7 is unused, and 8 (removeFromCRL) exists only in delta CRLs.

@@ -37,6 +37,7 @@ class Evidence:
         conflicts: rows that contradict each other.
         repetitions: where the first of the repeated rows stand, and which rows they repeat.
         revoked_elsewhere: what says revoked, and rows say otherwise.
+        precertificates: what differs between them and their final certificates; None: nothing.
         zone: what the times say about zones (`pregen.gates.zone.judge`).
         certificates: that get answers, by issuer id.
         issuers: what messages call the configured issuers, by id.
@@ -58,6 +59,7 @@ class Evidence:
     conflicts: tuple[Finding, ...] = ()
     repetitions: tuple[str, ...] = ()
     revoked_elsewhere: tuple[Finding, ...] = ()
+    precertificates: Finding | None = None
     zone: tuple[Finding, ...] = ()
     certificates: Mapping[int, int]
     issuers: Mapping[int, str]
@@ -316,6 +318,8 @@ def _duplicate(evidence: Evidence, config: GatesConfig) -> GateResult:
             "allowed): look whether files are there twice, or a join multiplies rows"
         )
         findings.append(Finding("row.repeated", "error", message, evidence.repeated, evidence.repetitions))
+    if evidence.precertificates is not None:
+        findings.append(evidence.precertificates)
     return _result("duplicate", figures, *findings)
 
 

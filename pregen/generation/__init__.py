@@ -4,7 +4,7 @@ preparation.py   all that can be refused without reading a row
 survey.py        all that can be refused without a signature: gatekeeping.py asks the gates, past.py is what they
                  compare with
 routing.py       rows to shards by their keys (routing_key.py), into spill files (spill.py) in a folder (spool.py)
-rows.py          the rows of one shard: sorted, repetitions collapsed, contradictions found
+rows.py          the rows of one shard: sorted, repetitions collapsed, contradictions found; tally.py adds up all shards
 plan.py          what is going to be signed: tables, made of templates (templates.py)
 layout.py        where each row of a shard goes: run, block, bucket
 messages.py      templates filled for many rows at once

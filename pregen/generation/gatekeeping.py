@@ -20,7 +20,8 @@ from pregen.gates.history import witness_share
 from pregen.gates.zone import Verdict, judge, remember
 from pregen.generation.past import ComparisonJob, named
 from pregen.generation.preparation import Prepared
-from pregen.generation.rows import Group, Pair, Tally
+from pregen.generation.rows import Group, Pair
+from pregen.generation.tally import Tally
 from pregen.issuers import Issuer
 from pregen.snapshot import IN_COLUMNS, Snapshot
 from storage.certid import serial_text
@@ -164,6 +165,7 @@ def _evidence(prepared: Prepared, tally: Tally, verdict: Verdict, watch: Watch, 
         revoked_elsewhere=tuple(finding for finding in errors if finding.code == IN_COLUMNS),
         conflicts=_conflicts(tally, snapshot),
         repetitions=_repetitions(tally, snapshot),
+        precertificates=_precertificates(tally, snapshot),
         zone=verdict.findings,
         certificates={issuer.issuer_id: count for issuer, count in zip(prepared.issuers, counts, strict=True)},
         issuers={issuer.issuer_id: issuer.names[0] for issuer in prepared.issuers},
@@ -283,6 +285,23 @@ def _conflicts(tally: Tally, snapshot: Snapshot) -> tuple[Finding, ...]:
 
 def _repetitions(tally: Tally, snapshot: Snapshot) -> tuple[str, ...]:
     return tuple(f"{_located(one, snapshot)}: repeats {snapshot.locate(*one.row)}" for one in tally.repetitions)
+
+
+def _precertificates(tally: Tally, snapshot: Snapshot) -> Finding | None:
+    """Return a warning where a precertificate and its final certificate are not revoked alike."""
+    seen = tally.precertificates
+    if not seen.differing:
+        return None
+    examples = (f"{_located(one, snapshot)}: differs from {snapshot.locate(*one.row)}" for one in seen.examples)
+    return Finding(
+        "row.precertificate-differs",
+        "warning",
+        f"{seen.differing:,} precertificates are not revoked as their final certificates are, which are one to "
+        "clients: what one of both says is revoked counts as revoked, since the earlier time of both; look at the "
+        "source which one is right",
+        seen.differing,
+        tuple(examples),
+    )
 
 
 def _located(pair: Pair, snapshot: Snapshot) -> str:

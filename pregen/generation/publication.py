@@ -14,6 +14,7 @@ from pregen.generation.pace import pace_warning
 from pregen.generation.past import write_past
 from pregen.generation.plan import Plan, make_plan
 from pregen.generation.preparation import Prepared, RunOptions, prepare
+from pregen.generation.rows import Precertificates
 from pregen.generation.shard import ShardSigner, ShardTask, SignedShard, SigningJob
 from pregen.generation.steps import Steps
 from pregen.generation.survey import Progress, Surveyed, survey
@@ -31,13 +32,14 @@ class Published:
 
     `cpu_by_step` are the CPU seconds of all processes that can be told apart; start-up of processes is not among them.
     `history_bytes`, what the next run's gates need, are not among `stored_bytes`. `rates` are the signatures a second
-    of CPU time that engines were chosen by, by algorithm and engine.
+    of CPU time that engines were chosen by, by algorithm and engine. `precertificates` is what became of their rows.
     """
 
     commit: int
     rows_in: int
     certificates: int
     excluded: dict[str, int]
+    precertificates: Precertificates
     responses: int
     issuers: int
     engine: str
@@ -63,6 +65,7 @@ class Checked:
     rows_in: int
     certificates: int
     excluded: dict[str, int]
+    precertificates: Precertificates
     responses: int
     issuers: int
     engines: dict[str, str]
@@ -92,6 +95,7 @@ def check(config: Config, options: RunOptions, progress: Progress) -> Checked:
             rows_in=surveyed.rows_in,
             certificates=surveyed.certificates,
             excluded=surveyed.excluded,
+            precertificates=surveyed.precertificates,
             responses=surveyed.responses(prepared.issuers),
             issuers=len(prepared.issuers),
             engines=prepared.engines,
@@ -135,6 +139,7 @@ def run(config: Config, options: RunOptions, progress: Progress) -> Published:
         rows_in=surveyed.rows_in,
         certificates=surveyed.certificates,
         excluded=surveyed.excluded,
+        precertificates=surveyed.precertificates,
         responses=committed.responses,
         issuers=len(prepared.issuers),
         engine=", ".join(sorted({prepared.engines[name] for name in used})),

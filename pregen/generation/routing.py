@@ -23,7 +23,17 @@ from pregen.errors import SpoolError
 from pregen.gates.evidence import Observation, Observer, Watch
 from pregen.generation.routing_key import keys, serial_matrix, serial_octets, serial_offsets
 from pregen.generation.rows import group_codes
-from pregen.generation.spill import ROW_BYTES, SPILLED, WITHHELD, Spilled, SpillFile, clipped, shard_folder, take
+from pregen.generation.spill import (
+    PRECERTIFICATE,
+    ROW_BYTES,
+    SPILLED,
+    WITHHELD,
+    Spilled,
+    SpillFile,
+    clipped,
+    shard_folder,
+    take,
+)
 from pregen.generation.steps import Steps
 from pregen.generation.workers import Pool
 from pregen.snapshot import MAX_SERIAL_BYTES, NO_REASON, Location, Reading, Snapshot, StatusBatch, Withheld
@@ -173,6 +183,8 @@ def _spilled(batch: StatusBatch, key: NDArray[np.uint64]) -> Spilled:
     rows["not_after"] = clipped(batch.not_after)
     rows["revoked_at"] = batch.revoked_at
     rows["code"] = group_codes(batch.issuer, sizes, batch.status, batch.reason)
+    if batch.precertificate is not None:
+        rows["code"] |= batch.precertificate * PRECERTIFICATE
     rows["file"] = batch.file
     rows["reason"] = batch.reason
     return rows

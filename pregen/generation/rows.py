@@ -1,12 +1,21 @@
 """The rows of one shard, as its worker sees them: sorted by key, repetitions collapsed, expired ones left out.
 
 A certificate has expired when all of its rows have; nobody asks what these said.
+
+A precertificate's serial counts as assigned (TLS Baseline Requirements, 4.9.9), so its row alone gets an answer. Beside
+the row of the final certificate it is the same certificate, and not a repetition: both differ by two extensions alone
+(RFC 6962, 3.1). Such a pair is joined in whatever order and files its rows come:
+
+* Their expiries must be a day apart at most, where both say one; else the rows are judged as any two of one serial.
+* Revoked is what one of both says is revoked. Where both are, the time and the reason of the earlier revocation count,
+  but one that is final wins over a hold, and at the same time one with a reason over one without, then the final
+  certificate's. Good and unknown contradict each other as ever.
+* Several precertificates, or several final certificates, are judged among themselves.
 """
 
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,9 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pregen.errors import MAX_EXAMPLES, VerificationError
-from pregen.gates.comparison import NOT_COMPARED, Comparison
 from pregen.generation.routing_key import serial_matrix
 from pregen.generation.spill import (
+    LAST_SECOND,
+    PRECERTIFICATE,
     ROW_BYTES,
     SERIAL_AT,
     WITHHELD,
@@ -27,14 +37,16 @@ from pregen.generation.spill import (
     read_spilled,
     take,
 )
-from pregen.snapshot import GOOD, MAX_SERIAL_BYTES, REVOKED
+from pregen.snapshot import GOOD, MAX_SERIAL_BYTES, NO_REASON, REVOKED
 
 # What the responses of a group look like: status, and whether a reason is given.
 KINDS = (("good", False), ("revoked", False), ("revoked", True), ("unknown", False))
 
 _UNKNOWN = KINDS.index(("unknown", False))
 _IS_REVOKED = np.array([status == "revoked" for status, _ in KINDS])
-_CODE = np.array([1 << 8, 1 << 2, 1])  # `Group.code` as a product
+CODE = np.array([1 << 8, 1 << 2, 1])  # `Group.code` as a product
+_DAY_S = 86_400
+_HOLD = 6  # certificateHold (RFC 5280, 5.3.1)
 _HALF, _LOWER = np.uint64(32), np.uint64(2**32 - 1)
 
 
@@ -90,6 +102,25 @@ class Pair(NamedTuple):
     is_withheld: bool = False
 
 
+class Precertificates(NamedTuple):
+    """What became of the rows of precertificates.
+
+    Attributes:
+        joined: those that are one certificate with the row of a final one, which is counted in their place.
+        alone: those that get an answer of their own.
+        differing: those of the joined ones that differ from the other row in status, time or reason of revocation.
+        examples: the first of these.
+    """
+
+    joined: int = 0
+    alone: int = 0
+    differing: int = 0
+    examples: tuple[Pair, ...] = ()
+
+
+NO_PRECERTIFICATES = Precertificates()
+
+
 @dataclass(frozen=True, slots=True)
 class ShardRows:
     """The rows that get responses, in the order of their keys.
@@ -107,6 +138,7 @@ class ShardRows:
         conflict_count: how many rows contradict another one.
         withheld: rows that get none, and are not counted anywhere else.
         repetitions: the first ones.
+        precertificates: what became of their rows.
         keys: uint64[n], the whole keys.
         not_after: uint32[n], as `pregen.generation.spill.clipped`.
     """
@@ -123,6 +155,7 @@ class ShardRows:
     conflict_count: int = 0
     withheld: int = 0
     repetitions: tuple[Pair, ...] = field(default=())
+    precertificates: Precertificates = NO_PRECERTIFICATES
     keys: NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
     not_after: NDArray[np.uint32] = field(default_factory=lambda: np.empty(0, np.uint32))
 
@@ -137,12 +170,15 @@ class ShardRows:
 
     def digest(self) -> int:
         """Return what `Survey.digest` is if nothing else was surveyed."""
-        return _digest(*np.unique(self.codes, return_counts=True), self.repeated, self.expired)
+        codes, counts = np.unique(self.codes, return_counts=True)
+        return digest_of(codes, counts, self.repeated, self.expired, self.precertificates)
 
 
-def _digest(codes: NDArray[np.int64], counts: NDArray[np.int64], repeated: int, expired: int) -> int:
+def digest_of(
+    codes: NDArray[np.int64], counts: NDArray[np.int64], repeated: int, expired: int, early: Precertificates
+) -> int:
     """Return a CRC-32 of the number of rows of each group, by ascending codes, and of those left out."""
-    return zlib.crc32(np.concatenate([codes, counts, [repeated, expired]]).data)
+    return zlib.crc32(np.concatenate([codes, counts, [repeated, expired, early.joined, early.alone]]).data)
 
 
 def load_rows(
@@ -167,15 +203,17 @@ def load_rows(
     withheld = len(rows) - int(np.count_nonzero(kept))
     kept[collapsed.dropped] = False
     certificates = int(np.count_nonzero(kept))
-    repeated = len(rows) - withheld - certificates
+    repeated = len(rows) - withheld - certificates - collapsed.joined
     kept &= rows["not_after"] >= limit
+    early = rows["code"] & PRECERTIFICATE != 0
+    alone = int(np.count_nonzero(early & kept)) if early.any() else 0
     if not kept.all():
         rows = take(rows, np.flatnonzero(kept))
     loaded = ShardRows(
         key32=(rows["key"] >> _HALF).astype(np.uint32),
         octets=rows.view(np.uint8),
         starts=np.arange(SERIAL_AT, rows.nbytes, ROW_BYTES),
-        codes=rows["code"].astype(np.int64),
+        codes=(rows["code"] & ~PRECERTIFICATE).astype(np.int64),
         revoked_at=rows["revoked_at"].copy(),
         reason=rows["reason"].copy(),
         repeated=repeated,
@@ -184,6 +222,7 @@ def load_rows(
         conflict_count=collapsed.conflict_count,
         withheld=withheld,
         repetitions=collapsed.repetitions,
+        precertificates=Precertificates(collapsed.joined, alone, collapsed.differing, collapsed.examples),
         keys=rows["key"].copy(),
         not_after=rows["not_after"].copy(),
     )
@@ -228,6 +267,9 @@ class _Collapsed(NamedTuple):
     conflicts: tuple[Pair, ...] = ()
     conflict_count: int = 0
     repetitions: tuple[Pair, ...] = ()
+    joined: int = 0
+    differing: int = 0
+    examples: tuple[Pair, ...] = ()
 
 
 def _collapse(rows: Spilled, suspects: Places, limit: int) -> _Collapsed:
@@ -235,29 +277,91 @@ def _collapse(rows: Spilled, suspects: Places, limit: int) -> _Collapsed:
 
     Rows that differ in status, revocation time or reason are conflicts, and so is a withheld one that contradicts one
     that is not (`pregen.snapshot.Withheld`), unless the certificate has expired: its latest not_after is before
-    `limit`. Equal keys of different certificates are legal.
+    `limit`. Equal keys of different certificates are legal. The row of a final certificate is the first of all, and
+    takes over what the one of its precertificate says.
     """
     these = take(rows, suspects)
-    in_snapshot = np.lexsort((these["row"], these["file"], these["reason"] == WITHHELD))
-    these, suspects = take(these, in_snapshot), suspects[in_snapshot]
-    _, first, member = np.unique(_identities(these), return_index=True, return_inverse=True)
-    leader = first[member]  # the first row of each one's certificate
-    np.maximum.at(rows["not_after"], suspects[leader], these["not_after"])
-    differs = np.zeros(len(these), bool)
-    for name in ("code", "revoked_at", "reason"):
-        differs |= these[name] != these[name][leader]
-    follows = leader != np.arange(len(these))
     withheld = these["reason"] == WITHHELD
+    early = (these["code"] & PRECERTIFICATE != 0) & ~withheld
+    in_snapshot = np.lexsort((these["row"], these["file"], early, withheld))
+    these, suspects = take(these, in_snapshot), suspects[in_snapshot]
+    withheld, early = withheld[in_snapshot], early[in_snapshot]
+    these["code"] &= ~PRECERTIFICATE
+    places = np.arange(len(these))
+    leader = _first_of(_identities(these))  # the row that each one's certificate is published by
+    peer, joined, uneven = leader, np.zeros(len(these), bool), np.zeros(len(these), bool)
+    if early.any():
+        peer, joined = _paired(these, leader, early)
+        uneven = joined & _differ(these, leader)
+    differs = _differ(these, peer)
+    _take_over(these, leader, np.flatnonzero(uneven))
+    rows[suspects[leader[uneven]]] = these[leader[uneven]]
+    np.maximum.at(rows["not_after"], suspects[leader], these["not_after"])
+    follows = leader != places
     differs = np.where(withheld, _contradicts(these, take(these, leader)), differs)
-    differs &= rows["not_after"][suspects[leader]] >= limit
-    conflicts, repetitions = (
+    is_live = rows["not_after"][suspects[leader]] >= limit
+    differs &= is_live
+    uneven &= is_live
+    conflicts, repetitions, examples = (
         tuple(
-            Pair(_row_number(these[leader[i]]), _row_number(these[i]), _serial(these[i]), bool(withheld[i]))
+            Pair(_row_number(these[one[i]]), _row_number(these[i]), _serial(these[i]), bool(withheld[i]))
             for i in np.flatnonzero(which)[:MAX_EXAMPLES]
         )
-        for which in (differs, follows & ~differs & ~withheld)
+        for one, which in (
+            (np.where(withheld, leader, peer), differs),
+            (peer, follows & ~differs & ~withheld & ~joined),
+            (leader, uneven),
+        )
     )
-    return _Collapsed(suspects[follows], conflicts, int(differs.sum()), repetitions)
+    count = int(differs.sum())
+    return _Collapsed(suspects[follows], conflicts, count, repetitions, int(joined.sum()), int(uneven.sum()), examples)
+
+
+def _first_of(identities: NDArray[np.generic]) -> Places:
+    """Return for each place the first one of the same identity."""
+    _, first, member = np.unique(identities, return_index=True, return_inverse=True)
+    found: Places = first[member]
+    return found
+
+
+def _paired(these: Spilled, leader: Places, early: NDArray[np.bool_]) -> tuple[Places, NDArray[np.bool_]]:
+    """Return which row each one must agree with, and which rows of precertificates are joined with a final one's.
+
+    `leader` is the row of the final certificate, wherever there is one.
+    """
+    own = _first_of(2 * leader + early)
+    first = np.flatnonzero(early & (own == np.arange(len(these))) & ~early[leader])
+    one, other = these[first], these[leader[first]]
+    expiries = one["not_after"].astype(np.int64), other["not_after"].astype(np.int64)
+    fits = np.abs(expiries[0] - expiries[1]) <= _DAY_S
+    fits |= (expiries[0] == LAST_SECOND) | (expiries[1] == LAST_SECOND)  # one of both does not say
+    says = one["code"] & 3, other["code"] & 3
+    fits &= ((says[0] == _UNKNOWN) == (says[1] == _UNKNOWN)) | _IS_REVOKED[says[0]] | _IS_REVOKED[says[1]]
+    joined = np.zeros(len(these), bool)
+    joined[first[fits]] = True
+    return np.where(early & ~joined[own], leader, own), joined
+
+
+def _differ(these: Spilled, others: Places) -> NDArray[np.bool_]:
+    """Return which rows say another status, revocation time or reason than the ones at `others`."""
+    differs = np.zeros(len(these), bool)
+    for name in ("code", "revoked_at", "reason"):
+        differs |= these[name] != these[name][others]
+    return differs
+
+
+def _take_over(these: Spilled, leader: Places, joined: Places) -> None:
+    """Let the rows of final certificates say what those of their precertificates do, where these win."""
+    ranks = [
+        (~_IS_REVOKED[rows["code"] & 3], rows["reason"] == _HOLD, rows["revoked_at"], rows["reason"] == NO_REASON)
+        for rows in (these[joined], these[leader[joined]])
+    ]
+    wins, tied = np.zeros(len(joined), bool), np.ones(len(joined), bool)
+    for mine, other in zip(*ranks, strict=True):
+        wins |= tied & (mine < other)
+        tied &= mine == other
+    for name in ("code", "revoked_at", "reason"):
+        these[name][leader[joined[wins]]] = these[name][joined[wins]]
 
 
 def _contradicts(withheld: Spilled, published: Spilled) -> NDArray[np.bool_]:
@@ -283,104 +387,3 @@ def _row_number(row: np.void) -> RowNumber:
 
 def _serial(row: np.void) -> bytes:
     return bytes(row["serial"])[: Group.of_code(int(row["code"])).serial_bytes]
-
-
-@dataclass(frozen=True, slots=True)
-class Survey:
-    """What one shard holds, counted before anything is signed; `groups` are in their order.
-
-    `comparison` is with the current generation.
-    """
-
-    shard: int
-    groups: dict[Group, int]
-    repeated: int
-    expired: int
-    conflicts: tuple[Pair, ...]
-    conflict_count: int
-    withheld: int = 0
-    steps: dict[str, float] = field(default_factory=dict)
-    comparison: Comparison = NOT_COMPARED
-    repetitions: tuple[Pair, ...] = ()
-
-    def digest(self) -> int:
-        """Return a number that changes with the rows of any group, and with those left out."""
-        groups = np.fromiter(chain.from_iterable(self.groups), np.int64).reshape(-1, len(Group._fields))
-        counts = np.fromiter(self.groups.values(), np.int64)
-        return _digest(groups @ _CODE, counts, self.repeated, self.expired)
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """Surveys added up; what is kept grows with the number of groups, and not with that of shards times groups.
-
-    Attributes:
-        groups: rows of each, in the order of groups.
-        proofs: by shard, the groups that are seen there first, in the order of shards.
-        digests: by shard, `Survey.digest`.
-        conflicts: the first ones, in the order of shards.
-        withheld: rows that were spooled to be compared alone.
-        comparison: with the current generation.
-        repetitions: the first ones, in the order of shards.
-    """
-
-    groups: dict[Group, int]
-    proofs: dict[int, frozenset[Group]]
-    digests: dict[int, int]
-    repeated: int
-    expired: int
-    conflicts: tuple[Pair, ...]
-    conflict_count: int
-    withheld: int = 0
-    comparison: Comparison = NOT_COMPARED
-    repetitions: tuple[Pair, ...] = ()
-
-
-def add_up(surveys: Iterable[Survey]) -> Tally:
-    """Return the sum of surveys, which may come in any order."""
-    groups: dict[Group, int] = {}
-    first: dict[Group, int] = {}
-    digests: dict[int, int] = {}
-    conflicts: dict[int, tuple[Pair, ...]] = {}
-    repetitions: dict[int, tuple[Pair, ...]] = {}
-    repeated = expired = conflict_count = withheld = 0
-    comparison = NOT_COMPARED
-    for survey in surveys:
-        for group, count in survey.groups.items():
-            groups[group] = groups.get(group, 0) + count
-            first[group] = min(first.get(group, survey.shard), survey.shard)
-        digests[survey.shard] = survey.digest()
-        _keep(conflicts, survey.shard, survey.conflicts)
-        _keep(repetitions, survey.shard, survey.repetitions)
-        repeated += survey.repeated
-        expired += survey.expired
-        conflict_count += survey.conflict_count
-        withheld += survey.withheld
-        comparison = comparison.plus(survey.comparison)
-    proofs: dict[int, set[Group]] = {}
-    for group, shard in first.items():
-        proofs.setdefault(shard, set()).add(group)
-    return Tally(
-        groups=dict(sorted(groups.items())),
-        proofs={shard: frozenset(proofs[shard]) for shard in sorted(proofs)},
-        digests=digests,
-        repeated=repeated,
-        expired=expired,
-        conflicts=_first_of(conflicts),
-        conflict_count=conflict_count,
-        withheld=withheld,
-        comparison=comparison,
-        repetitions=_first_of(repetitions),
-    )
-
-
-def _keep(kept: dict[int, tuple[Pair, ...]], shard: int, pairs: tuple[Pair, ...]) -> None:
-    """Keep what a shard shows; of the last shard nothing, if those before it have enough without it."""
-    if pairs:
-        kept[shard] = pairs
-    if len(kept) > MAX_EXAMPLES:  # each shows one at least
-        del kept[max(kept)]
-
-
-def _first_of(kept: dict[int, tuple[Pair, ...]]) -> tuple[Pair, ...]:
-    return tuple(chain.from_iterable(kept[shard] for shard in sorted(kept)))[:MAX_EXAMPLES]

@@ -18,8 +18,9 @@ from pregen.generation.past import Comparer, ComparisonJob, entries_of
 from pregen.generation.plan import Plan
 from pregen.generation.readback import ReadBack
 from pregen.generation.routing import ShardFile
-from pregen.generation.rows import Group, ShardRows, Survey, load_rows
+from pregen.generation.rows import Group, ShardRows, load_rows
 from pregen.generation.steps import Steps
+from pregen.generation.tally import Survey
 from pregen.issuers import Issuer, KeySource
 from pregen.signers import ALGORITHMS, Octets, Signer, engine_named
 from pregen.validity import ValidityWindow
@@ -123,6 +124,7 @@ class Surveyor:
             conflicts=rows.conflicts,
             conflict_count=rows.conflict_count,
             repetitions=rows.repetitions,
+            precertificates=rows.precertificates,
             withheld=rows.withheld,
             steps=steps.take(),
             comparison=comparison,

@@ -35,6 +35,7 @@ SPILLED = np.dtype(
     ]
 )
 WITHHELD = -2
+PRECERTIFICATE = np.uint32(1 << 31)  # a flag in `code`, which is less than that
 ROW_BYTES = SPILLED.itemsize
 SERIAL_AT = ROW_BYTES - MAX_SERIAL_BYTES
 _ADVICE = (

@@ -27,10 +27,11 @@ from pregen.generation.gatekeeping import (
 from pregen.generation.memory import keep_freed_memory
 from pregen.generation.preparation import Prepared
 from pregen.generation.routing import RoutingJob, ShardFile, route, route_files, shard_count
-from pregen.generation.rows import Group, Survey, Tally, add_up
+from pregen.generation.rows import NO_PRECERTIFICATES, Group, Precertificates
 from pregen.generation.shard import ShardTask, Surveyor
 from pregen.generation.spool import spool_folder
 from pregen.generation.steps import Steps
+from pregen.generation.tally import Survey, Tally, add_up
 from pregen.generation.workers import Pool, open_pool
 from pregen.issuers import Issuer
 from pregen.signers import ALGORITHMS
@@ -55,6 +56,7 @@ class Surveyed:
         warnings: all of them.
         gates: what the gates said that look at the snapshot.
         history: what the next generation's gates need; None where nobody looked.
+        precertificates: what became of their rows.
     """
 
     pool: Pool
@@ -66,6 +68,7 @@ class Surveyed:
     warnings: tuple[Finding, ...]
     gates: tuple[GateResult, ...] = ()
     history: History | None = field(default=None)
+    precertificates: Precertificates = NO_PRECERTIFICATES
 
     @property
     def certificates(self) -> int:
@@ -124,6 +127,7 @@ def survey(prepared: Prepared, steps: Steps, progress: Progress) -> Iterator[Sur
             proofs=tally.proofs,
             rows_in=snapshot.rows_in,
             excluded=excluded,
+            precertificates=tally.precertificates,
             warnings=prepared.warnings + warnings,
             gates=gates,
             history=history,
@@ -178,5 +182,11 @@ def _timed(surveys: Iterable[Survey], steps: Steps) -> Iterator[Survey]:
 
 
 def _excluded(snapshot: Snapshot, tally: Tally, invalid: int) -> dict[str, int]:
-    counts = {**snapshot.excluded, "expired": tally.expired, "repeated": tally.repeated, INVALID: invalid}
+    counts = {
+        **snapshot.excluded,
+        "expired": tally.expired,
+        "joined-precertificate": tally.precertificates.joined,
+        "repeated": tally.repeated,
+        INVALID: invalid,
+    }
     return {reason: count for reason, count in sorted(counts.items()) if count}

@@ -33,6 +33,7 @@ from pregen.snapshot.batch import (
     StatusBatch,
     Withheld,
 )
+from pregen.snapshot.codes import PRECERTIFICATE
 from pregen.snapshot.crls.crl import Crl, name_key, read_crls
 from pregen.snapshot.crls.entries import CrlEntries
 from pregen.snapshot.crls.rules import CrlIssuer
@@ -55,6 +56,7 @@ __all__ = [
     "NO_ISSUANCE",
     "NO_REASON",
     "OWN_ZONE",
+    "PRECERTIFICATE",
     "REVOKED",
     "UNKNOWN",
     "ZONES_KEY",

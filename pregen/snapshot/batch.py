@@ -83,6 +83,7 @@ class StatusBatch:
         reason_given: bool[n], whether a row that is revoked gives a reason, unspecified included; None where `kind` is.
         late: what is not in this batch because its revocation lies after as_of.
         withheld: rows that are not in this batch, and that others must not contradict; None: there are none.
+        precertificate: bool[n], which rows are of precertificates, which are end entities; None: none of them.
         own_zone: uint8[n], bits of `OWN_ZONE`: which times name their zone themselves, although one is declared for the
             column; None: none of them.
     """
@@ -101,6 +102,7 @@ class StatusBatch:
     reason_given: NDArray[np.bool_] | None = None
     withheld: Withheld | None = None
     own_zone: NDArray[np.uint8] | None = None
+    precertificate: NDArray[np.bool_] | None = None
 
     def filtered(self, keep: NDArray[np.bool_], withheld: NDArray[np.bool_] | None = None) -> "StatusBatch":
         """Return the rows where `keep`, bool[n], is true; what is `late` stays, and `withheld` ones are set apart.
@@ -126,6 +128,7 @@ class StatusBatch:
             None if self.reason_given is None else self.reason_given[keep],
             apart,
             None if self.own_zone is None else self.own_zone[keep],
+            None if self.precertificate is None else self.precertificate[keep],
         )
 
     def __len__(self) -> int:

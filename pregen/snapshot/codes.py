@@ -27,7 +27,8 @@ UNSPECIFIED = 0  # left out of responses (RFC 5280, 5.3.1), but given, which cou
 HOLD = REASONS["certificateHold"]
 _RELEASED = {"8": 8, "removefromcrl": 8}  # what databases write when a hold has ended (RFC 5280, 5.3.1)
 _REASONS = {**REASONS, **{str(number): number for number in REASONS.values()}, "absent": NO_REASON}
-_KINDS = {"end-entity": END_ENTITY, "ca": CA}
+PRECERTIFICATE = 2  # an end entity, of which there may be a row of the final certificate too
+_KINDS = {"end-entity": END_ENTITY, "ca": CA, "precertificate": PRECERTIFICATE}
 _TRUTHS = {"false": 0, "true": 1}
 _DIGITS = {"0": 0, "1": 1}
 _INTEGER = re.compile("0|-?[1-9][0-9]*")  # as integers are written, so that comparing numbers is comparing texts
@@ -69,7 +70,7 @@ def reason_table(values: Mapping[str, list[str]] | None) -> CodeTable:
 
 
 def kind_table(values: Mapping[str, list[str]] | None) -> CodeTable:
-    """Return what a column of kinds means: the two words, and what the configuration adds or changes."""
+    """Return what a column of kinds means: the three words, and what the configuration adds or changes."""
     return CodeTable({text: _KINDS[key] for key, texts in (values or {}).items() for text in texts}, _KINDS)
 
 

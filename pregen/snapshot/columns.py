@@ -308,7 +308,7 @@ def _reason(kind: pa.DataType, _: Column) -> str:
 
 def _kind(kind: pa.DataType, _: Column) -> str:
     fits = is_text(kind) or is_type.is_integer(kind) or is_type.is_boolean(kind) or is_type.is_null(kind)
-    return "" if fits else "export the kind of certificate as text (ca, end-entity), or as codes that are mapped"
+    return "" if fits else "export kinds as text (ca, end-entity, precertificate), or as codes that are mapped"
 
 
 def _truth(kind: pa.DataType, _: Column) -> str:

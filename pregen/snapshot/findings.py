@@ -44,7 +44,7 @@ _ADVICE: Mapping[str, str] = MappingProxyType(
         "row.reason.missing": "is null in revoked rows of CA certificates, where the TLS Baseline Requirements, 7.3, "
         "want a reason: export it (0, unspecified, counts as one); where nobody but you trusts that issuer, profile "
         "lab in [issuer.validity] does not want one",
-        "row.kind.unknown": "has values without a meaning ({values}): map them to ca or end-entity in "
+        "row.kind.unknown": "has values without a meaning ({values}): map them to ca, end-entity or precertificate in "
         "[snapshot.columns], kind.values; null means end-entity",
         "row.needs-ocsp.unknown": "has values that are neither true nor false ({values}): map them in "
         "[snapshot.columns], needs_ocsp.values; null means true",

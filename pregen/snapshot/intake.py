@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pregen.errors import MAX_EXAMPLES
 from pregen.snapshot.batch import (
     CA,
+    END_ENTITY,
     GOOD,
     NO_EXPIRY,
     NO_ISSUANCE,
@@ -27,6 +28,7 @@ from pregen.snapshot.codes import (
     EXCLUDED,
     EXPIRED,
     HOLD,
+    PRECERTIFICATE,
     UNSPECIFIED,
     Codes,
     CodeTable,
@@ -133,6 +135,7 @@ class _BatchIntake:
         self._reasons: Codes | None = None  # once they are looked up
         self._by_status = np.zeros(self._count, np.bool_)
         self._own_zone: NDArray[np.uint8] | None = None
+        self._precertificate: _Rows | None = None
         if ODD in names and all(column.name != ODD for column in intake.columns.values()):
             self._leave_out_odd(batch.column(ODD))
 
@@ -182,6 +185,7 @@ class _BatchIntake:
             kind,
             None if kind is None else reason_given & revoked,
             own_zone=self._own_zone,
+            precertificate=self._precertificate,
         )
         keep = self._judged & ~self._bad
         if not keep.all():
@@ -335,12 +339,16 @@ class _BatchIntake:
         return known.statuses(found)
 
     def _kind(self) -> NDArray[np.uint8] | None:
-        """Return `END_ENTITY` or `CA` of each row; None: there is no such column."""
+        """Return `END_ENTITY` or `CA` of each row, and note precertificates; None: there is no such column."""
         if "kind" not in self._arrays:
             return None
         codes = look_up(self._arrays["kind"], self._intake.kinds)
         self._note("kind", [Fault("row.kind.unknown", ~codes.known & ~codes.blank)])
-        return codes.number.astype(np.uint8)
+        early = codes.number == PRECERTIFICATE
+        if not early.any():
+            return codes.number.astype(np.uint8)
+        self._precertificate = early
+        return np.where(early, END_ENTITY, codes.number).astype(np.uint8)
 
     def _leave_out_no_ocsp(self) -> Fault:
         """Judge no row of a certificate without an OCSP URL; return the rows where that is unclear.

@@ -25,9 +25,9 @@ from pregen.clock import seconds
 from pregen.config import load_config
 from pregen.generation.plan import make_plan
 from pregen.generation.routing import route
-from pregen.generation.rows import add_up
 from pregen.generation.shard import ShardSigner, ShardTask, SigningJob, Surveyor
 from pregen.generation.steps import Steps
+from pregen.generation.tally import add_up
 from pregen.issuers import Issuer, load_issuers
 from pregen.signers import ALGORITHMS
 from pregen.snapshot import StatusBatch

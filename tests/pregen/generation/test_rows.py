@@ -13,11 +13,10 @@ from pregen.generation.rows import (
     Pair,
     RowNumber,
     ShardRows,
-    Survey,
-    add_up,
     load_rows,
 )
 from pregen.generation.spill import read_spilled
+from pregen.generation.tally import Survey, add_up
 from pregen.snapshot import GOOD, NO_EXPIRY, NO_REASON, REVOKED, UNKNOWN
 from storage.key import key32
 from tests.pregen.generation.workshop import Row, load, plain_rows, serials_of, spool, various_rows

@@ -37,10 +37,12 @@ class Row(NamedTuple):
     not_after: int = NO_EXPIRY
     issuer: int = 0
     withheld: bool = False
+    precertificate: bool = False
 
 
 def batch_of(rows: Sequence[Row], first: int = 0) -> StatusBatch:
     apart = np.array([row.withheld for row in rows], np.bool_)
+    early = np.array([row.precertificate for row in rows], np.bool_)
     whole = StatusBatch(
         serial=pa.array([row.serial for row in rows], pa.binary()),
         issuer=np.array([row.issuer for row in rows], np.int32),
@@ -50,6 +52,7 @@ def batch_of(rows: Sequence[Row], first: int = 0) -> StatusBatch:
         not_after=np.array([row.not_after for row in rows], np.int64),
         not_before=np.full(len(rows), NO_ISSUANCE),
         row=np.arange(first, first + len(rows), dtype=np.int64),
+        precertificate=early if early.any() else None,
     )
     return whole.filtered(~apart, apart) if apart.any() else whole
 
