@@ -6,19 +6,6 @@ from collections.abc import Sequence
 
 from pregen.interruption import postponed
 
-SIGNING_PACKAGES = {
-    "asn1crypto",
-    "boto3",
-    "cryptography",
-    "cyclopts",
-    "msgspec",
-    "multiprocess",
-    "numpy",
-    "pyarrow",
-    "rich",
-    "tzdata",
-}
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line, by default that of the process; return the exit code."""
@@ -26,18 +13,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             gc.disable()  # nothing of what is imported is garbage
             with postponed():
-                from pregen.cli import run_command_line  # noqa: PLC0415 - what it needs is an optional part of the installation
+                from pregen.cli import run_command_line  # noqa: PLC0415 - worker processes do without it
         finally:
             gc.enable()
         if arguments is None:
             return run_command_line(sys.argv[1:], to_the_end=True)
         return run_command_line(arguments, to_the_end=False)
-    except ModuleNotFoundError as e:
-        package = (e.name or "").partition(".")[0]
-        if package not in SIGNING_PACKAGES:
-            raise
-        sys.stderr.write(f'error: the package {package} is missing: pip install "ocsp-pregen[sign]"\n')
-        return 2
     except KeyboardInterrupt:  # at the very beginning or end; in between it is handled there
         sys.stderr.write("error: interrupted: nothing was published\n")
         return 130

@@ -1,16 +1,12 @@
 """One certificate's response out of a store, by the same reader as the edge."""
 
-import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from asn1crypto import x509
-
 from pregen.errors import NotFoundError, UsageError
-from pregen.issuers import read_certificates
-from pregen.snapshot import MAX_SERIAL_BYTES
-from storage.certid import HASH_OIDS, CertID
+from pregen.identities import read_identity
+from storage.certid import MAX_SERIAL_BYTES, CertID
 from storage.reader import Answer, open_reader
 from storage.stores import Store
 
@@ -34,13 +30,9 @@ def look_up(store: Store, issuer: Path, *, cert: Path | None, serial: str | None
         NotFoundError: the store is not authoritative for that certificate.
         StorageError, OSError: the store is empty or damaged, or does not answer.
     """
-    authority = read_certificates(issuer)[0]
-    octets = serial_octets(serial or "") if cert is None else _serial_of(cert)
-    name_hash, key_hash = (
-        hashlib.new(hash_name, hashed, usedforsecurity=False).digest()
-        for hashed in (authority.subject, authority.key_bits)
-    )
-    cert_id = CertID(HASH_OIDS[hash_name], name_hash, key_hash, octets)
+    authority = read_identity(issuer)
+    octets = serial_octets(serial or "") if cert is None else read_identity(cert).serial
+    cert_id = authority.cert_id(hash_name, octets)
     answer = open_reader(store).lookup(cert_id)
     if answer is None:
         raise NotFoundError(
@@ -67,8 +59,3 @@ def serial_octets(text: str) -> bytes:
     if size > MAX_SERIAL_BYTES:
         raise UsageError(f"--serial {text!r} has {size} octets: no certificate has more than {MAX_SERIAL_BYTES}")
     return number.to_bytes(size, "big", signed=True)
-
-
-def _serial_of(path: Path) -> bytes:
-    certificate = x509.Certificate.load(read_certificates(path)[0].der)
-    return bytes(certificate["tbs_certificate"]["serial_number"].contents)

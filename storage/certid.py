@@ -9,6 +9,7 @@ SHA256 = "2.16.840.1.101.3.4.2.1"
 HASH_NAMES = {SHA1: "sha1", SHA256: "sha256"}
 HASH_OIDS = {name: oid for oid, name in HASH_NAMES.items()}
 _HASH_OIDS_BY_OCTETS = {bytes.fromhex("2b0e03021a"): SHA1, bytes.fromhex("608648016503040201"): SHA256}
+MAX_SERIAL_BYTES = 21  # RFC 5280, 4.1.2.2 allows 20; a few real ones have one more
 _MAX_FIELD_OCTETS = 64  # SHA-512 has as many, and serials up to 21; more would only fill the logs
 
 

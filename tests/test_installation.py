@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 
-from pregen.__main__ import SIGNING_PACKAGES, main
+from pregen.__main__ import main
+from pregen.cli.outcome import SIGNING_PACKAGES
 from pregen.issuers.certificates import read_certificates
 from storage.edge.launch import free_address
 from tests.pregen.cli.ca import GOOD, Ca
@@ -99,7 +100,12 @@ def test_the_edge_is_installed_without_any_signing_code_and_serves(edge_python: 
 def test_pregen_at_the_edge_says_in_one_line_what_is_missing(edge_python: Path, tmp_path: Path) -> None:
     for command in ([str(edge_python.with_name("pregen"))], [str(edge_python), "-m", "pregen"]):
         ended = subprocess.run(
-            [*command, "--help"], cwd=tmp_path, env=os.environ | OUTSIDE, capture_output=True, text=True, check=False
+            [*command, "check", "pregen.toml"],
+            cwd=tmp_path,
+            env=os.environ | OUTSIDE,
+            capture_output=True,
+            text=True,
+            check=False,
         )
 
         assert ended.returncode == 2
@@ -119,7 +125,9 @@ def test_pregen_names_each_package_of_the_extra_sign_that_is_missing(package: st
 
 
 def test_a_defect_of_ours_is_not_taken_for_a_missing_package() -> None:
-    code = "import sys; sys.modules['pregen.lookup'] = None; from pregen.__main__ import main; main(['--help'])"
+    code = (
+        "import sys; sys.modules['pregen.lookup'] = None; from pregen.__main__ import main; main(['lookup', '--debug'])"
+    )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 
     assert "ModuleNotFoundError" in ended.stderr

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from pregen import clock
-from pregen.cli.reports import check_report, cpu_seconds, lookup_report, run_report
+from pregen.cli.published import lookup_report
+from pregen.cli.reports import check_report, cpu_seconds, run_report
 from pregen.cli.telling import DEMO_ALGORITHMS, new_folder, say, show_report
 from pregen.config import CertIds, load_config
 from pregen.demo import incident

@@ -13,21 +13,16 @@
 Errors go to stderr and say what, where and what to do. With `--json`, stdout gets one object, on failure too.
 """
 
-import json
 import os
 import re
 import signal
 import sys
-import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import NamedTuple
 
-from cyclopts import CycloptsError
-
-from pregen.cli.app import app
-from pregen.cli.remarks import RemarkedError
-from pregen.cli.report import Report
+from pregen.cli.app import call
+from pregen.cli.report import RemarkedError, Report
 from pregen.errors import Finding, PregenError, explained
 from pregen.interruption import Terminated, interruptible
 from storage.errors import (
@@ -43,6 +38,12 @@ from storage.errors import (
 _CONTROLS = re.compile("[\0-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
+# What an installation without the extra `sign` lacks; rich draws bars on a terminal.
+SIGNING_PACKAGES = frozenset(
+    {"asn1crypto", "boto3", "cryptography", "msgspec", "multiprocess", "numpy", "pyarrow", "rich", "tzdata"}
+)
+
+
 class Failure(NamedTuple):
     """How a command failed."""
 
@@ -54,7 +55,6 @@ class Failure(NamedTuple):
 
 # Errors of others, the narrower kinds first: exit code, code, and what is added to their text.
 FOREIGN_ERRORS: tuple[tuple[type[BaseException], int, str, str], ...] = (
-    (CycloptsError, 2, "usage", ""),  # see `_remedy`
     (NothingPublishedError, 4, "not-found", ""),
     (CommitRefusedError, 7, "commit-refused", ""),
     (UnsupportedVersionError, 5, "storage", "; upgrade ocsp-pregen here"),
@@ -88,18 +88,18 @@ def _run(arguments: Sequence[str], *, to_the_end: bool) -> int:
     debug, as_json = len(words) < len(arguments), "--json" in words
     try:
         with interruptible(to_the_end=to_the_end):
-            result = app(words, exit_on_error=False, print_error=False, result_action="return_value")
+            result = call(words)
             if isinstance(result, Report):
                 return _succeed(result, as_json=as_json)
     except BrokenPipeError:
         raise
     except BaseException as e:  # noqa: BLE001 - the last frame: every end has its exit code
-        if isinstance(e.__context__, BrokenPipeError) and isinstance(e, SystemExit):  # rich's, which prints help texts
-            raise e.__context__ from None
         if debug:
+            import traceback  # noqa: PLC0415 - of no use to anybody else
+
             traceback.print_exc()
         return _fail(failure_of(e), as_json=as_json)
-    return result if isinstance(result, int) else 0  # what serve returns; None after a help text
+    return result
 
 
 def failure_of(error: BaseException) -> Failure:
@@ -107,12 +107,13 @@ def failure_of(error: BaseException) -> Failure:
     if isinstance(error, RemarkedError):
         failure = failure_of(error.error)
         return failure._replace(findings=(*error.remarks, *failure.findings))
+    if isinstance(error, ModuleNotFoundError) and (package := (error.name or "").partition(".")[0]) in SIGNING_PACKAGES:
+        return Failure(2, "installation", f'the package {package} is missing: pip install "ocsp-pregen[sign]"')
     if isinstance(error, PregenError):
         return Failure(error.exit_code, error.code, error.message, error.findings)
     for kind, exit_code, code, hint in FOREIGN_ERRORS:
         if isinstance(error, kind):
             text = explained(error) if isinstance(error, OSError) else str(error).rstrip(".")
-            text = text.partition(". Available commands:")[0]  # that list leaves some out
             return Failure(exit_code, code, text + (hint or _remedy(error)))
     return Failure(
         1,
@@ -122,12 +123,10 @@ def failure_of(error: BaseException) -> Failure:
 
 
 def _remedy(error: BaseException) -> str:
-    """Return what helps: the help of the command that was meant; against damage a copy, or what is made anew.
+    """Return what helps against damage: a copy, or what is made anew.
 
     Packs are made anew by each run, but a run must read the commit before it.
     """
-    if isinstance(error, CycloptsError):
-        return f"; {' '.join(('pregen', *(error.command_chain or ())))} --help shows what there is"
     if not isinstance(error, FormatError):
         return ""
     if error.name.startswith("history/"):
@@ -169,6 +168,8 @@ def _fail(failure: Failure, *, as_json: bool) -> int:
 
 
 def _print_json(document: Mapping[str, object]) -> None:
+    import json  # noqa: PLC0415 - most commands print text
+
     sys.stdout.write(_CONTROLS.sub(_escaped, json.dumps(document, ensure_ascii=False)) + "\n")
 
 

@@ -9,21 +9,10 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from pregen import clock
+from pregen.cli.report import RemarkedError
 from pregen.errors import Finding, PregenError
 from pregen.validity import CLOCK_TOLERANCE, duration_text
 from storage.errors import StorageError
-
-
-class RemarkedError(Exception):
-    """A command has failed, and something is to be said with its error."""
-
-    def __init__(self, error: PregenError | StorageError | OSError, remarks: tuple[Finding, ...]) -> None:
-        super().__init__(error, remarks)
-        self.error = error
-        self.remarks = remarks
-
-    def __str__(self) -> str:
-        return "\n".join([str(self.error), *map(str, self.remarks)])
 
 
 def clock_remarks(now: datetime | None) -> tuple[Finding, ...]:

@@ -1,9 +1,10 @@
-"""What a command has to say when it worked."""
+"""What a command has to say at its end: a report when it worked, remarks beside its error when it did not."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from pregen.errors import Finding
+from pregen.errors import Finding, PregenError
+from storage.errors import StorageError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +26,18 @@ class Report:
     def after(self, remarks: Sequence[Finding]) -> "Report":
         """Return the report with more findings, before its own."""
         return replace(self, findings=(*remarks, *self.findings))
+
+
+class RemarkedError(Exception):
+    """A command has failed, and something is to be said with its error."""
+
+    def __init__(self, error: PregenError | StorageError | OSError, remarks: tuple[Finding, ...]) -> None:
+        super().__init__(error, remarks)
+        self.error = error
+        self.remarks = remarks
+
+    def __str__(self) -> str:
+        return "\n".join([str(self.error), *map(str, self.remarks)])
 
 
 def aligned(rows: Sequence[tuple[str, object]]) -> list[str]:

@@ -1,27 +1,20 @@
-"""The reports of the commands: what they found, as one JSON object and as lines for people."""
+"""The reports of the commands that read snapshots or sign, as one JSON object and as lines for people."""
 
 import resource
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict
-from pathlib import Path
 
 from pregen import clock
 from pregen.audit import Audit
+from pregen.cli.gate_lines import gate_lines
 from pregen.cli.report import Report, aligned
-from pregen.config import REASONS
 from pregen.engines import EngineState
 from pregen.gates.results import gates_document
 from pregen.generation import Checked, Published
 from pregen.generation.rows import Precertificates
 from pregen.importing import Imported
-from pregen.inspection import Inspection
-from pregen.lookup import Found
-from pregen.verification import parse_response
-from storage.certid import HASH_NAMES
 
 LEAST_SHARE = 0.005  # of the CPU time
-REASON_NAMES = {number: name for name, number in REASONS.items()}
 
 
 def cpu_seconds() -> float:
@@ -161,103 +154,6 @@ def check_report(checked: Checked) -> Report:
     return Report(document=document, lines=lines, findings=checked.warnings)
 
 
-def lookup_report(found: Found, out: Path | None) -> Report:
-    """Return the report of a lookup."""
-    answer, now = found.answer, clock.seconds(clock.now())
-    # One response may speak of both hashes of a CertID; what it says of the one that was asked for is reported.
-    oid, statements = found.cert_id.hash_oid, parse_response(answer.der).statements
-    said = next(statement for statement in statements if statement.hash_oid == oid)
-    state = "early" if now < answer.this_update else "expired" if now > answer.next_update else "current"
-    document: dict[str, object] = {
-        "serial": f"{found.cert_id.serial_number:x}",
-        "hash": HASH_NAMES[found.cert_id.hash_oid],
-        "status": answer.status,
-        "revoked_at": None if said.revoked_at is None else clock.text(said.revoked_at),
-        "reason": None if said.reason is None else REASON_NAMES.get(said.reason, str(said.reason)),
-        "state": state,
-        "produced_at": clock.text(answer.produced_at),
-        "this_update": clock.text(answer.this_update),
-        "next_update": clock.text(answer.next_update),
-        "refresh_by": clock.text(answer.refresh_by),
-        "commit": answer.generation,
-        "bytes": len(answer.der),
-    }
-    lines = aligned([(name.replace("_", " "), value) for name, value in document.items() if value is not None])
-    if out is not None:
-        document["out"] = str(out)
-        lines.append(f"written to {out}; to see it: openssl ocsp -respin {out} -resp_text -noverify")
-    return Report(document=document, lines=lines)
-
-
-def inspect_report(found: Inspection) -> Report:
-    """Return the report of an inspection."""
-    head, manifest = found.commits[0], found.manifest
-    document: dict[str, object] = {
-        "store": found.url,
-        "profile": manifest.profile,
-        "counts": manifest.counts,
-        "gates": manifest.gates,
-        "history": manifest.history,
-        "current_bytes": found.current_bytes,
-        "objects": {folder: {"count": count, "bytes": size} for folder, (count, size) in found.objects.items()},
-        "commits": [
-            {
-                "number": commit.number,
-                "as_of": clock.text(commit.as_of),
-                "started_at": clock.text(commit.started_at),
-                "publisher": commit.publisher,
-                "manifest": commit.manifest,
-            }
-            for commit in found.commits
-        ],
-        "issuers": [
-            {
-                "id": f"{issuer.issuer_id:016x}",
-                "names": list(issuer.names),
-                "delegated": issuer.responder_certificate is not None,
-            }
-            for issuer in found.issuers
-        ],
-        "windows": [{name: clock.text(second) for name, second in asdict(window).items()} for window in found.windows],
-        "shards": [
-            {
-                "low": f"{shard.low:08x}",
-                "pack": shard.pack,
-                "rows": shard.rows,
-                "revoked": shard.revoked,
-                "bytes": shard.size_bytes,
-                "refresh_by": clock.text(shard.refresh_by),
-                "next_update": clock.text(shard.next_update),
-            }
-            for shard in manifest.shards
-        ],
-        "overlays": len(manifest.overlays),
-    }
-    stored = sum(size for _, size in found.objects.values())
-    first = [f"{clock.text(window.this_update)} .. {clock.text(window.next_update)}" for window in found.windows[:1]]
-    more = f" (and {len(found.windows) - 1} more)" if len(found.windows) > 1 else ""
-    lines = [
-        f"{found.url}: commit {head.number} as of {clock.text(head.as_of)}",
-        *aligned(
-            [
-                ("certificates", sum(shard.rows for shard in manifest.shards)),
-                ("revoked", sum(shard.revoked for shard in manifest.shards)),
-                ("issuers", len(found.issuers)),
-                ("shards", len(manifest.shards)),
-                ("window", f"{'none' if not first else first[0]}{more}"),
-                ("refresh by", clock.text(min(shard.refresh_by for shard in manifest.shards))),
-                ("stored", f"{found.current_bytes:,} octets in current packs, {stored:,} in the whole store"),
-            ]
-        ),
-        *(
-            f"commit {one.number}: as of {clock.text(one.as_of)}, run at {clock.text(one.started_at)}"
-            for one in found.commits
-        ),
-        *gate_lines(manifest.gates),
-    ]
-    return Report(document=document, lines=lines)
-
-
 def verify_report(audit: Audit) -> Report:
     """Return the report of a verification."""
     document: dict[str, object] = {
@@ -325,42 +221,6 @@ def import_report(imported: Imported) -> Report:
         f'to publish it: path = "{imported.folder}" in [snapshot], without kind and columns; anchors stay',
     ]
     return Report(document=document, lines=lines, findings=imported.warnings)
-
-
-def gate_lines(gates: Mapping[str, object]) -> list[str]:
-    """Return what gates said, a line each, and one for those that were skipped for the same reason.
-
-    `gates` may come from a store, where others may have written it.
-
-    >>> gate_lines({"shrink": {"outcome": "passed", "figures": {"before": 3000, "vanished": 0}}})
-    ['gate shrink: passed (before 3,000, vanished 0)']
-    """
-    lines = []
-    skipped: dict[str, list[str]] = {}
-    for name, result in gates.items():
-        members = result if isinstance(result, dict) else {}
-        figures = members.get("figures")
-        given = dict(figures) if isinstance(figures, dict) else {}
-        if members.get("outcome") == "skipped":
-            skipped.setdefault(str(given.get("why", "unknown")), []).append(name)
-            continue
-        shown = ", ".join(_figure(*one) for one in given.items() if one[1] is not None)
-        lines.append(f"gate {name}: {members.get('outcome', 'unknown')}" + (f" ({shown})" if shown else ""))
-        acceptances = members.get("acceptances")
-        lines += [
-            f"    {one.get('gate')} accepted by {one.get('user')}: {one.get('reason')}"
-            for one in (acceptances if isinstance(acceptances, list) else ())
-            if isinstance(one, dict)
-        ]
-    return [*lines, *(f"gates skipped: {', '.join(names)} ({why})" for why, names in skipped.items())]
-
-
-def _figure(name: str, value: object) -> str:
-    if isinstance(value, dict):
-        return f"{name.replace('_', ' ')} {', '.join(_figure(*one) for one in value.items()) or 'none'}"
-    if isinstance(value, int) and name.endswith("_s"):
-        name, value = name.removesuffix("_s"), clock.length_text(value)
-    return f"{name.replace('_', ' ')} {value:,}" if isinstance(value, int) else f"{name.replace('_', ' ')} {value}"
 
 
 def _precertificates(seen: Precertificates) -> dict[str, int]:

@@ -3,7 +3,7 @@
 They are file.py, sections.py, columns.py and section.py.
 """
 
-from pregen.config.columns import COLUMNS, KINDS, REASONS, STATUSES, TIMES, ColumnConfig
+from pregen.config.columns import COLUMNS, KINDS, STATUSES, TIMES, ColumnConfig
 from pregen.config.file import Config, load_config
 from pregen.config.section import parse_duration
 from pregen.config.sections import (
@@ -21,6 +21,7 @@ from pregen.config.sections import (
     SnapshotConfig,
     ValidityConfig,
 )
+from pregen.reasons import REASONS
 
 __all__ = [
     "COLUMNS",

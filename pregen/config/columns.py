@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from pregen.config.section import Problem, Section
+from pregen.reasons import REASONS
 from pregen.zones import zone_problem
 
 COLUMNS = ("issuer", "serial", "status", "revoked_at", "reason", "not_before", "not_after", "kind", "needs_ocsp")
@@ -27,20 +28,6 @@ TIME_ENCODINGS = (
 KINDS = ("ca", "end-entity", "precertificate")
 TRUTHS = ("true", "false")
 STATUSES = ("good", "revoked", "unknown", "excluded")
-# CRLReason (RFC 5280, 5.3.1); 7 is unused, and 8 (removeFromCRL) exists only in delta CRLs.
-REASONS: Mapping[str, int] = MappingProxyType(
-    {
-        "unspecified": 0,
-        "keyCompromise": 1,
-        "cACompromise": 2,
-        "affiliationChanged": 3,
-        "superseded": 4,
-        "cessationOfOperation": 5,
-        "certificateHold": 6,
-        "privilegeWithdrawn": 9,
-        "aACompromise": 10,
-    }
-)
 _TIME_OF_DAY = re.compile(r"([01]\d|2[0-3]):[0-5]\d:[0-5]\d", re.ASCII)
 _VALUES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {

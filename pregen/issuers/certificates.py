@@ -117,6 +117,11 @@ def parse_certificate(path: Path, der: bytes) -> Certificate:
         raise ValueError(_first_line(error)) from error
 
 
+def serial_of(certificate: Certificate) -> bytes:
+    """Return the content octets of a certificate's serial number."""
+    return bytes(asn1.Certificate.load(certificate.der)["tbs_certificate"]["serial_number"].contents)
+
+
 def signed_with(certificate: Certificate, signer: PublicKeyTypes) -> bool:
     """Whether a certificate's signature verifies with a public key.
 

@@ -7,7 +7,6 @@ from urllib.parse import unquote, urlsplit
 
 from storage.stores.base import Store
 from storage.stores.local import LocalStore
-from storage.stores.remote import RemoteStore
 from storage.stores.terms import is_name
 
 if TYPE_CHECKING:
@@ -68,6 +67,8 @@ def open_store(
     place = parse_address(address)
     if isinstance(place, Path):
         return LocalStore(place)
+    from storage.stores.remote import RemoteStore  # noqa: PLC0415 - a client of S3 costs as much as the rest of a lookup
+
     return RemoteStore(
         place.bucket, place.prefix, endpoint=endpoint, region=region, credential_provider=credential_provider
     )

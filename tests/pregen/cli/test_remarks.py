@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 
 from pregen.cli.outcome import failure_of
-from pregen.cli.remarks import RemarkedError, clock_remarks, remarked
+from pregen.cli.remarks import clock_remarks, remarked
+from pregen.cli.report import RemarkedError
 from pregen.errors import Finding, InputError, SigningError
 from storage.errors import ChecksumError
 from tests.pregen.cli.ca import Ca, Program

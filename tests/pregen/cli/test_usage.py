@@ -247,7 +247,7 @@ def test_findings_come_along() -> None:
     assert failure_of(InputError("bad rows", [finding])) == Failure(3, "input", "bad rows", (finding,))
 
 
-@pytest.mark.parametrize("words", [("inspect", "store"), ("run", "--help")], ids=" ".join)
+@pytest.mark.parametrize("words", [("inspect", "store"), ("--help",), ("run", "--help")], ids=" ".join)
 def test_a_reader_that_goes_away_is_no_defect(ca: Ca, words: tuple[str, ...]) -> None:
     """`pregen inspect | head -1`: the rest of the text has nobody to go to."""
     assert program(ca.folder, "run", "pregen.toml").returncode == 0

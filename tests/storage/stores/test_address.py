@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from storage.stores import LocalStore, RemoteStore, open_store
+from storage.stores import LocalStore, open_store
+from storage.stores.remote import RemoteStore
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from storage.stores import LocalStore, MemoryStore, ObjectInfo, Store, open_store, probe_racing_creates
+from storage.stores import LocalStore, MemoryStore, ObjectInfo, Store, open_store
+from storage.stores.probe import probe_racing_creates
 from tests.s3 import S3Server
 
 NewStore = Callable[[], Store]

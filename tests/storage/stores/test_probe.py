@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from storage.stores import MemoryStore, probe_racing_creates
+from storage.stores import MemoryStore
+from storage.stores.probe import probe_racing_creates
 from tests.fakes import CountingStore, FlakyStore
 
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 from obstore.store import S3Store
 
-from storage.stores import ObjectInfo, RemoteStore, Store, open_store
+from storage.stores import ObjectInfo, Store, open_store
+from storage.stores.remote import RemoteStore
 from tests.s3 import S3Server
 
 if TYPE_CHECKING:

@@ -1,0 +1,47 @@
+"""`pregen demo`."""
+
+from argparse import Namespace
+from pathlib import Path
+from typing import get_args
+
+from pregen.cli.incident import run_incident
+from pregen.cli.options import Parser, read_count
+from pregen.cli.progress import progress
+from pregen.cli.telling import DEMO_ALGORITHMS
+from pregen.cli.tour import run_demo
+from pregen.config import CertIds
+
+
+def describe(parser: Parser) -> None:
+    """Give a parser the options of the demos."""
+    parser.add_argument(
+        "--dir", type=Path, default=Path("demo"), help="folder to make; must not hold anything yet (%(default)s)"
+    )
+    parser.add_argument("--rows", metavar="N", type=int, default=100_000, help="number of certificates (%(default)s)")
+    parser.add_argument(
+        "--algorithm",
+        choices=tuple(DEMO_ALGORITHMS),
+        default="p256",
+        help="what the responder signs with; its issuer has P-256 (%(default)s)",
+    )
+    parser.add_argument(
+        "--cert-ids",
+        choices=get_args(CertIds),
+        default="separate",
+        help="CertID hashes with answers; combined: both under one signature (RFC 9919) (%(default)s)",
+    )
+    parser.add_argument("--engine", default="auto", help="auto, multibuffer, awslc or software (%(default)s)")
+    parser.takes_workers()
+    parser.add_argument(
+        "--incident",
+        action="store_true",
+        help="act out an incident instead: a zone mistake between two databases; --rows are issued before it",
+    )
+
+
+def call(given: Namespace) -> int:
+    """Make a CA and show all that happens to its responses."""
+    tell = run_incident if given.incident else run_demo
+    workers = read_count("--workers", given.workers)
+    tell(given.dir, given.rows, given.algorithm, given.cert_ids, given.engine, workers, progress)
+    return 0

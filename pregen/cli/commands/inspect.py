@@ -1,0 +1,20 @@
+"""`pregen inspect`."""
+
+from argparse import Namespace
+
+from pregen.cli.options import Parser
+from pregen.cli.published import inspect_report
+from pregen.cli.report import Report
+from pregen.cli.stores import open_named_store
+from pregen.inspection import inspect_store
+
+
+def describe(parser: Parser) -> None:
+    """Give a parser the options of an inspection."""
+    parser.takes_store()
+    parser.takes_json()
+
+
+def call(given: Namespace) -> Report:
+    """Show what is published."""
+    return inspect_report(inspect_store(open_named_store(given.store, given.config)))

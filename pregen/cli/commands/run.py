@@ -1,0 +1,80 @@
+"""`pregen run`, and its options, which `pregen check` takes too."""
+
+import time
+from argparse import Namespace
+
+from pregen.cli.options import Parser, read_count, read_instant
+from pregen.cli.progress import progress
+from pregen.cli.remarks import clock_remarks, remarked
+from pregen.cli.report import Report
+from pregen.cli.reports import run_report
+from pregen.config import load_config
+from pregen.gates.acceptance import read_acceptances, system_user
+from pregen.generation import RunOptions, run
+
+
+def describe(parser: Parser) -> None:
+    """Give a parser the options of a run."""
+    parser.takes_config()
+    parser.add_argument("--snapshot", help="file, glob or folder; default: the configuration's")
+    parser.add_argument(
+        "--as-of",
+        metavar="INSTANT",
+        help="for which instant the snapshot is complete, such as 2026-11-24T00:00:00Z: when its export began; "
+        "default: the configuration's, else the files' metadata",
+    )
+    parser.add_argument(
+        "--now", metavar="INSTANT", help="sign as if it were this instant; far from the clock: profile lab only"
+    )
+    parser.add_argument(
+        "--drop-issuer",
+        metavar="ISSUER",
+        action="append",
+        default=[],
+        help="stop answering for this issuer of the current commit, which the configuration lacks; may be repeated",
+    )
+    parser.add_argument("--engine", help="auto, multibuffer, awslc or software; default: the configuration's")
+    parser.takes_workers()
+    parser.add_argument(
+        "--accept",
+        metavar="GATE",
+        action="append",
+        default=[],
+        help="publish in spite of this gate, or of findings with this code; may be repeated; it is kept with the "
+        "commit, with its reason and who said so",
+    )
+    parser.add_argument(
+        "--reason",
+        metavar="TEXT",
+        action="append",
+        default=[],
+        help="why --accept is right: one for all, or one for each in their order",
+    )
+    parser.takes_json()
+
+
+def read_options(given: Namespace) -> RunOptions:
+    """Return the options of a run with their texts read.
+
+    Raises:
+        UsageError: one is not what it should be.
+    """
+    return RunOptions(
+        snapshot=given.snapshot,
+        as_of=read_instant("--as-of", given.as_of),
+        now=read_instant("--now", given.now),
+        drop_issuers=tuple(given.drop_issuer),
+        engine=given.engine,
+        workers=read_count("--workers", given.workers),
+        accept=read_acceptances(given.accept, given.reason, system_user()),
+    )
+
+
+def call(given: Namespace) -> Report:
+    """Sign a snapshot and publish it."""
+    started = time.perf_counter()
+    options = read_options(given)
+    remarks = clock_remarks(options.now)
+    with remarked(remarks), progress() as show:
+        published = run(load_config(given.config), options, show)
+    return run_report(published, time.perf_counter() - started).after(remarks)

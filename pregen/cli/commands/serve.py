@@ -1,0 +1,42 @@
+"""`pregen serve`."""
+
+from argparse import Namespace
+
+from pregen.cli.options import Parser
+from pregen.cli.stores import read_address
+from pregen.credentials import open_publish_store
+from pregen.errors import UsageError
+from storage.edge.launch import max_age_cap_in, serve
+
+
+def describe(parser: Parser) -> None:
+    """Give a parser the options of the server."""
+    parser.takes_store()
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen at (%(default)s)")
+    parser.add_argument("--port", type=int, default=8080, help="port to listen at; 0 takes a free one (%(default)s)")
+    parser.add_argument("--workers", metavar="N", type=int, default=1, help="worker processes (%(default)s)")
+    parser.add_argument(
+        "--max-age-cap",
+        metavar="SPAN",
+        default="1d",
+        help="how long caches may keep an answer at most: 3600, 90m, 6h (%(default)s)",
+    )
+
+
+def call(given: Namespace) -> int:
+    """Answer OCSP requests over HTTP until a signal ends it."""
+    try:
+        max_age_cap_s = max_age_cap_in(given.max_age_cap)
+    except ValueError as e:
+        raise UsageError(f"--max-age-cap: {e}") from None
+    address, endpoint, region = read_address(given.store, given.config)
+    return serve(
+        address,
+        host=given.host,
+        port=given.port,
+        workers=given.workers,
+        endpoint=endpoint,
+        region=region,
+        max_age_cap_s=max_age_cap_s,
+        opener=open_publish_store,
+    )

@@ -1,0 +1,47 @@
+"""`pregen verify`."""
+
+from argparse import Namespace
+from pathlib import Path
+
+from pregen.audit import Trust, verify_store
+from pregen.cli.options import Parser, read_count
+from pregen.cli.progress import progress
+from pregen.cli.report import Report
+from pregen.cli.reports import verify_report
+from pregen.cli.stores import open_named_store
+from pregen.config import load_config
+
+
+def describe(parser: Parser) -> None:
+    """Give a parser the options of a verification."""
+    parser.takes_store("trust its issuers, and without STORE take its store")
+    parser.add_argument(
+        "--issuer",
+        metavar="FILE",
+        type=Path,
+        action="append",
+        default=[],
+        help="trust this issuer certificate; may be repeated",
+    )
+    parser.add_argument(
+        "--sample",
+        metavar="N",
+        type=int,
+        default=1000,
+        help="verify the responses of about this many certificates, all packs (%(default)s)",
+    )
+    parser.add_argument("--all", action="store_true", help="verify every response")
+    parser.takes_json()
+
+
+def call(given: Namespace) -> Report:
+    """Read the current generation again, and verify it."""
+    trust = None
+    if given.issuer:
+        trust = Trust.of_files(tuple(given.issuer))
+    elif given.config:
+        trust = Trust.of_config(load_config(given.config))
+    store = open_named_store(given.store, None if given.store else given.config)
+    with progress() as show:
+        sample = None if given.all else read_count("--sample", given.sample)
+        return verify_report(verify_store(store, trust, sample, show))

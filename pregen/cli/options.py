@@ -1,0 +1,112 @@
+"""What several commands share: the parser of their words, and options that mean the same everywhere."""
+
+import os
+import sys
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import NoReturn
+
+from pregen import clock
+from pregen.errors import UsageError
+
+_WIDTH = 120
+# Options whose value may begin with a dash and be no option: a negative serial number.
+_DASHED = ("--serial",)
+
+
+class _Help(RawDescriptionHelpFormatter):
+    """Help texts as wide as the terminal; argparse would import a whole library to ask for that."""
+
+    def __init__(self, prog: str) -> None:
+        try:
+            columns = os.get_terminal_size(1).columns
+        except (OSError, ValueError):
+            columns = _WIDTH
+        super().__init__(prog, max_help_position=28, width=min(columns, _WIDTH) - 2)
+
+
+class Parser(ArgumentParser):
+    """The parser of one command; its mistakes are errors like all others, and point to the command's help."""
+
+    def __init__(self, program: str, summary: str) -> None:
+        super().__init__(program, description=summary, formatter_class=_Help, allow_abbrev=False)
+
+    def print_help(self, file: object = None) -> None:
+        """Write the help to stdout at once, so that a reader who has gone is noticed by us and not by argparse."""
+        del file
+        sys.stdout.write(self.format_help())
+        sys.stdout.flush()
+
+    def error(self, message: str) -> NoReturn:
+        """Refuse the command line.
+
+        Raises:
+            UsageError: always.
+        """
+        raise UsageError(f"{message}; {self.prog} --help shows what there is")
+
+    def read(self, words: Sequence[str]) -> Namespace:
+        """Return what the words of the command say, a value that begins with a dash as well.
+
+        Raises:
+            UsageError: they cannot be understood.
+            SystemExit: the help was asked for, and shown.
+        """
+        joined: list[str] = []
+        for word in words:
+            if joined and joined[-1] in _DASHED:
+                joined[-1] += f"={word}"
+            else:
+                joined.append(word)
+        return self.parse_args(joined)
+
+    def takes_config(self) -> None:
+        """Take the configuration file."""
+        self.add_argument("config", metavar="CONFIG", type=Path, help="configuration file (TOML)")
+
+    def takes_store(self, config_help: str = "take the store of this configuration instead") -> None:
+        """Take a store: its address, or a configuration that names one."""
+        self.add_argument(
+            "store",
+            metavar="STORE",
+            nargs="?",
+            help="a path, file:///... or s3://bucket/prefix; S3 settings come from the AWS_* variables",
+        )
+        self.add_argument("--config", metavar="CONFIG", type=Path, help=config_help)
+
+    def takes_json(self) -> None:
+        """Take --json, which `pregen.cli.outcome` reads."""
+        self.add_argument("--json", action="store_true", help="print one JSON object on stdout, on failure too")
+
+    def takes_workers(self) -> None:
+        """Take the number of worker processes."""
+        self.add_argument(
+            "--workers", metavar="N", type=int, help="worker processes; 0: the CPUs that this process may use"
+        )
+
+
+def read_instant(option: str, text: str | None) -> datetime | None:
+    """Return the instant that an option names.
+
+    Raises:
+        UsageError: it is none, or has no zone.
+    """
+    if text is None:
+        return None
+    try:
+        return clock.parse_instant(text)
+    except ValueError as e:
+        raise UsageError(f"{option}: {e}; write it as 2026-11-24T00:00:00Z") from None
+
+
+def read_count(option: str, value: int | None) -> int | None:
+    """Return the number of an option.
+
+    Raises:
+        UsageError: it is negative.
+    """
+    if value is not None and value < 0:
+        raise UsageError(f"{option} {value}: a number from 0 on belongs there")
+    return value

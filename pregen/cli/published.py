@@ -1,0 +1,108 @@
+"""The reports of the commands that look at what is published, as one JSON object and as lines for people."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+from pregen import clock
+from pregen.cli.gate_lines import gate_lines
+from pregen.cli.report import Report, aligned
+from pregen.inspection import Inspection
+from pregen.lookup import Found
+from pregen.responses import statements_of
+from storage.certid import HASH_NAMES
+
+
+def lookup_report(found: Found, out: Path | None) -> Report:
+    """Return the report of a lookup."""
+    answer, now = found.answer, clock.seconds(clock.now())
+    # One response may speak of both hashes of a CertID; what it says of the one that was asked for is reported.
+    said = next(one for one in statements_of(answer.der) if one.cert_id.hash_oid == found.cert_id.hash_oid)
+    state = "early" if now < answer.this_update else "expired" if now > answer.next_update else "current"
+    document: dict[str, object] = {
+        "serial": f"{found.cert_id.serial_number:x}",
+        "hash": HASH_NAMES[found.cert_id.hash_oid],
+        "status": answer.status,
+        "revoked_at": said.revoked_at,
+        "reason": said.reason,
+        "state": state,
+        "produced_at": clock.text(answer.produced_at),
+        "this_update": clock.text(answer.this_update),
+        "next_update": clock.text(answer.next_update),
+        "refresh_by": clock.text(answer.refresh_by),
+        "commit": answer.generation,
+        "bytes": len(answer.der),
+    }
+    lines = aligned([(name.replace("_", " "), value) for name, value in document.items() if value is not None])
+    if out is not None:
+        document["out"] = str(out)
+        lines.append(f"written to {out}; to see it: openssl ocsp -respin {out} -resp_text -noverify")
+    return Report(document=document, lines=lines)
+
+
+def inspect_report(found: Inspection) -> Report:
+    """Return the report of an inspection."""
+    head, manifest = found.commits[0], found.manifest
+    document: dict[str, object] = {
+        "store": found.url,
+        "profile": manifest.profile,
+        "counts": manifest.counts,
+        "gates": manifest.gates,
+        "history": manifest.history,
+        "current_bytes": found.current_bytes,
+        "objects": {folder: {"count": count, "bytes": size} for folder, (count, size) in found.objects.items()},
+        "commits": [
+            {
+                "number": commit.number,
+                "as_of": clock.text(commit.as_of),
+                "started_at": clock.text(commit.started_at),
+                "publisher": commit.publisher,
+                "manifest": commit.manifest,
+            }
+            for commit in found.commits
+        ],
+        "issuers": [
+            {
+                "id": f"{issuer.issuer_id:016x}",
+                "names": list(issuer.names),
+                "delegated": issuer.responder_certificate is not None,
+            }
+            for issuer in found.issuers
+        ],
+        "windows": [{name: clock.text(second) for name, second in asdict(window).items()} for window in found.windows],
+        "shards": [
+            {
+                "low": f"{shard.low:08x}",
+                "pack": shard.pack,
+                "rows": shard.rows,
+                "revoked": shard.revoked,
+                "bytes": shard.size_bytes,
+                "refresh_by": clock.text(shard.refresh_by),
+                "next_update": clock.text(shard.next_update),
+            }
+            for shard in manifest.shards
+        ],
+        "overlays": len(manifest.overlays),
+    }
+    stored = sum(size for _, size in found.objects.values())
+    first = [f"{clock.text(window.this_update)} .. {clock.text(window.next_update)}" for window in found.windows[:1]]
+    more = f" (and {len(found.windows) - 1} more)" if len(found.windows) > 1 else ""
+    lines = [
+        f"{found.url}: commit {head.number} as of {clock.text(head.as_of)}",
+        *aligned(
+            [
+                ("certificates", sum(shard.rows for shard in manifest.shards)),
+                ("revoked", sum(shard.revoked for shard in manifest.shards)),
+                ("issuers", len(found.issuers)),
+                ("shards", len(manifest.shards)),
+                ("window", f"{'none' if not first else first[0]}{more}"),
+                ("refresh by", clock.text(min(shard.refresh_by for shard in manifest.shards))),
+                ("stored", f"{found.current_bytes:,} octets in current packs, {stored:,} in the whole store"),
+            ]
+        ),
+        *(
+            f"commit {one.number}: as of {clock.text(one.as_of)}, run at {clock.text(one.started_at)}"
+            for one in found.commits
+        ),
+        *gate_lines(manifest.gates),
+    ]
+    return Report(document=document, lines=lines)
