@@ -10,6 +10,7 @@ FIELDS = [
     "rows_in",
     "certificates",
     "excluded",
+    "precertificates",
     "responses",
     "issuers",
     "engine",
