@@ -6,6 +6,7 @@ certificates exist and which of them are revoked. Reading goes
     opening.py    what is looked at before the first row: files, columns, the instant
     files/        which files, and their record batches with the needed columns alone
     columns.py    which column is where, and whether its type can be read; schemas.py for all files together
+    layouts.py    views, dictionaries, runs and extension types to the few types that are read
     serials.py, codes.py, times/     one column each: Arrow array in, numpy or Arrow array and `Fault`s out (octets.py
                   looks at many values' octets at once)
     crls/         revocations, where they come from CRLs and the files only say what was issued

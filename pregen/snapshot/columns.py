@@ -13,15 +13,15 @@ import pyarrow.types as is_type
 from pregen.config import COLUMNS, ColumnConfig, SnapshotConfig
 from pregen.config.columns import TIME_ENCODINGS
 from pregen.errors import MAX_EXAMPLES, Finding
+from pregen.snapshot.layouts import CODES, is_number, is_text, unwrapped
 from pregen.snapshot.location import Location
-from pregen.snapshot.octets import ArrowArray
 from pregen.snapshot.times.zones import Ambiguous, Nonexistent
 
 TOLD_BY_CRLS = ("status", "revoked_at", "reason")
-_CODES = ("issuer", "status", "reason", "kind", "needs_ocsp")
 _TIMES = ("revoked_at", "not_before", "not_after")
 _EPOCHS = ("epoch-s", "epoch-ms", "epoch-us", "epoch-ns")
 _ASN1 = ("utctime", "generalizedtime", "asn1")
+_EXTENSION = b"ARROW:extension:name"  # of types that are not registered, which come as what they are stored as
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,28 +89,8 @@ def needed(columns: Mapping[str, Column], schema: pa.Schema) -> tuple[list[str],
     """Return the names of the columns that are read from a file, and of those, texts with few distinct values."""
     present = set(schema.names)
     used = {key: column.name for key, column in columns.items() if column.name in present}
-    categories = [name for key, name in used.items() if key in _CODES and is_text(schema.field(name).type)]
+    categories = [name for key, name in used.items() if key in CODES and is_text(schema.field(name).type)]
     return list(dict.fromkeys(used.values())), list(dict.fromkeys(categories))
-
-
-def is_text(kind: pa.DataType) -> bool:
-    """Whether a type holds texts, plain or by dictionary."""
-    if isinstance(kind, pa.DictionaryType):
-        kind = kind.value_type
-    return is_type.is_string(kind) or is_type.is_large_string(kind) or is_type.is_string_view(kind)
-
-
-def plain(array: ArrowArray, canonical: str) -> ArrowArray:
-    """Return a column in one of the few types that are read: views and, except for codes, dictionaries are unfolded."""
-    if isinstance(array, pa.DictionaryArray):
-        if is_type.is_string_view(array.type.value_type):
-            array = pa.DictionaryArray.from_arrays(array.indices, array.dictionary.cast(pa.large_string()))
-        return array if canonical in _CODES else array.dictionary_decode()
-    if is_type.is_string_view(array.type):
-        return array.cast(pa.large_string())
-    if is_type.is_binary_view(array.type):
-        return array.cast(pa.large_binary())
-    return array
 
 
 def schema_findings(
@@ -126,9 +106,9 @@ def schema_findings(
             text = f"{path}: {count} columns are called {column.name!r}: export it once"
             yield Finding("column.duplicate", "error", text)
         elif count == 1:
-            kind = schema.field(column.name).type
-            if has_rows or not is_type.is_null(kind):
-                yield from _type_findings(path, kind, column)
+            field = schema.field(column.name)
+            if has_rows or not is_type.is_null(field.type):
+                yield from _type_findings(path, field, column)
         elif why := absence(column, columns, schema, issuers):
             here = ", ".join(map(repr, schema.names)) or "none"
             text = (
@@ -180,10 +160,17 @@ def _folded(name: str) -> str:
     return re.sub("[^a-z0-9]", "", name.lower())
 
 
-def _type_findings(path: Location, kind: pa.DataType, column: Column) -> Iterator[Finding]:
-    check = _CHECKS[column.canonical]
-    if advice := check(kind, column):
-        yield Finding(_code(kind, column), "error", f"{path}: column {column.name!r} is {kind}: {advice}")
+def _type_findings(path: Location, field: "pa.Field[pa.DataType]", column: Column) -> Iterator[Finding]:
+    kind = unwrapped(field.type)
+    place = f"{path}: column {column.name!r} is {field.type}"
+    if name := (field.metadata or {}).get(_EXTENSION):
+        advice = f"whose type {name.decode('utf-8', 'replace')!r} is not known here, and its octets may mean anything"
+        yield Finding("column.type", "error", f"{place}, {advice}: {_ADVICE[column.canonical]}")
+    elif is_type.is_floating(kind):
+        advice = "a float keeps 15 digits of a number, and what it was before is lost (DuckDB writes HUGEINT so)"
+        yield Finding("column.type", "error", f"{place}: {advice}: {_ADVICE[column.canonical]}")
+    elif advice := _CHECKS[column.canonical](kind, column):
+        yield Finding(_code(kind, column), "error", f"{place}: {advice}")
 
 
 def _code(kind: pa.DataType, column: Column) -> str:
@@ -202,7 +189,7 @@ def _serial(kind: pa.DataType, column: Column) -> str:
     encoding = column.encoding or "binary"
     octets = is_type.is_binary(kind) or is_type.is_large_binary(kind) or is_type.is_fixed_size_binary(kind)
     octets = octets or is_type.is_binary_view(kind)
-    number = is_type.is_integer(kind) or (is_type.is_decimal(kind) and kind.scale == 0)
+    number = is_number(kind)
     fits = octets if encoding.endswith("binary") else is_text(kind) or (number and encoding == "decimal")
     if fits:
         return ""
@@ -212,7 +199,7 @@ def _serial(kind: pa.DataType, column: Column) -> str:
             f'the encoding "{encoding}" cannot read that; set, in [snapshot.columns], '
             f'serial = {{ name = "{column.name}", encoding = ... }} to {wanted}'
         )
-    return "export serials as octets (binary), or as hexadecimal or decimal text"
+    return _ADVICE["serial"]
 
 
 def _time(kind: pa.DataType, column: Column) -> str:
@@ -271,13 +258,10 @@ def _time_encoding(kind: pa.DataType, column: Column) -> str:
         fitting = ("timestamp",)
     elif is_type.is_date(kind):
         fitting = ("date",)
-    elif is_type.is_integer(kind):
+    elif is_number(kind):
         fitting = _EPOCHS
     else:
-        return (
-            "export times as timestamps with zone UTC, as RFC 3339 text such as 2026-11-24T00:00:00Z, or as whole "
-            "seconds since 1970 in an integer column"
-        )
+        return _ADVICE["revoked_at"]
     if column.encoding in fitting or (column.encoding is None and fitting is not _EPOCHS):
         return ""
     wanted = (
@@ -294,29 +278,39 @@ def _is_zoned(kind: pa.DataType) -> bool:
 
 
 def _issuer(kind: pa.DataType, _: Column) -> str:
-    return "" if is_text(kind) else "export the issuers' names as text"
+    return "" if is_text(kind) else _ADVICE["issuer"]
 
 
 def _status(kind: pa.DataType, _: Column) -> str:
-    return "" if is_text(kind) or is_type.is_integer(kind) else "export the status as integers or text"
+    return "" if is_text(kind) or is_number(kind) else _ADVICE["status"]
 
 
 def _reason(kind: pa.DataType, _: Column) -> str:
-    fits = is_text(kind) or is_type.is_integer(kind) or is_type.is_null(kind)
-    return "" if fits else "export reasons as integers (null where there is none) or text"
+    fits = is_text(kind) or is_number(kind) or is_type.is_null(kind)
+    return "" if fits else _ADVICE["reason"]
 
 
-def _kind(kind: pa.DataType, _: Column) -> str:
-    fits = is_text(kind) or is_type.is_integer(kind) or is_type.is_boolean(kind) or is_type.is_null(kind)
-    return "" if fits else "export kinds as text (ca, end-entity, precertificate), or as codes that are mapped"
+def _truth(kind: pa.DataType, column: Column) -> str:
+    fits = is_text(kind) or is_number(kind) or is_type.is_boolean(kind) or is_type.is_null(kind)
+    return "" if fits else _ADVICE[column.canonical]
 
 
-def _truth(kind: pa.DataType, _: Column) -> str:
-    fits = is_text(kind) or is_type.is_integer(kind) or is_type.is_boolean(kind) or is_type.is_null(kind)
-    return "" if fits else "export it as true and false, or as 1 and 0"
-
-
+_TIME_ADVICE = (
+    "export times as timestamps with zone UTC, as RFC 3339 text such as 2026-11-24T00:00:00Z, or as whole seconds "
+    "since 1970 in an integer column"
+)
+_ADVICE: Mapping[str, str] = MappingProxyType(
+    {
+        "serial": "export serials as octets (binary), or as hexadecimal or decimal text",
+        "issuer": "export the issuers' names as text",
+        "status": "export the status as integers or text",
+        "reason": "export reasons as integers (null where there is none) or text",
+        "kind": "export kinds as text (ca, end-entity, precertificate), or as codes that are mapped",
+        "needs_ocsp": "export it as true and false, or as 1 and 0",
+    }
+    | dict.fromkeys(_TIMES, _TIME_ADVICE)
+)
 _CHECKS: Mapping[str, Callable[[pa.DataType, Column], str]] = MappingProxyType(
-    {"issuer": _issuer, "serial": _serial, "status": _status, "reason": _reason, "kind": _kind, "needs_ocsp": _truth}
+    {"issuer": _issuer, "serial": _serial, "status": _status, "reason": _reason, "kind": _truth, "needs_ocsp": _truth}
     | dict.fromkeys(_TIMES, _time)
 )

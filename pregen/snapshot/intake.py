@@ -39,11 +39,12 @@ from pregen.snapshot.codes import (
     status_table,
     truth_table,
 )
-from pregen.snapshot.columns import Column, plain
+from pregen.snapshot.columns import Column
 from pregen.snapshot.crls.revocations import Revocations, Statuses
 from pregen.snapshot.crls.scope import KINDS, NOT_SAID
 from pregen.snapshot.files.base import ODD
 from pregen.snapshot.findings import Place, RowFindings
+from pregen.snapshot.layouts import plain
 from pregen.snapshot.octets import ArrowArray, Fault, nulls
 from pregen.snapshot.remnants import IN_COLUMNS, NO_REVOCATION_BEFORE, Remnants
 from pregen.snapshot.serials import NOT_MINIMAL, read_serials

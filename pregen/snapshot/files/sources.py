@@ -157,4 +157,18 @@ def unread(place: Location | str, error: Exception) -> InputError:
         return unusable("file.unreadable", place, said)
     if isinstance(error, ConnectionError):
         return unusable("file.unreachable", place, f"{said}; nothing was published, run again")
+    return _unreadable(place, error, said)
+
+
+def _unreadable(place: Location | str, error: Exception, said: str) -> InputError:
+    """Return the error for what Arrow cannot make sense of."""
+    if "more than 64 bits" in said:
+        what = (
+            "a column holds integers of more than 64 bits (Int128 of polars), which Arrow does not read: cast it to "
+            'text, with encoding = "decimal" for serials, or to Decimal(38, 0)'
+        )
+        return unusable("column.type", place, what)
+    if isinstance(error, pa.ArrowNotImplementedError):
+        what = f"it holds what is not read here ({said}), or is damaged: export it again, as plain types"
+        return unusable("file.unsupported", place, what)
     return unusable("file.damaged", place, f"it is damaged or cut off ({said}): export it again")

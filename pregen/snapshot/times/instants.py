@@ -16,7 +16,8 @@ import pyarrow as pa
 import pyarrow.types as is_type
 from numpy.typing import NDArray
 
-from pregen.snapshot.columns import Column, is_text
+from pregen.snapshot.columns import Column
+from pregen.snapshot.layouts import is_text
 from pregen.snapshot.octets import ArrowArray, Fault, Octets, holds, integers, nulls, octet_at, tails, text_of
 from pregen.snapshot.times.asn1times import read_asn1
 from pregen.snapshot.times.iso8601 import read_dates, read_times

@@ -219,7 +219,7 @@ def test_every_kind_of_text_is_read_from_csv(desk: Desk) -> None:
     assert batch.revoked_at.tolist() == [1_769_904_000]
 
 
-@pytest.mark.parametrize(("day", "shown"), [(2**31 - 1, "5881580-07-11"), (2_932_897, "10000-01-01")])
+@pytest.mark.parametrize(("day", "shown"), [(2**31 - 2, "5881580-07-10"), (2_932_897, "10000-01-01")])
 def test_a_date_beyond_what_people_write_is_shown_all_the_same(desk: Desk, day: int, shown: str) -> None:
     data = table(1, not_after=pa.array([day], pa.int32()).cast(pa.date32()))
 
