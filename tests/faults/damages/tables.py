@@ -636,7 +636,7 @@ VALUES = [
         place="row 2",
         column="kind",
         value="'root'",
-        remedy="map them to ca or end-entity",
+        remedy="map them to ca, end-entity or precertificate",
     ),
     Damage(
         name="need of OCSP that is neither true nor false",
