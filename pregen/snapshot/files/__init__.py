@@ -1,10 +1,11 @@
 """The files of a snapshot: which they are, and the columns that are asked for, batch by batch.
 
     search.py       a path, a glob, a folder, s3://bucket/prefix: to files
+    lakes.py        tables whose files are not the table: Delta Lake, Iceberg, Hudi
     partitions.py   names of folders to columns
     formats.py      the first octets to a format
     sources.py      octets of this machine, and whether they have changed
-    remote.py       octets of S3, in ranges
+    remote.py       octets of S3, in ranges; listing.py its keys
     parquet.py, ipc.py, csv.py, index_txt.py     one format each; base.py is what all of them have in common
 
 Descriptions of files pickle; nothing is kept open between calls, except clients of S3 within a process.

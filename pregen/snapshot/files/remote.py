@@ -19,6 +19,7 @@ from obstore.exceptions import BaseError, PreconditionError
 from obstore.store import S3Store
 
 from pregen.credentials import aws_credentials
+from pregen.snapshot.files.listing import Lister, is_readable
 from pregen.snapshot.files.sources import ChangedError
 from pregen.snapshot.location import S3Object
 from storage.stores.remote_faults import Place, translate
@@ -64,6 +65,7 @@ class Bucket:
             config["region"] = region
         options: ClientConfig = {**_CLIENT, "allow_http": endpoint is not None and endpoint.startswith("http:")}
         self._settings = settings
+        self._lister = Lister(name, endpoint, region)
         self._place = Place(f"s3://{name}", name, endpoint or f"Amazon S3 in {region or 'us-east-1'}")
         with self._translated(""):
             self._client = S3Store(
@@ -71,14 +73,22 @@ class Bucket:
             )
 
     def list(self, folder: str) -> "Iterator[RemoteSource]":
-        """Yield all objects in a folder (its key, without a slash at the end; empty: the bucket), at any depth."""
-        with self._translated(""):
-            for batch in self._client.list(folder or None):
-                for found in batch:
-                    yield self._source(found)
+        """Yield all objects in a folder (its key, without a slash at the end; empty: the bucket), at any depth.
+
+        Keys that only mark a folder are left out; those that cannot be read are not (`is_readable`).
+        """
+        for key, size, e_tag in self._lister.list(f"{folder}/" if folder else ""):
+            if size or not key.endswith("/"):
+                yield RemoteSource(S3Object(self._place.bucket, key), size, e_tag, self._settings)
+
+    def first_below(self, prefix: str) -> str | None:
+        """Return the first key that begins so; None if there is none."""
+        return next((one.key for one in self._lister.list(prefix, most=1)), None)
 
     def find(self, key: str) -> "RemoteSource | None":
-        """Return the object of that key; None if there is none."""
+        """Return the object of that key; None if there is none, or none that can be read."""
+        if not is_readable(key):
+            return None
         with self._translated(key):
             try:
                 return self._source(self._client.head(key))

@@ -16,8 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import NamedTuple
 
+from pregen.errors import MAX_EXAMPLES, Finding, InputError
 from pregen.snapshot.files import ipc, parquet
 from pregen.snapshot.files.base import unusable
+from pregen.snapshot.files.lakes import kind_of, refuse_local, refuse_remote, refused
+from pregen.snapshot.files.listing import is_readable, segments_of
 from pregen.snapshot.files.remote import Bucket, RemoteSource, S3Settings, open_bucket
 from pregen.snapshot.files.sources import looking_at
 from pregen.snapshot.location import Location
@@ -99,8 +102,26 @@ class _Finds:
             self.add(file)
 
     def sorted(self) -> Found:
+        """Return all of them.
+
+        Raises:
+            InputError: some are objects that cannot be read.
+        """
+        _refuse_unreadable(self.files.values())
         files = sorted(self.files.values(), key=lambda file: file.location)
         return Found(tuple(files), tuple(sorted(self.ignored)), tuple(sorted(set(self.misnamed))))
+
+
+def _refuse_unreadable(files: Iterable[FoundFile]) -> None:
+    keys = [str(file.location) for file in files if file.remote and not is_readable(file.remote.location.key)]
+    if not keys:
+        return
+    text = (
+        f"{keys[0]}: a key with an empty segment (//), or one of dots, can be listed and not read; mostly the export "
+        "writes a slash too many: copy such objects to keys without, and remove them"
+    )
+    finding = Finding("file.bad-key", "error", text, len(keys), tuple(sorted(keys)[:MAX_EXAMPLES]))
+    raise InputError("the snapshot cannot be read", (finding,))
 
 
 def find_files(pattern: str, base: Path, wanted: Wanted = TABLES, settings: S3Settings | None = None) -> Found:
@@ -116,7 +137,10 @@ def find_files(pattern: str, base: Path, wanted: Wanted = TABLES, settings: S3Se
         with looking_at(pattern):
             return _find_remote(pattern, wanted, settings or S3Settings())
     with looking_at(base / pattern):
-        return _find_local(pattern, base, wanted)
+        found = _find_local(pattern, base, wanted)
+        named = base / pattern
+        refuse_local([*([named] if named.is_dir() else ()), *(Path(str(file.location)).parent for file in found.files)])
+        return found
 
 
 def _find_local(pattern: str, base: Path, wanted: Wanted) -> Found:
@@ -170,7 +194,7 @@ def _walk(
 def _head(file: FoundFile) -> bytes:
     """Return what a file begins with; nothing of what is no file, or must not be read, which is ignored with a word."""
     if file.remote is not None:
-        return file.remote.head(_HEAD_BYTES)
+        return file.remote.head(_HEAD_BYTES) if is_readable(file.remote.location.key) else b""
     path = file.location
     if not isinstance(path, Path) or not path.is_file():
         return b""
@@ -187,22 +211,34 @@ def _find_remote(pattern: str, wanted: Wanted, settings: S3Settings) -> Found:
         # The text does not repeat it: people write credentials there.
         what = "after s3:// the name of a bucket is needed: write s3://bucket/prefix, without credentials"
         raise unusable("snapshot.bad-address", _SCHEME, what)
+    if not is_readable(key.rstrip("/")) and key.rstrip("/"):
+        what = "an object cannot be read whose key has an empty segment (//), or one of dots: write single slashes"
+        raise unusable("snapshot.bad-address", pattern, what)
     bucket = open_bucket(name, settings)
+    segments = segments_of(key)
+    is_pattern = any(map(glob.has_magic, segments))
+    refuse_remote(name, fixed_segments(segments) if is_pattern else segments, bucket.first_below)
     if key and not key.endswith("/") and (named := bucket.find(key)):
         return Found((FoundFile(named.location, (), named),))
-    segments = tuple(key.rstrip("/").split("/")) if key.rstrip("/") else ()
-    if any(map(glob.has_magic, segments)) and not _any(bucket.list("/".join(segments))):
+    if is_pattern and not _any(bucket.list("/".join(segments))):
         return _glob_remote(bucket, segments, wanted)
     finds = _Finds()
     for source in _objects(bucket, segments, wanted):
-        below = tuple(source.location.key.split("/"))[len(segments) :]
+        below = segments_of(source.location.key)[len(segments) :]
         _sort_in(source, below[:-1], wanted, finds)
     return finds.sorted()
 
 
 def _objects(bucket: Bucket, folder: Sequence[str], wanted: Wanted) -> Iterator[RemoteSource]:
-    """Yield the objects in a folder, less those that are empty and only say that there is a folder of that name."""
+    """Yield the objects in a folder, less those that are empty and only say that there is a folder of that name.
+
+    Raises:
+        InputError: it holds a table with a log.
+    """
     for source in bucket.list("/".join(folder)):
+        names = segments_of(source.location.key)[len(folder) :]
+        if kind := kind_of(names):
+            raise refused(kind, f"s3://{source.location.bucket}/{'/'.join(folder)}")
         if source.size or wanted.has(source.location.name):
             yield source
 
@@ -218,8 +254,8 @@ def _sort_in(source: RemoteSource, folders: tuple[str, ...], wanted: Wanted, fin
         if not hidden:
             finds.sort_in(FoundFile(source.location, folders, source), wanted)
     elif not wanted.is_mark(folders[0]):  # a subfolder is named once, as on this machine
-        key = source.location.key.removesuffix("/".join((*folders[1:], source.location.name)))
-        named = f"s3://{source.location.bucket}/{key.rstrip('/')}"
+        segments = segments_of(source.location.key)
+        named = f"s3://{source.location.bucket}/{'/'.join(segments[: len(segments) - len(folders)])}"
         if named not in finds.ignored[-1:]:
             finds.ignored.append(named)
 
@@ -230,7 +266,7 @@ def _glob_remote(bucket: Bucket, segments: tuple[str, ...], wanted: Wanted) -> F
     pattern = [None if one == "**" else re.compile(fnmatch.translate(one)) for one in segments[len(fixed) :]]
     finds = _Finds()
     for source in _objects(bucket, fixed, wanted):
-        below = tuple(source.location.key.split("/"))[len(fixed) :]
+        below = segments_of(source.location.key)[len(fixed) :]
         if _means(pattern, segments[len(fixed) :], below):
             finds.add(FoundFile(source.location, below[:-1], source))
             continue

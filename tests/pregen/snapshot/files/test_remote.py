@@ -1,14 +1,16 @@
 """Snapshots in a bucket of a real S3 server: what is found, how much is read, what is said if it cannot be."""
 
 import contextlib
+import http.server
 import pickle
 import socket
 import socketserver
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import ClassVar
+from urllib.parse import parse_qs, quote, urlsplit
 
 import boto3
 import numpy as np
@@ -249,6 +251,92 @@ def test_an_object_that_is_damaged_is_refused_as_a_file_is(bucket: Bucket) -> No
 
     assert bucket.refusal("day")[0] == "file.damaged"
     assert bucket.refusal("empty.parquet")[0] == "file.empty"
+
+
+@pytest.mark.parametrize("mark", ["_delta_log/00000000000000000000.json", ".hoodie/x", "metadata/0.metadata.json"])
+@pytest.mark.parametrize("path", ["lake", "lake/*.parquet", "lake/a.parquet", "l*/a.parquet", "lake/data/b.parquet"])
+def test_a_table_with_a_log_is_refused_in_a_bucket_too(bucket: Bucket, mark: str, path: str) -> None:
+    bucket.write("lake/a.parquet", table(1))
+    bucket.write("lake/data/b.parquet", table(1))
+    bucket.write("delta_log/a.parquet", table(1))
+    bucket.put(f"lake/{mark}", b"{}")
+
+    code, message = bucket.refusal(path)
+
+    assert code == "snapshot.table-format"
+    assert f"s3://{bucket.name}/" in message
+    assert bucket.names("delta_log") == ["delta_log/a.parquet"]
+
+
+def test_a_folder_that_is_marked_by_an_empty_object_is_no_empty_file(bucket: Bucket) -> None:
+    bucket.write("day/s.parquet/part-0.parquet", table(1))
+    with boto3_client(bucket) as client:
+        for key in ("day/", "day/s.parquet/", "day/old.parquet/"):  # as consoles and Hadoop write them
+            client.put_object(Bucket=bucket.name, Key=key, Body=b"")
+
+    assert bucket.names("day/s.parquet/") == bucket.names("day/s.parquet") == ["day/s.parquet/part-0.parquet"]
+    assert bucket.names("day/s.parquet/*") == bucket.names("day/*/part-*") == ["day/s.parquet/part-0.parquet"]
+
+
+class _ListedKeys(http.server.BaseHTTPRequestHandler):
+    """A bucket whose keys are any text; SeaweedFS keeps files, and has no key with an empty segment."""
+
+    keys: ClassVar[Mapping[str, int]] = {}
+
+    def do_GET(self) -> None:
+        asked = parse_qs(urlsplit(self.path).query)
+        prefix = asked.get("prefix", [""])[0]
+        found = "".join(
+            f"<Contents><Key>{quote(key)}</Key><Size>{size}</Size><ETag>x</ETag>"
+            "<LastModified>2026-11-24T00:00:00.000Z</LastModified></Contents>"
+            for key, size in self.keys.items()
+            if key.startswith(prefix)
+        )
+        self._answer(200, f"<ListBucketResult><EncodingType>url</EncodingType>{found}</ListBucketResult>".encode())
+
+    def do_HEAD(self) -> None:
+        self._answer(404, b"")
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+    def _answer(self, status: int, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+@pytest.fixture
+def any_keys(monkeypatch: pytest.MonkeyPatch, s3_environment: S3Server) -> Iterator[dict[str, int]]:
+    keys: dict[str, int] = {}
+    monkeypatch.setattr(_ListedKeys, "keys", keys)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _ListedKeys) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+        yield keys
+        server.shutdown()
+
+
+@pytest.mark.parametrize("path", ["day", "day/", "day//", "day/*.parquet", "d*/*.parquet"])
+def test_a_key_with_an_empty_segment_is_named_where_it_would_belong_to_the_snapshot(
+    desk: Desk, any_keys: dict[str, int], path: str
+) -> None:
+    any_keys |= {"day/": 0, "day/a.parquet": 9, "day//b.parquet": 9, "day/./c.parquet": 9, "other//d.parquet": 9}
+
+    [finding] = desk.refusal(f"s3://bucket/{path}").findings
+
+    assert finding.code == "file.bad-key"
+    assert finding.examples == ("s3://bucket/day/./c.parquet", "s3://bucket/day//b.parquet")
+    assert "copy such objects to keys without" in finding.message
+
+
+@pytest.mark.parametrize("path", ["/day/a.parquet", "day//a.parquet", "a//b/", "day/../a.parquet", "x/./"])
+def test_a_path_with_an_empty_segment_is_refused_as_such(desk: Desk, any_keys: dict[str, int], path: str) -> None:
+    [finding] = desk.refusal(f"s3://bucket/{path}").findings
+
+    assert finding.code == "snapshot.bad-address"
+    assert "write single slashes" in finding.message
 
 
 @pytest.mark.parametrize("path", ["nothing", "nothing/*.parquet", "nothing/s.parquet", ""])
