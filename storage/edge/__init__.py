@@ -36,6 +36,11 @@ afterwards anyone can tell who asked for which certificate and what was said: ab
     ``alarm``              true where an operator must look: damage, a wrong answer caught, a defect
     =====================  ==================================================================================
 
+**A store that says nothing** costs a request two seconds at most (``--store-deadline``), then ``tryLater``. After three
+such lookups in a row none waits: ``tryLater`` at once, an alarm on stderr, and one thread that tries until the store
+answers again. Only a store on a disk of this machine is read without a deadline: it
+would cost a quarter of the rate.
+
 A body of more than 64 KiB and a path of more than 8 KiB are ``too-large`` (413, 414); whoever takes longer than ten
 seconds over a head or a body is cut off.
 
@@ -46,8 +51,8 @@ in the log itself (``{"time", "lost_lines": 123, "alarm": true}``) where it is m
 
 **Files.** `path.py` finds the request in a path, `request.py` reads it, `respond.py` replies, with `caching.py`
 (headers), `guard.py` (the last look) and `record.py` (the log's line). `launch.py` and `server.py` make a server of it,
-with `refresh.py` (new generations), `log.py` and `lines.py` (a queue for what is written). `source.py` says what is
-needed of whoever knows the answers.
+with `refresh.py` (new generations), `patience.py` (stores that hang), `log.py` and `lines.py` (a queue for what is
+written). `source.py` says what is needed of whoever knows the answers.
 """
 
 from storage.edge.launch import serve

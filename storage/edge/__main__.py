@@ -7,6 +7,7 @@ from pathlib import Path
 
 from storage.edge.caching import MAX_AGE_CAP_S
 from storage.edge.launch import max_age_cap_in, serve
+from storage.edge.source import STORE_DEADLINE_S
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,6 +35,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="TIME",
         help="how long caches may keep an answer at most, 3600, 90m or 6h (default and most: a day); 0: not at all",
     )
+    parser.add_argument(
+        "--store-deadline",
+        default=STORE_DEADLINE_S,
+        type=float,
+        metavar="SECONDS",
+        help="how long a request waits for the store, S3 or on a network mount, before it gets tryLater (%(default)s)",
+    )
     options = parser.parse_args(arguments)
     return serve(
         options.store,
@@ -44,6 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         region=options.region,
         log_file=options.log_file,
         max_age_cap_s=options.max_age_cap,
+        store_deadline_s=options.store_deadline,
     )
 
 

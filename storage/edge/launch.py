@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from storage.edge.caching import MAX_AGE_CAP_S
 from storage.edge.lines import open_log
-from storage.edge.source import LiveSource
+from storage.edge.source import STORE_DEADLINE_S, LiveSource
 from storage.reader import Reader
 from storage.stores import Store, open_store
 
@@ -39,6 +39,7 @@ def serve(
     region: str | None = None,
     log_file: Path | None = None,
     max_age_cap_s: int = MAX_AGE_CAP_S,
+    store_deadline_s: float = STORE_DEADLINE_S,
     opener: StoreOpener = open_plain_store,
 ) -> int:
     """Serve the answers of a store until SIGTERM or SIGINT; return the exit code.
@@ -55,6 +56,7 @@ def serve(
         region: of the bucket.
         log_file: where the lines about requests go; stdout without it.
         max_age_cap_s: for how long caches may keep an answer at most; 0 to a day.
+        store_deadline_s: how long a request waits for the store before it gets ``tryLater``.
         opener: opens the store in each process; for those who bring credentials of their own.
     """
     try:
@@ -67,6 +69,7 @@ def serve(
         return _refuse(EXIT_USAGE, f"{workers} workers cannot serve: give 1 or more")
     open_reader = partial(open_live_reader, opener, store_address, endpoint, region)
     try:
+        _check_deadline(store_deadline_s)
         _check_log(log_file)
         open_reader()
     except ValueError as error:
@@ -78,7 +81,13 @@ def serve(
     except OSError as error:
         return _refuse(EXIT_USAGE, f"cannot listen at {host} port {port}: {error.strerror or error}")
     return server.run(
-        open_reader, host=host, port=port, workers=workers, log_file=log_file, max_age_cap_s=max_age_cap_s
+        open_reader,
+        host=host,
+        port=port,
+        workers=workers,
+        log_file=log_file,
+        max_age_cap_s=max_age_cap_s,
+        store_deadline_s=store_deadline_s,
     )
 
 
@@ -120,6 +129,11 @@ def free_address(host: str, port: int) -> tuple[str, int]:
         listener.bind(address)
         ip, chosen, *_ = listener.getsockname()
         return str(ip), int(chosen)
+
+
+def _check_deadline(store_deadline_s: float) -> None:
+    if not 0.1 <= store_deadline_s <= 60:
+        raise ValueError(f"a store deadline of {store_deadline_s:g} s is of no use: give 0.1 to 60 seconds")
 
 
 def _check_log(log_file: Path | None) -> None:

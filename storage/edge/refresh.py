@@ -2,8 +2,9 @@
 
 import logging
 import threading
+import time
 
-from storage.edge.log import SERVER
+from storage.edge.log import ALARM, SERVER
 from storage.edge.source import LiveSource
 from storage.errors import StorageError
 
@@ -11,6 +12,7 @@ PERIOD_S = 3.0
 """A new commit is seen after so long; each look costs one GET, of a commit that is mostly not there yet."""
 
 _REMINDER_S = 60.0
+_HANGS_S = 30.0  # more than the time-outs of a remote store add up to
 
 _log = logging.getLogger(SERVER)
 
@@ -18,13 +20,16 @@ _log = logging.getLogger(SERVER)
 class Refresher:
     """Calls `refresh` again and again; a failure is logged, and what is loaded stays in service."""
 
-    def __init__(self, source: LiveSource, period_s: float = PERIOD_S) -> None:
+    def __init__(self, source: LiveSource, period_s: float = PERIOD_S, hangs_s: float = _HANGS_S) -> None:
         self._source = source
         self._period_s = period_s
+        self._hangs_s = hangs_s
         self._stop = threading.Event()
         self._tried = threading.Event()
         self._failure: str | None = None
         self._silent_s = 0.0
+        self._began: float | None = None
+        self._tell_at = 0.0
         self._thread = threading.Thread(target=self._run, name="refresh", daemon=True)
 
     def start(self, patience_s: float) -> None:
@@ -40,9 +45,20 @@ class Refresher:
         """Wait for the end."""
         self._thread.join(patience_s)
 
+    def tell_if_it_hangs(self) -> None:
+        """Log an attempt that does not end, once a minute; for another thread, as this one cannot."""
+        began, now = self._began, time.monotonic()
+        if began is not None and now - began >= self._hangs_s and now >= self._tell_at:
+            self._tell_at = now + _REMINDER_S
+            _log.error(
+                "refresh hangs, for %.0f s so far: the store is silent; %s", now - began, self._held(), extra=ALARM
+            )
+
     def _run(self) -> None:
         while not self._stop.is_set():
+            self._began = time.monotonic()
             self._attempt()
+            self._began = None
             self._tried.set()
             self._stop.wait(self._period_s)
 

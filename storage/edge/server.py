@@ -13,7 +13,6 @@ import signal
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -26,17 +25,18 @@ from granian.server.mp import MPServer, WorkerProcess
 
 from storage.edge.caching import MAX_AGE_CAP_S
 from storage.edge.log import REQUESTS, SERVER, configuration, finish
+from storage.edge.patience import PatientLookups
 from storage.edge.record import OcspStatus, Outcome, Record
 from storage.edge.refresh import PERIOD_S, Refresher
 from storage.edge.respond import MAX_BODY_BYTES, HttpRequest, Reply, is_probe, ocsp_error, refuse, respond
-from storage.edge.source import LiveSource
+from storage.edge.source import STORE_DEADLINE_S, LiveSource
 
 BODY_S = 10.0
 # A connection that says nothing, or says it slowly, is one of 1,024 (granian's limit): it is kept as long as a slow
 # body, and not for half a minute. What it has said is kept too: 16 KiB, and not 400.
 _HTTP1 = HTTP1Settings(header_read_timeout=int(BODY_S * 1000), max_buffer_size=16 * 1024)
-_LOOKUP_THREADS = 64  # a remote lookup waits, it does not compute
 _FIRST_REFRESH_S = 5.0
+_WATCH_S = 1.0
 _STOP_S = 15  # longer than a store's time-out, so that requests under way end by themselves
 
 _requests = logging.getLogger(REQUESTS)
@@ -73,10 +73,12 @@ class Application:
 
     Args:
         source: where answers come from.
-        is_local: whether lookups take microseconds; if not, they are made in threads, and the loop never waits.
+        is_local: whether lookups take microseconds; if not, they are made in threads, and nobody waits for long.
         refresh_s: time between looks for a new generation.
         body_s: how long a client may take to send a body.
         max_age_cap_s: for how long caches may keep an answer at most.
+        store_deadline_s: how long a request may wait for a store that is not local.
+        at_end: called when all requests are answered; need not return.
     """
 
     def __init__(
@@ -87,12 +89,21 @@ class Application:
         refresh_s: float = PERIOD_S,
         body_s: float = BODY_S,
         max_age_cap_s: int = MAX_AGE_CAP_S,
+        store_deadline_s: float = STORE_DEADLINE_S,
+        at_end: Callable[[], object] = bool,
     ) -> None:
         self._source = source
         self._respond = partial(respond, max_age_cap_s=max_age_cap_s)
         self._body_s = body_s
         self._refresher = Refresher(source, refresh_s)
-        self._threads = None if is_local else ThreadPoolExecutor(_LOOKUP_THREADS, thread_name_prefix="lookup")
+        self._lookups = None if is_local else PatientLookups(source, self._respond, deadline_s=store_deadline_s)
+
+        self._at_end = at_end
+
+    @property
+    def store_silent_since(self) -> float | None:
+        """Since when the store is known not to answer lookups, in seconds since 1970; None while it does."""
+        return self._lookups.silent_since if self._lookups else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle the life of the worker, or one request."""
@@ -121,10 +132,9 @@ class Application:
 
     async def _reply(self, request: HttpRequest, now: int) -> Reply:
         try:
-            if self._threads is None or is_probe(request):
+            if self._lookups is None or is_probe(request):
                 return self._respond(self._source, request, now)
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._threads, self._respond, self._source, request, now)
+            return await self._lookups.reply(request, now)
         except Exception as defect:  # noqa: BLE001 - the border of the process; OCSP has a word for defects
             _log.exception("a defect while answering")
             return ocsp_error(request, now, OcspStatus.internalError, Outcome.DEFECT, detail=repr(defect))
@@ -133,9 +143,17 @@ class Application:
         await receive()
         await asyncio.to_thread(self._refresher.start, _FIRST_REFRESH_S)
         await send({"type": "lifespan.startup.complete"})
+        watch = asyncio.create_task(self._watch())
         await receive()
+        watch.cancel()
         self._refresher.stop()
         await send({"type": "lifespan.shutdown.complete"})
+        self._at_end()
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(_WATCH_S)
+            self._refresher.tell_if_it_hangs()
 
 
 async def _read_body(receive: Receive) -> bytes | None:
@@ -163,12 +181,21 @@ def _write(record: Record, scope: Scope, instant: float, microseconds: int) -> N
     _requests.log(logging.ERROR if record.alarm else logging.INFO, "%s", line)
 
 
-def make_application(open_source: OpenSource, refresh_s: float, max_age_cap_s: int) -> Application:
+def make_application(
+    open_source: OpenSource, refresh_s: float, max_age_cap_s: int, store_deadline_s: float
+) -> Application:
     """Open the source in this worker process and return its application."""
     atexit.register(_leave)
     threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
     source, is_local = open_source()
-    return Application(source, is_local=is_local, refresh_s=refresh_s, max_age_cap_s=max_age_cap_s)
+    return Application(
+        source,
+        is_local=is_local,
+        refresh_s=refresh_s,
+        max_age_cap_s=max_age_cap_s,
+        store_deadline_s=store_deadline_s,
+        at_end=_leave,  # at once: threads that hang in the store would keep the process
+    )
 
 
 def _end_with_parent() -> None:
@@ -217,6 +244,7 @@ def run(
     log_file: Path | None = None,
     refresh_s: float = PERIOD_S,
     max_age_cap_s: int = MAX_AGE_CAP_S,
+    store_deadline_s: float = STORE_DEADLINE_S,
 ) -> int:
     """Serve until SIGTERM or SIGINT, then let the requests under way end; return the exit code.
 
@@ -228,6 +256,7 @@ def run(
         log_file: where the lines about requests go; stdout without it.
         refresh_s: time between looks for a new generation.
         max_age_cap_s: for how long caches may keep an answer at most.
+        store_deadline_s: how long a request may wait for a store that is not local.
     """
     multiprocessing.set_start_method("spawn", force=True)  # obstore does not survive a fork
     server = _Server(
@@ -245,8 +274,9 @@ def run(
         log_dictconfig=configuration(log_file),
     )
     _log.info("serving at http://%s:%d with %d worker(s)", f"[{host}]" if ":" in host else host, port, workers)
+    loader = partial(make_application, open_source, refresh_s, max_age_cap_s, store_deadline_s)
     try:
-        server.serve(target_loader=partial(make_application, open_source, refresh_s, max_age_cap_s), wrap_loader=False)
+        server.serve(target_loader=loader, wrap_loader=False)
     except SystemExit:  # a worker died, and was not to be replaced, or died while all were asked to end
         return 0 if server.interrupt_signal else 1
     return 0

@@ -1,9 +1,12 @@
 """What the edge needs of whoever knows the answers; `storage.reader.Reader` is the one in service."""
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from storage.certid import CertID
 from storage.reader import Answer
+
+STORE_DEADLINE_S: Final = 2.0
+"""So long a request waits for the store: browsers give up after a few seconds, and proxies want some of them."""
 
 
 class AnswerSource(Protocol):

@@ -20,6 +20,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 
 from storage.stores.base import ObjectInfo
+from storage.stores.mounts import is_on_local_disk
 from storage.stores.terms import absent, check_name, check_range, is_name, short_range, taken
 
 _IMMUTABLE = "packs/"
@@ -48,14 +49,17 @@ class _OpenFile:
 class LocalStore:
     """Objects as files under `root`, which is made by the first write. `close` frees what reading keeps open."""
 
-    is_local = True
-
     def __init__(self, root: Path) -> None:
         self._root = root.absolute()
         self.url = self._root.as_uri()
         # Not bound to self: that would be a cycle, and the descriptors would wait for the cycle collector.
         self._open_pack = lru_cache(_OPEN_PACKS)(partial(_open, self._root, self.url))
         self._durable_folders: set[Path] = set()
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is on a disk of this machine; a network file system may keep readers waiting for ever."""
+        return is_on_local_disk(self._root)
 
     def close(self) -> None:
         """Let go of the descriptors kept for reading; the store stays usable."""

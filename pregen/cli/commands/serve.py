@@ -7,6 +7,7 @@ from pregen.cli.stores import read_address
 from pregen.credentials import open_publish_store
 from pregen.errors import UsageError
 from storage.edge.launch import max_age_cap_in, serve
+from storage.edge.source import STORE_DEADLINE_S
 
 
 def describe(parser: Parser) -> None:
@@ -20,6 +21,13 @@ def describe(parser: Parser) -> None:
         metavar="SPAN",
         default="1d",
         help="how long caches may keep an answer at most: 3600, 90m, 6h (%(default)s)",
+    )
+    parser.add_argument(
+        "--store-deadline",
+        metavar="SECONDS",
+        type=float,
+        default=STORE_DEADLINE_S,
+        help="how long a request waits for the store, S3 or on a network mount, before it gets tryLater (%(default)s)",
     )
 
 
@@ -38,5 +46,6 @@ def call(given: Namespace) -> int:
         endpoint=endpoint,
         region=region,
         max_age_cap_s=max_age_cap_s,
+        store_deadline_s=given.store_deadline,
         opener=open_publish_store,
     )

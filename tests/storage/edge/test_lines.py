@@ -72,8 +72,9 @@ def test_a_pipe_that_nobody_reads_holds_nobody_up_and_what_does_not_fit_is_count
 def test_a_reader_that_wakes_up_finds_the_gap_and_how_many_are_missing(pipe: tuple[int, int]) -> None:
     log = Log(pipe[1], queue_lines=10)
     put = stall(log)
-    octets = os.read(pipe[0], 1 << 20)
-    time.sleep(0.3)  # until what waited has gone into the pipe
+    octets = b""
+    while octets.count(b"\n") < put - 10:
+        octets += os.read(pipe[0], 1 << 20)
     log.put(b"after")
     assert log.writer.close(5) == 0
     lines = (octets + os.read(pipe[0], 1 << 20)).splitlines()

@@ -1,4 +1,5 @@
 import logging
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -104,3 +105,26 @@ def test_a_defect_does_not_end_the_refreshing(caplog: pytest.LogCaptureFixture) 
     with refreshing(store, refreshes=3):
         assert store.generation == 1
         assert caplog.records[0].exc_info is not None
+
+
+def test_a_refresh_that_does_not_end_is_an_alarm_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    class Hanging(Store):
+        wakes = threading.Event()
+
+        def refresh(self) -> bool:
+            return self.wakes.wait(10)
+
+    refresher = Refresher(Hanging(7), period_s=60, hangs_s=0.05)
+    refresher.tell_if_it_hangs()
+    refresher.start(patience_s=0.01)
+    refresher.tell_if_it_hangs()
+    assert messages(caplog) == []
+    time.sleep(0.06)
+    for _ in range(3):
+        refresher.tell_if_it_hangs()
+
+    assert messages(caplog) == ["refresh hangs, for 0 s so far: the store is silent; nothing is loaded"]
+    assert caplog.records[0].__dict__["alarm"] is True
+    Hanging.wakes.set()
+    refresher.stop()
+    refresher.join(5)
