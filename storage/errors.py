@@ -4,6 +4,7 @@
     ├── NothingPublishedError      the store is there, but holds no commit yet
     ├── CommitRefusedError         another publisher committed this number first
     ├── CommitUnknownError         nobody can say yet whether the commit took place
+    ├── NotServableError           the newest generation is not there as a whole, or begins later than it is here
     ├── UpgradeNeededError         written by a newer version that this one must not read, or not add to
     └── FormatError                octets that are not what FORMAT.md says
         ├── BadMagicError          another kind of file
@@ -60,6 +61,18 @@ class CommitUnknownError(StorageError):
             f"whether commit {self.number} of publisher {self.publisher} took place is unknown ({self.cause}): "
             "wait until the store answers, look with `pregen inspect`, then run again if it is not there"
         )
+
+
+class NotServableError(StorageError):
+    """The newest generation cannot be served yet; what is loaded stays as it is."""
+
+    def __init__(self, number: int, reason: str) -> None:
+        super().__init__(number, reason)
+        self.number = number
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"commit {self.number} cannot be served yet: {self.reason}"
 
 
 class UpgradeNeededError(StorageError):

@@ -13,7 +13,7 @@ from typing import TypeAlias
 from storage.edge.caching import MAX_AGE_CAP_S
 from storage.edge.lines import open_log
 from storage.edge.source import STORE_DEADLINE_S, LiveSource
-from storage.reader import Reader
+from storage.edge.takeover import ServingReader
 from storage.stores import Store, open_store
 
 EXIT_USAGE, EXIT_STORAGE = 2, 5
@@ -111,7 +111,7 @@ def open_live_reader(
 ) -> tuple[LiveSource, bool]:
     """Return a reader with nothing loaded yet, and whether its store is local."""
     store = opener(store_address, endpoint, region)
-    return Reader(store), store.is_local
+    return ServingReader(store), store.is_local
 
 
 def free_address(host: str, port: int) -> tuple[str, int]:

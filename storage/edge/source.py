@@ -1,4 +1,4 @@
-"""What the edge needs of whoever knows the answers; `storage.reader.Reader` is the one in service."""
+"""What the edge needs of whoever knows the answers; `storage.edge.takeover.ServingReader` is the one in service."""
 
 from typing import Final, Protocol
 

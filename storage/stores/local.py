@@ -86,6 +86,7 @@ class LocalStore:
         else:
             octets = _read_long(file.descriptor, start, length)
         if len(octets) != length:
+            self._forget(name)  # a copy of it may be under way, and come under its name as another file
             raise short_range(self.url, name, start, length)
         return octets
 

@@ -8,7 +8,7 @@ import pytest
 
 from storage.edge.log import SERVER
 from storage.edge.refresh import Refresher
-from storage.errors import NothingPublishedError
+from storage.errors import NothingPublishedError, NotServableError
 from tests.storage.edge.answers import FakeSource
 
 
@@ -87,6 +87,19 @@ def test_a_failure_keeps_the_old_generation_and_is_logged_once_until_it_is_over(
             "generation 7 is loaded",
             "refresh failed, generation 7 stays: ConnectionError: no answer",
             "refresh works again; generation 7 is the newest",
+        ]
+
+
+def test_a_copy_under_way_is_told_once_though_other_packs_are_missing_each_time(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, SERVER)
+    missing = [NotServableError(8, f"pack {number} is missing") for number in range(3)]
+    with refreshing(Store(7, *missing, 8), refreshes=6):
+        assert messages(caplog) == [
+            "generation 7 is loaded",
+            "refresh failed, generation 7 stays: NotServableError: commit 8 cannot be served yet: pack 0 is missing",
+            "generation 8 is loaded",
         ]
 
 

@@ -1,0 +1,320 @@
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from storage.certid import CertID
+from storage.commits import LATEST, commit_name, find_head, new_publisher, publish
+from storage.edge.takeover import ServingReader, _begins
+from storage.errors import NotServableError
+from storage.manifest import Manifest, read_manifest
+from storage.reader import Generation
+from storage.stores import LocalStore, MemoryStore
+from storage.tables import Window
+from tests.fakes import CountingStore, FlakyStore, LatencyStore
+from tests.judges.conftest import make_authority
+from tests.storage.edge.processes import start, wait_until
+from tests.storage.golden_store import answer_to, golden_store, objects_of, store_of
+
+DAY = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Two generations of a real publisher: the objects of the first, of both, and when they can be served."""
+
+    first: dict[str, bytes]
+    both: dict[str, bytes]
+    now: int
+    first_ends: int
+    ends: int
+
+    def new(self, kind: str) -> dict[str, bytes]:
+        """Return the objects of the second generation of one kind."""
+        return {name: octets for name, octets in self.both.items() if name.startswith(kind) and name not in self.first}
+
+
+@pytest.fixture(scope="module")
+def history(tmp_path_factory: pytest.TempPathFactory) -> History:
+    authority = make_authority(tmp_path_factory.mktemp("authority"))
+    first = objects_of(authority.store)
+    time.sleep(1.1)  # in another second, else both have the same tables
+    authority.publish()
+    both = objects_of(authority.store)
+    one, two = window_of(first), window_of(both)
+    return History(first, both, two.produced_at + 60, one.next_update, two.next_update)
+
+
+def window_of(objects: dict[str, bytes]) -> Window:
+    store = store_of(objects)
+    head = find_head(store)
+    assert head is not None
+    (window,) = next(iter(Generation(store, head).tables.values())).tables.windows
+    return window
+
+
+def add(store: MemoryStore, objects: dict[str, bytes]) -> None:
+    for name, octets in objects.items():
+        store.put(name, octets)
+
+
+def serving(store: MemoryStore | CountingStore | FlakyStore | LatencyStore, now: int) -> ServingReader:
+    return ServingReader(store, clock=lambda: now)
+
+
+@pytest.mark.parametrize("late", ["packs/", "tables/", "manifests/"])
+def test_a_copy_in_the_wrong_order_is_taken_over_when_it_is_whole(history: History, late: str) -> None:
+    store = store_of(history.first)
+    reader = serving(store, history.now)
+    assert reader.refresh() is True
+    assert history.new(late)
+    add(store, {name: octets for name, octets in history.both.items() if name not in history.new(late)})
+
+    for _ in range(2):
+        with pytest.raises((NotServableError, FileNotFoundError)):
+            reader.refresh()
+        assert reader.generation == 1
+
+    add(store, history.new(late))
+    assert reader.refresh() is True
+    assert reader.generation == 2
+    assert reader.refresh() is False
+
+
+@pytest.mark.parametrize("keep", [0, 1, -1])
+def test_a_pack_that_is_still_being_copied_is_not_there_yet(history: History, keep: int) -> None:
+    store = store_of(history.first)
+    reader = serving(store, history.now)
+    reader.refresh()
+    add(store, history.both)
+    (name, octets), *_ = history.new("packs/").items()
+    store.put(name, octets[:keep])
+
+    with pytest.raises(
+        NotServableError, match=rf"commit 2 cannot be served yet: of \d+ packs, 1 .*{name} \(not whole\)"
+    ):
+        reader.refresh()
+    store.put(name, octets)
+    assert reader.refresh() is True
+
+
+def test_a_pack_whose_directory_is_damaged_keeps_the_old_generation(history: History) -> None:
+    store = store_of(history.first)
+    reader = serving(store, history.now)
+    reader.refresh()
+    add(store, history.both)
+    (name, octets), *_ = history.new("packs/").items()
+    store.put(name, octets[:-1] + bytes([octets[-1] ^ 1]))
+
+    with pytest.raises(NotServableError, match=name):
+        reader.refresh()
+    assert reader.generation == 1
+
+
+def test_answers_that_begin_later_than_it_is_here_wait_and_the_clocks_are_named(history: History) -> None:
+    store = store_of(history.first)
+    times = [history.now]
+    reader = ServingReader(store, clock=lambda: times[0])
+    reader.refresh()
+    begins = history.now - 60 - 2 * DAY  # far before any thisUpdate, and within no window either
+    times[0] = begins
+    add(store, history.both)
+
+    with pytest.raises(
+        NotServableError, match=r"its answers begin at 20\S+Z, which is later than it is here: look after"
+    ):
+        reader.refresh()
+    assert reader.generation == 1
+    times[0] = history.now
+    assert reader.refresh() is True
+
+
+def test_waiting_costs_the_search_for_the_head_and_the_packs_that_are_missing(history: History) -> None:
+    store = store_of(history.first)
+    counting = CountingStore(store)
+    reader = serving(counting, history.now)
+    reader.refresh()
+    packs = history.new("packs/")
+    add(store, {name: octets for name, octets in history.both.items() if name not in packs})
+    with pytest.raises(NotServableError):
+        reader.refresh()
+    counting.reset()
+    with pytest.raises(NotServableError):
+        reader.refresh()
+
+    missing = {("get_range", name): 1 for name in packs}
+    commits = {("get", commit_name(number)): 1 for number in (2, 3, 4)}
+    assert counting.requests == commits | missing
+
+
+def test_packs_that_stay_are_not_looked_at_again() -> None:
+    now, store = GOLDEN_NOW, golden_store()
+    counting = CountingStore(store)
+    reader = serving(counting, now)
+    reader.refresh()
+    publish_again(store)
+    counting.reset()
+
+    assert reader.refresh() is True
+    assert counting.operations["get_range"] == 0
+
+
+def test_remote_packs_are_looked_at_side_by_side(history: History) -> None:
+    store = LatencyStore(store_of(history.both), 0.001)
+    reader = serving(store, history.now)
+
+    assert reader.refresh() is True
+    assert reader.current is not None
+    assert len(reader.current.packs) == len(reader.current.manifest.shards)
+
+
+def test_a_store_that_goes_away_meanwhile_is_no_reason_to_blame_packs(history: History) -> None:
+    store = store_of(history.first)
+    flaky = FlakyStore(store)
+    reader = serving(flaky, history.now)
+    reader.refresh()
+    add(store, history.both)
+    flaky.fail("get_range", "packs/")
+
+    with pytest.raises(ConnectionError):
+        reader.refresh()
+    assert reader.generation == 1
+    flaky.come_back()
+    assert reader.refresh() is True
+
+
+def test_when_the_old_answers_run_out_half_a_new_generation_is_better(
+    history: History, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = store_of(history.first)
+    times = [history.now]
+    reader = ServingReader(store, clock=lambda: times[0])
+    reader.refresh()
+    add(store, {name: octets for name, octets in history.both.items() if name not in history.new("packs/")})
+    times[0] = history.first_ends - 60
+    with pytest.raises(NotServableError):
+        reader.refresh()
+
+    times[0] += 1
+    assert reader.refresh() is True
+    assert reader.generation == 2
+    assert "commit 2 is loaded though it cannot be served whole" in caplog.text
+
+
+# A new process
+
+
+def test_a_new_process_serves_the_last_generation_that_is_whole_until_the_newest_is(history: History) -> None:
+    store = store_of(history.both)
+    for name in history.new("packs/"):
+        store.delete(name)
+    reader = serving(store, history.now)
+
+    for _ in range(2):
+        with pytest.raises(NotServableError, match="commit 2 cannot be served yet"):
+            reader.refresh()
+        assert reader.generation == 1
+    add(store, history.both)
+    assert reader.refresh() is True
+    assert reader.generation == 2
+
+
+@pytest.mark.parametrize("kind", ["tables/", "manifests/"])
+def test_a_new_process_does_so_too_where_tables_or_manifest_are_missing(history: History, kind: str) -> None:
+    store = store_of(history.both)
+    for name in history.new(kind):
+        store.delete(name)
+    reader = serving(store, history.now)
+
+    with pytest.raises(FileNotFoundError):
+        reader.refresh()
+    assert reader.generation == 1
+
+
+@pytest.mark.parametrize("now", ["now", "after the end"])
+def test_a_new_process_takes_the_newest_as_it_is_where_none_can_be_served(history: History, now: str) -> None:
+    store = store_of(history.both)
+    for name in history.new("packs/") if now != "now" else [name for name in history.both if name.startswith("packs/")]:
+        store.delete(name)
+    reader = serving(store, history.now if now == "now" else history.ends + 1)
+
+    assert reader.refresh() is True
+    assert reader.generation == 2
+
+
+def test_a_server_on_a_copy_under_way_answers_from_the_generation_before(history: History, tmp_path: Path) -> None:
+    late = history.new("packs/")
+    copy = LocalStore(tmp_path / "copy")
+    for name, octets in history.both.items():
+        copy.put(name, octets[:100] if name in late else octets)
+    with start(tmp_path, "-m", "storage.edge", str(tmp_path / "copy"), "--port", "PORT") as edge:
+        assert edge.get(b"/readyz").body == b"generation 1\n"
+        assert "refresh failed, generation 1 stays: NotServableError: commit 2" in edge.stderr.read_text()
+        for name, octets in late.items():
+            copy.put(name, octets)
+        wait_until(lambda: "generation 2 is loaded" in edge.stderr.read_text(), 10)
+        assert edge.get(b"/readyz").body == b"generation 2\n"
+
+
+# Overlays: golden commit 1 has none, commit 2 has those for urgent changes
+
+GOLDEN_NOW = 1_795_510_000
+
+
+def publish_again(store: MemoryStore, change: Callable[[Manifest], Manifest] = lambda manifest: manifest) -> None:
+    head = find_head(store)
+    assert head is not None
+    manifest = change(read_manifest(store, head.commit.manifest))
+    publish(store, head, manifest, publisher=new_publisher(), as_of=head.commit.as_of, started_at=0)
+
+
+def before_overlays() -> MemoryStore:
+    store = golden_store()
+    store.delete(commit_name(2))
+    store.put(LATEST, b"1")
+    return store
+
+
+def asked(label: str) -> CertID:
+    return answer_to(label).cert_id
+
+
+def test_an_overlay_must_be_there() -> None:
+    store = before_overlays()
+    reader = serving(store, GOLDEN_NOW)
+    reader.refresh()
+    whole = golden_store()
+    head = find_head(whole)
+    assert head is not None
+    overlay = read_manifest(whole, head.commit.manifest).overlays[-1].pack
+    store.delete(overlay)
+    store.put(commit_name(2), whole.get(commit_name(2)))
+
+    with pytest.raises(NotServableError, match=overlay):
+        reader.refresh()
+    store.put(overlay, whole.get(overlay))
+    assert reader.refresh() is True
+
+
+@pytest.mark.parametrize("late", ["overlay", "shard"])
+def test_the_times_of_shards_count_and_those_of_overlays_do_not(late: str) -> None:
+    """One urgent answer that begins later must not hold back the others, and shards still answer for the rest."""
+    store = golden_store()
+
+    def two_times(manifest: Manifest) -> Manifest:
+        later, earlier = manifest.overlays  # whose windows are a month apart
+        overlay, shard = (later, earlier) if late == "overlay" else (earlier, later)
+        return replace(manifest, overlays=(overlay,), shards=(replace(shard, low=0, high=1 << 32),))
+
+    publish_again(store, two_times)
+    for number in (1, 2):
+        store.delete(commit_name(number))
+    reader = serving(before_overlays(), 1_793_000_000)
+    reader.refresh()
+    assert reader.generation == 1, "there is no better one"
+    reader = serving(store, 1_793_000_000)
+    assert reader.refresh() is True
+    assert reader.current is not None
+    assert (_begins(reader.current) > 1_793_000_000) == (late == "shard")
