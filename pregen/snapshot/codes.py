@@ -29,7 +29,7 @@ _RELEASED = {"8": 8, "removefromcrl": 8}  # what databases write when a hold has
 _REASONS = {**REASONS, **{str(number): number for number in REASONS.values()}, "absent": NO_REASON}
 PRECERTIFICATE = 2  # an end entity, of which there may be a row of the final certificate too
 _KINDS = {"end-entity": END_ENTITY, "ca": CA, "precertificate": PRECERTIFICATE}
-_TRUTHS = {"false": 0, "true": 1}
+_TRUTHS = {"false": 0, "true": 1, "f": 0, "t": 1}  # the letters are PostgreSQL's, in CSV
 _DIGITS = {"0": 0, "1": 1}
 _INTEGER = re.compile("0|-?[1-9][0-9]*")  # as integers are written, so that comparing numbers is comparing texts
 
@@ -75,7 +75,7 @@ def kind_table(values: Mapping[str, list[str]] | None) -> CodeTable:
 
 
 def truth_table(values: Mapping[str, list[str]] | None) -> CodeTable:
-    """Return what truth values are: true and false, 1 and 0, and what the configuration adds or changes."""
+    """Return what truth values are: true and false, t and f, 1 and 0, and what the configuration adds or changes."""
     return CodeTable({text: _TRUTHS[key] for key, texts in (values or {}).items() for text in texts}, _TRUTHS | _DIGITS)
 
 

@@ -1,8 +1,9 @@
-"""Serial numbers, as files write them, to the content octets of a DER INTEGER.
+r"""Serial numbers, as files write them, to the content octets of a DER INTEGER.
 
     binary           the content octets themselves; non-minimal ones are faults (X.690, 8.3.2), and read all the same
     unsigned-binary  a big-endian magnitude, leading zeros allowed
-    hex              a number: optional sign and 0x, either case, any count of digits, with colons and spaces
+    hex              a number: optional sign and 0x (or \x, of PostgreSQL's bytea), either case, any count of digits,
+                     with colons and spaces
     decimal          a number: optional sign
 
 Numbers become minimal two's complement: 00 stands before a magnitude whose top bit is set, and a number with a minus
@@ -124,7 +125,8 @@ def _unsigned_binary(column: ArrowArray) -> Serials:
 def _hex(column: ArrowArray) -> Serials:
     text, null = text_of(column), nulls(column)
     digits, negative = _signed(without(text, (text.data == ord(":")) | (text.data == ord(" "))))
-    prefixed = (octet_at(digits, digits.start) == ord("0")) & (digits.size > 1)
+    first = octet_at(digits, digits.start)
+    prefixed = ((first == ord("0")) | (first == ord("\\"))) & (digits.size > 1)
     prefixed &= (octet_at(digits, digits.start + 1) | 0x20) == ord("x")
     digits = digits._replace(start=digits.start + 2 * prefixed)
     not_hex = holds(digits, _NIBBLES[digits.data] == _NOT_HEX) | (digits.size == 0)

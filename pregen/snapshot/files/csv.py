@@ -1,10 +1,13 @@
-"""CSV with a header, in UTF-8 with or without its mark; every column is text, and an empty field is an empty text."""
+"""CSV with a header, in UTF-8 with or without its mark, plain, or packed by gzip or zstd.
+
+Every column is text, and an empty field is an empty text.
+"""
 
 import io
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import IO, Literal, cast
+from typing import IO, Literal, TypeAlias, cast
 
 import pyarrow as pa
 import pyarrow.csv
@@ -18,6 +21,13 @@ _PLACE = re.compile(r"(?:In CSV column #(\d+): )?Row #(\d+): ")
 _HEADER = re.compile(rb'(?:[^"\r\n]++|"[^"]*+"?)*+')
 _MOST_COLUMNS = 10_000
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
+_GLANCE_BYTES = 256
+_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+_ENDS = (b"\n", b"\r")
+_TRUNCATED = "its last line has no line end, so it may be cut off: export it again, or append the line end"
+_PACKED_ROW_SHARE = 4  # a row takes so much less when it is packed
+
+Packing: TypeAlias = Literal["gzip", "zstd"]
 
 
 class CsvFile:
@@ -26,50 +36,83 @@ class CsvFile:
     unit: Literal["row"] = "row"
     as_of = None
 
-    def __init__(self, source: Source) -> None:
-        """Read its header."""
+    def __init__(self, source: Source, packing: Packing | None = None) -> None:
+        """Read its header; `packing` is how it is packed."""
         self._source = source
+        self._packing = packing
         self.path = source.location
-        with reading(source) as file:
-            if file.read(2) in _UTF16:
-                raise unusable("file.encoding", self.path, "it is UTF-16: export it as UTF-8")
-            file.seek(source.size - 1)
-            if file.read() not in (b"\n", b"\r"):
-                what = "its last line has no line end, so it may be cut off: export it again, or append the line end"
-                raise unusable("file.truncated", self.path, what)
-            file.seek(0)
-            header = _HEADER.match(file.read(_BLOCK_BYTES))
-            if header and header[0].count(b",") >= _MOST_COLUMNS:  # each of them costs kilobytes
-                what = f"its header has more than {_MOST_COLUMNS:,} fields: export the columns of the snapshot alone"
-                raise unusable("file.format", self.path, what)
-            file.seek(0)
-            with _placed(()), _open(file, None) as reader:
-                self.schema = pa.schema([(name, pa.string()) for name in reader.schema.names])
-        self.row_estimate = source.size // USUAL_ROW_BYTES
+        with self._octets() as file:
+            head = file.read(_BLOCK_BYTES)
+            self._refuse_head(head)
+            if packing is None:  # else its end is seen when it is read
+                file.seek(source.size - 1)
+                if file.read() not in _ENDS:
+                    raise unusable("file.truncated", self.path, _TRUNCATED)
+        with self._octets() as file, _placed(()), _open(file, None) as reader:
+            self.schema = pa.schema([(name, pa.string()) for name in reader.schema.names])
+        self._refuse_separators(self.schema.names)
+        self.row_estimate = source.size * (_PACKED_ROW_SHARE if packing else 1) // USUAL_ROW_BYTES
+
+    @contextmanager
+    def _octets(self) -> Iterator[pa.NativeFile]:
+        """Open it, unpacked."""
+        if self._packing is None:
+            with reading(self._source) as file:
+                yield file
+            return
+        with (
+            reading(self._source, self._source.read_ahead_bytes) as file,
+            pa.CompressedInputStream(file, self._packing) as unpacked,
+        ):
+            yield unpacked
+
+    def _refuse_head(self, head: bytes) -> None:
+        if head.startswith(_UTF16):
+            raise unusable("file.encoding", self.path, "it is UTF-16: export it as UTF-8")
+        glance = head[:_GLANCE_BYTES]
+        if glance.count(0) * 5 >= len(glance) * 2 > 0:
+            what = "two in five of its first octets are NUL: it is UTF-16 without a mark, or UTF-32: export it as UTF-8"
+            raise unusable("file.encoding", self.path, what)
+        header = _HEADER.match(head)
+        if header and header[0].count(b",") >= _MOST_COLUMNS:  # each of them costs kilobytes
+            what = f"its header has more than {_MOST_COLUMNS:,} fields: export the columns of the snapshot alone"
+            raise unusable("file.format", self.path, what)
+
+    def _refuse_separators(self, names: Sequence[str]) -> None:
+        for separator, called in _SEPARATORS.items():
+            if len(names) == 1 and separator in names[0]:
+                what = (
+                    f"its fields are separated by {called}, and not by commas: export it with commas (as psql's \\copy "
+                    "... with (format csv, header) does), or as Parquet"
+                )
+                raise unusable("file.separator", self.path, what)
 
     def batches(self, names: Sequence[str], categories: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
         """Yield the columns called `names`."""
         del categories
-        with reading(self._source) as file:
-            counting = _QuoteCounting(file)
-            with _placed(self.schema.names), _open(counting, names) as reader:
+        with self._octets() as file:
+            watched = _Watched(file)
+            with _placed(self.schema.names), _open(watched, names) as reader:
                 for batch in reader:
                     yield from slices(batch)
-        if counting.quotes % 2:  # Arrow takes the end of the file for the missing one
+        if watched.quotes % 2:  # Arrow takes the end of the file for the missing one
             what = (
                 "a quotation mark is opened and never closed, so it may be cut off: export it again (within a value, "
                 'quotation marks are doubled, and the value is quoted: "5"" disk")'
             )
             raise unusable("file.truncated", self.path, what)
+        if watched.last not in _ENDS:
+            raise unusable("file.truncated", self.path, _TRUNCATED)
 
 
-class _QuoteCounting(io.RawIOBase):
-    """A file that is read from its beginning to its end, and the quotation marks in it."""
+class _Watched(io.RawIOBase):
+    """A file that is read from its beginning to its end, the quotation marks in it, and its last octet."""
 
     def __init__(self, file: pa.NativeFile) -> None:
         super().__init__()
         self._file = file
         self.quotes = 0
+        self.last = b""
 
     def readable(self) -> bool:
         return True
@@ -77,6 +120,7 @@ class _QuoteCounting(io.RawIOBase):
     def read(self, size: int = -1) -> bytes:
         octets: bytes = self._file.read(None if size < 0 else size)
         self.quotes += octets.count(b'"')
+        self.last = octets[-1:] or self.last
         return octets
 
 
@@ -96,7 +140,7 @@ def _placed(names: Sequence[str]) -> Iterator[None]:
         raise pa.ArrowInvalid(f"row {int(place[2]) - 1}{column}: {str(error)[place.end() :]}") from error
 
 
-def _open(file: pa.NativeFile | _QuoteCounting, names: Sequence[str] | None) -> pa.csv.CSVStreamingReader:
+def _open(file: pa.NativeFile | _Watched, names: Sequence[str] | None) -> pa.csv.CSVStreamingReader:
     convert = pa.csv.ConvertOptions(
         include_columns=None if names is None else list(names),
         column_types=dict.fromkeys(names or (), pa.string()),

@@ -1,4 +1,7 @@
-"""A file is what its first octets say; only CSV is known by its name, and an index.txt by the configuration."""
+"""A file is what its first octets say; only CSV is known by its name, and an index.txt by the configuration.
+
+CSV alone may be packed: other formats pack their columns themselves.
+"""
 
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
@@ -8,12 +11,12 @@ import pyarrow as pa
 from pregen.errors import InputError
 from pregen.snapshot.files import ipc, parquet
 from pregen.snapshot.files.base import SnapshotFile, unusable
-from pregen.snapshot.files.csv import CsvFile
+from pregen.snapshot.files.csv import CsvFile, Packing
 from pregen.snapshot.files.index_txt import IndexTxtFile
 from pregen.snapshot.files.ipc import IpcFile
 from pregen.snapshot.files.parquet import ParquetFile
 from pregen.snapshot.files.partitions import PartitionedFile, Value, clashes
-from pregen.snapshot.files.search import FoundFile
+from pregen.snapshot.files.search import CSV_SUFFIXES, FoundFile
 from pregen.snapshot.files.sources import LocalSource, Source, looking_at, reading
 
 _PACKED = {
@@ -23,6 +26,7 @@ _PACKED = {
     b"\xfd7zXZ\0": "xz",
     b"PK\3\4": "zip, or a workbook",
 }
+_PACKINGS: dict[bytes, Packing] = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 _MAGICS = (parquet.MAGIC, ipc.FILE_MAGIC, ipc.STREAM_MAGIC)
 
 Kind: TypeAlias = Literal["files", "index-txt", "crl"]
@@ -86,12 +90,16 @@ def _table(source: Source, magic: bytes) -> SnapshotFile:
         return ParquetFile(source)
     if magic.startswith((ipc.FILE_MAGIC, ipc.STREAM_MAGIC)):
         return IpcFile(source, stream=magic.startswith(ipc.STREAM_MAGIC))
+    is_csv = source.location.name.lower().endswith(CSV_SUFFIXES)
+    for packed, packing in _PACKINGS.items() if is_csv else ():
+        if magic.startswith(packed):
+            return CsvFile(source, packing)
     for packed, name in _PACKED.items():
         if magic.startswith(packed):
             raise unusable("file.format", source.location, f"it is packed ({name}): unpack it, or export it unpacked")
-    if source.location.suffix.lower() == ".csv":
+    if is_csv:
         return CsvFile(source)
-    known = "Parquet, Arrow IPC (file or stream), or CSV with the suffix .csv"
+    known = "Parquet, Arrow IPC (file or stream), or CSV with the suffix .csv, .csv.gz or .csv.zst"
     what = (
         f"it does not begin as any known format does, or is cut off: export it as {known}; a database of openssl ca "
         'is read with kind = "index-txt" in [snapshot]'

@@ -25,6 +25,7 @@ from pregen.snapshot.files.remote import Bucket, RemoteSource, S3Settings, open_
 from pregen.snapshot.files.sources import looking_at
 from pregen.snapshot.location import Location
 
+CSV_SUFFIXES = (".csv", ".csv.gz", ".csv.zst")
 _SCHEME = "s3://"
 _HEAD_BYTES = 8
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")
@@ -41,7 +42,7 @@ class Wanted:
         deep: whether what lies in subfolders belongs to it.
     """
 
-    suffixes: tuple[str, ...] = (".parquet", ".arrow", ".feather", ".ipc", ".csv")
+    suffixes: tuple[str, ...] = (".parquet", ".arrow", ".feather", ".ipc", *CSV_SUFFIXES)
     companions: tuple[str, ...] = ()
     deep: bool = False
     magics: tuple[bytes, ...] = ()

@@ -1,5 +1,6 @@
 """What is unusual, and yet leaves no doubt."""
 
+import gzip
 from datetime import datetime, timedelta
 
 import pyarrow as pa
@@ -154,6 +155,12 @@ ODDITIES = [
     Oddity(name="csv: a time in UTC by name", make=csv(put(b"T03:04:05Z", b" 03:04:05.678 UTC"))),
     Oddity(name="csv: a space before the offset", make=csv(put(b"T03:04:05Z", b" 05:04:05 +0200"))),
     Oddity(name="csv: revocations at infinity", make=csv(put(b"11,good,", b"11,good,infinity"))),
+    Oddity(name="csv: packed by gzip", make=csv(gzip.compress)),
+    Oddity(
+        name="csv: packed by gzip in two members",
+        make=csv(lambda data: gzip.compress(data[:50]) + gzip.compress(data[50:])),
+    ),
+    Oddity(name="csv: bytea of PostgreSQL", make=csv(put(b"\n11,good,", b"\n\\x0011,good,"))),
     Oddity(name="csv: blanks around values", make=csv(put(b"\n11,good,", b"\n 11 , GOOD ,"))),
     Oddity(name="index.txt: CR and LF", make=index_txt(lambda data: data.replace(b"\n", b"\r\n")), statuses=_LISTED),
     Oddity(name="index.txt: comments", make=index_txt(_comments), statuses=_LISTED),

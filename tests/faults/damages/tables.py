@@ -132,7 +132,7 @@ FILES = [
         make=snapshot(path="spool"),
         code="file.missing",
         file="spool",
-        value="(.parquet, .arrow, .feather, .ipc, .csv)",
+        value="(.parquet, .arrow, .feather, .ipc, .csv, .csv.gz, .csv.zst)",
         remedy="correct the path",
     ),
     Damage(

@@ -1,5 +1,6 @@
 """CSV, and index.txt of `openssl ca`: texts that people and programs cut off, convert and edit."""
 
+import bz2
 import gzip
 from collections.abc import Callable
 
@@ -52,6 +53,12 @@ def put(old: bytes, new: bytes) -> Change:
     return change
 
 
+def _flipped(data: bytes) -> bytes:
+    octets = bytearray(gzip.compress(data))
+    octets[-7] ^= 1  # of its checksum
+    return bytes(octets)
+
+
 def _utf16(data: bytes) -> bytes:
     return data.decode().encode("utf-16")
 
@@ -78,10 +85,10 @@ CSV = [
     ),
     Damage(
         name="packed",
-        make=csv(lambda data: gzip.compress(data) + b"\n"),
+        make=csv(lambda data: bz2.compress(data) + b"\n"),
         code="file.format",
         file="day.csv",
-        value="gzip",
+        value="bzip2",
         remedy="unpack it",
     ),
     Damage(
@@ -135,12 +142,47 @@ CSV = [
     Damage(
         name="semicolons",
         make=csv(lambda data: data.replace(b",", b";")),
-        code="column.missing",
+        code="file.separator",
         file="day.csv",
-        column="no column 'serial'",
-        value="columns here: 'serial;status;revoked_at'",
-        remedy="name the right column",
-        also=("column.missing",),
+        value="separated by semicolons",
+        remedy="export it with commas",
+    ),
+    Damage(
+        name="tabs",
+        make=csv(lambda data: data.replace(b",", b"\t")),
+        code="file.separator",
+        file="day.csv",
+        value="separated by tabs",
+        remedy="export it with commas",
+    ),
+    Damage(
+        name="UTF-16 without a mark",
+        make=csv(lambda data: data.decode().encode("utf-16-le")),
+        code="file.encoding",
+        file="day.csv",
+        value="UTF-16 without a mark",
+        remedy="export it as UTF-8",
+    ),
+    Damage(
+        name="packed and cut off",
+        make=csv(lambda data: gzip.compress(data)[:-9]),
+        code="file.damaged",
+        file="day.csv",
+        remedy="export it again",
+    ),
+    Damage(
+        name="packed and damaged",
+        make=csv(_flipped),
+        code="file.damaged",
+        file="day.csv",
+        remedy="export it again",
+    ),
+    Damage(
+        name="cut off and packed",
+        make=csv(lambda data: gzip.compress(data[:-1])),
+        code="file.truncated",
+        file="day.csv",
+        remedy="export it again, or append the line end",
     ),
     Damage(
         name="two columns of one name",

@@ -86,11 +86,125 @@ def test_rows_of_another_width_are_refused(desk: Desk, octets: bytes) -> None:
     assert refusal(desk, octets).code == "file.damaged"
 
 
-def test_another_separator_is_seen_in_the_names_of_the_columns(desk: Desk) -> None:
-    error = desk.refusal(csv(desk, b"serial;status;revoked_at\n0a;good;\n"), HEX)
+@pytest.mark.parametrize(("separator", "called"), [(";", "semicolons"), ("\t", "tabs"), ("|", "vertical bars")])
+@pytest.mark.parametrize(
+    "header", ["serial,status,revoked_at", '"serial","status","revoked_at"', "\ufeffserial,status"]
+)
+def test_another_separator_is_called_by_its_name(desk: Desk, header: str, separator: str, called: str) -> None:
+    finding = refusal(desk, f"{header}\n0a,good,\n".replace(",", separator).encode())
 
-    assert {finding.code for finding in error.findings} == {"column.missing", "as-of.missing"}
-    assert "columns here: 'serial;status;revoked_at'" in error.findings[0].message
+    assert finding.code == "file.separator"
+    assert f"separated by {called}, and not by commas" in finding.message
+
+
+def test_another_separator_within_a_name_or_a_value_is_part_of_it(desk: Desk) -> None:
+    assert read(desk, b"serial,status,a;b|c\n0a,good,x;y\n0b,good,\t\n") == ([b"\x0a", b"\x0b"], {})
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+def test_utf16_without_a_mark_is_refused_by_name(desk: Desk, encoding: str) -> None:
+    finding = refusal(desk, "serial,status\n0a,good\n".encode(encoding))
+
+    assert finding.code == "file.encoding"
+    assert "UTF-16 without a mark" in finding.message
+
+
+def packed(octets: bytes, codec: str) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.CompressedOutputStream(sink, codec) as stream:
+        stream.write(octets)
+    return sink.getvalue().to_pybytes()
+
+
+PACKINGS = pytest.mark.parametrize(("codec", "suffix"), [("gzip", "gz"), ("zstd", "zst")])
+ROWS = b"serial,status\n" + b"".join(b"%06x,good\n" % (at + 0x10000) for at in range(600_000))  # more than one block
+
+
+@PACKINGS
+@pytest.mark.parametrize("name", ["s.csv.{}", "S.CSV.{}", "s.csv"])
+def test_packed_files_are_read_by_what_they_are(desk: Desk, codec: str, suffix: str, name: str) -> None:
+    path = desk.folder / "day" / name.format(suffix)
+    path.parent.mkdir()
+    path.write_bytes(packed(ROWS, codec))
+
+    snapshot = desk.open(path.parent, HEX, as_of=AS_OF)
+
+    serials = [serial or b"" for batch in snapshot.batches() for serial in batch.serial.to_pylist()]
+    assert len(serials) == 600_000
+    assert serials[:1] + serials[-1:] == [b"\1\0\0", (0x10000 + 599_999).to_bytes(3, "big")]
+    assert snapshot.findings() == ()
+    assert snapshot.row_estimate > 1
+
+
+@PACKINGS
+def test_a_file_that_is_called_packed_and_is_not_is_read(desk: Desk, codec: str, suffix: str) -> None:
+    """Some HTTP clients unpack what they fetch and keep its name."""
+    path = desk.folder / f"s.csv.{suffix}"
+    path.write_bytes(b"serial,status\n0a,good\n")
+
+    assert [len(batch) for batch in desk.open(path, HEX, as_of=AS_OF).batches()] == [1]
+
+
+@PACKINGS
+@pytest.mark.parametrize("at", [10, 40_000, -200, -1])
+def test_packed_files_that_are_cut_off_are_damaged(desk: Desk, codec: str, suffix: str, at: int) -> None:
+    path = desk.folder / f"s.csv.{suffix}"
+    path.write_bytes(packed(ROWS, codec)[:at])
+
+    with pytest.raises(InputError) as caught:
+        list(desk.open(path, HEX, as_of=AS_OF).batches())
+
+    assert [finding.code for finding in caught.value.findings] == ["file.damaged"]
+
+
+@PACKINGS
+@pytest.mark.parametrize("octets", [ROWS[:-3], b"serial,status\n0a,good"])
+def test_what_was_cut_off_before_it_was_packed_is_truncated(desk: Desk, codec: str, suffix: str, octets: bytes) -> None:
+    path = desk.folder / f"s.csv.{suffix}"
+    path.write_bytes(packed(octets, codec))
+
+    with pytest.raises(InputError) as caught:
+        list(desk.open(path, HEX, as_of=AS_OF).batches())
+
+    assert [finding.code for finding in caught.value.findings] == ["file.truncated"]
+
+
+@PACKINGS
+def test_the_other_mistakes_of_csv_are_found_in_packed_files_too(desk: Desk, codec: str, suffix: str) -> None:
+    path = desk.folder / f"s.csv.{suffix}"
+    for octets, expected in (
+        (b"serial;status\n0a;good\n", "file.separator"),
+        ("serial,status\n0a,good\n".encode("utf-16"), "file.encoding"),
+        (b'serial,status\n0a,"good\n', "file.truncated"),
+        (b"serial,status\n0a\n", "file.damaged"),
+        (b"", "file.damaged"),
+    ):
+        path.write_bytes(packed(octets, codec))
+        with pytest.raises(InputError) as caught:
+            list(desk.open(path, HEX, as_of=AS_OF).batches())
+        assert [finding.code for finding in caught.value.findings] == [expected]
+
+
+def test_several_members_of_gzip_are_one_file(desk: Desk) -> None:
+    """`cat a.csv.gz b.csv.gz` makes them, and so do bgzip and some loggers."""
+    path = desk.folder / "s.csv.gz"
+    path.write_bytes(b"".join(packed(ROWS[at : at + 1_000_000], "gzip") for at in range(0, len(ROWS), 1_000_000)))
+
+    assert sum(len(batch) for batch in desk.open(path, HEX, as_of=AS_OF).batches()) == 600_000
+
+
+def test_bytea_of_postgresql_is_hexadecimal(desk: Desk) -> None:
+    serials, found = read(desk, b"serial,status\n\\x0a,good\n\\x00ff,good\n\\xff,good\n")
+    assert (serials, found) == ([b"\x0a", b"\0\xff", b"\0\xff"], {})
+    serials, found = read(desk, b"serial,status\n\\0a,good\n\\,good\n\\x,good\n0c,good\n")
+    assert serials == [b"\x0c"]
+    assert found["row.serial.not-hex"].count == 3
+
+
+def test_truth_values_may_be_letters_as_postgresql_writes_them(desk: Desk) -> None:
+    serials, found = read(desk, b"serial,status,needs_ocsp\n0a,good,t\n0b,good,f\n0c,good,\n")
+
+    assert (serials, found) == ([b"\x0a", b"\x0c"], {})
 
 
 @pytest.mark.parametrize("name", ["s.parquet", "s.arrow", "s.ipc", "s.csv"])

@@ -83,6 +83,20 @@ def rows(snapshot: Snapshot) -> int:
     return sum(map(len, snapshot.batches()))
 
 
+@pytest.mark.parametrize("codec", ["gzip", "zstd"])
+def test_packed_csv_is_read_from_a_bucket(bucket: Bucket, codec: str) -> None:
+    sink = pa.BufferOutputStream()
+    with pa.CompressedOutputStream(sink, codec) as stream:
+        stream.write(b"serial,status\n" + b"".join(b"%06x,good\n" % (at + 0x10000) for at in range(500_000)))
+    key = "day/s.csv.gz" if codec == "gzip" else "day/s.csv.zst"
+    bucket.put(key, sink.getvalue().to_pybytes())
+
+    assert rows(bucket.open("day", SnapshotConfig(columns=HEX))) == 500_000
+    bucket.put(key, sink.getvalue().to_pybytes()[:-9])
+    with pytest.raises(InputError, match=f"s3://{bucket.name}/{key}: it is damaged or cut off"):
+        rows(bucket.open("day", SnapshotConfig(columns=HEX)))
+
+
 @pytest.mark.parametrize("name", ["s.parquet", "s.arrow", "s.ipc", "s.csv"])
 def test_each_format_is_read_from_a_bucket_as_from_a_disk(bucket: Bucket, name: str) -> None:
     count = 140_000
