@@ -67,7 +67,7 @@ cert_ids = $cert_ids            # separate: one response for SHA-1 CertIDs and o
 # validity = { lifetime = "12h", profile = "cabf-tls" }    # what differs from [validity] for this issuer
 
 [validity]
-profile = "strict"               # within all of cabf-tls, cabf-cs, mozilla and microsoft: 16 h to 7 d; "lab": any
+profile = "strict"               # 16 h to 7 d: within all the public ones of docs/profiles.md; "lab": any, for tests
 lifetime = "4d"                  # an integer and s, m, h or d
 backdate = "0s"                  # how much before as_of an answer begins; it consumes the lifetime
 

@@ -120,7 +120,9 @@ class SnapshotConfig(Section, frozen=True, kw_only=True):
                 yield problem._replace(field=f"columns.{canonical}{problem.field}")
 
 
-ProfileName: TypeAlias = Literal["strict", "cabf-tls", "cabf-cs", "mozilla", "microsoft", "lab"]
+ProfileName: TypeAlias = Literal[
+    "strict", "cabf-tls", "cabf-smime", "cabf-cs", "mozilla", "microsoft", "offline-ca", "lab"
+]
 
 
 class IssuerValidityConfig(Section, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from pregen.errors import Finding, UsageError
 from pregen.gates.results import GATES, NEVER_ACCEPTED, Acceptance, GateResult, Outcome
+from pregen.validity import REASON_CODES
 
 MAX_REASON = 1_000  # characters: it is kept in every manifest, and shown
 DAMAGED, NONE_LISTED, MALFORMED = "history.damaged", "crl.none-listed", "line.malformed"
@@ -43,6 +44,7 @@ CODES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "mass-revocation": ("revocation.mass",),
         "stale-snapshot": ("snapshot.stale",),
         "duplicate": ("row.repeated",),
+        "profile": REASON_CODES,
         "rows-invalid": (NONE_LISTED, UNPLACED, NEGATIVE),
     }
 )

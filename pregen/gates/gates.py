@@ -34,6 +34,7 @@ class Evidence:
         repeated: rows that say the same as another one.
         invalid: rows that cannot be published.
         rows: what is wrong with these.
+        against_profile: what of rows that can be published their profile forbids.
         conflicts: rows that contradict each other.
         repetitions: where the first of the repeated rows stand, and which rows they repeat.
         revoked_elsewhere: what says revoked, and rows say otherwise.
@@ -56,6 +57,7 @@ class Evidence:
     repeated: int = 0
     invalid: int = 0
     rows: tuple[Finding, ...] = ()
+    against_profile: tuple[Finding, ...] = ()
     conflicts: tuple[Finding, ...] = ()
     repetitions: tuple[str, ...] = ()
     revoked_elsewhere: tuple[Finding, ...] = ()
@@ -323,6 +325,11 @@ def _duplicate(evidence: Evidence, config: GatesConfig) -> GateResult:
     return _result("duplicate", figures, *findings)
 
 
+def _profile(evidence: Evidence, _: GatesConfig) -> GateResult:
+    figures = {"forbidden": sum(finding.count for finding in evidence.against_profile)}
+    return _result("profile", figures, *evidence.against_profile)
+
+
 def _rows_invalid(evidence: Evidence, config: GatesConfig) -> GateResult:
     figures = {"invalid": evidence.invalid, "rows_in": evidence.rows_in, "limit_count": config.rows_invalid}
     is_of_rows = all(one.code.startswith("row.") for one in evidence.rows)
@@ -346,6 +353,7 @@ _GATES: tuple[Callable[[Evidence, GatesConfig], GateResult], ...] = (
     _mass_revocation,
     _stale_snapshot,
     _duplicate,
+    _profile,
     _rows_invalid,
 )
 

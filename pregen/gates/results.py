@@ -17,6 +17,7 @@ GATES = (
     "mass-revocation",
     "stale-snapshot",
     "duplicate",
+    "profile",
     "rows-invalid",
     "coverage",
     "window",

@@ -24,11 +24,12 @@ from pregen.generation.rows import Group, Pair
 from pregen.generation.tally import Tally
 from pregen.issuers import Issuer
 from pregen.snapshot import IN_COLUMNS, Snapshot
+from pregen.validity import REASON_CODES
 from storage.certid import serial_text
 from storage.manifest import Shard
 
 INVALID = "invalid"  # the reason of rows that are left out because they cannot be published
-_OF_ROWS = frozenset({"rows-invalid", "duplicate"})
+_OF_ROWS = frozenset({"rows-invalid", "duplicate"})  # as these rows get no answers
 
 
 def watch_of(prepared: Prepared) -> Watch:
@@ -161,7 +162,8 @@ def _evidence(prepared: Prepared, tally: Tally, verdict: Verdict, watch: Watch, 
         rows_in=snapshot.rows_in,
         repeated=tally.repeated,
         invalid=invalid,
-        rows=tuple(finding for finding in errors if finding.code != IN_COLUMNS),
+        rows=tuple(finding for finding in errors if finding.code not in {IN_COLUMNS, *REASON_CODES}),
+        against_profile=tuple(finding for finding in errors if finding.code in REASON_CODES),
         revoked_elsewhere=tuple(finding for finding in errors if finding.code == IN_COLUMNS),
         conflicts=_conflicts(tally, snapshot),
         repetitions=_repetitions(tally, snapshot),
@@ -194,7 +196,8 @@ def invalid_rows(snapshot: Snapshot, routed: int) -> int:
         VerificationError: more rows are missing than were found to be bad.
     """
     invalid = snapshot.rows_in - sum(snapshot.excluded.values()) - routed
-    noted = sum(finding.count for finding in snapshot.findings() if finding.severity == "error")
+    errors = (finding for finding in snapshot.findings() if finding.severity == "error")
+    noted = sum(finding.count for finding in errors if finding.code not in REASON_CODES)
     if not 0 <= invalid <= noted:
         raise VerificationError(
             f"{snapshot.rows_in:,} rows came in, of which {routed:,} were routed and {noted:,} found to be bad: "

@@ -158,7 +158,7 @@ def _opened(config: Config, options: RunOptions, issuers: tuple[Issuer, ...], st
         as_of=options.as_of,
         now=started,
         issuers={name: index for index, issuer in enumerate(issuers) for name in issuer.names},
-        public=frozenset(index for index, issuer in enumerate(issuers) if issuer.validity.profile.is_public),
+        profiles={index: issuer.validity.profile for index, issuer in enumerate(issuers)},
         crl_issuers=_crl_issuers(config, issuers),
         skew_s=config.gates.skew_s,
     )

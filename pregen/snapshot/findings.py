@@ -19,6 +19,7 @@ from pregen.validity import duration_text
 _SHOWN_CHARACTERS = 64
 _NEGATIVE_COUNT, _NEGATIVE_SHARE = 10, 10  # so many serials, and one in so many
 
+_AS_IT_IS = "docs/profiles.md says which profile wants what"
 # What each kind says of its column; {values} are the first distinct values, {skew} is the one of [gates].
 _NO_SERIAL = "export a serial for every certificate, or map the status of such rows to `excluded`"
 _ADVICE: Mapping[str, str] = MappingProxyType(
@@ -41,9 +42,25 @@ _ADVICE: Mapping[str, str] = MappingProxyType(
         "row.reason.unknown": "has values that are no revocation reason ({values}): allowed are 1-6, 9 and 10, their "
         "names, and 0 or null for none (7 is unused; 8, removeFromCRL, means that the certificate is good again); map "
         "others in [snapshot.columns], reason.values",
-        "row.reason.missing": "is null in revoked rows of CA certificates, where the TLS Baseline Requirements, 7.3, "
-        "want a reason: export it (0, unspecified, counts as one); where nobody but you trusts that issuer, profile "
-        "lab in [issuer.validity] does not want one",
+        "row.reason.missing": "is null in revoked rows of CA certificates, where the profile of their issuer wants a "
+        f"reason (TLS Baseline Requirements, 7.3): export it, other than unspecified; {_AS_IT_IS}",
+        "row.reason.unspecified": "is unspecified (0) in revoked rows of CA certificates, whose reason must be in the "
+        "answer, says the profile of their issuer (TLS Baseline Requirements, 7.3); but unspecified is the absence of "
+        f"one (RFC 5280, 5.3.1): export the reason; {_AS_IT_IS}",
+        "row.reason.hold": "is certificateHold (6) in revoked rows, which the profile of their issuer forbids (TLS "
+        "Baseline Requirements, 4.9.13 and 7.2.2): revoke these certificates for good, or release them; end-entity "
+        "certificates may be on hold under profile cabf-smime (S/MIME, but for the Strict ones), all under microsoft, "
+        f"where these are the rules of this issuer; {_AS_IT_IS}",
+        "row.reason.ca-compromise": "is cACompromise (2) in revoked rows of end-entity certificates (a null kind is "
+        "one), which the profile of their issuer forbids (TLS Baseline Requirements, 7.2.2): export keyCompromise (1) "
+        'if their own key is meant, superseded (4) if that of the CA is, or kind = "ca" if they are CAs; '
+        f"{_AS_IT_IS}",
+        "row.reason.aa-compromise": "is aACompromise (10), a reason of attribute authorities, which the profile of the "
+        f"issuer forbids (TLS Baseline Requirements, 7.2.2): export the right one; {_AS_IT_IS}",
+        "row.kind.end-entity": "is not ca in rows of issuers under profile offline-ca, whose windows of up to twelve "
+        'months are for certificates of CAs alone (TLS Baseline Requirements, 4.9.9): export kind = "ca" for these '
+        "(null means end-entity), and needs_ocsp = false for those of OCSP responders; an issuer of other certificates "
+        "needs another profile",
         "row.kind.unknown": "has values without a meaning ({values}): map them to ca, end-entity or precertificate in "
         "[snapshot.columns], kind.values; null means end-entity",
         "row.needs-ocsp.unknown": "has values that are neither true nor false ({values}): map them in "

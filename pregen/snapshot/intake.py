@@ -47,8 +47,10 @@ from pregen.snapshot.findings import Place, RowFindings
 from pregen.snapshot.layouts import plain
 from pregen.snapshot.octets import ArrowArray, Fault, nulls
 from pregen.snapshot.remnants import IN_COLUMNS, NO_REVOCATION_BEFORE, Remnants
+from pregen.snapshot.rules import NO_PROFILES, RowRules
 from pregen.snapshot.serials import NOT_MINIMAL, read_serials
 from pregen.snapshot.times.instants import Instants, read_instants
+from pregen.validity import Profile
 
 CLOCK_SKEW_S = 300
 EXCLUDED_BY_STATUS = "status"
@@ -69,7 +71,7 @@ class Intake:
         issuers: Mapping[str, int],
         as_of_s: int,
         findings: RowFindings,
-        public: frozenset[int] = frozenset(),
+        profiles: Mapping[int, Profile] = NO_PROFILES,
         revocations: Revocations | None = None,
         skew_s: int = CLOCK_SKEW_S,
         *,
@@ -77,7 +79,8 @@ class Intake:
     ) -> None:
         """Remember where columns come from, which issuers there are, and where bad rows are noted.
 
-        `public` are the indices of the issuers whose profile is a public one. With `revocations`, a certificate is
+        `profiles` are those that rows of issuers (indices) are held against; none: their rules are for others to apply.
+        With `revocations`, a certificate is
         revoked where they say so, and there are no columns that might. `skew_s` is how far a revocation may lie after
         as_of; any does where they were `told_by_crls` before the files were imported, since newer CRLs than the oldest
         one say more.
@@ -97,7 +100,7 @@ class Intake:
         self.kinds = kind_table(columns["kind"].values)
         self.truths = truth_table(columns["needs_ocsp"].values)
         self.issuers = CodeTable(issuers, {})
-        self.is_public = np.isin(np.arange(max(issuers.values()) + 1), sorted(public))  # bool[issuers]
+        self.rules = RowRules(profiles, max(issuers.values()) + 1)
         self.only_issuer = next(iter(issuers.values()))  # whom rows mean that do not say
         self.all_issuers = np.unique(np.array(list(issuers.values()), np.int32))
         self.unplaced = 0  # rows so far that are held against each issuer
@@ -162,9 +165,7 @@ class _BatchIntake:
             status, revoked_at, reason, reason_given = self._revocations(self._intake.revocations, serial, issuer)
             revoked = status == REVOKED
         kind = self._kind()
-        if kind is not None:
-            missing = (kind == CA) & ~reason_given & self._intake.is_public[issuer]
-            self._note("reason", [Fault("row.reason.missing", missing)], among=revoked)
+        self._apply_profiles(issuer, kind, revoked, reason, reason_given)
         not_after = self._optional_time("not_after", NO_EXPIRY)
         self._note_unexpired(not_after)
         not_before = self._optional_time("not_before", NO_ISSUANCE)
@@ -350,6 +351,27 @@ class _BatchIntake:
             return codes.number.astype(np.uint8)
         self._precertificate = early
         return np.where(early, END_ENTITY, codes.number).astype(np.uint8)
+
+    def _apply_profiles(
+        self,
+        issuer: NDArray[np.int32],
+        kind: NDArray[np.uint8] | None,
+        revoked: _Rows,
+        reason: NDArray[np.int8],
+        reason_given: _Rows,
+    ) -> None:
+        """Note rows that the profile of their issuer forbids; those with a forbidden reason stay, if that is accepted.
+
+        To leave them out would make a revoked certificate `unauthorized`, which many clients take for good.
+        """
+        rules = self._intake.rules
+        is_ca = np.zeros(self._count, np.bool_) if kind is None else kind == CA
+        self._note("kind", rules.kind_faults(issuer, is_ca))
+        name, said = self._intake.columns["reason"].name, self._arrays.get("reason")
+        if self._intake.revocations is not None:  # the entry of the CRL says it, and no column
+            said = pa.array(reason, mask=reason == NO_REASON)
+        for fault in rules.reason_faults(revoked & self._judged & ~self._bad, issuer, is_ca, reason, reason_given):
+            self._intake.findings.note(fault, name, said, self._first)
 
     def _leave_out_no_ocsp(self) -> Fault:
         """Judge no row of a certificate without an OCSP URL; return the rows where that is unclear.

@@ -35,8 +35,10 @@ from pregen.snapshot.files import (
     partition_values,
 )
 from pregen.snapshot.intake import CLOCK_SKEW_S
+from pregen.snapshot.rules import NO_PROFILES
 from pregen.snapshot.schemas import findings_of_schemas, has_rows
 from pregen.snapshot.snapshot import Snapshot
+from pregen.validity import Profile
 
 _AS_OF = AS_OF_KEY.decode()
 MAX_FILES = 1 << 16  # so that two octets number them
@@ -50,7 +52,7 @@ def open_snapshot(
     as_of: datetime | None,
     now: datetime,
     issuers: Mapping[str, int],
-    public: frozenset[int] = frozenset(),
+    profiles: Mapping[int, Profile] = NO_PROFILES,
     crl_issuers: Sequence[CrlIssuer] = (),
     skew_s: int = CLOCK_SKEW_S,
 ) -> Snapshot:
@@ -63,7 +65,7 @@ def open_snapshot(
         as_of: from the command line; wins over the configuration's, which wins over the files' metadata.
         now: the current instant.
         issuers: every configured name, and the issuer's index.
-        public: indices of the issuers whose profile is a public one.
+        profiles: by the index of issuers; rows that break them are found. Issuers without one may have any.
         crl_issuers: all issuers, where revocations come from CRLs.
         skew_s: how far revocations may lie after as_of, in seconds.
 
@@ -96,7 +98,7 @@ def open_snapshot(
     later = _later_than_files(given, files) if given else ()
     warnings = (*statused.warnings, *similar, *empty, *later, *warnings)
     listed_as_of = _imported_listing(files, now) if revocations is None else _listed_as_of(files, now)
-    return Snapshot(files, columns, issuers, instant, warnings, public, revocations, skew_s, listed_as_of)
+    return Snapshot(files, columns, issuers, instant, warnings, profiles, revocations, skew_s, listed_as_of)
 
 
 class _Statused(NamedTuple):

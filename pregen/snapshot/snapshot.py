@@ -21,6 +21,8 @@ from pregen.snapshot.files import (
 from pregen.snapshot.findings import Place, RowFindings, located, negative_finding
 from pregen.snapshot.intake import CLOCK_SKEW_S, Intake
 from pregen.snapshot.remnants import Remnants, judged
+from pregen.snapshot.rules import NO_PROFILES
+from pregen.validity import Profile
 
 
 @dataclass(slots=True)
@@ -69,7 +71,7 @@ class Snapshot:
         issuers: Mapping[str, int],
         as_of: datetime,
         warnings: tuple[Finding, ...] = (),
-        public: frozenset[int] = frozenset(),
+        profiles: Mapping[int, Profile] = NO_PROFILES,
         revocations: Revocations | None = None,
         skew_s: int = CLOCK_SKEW_S,
         listed_as_of: datetime | None = None,
@@ -81,7 +83,7 @@ class Snapshot:
         self._opened = files
         self._columns = columns
         self._issuers = issuers
-        self._public = public
+        self._profiles = dict(profiles)
         self._revocations = revocations
         self._skew_s = skew_s
         self._warnings = warnings
@@ -128,7 +130,7 @@ class Snapshot:
             self._issuers,
             clock.seconds(self.as_of),
             reading.findings,
-            self._public,
+            self._profiles,
             self._revocations,
             self._skew_s,
             told_by_crls=self.listed_as_of is not None,

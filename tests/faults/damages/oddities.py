@@ -171,7 +171,7 @@ ODDITIES = [
     ),
     Oddity(
         name="index.txt: pseudo reason",
-        make=index_txt(put(b"keyCompromise", b"CAkeyTime,20260101000000Z")),
+        make=index_txt(put(b"keyCompromise", b"keyTime,20260101000000Z")),
         statuses=_LISTED,
     ),
     Oddity(

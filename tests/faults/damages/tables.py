@@ -656,7 +656,8 @@ VALUES = [
         place="row 2",
         column="reason",
         value="null",
-        remedy="export it (0, unspecified, counts as one)",
+        remedy="export it, other than unspecified",
+        error="gate",
     ),
     Damage(
         name="issuer that is not configured",

@@ -68,6 +68,7 @@ class Ca:
     now: datetime = field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
     issuer: Party = field(init=False)
     responder: Party = field(init=False)
+    profile: str = "strict"
 
     def __post_init__(self) -> None:
         self.issuer = make_issuer(not_before=self.now - 365 * DAY, not_after=self.now + 3_650 * DAY)
@@ -117,7 +118,7 @@ class Ca:
                 "responder_certificate": "ocsp.pem",
                 "key": "ocsp.key",
             },
-            "validity": {"lifetime": "4d"},
+            "validity": {"profile": self.profile, "lifetime": "4d"},
             "gates": {},
             "run": {"workers": 1, "engine": "software", "spool": "spool"},
             "publish": {"store": "store"},

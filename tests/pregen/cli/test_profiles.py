@@ -10,7 +10,7 @@ from tests.pki import DAY, make_issuer, make_responder
 from tests.pregen.cli.ca import GOOD, REVOKED, Ca, Column, Outcome, Program, Value, instants, octets
 
 SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
-PUBLIC = ("strict", "cabf-tls", "cabf-cs", "mozilla", "microsoft")
+PUBLIC = ("strict", "cabf-tls", "cabf-smime", "cabf-cs", "mozilla", "microsoft", "offline-ca")
 
 
 @pytest.fixture
@@ -178,14 +178,14 @@ def test_only_the_cas_of_public_issuers_need_a_reason(ca: Ca, pregen: Program, s
 
     ended = pregen("run", ca.config, "--json")
 
-    assert (ended.code, ended.error["code"]) == (3, "input")
+    assert (ended.code, ended.error["code"]) == (3, "gate")
     [finding] = findings(ended)
     assert (finding["code"], finding["count"]) == ("row.reason.missing", 1)
     assert finding["examples"] == [f"{ca.snapshot}, row 4, reason, null"]
     assert ca.stored() == {}
     ca.configure({**second, "validity": {"profile": "lab"}})
     assert pregen("run", ca.config).code == 0
-    both(ca, kind=kind, reason=pa.array([None, 1, None, 0], pa.int8()))
+    both(ca, kind=kind, reason=pa.array([None, 1, None, 5], pa.int8()))
     ca.configure(second)
     assert pregen("run", ca.config).code == 0
 
@@ -217,3 +217,53 @@ def test_a_responder_that_departs_from_the_baseline_requirements_signs_under_lab
     lenient = pregen("run", ca.config)
     assert lenient.code == 0
     assert "warning responder.profile" in lenient.err
+
+
+def test_a_forbidden_reason_is_refused_and_published_as_it_is_where_that_is_accepted(ca: Ca, pregen: Program) -> None:
+    ca.export(reason=pa.array([None, 6, None], pa.int8()))
+
+    refused = pregen("run", ca.config, "--json")
+    imported = pregen("import", ca.config, "--out", ca.folder / "out")
+    accept = ("--accept", "row.reason.hold", "--reason", "the last one, until its owner is back")
+    accepted = pregen("run", ca.config, "--json", *accept)
+
+    assert (refused.code, refused.error["code"], imported.code) == (3, "gate", 0)
+    assert "--accept profile --reason TEXT" in refused.err
+    assert "row.reason.hold" in refused.err
+    assert accepted.code == 0, accepted.err
+    gates = accepted.document["gates"]
+    assert isinstance(gates, dict)
+    assert (gates["profile"]["outcome"], gates["rows-invalid"]["outcome"]) == ("accepted", "passed")
+    assert accepted.document["excluded"] == {}
+    assert [one["code"] for one in shown_with(accepted)] == ["row.reason.hold"]
+    found = pregen("lookup", ca.store, "--issuer", ca.pem, "--serial", f"{REVOKED:x}", "--json").document
+    assert (found["status"], found["reason"]) == ("revoked", "certificateHold")
+
+
+def test_to_accept_rows_that_cannot_be_read_does_not_accept_what_a_profile_forbids(ca: Ca, pregen: Program) -> None:
+    ca.configure(gates={"rows_invalid": 9})
+    ca.export(reason=pa.array([None, 6, None], pa.int8()))
+
+    ended = pregen("run", ca.config, "--json", "--accept", "rows-invalid", "--reason", "why")
+
+    assert ended.code == 3
+    assert "error row.reason.hold" in ended.err
+
+
+def test_an_offline_ca_has_windows_of_up_to_twelve_months_for_its_subordinates(ca: Ca, pregen: Program) -> None:
+    make_responder(ca.issuer, not_before=ca.now - DAY, not_after=ca.now + 800 * DAY).write(ca.folder, "ocsp")
+    ca.configure(validity={"profile": "offline-ca", "lifetime": "365d"})
+
+    untold = pregen("run", ca.config, "--json")
+    ca.export(kind=pa.array(["ca"] * 3))
+    ended = pregen("run", ca.config, "--json")
+
+    assert (untold.code, [one["code"] for one in findings(untold)]) == (3, ["row.kind.end-entity"])
+    assert ended.code == 0, ended.err
+    found = pregen("lookup", ca.store, "--issuer", ca.pem, "--serial", f"{REVOKED:x}", "--json").document
+    assert (found["status"], found["reason"]) == ("revoked", "keyCompromise")
+    assert found["next_update"] == f"{ca.now + 365 * DAY - SECOND:%Y-%m-%dT%H:%M:%SZ}"
+    assert found["refresh_by"] == f"{ca.now + 351 * DAY - SECOND:%Y-%m-%dT%H:%M:%SZ}"
+    assert pregen("verify", ca.store, "--config", ca.config).code == 0
+    ca.configure(validity={"profile": "offline-ca", "lifetime": "366d"})
+    assert "at most 365d, not 366d" in pregen("check", ca.config).err

@@ -194,7 +194,8 @@ def test_an_unknown_field_does_not_hide_what_is_wrong_beside_it(tmp_path: Path) 
             "[validity]\nprofile = 'strikt'\n",
             "config.bad-value",
             (
-                "validity.profile: 'strikt' is not one of strict, cabf-tls, cabf-cs, mozilla, microsoft, lab; "
+                "validity.profile: 'strikt' is not one of strict, cabf-tls, cabf-smime, cabf-cs, mozilla, "
+                "microsoft, offline-ca, lab; "
                 "did you mean 'strict'?"
             ),
         ),
@@ -223,7 +224,7 @@ def test_an_unknown_field_does_not_hide_what_is_wrong_beside_it(tmp_path: Path) 
             "config.lifetime",
             (
                 "validity.lifetime: profile strict allows at least 16h, not 15h: lengthen lifetime, "
-                "or use profile cabf-tls, cabf-cs, mozilla or microsoft if no other rules bind this issuer"
+                "or use profile cabf-tls, cabf-smime, cabf-cs, mozilla or microsoft if no other rules bind this issuer"
             ),
         ),
         (
@@ -231,7 +232,7 @@ def test_an_unknown_field_does_not_hide_what_is_wrong_beside_it(tmp_path: Path) 
             "config.lifetime",
             (
                 "validity.lifetime: profile strict allows at most 7d, not 8d: shorten lifetime, "
-                "or use profile cabf-tls, cabf-cs or mozilla if no other rules bind this issuer"
+                "or use profile cabf-tls, cabf-smime, cabf-cs or mozilla if no other rules bind this issuer"
             ),
         ),
         (

@@ -14,6 +14,7 @@ import pytest
 from pregen.config import ColumnConfig, SnapshotConfig
 from pregen.errors import Finding, InputError
 from pregen.snapshot import Snapshot, StatusBatch, open_snapshot
+from pregen.validity import PROFILES, Profile
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 AS_OF = datetime(2026, 11, 24, tzinfo=UTC)
@@ -38,6 +39,7 @@ class Desk:
     now: datetime = NOW
     issuers: Mapping[str, int] = field(default_factory=lambda: {"demo-r1": 3})
     public: frozenset[int] = frozenset()
+    profiles: Mapping[int, Profile] = field(default_factory=dict)
 
     def write(self, name: str, table: pa.Table, *, as_of: str | None = "2026-11-24T00:00:00Z") -> Path:
         path = self.folder / name
@@ -67,8 +69,9 @@ class Desk:
     ) -> Snapshot:
         config = config or SnapshotConfig(columns=dict(columns or {}))
         text = None if path is None else str(path)
+        profiles = self.profiles or dict.fromkeys(self.public, PROFILES["strict"])
         return open_snapshot(
-            config, self.folder, path=text, as_of=as_of, now=self.now, issuers=self.issuers, public=self.public
+            config, self.folder, path=text, as_of=as_of, now=self.now, issuers=self.issuers, profiles=profiles
         )
 
     def read(

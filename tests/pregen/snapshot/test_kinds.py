@@ -31,17 +31,19 @@ def test_a_revoked_ca_without_a_reason_is_an_error_under_a_public_profile(desk: 
 
     snapshot, [batch] = desk.read(data)
 
-    [finding] = snapshot.findings()
-    assert (finding.code, finding.severity, finding.count) == ("row.reason.missing", "error", 1)
-    assert finding.examples == (f"{desk.folder}/s.parquet, row 1, reason, null",)
-    assert "TLS Baseline Requirements, 7.3" in finding.message
-    assert "export it" in finding.message
-    assert batch.row.tolist() == [1, 2, 3, 4, 5, 6, 7]
-    assert batch.reason.tolist() == [NO_REASON, 5, NO_REASON, NO_REASON, NO_REASON, 9, NO_REASON]
+    missing, unspecified = snapshot.findings()
+    assert (missing.code, missing.severity, missing.count) == ("row.reason.missing", "error", 1)
+    assert (unspecified.code, unspecified.severity, unspecified.count) == ("row.reason.unspecified", "error", 1)
+    assert missing.examples == (f"{desk.folder}/s.parquet, row 1, reason, null",)
+    assert unspecified.examples == (f"{desk.folder}/s.parquet, row 2, reason, 0",)
+    assert "TLS Baseline Requirements, 7.3" in missing.message
+    assert "export it" in missing.message
+    assert batch.row.tolist() == list(range(8)), "none is left out: a revoked certificate is better off with its answer"
+    assert batch.reason.tolist() == [NO_REASON, NO_REASON, 5, NO_REASON, NO_REASON, NO_REASON, 9, NO_REASON]
     assert batch.kind is not None
-    assert batch.kind.tolist() == [CA, CA, END_ENTITY, END_ENTITY, END_ENTITY, CA, CA]
+    assert batch.kind.tolist() == [CA, CA, CA, END_ENTITY, END_ENTITY, END_ENTITY, CA, CA]
     assert batch.reason_given is not None
-    assert batch.reason_given.tolist() == [True, True, False, False, False, True, False]
+    assert batch.reason_given.tolist() == [False, True, True, False, False, False, True, False]
 
 
 def test_a_ca_that_is_not_revoked_needs_no_reason(desk: Desk) -> None:
@@ -64,9 +66,10 @@ def test_every_spelling_of_a_given_reason_counts_and_a_mapped_absence_does_not(d
         revoked_table(len(reasons), kind=pa.array(["ca"] * len(reasons)), reason=pa.array(reasons)), columns
     )
 
-    assert batch.row.tolist() == [0, 1, 2, 4, 5]
-    assert batch.reason.tolist() == [NO_REASON] * 4 + [1]
-    assert {finding.code: finding.count for finding in snapshot.findings()} == {"row.reason.missing": 3}
+    assert batch.row.tolist() == list(range(len(reasons)))
+    assert batch.reason.tolist() == [NO_REASON] * 5 + [1] + [NO_REASON] * 2
+    found = {finding.code: finding.count for finding in snapshot.findings()}
+    assert found == {"row.reason.missing": 3, "row.reason.unspecified": 4}
 
 
 def test_without_a_reason_column_every_revoked_ca_lacks_one(desk: Desk) -> None:
@@ -241,7 +244,7 @@ def test_every_row_is_kept_excluded_or_found(
     good = [
         row
         for row, (state, needed, what) in enumerate(rows)
-        if state in {0, 1} and needed in {"true", None} and what != "?" and (state, what) != (1, "ca")
+        if state in {0, 1} and needed in {"true", None} and what != "?"
     ]
     by_status = sum(state == 60 for state, _, _ in rows)
     by_need = sum(state != 60 and needed == "false" for state, needed, _ in rows)
@@ -249,4 +252,5 @@ def test_every_row_is_kept_excluded_or_found(
     assert snapshot.excluded.get("status", 0) == by_status
     assert snapshot.excluded.get(EXCLUDED_NO_OCSP, 0) == by_need
     assert snapshot.rows_in == count
-    assert bool(snapshot.findings()) == (len(good) + by_status + by_need < count)
+    without_reason = any(rows[row][0] == 1 and rows[row][2] == "ca" for row in good)
+    assert bool(snapshot.findings()) == (len(good) + by_status + by_need < count or without_reason)

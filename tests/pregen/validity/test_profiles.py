@@ -16,6 +16,8 @@ SECOND, HOUR, DAY = (timedelta(seconds=s) for s in (1, 3_600, 86_400))
     [
         ("strict", 16 * HOUR, 7 * DAY),
         ("cabf-tls", 8 * HOUR, 10 * DAY),
+        ("cabf-smime", 8 * HOUR, 10 * DAY),
+        ("offline-ca", 2 * SECOND, 365 * DAY),
         ("cabf-cs", 2 * SECOND, 10 * DAY),
         ("mozilla", 2 * SECOND, 10 * DAY),
         ("microsoft", 8 * HOUR + SECOND, 7 * DAY),  # of 8 hours: it had to be replaced a second before it begins
@@ -33,7 +35,9 @@ def test_lifetimes_are_allowed_between_both_bounds_to_the_second(
 
 
 @pytest.mark.parametrize("profile", [name for name, rules in PROFILES.items() if rules.is_public])
-@pytest.mark.parametrize("lifetime", [SECOND, 2 * SECOND, 8 * HOUR, 15 * HOUR, 7 * DAY + SECOND, 10 * DAY, 11 * DAY])
+@pytest.mark.parametrize(
+    "lifetime", [SECOND, 2 * SECOND, 8 * HOUR, 15 * HOUR, 7 * DAY + SECOND, 10 * DAY, 11 * DAY, 366 * DAY]
+)
 def test_a_forbidden_lifetime_is_sent_to_the_public_profiles_that_allow_it_and_never_to_lab(
     profile: str, lifetime: timedelta
 ) -> None:
@@ -43,9 +47,11 @@ def test_a_forbidden_lifetime_is_sent_to_the_public_profiles_that_allow_it_and_n
     _, _, advice = problem.partition("en lifetime")  # shorten, lengthen
     words = set(advice.replace(",", " ").split())
     fitting = {name for name, rules in PROFILES.items() if rules.is_public and rules.lifetime_problem(lifetime) is None}
+    for_all = fitting - {"offline-ca"}
 
-    assert words & set(PROFILES) == fitting
+    assert words & set(PROFILES) == (for_all or fitting)
     assert ("no public profile allows" in advice) == (not fitting)
+    assert ("for certificates of CAs alone" in advice) == (fitting == {"offline-ca"})
 
 
 def test_lab_allows_everything_that_is_a_window() -> None:
@@ -75,6 +81,9 @@ def test_lab_allows_everything_that_is_a_window() -> None:
         ("microsoft", 16 * HOUR, 8 * HOUR - SECOND),
         ("microsoft", 16 * HOUR + SECOND, 8 * HOUR),
         ("microsoft", 7 * DAY, 84 * HOUR),
+        ("offline-ca", 28 * DAY, 14 * DAY - SECOND),
+        ("offline-ca", 28 * DAY - SECOND, 14 * DAY - SECOND),
+        ("offline-ca", 365 * DAY, 351 * DAY - SECOND),
         ("lab", 3 * SECOND, SECOND),
     ],
 )

@@ -136,16 +136,23 @@ def strict(length: int, age: int) -> bool:
     return length >= 16 * HOUR_S and age <= length / 2 and everywhere
 
 
+def offline(length: int, age: int) -> bool:
+    in_time = age <= length / 2 if length < 28 * DAY_S else length - 1 - age >= 14 * DAY_S
+    return 2 <= length <= 365 * DAY_S and in_time
+
+
 Rule = Callable[[int, int], bool]
 RULES: Mapping[str, Rule] = {
     "strict": strict,
     "cabf-tls": tls,
+    "cabf-smime": tls,
     "cabf-cs": every_four_days,
     "mozilla": every_four_days,
     "microsoft": microsoft,
+    "offline-ca": offline,
     "lab": lambda length, age: length >= 2 and age <= length / 2,
 }
-BOUNDS_S = [2, 8 * HOUR_S, 16 * HOUR_S, 2 * DAY_S, 4 * DAY_S, 7 * DAY_S, 8 * DAY_S, 10 * DAY_S]
+BOUNDS_S = [2, 8 * HOUR_S, 16 * HOUR_S, 2 * DAY_S, 4 * DAY_S, 7 * DAY_S, 8 * DAY_S, 10 * DAY_S, 28 * DAY_S, 365 * DAY_S]
 near_bounds = st.builds(lambda bound, off: max(1, bound + off), st.sampled_from(BOUNDS_S), st.integers(-2, 2))
 lengths = near_bounds | st.integers(1, 11 * DAY_S)
 spans = st.just(0) | st.integers(0, 2 * HOUR_S) | st.builds(lambda length: length // 2, near_bounds) | lengths
