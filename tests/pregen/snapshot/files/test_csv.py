@@ -1,6 +1,7 @@
 """What exports do to CSV, and odd columns of every format: each works, or is refused with a reason."""
 
 from pathlib import Path
+from typing import Literal
 
 import pyarrow as pa
 import pyarrow.parquet
@@ -109,7 +110,7 @@ def test_utf16_without_a_mark_is_refused_by_name(desk: Desk, encoding: str) -> N
     assert "UTF-16 without a mark" in finding.message
 
 
-def packed(octets: bytes, codec: str) -> bytes:
+def packed(octets: bytes, codec: Literal["gzip", "zstd"]) -> bytes:
     sink = pa.BufferOutputStream()
     with pa.CompressedOutputStream(sink, codec) as stream:
         stream.write(octets)
@@ -122,7 +123,9 @@ ROWS = b"serial,status\n" + b"".join(b"%06x,good\n" % (at + 0x10000) for at in r
 
 @PACKINGS
 @pytest.mark.parametrize("name", ["s.csv.{}", "S.CSV.{}", "s.csv"])
-def test_packed_files_are_read_by_what_they_are(desk: Desk, codec: str, suffix: str, name: str) -> None:
+def test_packed_files_are_read_by_what_they_are(
+    desk: Desk, codec: Literal["gzip", "zstd"], suffix: str, name: str
+) -> None:
     path = desk.folder / "day" / name.format(suffix)
     path.parent.mkdir()
     path.write_bytes(packed(ROWS, codec))
@@ -137,7 +140,9 @@ def test_packed_files_are_read_by_what_they_are(desk: Desk, codec: str, suffix: 
 
 
 @PACKINGS
-def test_a_file_that_is_called_packed_and_is_not_is_read(desk: Desk, codec: str, suffix: str) -> None:
+def test_a_file_that_is_called_packed_and_is_not_is_read(
+    desk: Desk, codec: Literal["gzip", "zstd"], suffix: str
+) -> None:
     """Some HTTP clients unpack what they fetch and keep its name."""
     path = desk.folder / f"s.csv.{suffix}"
     path.write_bytes(b"serial,status\n0a,good\n")
@@ -147,7 +152,9 @@ def test_a_file_that_is_called_packed_and_is_not_is_read(desk: Desk, codec: str,
 
 @PACKINGS
 @pytest.mark.parametrize("at", [10, 40_000, -200, -1])
-def test_packed_files_that_are_cut_off_are_damaged(desk: Desk, codec: str, suffix: str, at: int) -> None:
+def test_packed_files_that_are_cut_off_are_damaged(
+    desk: Desk, codec: Literal["gzip", "zstd"], suffix: str, at: int
+) -> None:
     path = desk.folder / f"s.csv.{suffix}"
     path.write_bytes(packed(ROWS, codec)[:at])
 
@@ -159,7 +166,9 @@ def test_packed_files_that_are_cut_off_are_damaged(desk: Desk, codec: str, suffi
 
 @PACKINGS
 @pytest.mark.parametrize("octets", [ROWS[:-3], b"serial,status\n0a,good"])
-def test_what_was_cut_off_before_it_was_packed_is_truncated(desk: Desk, codec: str, suffix: str, octets: bytes) -> None:
+def test_what_was_cut_off_before_it_was_packed_is_truncated(
+    desk: Desk, codec: Literal["gzip", "zstd"], suffix: str, octets: bytes
+) -> None:
     path = desk.folder / f"s.csv.{suffix}"
     path.write_bytes(packed(octets, codec))
 
@@ -170,7 +179,9 @@ def test_what_was_cut_off_before_it_was_packed_is_truncated(desk: Desk, codec: s
 
 
 @PACKINGS
-def test_the_other_mistakes_of_csv_are_found_in_packed_files_too(desk: Desk, codec: str, suffix: str) -> None:
+def test_the_other_mistakes_of_csv_are_found_in_packed_files_too(
+    desk: Desk, codec: Literal["gzip", "zstd"], suffix: str
+) -> None:
     path = desk.folder / f"s.csv.{suffix}"
     for octets, expected in (
         (b"serial;status\n0a;good\n", "file.separator"),

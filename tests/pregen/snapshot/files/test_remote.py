@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 from urllib.parse import parse_qs, quote, urlsplit
 
 import boto3
@@ -84,7 +84,7 @@ def rows(snapshot: Snapshot) -> int:
 
 
 @pytest.mark.parametrize("codec", ["gzip", "zstd"])
-def test_packed_csv_is_read_from_a_bucket(bucket: Bucket, codec: str) -> None:
+def test_packed_csv_is_read_from_a_bucket(bucket: Bucket, codec: Literal["gzip", "zstd"]) -> None:
     sink = pa.BufferOutputStream()
     with pa.CompressedOutputStream(sink, codec) as stream:
         stream.write(b"serial,status\n" + b"".join(b"%06x,good\n" % (at + 0x10000) for at in range(500_000)))
