@@ -58,6 +58,8 @@ class Manifest:
         gates: results of the gates, by name.
         history: object name of what the next run's gates need (`storage.history`); None where there is none. Whoever
             reads it checks it: readers of answers ignore it, whatever a later version may write there.
+        probed_at: when a publisher last saw that the store's conditional writes are atomic, in seconds since 1970; None
+            where nobody looked. Readers of answers ignore it.
     """
 
     profile: str
@@ -66,6 +68,7 @@ class Manifest:
     counts: dict[str, object]
     gates: dict[str, object]
     history: str | None = None
+    probed_at: int | None = None
 
 
 def read_manifest(store: Store, name: str) -> Manifest:
@@ -93,6 +96,7 @@ def read_manifest(store: Store, name: str) -> Manifest:
         counts=document.plain("counts"),
         gates=document.plain("gates"),
         history=history if isinstance(history := document.members.get("history"), str) else None,
+        probed_at=probed if isinstance(probed := document.members.get("probed_at"), int) else None,
     )
 
 
@@ -112,6 +116,7 @@ def encode_manifest(manifest: Manifest) -> bytes:
             "counts": manifest.counts,
             "gates": manifest.gates,
             **({} if manifest.history is None else {"history": manifest.history}),
+            **({} if manifest.probed_at is None else {"probed_at": manifest.probed_at}),
         }
     )
 

@@ -23,7 +23,7 @@ from pregen.issuers import client_warnings
 from pregen.validity import check_still_timely
 from storage.commits import Head, new_publisher, publish
 from storage.manifest import Manifest
-from storage.stores.probe import probe_racing_creates
+from storage.stores.probe import probe_racing_creates, probed_lately
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +122,8 @@ def run(config: Config, options: RunOptions, progress: Progress) -> Published:
     steps = Steps()
     with steps("prepare"):
         prepared = prepare(config, options)
+        before = prepared.current.manifest.probed_at if prepared.current else None
+        probed_at = probed_lately(prepared.store, before, clock.seconds(clock.now()))
     with survey(prepared, steps, progress) as surveyed:
         with steps("plan"):
             plan = make_plan(prepared.issuers, prepared.windows, surveyed.groups)
@@ -129,7 +131,7 @@ def run(config: Config, options: RunOptions, progress: Progress) -> Published:
         signed = _sign(prepared, surveyed, plan, progress)
     for one in signed:
         steps.add(one.steps)
-    committed = _commit(prepared, surveyed, signed, steps)
+    committed = _commit(prepared, surveyed, signed, steps, probed_at)
     used = {prepared.issuers[group.issuer].responder.algorithm for group in surveyed.groups}
     shards = [one.shard for one in signed]
     cpu_by_step = steps.take()
@@ -169,7 +171,9 @@ class _Committed(NamedTuple):
     gates: tuple[GateResult, ...]
 
 
-def _commit(prepared: Prepared, surveyed: Surveyed, signed: Sequence[SignedShard], steps: Steps) -> _Committed:
+def _commit(
+    prepared: Prepared, surveyed: Surveyed, signed: Sequence[SignedShard], steps: Steps, probed_at: int | None
+) -> _Committed:
     """Look at everything that was signed once more, and publish it."""
     responses = check_counts(prepared, surveyed, signed)
     shards = tuple(one.shard for one in signed)
@@ -186,7 +190,12 @@ def _commit(prepared: Prepared, surveyed: Surveyed, signed: Sequence[SignedShard
         "excluded": surveyed.excluded,
     }
     manifest = Manifest(
-        profile=prepared.profiles, shards=shards, counts=counts, gates=gates_document(gates), history=history
+        profile=prepared.profiles,
+        shards=shards,
+        counts=counts,
+        gates=gates_document(gates),
+        history=history,
+        probed_at=probed_at,
     )
     with steps("commit"), uninterruptible() as done:
         head, put_bytes = publish(

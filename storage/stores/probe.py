@@ -7,6 +7,7 @@ from threading import Barrier
 
 from storage.stores.base import Store
 
+PROBED_FOR_S = 86_400
 _log = logging.getLogger(__name__)
 
 
@@ -26,6 +27,25 @@ def probe_racing_creates(store: Store, *, racers: int = 8, rounds: int = 2) -> N
                 _race(store, name, pool, racers)
             finally:
                 _remove(store, name)
+
+
+def probed_lately(store: Store, probed_at: int | None, now: int) -> int | None:
+    """Return when a store was last seen to be atomic: probe one that may not be, unless that was within a day.
+
+    Args:
+        store: a local one is our own code, and is not probed.
+        probed_at: when it was last probed; None: never. Seconds since 1970, like `now` and what is returned.
+        now: the current instant.
+
+    Raises:
+        OSError: as of `probe_racing_creates`.
+    """
+    if store.is_local:
+        return probed_at
+    if probed_at is not None and 0 <= now - probed_at < PROBED_FOR_S:
+        return probed_at
+    probe_racing_creates(store)
+    return now
 
 
 def _race(store: Store, name: str, pool: ThreadPoolExecutor, racers: int) -> None:

@@ -20,6 +20,9 @@ HOW_TO_GIVE_CREDENTIALS = (
 )
 
 
+_SETTLED = frozenset({HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, HTTPStatus.INSUFFICIENT_STORAGE, HTTPStatus.LOOP_DETECTED})
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a remote store is, for messages."""
@@ -107,7 +110,14 @@ def _of_answer(failure: _Failure, place: Place, name: str, at: str, *, reads_obj
         may_be_absent = reads_object and failure.code in ("", "AccessDenied")
         hint = " (S3 says so of an absent object too, unless s3:ListBucket is allowed)" if may_be_absent else ""
         return PermissionError(f"{at}: not allowed: {failure}{hint}: check the credentials and what they may do")
-    if status < HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.TOO_MANY_REQUESTS:
+    if status == HTTPStatus.NOT_IMPLEMENTED:
+        return OSError(
+            f"{at}: {place.endpoint} cannot do that: {failure}; publishing needs conditional writes (If-None-Match): "
+            "use another server, or a newer version of this one"
+        )
+    # What a server in trouble says leaves open what came of a request; these say that nothing did.
+    is_settled = status in _SETTLED or status < HTTPStatus.INTERNAL_SERVER_ERROR
+    if is_settled and status != HTTPStatus.TOO_MANY_REQUESTS:
         return OSError(f"{at}: refused by {place.endpoint}: {failure}")
     return ConnectionError(f"{at}: no good answer from {place.endpoint}: {failure}")
 

@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 import boto3
 import pytest
 
+from storage.reader import open_reader
+from storage.stores import open_store
 from tests.faults.processes import RunningProgram, process_with
 from tests.judges.programs import judge
 from tests.pregen.cli.ca import ABSENT, GOOD, REVOKED, UNKNOWN, Ca, Program
@@ -58,6 +60,19 @@ def test_a_run_to_s3_is_looked_up_verified_inspected_and_served(
                 )
                 assert "Response verify OK" in said
                 assert re.search(rf"^{serial:#x}: {status}$", said, re.MULTILINE)
+
+
+def test_a_store_is_probed_by_the_first_run_of_a_day(ca: Ca, pregen: Program, address: str) -> None:
+    def probed_at() -> int | None:
+        generation = open_reader(open_store(address)).current
+        assert generation is not None
+        return generation.manifest.probed_at
+
+    assert pregen("run", ca.config).code == 0
+    first = probed_at()
+    assert first is not None
+    assert pregen("run", ca.config).code == 0
+    assert probed_at() == first
 
 
 def test_s3_without_credentials_is_refused(ca: Ca, pregen: Program, without_aws: None) -> None:

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from storage.stores import MemoryStore
-from storage.stores.probe import probe_racing_creates
+from storage.stores.probe import PROBED_FOR_S, probe_racing_creates, probed_lately
 from tests.fakes import CountingStore, FlakyStore
 
 
@@ -130,3 +130,40 @@ def test_a_publisher_that_may_not_delete_may_still_publish(caplog: pytest.LogCap
         probe_racing_creates(store, rounds=1)
 
     assert "stays behind: not allowed to delete" in caplog.text
+
+
+class Elsewhere(MemoryStore):
+    """Not on this machine."""
+
+    is_local = False
+
+
+class ElsewhereIgnoringTheCondition(IgnoresTheCondition):
+    is_local = False
+
+
+def test_a_store_is_probed_once_a_day() -> None:
+    store = CountingStore(Elsewhere())
+
+    first = probed_lately(store, None, 1_000_000)
+    assert first == 1_000_000
+    probes = store.operations["put_if_absent"]
+    assert probes > 0
+
+    assert probed_lately(store, first, first + PROBED_FOR_S - 1) == first
+    assert store.operations["put_if_absent"] == probes
+    assert probed_lately(store, first, first + PROBED_FOR_S) == first + PROBED_FOR_S
+    assert store.operations["put_if_absent"] == 2 * probes
+
+
+def test_a_probe_of_the_future_does_not_count() -> None:
+    assert probed_lately(Elsewhere(), 2_000_000, 1_000_000) == 1_000_000
+
+
+def test_a_store_of_this_machine_is_our_own_code() -> None:
+    assert probed_lately(IgnoresTheCondition(), None, 1_000_000) is None
+
+
+def test_a_store_that_ignores_the_condition_is_refused() -> None:
+    with pytest.raises(OSError, match="conditional writes are not atomic here"):
+        probed_lately(ElsewhereIgnoringTheCondition(), None, 1_000_000)

@@ -216,6 +216,19 @@ def test_any_other_refusal_says_what_the_server_said(scripted: ScriptedServer, s
     assert len(scripted.requests) == 1
 
 
+@pytest.mark.parametrize("status", [501, 505, 507])
+@pytest.mark.parametrize("call", CALLS)
+def test_an_answer_that_settles_the_matter_leaves_no_outcome_open(
+    scripted: ScriptedServer, store: Store, status: int, call: str
+) -> None:
+    scripted.answers = [(status, xml("NotImplemented", "A header is not implemented."))] * 3
+
+    with pytest.raises(OSError, match=r"NotImplemented A header is not implemented.") as caught:
+        every_call(store)[call]()
+
+    assert type(caught.value) is OSError
+
+
 @pytest.mark.parametrize("call", ["put", "delete"])
 def test_a_conflict_of_a_plain_write_is_not_taken_for_a_lost_race(
     scripted: ScriptedServer, store: Store, call: str
