@@ -52,8 +52,8 @@ in the log itself (``{"time", "lost_lines": 123, "alarm": true}``) where it is m
 **Files.** `path.py` finds the request in a path, `request.py` reads it, `respond.py` replies, with `caching.py`
 (headers), `guard.py` (the last look) and `record.py` (the log's line). `launch.py` and `server.py` make a server of it,
 with `refresh.py` (a thread that looks for new generations), `takeover.py` (which of them can be served), `patience.py`
-(stores that hang), `log.py` and `lines.py` (a queue for what is written). `source.py` says what is needed of whoever
-knows the answers.
+(stores that hang), `limits.py` (connections and descriptors), `log.py` and `lines.py` (a queue for what is written).
+`source.py` says what is needed of whoever knows the answers.
 """
 
 from storage.edge.launch import serve

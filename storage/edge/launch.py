@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from storage.edge.caching import MAX_AGE_CAP_S
+from storage.edge.limits import connections_within, raise_descriptors
 from storage.edge.lines import open_log
 from storage.edge.source import STORE_DEADLINE_S, LiveSource
 from storage.edge.takeover import ServingReader
@@ -69,6 +70,7 @@ def serve(
         return _refuse(EXIT_USAGE, f"{workers} workers cannot serve: give 1 or more")
     open_reader = partial(open_live_reader, opener, store_address, endpoint, region)
     try:
+        connections_within(raise_descriptors())
         _check_deadline(store_deadline_s)
         _check_log(log_file)
         open_reader()

@@ -24,6 +24,7 @@ from granian.log import LogLevels
 from granian.server.mp import MPServer, WorkerProcess
 
 from storage.edge.caching import MAX_AGE_CAP_S
+from storage.edge.limits import CONNECTIONS, connections_within, raise_descriptors
 from storage.edge.log import REQUESTS, SERVER, configuration, finish
 from storage.edge.patience import PatientLookups
 from storage.edge.record import OcspStatus, Outcome, Record
@@ -32,7 +33,7 @@ from storage.edge.respond import MAX_BODY_BYTES, HttpRequest, Reply, is_probe, o
 from storage.edge.source import STORE_DEADLINE_S, LiveSource
 
 BODY_S = 10.0
-# A connection that says nothing, or says it slowly, is one of 1,024 (granian's limit): it is kept as long as a slow
+# A connection that says nothing, or says it slowly, is one of 1,024 of its worker: it is kept as long as a slow
 # body, and not for half a minute. What it has said is kept too: 16 KiB, and not 400.
 _HTTP1 = HTTP1Settings(header_read_timeout=int(BODY_S * 1000), max_buffer_size=16 * 1024)
 _FIRST_REFRESH_S = 5.0
@@ -259,6 +260,8 @@ def run(
         store_deadline_s: how long a request may wait for a store that is not local.
     """
     multiprocessing.set_start_method("spawn", force=True)  # obstore does not survive a fork
+    descriptors = raise_descriptors()
+    connections = connections_within(descriptors)
     server = _Server(
         "storage.edge",
         address=host,
@@ -268,12 +271,15 @@ def run(
         http1_settings=_HTTP1,
         websockets=False,
         workers=workers,
+        backpressure=connections,  # of each worker; granian divides its own default among them
         workers_kill_timeout=_STOP_S,
         respawn_failed_workers=True,
         log_level=LogLevels.warning,
         log_dictconfig=configuration(log_file),
     )
     _log.info("serving at http://%s:%d with %d worker(s)", f"[{host}]" if ":" in host else host, port, workers)
+    if connections < CONNECTIONS:
+        _log.warning("a worker takes %d connections and no more: ulimit -n is %d", connections, descriptors)
     loader = partial(make_application, open_source, refresh_s, max_age_cap_s, store_deadline_s)
     try:
         server.serve(target_loader=loader, wrap_loader=False)

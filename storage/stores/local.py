@@ -12,6 +12,7 @@ How it keeps the contract:
 
 import errno
 import os
+import resource
 import secrets
 import stat
 from collections.abc import Iterator
@@ -24,7 +25,9 @@ from storage.stores.mounts import is_on_local_disk
 from storage.stores.terms import absent, check_name, check_range, is_name, short_range, taken
 
 _IMMUTABLE = "packs/"
-_OPEN_PACKS = 256  # a quarter of the usual limit of descriptors a process
+_OPEN_PACKS = 256
+_SHARE_OF_DESCRIPTORS = 8  # of what the process may have: a server needs most of them for its connections
+_NONE_LEFT = (errno.EMFILE, errno.ENFILE)
 _PREAD_BYTES = 1 << 30  # Linux reads at most 2 GiB - 4 KiB at once
 _UNCHECKED_BYTES = 1 << 20  # a longer read is compared with the file's size before memory is taken for it
 _NO_OBJECT = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
@@ -53,7 +56,7 @@ class LocalStore:
         self._root = root.absolute()
         self.url = self._root.as_uri()
         # Not bound to self: that would be a cycle, and the descriptors would wait for the cycle collector.
-        self._open_pack = lru_cache(_OPEN_PACKS)(partial(_open, self._root, self.url))
+        self._open_pack = lru_cache(_open_packs())(partial(_open, self._root, self.url))
         self._durable_folders: set[Path] = set()
 
     @property
@@ -80,7 +83,7 @@ class LocalStore:
     def get_range(self, name: str, start: int, length: int) -> bytes:
         """Return exactly `length` octets from `start` on."""
         check_range(start, length)
-        file = self._open_pack(name) if name.startswith(_IMMUTABLE) else _open(self._root, self.url, name)
+        file = self._kept_open(name) if name.startswith(_IMMUTABLE) else _open(self._root, self.url, name)
         if length <= _UNCHECKED_BYTES:
             octets = os.pread(file.descriptor, length, start)
         else:
@@ -122,6 +125,15 @@ class LocalStore:
             with suppress(*_NO_OBJECT):
                 target.unlink()
         self._forget(name)
+
+    def _kept_open(self, name: str) -> _OpenFile:
+        try:
+            return self._open_pack(name)
+        except OSError as error:
+            if error.errno not in _NONE_LEFT:
+                raise
+        self.close()  # others of this process have taken all descriptors: the kept ones are worth less than an answer
+        return self._open_pack(name)
 
     def _forget(self, name: str) -> None:
         if name.startswith(_IMMUTABLE):
@@ -177,6 +189,12 @@ class LocalStore:
                 yield from self._walk(name, prefix)
             elif name.startswith(prefix):
                 yield ObjectInfo(name, status.st_size)
+
+
+def _open_packs() -> int:
+    """Return how many packs may be kept open."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return _OPEN_PACKS if soft == resource.RLIM_INFINITY else min(_OPEN_PACKS, soft // _SHARE_OF_DESCRIPTORS)
 
 
 def _open(root: Path, url: str, name: str) -> _OpenFile:

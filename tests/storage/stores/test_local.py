@@ -2,6 +2,7 @@
 
 import errno
 import os
+import resource
 import shutil
 import signal
 import stat
@@ -11,7 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -294,6 +295,46 @@ def test_only_packs_stay_open(store: LocalStore, tmp_path: Path) -> None:
     store.get_range("manifests/one", 0, 1)
 
     assert open_files(tmp_path / "store") == 0
+
+
+@contextmanager
+def descriptors_of_at_most(count: int) -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_few_descriptors_keep_few_packs_open(tmp_path: Path) -> None:
+    with descriptors_of_at_most(512):
+        store = LocalStore(tmp_path)
+        for number in range(100):
+            store.put(f"packs/{number}", b"octets")
+        for number in range(100):
+            assert store.get_range(f"packs/{number}", 0, 6) == b"octets"
+        assert open_files(tmp_path) == 512 // 8
+    store.close()
+
+
+def test_when_no_descriptor_is_left_packs_are_read_with_those_that_were_kept(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    for number in range(20):
+        store.put(f"packs/{number}", b"octets")
+    for number in range(10):
+        store.get_range(f"packs/{number}", 0, 6)
+    others: list[int] = []
+    with descriptors_of_at_most(512):
+        with suppress(OSError):
+            while True:
+                others.append(os.open("/dev/null", os.O_RDONLY))
+        try:
+            assert {store.get_range(f"packs/{number}", 0, 6) for number in range(20)} == {b"octets"}
+        finally:
+            for descriptor in others:
+                os.close(descriptor)
+    store.close()
 
 
 def test_a_store_that_nobody_holds_keeps_no_descriptor(tmp_path: Path) -> None:
