@@ -5,6 +5,7 @@ accepted where the operator said so. Each has a name that `--accept` takes; what
 
     gates.py        the gates before the first signature, each a function from evidence to a result
     comparison.py   the certificates of a snapshot beside those of the current generation
+    listed.py       which entries of CRLs say that a certificate is revoked at as_of
     acceptance.py   who publishes in spite of a gate, and why
     results.py      the names of the gates, and what one says
     history.py      what a generation leaves behind for the next one's gates

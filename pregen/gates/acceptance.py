@@ -33,6 +33,7 @@ CODES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "shrink": ("shrink.vanished", "shrink.unknown", "shrink.expiry", DAMAGED),
         "growth": ("growth.certificates",),
         "issuer-missing": ("issuer.vanished",),
+        "issuer-label": ("issuer.mislabelled",),
         "unrevoke": (
             "revocation.undone",
             "revocation.weakened",
@@ -40,7 +41,7 @@ CODES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "revocation.shortened",
             "revocation.released",
         ),
-        "revoked-elsewhere": ("revocation.in-columns",),
+        "revoked-elsewhere": ("revocation.in-columns", "revocation.in-crl", "revocation.hold-in-crl"),
         "mass-revocation": ("revocation.mass",),
         "stale-snapshot": ("snapshot.stale",),
         "duplicate": ("row.repeated",),

@@ -13,7 +13,7 @@ from pregen import clock
 from pregen.config import Config
 from pregen.errors import ConfigError, Finding, InputError
 from pregen.issuers import Issuer, parse_certificate, read_certificates, signed_with
-from pregen.snapshot import Crl, name_key, read_crls
+from pregen.snapshot import Crl, RevocationList, name_key, read_crls
 
 MAX_ENTRIES = 16_384  # of a CRL: spread over all of it, they prove as much as a million do
 _REMOVED = 8  # removeFromCRL (RFC 5280, 5.3.1)
@@ -45,10 +45,11 @@ class CrlAnchor:
 
 @dataclass(frozen=True, slots=True)
 class Anchors:
-    """All anchors of a configuration."""
+    """All anchors of a configuration; `lists` are the CRLs with all their entries."""
 
     certificates: tuple[CertificateAnchor, ...] = ()
     crls: tuple[CrlAnchor, ...] = ()
+    lists: tuple[RevocationList, ...] = ()
 
     @property
     def keys(self) -> NDArray[np.uint64]:
@@ -63,7 +64,7 @@ def load_anchors(config: Config, issuers: Sequence[Issuer]) -> Anchors:
     Raises:
         ConfigError: one cannot be used; the findings name all of them.
     """
-    certificates, crls = [], []
+    certificates, crls = [], list[tuple[CrlAnchor, RevocationList]]()
     findings: list[Finding] = []
     for section in config.snapshot.anchor:
         try:
@@ -76,7 +77,7 @@ def load_anchors(config: Config, issuers: Sequence[Issuer]) -> Anchors:
     if findings:
         many = "s" * (len(findings) > 1)
         raise ConfigError(f"{len(findings)} anchor{many} cannot be used; correct {config.path}", findings)
-    return Anchors(tuple(certificates), tuple(crls))
+    return Anchors(tuple(certificates), tuple(crl for crl, _ in crls), tuple(whole for _, whole in crls))
 
 
 def _certificate(path: Path, issuers: Sequence[Issuer]) -> CertificateAnchor:
@@ -99,7 +100,7 @@ def _certificate(path: Path, issuers: Sequence[Issuer]) -> CertificateAnchor:
     return CertificateAnchor(path, index, serial, key_number, *times)
 
 
-def _crls(path: Path, issuers: Sequence[Issuer]) -> list[CrlAnchor]:
+def _crls(path: Path, issuers: Sequence[Issuer]) -> list[tuple[CrlAnchor, RevocationList]]:
     try:
         return [_crl(crl, issuers) for crl in read_crls(path)]
     except InputError as error:
@@ -107,7 +108,7 @@ def _crls(path: Path, issuers: Sequence[Issuer]) -> list[CrlAnchor]:
         raise _refused("anchor.unreadable", f"{text}, or name another in [[snapshot.anchor]]") from error
 
 
-def _crl(crl: Crl, issuers: Sequence[Issuer]) -> CrlAnchor:
+def _crl(crl: Crl, issuers: Sequence[Issuer]) -> tuple[CrlAnchor, RevocationList]:
     index = next((at for at, issuer in enumerate(issuers) if _signs(issuer, crl)), None)
     if index is None:
         raise _unknown(crl.path, any(_is_name_of(issuer, crl.issuer) for issuer in issuers))
@@ -117,9 +118,10 @@ def _crl(crl: Crl, issuers: Sequence[Issuer]) -> CrlAnchor:
     serials = [entries.serial[at].as_py() or b"" for at in listed.tolist()]
     keys = np.array([xxhash.xxh64_intdigest(serial, issuers[index].issuer_id) for serial in serials], np.uint64)
     order = np.argsort(keys, kind="stable")
-    return CrlAnchor(
+    anchor = CrlAnchor(
         crl.path, index, keys[order], tuple(serials[at] for at in order.tolist()), entries.revoked_at[listed][order]
     )
+    return anchor, RevocationList.of(crl, index, entries)
 
 
 def _is_name_of(issuer: Issuer, name: bytes) -> bool:

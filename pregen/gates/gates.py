@@ -39,6 +39,9 @@ class Evidence:
         repetitions: where the first of the repeated rows stand, and which rows they repeat.
         revoked_elsewhere: what says revoked, and rows say otherwise.
         precertificates: what differs between them and their final certificates; None: nothing.
+        listed: how many entries of CRLs were held against the rows.
+        mislabelled: rows of one issuer under the label of another.
+        proved: how many issuers have a certificate under their label that one of their CRLs or anchors has.
         zone: what the times say about zones (`pregen.gates.zone.judge`).
         certificates: that get answers, by issuer id.
         issuers: what messages call the configured issuers, by id.
@@ -62,6 +65,9 @@ class Evidence:
     repetitions: tuple[str, ...] = ()
     revoked_elsewhere: tuple[Finding, ...] = ()
     precertificates: Finding | None = None
+    listed: int = 0
+    mislabelled: tuple[Finding, ...] = ()
+    proved: int = 0
     zone: tuple[Finding, ...] = ()
     certificates: Mapping[int, int]
     issuers: Mapping[int, str]
@@ -209,6 +215,11 @@ def _issuer_missing(evidence: Evidence, config: GatesConfig) -> GateResult:
     return _result("issuer-missing", figures, finding)
 
 
+def _issuer_label(evidence: Evidence, _: GatesConfig) -> GateResult:
+    figures = {"issuers": len(evidence.issuers), "proved": evidence.proved}
+    return _result("issuer-label", figures, *evidence.mislabelled)
+
+
 def _unrevoke(evidence: Evidence, config: GatesConfig) -> GateResult:
     if evidence.history is None:
         return _skipped("unrevoke", evidence.why_absent or "there is no history")
@@ -269,7 +280,10 @@ def _unrevoke(evidence: Evidence, config: GatesConfig) -> GateResult:
 
 
 def _revoked_elsewhere(evidence: Evidence, _: GatesConfig) -> GateResult:
-    figures = {"contradicted": sum(finding.count for finding in evidence.revoked_elsewhere)}
+    figures = {
+        "contradicted": sum(finding.count for finding in evidence.revoked_elsewhere),
+        "entries_of_crls": evidence.listed,
+    }
     return _result("revoked-elsewhere", figures, *evidence.revoked_elsewhere)
 
 
@@ -348,6 +362,7 @@ _GATES: tuple[Callable[[Evidence, GatesConfig], GateResult], ...] = (
     _shrink,
     _growth,
     _issuer_missing,
+    _issuer_label,
     _unrevoke,
     _revoked_elsewhere,
     _mass_revocation,

@@ -12,6 +12,7 @@ GATES = (
     "shrink",
     "growth",
     "issuer-missing",
+    "issuer-label",
     "unrevoke",
     "revoked-elsewhere",
     "mass-revocation",

@@ -5,6 +5,8 @@ survey.py        all that can be refused without a signature: gatekeeping.py ask
                  compare with
 routing.py       rows to shards by their keys (routing_key.py), into spill files (spill.py) in a folder (spool.py)
 rows.py          the rows of one shard: sorted, repetitions collapsed, contradictions found; tally.py adds up all shards
+claims.py        what CRLs and anchors say of certificates, held against the rows of a shard (held.py); disputes.py says
+                 what came of it
 plan.py          what is going to be signed: tables, made of templates (templates.py)
 layout.py        where each row of a shard goes: run, block, bucket
 messages.py      templates filled for many rows at once

@@ -18,6 +18,8 @@ from pregen.gates.evidence import Observation, Watch
 from pregen.gates.gates import Evidence, judge_all
 from pregen.gates.history import witness_share
 from pregen.gates.zone import Verdict, judge, remember
+from pregen.generation.claims import Claims, make_claims
+from pregen.generation.disputes import mislabelled, proved_labels, revoked_in_crls
 from pregen.generation.past import ComparisonJob, named
 from pregen.generation.preparation import Prepared
 from pregen.generation.rows import Group, Pair
@@ -57,6 +59,17 @@ def comparison_job(prepared: Prepared) -> ComparisonJob | None:
     return ComparisonJob(prepared.open_store, past.parts, expired_before, prepared.head if dropped else None, dropped)
 
 
+def claims_of(prepared: Prepared) -> Claims:
+    """Return what CRLs and anchors say of certificates."""
+    return make_claims(
+        prepared.anchors.lists + prepared.snapshot.lists,
+        prepared.anchors.certificates,
+        prepared.issuers,
+        clock.seconds(prepared.snapshot.as_of),
+        prepared.config.gates.skew_s,
+    )
+
+
 def judge_times(prepared: Prepared, observation: Observation, watch: Watch) -> Verdict:
     """Return what the times of all rows say about the zones that they are read in."""
     unused = prepared.snapshot.unused_zones
@@ -76,7 +89,7 @@ def judge_times(prepared: Prepared, observation: Observation, watch: Watch) -> V
 
 
 def ask(
-    prepared: Prepared, tally: Tally, verdict: Verdict, watch: Watch, excluded: Mapping[str, int]
+    prepared: Prepared, tally: Tally, verdict: Verdict, watch: Watch, excluded: Mapping[str, int], claims: Claims
 ) -> tuple[tuple[GateResult, ...], tuple[Finding, ...]]:
     """Return what all gates say, what is accepted taken into account, and all warnings about the snapshot.
 
@@ -86,12 +99,13 @@ def ask(
         verdict: on the times of all rows.
         watch: what was looked for.
         excluded: rows without answers, by reason.
+        claims: what was held against the rows.
 
     Raises:
         InputError: rows cannot be read, or contradict each other; with whatever else fails.
         GateError: a gate fails, or nothing is left to sign.
     """
-    evidence = _evidence(prepared, tally, verdict, watch, excluded.get(INVALID, 0))
+    evidence = _evidence(prepared, tally, verdict, watch, excluded.get(INVALID, 0), claims)
     decided, unneeded = _decided(evidence, prepared)
     findings = prepared.snapshot.findings(_matched_before(prepared))
     rows = tuple(finding for finding in findings if finding.severity == "warning")
@@ -150,7 +164,9 @@ def _refusal(
     )
 
 
-def _evidence(prepared: Prepared, tally: Tally, verdict: Verdict, watch: Watch, invalid: int) -> Evidence:
+def _evidence(
+    prepared: Prepared, tally: Tally, verdict: Verdict, watch: Watch, invalid: int, claims: Claims
+) -> Evidence:
     snapshot, past, current = prepared.snapshot, prepared.past, prepared.current
     findings = snapshot.findings(_matched_before(prepared))
     errors = tuple(finding for finding in findings if finding.severity == "error")
@@ -164,7 +180,13 @@ def _evidence(prepared: Prepared, tally: Tally, verdict: Verdict, watch: Watch, 
         invalid=invalid,
         rows=tuple(finding for finding in errors if finding.code not in {IN_COLUMNS, *REASON_CODES}),
         against_profile=tuple(finding for finding in errors if finding.code in REASON_CODES),
-        revoked_elsewhere=tuple(finding for finding in errors if finding.code == IN_COLUMNS),
+        revoked_elsewhere=(
+            *(finding for finding in errors if finding.code == IN_COLUMNS),
+            *revoked_in_crls(tally.held, claims, snapshot),
+        ),
+        listed=claims.entries,
+        mislabelled=tuple(mislabelled(tally.held, claims, snapshot, prepared.issuers)),
+        proved=len(proved_labels(tally.held, claims)),
         conflicts=_conflicts(tally, snapshot),
         repetitions=_repetitions(tally, snapshot),
         precertificates=_precertificates(tally, snapshot),

@@ -29,6 +29,7 @@ from pregen.generation.spill import (
     PRECERTIFICATE,
     ROW_BYTES,
     SERIAL_AT,
+    SPILLED,
     WITHHELD,
     Places,
     Spilled,
@@ -162,6 +163,10 @@ class ShardRows:
     def serials(self, rows: NDArray[np.intp], size: int) -> NDArray[np.uint8]:
         """Return the serials of rows whose serials have `size` octets, uint8[n, size]."""
         return serial_matrix(self.octets, self.starts[rows], size)
+
+    def spilled(self, rows: NDArray[np.intp]) -> Spilled:
+        """Return rows as they were spooled, which say where in the snapshot they are."""
+        return serial_matrix(self.octets, self.starts[rows] - SERIAL_AT, ROW_BYTES).view(SPILLED)[:, 0]
 
     def groups(self) -> dict[Group, int]:
         """Return the number of rows of each group."""

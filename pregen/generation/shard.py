@@ -12,6 +12,7 @@ import numpy as np
 
 from pregen.errors import PublishError, explained
 from pregen.gates.comparison import NOT_COMPARED, Comparison
+from pregen.generation.claims import NO_CLAIMS, ClaimArray, hold_against
 from pregen.generation.layout import Block, Layout, Numbers, RunNumbers
 from pregen.generation.messages import BATCH_ROWS, Messages, Scratch
 from pregen.generation.past import Comparer, ComparisonJob, entries_of
@@ -39,11 +40,13 @@ class ShardTask:
         file: its rows.
         expired_before: see `pregen.generation.rows.load_rows`.
         proofs: groups of which one response at least is verified here (one of each group in a run).
+        claims: to be held against its rows, by ascending keys.
     """
 
     file: ShardFile
     expired_before: int | None
     proofs: frozenset[Group] = frozenset()
+    claims: ClaimArray = field(default_factory=lambda: NO_CLAIMS)
 
     @property
     def label(self) -> str:
@@ -116,6 +119,7 @@ class Surveyor:
             groups = rows.groups()
         with steps("gates"):
             comparison = self._compared(task, rows)
+            held = hold_against(rows, task.claims)
         return Survey(
             shard=task.file.number,
             groups=groups,
@@ -128,6 +132,7 @@ class Surveyor:
             withheld=rows.withheld,
             steps=steps.take(),
             comparison=comparison,
+            held=held,
         )
 
     def _compared(self, task: ShardTask, rows: ShardRows) -> Comparison:

@@ -18,6 +18,7 @@ from pregen.gates.evidence import add_up as all_observed
 from pregen.generation.gatekeeping import (
     INVALID,
     ask,
+    claims_of,
     comparison_job,
     invalid_rows,
     judge_times,
@@ -111,14 +112,16 @@ def survey(prepared: Prepared, steps: Steps, progress: Progress) -> Iterator[Sur
         files = _routed(
             prepared, pool if routers > 1 else None, (folder, shards), watch, observations.append, steps, progress
         )
-        tasks = [ShardTask(file, prepared.expired_before) for file in files]
+        with steps("gates"):
+            claims = claims_of(prepared)
+        tasks = [ShardTask(file, prepared.expired_before, claims=claims.between(file.low, file.high)) for file in files]
         tally = add_up(_timed(pool.map(Surveyor, comparison_job(prepared), tasks), steps))
         with steps("gates"):
             observation = all_observed(observations, watch)
             verdict = judge_times(prepared, observation, watch)
             invalid = invalid_rows(snapshot, sum(file.rows for file in files) - tally.withheld)
             excluded = _excluded(snapshot, tally, invalid)
-            gates, warnings = ask(prepared, tally, verdict, watch, excluded)
+            gates, warnings = ask(prepared, tally, verdict, watch, excluded, claims)
             history = remembered(prepared, tally.groups, verdict, observation, watch)
         surveyed = Surveyed(
             pool=pool,

@@ -8,6 +8,7 @@ import numpy as np
 
 from pregen.errors import MAX_EXAMPLES
 from pregen.gates.comparison import NOT_COMPARED, Comparison
+from pregen.generation.held import Held, all_held
 from pregen.generation.rows import CODE, NO_PRECERTIFICATES, Group, Pair, Precertificates, digest_of
 
 
@@ -15,7 +16,7 @@ from pregen.generation.rows import CODE, NO_PRECERTIFICATES, Group, Pair, Precer
 class Survey:
     """What one shard holds, counted before anything is signed; `groups` are in their order.
 
-    `comparison` is with the current generation.
+    `comparison` is with the current generation, `held` with what CRLs and anchors say.
     """
 
     shard: int
@@ -29,6 +30,7 @@ class Survey:
     comparison: Comparison = NOT_COMPARED
     repetitions: tuple[Pair, ...] = ()
     precertificates: Precertificates = NO_PRECERTIFICATES
+    held: Held = field(default_factory=Held)
 
     def digest(self) -> int:
         """Return a number that changes with the rows of any group, and with those left out."""
@@ -50,6 +52,7 @@ class Tally:
         comparison: with the current generation.
         repetitions: the first ones, in the order of shards.
         precertificates: of all shards, their examples in the order of shards.
+        held: what CRLs and anchors say of the rows.
     """
 
     groups: dict[Group, int]
@@ -63,6 +66,7 @@ class Tally:
     comparison: Comparison = NOT_COMPARED
     repetitions: tuple[Pair, ...] = ()
     precertificates: Precertificates = NO_PRECERTIFICATES
+    held: Held = field(default_factory=Held)
 
 
 def add_up(surveys: Iterable[Survey]) -> Tally:
@@ -73,6 +77,7 @@ def add_up(surveys: Iterable[Survey]) -> Tally:
     conflicts: dict[int, tuple[Pair, ...]] = {}
     repetitions: dict[int, tuple[Pair, ...]] = {}
     uneven: dict[int, tuple[Pair, ...]] = {}
+    held: dict[int, Held] = {}
     early = NO_PRECERTIFICATES
     repeated = expired = conflict_count = withheld = 0
     comparison = NOT_COMPARED
@@ -84,6 +89,7 @@ def add_up(surveys: Iterable[Survey]) -> Tally:
         _keep(conflicts, survey.shard, survey.conflicts)
         _keep(repetitions, survey.shard, survey.repetitions)
         _keep(uneven, survey.shard, survey.precertificates.examples)
+        held[survey.shard] = survey.held
         early = _sum(early, survey.precertificates)
         repeated += survey.repeated
         expired += survey.expired
@@ -105,6 +111,7 @@ def add_up(surveys: Iterable[Survey]) -> Tally:
         comparison=comparison,
         repetitions=_first_of(repetitions),
         precertificates=early._replace(examples=_first_of(uneven)),
+        held=all_held(held[shard] for shard in sorted(held)),
     )
 
 

@@ -38,6 +38,7 @@ from pregen.snapshot.batch import (
 from pregen.snapshot.codes import PRECERTIFICATE
 from pregen.snapshot.crls.crl import Crl, name_key, read_crls
 from pregen.snapshot.crls.entries import CrlEntries
+from pregen.snapshot.crls.lists import RevocationList
 from pregen.snapshot.crls.rules import CrlIssuer
 from pregen.snapshot.files import AS_OF_KEY, LISTED_KEY, ZONES_KEY
 from pregen.snapshot.location import Location
@@ -68,6 +69,7 @@ __all__ = [
     "Late",
     "Location",
     "Reading",
+    "RevocationList",
     "Snapshot",
     "StatusBatch",
     "Withheld",

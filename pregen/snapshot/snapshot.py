@@ -13,6 +13,7 @@ from pregen import clock
 from pregen.errors import Finding
 from pregen.snapshot.batch import NO_EXPIRY, StatusBatch
 from pregen.snapshot.columns import Column, listing, needed
+from pregen.snapshot.crls.lists import RevocationList
 from pregen.snapshot.crls.revocations import Revocations
 from pregen.snapshot.crls.scope import KINDS, out_of_scope
 from pregen.snapshot.files import (
@@ -178,6 +179,11 @@ class Snapshot:
     def matched(self) -> frozenset[int]:
         """Issuers (indices) of whose CRLs an entry has a row: serials are written alike in both."""
         return self._revocations.with_rows(self._listed()) if self._revocations is not None else frozenset()
+
+    @property
+    def lists(self) -> tuple[RevocationList, ...]:
+        """What CRLs list that tell the statuses, and others that these supersede; none where columns tell them."""
+        return self._revocations.lists() if self._revocations is not None else ()
 
     def _listed(self) -> Iterator[NDArray[np.int32]]:
         """Yield the entries of CRLs that rows have."""

@@ -84,6 +84,13 @@ class CrlEntries:
     def __len__(self) -> int:
         return len(self.revoked_at)
 
+    def filtered(self, keep: NDArray[np.bool_]) -> "CrlEntries":
+        """Return the entries where `keep`, bool[n], is true, and none of the odd ones."""
+        return CrlEntries(self.serial.filter(pa.array(keep)), self.revoked_at[keep], self.reason[keep], {})
+
+
+NO_ENTRIES = CrlEntries(pa.array([], pa.binary()), np.empty(0, np.int64), np.empty(0, np.int8), {})
+
 
 def strict_entries(crl: x509.CertificateRevocationList) -> CrlEntries:
     """Return the entries of a CRL that cryptography reads."""
@@ -155,10 +162,10 @@ def _columns(rows: Iterator[_Row]) -> CrlEntries:
         seconds.append(second)
         reasons.append(reason)
     matrix = np.frombuffer(serials, np.uint8).reshape(-1, SERIAL_WIDTH)
-    return CrlEntries(_minimal(matrix), np.array(seconds, np.int64), np.array(reasons, np.int8), odd)
+    return CrlEntries(minimal_serials(matrix), np.array(seconds, np.int64), np.array(reasons, np.int8), odd)
 
 
-def _minimal(matrix: NDArray[np.uint8]) -> pa.BinaryArray:
+def minimal_serials(matrix: NDArray[np.uint8]) -> pa.BinaryArray:
     """Return big-endian two's complement numbers, uint8[n, width], in as few octets as they need (X.690, 8.3.2)."""
     sign = np.where(matrix[:, :1] >> 7, np.uint8(0xFF), np.uint8(0))
     significant = matrix != sign

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from pregen import clock
 from pregen.errors import MAX_EXAMPLES, Finding
 from pregen.snapshot.batch import GOOD, NO_EXPIRY, NO_REASON, REVOKED
-from pregen.snapshot.crls.entries import SERIAL_WIDTH
+from pregen.snapshot.crls.entries import SERIAL_WIDTH, CrlEntries, minimal_serials
+from pregen.snapshot.crls.lists import RevocationList
 from pregen.snapshot.crls.scope import Uncovered
 from pregen.snapshot.octets import octets_of, tails
 from storage.certid import serial_text
@@ -76,6 +77,7 @@ class Revocations:
         namesake: int32[issuers], by index the first issuer of the same name: a certificate is identified by the name of
             its issuer and its serial (RFC 5280, 4.1.2.2), whichever of the issuer's keys signed it, and the CRL.
         uncovered: what the CRLs leave out, and rows may be about.
+        lost: what superseded CRLs list, and those that count do not.
     """
 
     hashes: NDArray[np.uint64]
@@ -88,6 +90,7 @@ class Revocations:
     table: NDArray[np.bool_]
     namesake: NDArray[np.int32]
     uncovered: tuple[Uncovered, ...]
+    lost: tuple[RevocationList, ...] = ()
 
     @classmethod
     def of(cls, entries: Entries, namesake: NDArray[np.int32], uncovered: tuple[Uncovered, ...] = ()) -> "Revocations":
@@ -101,6 +104,18 @@ class Revocations:
 
     def __len__(self) -> int:
         return len(self.hashes)
+
+    def lists(self) -> tuple[RevocationList, ...]:
+        """Return what is evidence beside rows: entries by their files, which tell the statuses, and those `lost`."""
+        told = []
+        for number, path in enumerate(self.paths):
+            rows = np.flatnonzero(self.source == number)
+            for issuer in np.unique(self.issuer[rows]).tolist():
+                own = rows[self.issuer[rows] == issuer]
+                serial = minimal_serials(self.words[own].astype(">u8").view(np.uint8).reshape(-1, SERIAL_WIDTH))
+                entries = CrlEntries(serial, self.revoked_at[own].astype(np.int64), self.reason[own], {})
+                told.append(RevocationList.told(path, issuer, entries))
+        return (*told, *self.lost)
 
     def find(self, serial: pa.BinaryArray, issuer: NDArray[np.int32]) -> NDArray[np.int64]:
         """Return the entry of each certificate, int64[n]; -1 where it has none and is good."""

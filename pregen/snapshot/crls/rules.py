@@ -65,6 +65,7 @@ class Effective(NamedTuple):
     issuer: CrlIssuer
     base: Crl
     delta: Crl | None
+    superseded: tuple[Crl, ...] = ()  # the last one of each kind before these
 
     @property
     def this_update(self) -> int:
@@ -190,7 +191,8 @@ def _combined(part: Sequence[_Owned]) -> tuple[Effective | None, list[Finding]]:
     findings += [_superseded(delta, usable[-1]) for delta in usable[:-1]]
     if disordered:  # which CRLs to remove, nobody can tell
         findings = [*disordered, *(finding for finding in findings if finding.severity == "error")]
-    return Effective(issuer, base, usable[-1] if usable else None), findings
+    superseded = (*(one.crl for one in bases[-2:-1]), *usable[-2:-1])
+    return Effective(issuer, base, usable[-1] if usable else None, superseded), findings
 
 
 def _age(one: _Owned) -> tuple[int, int, str]:

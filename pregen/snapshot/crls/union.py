@@ -2,6 +2,7 @@
 
 import glob
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -11,7 +12,8 @@ from numpy.typing import NDArray
 from pregen import clock
 from pregen.errors import MAX_EXAMPLES, Finding, InputError
 from pregen.snapshot.crls.crl import Crl, read_crls
-from pregen.snapshot.crls.entries import REMOVED, CrlEntries
+from pregen.snapshot.crls.entries import NO_ENTRIES, REMOVED, CrlEntries
+from pregen.snapshot.crls.lists import RevocationList
 from pregen.snapshot.crls.revocations import WORDS, Entries, Revocations, Words, shown_serial, words_of
 from pregen.snapshot.crls.rules import CLOCK_SKEW_S, CrlIssuer, Effective, effective_crls, namesakes
 from pregen.snapshot.crls.scope import Uncovered, partition_findings, uncovered
@@ -71,7 +73,9 @@ def open_revocations(
         parts.append(part)
         more += odd
     earliest = min((one.this_update for one in effective), default=None)
-    return _united(parts, namesake, left_out), earliest, findings + more
+    united = _united(parts, namesake, left_out)
+    lost = [_lost(one, crl, united) for one in effective for crl in one.superseded]
+    return replace(united, lost=tuple(part for part in lost if len(part.entries))), earliest, findings + more
 
 
 def _matches(pattern: str, folder: Path) -> list[Path]:
@@ -118,6 +122,16 @@ def _part(effective: Effective, issuer: int) -> tuple[Entries, list[Finding]]:
         findings.append(_counted("crl.not-held", "warning", effective.delta, text, len(not_held), serials))
     part = part.take(_last_of_each(part))
     return part.take(np.flatnonzero(part.reason != REMOVED)), findings
+
+
+def _lost(effective: Effective, crl: Crl, united: Revocations) -> RevocationList:
+    """Return what a superseded CRL lists, and those that count do not: where it has a row, a revocation was lost."""
+    try:
+        entries = crl.entries()
+    except InputError:  # it is worth a warning already, and nobody needs it
+        entries = NO_ENTRIES
+    found = united.find(entries.serial, np.full(len(entries), effective.issuer.index, np.int32))
+    return RevocationList.of(crl, effective.issuer.index, entries.filtered(found < 0), is_superseded=True)
 
 
 def _lifted(part: Entries) -> tuple[Entries, Words]:

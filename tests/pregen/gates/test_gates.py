@@ -58,7 +58,11 @@ def test_what_says_revoked_elsewhere_fails_in_a_first_generation_too() -> None:
     said = Finding("revocation.in-columns", "error", "they say so", 600)
     first = replace(EVIDENCE, history=None, revoked_elsewhere=(said,))
     result = say("revoked-elsewhere", first)
-    assert (result.outcome, result.findings, result.figures) == ("failed", (said,), {"contradicted": 600})
+    assert (result.outcome, result.findings, result.figures) == (
+        "failed",
+        (said,),
+        {"contradicted": 600, "entries_of_crls": 0},
+    )
 
 
 @pytest.mark.parametrize(
