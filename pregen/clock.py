@@ -4,6 +4,7 @@ Instants are counted from 1970 here and not by the C library, which subtracts le
 """
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -12,6 +13,22 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 def now() -> datetime:
     """Return the current instant, in whole UTC seconds (OCSP knows no fractions: RFC 6960, 4.2.2.1)."""
     return instant(int(time.time()))
+
+
+def seconds_ahead_of(other: Callable[[], float | None]) -> float | None:
+    """Return how far this machine's clock is ahead of another at least, negative where it is behind.
+
+    Args:
+        other: returns what the other says, in seconds since 1970 without their fraction (as HTTP dates are); None: it
+            does not say, which is what comes back then.
+    """
+    before = time.time()
+    says = other()
+    if says is None:
+        return None
+    if before > says + 1:
+        return before - says - 1
+    return min(time.time() - says, 0.0)
 
 
 def parse_instant(text: str) -> datetime:

@@ -47,6 +47,9 @@ class WrappedStore:
         self._call("delete", name)
         self.inner.delete(name)
 
+    def clock_s(self) -> float | None:
+        return self.inner.clock_s()
+
     def _call(self, operation: str, name: str, /) -> None:
         raise NotImplementedError
 

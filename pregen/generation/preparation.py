@@ -20,7 +20,7 @@ from pregen.generation.past import Past, read_past
 from pregen.issuers import Issuer, KeySource, load_issuers, parse_certificate
 from pregen.signers import ALGORITHMS, Choice, choose_engine
 from pregen.snapshot import CrlIssuer, Snapshot, open_snapshot
-from pregen.validity import ValidityWindow, check_run_times, duration_text, plan_window
+from pregen.validity import ValidityWindow, check_run_times, check_store_clock, duration_text, plan_window
 from storage.commits import Head, check_log, check_writable, find_head
 from storage.reader import Generation
 from storage.stores import Store
@@ -114,6 +114,7 @@ def prepare(config: Config, options: RunOptions) -> Prepared:
         store = open_store()
     except ValueError as e:
         raise ConfigError(f"{config.path}: publish.store or publish.s3: {e}") from None
+    warnings += check_store_clock(clock.seconds_ahead_of(store.clock_s), store.url)
     anchors = load_anchors(config, issuers)
     head, current = find_head(store), None
     check_log(store, head)

@@ -8,7 +8,7 @@ timeliness.py when a run may take place, and when what it signed may still be pu
 
 from pregen.validity.profiles import PROFILES, Profile, Refresh, duration_text
 from pregen.validity.reasons import REASON_CODES, ReasonRules
-from pregen.validity.timeliness import CLOCK_TOLERANCE, check_run_times, check_still_timely
+from pregen.validity.timeliness import CLOCK_TOLERANCE, check_run_times, check_still_timely, check_store_clock
 from pregen.validity.windows import Validity, ValidityWindow, plan_window, window_problem
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "ValidityWindow",
     "check_run_times",
     "check_still_timely",
+    "check_store_clock",
     "duration_text",
     "plan_window",
     "window_problem",

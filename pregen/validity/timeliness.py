@@ -3,12 +3,13 @@
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-from pregen.clock import text
-from pregen.errors import GateError, InputError, UsageError
+from pregen.clock import length_text, text
+from pregen.errors import Finding, GateError, InputError, UsageError
 from pregen.validity.profiles import duration_text
 from pregen.validity.windows import ValidityWindow
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
+STORE_CLOCK_TOLERANCE_S = 60
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -47,6 +48,37 @@ def check_run_times(
             f"the snapshot's as_of {text(as_of)} is older than that of the current commit ({text(current_as_of)}), "
             f"and would take back newer revocations: {_way_out(current_as_of, clock_now)}"
         )
+
+
+def check_store_clock(ahead_s: float | None, store: str) -> tuple[Finding, ...]:
+    """Refuse to publish by a clock that is not the store's: one of both is wrong, and answers would be of its time.
+
+    Args:
+        ahead_s: how far the clock here is ahead of the store's, negative where it is behind; None: the store's is
+            not known.
+        store: where it is.
+
+    Returns:
+        A warning where nothing is known.
+
+    Raises:
+        GateError: they are more than a minute apart.
+    """
+    if ahead_s is None:
+        text = f"{store} does not say what time it is there, so that the clock here could not be compared with it"
+        return (Finding("clock.unchecked", "warning", text),)
+    if abs(ahead_s) <= STORE_CLOCK_TOLERANCE_S:
+        return ()
+    way = "ahead of" if ahead_s > 0 else "behind"
+    text = (
+        f"the clock here is {length_text(int(abs(ahead_s)))} {way} that of {store}, and answers are signed by it: set "
+        "the one right that is wrong (time synchronisation: chrony, systemd-timesyncd), then run again"
+    )
+    raise GateError(
+        f"the clocks of this machine and of the store differ by more than {STORE_CLOCK_TOLERANCE_S} seconds; nothing "
+        "was published",
+        [Finding("clock.store", "error", text)],
+    )
 
 
 def check_still_timely(*, started: datetime, clock_now: datetime, windows: Iterable[ValidityWindow]) -> None:

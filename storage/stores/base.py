@@ -63,3 +63,6 @@ class Store(Protocol):
 
     def delete(self, name: str) -> None:
         """Remove the object; one that is not there is no error."""
+
+    def clock_s(self) -> float | None:
+        """Return what the store's own clock says, in seconds since 1970, give or take one; None: it does not say."""

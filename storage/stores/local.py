@@ -135,6 +135,19 @@ class LocalStore:
         self.close()  # others of this process have taken all descriptors: the kept ones are worth less than an answer
         return self._open_pack(name)
 
+    def clock_s(self) -> float | None:
+        """Return the time that the file system gives to a new file: on a network mount, its server's."""
+        folder = next(parent for parent in (self._root, *self._root.parents) if parent.is_dir())
+        hidden = folder / f".{secrets.token_hex(12)}.tmp"
+        try:
+            _write(hidden, b"\0")
+            return hidden.stat().st_mtime
+        except OSError:  # what cannot be written to will be told by who writes
+            return None
+        finally:
+            with suppress(OSError):
+                hidden.unlink()
+
     def _forget(self, name: str) -> None:
         if name.startswith(_IMMUTABLE):
             self._open_pack.cache_clear()

@@ -1,5 +1,6 @@
 """A store in memory, for tests: the contract in its plainest form."""
 
+import time
 from collections.abc import Iterator
 from threading import Lock
 
@@ -58,3 +59,7 @@ class MemoryStore:
         check_name(name)
         with self._lock:
             self._objects.pop(name, None)
+
+    def clock_s(self) -> float | None:
+        """Return what the machine's clock says."""
+        return time.time()

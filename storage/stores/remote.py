@@ -24,6 +24,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 from obstore.store import S3Store
 
 from storage.stores.base import ObjectInfo
+from storage.stores.remote_clock import server_clock_s
 from storage.stores.remote_faults import Place, is_behind_the_end, is_conflict, no_credentials, translate
 from storage.stores.terms import check_name, check_range, is_name, short_range, taken
 
@@ -77,6 +78,8 @@ class RemoteStore:
         if endpoint is not None:
             _check_endpoint(endpoint)
         region = region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+        suffix = ".cn" if region and region.startswith("cn-") else ""
+        self._server = endpoint or f"https://s3.{region or 'us-east-1'}.amazonaws.com{suffix}/"
         self._place = Place(self.url, bucket, endpoint or f"Amazon S3 in {region or 'us-east-1'}")
         if credential_provider is None and not _may_find_credentials():
             raise no_credentials(self._place)
@@ -166,6 +169,10 @@ class RemoteStore:
         check_name(name)
         with self._translated(name, reading=False):
             self._reads.delete(name)
+
+    def clock_s(self) -> float | None:
+        """Return what the server's clock says, by one request."""
+        return server_clock_s(self._server)
 
     @contextmanager
     def _translated(self, name: str, *, reading: bool) -> Iterator[None]:

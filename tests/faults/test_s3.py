@@ -4,7 +4,9 @@ import os
 import re
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
+from email.utils import formatdate
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,6 +20,7 @@ from tests.judges.programs import judge
 from tests.pregen.cli.ca import ABSENT, GOOD, REVOKED, UNKNOWN, Ca, Program
 from tests.s3 import S3Server, running_s3_server, weed_program
 from tests.storage.edge.processes import start
+from tests.storage.stores.test_remote_clock import answering
 
 
 @pytest.fixture
@@ -82,6 +85,25 @@ def test_s3_without_credentials_is_refused(ca: Ca, pregen: Program, without_aws:
         ended = pregen(*words, "--json")
         assert (ended.code, ended.error["code"]) == (5, "storage")
         assert "s3://bucket/prefix: no AWS credentials: set AWS_PROFILE" in ended.err
+
+
+@pytest.mark.parametrize(("off_s", "way"), [(-3700, "ahead of"), (3700, "behind")])
+def test_a_publisher_whose_clock_is_not_the_stores_is_refused_before_anything_is_signed_or_read(
+    ca: Ca, pregen: Program, without_aws: None, monkeypatch: pytest.MonkeyPatch, off_s: int, way: str
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
+    with answering(f"Date: {formatdate(time.time() + off_s, usegmt=True)}") as (endpoint, asked):
+        ca.configure(publish={"store": "s3://bucket/prefix", "s3": {"endpoint": endpoint, "region": "us-east-1"}})
+        for words in (("run", ca.config), ("check", ca.config)):
+            ended = pregen(*words, "--json")
+
+            assert (ended.code, ended.error["code"]) == (3, "gate")
+            (finding,) = findings if isinstance(findings := ended.error["findings"], list) else []
+            assert finding["code"] == "clock.store"
+            assert "the clock here is 1h 1m" in finding["message"]
+            assert way in finding["message"]
+        assert [request.split()[0] for request in asked] == [b"HEAD", b"HEAD"]
 
 
 def test_a_bucket_that_is_not_there_is_named(ca: Ca, pregen: Program, s3_environment: S3Server) -> None:

@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from pregen.errors import GateError, InputError, UsageError
-from pregen.validity import ValidityWindow, check_run_times, check_still_timely
+from pregen.validity import ValidityWindow, check_run_times, check_still_timely, check_store_clock
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 SECOND, MINUTE, DAY = (timedelta(seconds=s) for s in (1, 60, 86_400))
@@ -75,3 +75,25 @@ def test_what_was_signed_by_a_run_that_took_too_long_is_refused() -> None:
 def test_a_run_without_a_public_profile_is_always_timely() -> None:
     for away in (-DAY, 100 * DAY):
         check_still_timely(started=NOW, clock_now=NOW + away, windows=[])
+
+
+@pytest.mark.parametrize("ahead_s", [-60, -1, 0.5, 60])
+def test_clocks_may_be_a_minute_apart(ahead_s: float) -> None:
+    assert check_store_clock(ahead_s, "s3://bucket") == ()
+
+
+@pytest.mark.parametrize(
+    ("ahead_s", "told"), [(61, "1m 1s ahead of that of s3://bucket"), (-7200.4, "2h behind that of s3://bucket")]
+)
+def test_a_clock_that_is_not_the_stores_is_refused_and_the_remedy_is_told(ahead_s: float, told: str) -> None:
+    with pytest.raises(GateError) as refused:
+        check_store_clock(ahead_s, "s3://bucket")
+    (finding,) = refused.value.findings
+    assert (finding.code, finding.severity) == ("clock.store", "error")
+    assert told in finding.message
+    assert "chrony" in finding.message
+
+
+def test_a_store_that_does_not_say_what_time_it_is_is_a_warning() -> None:
+    (finding,) = check_store_clock(None, "s3://bucket")
+    assert (finding.code, finding.severity) == ("clock.unchecked", "warning")

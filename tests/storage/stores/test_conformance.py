@@ -2,6 +2,7 @@
 
 import pickle
 import secrets
+import time
 import tracemalloc
 from array import array
 from collections.abc import Callable
@@ -226,6 +227,14 @@ def test_a_large_object_is_read_whole_and_in_ranges_across_its_parts(store: Stor
     assert listed(store) == [ObjectInfo("packs/large", len(data))]
     with pytest.raises(EOFError):
         store.get_range("packs/large", 1, len(data))
+
+
+def test_a_store_says_what_time_it_is_and_keeps_no_trace_of_that(store: Store) -> None:
+    says = store.clock_s()
+
+    assert says is not None
+    assert abs(says - time.time()) < 5
+    assert listed(store) == []
 
 
 def test_one_of_many_racing_creates_wins(store: Store) -> None:
