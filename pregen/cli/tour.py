@@ -31,6 +31,7 @@ path = "snapshot.parquet"        # file, glob or folder; all files matched are O
 keep_expired = "0d"              # how long after not_after answers are still made; "all": for ever
 # as_of = 2026-11-24T00:00:00Z   # when the export began; else the files' metadata key "pregen.as_of", as here;
                                  # --as-of wins over both
+# as_of_file = "as_of.txt"       # for CSV, which has no metadata: a file beside the snapshot that holds it
 
 # kind = "files"                 # tables, as here; "index-txt": databases of `openssl ca`; "crl": tables of what was
 # crls = ["r1.crl"]              # issued, and the revocations of these CRLs, base and delta

@@ -68,6 +68,8 @@ class SnapshotConfig(Section, frozen=True, kw_only=True):
         anchor: what to compare times with.
         keep_expired: how long after not_after answers are still made: a duration, or "all".
         as_of: the instant for which the snapshot is complete, in whole UTC seconds.
+        as_of_file: the name of a file that lies in the folder of `path` and holds that instant as text, for files that
+            cannot hold it themselves, such as CSV.
         columns: canonical name to the column's name in the files, or to a `ColumnConfig`.
     """
 
@@ -80,6 +82,7 @@ class SnapshotConfig(Section, frozen=True, kw_only=True):
     anchor: tuple[AnchorConfig, ...] = ()
     keep_expired: str = "0d"
     as_of: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    as_of_file: str | None = None
     columns: dict[str, str | ColumnConfig] = {}  # noqa: RUF012 each section gets its own from msgspec
 
     def __post_init__(self) -> None:
@@ -110,6 +113,8 @@ class SnapshotConfig(Section, frozen=True, kw_only=True):
                     'partition_columns = ["issuer", ...], the outermost folder first'
                 )
             yield Problem("config.bad-value", "partition_columns", text)
+        if self.as_of_file is not None:
+            yield from self._as_of_file_problems(self.as_of_file)
         if self.kind == "index-txt" and self.columns:
             yield Problem("config.bad-value", "columns", "an index.txt has no other columns than its own: leave it out")
         if self.keep_expired != "all":
@@ -118,6 +123,13 @@ class SnapshotConfig(Section, frozen=True, kw_only=True):
             column = ColumnConfig(name=source) if isinstance(source, str) else source
             for problem in column_problems(canonical, column):
                 yield problem._replace(field=f"columns.{canonical}{problem.field}")
+
+    def _as_of_file_problems(self, name: str) -> Iterator[Problem]:
+        if self.as_of is not None:
+            yield Problem("config.bad-value", "as_of_file", "as_of says it already: name one of them")
+        if not name or "/" in name or name in {".", ".."}:
+            text = f"{name!r} is no name of a file: it lies in the folder of the snapshot, so leave the folders out"
+            yield Problem("config.bad-value", "as_of_file", text)
 
 
 ProfileName: TypeAlias = Literal[

@@ -30,6 +30,7 @@ from pregen.snapshot.files import (
     S3Settings,
     SnapshotFile,
     Wanted,
+    as_of_beside,
     find_files,
     index_txt_columns,
     partition_values,
@@ -74,7 +75,7 @@ def open_snapshot(
         InputError: anything is wrong; the findings name all of it.
     """
     from_crls = _are_from_crls(config)
-    paths, warnings = _paths(config, folder, path)
+    paths, warnings = _paths(config, folder, path, is_dated=as_of is not None)
     files, unusable, empty = _open_files(paths)
     columns, of_import = _columns(config, files)
     read = listing(columns, from_crls=from_crls)
@@ -188,14 +189,16 @@ def _imported_listing(files: Sequence[SnapshotFile], now: datetime) -> datetime 
     return min(max(named), now).astimezone(UTC).replace(microsecond=0)
 
 
-def _paths(config: SnapshotConfig, folder: Path, path: str | None) -> tuple[tuple[Chosen, ...], tuple[Finding, ...]]:
+def _paths(
+    config: SnapshotConfig, folder: Path, path: str | None, *, is_dated: bool
+) -> tuple[tuple[Chosen, ...], tuple[Finding, ...]]:
     """Return the files to read, and a warning if there are others beside them."""
     pattern, base = (path, Path.cwd()) if path is not None else (config.path, folder)
     if not pattern:
         text = "no snapshot is named: set path in [snapshot], or give --snapshot PATH"
         raise InputError("there is no snapshot", (Finding("snapshot.no-path", "error", text),))
     usual = INDEXES if config.kind == "index-txt" else TABLES
-    wanted = replace(usual, deep=config.partitioning != "none")
+    wanted = replace(usual, deep=config.partitioning != "none", beside=config.as_of_file)
     place = pattern if pattern.startswith("s3://") else str(base / pattern)
     settings = S3Settings(config.s3.endpoint, config.s3.region)
     found, ignored, misnamed = find_files(pattern, base, wanted, settings)
@@ -210,7 +213,10 @@ def _paths(config: SnapshotConfig, folder: Path, path: str | None) -> tuple[tupl
     values, findings = partition_values(found, config.partitioning, config.partition_columns)
     if findings:
         raise InputError("the snapshot cannot be used", findings)
-    chosen = tuple(Chosen(file, own, config.kind) for file, own in zip(found, values, strict=True))
+    instant = None
+    if config.as_of_file is not None:
+        instant = as_of_beside(pattern, base, config.as_of_file, settings, is_needed=not is_dated)
+    chosen = tuple(Chosen(file, own, config.kind, instant) for file, own in zip(found, values, strict=True))
     return chosen, _ignored(place, wanted, ignored)
 
 
@@ -335,7 +341,8 @@ def _as_of_files(files: tuple[SnapshotFile, ...]) -> tuple[datetime | None, list
         case [(None, _)]:
             text = (
                 "nothing says for which instant the snapshot is complete: give --as-of, set as_of in [snapshot], or "
-                f"write the metadata key {_AS_OF} into the files (CSV and index.txt have none)"
+                f"write the metadata key {_AS_OF} into the files (CSV and index.txt have none: as_of_file in "
+                "[snapshot] names a file beside them)"
             )
             return None, [Finding("as-of.missing", "error", text)]
         case [(instant, _)]:

@@ -3,6 +3,7 @@
     search.py       a path, a glob, a folder, s3://bucket/prefix: to files
     lakes.py        tables whose files are not the table: Delta Lake, Iceberg, Hudi
     partitions.py   names of folders to columns
+    dated.py        the instant of files that cannot hold it
     formats.py      the first octets to a format
     sources.py      octets of this machine, and whether they have changed
     remote.py       octets of S3, in ranges; listing.py its keys
@@ -12,6 +13,7 @@ Descriptions of files pickle; nothing is kept open between calls, except clients
 """
 
 from pregen.snapshot.files.base import AS_OF_KEY, BATCH_ROWS, LISTED_KEY, ODD, ZONES_KEY, SnapshotFile
+from pregen.snapshot.files.dated import as_of_beside
 from pregen.snapshot.files.formats import Chosen, open_file
 from pregen.snapshot.files.index_txt import index_txt_columns
 from pregen.snapshot.files.partitions import Value, partition_values
@@ -36,6 +38,7 @@ __all__ = [
     "SnapshotFile",
     "Value",
     "Wanted",
+    "as_of_beside",
     "find_files",
     "index_txt_columns",
     "open_file",

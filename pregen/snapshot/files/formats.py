@@ -12,6 +12,7 @@ from pregen.errors import InputError
 from pregen.snapshot.files import ipc, parquet
 from pregen.snapshot.files.base import SnapshotFile, unusable
 from pregen.snapshot.files.csv import CsvFile, Packing
+from pregen.snapshot.files.dated import DatedFile
 from pregen.snapshot.files.index_txt import IndexTxtFile
 from pregen.snapshot.files.ipc import IpcFile
 from pregen.snapshot.files.parquet import ParquetFile
@@ -38,6 +39,7 @@ class Chosen(NamedTuple):
     found: FoundFile
     values: tuple[Value, ...] = ()
     kind: Kind = "files"
+    as_of: str | None = None  # of files that do not say it themselves
 
     def open(self) -> SnapshotFile:
         """Look at the file.
@@ -46,6 +48,8 @@ class Chosen(NamedTuple):
             InputError: as of `open_file`, or a folder stands for a column that the file has itself.
         """
         file = open_file(self.found, self.kind)
+        if self.as_of is not None and file.as_of is None:
+            file = DatedFile(file, self.as_of)
         if not self.values:
             return file
         if findings := tuple(clashes(file, self.values)):

@@ -26,7 +26,7 @@ from pregen.snapshot.files.sources import looking_at
 from pregen.snapshot.location import Location
 
 CSV_SUFFIXES = (".csv", ".csv.gz", ".csv.zst")
-_SCHEME = "s3://"
+SCHEME = "s3://"
 _HEAD_BYTES = 8
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")
 
@@ -38,6 +38,7 @@ class Wanted:
     Attributes:
         suffixes: of its files, in lower case.
         magics: what files of it begin with, whatever they are called.
+        beside: the name of a file that lies beside them and is no part of it.
         companions: ends of the names of files that always lie beside them, and are not worth a word.
         deep: whether what lies in subfolders belongs to it.
     """
@@ -46,14 +47,19 @@ class Wanted:
     companions: tuple[str, ...] = ()
     deep: bool = False
     magics: tuple[bytes, ...] = ()
+    beside: str | None = None
 
     def has(self, name: str) -> bool:
         """Whether a file of that name belongs to a snapshot."""
-        return not name.startswith(".") and name.lower().endswith(self.suffixes)
+        return not name.startswith(".") and name != self.beside and name.lower().endswith(self.suffixes)
 
     def is_mark(self, name: str) -> bool:
         """Whether a file or folder of that name, which does not belong to it, is passed over without a word."""
-        return name.startswith((".", "_")) or (name.endswith(self.companions) if self.companions else False)
+        return (
+            name.startswith((".", "_"))
+            or name == self.beside
+            or (name.endswith(self.companions) if self.companions else False)
+        )
 
     def is_hidden_folder(self, name: str) -> bool:
         """Whether a folder is that of a program at work, such as _temporary; columns may begin with _ too."""
@@ -134,7 +140,7 @@ def find_files(pattern: str, base: Path, wanted: Wanted = TABLES, settings: S3Se
     Raises:
         InputError: a folder cannot be looked into, or a bucket not be listed.
     """
-    if pattern.startswith(_SCHEME):
+    if pattern.startswith(SCHEME):
         with looking_at(pattern):
             return _find_remote(pattern, wanted, settings or S3Settings())
     with looking_at(base / pattern):
@@ -207,11 +213,11 @@ def _head(file: FoundFile) -> bytes:
 
 
 def _find_remote(pattern: str, wanted: Wanted, settings: S3Settings) -> Found:
-    name, _, key = pattern.removeprefix(_SCHEME).partition("/")
+    name, _, key = pattern.removeprefix(SCHEME).partition("/")
     if not _BUCKET.fullmatch(name):
         # The text does not repeat it: people write credentials there.
         what = "after s3:// the name of a bucket is needed: write s3://bucket/prefix, without credentials"
-        raise unusable("snapshot.bad-address", _SCHEME, what)
+        raise unusable("snapshot.bad-address", SCHEME, what)
     if not is_readable(key.rstrip("/")) and key.rstrip("/"):
         what = "an object cannot be read whose key has an empty segment (//), or one of dots: write single slashes"
         raise unusable("snapshot.bad-address", pattern, what)

@@ -83,6 +83,19 @@ def rows(snapshot: Snapshot) -> int:
     return sum(map(len, snapshot.batches()))
 
 
+@pytest.mark.parametrize("path", ["day", "day/", "day/s.csv", "day/*.csv"])
+def test_the_instant_may_lie_beside_the_objects(bucket: Bucket, path: str) -> None:
+    bucket.put("day/s.csv", b"serial,status\n0a,good\n")
+    config = SnapshotConfig(columns=HEX, as_of_file="as_of.txt")
+
+    with pytest.raises(InputError, match=f"s3://{bucket.name}/day/as_of.txt: there is no such file"):
+        bucket.desk.open(f"s3://{bucket.name}/{path}", config=config)
+    bucket.put("day/as_of.txt", b"2026-11-24T03:00:00Z\n")
+    snapshot = bucket.desk.open(f"s3://{bucket.name}/{path}", config=config)
+    assert snapshot.as_of.hour == 3
+    assert snapshot.findings() == ()
+
+
 @pytest.mark.parametrize("codec", ["gzip", "zstd"])
 def test_packed_csv_is_read_from_a_bucket(bucket: Bucket, codec: Literal["gzip", "zstd"]) -> None:
     sink = pa.BufferOutputStream()
