@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from pregen import clock
 from pregen.config import Config
 from pregen.errors import ConfigError, Finding, GateError, InputError, UsageError
-from pregen.issuers import read_certificates
+from pregen.issuers import different_issuers, read_certificates
 from pregen.snapshot import (
     AS_OF_KEY,
     END_ENTITY,
@@ -197,9 +197,8 @@ def _crl_issuers(config: Config) -> tuple[CrlIssuer, ...]:
             findings += [Finding(one.code, one.severity, f"{label}: {one.message}") for one in error.findings]
             continue
         first = certificates[0]
-        if len({(one.subject, one.key_bits) for one in certificates}) > 1:
-            text = f"{label}: the certificates are not one name and one key: give each issuer a section of its own"
-            findings.append(Finding("issuer.different-keys", "error", text))
+        if text := different_issuers(certificates):
+            findings.append(Finding("issuer.different-keys", "error", f"{label}: {text}"))
         issuer = CrlIssuer(index=index, name=section.names[0], subject=first.subject, public_key=first.public_key)
         other = found.setdefault((first.subject, first.key_bits), issuer)
         if other is not issuer:

@@ -16,6 +16,7 @@ from pregen.issuers.certificates import (
     read_certificates,
     signed_with,
 )
+from pregen.names import name_key
 from pregen.verification import PublicKey, load_public_key
 from storage import key
 from storage.certid import HASH_NAMES
@@ -75,7 +76,8 @@ def _responder_of(issuer: StoredIssuer, trust: Trust | None, stored: Path) -> Si
         # Its own end is no matter here: a cross-certificate of the same name and key may live longer.
         return Signer(load_public_key(authority.public_key), 0, LAST_SECOND)
     responder = parse_certificate(stored, issuer.responder_certificate)
-    if responder.issuer != authority.subject or not signed_with(responder, authority.load_public_key()):
+    is_its_name = name_key(responder.issuer) == name_key(authority.subject)
+    if not is_its_name or not signed_with(responder, authority.load_public_key()):
         raise VerificationError(f"the responder's certificate of {issuer.label} is not signed by its issuer")
     usage = responder.extensions.get(EXTENDED_KEY_USAGE)
     if usage is None or OCSP_SIGNING not in usage.names:

@@ -39,6 +39,7 @@ def run_report(published: Published, seconds: float, cpu_before: float = 0.0) ->
         "certificates": published.certificates,
         "excluded": published.excluded,
         "precertificates": _precertificates(published.precertificates),
+        "again": published.again,
         "responses": published.responses,
         "issuers": published.issuers,
         "engine": published.engine,
@@ -68,6 +69,7 @@ def run_report(published: Published, seconds: float, cpu_before: float = 0.0) ->
                 ("rows in", published.rows_in),
                 ("excluded", _counts(published.excluded)),
                 *_pairs(published.precertificates),
+                *_again(published.again),
                 ("issuers", published.issuers),
                 ("window", f"{document['this_update']} .. {document['next_update']}"),
                 ("refresh by", document["refresh_by"]),
@@ -119,6 +121,7 @@ def check_report(checked: Checked) -> Report:
         "certificates": checked.certificates,
         "excluded": checked.excluded,
         "precertificates": _precertificates(checked.precertificates),
+        "again": checked.again,
         "responses": checked.responses,
         "issuers": checked.issuers,
         "engines": checked.engines,
@@ -140,6 +143,7 @@ def check_report(checked: Checked) -> Report:
                 ("rows in", checked.rows_in),
                 ("excluded", _counts(checked.excluded)),
                 *_pairs(checked.precertificates),
+                *_again(checked.again),
                 ("issuers", checked.issuers),
                 ("as of", document["as_of"]),
                 ("window", f"{document['this_update']} .. {document['next_update']}"),
@@ -231,6 +235,10 @@ def _pairs(seen: Precertificates) -> list[tuple[str, object]]:
     if not seen.joined and not seen.alone:
         return []
     return [("precertificates", f"{seen.joined:,} joined with their final certificates, {seen.alone:,} without one")]
+
+
+def _again(count: int) -> list[tuple[str, object]]:
+    return [("again", f"{count:,} of the certificates for a further name or key of their issuer")] if count else []
 
 
 def _counts(excluded: dict[str, int]) -> str:

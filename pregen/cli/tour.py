@@ -44,6 +44,7 @@ keep_expired = "0d"              # how long after not_after answers are still ma
 # status = { name = "STATE", values = { good = ["20"], revoked = ["40"], excluded = ["60"] } }
 # reason = { name = "REASON", values = { absent = ["-1"], superseded = ["S"] } }
 # issuer = "CA"
+# issuer_key = "AKI"             # what tells the keys of one CA apart: rows are called "CA/AKI" then
 # revoked_at = { name = "REVOKED", zone = "America/Denver", ambiguous = "latest", nonexistent = "shift-forward" }
 # not_before = { name = "VALID_FROM", encoding = "epoch-ms" }    # timestamp, iso8601 (both need no saying), epoch-s,
 # not_after = { name = "VALID_TO", encoding = "date", time_of_day = "23:59:59", zone = "UTC" }   # -us, -ns, asn1, date
@@ -55,7 +56,8 @@ keep_expired = "0d"              # how long after not_after answers are still ma
 
 [[issuer]]
 name = "demo-r1"                 # value of the column "issuer"; a list where it has several
-certificate = "issuer.pem"       # a list for cross-certificates
+certificate = "issuer.pem"       # a list for cross-certificates, and for a name in several encodings
+# also = "r1-2019"               # answer the rows of that issuer under this key of the same CA too
 responder_certificate = "ocsp.pem"     # without it the issuer signs itself, with its own key
 key = "ocsp.key"                 # PEM or DER, PKCS#8
 # key_passphrase_env = "OCSP_KEY_PASS" # the environment variable that holds the key's passphrase

@@ -7,6 +7,7 @@ from pregen.config.columns import COLUMNS, KINDS, STATUSES, TIMES, ColumnConfig
 from pregen.config.file import Config, load_config
 from pregen.config.section import parse_duration
 from pregen.config.sections import (
+    SEVERAL_KEYS,
     AnchorConfig,
     CertIds,
     GatesConfig,
@@ -27,6 +28,7 @@ __all__ = [
     "COLUMNS",
     "KINDS",
     "REASONS",
+    "SEVERAL_KEYS",
     "STATUSES",
     "TIMES",
     "AnchorConfig",

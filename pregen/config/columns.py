@@ -10,7 +10,18 @@ from pregen.config.section import Problem, Section
 from pregen.reasons import REASONS
 from pregen.zones import zone_problem
 
-COLUMNS = ("issuer", "serial", "status", "revoked_at", "reason", "not_before", "not_after", "kind", "needs_ocsp")
+COLUMNS = (
+    "issuer",
+    "issuer_key",
+    "serial",
+    "status",
+    "revoked_at",
+    "reason",
+    "not_before",
+    "not_after",
+    "kind",
+    "needs_ocsp",
+)
 TIMES = ("revoked_at", "not_before", "not_after")
 SERIAL_ENCODINGS = ("binary", "unsigned-binary", "hex", "decimal")
 TIME_ENCODINGS = (

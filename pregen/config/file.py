@@ -17,6 +17,7 @@ import msgspec
 from pregen.config.columns import COLUMNS, ColumnConfig
 from pregen.config.section import Section
 from pregen.config.sections import (
+    SEVERAL_KEYS,
     GatesConfig,
     GrowthLimit,
     IssuerConfig,
@@ -145,7 +146,10 @@ class _Reader:
                 continue
             for name in issuer.names:
                 if name in sections:
-                    text = f"the name {name!r} is taken by issuer number {sections[name] + 1} already: names are unique"
+                    text = (
+                        f"the name {name!r} is taken by issuer number {sections[name] + 1} already: names are unique, "
+                        f"and tell whose a row is; {SEVERAL_KEYS}"
+                    )
                     self._note("config.duplicate", f"{_issuer_place(table, index)}.name", text)
                 sections.setdefault(name, index)
             yield issuer

@@ -145,13 +145,26 @@ class IssuerValidityConfig(Section, frozen=True, kw_only=True):
     backdate: str | None = None
 
 
+# How to configure several keys of one CA, whose rows one column calls alike.
+SEVERAL_KEYS = (
+    "where the issuer column calls the certificates of several keys alike, export what tells them apart (such as the "
+    "authority key identifier) and name that column, issuer_key in [snapshot.columns]: rows are then called by both, "
+    'name = "r1/5a3c..."; where nothing tells them apart, also = "r1" in the second section answers all rows of r1 '
+    "under its key as well"
+)
+
+
 class IssuerConfig(Section, frozen=True, kw_only=True):
     """One issuer, which is one name and one key, and who signs its answers.
 
     Attributes:
         name: what the issuer column calls it; several where a database labels cross-certificates apart.
-        certificate: file of the issuer's certificate; several for cross-certificates.
-        responder_certificate: file of the delegated responder's certificate; absent: the issuer signs itself.
+        certificate: file of the issuer's certificate; several for cross-certificates, and where its name is written in
+            several encodings, each of which gets answers.
+        also: names of other issuers whose rows are answered for this one as well: another key of the same CA, where
+            nothing tells whose certificates the rows are.
+        responder_certificate: file of the delegated responder's certificate, or one for each encoding of the issuer's
+            name; absent: the issuer signs itself.
         key: file of the signer's private key, PEM or DER PKCS#8.
         key_passphrase_env: the environment variable that holds the key's passphrase.
         rsa_padding: how an RSA key signs; PSS with SHA-256, MGF1 with SHA-256 and a salt of 32 octets.
@@ -162,6 +175,7 @@ class IssuerConfig(Section, frozen=True, kw_only=True):
 
     name: str | tuple[str, ...]
     certificate: str | tuple[str, ...]
+    also: str | tuple[str, ...] = ()
     responder_certificate: str | None = None
     key: str
     key_passphrase_env: str | None = None
@@ -174,6 +188,11 @@ class IssuerConfig(Section, frozen=True, kw_only=True):
     def names(self) -> tuple[str, ...]:
         """Every name of the issuer, one at least."""
         return (self.name,) if isinstance(self.name, str) else self.name
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """Every name of another issuer whose rows are answered for this one as well."""
+        return (self.also,) if isinstance(self.also, str) else self.also
 
     @property
     def certificates(self) -> tuple[str, ...]:

@@ -13,7 +13,8 @@ from pregen import clock
 from pregen.config import Config
 from pregen.errors import ConfigError, Finding, InputError
 from pregen.issuers import Issuer, parse_certificate, read_certificates, signed_with
-from pregen.snapshot import Crl, RevocationList, name_key, read_crls
+from pregen.names import name_key
+from pregen.snapshot import Crl, RevocationList, read_crls
 
 MAX_ENTRIES = 16_384  # of a CRL: spread over all of it, they prove as much as a million do
 _REMOVED = 8  # removeFromCRL (RFC 5280, 5.3.1)
@@ -84,7 +85,7 @@ def _certificate(path: Path, issuers: Sequence[Issuer]) -> CertificateAnchor:
     certificate = read_certificates(path)[0]  # of a chain, the one that was issued comes first
     index = None
     for at, issuer in enumerate(issuers):
-        if not _is_name_of(issuer, certificate.issuer):
+        if issuer.is_further_name or not _is_name_of(issuer, certificate.issuer):
             continue
         key = parse_certificate(path, issuer.certificates[0]).load_public_key()
         try:

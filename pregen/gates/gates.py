@@ -45,6 +45,7 @@ class Evidence:
         zone: what the times say about zones (`pregen.gates.zone.judge`).
         certificates: that get answers, by issuer id.
         issuers: what messages call the configured issuers, by id.
+        alike: ids of issuers that answer for the same rows, under several names or keys of one CA.
         why_absent: why there is no history; None: there is.
         damage: what of the history cannot be read.
         history: of the current generation.
@@ -71,6 +72,7 @@ class Evidence:
     zone: tuple[Finding, ...] = ()
     certificates: Mapping[int, int]
     issuers: Mapping[int, str]
+    alike: tuple[frozenset[int], ...] = ()
     why_absent: str | None = None
     damage: tuple[str, ...] = ()
     history: History | None = None
@@ -181,7 +183,8 @@ def _damaged(evidence: Evidence) -> Finding:
 def _growth(evidence: Evidence, config: GatesConfig) -> GateResult:
     if evidence.history is None:
         return _skipped("growth", evidence.why_absent or "there is no history")
-    before, after, limit = evidence.history.certificates, _total(evidence), config.growth
+    before, limit = evidence.history.certificates, config.growth
+    after = _total(evidence) - _answered_before(evidence, evidence.history)
     more = max(after - before, 0)
     figures = {"before": before, "after": after, **_shown(limit)}
     if not (_share(more, before) > limit.share and more > limit.count):
@@ -191,6 +194,15 @@ def _growth(evidence: Evidence, config: GatesConfig) -> GateResult:
         "allowed): look whether the snapshot holds certificates of someone else, or twice under different issuers"
     )
     return _result("growth", figures, Finding("growth.certificates", "error", message))
+
+
+def _answered_before(evidence: Evidence, history: History) -> int:
+    """Return how many certificates are answered under a name or key that is new, and were under another one before."""
+    count = 0
+    for ids in evidence.alike:
+        known = max((evidence.certificates[one] for one in ids if one in history.issuers), default=0)
+        count += sum(min(known, evidence.certificates[one]) for one in ids if one not in history.issuers)
+    return count
 
 
 def _issuer_missing(evidence: Evidence, config: GatesConfig) -> GateResult:

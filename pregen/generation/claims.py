@@ -23,7 +23,8 @@ from pregen.generation.routing_key import serial_matrix, serial_octets, serial_o
 from pregen.generation.rows import KINDS, ShardRows
 from pregen.generation.spill import LAST_SECOND, clipped
 from pregen.issuers import Issuer
-from pregen.snapshot import MAX_SERIAL_BYTES, RevocationList, name_key
+from pregen.names import name_key
+from pregen.snapshot import MAX_SERIAL_BYTES, RevocationList
 
 MOST_FOREIGN = 1 << 19  # claims about other labels, of all sources together
 # `entry` numbers the certificates that sources speak of, `issuer` is the label under which one is looked for; `at` is
@@ -158,6 +159,8 @@ def _labelled(
     claims = claims[claims["size"] > 0]
     signers = namesake[claims["issuer"]]
     for index, issuer in enumerate(issuers):
+        if issuer.is_further_name:  # its rows are those of the first name, again
+            continue
         chosen = claims[(signers != namesake[index]) if are_foreign else (signers == namesake[index])]
         chosen["issuer"], chosen["is_foreign"] = index, are_foreign
         for size in np.unique(chosen["size"]).tolist():

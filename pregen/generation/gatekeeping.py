@@ -193,6 +193,11 @@ def _evidence(
         zone=verdict.findings,
         certificates={issuer.issuer_id: count for issuer, count in zip(prepared.issuers, counts, strict=True)},
         issuers={issuer.issuer_id: issuer.names[0] for issuer in prepared.issuers},
+        alike=tuple(
+            frozenset(prepared.issuers[index].issuer_id for index in issuer.rows_of) | {issuer.issuer_id}
+            for issuer in prepared.issuers
+            if issuer.rows_of
+        ),
         why_absent=past.why_absent,
         damage=past.damage + tally.comparison.damaged,
         history=past.history,
@@ -247,7 +252,8 @@ def remembered(
 def _matched_before(prepared: Prepared) -> frozenset[int]:
     """Return the issuers (indices) of whose CRLs an entry had a row in a generation before, as serials are read now."""
     known = prepared.past.history.anchored if prepared.past.history else frozenset[str]()
-    return frozenset(index for index in range(len(prepared.issuers)) if _match(prepared, index) in known)
+    own = (index for index, issuer in enumerate(prepared.issuers) if not issuer.is_further_name)
+    return frozenset(index for index in own if _match(prepared, index) in known)
 
 
 def _match(prepared: Prepared, index: int) -> str:
@@ -260,6 +266,7 @@ def _match(prepared: Prepared, index: int) -> str:
 def after_signing(
     rows_in: int,
     excluded: Mapping[str, int],
+    again: int,
     shards: Iterable[Shard],
     windows: Iterable[tuple[int, int]],
     verified: int,
@@ -272,7 +279,12 @@ def after_signing(
         GateResult(
             gate="coverage",
             outcome="passed",
-            figures={"rows_in": rows_in, "certificates": certificates, "excluded": dict(excluded)},
+            figures={
+                "rows_in": rows_in,
+                "certificates": certificates,
+                "excluded": dict(excluded),
+                **({"again": again} if again else {}),
+            },
         ),
         GateResult(
             gate="window",

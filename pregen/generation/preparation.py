@@ -158,8 +158,8 @@ def _opened(config: Config, options: RunOptions, issuers: tuple[Issuer, ...], st
         path=options.snapshot,
         as_of=options.as_of,
         now=started,
-        issuers={name: index for index, issuer in enumerate(issuers) for name in issuer.names},
-        profiles={index: issuer.validity.profile for index, issuer in enumerate(issuers)},
+        issuers={name: index for index, issuer in _of_sections(issuers) for name in issuer.names},
+        profiles={index: issuer.validity.profile for index, issuer in _of_sections(issuers)},
         crl_issuers=_crl_issuers(config, issuers),
         skew_s=config.gates.skew_s,
     )
@@ -169,11 +169,20 @@ def _crl_issuers(config: Config, issuers: tuple[Issuer, ...]) -> tuple[CrlIssuer
     """Return what tells whose a CRL is, where revocations come from CRLs."""
     if config.snapshot.kind != "crl":
         return ()
-    keys = (parse_certificate(config.path, issuer.certificates[0]).public_key for issuer in issuers)
     return tuple(
-        CrlIssuer(index=index, name=issuer.names[0], subject=issuer.subject, public_key=key)
-        for index, (issuer, key) in enumerate(zip(issuers, keys, strict=True))
+        CrlIssuer(
+            index=index,
+            name=issuer.names[0],
+            subject=issuer.subject,
+            public_key=parse_certificate(config.path, issuer.certificates[0]).public_key,
+        )
+        for index, issuer in _of_sections(issuers)
     )
+
+
+def _of_sections(issuers: tuple[Issuer, ...]) -> list[tuple[int, Issuer]]:
+    """Return the issuers that have rows of their own, and their indices."""
+    return [(index, issuer) for index, issuer in enumerate(issuers) if not issuer.is_further_name]
 
 
 def _choices(issuers: tuple[Issuer, ...], name: str) -> dict[str, Choice]:

@@ -32,7 +32,8 @@ class Published:
 
     `cpu_by_step` are the CPU seconds of all processes that can be told apart; start-up of processes is not among them.
     `history_bytes`, what the next run's gates need, are not among `stored_bytes`. `rates` are the signatures a second
-    of CPU time that engines were chosen by, by algorithm and engine. `precertificates` is what became of their rows.
+    of CPU time that engines were chosen by, by algorithm and engine. `precertificates` is what became of their rows;
+    `again` of the certificates are there for a further name or key of their issuer.
     """
 
     commit: int
@@ -40,6 +41,7 @@ class Published:
     certificates: int
     excluded: dict[str, int]
     precertificates: Precertificates
+    again: int
     responses: int
     issuers: int
     engine: str
@@ -66,6 +68,7 @@ class Checked:
     certificates: int
     excluded: dict[str, int]
     precertificates: Precertificates
+    again: int
     responses: int
     issuers: int
     engines: dict[str, str]
@@ -96,6 +99,7 @@ def check(config: Config, options: RunOptions, progress: Progress) -> Checked:
             certificates=surveyed.certificates,
             excluded=surveyed.excluded,
             precertificates=surveyed.precertificates,
+            again=surveyed.again,
             responses=surveyed.responses(prepared.issuers),
             issuers=len(prepared.issuers),
             engines=prepared.engines,
@@ -142,6 +146,7 @@ def run(config: Config, options: RunOptions, progress: Progress) -> Published:
         certificates=surveyed.certificates,
         excluded=surveyed.excluded,
         precertificates=surveyed.precertificates,
+        again=surveyed.again,
         responses=committed.responses,
         issuers=len(prepared.issuers),
         engine=", ".join(sorted({prepared.engines[name] for name in used})),
@@ -179,7 +184,9 @@ def _commit(
     shards = tuple(one.shard for one in signed)
     windows = frozenset(window for one in signed for window in one.windows)
     verified = sum(one.verified for one in signed)
-    gates = surveyed.gates + after_signing(surveyed.rows_in, surveyed.excluded, shards, windows, verified)
+    gates = surveyed.gates + after_signing(
+        surveyed.rows_in, surveyed.excluded, surveyed.again, shards, windows, verified
+    )
     with steps("gates"):
         history, history_bytes = _remember(prepared, surveyed, signed)
     check_still_timely(started=prepared.started, clock_now=clock.now(), windows=prepared.public_windows)
@@ -189,6 +196,8 @@ def _commit(
         "responses": responses,
         "excluded": surveyed.excluded,
     }
+    if surveyed.again:
+        counts["again"] = surveyed.again
     manifest = Manifest(
         profile=prepared.profiles,
         shards=shards,
@@ -239,10 +248,11 @@ def check_counts(prepared: Prepared, surveyed: Surveyed, signed: Sequence[Signed
     certificates = sum(one.shard.rows for one in signed)
     responses = sum(one.responses for one in signed)
     excluded = sum(surveyed.excluded.values())
-    if surveyed.rows_in != certificates + excluded:
+    if surveyed.rows_in != certificates - surveyed.again + excluded:
+        again = f", {surveyed.again:,} of them for a further name or key," if surveyed.again else ""
         raise VerificationError(
-            f"{surveyed.rows_in:,} rows came in, but {certificates:,} certificates were read back and {excluded:,} "
-            "rows were excluded: nothing was published; please report this"
+            f"{surveyed.rows_in:,} rows came in, but {certificates:,} certificates were read back{again} and "
+            f"{excluded:,} rows were excluded: nothing was published; please report this"
         )
     if responses != (wanted := surveyed.responses(prepared.issuers)):
         raise VerificationError(

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from pregen.errors import SpoolError
 from pregen.gates.evidence import Observation, Observer, Watch
 from pregen.generation.routing_key import keys, serial_matrix, serial_octets, serial_offsets
-from pregen.generation.rows import group_codes
+from pregen.generation.rows import again_for, group_codes
 from pregen.generation.spill import (
     PRECERTIFICATE,
     ROW_BYTES,
@@ -47,6 +47,7 @@ BUFFERS_BYTES = 16 << 20  # of one router, for all of its files
 BUFFER_BYTES = 64 << 10  # of one file, at most
 
 Counts = NDArray[np.int64]
+Repeats: TypeAlias = tuple[tuple[int, int], ...]  # indices of issuers: whose rows are spooled for whom as well
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +113,16 @@ class Router:
         SpoolError: the disk is full, or too few files may be open at once; so do all methods.
     """
 
-    def __init__(self, folder: Path, shards: int, issuer_ids: NDArray[np.uint64], name: str) -> None:
+    def __init__(
+        self, folder: Path, shards: int, issuer_ids: NDArray[np.uint64], name: str, repeats: Repeats = ()
+    ) -> None:
         _allow_open_files(shards + SPARE_FILES)
         self._rows: Counts = np.zeros(shards, np.int64)
         self._crcs = [0] * shards
         self._folder = folder
         self._name = name
         self._issuer_ids = issuer_ids
+        self._repeats = repeats
         self._files: list[BinaryIO] = []
         self._abandoned = weakref.finalize(self, _abandon, self._files)
         buffering = min(BUFFER_BYTES, max(ROW_BYTES, BUFFERS_BYTES // shards))
@@ -132,11 +136,26 @@ class Router:
         Withheld rows are spooled too, so that they meet the other rows of their certificates.
         """
         key = self._keys(batch.serial, batch.issuer)
-        self._spool(_spilled(batch, key), key)
-        if batch.withheld is not None:
-            apart = self._keys(batch.withheld.serial, batch.withheld.issuer)
-            self._spool(_withheld(batch, batch.withheld, apart), apart)
+        rows = _spilled(batch, key)
+        self._spool(rows, key)
+        self._repeat(rows, batch.serial, batch.issuer)
+        if (apart := batch.withheld) is not None:
+            withheld = self._keys(apart.serial, apart.issuer)
+            rows = _withheld(batch, apart, withheld)
+            self._spool(rows, withheld)
+            self._repeat(rows, apart.serial, apart.issuer)
         return key
+
+    def _repeat(self, rows: Spilled, serial: pa.BinaryArray, issuer: NDArray[np.int32]) -> None:
+        """Spool the rows of some issuers once more, for the issuers that answer for them as well."""
+        for source, target in self._repeats:
+            places = np.flatnonzero(issuer == source)
+            if not len(places):
+                continue
+            again = take(rows, places)
+            again["key"] = keys(serial.take(pa.array(places, pa.int64())), self._issuer_ids[target : target + 1])
+            again["code"] = again_for(again["code"], target)
+            self._spool(again, again["key"])
 
     def _keys(self, serial: pa.BinaryArray, issuer: NDArray[np.int32]) -> NDArray[np.uint64]:
         return keys(serial, self._issuer_ids if len(self._issuer_ids) == 1 else self._issuer_ids[issuer])
@@ -225,6 +244,7 @@ def route(
     issuer_ids: NDArray[np.uint64],
     steps: Steps,
     observer: Observer | None = None,
+    repeats: Repeats = (),
 ) -> tuple[ShardFile, ...]:
     """Spool all rows to the files of their shards.
 
@@ -235,12 +255,13 @@ def route(
         issuer_ids: uint64[issuers].
         steps: told what reading and routing take.
         observer: shown all rows.
+        repeats: which issuers' rows are spooled for which others as well.
 
     Raises:
         SpoolError: the disk is full, or too few files may be open at once.
     """
     _make_folders(folder, bounds)
-    router = Router(folder, len(bounds) - 1, issuer_ids, "0")
+    router = Router(folder, len(bounds) - 1, issuer_ids, "0", repeats)
     for batch in steps.each("read", batches):
         _pass(batch, router, observer, steps)
     with steps("route"):
@@ -279,6 +300,7 @@ class RoutingJob:
         shards: how many there are.
         issuer_ids: uint64[issuers].
         watch: what to look for in the rows; None: nothing.
+        repeats: which issuers' rows are spooled for which others as well.
     """
 
     snapshot: Snapshot
@@ -286,6 +308,7 @@ class RoutingJob:
     shards: int
     issuer_ids: NDArray[np.uint64]
     watch: Watch | None = None
+    repeats: Repeats = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,7 +335,7 @@ class FileRouter:
 
     def __init__(self, job: RoutingJob) -> None:
         self._snapshot = job.snapshot
-        self._router = Router(job.folder, job.shards, job.issuer_ids, str(os.getpid()))
+        self._router = Router(job.folder, job.shards, job.issuer_ids, str(os.getpid()), job.repeats)
         self._observer = Observer(job.watch) if job.watch else None
 
     def __call__(self, task: FileTask) -> RoutedFile:

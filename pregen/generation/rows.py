@@ -25,6 +25,8 @@ from numpy.typing import NDArray
 from pregen.errors import MAX_EXAMPLES, VerificationError
 from pregen.generation.routing_key import serial_matrix
 from pregen.generation.spill import (
+    AGAIN,
+    FLAGS,
     LAST_SECOND,
     PRECERTIFICATE,
     ROW_BYTES,
@@ -82,9 +84,14 @@ class Group(NamedTuple):
 def group_codes(
     issuer: NDArray[np.int32], serial_bytes: NDArray[np.int32], status: NDArray[np.uint8], reason: NDArray[np.int8]
 ) -> NDArray[np.uint32]:
-    """Return `Group.code` of each row, uint32[n]: there are less than 2**23 issuers."""
+    """Return `Group.code` of each row, uint32[n]: there are less than 2**22 issuers."""
     kind = np.where(status == GOOD, 0, np.where(status == REVOKED, 1 + (reason >= 0), 3))
     return ((issuer << 8) | (serial_bytes << 2) | kind).astype(np.uint32)
+
+
+def again_for(codes: NDArray[np.uint32], issuer: int) -> NDArray[np.uint32]:
+    """Return codes of spooled rows as those of another issuer, for which they are spooled once more."""
+    return (codes & (PRECERTIFICATE | np.uint32(0xFF))) | AGAIN | np.uint32(issuer << 8)
 
 
 class RowNumber(NamedTuple):
@@ -140,6 +147,9 @@ class ShardRows:
         withheld: rows that get none, and are not counted anywhere else.
         repetitions: the first ones.
         precertificates: what became of their rows.
+        again: certificates that are answered for a further name or key of their issuer; they are here, but no count of
+            rows is about them.
+        again_rows: their rows.
         keys: uint64[n], the whole keys.
         not_after: uint32[n], as `pregen.generation.spill.clipped`.
     """
@@ -157,6 +167,8 @@ class ShardRows:
     withheld: int = 0
     repetitions: tuple[Pair, ...] = field(default=())
     precertificates: Precertificates = NO_PRECERTIFICATES
+    again: int = 0
+    again_rows: int = 0
     keys: NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
     not_after: NDArray[np.uint32] = field(default_factory=lambda: np.empty(0, np.uint32))
 
@@ -204,30 +216,34 @@ def load_rows(
     rows, suspects = _in_order(read_spilled(path, written))
     limit = 0 if expired_before is None else int(clipped(np.array(expired_before)))
     collapsed = _collapse(rows, suspects, limit) if len(suspects) else _Collapsed()
-    kept = rows["reason"] != WITHHELD
+    kept, own = rows["reason"] != WITHHELD, rows["code"] & AGAIN == 0
     withheld = len(rows) - int(np.count_nonzero(kept))
+    own_rows = int(np.count_nonzero(kept & own))
+    again_rows = len(rows) - withheld - own_rows
     kept[collapsed.dropped] = False
-    certificates = int(np.count_nonzero(kept))
-    repeated = len(rows) - withheld - certificates - collapsed.joined
+    certificates = int(np.count_nonzero(kept & own))
+    repeated = own_rows - certificates - collapsed.joined
     kept &= rows["not_after"] >= limit
-    early = rows["code"] & PRECERTIFICATE != 0
-    alone = int(np.count_nonzero(early & kept)) if early.any() else 0
+    live = int(np.count_nonzero(kept & own))
+    alone = int(np.count_nonzero(kept & own & (rows["code"] & PRECERTIFICATE != 0)))
     if not kept.all():
         rows = take(rows, np.flatnonzero(kept))
     loaded = ShardRows(
         key32=(rows["key"] >> _HALF).astype(np.uint32),
         octets=rows.view(np.uint8),
         starts=np.arange(SERIAL_AT, rows.nbytes, ROW_BYTES),
-        codes=(rows["code"] & ~PRECERTIFICATE).astype(np.int64),
+        codes=(rows["code"] & ~FLAGS).astype(np.int64),
         revoked_at=rows["revoked_at"].copy(),
         reason=rows["reason"].copy(),
         repeated=repeated,
-        expired=certificates - len(rows),
+        expired=certificates - live,
         conflicts=collapsed.conflicts,
         conflict_count=collapsed.conflict_count,
         withheld=withheld,
         repetitions=collapsed.repetitions,
         precertificates=Precertificates(collapsed.joined, alone, collapsed.differing, collapsed.examples),
+        again=len(rows) - live,
+        again_rows=again_rows,
         keys=rows["key"].copy(),
         not_after=rows["not_after"].copy(),
     )
@@ -288,10 +304,12 @@ def _collapse(rows: Spilled, suspects: Places, limit: int) -> _Collapsed:
     these = take(rows, suspects)
     withheld = these["reason"] == WITHHELD
     early = (these["code"] & PRECERTIFICATE != 0) & ~withheld
-    in_snapshot = np.lexsort((these["row"], these["file"], early, withheld))
+    again = these["code"] & AGAIN != 0
+    in_snapshot = np.lexsort((these["row"], these["file"], again, early, withheld))
     these, suspects = take(these, in_snapshot), suspects[in_snapshot]
-    withheld, early = withheld[in_snapshot], early[in_snapshot]
-    these["code"] &= ~PRECERTIFICATE
+    withheld, early, again = withheld[in_snapshot], early[in_snapshot], again[in_snapshot]
+    flags = these["code"] & FLAGS
+    these["code"] &= ~FLAGS
     places = np.arange(len(these))
     leader = _first_of(_identities(these))  # the row that each one's certificate is published by
     peer, joined, uneven = leader, np.zeros(len(these), bool), np.zeros(len(these), bool)
@@ -300,26 +318,29 @@ def _collapse(rows: Spilled, suspects: Places, limit: int) -> _Collapsed:
         uneven = joined & _differ(these, leader)
     differs = _differ(these, peer)
     _take_over(these, leader, np.flatnonzero(uneven))
-    rows[suspects[leader[uneven]]] = these[leader[uneven]]
+    changed = leader[uneven]
+    rows[suspects[changed]] = these[changed]
+    rows["code"][suspects[changed]] |= flags[changed]
     np.maximum.at(rows["not_after"], suspects[leader], these["not_after"])
     follows = leader != places
     differs = np.where(withheld, _contradicts(these, take(these, leader)), differs)
     is_live = rows["not_after"][suspects[leader]] >= limit
-    differs &= is_live
-    uneven &= is_live
+    shown = np.where(withheld, leader, peer)
+    differs &= is_live & ~(again & again[shown])  # which was found where they were spooled before
+    uneven &= is_live & ~again
     conflicts, repetitions, examples = (
         tuple(
             Pair(_row_number(these[one[i]]), _row_number(these[i]), _serial(these[i]), bool(withheld[i]))
             for i in np.flatnonzero(which)[:MAX_EXAMPLES]
         )
         for one, which in (
-            (np.where(withheld, leader, peer), differs),
-            (peer, follows & ~differs & ~withheld & ~joined),
+            (shown, differs),
+            (peer, follows & ~differs & ~withheld & ~joined & ~again),
             (leader, uneven),
         )
     )
-    count = int(differs.sum())
-    return _Collapsed(suspects[follows], conflicts, count, repetitions, int(joined.sum()), int(uneven.sum()), examples)
+    counts = int((joined & ~again).sum()), int(uneven.sum())
+    return _Collapsed(suspects[follows], conflicts, int(differs.sum()), repetitions, *counts, examples)
 
 
 def _first_of(identities: NDArray[np.generic]) -> Places:

@@ -129,6 +129,8 @@ class Surveyor:
             conflict_count=rows.conflict_count,
             repetitions=rows.repetitions,
             precertificates=rows.precertificates,
+            again=rows.again,
+            again_rows=rows.again_rows,
             withheld=rows.withheld,
             steps=steps.take(),
             comparison=comparison,

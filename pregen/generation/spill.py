@@ -35,7 +35,10 @@ SPILLED = np.dtype(
     ]
 )
 WITHHELD = -2
-PRECERTIFICATE = np.uint32(1 << 31)  # a flag in `code`, which is less than that
+# Flags in `code`, which is less: the row is of a precertificate, or was spooled for another issuer before.
+PRECERTIFICATE = np.uint32(1 << 31)
+AGAIN = np.uint32(1 << 30)
+FLAGS = PRECERTIFICATE | AGAIN
 ROW_BYTES = SPILLED.itemsize
 SERIAL_AT = ROW_BYTES - MAX_SERIAL_BYTES
 _ADVICE = (

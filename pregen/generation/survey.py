@@ -58,6 +58,7 @@ class Surveyed:
         gates: what the gates said that look at the snapshot.
         history: what the next generation's gates need; None where nobody looked.
         precertificates: what became of their rows.
+        again: certificates that are answered for a further name or key of their issuer.
     """
 
     pool: Pool
@@ -70,6 +71,7 @@ class Surveyed:
     gates: tuple[GateResult, ...] = ()
     history: History | None = field(default=None)
     precertificates: Precertificates = NO_PRECERTIFICATES
+    again: int = 0
 
     @property
     def certificates(self) -> int:
@@ -119,7 +121,7 @@ def survey(prepared: Prepared, steps: Steps, progress: Progress) -> Iterator[Sur
         with steps("gates"):
             observation = all_observed(observations, watch)
             verdict = judge_times(prepared, observation, watch)
-            invalid = invalid_rows(snapshot, sum(file.rows for file in files) - tally.withheld)
+            invalid = invalid_rows(snapshot, sum(file.rows for file in files) - tally.withheld - tally.again_rows)
             excluded = _excluded(snapshot, tally, invalid)
             gates, warnings = ask(prepared, tally, verdict, watch, excluded, claims)
             history = remembered(prepared, tally.groups, verdict, observation, watch)
@@ -131,6 +133,7 @@ def survey(prepared: Prepared, steps: Steps, progress: Progress) -> Iterator[Sur
             rows_in=snapshot.rows_in,
             excluded=excluded,
             precertificates=tally.precertificates,
+            again=tally.again,
             warnings=prepared.warnings + warnings,
             gates=gates,
             history=history,
@@ -157,6 +160,7 @@ def _routed(
     """Read and route all rows: file by file in the workers, or with None here; `spool` is a folder, and shards."""
     snapshot, (folder, shards) = prepared.snapshot, spool
     bounds = key.split(0, key.KEY32, shards)
+    repeats = tuple((of, index) for index, issuer in enumerate(prepared.issuers) for of in issuer.rows_of)
     ids = np.array([issuer.issuer_id for issuer in prepared.issuers], np.uint64)
 
     def show() -> None:
@@ -164,9 +168,11 @@ def _routed(
         progress("read", rows, max(snapshot.row_estimate, rows))
 
     if pool is not None:
-        return route_files(pool, RoutingJob(snapshot, folder, shards, ids, watch), bounds, steps, show, observe)
+        return route_files(
+            pool, RoutingJob(snapshot, folder, shards, ids, watch, repeats), bounds, steps, show, observe
+        )
     observer = Observer(watch)
-    files = route(_counted(snapshot, show), folder, bounds, ids, steps, observer)
+    files = route(_counted(snapshot, show), folder, bounds, ids, steps, observer, repeats)
     with steps("observe"):
         observe(observer.take())
     return files

@@ -31,6 +31,8 @@ class Survey:
     repetitions: tuple[Pair, ...] = ()
     precertificates: Precertificates = NO_PRECERTIFICATES
     held: Held = field(default_factory=Held)
+    again: int = 0
+    again_rows: int = 0
 
     def digest(self) -> int:
         """Return a number that changes with the rows of any group, and with those left out."""
@@ -53,6 +55,7 @@ class Tally:
         repetitions: the first ones, in the order of shards.
         precertificates: of all shards, their examples in the order of shards.
         held: what CRLs and anchors say of the rows.
+        again, again_rows: see `pregen.generation.rows.ShardRows`.
     """
 
     groups: dict[Group, int]
@@ -67,6 +70,8 @@ class Tally:
     repetitions: tuple[Pair, ...] = ()
     precertificates: Precertificates = NO_PRECERTIFICATES
     held: Held = field(default_factory=Held)
+    again: int = 0
+    again_rows: int = 0
 
 
 def add_up(surveys: Iterable[Survey]) -> Tally:
@@ -79,7 +84,7 @@ def add_up(surveys: Iterable[Survey]) -> Tally:
     uneven: dict[int, tuple[Pair, ...]] = {}
     held: dict[int, Held] = {}
     early = NO_PRECERTIFICATES
-    repeated = expired = conflict_count = withheld = 0
+    repeated = expired = conflict_count = withheld = again = again_rows = 0
     comparison = NOT_COMPARED
     for survey in surveys:
         for group, count in survey.groups.items():
@@ -95,6 +100,8 @@ def add_up(surveys: Iterable[Survey]) -> Tally:
         expired += survey.expired
         conflict_count += survey.conflict_count
         withheld += survey.withheld
+        again += survey.again
+        again_rows += survey.again_rows
         comparison = comparison.plus(survey.comparison)
     proofs: dict[int, set[Group]] = {}
     for group, shard in first.items():
@@ -112,6 +119,8 @@ def add_up(surveys: Iterable[Survey]) -> Tally:
         repetitions=_first_of(repetitions),
         precertificates=early._replace(examples=_first_of(uneven)),
         held=all_held(held[shard] for shard in sorted(held)),
+        again=again,
+        again_rows=again_rows,
     )
 
 

@@ -9,7 +9,7 @@ clients.py        what clients are known to refuse of what rules allow
 
 from pregen.issuers.certificates import Certificate, parse_certificate, read_certificates, signed_with
 from pregen.issuers.clients import client_warnings
-from pregen.issuers.issuers import Issuer, Responder, inspect_issuers, load_issuers
+from pregen.issuers.issuers import Issuer, Responder, different_issuers, inspect_issuers, load_issuers
 from pregen.issuers.keyfiles import KeySource
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "KeySource",
     "Responder",
     "client_warnings",
+    "different_issuers",
     "inspect_issuers",
     "load_issuers",
     "parse_certificate",

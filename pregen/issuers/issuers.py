@@ -1,25 +1,28 @@
 """Issuers, and who signs for them: certificates and keys read, checked, and made ready for the templates.
 
 An issuer is one name and one key, because that is all that a CertID can tell apart (RFC 6960, 4.1.1); it may have
-several certificates. Everything that is wrong is found in one pass, before any work: nobody wants to repair a thousand
+several certificates. Where these write its name in several encodings (PrintableString, UTF8String), that is one name
+(RFC 5280, 7.1), but not one CertID: each further one is an `Issuer` too, behind those of all sections, and answers for
+the rows of the first. Everything that is wrong is found in one pass, before any work: nobody wants to repair a thousand
 sections one run at a time.
 """
 
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from pregen.config import Config, IssuerConfig, IssuerValidityConfig
+from pregen.config import SEVERAL_KEYS, Config, IssuerConfig, IssuerValidityConfig
 from pregen.errors import ConfigError, Finding
 from pregen.issuers.certificates import Certificate, read_certificates
 from pregen.issuers.keyfiles import KeySource, algorithm, is_pair
 from pregen.issuers.rules import Remark, issuer_remarks, responder_remarks
+from pregen.names import name_key
 from pregen.signers import PrivateKey
 from pregen.validity import PROFILES, Validity
 from storage.certid import SHA1, SHA256
@@ -71,6 +74,8 @@ class Issuer:
         cert_ids: for each signed response of a certificate, the OIDs of the CertID hashes that it answers, SHA-1 first.
         not_after: no window may end later.
         validity: what windows are to be like, by the configuration of this issuer.
+        rows_of: indices of the issuers whose rows it answers for, beside its own.
+        is_further_name: whether it is a further encoding of the name of one of these, and has no rows of its own.
     """
 
     names: tuple[str, ...]
@@ -84,6 +89,8 @@ class Issuer:
     cert_ids: tuple[tuple[str, ...], ...]
     not_after: datetime
     validity: Validity
+    rows_of: tuple[int, ...] = ()
+    is_further_name: bool = False
 
 
 def load_issuers(config: Config, now: datetime) -> tuple[tuple[Issuer, ...], tuple[Finding, ...]]:
@@ -103,9 +110,15 @@ def load_issuers(config: Config, now: datetime) -> tuple[tuple[Issuer, ...], tup
 def inspect_issuers(config: Config, now: datetime) -> tuple[tuple[Issuer, ...], tuple[Finding, ...]]:
     """Return the issuers that can be used, and everything that is wrong with them and the others; never raises."""
     inspection = _Inspection(config, now)
-    issuers = tuple(issuer for section in config.issuer if (issuer := inspection.issuer(section)))
+    found = [(section, names) for section in config.issuer if (names := inspection.issuer(section))]
     inspection.note_same_ids()
-    return issuers, tuple(inspection.findings)
+    issuers = [replace(names[0], rows_of=inspection.others(section, found)) for section, names in found]
+    further = [
+        replace(one, rows_of=(index, *issuers[index].rows_of), is_further_name=True)
+        for index, (_, names) in enumerate(found)
+        for one in names[1:]
+    ]
+    return (*issuers, *further), tuple(inspection.findings)
 
 
 def merged_section(sections: Sequence[IssuerConfig]) -> str:
@@ -137,37 +150,63 @@ class _Inspection:
         self._keys: dict[KeySource, PrivateKey | None] = {}
         self._sections: dict[int, list[IssuerConfig]] = {}
 
-    def issuer(self, section: IssuerConfig) -> Issuer | None:
-        """Return the issuer of one section, or None if it has any error."""
+    def issuer(self, section: IssuerConfig) -> tuple[Issuer, ...]:
+        """Return the issuer of one section, for each encoding of its name; none if it has any error."""
         before = self._errors
         certificates = self._certificates(section)
-        issuer = certificates[0] if certificates else None
-        if issuer is not None:
-            self._sections.setdefault(issuer_id(issuer.subject, issuer.key_bits), []).append(section)
-        if section.responder_certificate is None:
-            delegate, signer = None, issuer
-        else:
-            delegate = signer = self._delegate(section, self._config.resolve(section.responder_certificate), issuer)
+        of_name = {one.subject: one for one in reversed(certificates)}
+        names = tuple(dict.fromkeys(one.subject for one in certificates))
+        for name in names:
+            self._sections.setdefault(issuer_id(name, of_name[name].key_bits), []).append(section)
+        delegates: Mapping[bytes, Certificate] = {}
+        if section.responder_certificate is not None:
+            path = self._config.resolve(section.responder_certificate)
+            delegates = self._delegates(section, path, [of_name[name] for name in names])
+        signer = certificates[0] if certificates else None
+        if section.responder_certificate is not None:
+            signer = next(iter(delegates.values()), None)
         source = KeySource(self._config.resolve(section.key), section.key_passphrase_env)
         key = self._key(section, source)
         if key is not None and signer is not None:
             self._check_pair(section, source, key, signer, certificates)
         if key is None or signer is None or not certificates or self._errors > before:
-            return None
-        return _issuer(
-            section,
-            self._validity(section),
-            certificates,
-            delegate,
-            Responder(
-                certificate=delegate.der if delegate else None,
-                public_key=signer.public_key,
-                id_kind=section.responder_id,
-                id_octets=_responder_id(signer, section.responder_id),
-                key=source,
-                algorithm=algorithm(key, section.rsa_padding),
-            ),
+            return ()
+        signature = algorithm(key, section.rsa_padding)
+        validity = self._validity(section)
+        return tuple(
+            _issuer(
+                section,
+                validity,
+                tuple(one for one in certificates if one.subject == name),
+                max(one.not_after for one in certificates),
+                delegates.get(name),
+                _responder(section, delegates.get(name), delegates.get(name, of_name[name]), source, signature),
+            )
+            for name in names
         )
+
+    def others(
+        self, section: IssuerConfig, found: Sequence[tuple[IssuerConfig, tuple[Issuer, ...]]]
+    ) -> tuple[int, ...]:
+        """Return the indices of the issuers whose rows are answered for that of a section as well."""
+        mine = next(names[0] for one, names in found if one is section)
+        indices = {name: index for index, (other, _) in enumerate(found) for name in other.names}
+        others = []
+        for name in section.others:
+            index = indices.get(name)
+            if index is None or found[index][0] is section:
+                if any(name in one.names for one in self._config.issuer if one is not section):
+                    continue  # of a section that is refused anyhow
+                self._note(section, "issuer.also", f"also: {name!r} is the name of no other issuer: correct it")
+            elif name_key(found[index][1][0].subject) != name_key(mine.subject):
+                text = (
+                    f"also: {name!r} is another CA by its certificate, and a serial is unique for one CA alone (RFC "
+                    "5280, 4.1.2.2): only rows of the same CA, under another key, can be answered here as well"
+                )
+                self._note(section, "issuer.also", text)
+            else:
+                others.append(index)
+        return tuple(dict.fromkeys(others))
 
     def _validity(self, section: IssuerConfig) -> Validity:
         config = self._config.validity.changed_by(section.validity)
@@ -187,9 +226,7 @@ class _Inspection:
         for name in section.certificates:
             found |= {certificate.der: certificate for certificate in self._read(section, self._config.resolve(name))}
         certificates = tuple(found.values())
-        if len({(certificate.subject, certificate.key_bits) for certificate in certificates}) > 1:
-            files = ", ".join(dict.fromkeys(str(certificate.path) for certificate in certificates))
-            text = f"{files}: the certificates are not one name and one key: give each issuer a section of its own"
+        if text := different_issuers(certificates):
             self._note(section, "issuer.different-keys", text)
             return ()
         self._remark(
@@ -197,18 +234,38 @@ class _Inspection:
         )
         return certificates
 
-    def _delegate(self, section: IssuerConfig, path: Path, issuer: Certificate | None) -> Certificate | None:
+    def _delegates(
+        self, section: IssuerConfig, path: Path, issuers: Sequence[Certificate]
+    ) -> Mapping[bytes, Certificate]:
+        """Return the responder's certificate for each encoding of the issuer's name; none if there is none.
+
+        `issuers` has a certificate for each encoding. One responder may have a certificate for each of them, too.
+        """
         certificates = self._read(section, path)
-        if len(certificates) > 1:
+        if not certificates:
+            return {}
+        of_name = {one.issuer: one for one in certificates}
+        if len({one.key_bits for one in certificates}) > 1 or len(certificates) > max(
+            1, len(of_name.keys() & {issuer.subject for issuer in issuers})
+        ):
             text = f"{path}: holds {len(certificates)} certificates: keep that of the responder alone, without a chain"
+            if len(issuers) > 1:
+                text += ", and of one key, once for each encoding of the issuer's name"
             self._note(section, "certificate.several", text)
-        if len(certificates) != 1:
-            return None
-        self._remark(
-            section,
-            responder_remarks(certificates[0], issuer, self._now, is_public=self._validity(section).profile.is_public),
-        )
-        return certificates[0]
+            return {}
+        is_public = self._validity(section).profile.is_public
+        for one in certificates:
+            issuer = next((ca for ca in issuers if ca.subject == one.issuer), issuers[0] if issuers else None)
+            self._remark(section, responder_remarks(one, issuer, self._now, is_public=is_public))
+        others = [ca for ca in issuers if ca.subject not in of_name]
+        if others and len(issuers) > 1:
+            text = (
+                f"{path}: names the issuer as only {len(issuers) - len(others)} of its {len(issuers)} encodings does: "
+                "clients that compare octets refuse the other answers; issue a certificate of the same key for each, "
+                "and put both into this file"
+            )
+            self._note(section, "responder.other-encoding", text, severity="warning")
+        return {ca.subject: of_name.get(ca.subject, certificates[0]) for ca in issuers} or {b"": certificates[0]}
 
     def _key(self, section: IssuerConfig, source: KeySource) -> PrivateKey | None:
         if source not in self._keys:
@@ -274,13 +331,16 @@ def _issuer(
     section: IssuerConfig,
     validity: Validity,
     certificates: tuple[Certificate, ...],
+    not_after: datetime,
     delegate: Certificate | None,
     responder: Responder,
 ) -> Issuer:
+    """Return an issuer under one encoding of its name.
+
+    It lives as long as the longest of its certificates, which is `not_after`, under any encoding: a client may build
+    its chain over any of them, and a cross-certificate that ran out must not end the answers of all the others.
+    """
     subject, key_bits = certificates[0].subject, certificates[0].key_bits
-    # An issuer lives as long as the longest of its certificates: a client may build its chain over any of them, and
-    # a cross-certificate that ran out must not end the answers of all the others.
-    not_after = max(certificate.not_after for certificate in certificates)
     return Issuer(
         names=section.names,
         certificates=tuple(certificate.der for certificate in certificates),
@@ -293,6 +353,34 @@ def _issuer(
         cert_ids=_CERT_IDS[section.cert_ids],
         not_after=min(not_after, delegate.not_after) if delegate else not_after,
         validity=validity,
+    )
+
+
+def different_issuers(certificates: Sequence[Certificate]) -> str | None:
+    """Return what to say where certificates are not one name, in any encoding, and one key; None where they are."""
+    names = {name_key(one.subject) for one in certificates}
+    keys = {one.key_bits for one in certificates}
+    if len(names) <= 1 and len(keys) <= 1:
+        return None
+    files = ", ".join(dict.fromkeys(str(one.path) for one in certificates))
+    if len(names) > 1:
+        return f"{files}: the certificates are not one name and one key: give each issuer a section of its own"
+    return (
+        f"{files}: the certificates have one name, but {len(keys)} keys, each of which has answers of its own: give "
+        f"each key a section of its own, with its responder; {SEVERAL_KEYS}"
+    )
+
+
+def _responder(
+    section: IssuerConfig, delegate: Certificate | None, signer: Certificate, key: KeySource, algorithm: str
+) -> Responder:
+    return Responder(
+        certificate=delegate.der if delegate else None,
+        public_key=signer.public_key,
+        id_kind=section.responder_id,
+        id_octets=_responder_id(signer, section.responder_id),
+        key=key,
+        algorithm=algorithm,
     )
 
 

@@ -23,6 +23,7 @@ from pregen.issuers.certificates import (
     signature_digest,
     signed_with,
 )
+from pregen.names import name_key
 
 _NULL = b"\x05\x00"
 _VERSION_WITH_EXTENSIONS = 3
@@ -137,7 +138,7 @@ def _purpose(responder: Certificate, severity: Severity) -> Iterator[Remark]:
 
 def _issuance(responder: Certificate, issuer: Certificate) -> Iterator[Remark]:
     advice = f"use one that was issued by {issuer.path} directly"
-    if responder.issuer != issuer.subject:
+    if name_key(responder.issuer) != name_key(issuer.subject):
         yield Remark("responder.wrong-issuer", responder.path, f"names another issuer: {advice}")
         return
     try:

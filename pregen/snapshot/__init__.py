@@ -36,7 +36,7 @@ from pregen.snapshot.batch import (
     Withheld,
 )
 from pregen.snapshot.codes import PRECERTIFICATE
-from pregen.snapshot.crls.crl import Crl, name_key, read_crls
+from pregen.snapshot.crls.crl import Crl, read_crls
 from pregen.snapshot.crls.entries import CrlEntries
 from pregen.snapshot.crls.lists import RevocationList
 from pregen.snapshot.crls.rules import CrlIssuer
@@ -73,7 +73,6 @@ __all__ = [
     "Snapshot",
     "StatusBatch",
     "Withheld",
-    "name_key",
     "open_snapshot",
     "read_crls",
 ]

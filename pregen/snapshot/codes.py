@@ -118,6 +118,28 @@ def are_released(column: ArrowArray, codes: Codes | None = None) -> NDArray[np.b
     return released if codes is None else released | (codes.known & (codes.number == HOLD))
 
 
+def with_keys(issuers: ArrowArray, keys: ArrowArray) -> ArrowArray:
+    r"""Return what rows call their issuers where a second column tells the keys of one apart: name, slash, key.
+
+    Octets are written as lower-case hex; a row without a key is called by the name alone.
+
+    >>> with_keys(pa.array(["r1", "r1", None]), pa.array([b"\x5a", None, b"\x01"])).to_pylist()
+    ['r1/5a', 'r1', None]
+    """
+    columns = [one if isinstance(one, pa.DictionaryArray) else one.dictionary_encode() for one in (issuers, keys)]
+    places = [one.indices.cast(pa.int64()).fill_null(-1).to_numpy() for one in columns]
+    words = [[*one.dictionary.to_pylist(), None] for one in columns]  # the last one is for -1
+    pairs, index = np.unique(places[0] * len(words[1]) + places[1] % len(words[1]), return_inverse=True)
+    names = [_with_key(words[0][pair // len(words[1])], words[1][pair % len(words[1])]) for pair in pairs.tolist()]
+    return pa.DictionaryArray.from_arrays(index.astype(np.int32), pa.array(names, pa.string()))
+
+
+def _with_key(issuer: str | None, key: str | bytes | int | None) -> str | None:
+    if issuer is None or key is None or key in {"", b""}:
+        return issuer
+    return f"{issuer}/{key.hex() if isinstance(key, bytes) else key}"
+
+
 def _fitting(meanings: Mapping[str, int], kind: pa.DataType) -> dict[int, int]:
     """Return the meanings of texts that are integers of a type."""
     least = 0 if pa.types.is_unsigned_integer(kind) else -(1 << (kind.bit_width - 1))

@@ -187,8 +187,7 @@ def _serial(kind: pa.DataType, column: Column) -> str:
     if isinstance(kind, pa.DictionaryType):
         kind = kind.value_type
     encoding = column.encoding or "binary"
-    octets = is_type.is_binary(kind) or is_type.is_large_binary(kind) or is_type.is_fixed_size_binary(kind)
-    octets = octets or is_type.is_binary_view(kind)
+    octets = _is_octets(kind)
     number = is_number(kind)
     fits = octets if encoding.endswith("binary") else is_text(kind) or (number and encoding == "decimal")
     if fits:
@@ -281,6 +280,16 @@ def _issuer(kind: pa.DataType, _: Column) -> str:
     return "" if is_text(kind) else _ADVICE["issuer"]
 
 
+def _is_octets(kind: pa.DataType) -> bool:
+    is_plain = is_type.is_binary(kind) or is_type.is_large_binary(kind) or is_type.is_fixed_size_binary(kind)
+    return is_plain or is_type.is_binary_view(kind)
+
+
+def _issuer_key(kind: pa.DataType, _: Column) -> str:
+    fits = is_text(kind) or _is_octets(kind) or is_number(kind) or is_type.is_null(kind)
+    return "" if fits else _ADVICE["issuer_key"]
+
+
 def _status(kind: pa.DataType, _: Column) -> str:
     return "" if is_text(kind) or is_number(kind) else _ADVICE["status"]
 
@@ -303,6 +312,7 @@ _ADVICE: Mapping[str, str] = MappingProxyType(
     {
         "serial": "export serials as octets (binary), or as hexadecimal or decimal text",
         "issuer": "export the issuers' names as text",
+        "issuer_key": "export what tells an issuer's keys apart as text, octets or integers",
         "status": "export the status as integers or text",
         "reason": "export reasons as integers (null where there is none) or text",
         "kind": "export kinds as text (ca, end-entity, precertificate), or as codes that are mapped",
@@ -311,6 +321,14 @@ _ADVICE: Mapping[str, str] = MappingProxyType(
     | dict.fromkeys(_TIMES, _TIME_ADVICE)
 )
 _CHECKS: Mapping[str, Callable[[pa.DataType, Column], str]] = MappingProxyType(
-    {"issuer": _issuer, "serial": _serial, "status": _status, "reason": _reason, "kind": _truth, "needs_ocsp": _truth}
+    {
+        "issuer": _issuer,
+        "issuer_key": _issuer_key,
+        "serial": _serial,
+        "status": _status,
+        "reason": _reason,
+        "kind": _truth,
+        "needs_ocsp": _truth,
+    }
     | dict.fromkeys(_TIMES, _time)
 )

@@ -38,6 +38,7 @@ from pregen.snapshot.codes import (
     reason_table,
     status_table,
     truth_table,
+    with_keys,
 )
 from pregen.snapshot.columns import Column
 from pregen.snapshot.crls.revocations import Revocations, Statuses
@@ -399,6 +400,8 @@ class _BatchIntake:
     def _issuer(self) -> NDArray[np.int32]:
         if "issuer" not in self._arrays:
             return np.full(self._count, self._intake.only_issuer, np.int32)
+        if "issuer_key" in self._arrays:
+            self._arrays["issuer"] = with_keys(self._arrays["issuer"], self._arrays["issuer_key"])
         codes = look_up(self._arrays["issuer"], self._intake.issuers)
         self._unplaced = ~codes.known
         self._note("issuer", [Fault("row.issuer.null", codes.blank & ~codes.known)])

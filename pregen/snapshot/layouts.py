@@ -6,7 +6,7 @@ import pyarrow.types as is_type
 
 from pregen.snapshot.octets import ArrowArray
 
-CODES = ("issuer", "status", "reason", "kind", "needs_ocsp")
+CODES = ("issuer", "issuer_key", "status", "reason", "kind", "needs_ocsp")
 
 
 def unwrapped(kind: pa.DataType) -> pa.DataType:

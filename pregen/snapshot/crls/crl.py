@@ -7,7 +7,6 @@ cryptography. CRLs that cryptography refuses (an encoded default, a superfluous 
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -254,15 +253,6 @@ def _algorithm(named: algos.SignedDigestAlgorithm) -> tuple[object, hashes.HashA
     if kind not in {"rsassa_pkcs1v15", "ecdsa"} or named.hash_algo not in _DIGESTS:
         raise ValueError(f"{named['algorithm'].native} is not known here")
     return (None if kind == "ecdsa" else padding.PKCS1v15()), _DIGESTS[named.hash_algo]()
-
-
-@lru_cache(maxsize=8_192)  # each CRL and anchor is compared with the names of all issuers
-def name_key(der: bytes) -> str:
-    """Return what is the same for names that are the same, whatever string types they use (RFC 5280, 7.1)."""
-    try:
-        return str(names.Name.load(der).hashable)
-    except ASN1_ERRORS:
-        return der.hex()
 
 
 def _unreadable(path: Path, what: str) -> InputError:

@@ -27,7 +27,8 @@ from numpy.typing import NDArray
 
 from pregen import clock
 from pregen.errors import Finding
-from pregen.snapshot.crls.crl import Crl, name_key
+from pregen.names import name_key
+from pregen.snapshot.crls.crl import Crl
 
 CLOCK_SKEW_S = 300
 _FORBIDDEN, _WEAK = frozenset({"md2", "md5"}), frozenset({"sha1"})

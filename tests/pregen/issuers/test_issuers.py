@@ -356,4 +356,4 @@ def test_certificates_of_two_keys_are_not_one_issuer(office: Office) -> None:
     pki.make_issuer().write(office.folder, "new")
     config = office.own(pki.make_issuer(), certificate=["ca.pem", "new.pem"])
 
-    assert "give each issuer a section of its own" in found(config)["error issuer.different-keys"]
+    assert "give each key a section of its own" in found(config)["error issuer.different-keys"]
