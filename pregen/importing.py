@@ -90,6 +90,7 @@ def import_snapshot(
     as_of: datetime | None,
     now: datetime,
     progress: Progress,
+    tell_as_of: Callable[[datetime], None] = lambda _: None,
     part_rows: int = PART_ROWS,
 ) -> Imported:
     """Read a snapshot and write it as canonical Parquet, or write nothing.
@@ -101,6 +102,7 @@ def import_snapshot(
         as_of: from the command line; wins over the configuration's.
         now: the current instant, or what ``--now`` says.
         progress: told how many rows are read.
+        tell_as_of: told for which instant the snapshot is complete, before its rows are read.
         part_rows: of a file, at most.
 
     Raises:
@@ -112,7 +114,7 @@ def import_snapshot(
     """
     folder = folder.resolve()
     _check_folder(folder)
-    opened = _opened(config, snapshot, as_of, now)
+    opened = _opened(config, snapshot, as_of, now, tell_as_of)
     metadata = _metadata(opened)
     labels = pa.array([section.names[0] for section in config.issuer], pa.string())
     with _beside(folder) as unfinished:
@@ -140,7 +142,13 @@ def import_snapshot(
     )
 
 
-def _opened(config: Config, path: str | None, as_of: datetime | None, now: datetime) -> Snapshot:
+def _opened(
+    config: Config,
+    path: str | None,
+    as_of: datetime | None,
+    now: datetime,
+    tell_as_of: Callable[[datetime], None],
+) -> Snapshot:
     """Return the snapshot as a run opens it, when its instant is one that a run would take."""
     # As a run numbers them: by their sections.
     issuers = {name: index for index, section in enumerate(config.issuer) for name in section.names}
@@ -154,6 +162,7 @@ def _opened(config: Config, path: str | None, as_of: datetime | None, now: datet
         crl_issuers=_crl_issuers(config) if config.snapshot.kind == "crl" else (),
         skew_s=config.gates.skew_s,
     )
+    tell_as_of(opened.as_of)
     profiles = (config.validity.changed_by(section.validity).profile for section in config.issuer)
     check_run_times(
         is_public=any(PROFILES[profile].is_public for profile in profiles),

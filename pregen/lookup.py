@@ -1,12 +1,14 @@
 """One certificate's response out of a store, by the same reader as the edge."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from pregen.errors import NotFoundError, UsageError
 from pregen.identities import read_identity
 from storage.certid import MAX_SERIAL_BYTES, CertID
+from storage.commits import Commit
 from storage.reader import Answer, open_reader
 from storage.stores import Store
 
@@ -21,8 +23,16 @@ class Found:
     answer: Answer
 
 
-def look_up(store: Store, issuer: Path, *, cert: Path | None, serial: str | None, hash_name: str) -> Found:
-    """Return the response for a certificate file, or for a serial number in hex.
+def look_up(
+    store: Store,
+    issuer: Path,
+    *,
+    cert: Path | None,
+    serial: str | None,
+    hash_name: str,
+    tell_commit: Callable[[Commit], None] = lambda _: None,
+) -> Found:
+    """Return the response for a certificate file, or for a serial number in hex; tell from which commit.
 
     Raises:
         UsageError: the serial is not hex, or too long.
@@ -33,7 +43,10 @@ def look_up(store: Store, issuer: Path, *, cert: Path | None, serial: str | None
     authority = read_identity(issuer)
     octets = serial_octets(serial or "") if cert is None else read_identity(cert).serial
     cert_id = authority.cert_id(hash_name, octets)
-    answer = open_reader(store).lookup(cert_id)
+    reader = open_reader(store)
+    if reader.current:
+        tell_commit(reader.current.commit)
+    answer = reader.lookup(cert_id)
     if answer is None:
         raise NotFoundError(
             f"{store.url} has no response for serial {cert_id.serial_number:x} of {issuer} with a {hash_name} CertID: "

@@ -22,7 +22,7 @@ from pregen.errors import Finding, VerificationError
 from pregen.signers import Algorithm, algorithm_of
 from pregen.verification import Statement, verify_response
 from storage.certid import serial_text
-from storage.commits import commit_name, decode_commit
+from storage.commits import Commit, commit_name, decode_commit
 from storage.errors import ChecksumError, NothingPublishedError
 from storage.manifest import Shard
 from storage.pack import open_pack, walk
@@ -57,7 +57,13 @@ class Audit:
     warnings: tuple[Finding, ...]
 
 
-def verify_store(store: Store, trust: Trust | None, sample: int | None, progress: Progress) -> Audit:
+def verify_store(
+    store: Store,
+    trust: Trust | None,
+    sample: int | None,
+    progress: Progress,
+    tell_commit: Callable[[Commit], None] = lambda _: None,
+) -> Audit:
     """Check the current generation of a store.
 
     Args:
@@ -65,6 +71,7 @@ def verify_store(store: Store, trust: Trust | None, sample: int | None, progress
         trust: whom to trust; None takes the store's own certificates.
         sample: how many certificates to verify; None verifies all.
         progress: told about packs read.
+        tell_commit: told which commit that is, before it is verified.
 
     Raises:
         VerificationError: a response is not what it must be.
@@ -74,6 +81,7 @@ def verify_store(store: Store, trust: Trust | None, sample: int | None, progress
     generation = reader.current
     if generation is None:
         raise NothingPublishedError(store.url)
+    tell_commit(generation.commit)
     shards = [*generation.manifest.overlays, *generation.manifest.shards]
     total = sum(shard.rows for shard in shards)
     every = 1 if sample is None else -(-total // sample) if sample else None

@@ -2,11 +2,12 @@
 
 import gc
 import importlib
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 from pregen import __version__
+from pregen.cli.account import Account
+from pregen.cli.output import write
 from pregen.errors import UsageError
 from pregen.interruption import postponed
 
@@ -69,22 +70,23 @@ class Command(Protocol):
     def describe(self, parser: "Parser") -> None:
         """Give a parser the options of the command."""
 
-    def call(self, given: "Namespace") -> "Report | int":
+    def call(self, given: "Namespace", account: Account) -> "Report | int":
         """Do what the command is for; return its report, or its exit code where it has printed all by itself."""
 
 
-def call(words: Sequence[str]) -> "Report | int":
-    """Do what a command line says.
+def call(words: Sequence[str], account: Account) -> "Report | int":
+    """Do what a command line says, and note what becomes known on the way.
 
     Raises:
         UsageError: it cannot be understood.
         PregenError, StorageError, OSError: the command has failed.
+        OutputLostError: what the command prints by itself cannot be written.
     """
     if not words or words[0] in {"-h", "--help"}:
-        sys.stdout.write(_help_text())
+        write(_help_text())
         return 0
     if words[0] == "--version":
-        sys.stdout.write(f"{__version__}\n")
+        write(f"{__version__}\n")
         return 0
     entry = _entry(words[0])
     command = load(entry)
@@ -94,9 +96,10 @@ def call(words: Sequence[str]) -> "Report | int":
     command.describe(parser)
     try:
         given = parser.read(words[1:])
+        account.configuration, account.store = getattr(given, "config", None), getattr(given, "store", None)
     except SystemExit:  # after --help
         return 0
-    return command.call(given)
+    return command.call(given, account)
 
 
 def _entry(name: str) -> Entry:

@@ -1,7 +1,6 @@
 """What several commands share: the parser of their words, and options that mean the same everywhere."""
 
 import os
-import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from datetime import datetime
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from pregen import clock
+from pregen.cli.output import write
 from pregen.errors import UsageError
 
 _WIDTH = 120
@@ -34,10 +34,9 @@ class Parser(ArgumentParser):
         super().__init__(program, description=summary, formatter_class=_Help, allow_abbrev=False)
 
     def print_help(self, file: object = None) -> None:
-        """Write the help to stdout at once, so that a reader who has gone is noticed by us and not by argparse."""
+        """Write the help to stdout."""
         del file
-        sys.stdout.write(self.format_help())
-        sys.stdout.flush()
+        write(self.format_help())
 
     def error(self, message: str) -> NoReturn:
         """Refuse the command line.
@@ -79,6 +78,12 @@ class Parser(ArgumentParser):
     def takes_json(self) -> None:
         """Take --json, which `pregen.cli.outcome` reads."""
         self.add_argument("--json", action="store_true", help="print one JSON object on stdout, on failure too")
+
+    def takes_quiet(self) -> None:
+        """Take --quiet; the report is left out by `pregen.cli.outcome`, the bars by the command."""
+        self.add_argument(
+            "--quiet", action="store_true", help="say nothing but warnings and errors; --json still prints its object"
+        )
 
     def takes_workers(self) -> None:
         """Take the number of worker processes."""

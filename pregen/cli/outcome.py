@@ -10,18 +10,21 @@
     7    another publisher committed first: run again
     130  SIGINT; 143 SIGTERM: temporary files removed, nothing published
 
-Errors go to stderr and say what, where and what to do. With `--json`, stdout gets one object, on failure too.
+Errors go to stderr and say what, where and what to do. With `--json`, stdout gets one object, on failure too. A stdout
+that cannot be written to changes nothing of the exit code of a command that has failed, published or written files; of
+others it is 141 (the reader has gone, as in `pregen inspect STORE | head -1`) or 5 (the disk is full).
 """
 
-import os
+import contextlib
 import re
 import signal
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import NamedTuple
 
+from pregen.cli.account import Account
 from pregen.cli.app import call
+from pregen.cli.output import OutputLostError, is_utf8, write, write_aside
 from pregen.cli.report import RemarkedError, Report
 from pregen.errors import Finding, PregenError, explained
 from pregen.interruption import Terminated, interruptible
@@ -74,31 +77,21 @@ def run_command_line(arguments: Sequence[str], *, to_the_end: bool) -> int:
         arguments: of the command line.
         to_the_end: the process ends after it.
     """
-    try:
-        code = _run(arguments, to_the_end=to_the_end)
-        sys.stdout.flush()
-    except BrokenPipeError:  # whoever read the output has gone, as in `pregen inspect STORE | head -1`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains at its end
-        return 128 + signal.SIGPIPE
-    return code
-
-
-def _run(arguments: Sequence[str], *, to_the_end: bool) -> int:
     words = [word for word in arguments if word != "--debug"]
-    debug, as_json = len(words) < len(arguments), "--json" in words
+    debug, as_json, account = len(words) < len(arguments), "--json" in words, Account()
     try:
         with interruptible(to_the_end=to_the_end):
-            result = call(words)
+            result = call(words, account)
             if isinstance(result, Report):
-                return _succeed(result, as_json=as_json)
-    except BrokenPipeError:
-        raise
+                return _succeed(result, account, as_json=as_json, is_quiet="--quiet" in words)
+    except OutputLostError as lost:  # of what a command prints by itself, such as its help
+        return _lost(lost)
     except BaseException as e:  # noqa: BLE001 - the last frame: every end has its exit code
         if debug:
             import traceback  # noqa: PLC0415 - of no use to anybody else
 
-            traceback.print_exc()
-        return _fail(failure_of(e), as_json=as_json)
+            write_aside(traceback.format_exc())
+        return _fail(failure_of(e), account, as_json=as_json)
     return result
 
 
@@ -148,29 +141,46 @@ def visible(text: str) -> str:
     return _CONTROLS.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
-def _succeed(report: Report, *, as_json: bool) -> int:
+def _succeed(report: Report, account: Account, *, as_json: bool, is_quiet: bool) -> int:
     for finding in report.findings:
-        sys.stderr.write(f"{visible(str(finding))}\n")
-    if as_json:
-        warnings = {"findings": [asdict(finding) for finding in report.findings]} if report.findings else {}
-        _print_json({**report.document, **warnings})
-    else:
-        sys.stdout.write("".join(f"{visible(line)}\n" for line in report.lines))
+        write_aside(f"{visible(str(finding))}\n")
+    try:
+        if as_json:
+            warnings = {"findings": [asdict(finding) for finding in report.findings]} if report.findings else {}
+            _print_json({**account.members(), **report.document, **warnings})
+        elif not is_quiet:
+            write("".join(f"{visible(line)}\n" for line in report.lines))
+    except OutputLostError as lost:
+        if report.done is None:
+            return _lost(lost)
+        # What is done is done: another exit code would have the caller do it again, or raise an alarm.
+        text = f"{lost}, so its report is lost; {report.done}"
+        write_aside(visible(str(Finding("output.lost", "warning", text))) + "\n")
     return report.exit_code
 
 
-def _fail(failure: Failure, *, as_json: bool) -> int:
-    sys.stderr.write(visible("\n".join([f"error: {failure.message}", *map(str, failure.findings)])) + "\n")
+def _fail(failure: Failure, account: Account, *, as_json: bool) -> int:
+    write_aside(visible("\n".join([f"error: {failure.message}", *map(str, failure.findings)])) + "\n")
     if as_json:
         findings = [asdict(finding) for finding in failure.findings]
-        _print_json({"error": {"code": failure.code, "message": failure.message, "findings": findings}})
+        error = {"code": failure.code, "message": failure.message, "findings": findings}
+        with contextlib.suppress(OutputLostError):  # it stands on stderr, and the exit code says what is wrong
+            _print_json({**account.members(), "error": error})
     return failure.exit_code
+
+
+def _lost(lost: OutputLostError) -> int:
+    """Return the exit code of a command whose only purpose was what it had to say."""
+    if lost.is_reader_gone:  # as in `pregen inspect STORE | head -1`
+        return 128 + signal.SIGPIPE
+    write_aside(f"error: {lost}: free some space, or write elsewhere\n")
+    return 5
 
 
 def _print_json(document: Mapping[str, object]) -> None:
     import json  # noqa: PLC0415 - most commands print text
 
-    sys.stdout.write(_CONTROLS.sub(_escaped, json.dumps(document, ensure_ascii=False)) + "\n")
+    write(_CONTROLS.sub(_escaped, json.dumps(document, ensure_ascii=not is_utf8())) + "\n")
 
 
 def _escaped(found: re.Match[str]) -> str:

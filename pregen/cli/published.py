@@ -36,7 +36,7 @@ def lookup_report(found: Found, out: Path | None) -> Report:
     if out is not None:
         document["out"] = str(out)
         lines.append(f"written to {out}; to see it: openssl ocsp -respin {out} -resp_text -noverify")
-    return Report(document=document, lines=lines)
+    return Report(document=document, lines=lines, done=None if out is None else f"the response is in {out}")
 
 
 def inspect_report(found: Inspection) -> Report:

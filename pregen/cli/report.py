@@ -15,12 +15,14 @@ class Report:
         document: for `--json`: one object.
         lines: for people.
         findings: warnings; they go to stderr, and where there are any, into the document too.
+        done: what has been done that outlives the command, as a sentence: it holds whether the report is read or not.
         exit_code: 0 unless the command has found something that it was asked to find.
     """
 
     document: Mapping[str, object]
     lines: Sequence[str]
     findings: Sequence[Finding] = field(default=())
+    done: str | None = None
     exit_code: int = 0
 
     def after(self, remarks: Sequence[Finding]) -> "Report":

@@ -88,7 +88,12 @@ def run_report(published: Published, seconds: float, cpu_before: float = 0.0) ->
         ),
         *gate_lines(gates_document(published.gates)),
     ]
-    return Report(document=document, lines=lines, findings=published.warnings)
+    return Report(
+        document=document,
+        lines=lines,
+        findings=published.warnings,
+        done=f"commit {published.commit} is published",
+    )
 
 
 def _shares(steps: Mapping[str, float], total: float) -> str:
@@ -224,7 +229,12 @@ def import_report(imported: Imported) -> Report:
         ),
         f'to publish it: path = "{imported.folder}" in [snapshot], without kind and columns; anchors stay',
     ]
-    return Report(document=document, lines=lines, findings=imported.warnings)
+    return Report(
+        document=document,
+        lines=lines,
+        findings=imported.warnings,
+        done=f"{imported.rows:,} rows were written to {imported.folder}",
+    )
 
 
 def _precertificates(seen: Precertificates) -> dict[str, int]:

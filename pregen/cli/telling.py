@@ -1,8 +1,8 @@
 """What both demos need to tell their stories: a folder of their own, and commands with what they print."""
 
-import sys
 from pathlib import Path
 
+from pregen.cli.output import write
 from pregen.cli.report import Report
 from pregen.errors import UsageError
 from pregen.signers import ALGORITHMS
@@ -29,5 +29,4 @@ def show_report(command: str, report: Report) -> None:
 
 def say(*lines: str) -> None:
     """Print lines at once, whoever reads them."""
-    sys.stdout.write("".join(f"{line}\n" for line in lines))
-    sys.stdout.flush()
+    write("".join(f"{line}\n" for line in lines))

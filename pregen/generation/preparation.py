@@ -28,7 +28,10 @@ from storage.stores import Store
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
-    """What the command line says about one run; it wins over the configuration."""
+    """What the command line says about one run; it wins over the configuration.
+
+    `tell_as_of` is told for which instant the snapshot is complete, before that is judged and before rows are read.
+    """
 
     snapshot: str | None = None
     as_of: datetime | None = None
@@ -37,6 +40,7 @@ class RunOptions:
     engine: str | None = None
     workers: int | None = None
     accept: tuple[Acceptance, ...] = ()
+    tell_as_of: Callable[[datetime], None] = lambda _: None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +127,7 @@ def prepare(config: Config, options: RunOptions) -> Prepared:
         current = Generation(store, head)
         warnings += _refuse_lost_issuers(current, issuers, options.drop_issuers)
     snapshot = _opened(config, options, issuers, started)
+    options.tell_as_of(snapshot.as_of)
     check_run_times(
         is_public=any(issuer.validity.profile.is_public for issuer in issuers),
         as_of=snapshot.as_of,

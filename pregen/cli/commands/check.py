@@ -2,20 +2,24 @@
 
 from argparse import Namespace
 
+from pregen.cli.account import Account
 from pregen.cli.commands.run import describe, read_options
 from pregen.cli.progress import progress
 from pregen.cli.remarks import clock_remarks, remarked
 from pregen.cli.report import Report
 from pregen.cli.reports import check_report
+from pregen.cli.stores import url_of
 from pregen.config import load_config
 from pregen.generation import check
 
 __all__ = ["call", "describe"]
 
 
-def call(given: Namespace) -> Report:
+def call(given: Namespace, account: Account) -> Report:
     """Do all of a run that can refuse it."""
-    options = read_options(given)
+    options = read_options(given, account)
     remarks = clock_remarks(options.now)
-    with remarked(remarks), progress() as show:
-        return check_report(check(load_config(given.config), options, show)).after(remarks)
+    with remarked(remarks), progress(is_quiet=given.quiet) as show:
+        config = load_config(given.config)
+        account.store = url_of(config.store)
+        return check_report(check(config, options, show)).after(remarks)

@@ -1,9 +1,14 @@
 """`pregen demo`."""
 
+import os
+import sys
 from argparse import Namespace
+from contextlib import nullcontext, redirect_stdout
+from functools import partial
 from pathlib import Path
 from typing import get_args
 
+from pregen.cli.account import Account
 from pregen.cli.incident import run_incident
 from pregen.cli.options import Parser, read_count
 from pregen.cli.progress import progress
@@ -32,6 +37,7 @@ def describe(parser: Parser) -> None:
     )
     parser.add_argument("--engine", default="auto", help="auto, multibuffer, awslc or software (%(default)s)")
     parser.takes_workers()
+    parser.takes_quiet()
     parser.add_argument(
         "--incident",
         action="store_true",
@@ -39,9 +45,12 @@ def describe(parser: Parser) -> None:
     )
 
 
-def call(given: Namespace) -> int:
+def call(given: Namespace, account: Account) -> int:
     """Make a CA and show all that happens to its responses."""
+    del account  # there is no object for it
     tell = run_incident if given.incident else run_demo
     workers = read_count("--workers", given.workers)
-    tell(given.dir, given.rows, given.algorithm, given.cert_ids, given.engine, workers, progress)
+    with Path(os.devnull).open("w") if given.quiet else nullcontext(sys.stdout) as out, redirect_stdout(out):
+        show = partial(progress, is_quiet=given.quiet)
+        tell(given.dir, given.rows, given.algorithm, given.cert_ids, given.engine, workers, show)
     return 0

@@ -2,6 +2,7 @@
 
 from argparse import Namespace
 
+from pregen.cli.account import Account
 from pregen.cli.options import Parser
 from pregen.cli.report import Report
 from pregen.cli.reports import engines_report
@@ -16,6 +17,7 @@ def describe(parser: Parser) -> None:
     parser.takes_json()
 
 
-def call(given: Namespace) -> Report:
+def call(given: Namespace, account: Account) -> Report:
     """Show which engines work here."""
+    del account  # nothing is worked on
     return engines_report(survey_engines(measure=given.measure))

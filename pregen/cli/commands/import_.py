@@ -4,6 +4,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from pregen import clock
+from pregen.cli.account import Account
 from pregen.cli.options import Parser, read_instant
 from pregen.cli.progress import progress
 from pregen.cli.remarks import clock_remarks, remarked
@@ -15,7 +16,9 @@ from pregen.importing import import_snapshot
 
 def describe(parser: Parser) -> None:
     """Give a parser the options of an import."""
-    parser.epilog = "Any kind: tables and index.txt, revocations from CRLs (kind crl), and partitioned folders of them."
+    parser.epilog = (
+        'Any kind: tables and index.txt, revocations from CRLs (kind "crl"), and partitioned folders of them.'
+    )
     parser.takes_config()
     parser.add_argument(
         "--out", metavar="FOLDER", type=Path, required=True, help="folder to make; must not hold anything yet"
@@ -27,17 +30,24 @@ def describe(parser: Parser) -> None:
     parser.add_argument(
         "--now", metavar="INSTANT", help="read as if it were this instant; far from the clock: profile lab only"
     )
+    parser.takes_quiet()
     parser.takes_json()
 
 
-def call(given: Namespace) -> Report:
+def call(given: Namespace, account: Account) -> Report:
     """Write a snapshot as canonical Parquet."""
-    instant = read_instant("--as-of", given.as_of)
+    instant = account.as_of = read_instant("--as-of", given.as_of)
     started = read_instant("--now", given.now) or clock.now()
     remarks = clock_remarks(started)
-    with remarked(remarks), progress() as show:
+    with remarked(remarks), progress(is_quiet=given.quiet) as show:
         config = load_config(given.config)
         imported = import_snapshot(
-            config, given.out, snapshot=given.snapshot, as_of=instant, now=started, progress=show
+            config,
+            given.out,
+            snapshot=given.snapshot,
+            as_of=instant,
+            now=started,
+            progress=show,
+            tell_as_of=account.note_as_of,
         )
     return import_report(imported).after(remarks)

@@ -2,6 +2,7 @@
 
 from argparse import Namespace
 
+from pregen.cli.account import Account
 from pregen.cli.options import Parser
 from pregen.cli.published import inspect_report
 from pregen.cli.report import Report
@@ -15,6 +16,8 @@ def describe(parser: Parser) -> None:
     parser.takes_json()
 
 
-def call(given: Namespace) -> Report:
+def call(given: Namespace, account: Account) -> Report:
     """Show what is published."""
-    return inspect_report(inspect_store(open_named_store(given.store, given.config)))
+    found = inspect_store(open_named_store(given.store, given.config, account))
+    account.note_commit(found.commits[0])
+    return inspect_report(found)

@@ -3,6 +3,7 @@
 from argparse import Namespace
 from pathlib import Path
 
+from pregen.cli.account import Account
 from pregen.cli.options import Parser
 from pregen.cli.published import lookup_report
 from pregen.cli.report import Report
@@ -24,12 +25,19 @@ def describe(parser: Parser) -> None:
     parser.takes_json()
 
 
-def call(given: Namespace) -> Report:
+def call(given: Namespace, account: Account) -> Report:
     """Look up the response for one certificate."""
     if (given.cert is None) == (given.serial is None):
         raise UsageError("say either --cert FILE or --serial HEX")
-    store = open_named_store(given.store, given.config)
-    found = look_up(store, given.issuer, cert=given.cert, serial=given.serial, hash_name=given.hash)
+    store = open_named_store(given.store, given.config, account)
+    found = look_up(
+        store,
+        given.issuer,
+        cert=given.cert,
+        serial=given.serial,
+        hash_name=given.hash,
+        tell_commit=account.note_commit,
+    )
     out: Path | None = given.out
     if out is not None:
         try:

@@ -3,11 +3,13 @@
 import time
 from argparse import Namespace
 
+from pregen.cli.account import Account
 from pregen.cli.options import Parser, read_count, read_instant
 from pregen.cli.progress import progress
 from pregen.cli.remarks import clock_remarks, remarked
 from pregen.cli.report import Report
 from pregen.cli.reports import run_report
+from pregen.cli.stores import url_of
 from pregen.config import load_config
 from pregen.gates.acceptance import read_acceptances, system_user
 from pregen.generation import RunOptions, run
@@ -50,18 +52,23 @@ def describe(parser: Parser) -> None:
         default=[],
         help="why --accept is right: one for all, or one for each in their order",
     )
+    parser.takes_quiet()
     parser.takes_json()
 
 
-def read_options(given: Namespace) -> RunOptions:
+def read_options(given: Namespace, account: Account) -> RunOptions:
     """Return the options of a run with their texts read.
+
+    The account learns for which instant the snapshot is complete as soon as that is known.
 
     Raises:
         UsageError: one is not what it should be.
     """
+    account.as_of = read_instant("--as-of", given.as_of)
     return RunOptions(
         snapshot=given.snapshot,
-        as_of=read_instant("--as-of", given.as_of),
+        as_of=account.as_of,
+        tell_as_of=account.note_as_of,
         now=read_instant("--now", given.now),
         drop_issuers=tuple(given.drop_issuer),
         engine=given.engine,
@@ -70,11 +77,14 @@ def read_options(given: Namespace) -> RunOptions:
     )
 
 
-def call(given: Namespace) -> Report:
+def call(given: Namespace, account: Account) -> Report:
     """Sign a snapshot and publish it."""
     started = time.perf_counter()
-    options = read_options(given)
+    options = read_options(given, account)
     remarks = clock_remarks(options.now)
-    with remarked(remarks), progress() as show:
-        published = run(load_config(given.config), options, show)
+    with remarked(remarks), progress(is_quiet=given.quiet) as show:
+        config = load_config(given.config)
+        account.store = url_of(config.store)
+        published = run(config, options, show)
+    account.commit = published.commit
     return run_report(published, time.perf_counter() - started).after(remarks)

@@ -2,6 +2,7 @@
 
 from argparse import Namespace
 
+from pregen.cli.account import Account
 from pregen.cli.options import Parser
 from pregen.cli.stores import read_address
 from pregen.credentials import open_publish_store
@@ -31,13 +32,13 @@ def describe(parser: Parser) -> None:
     )
 
 
-def call(given: Namespace) -> int:
+def call(given: Namespace, account: Account) -> int:
     """Answer OCSP requests over HTTP until a signal ends it."""
     try:
         max_age_cap_s = max_age_cap_in(given.max_age_cap)
     except ValueError as e:
         raise UsageError(f"--max-age-cap: {e}") from None
-    address, endpoint, region = read_address(given.store, given.config)
+    address, endpoint, region = read_address(given.store, given.config, account)
     return serve(
         address,
         host=given.host,

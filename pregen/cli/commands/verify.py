@@ -4,6 +4,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from pregen.audit import Trust, verify_store
+from pregen.cli.account import Account
 from pregen.cli.options import Parser, read_count
 from pregen.cli.progress import progress
 from pregen.cli.report import Report
@@ -31,17 +32,18 @@ def describe(parser: Parser) -> None:
         help="verify the responses of about this many certificates, all packs (%(default)s)",
     )
     parser.add_argument("--all", action="store_true", help="verify every response")
+    parser.takes_quiet()
     parser.takes_json()
 
 
-def call(given: Namespace) -> Report:
+def call(given: Namespace, account: Account) -> Report:
     """Read the current generation again, and verify it."""
     trust = None
     if given.issuer:
         trust = Trust.of_files(tuple(given.issuer))
     elif given.config:
         trust = Trust.of_config(load_config(given.config))
-    store = open_named_store(given.store, None if given.store else given.config)
-    with progress() as show:
+    store = open_named_store(given.store, None if given.store else given.config, account)
+    with progress(is_quiet=given.quiet) as show:
         sample = None if given.all else read_count("--sample", given.sample)
-        return verify_report(verify_store(store, trust, sample, show))
+        return verify_report(verify_store(store, trust, sample, show, account.note_commit))

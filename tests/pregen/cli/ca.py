@@ -20,6 +20,8 @@ Value: TypeAlias = "str | int | float | bool | datetime | Sequence[Value] | Mapp
 Column: TypeAlias = "pa.Array[pa.Scalar[pa.DataType]]"
 
 GOOD, REVOKED, UNKNOWN, ABSENT = 0x11, 0x1234567890ABCDEF12, 0xFF, 0x77
+# Members of every JSON object that the program prints.
+ALWAYS = ("started_at", "finished_at", "version", "host", "configuration", "store", "as_of", "commit")
 SERIALS = (GOOD, REVOKED, UNKNOWN)
 
 
@@ -41,7 +43,7 @@ class Outcome:
     @property
     def error(self) -> dict[str, object]:
         """The error in the one JSON object on stdout."""
-        assert set(self.document) == {"error"}
+        assert set(self.document) == {*ALWAYS, "error"}
         error = self.document["error"]
         assert isinstance(error, dict)
         assert set(error) == {"code", "message", "findings"}

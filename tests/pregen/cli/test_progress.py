@@ -5,6 +5,7 @@ import os
 import pty
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -76,18 +77,47 @@ def test_elsewhere_a_short_run_says_nothing_on_the_way(ca: Ca, pregen: Program) 
     assert pregen("run", ca.config).err == ""
 
 
-def test_elsewhere_a_long_run_says_a_plain_line_now_and_then(
+def test_elsewhere_a_long_run_says_nothing_on_the_way_either(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Cron would mail every good night."""
     instants = iter([100.0, 105.0, 111.0, 112.0, 125.0])
     monkeypatch.setattr("time.monotonic", lambda: next(instants))
 
     with progress() as show:
-        show("read", 1_000, 5_000)
-        show("read", 2_000, 5_000)
-        show("sign", 3_000, 5_000)
-        show("sign", 4_000, 5_000)
+        for done in range(1_000, 5_000, 1_000):
+            show("read", done, 5_000)
 
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err == "read: 2,000 of about 5,000 rows after 11 s\nsign: 4,000 of about 5,000 rows after 25 s\n"
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("run", "pregen.toml"),
+        ("check", "pregen.toml"),
+        ("verify", "--config", "pregen.toml"),
+        ("import", "pregen.toml", "--out", "canonical"),
+        ("demo", "--dir", "demo", "--rows", "100", "--workers", "1"),
+    ],
+    ids=" ".join,
+)
+def test_quiet_says_nothing_of_a_success_not_even_on_a_terminal(ca: Ca, words: tuple[str, ...]) -> None:
+    subprocess.run([sys.executable, "-m", "pregen", "run", "pregen.toml"], cwd=ca.folder, check=True, timeout=60)
+
+    assert on_a_terminal(ca.folder, *words, "--quiet") == (0, "", "")
+
+
+def test_quiet_keeps_warnings_errors_and_the_object_that_was_asked_for(ca: Ca, pregen: Program) -> None:
+    ca.configure(validity={"profile": "lab"})
+    then = ca.now + timedelta(hours=30)
+
+    warned = pregen("check", ca.config, "--quiet", "--now", then.isoformat())
+    asked = pregen("check", ca.config, "--quiet", "--json")
+    refused = pregen("check", ca.config, "--quiet", "--snapshot", "nowhere")
+
+    assert (warned.code, warned.out) == (0, "")
+    assert warned.err.startswith("warning now.far-from-clock: ")
+    assert asked.document["rows_in"] == 3
+    assert (refused.code, refused.out) == (3, "")
+    assert refused.err.startswith("error: ")

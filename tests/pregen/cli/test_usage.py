@@ -206,9 +206,9 @@ def test_a_lost_race_ends_the_process_with_7(ca: Ca) -> None:
 def test_a_defect_ends_the_process_with_1(ca: Ca) -> None:
     """A module of ours raises what nobody foresaw."""
     code = (
-        "import sys, pregen.clock\n"
-        "def broken(): raise RuntimeError('the clock stands still')\n"
-        "pregen.clock.now = broken\n"
+        "import sys, pregen.config\n"
+        "def broken(path): raise RuntimeError('the clock stands still')\n"
+        "pregen.config.load_config = broken\n"
         "from pregen.__main__ import main\n"
         "sys.exit(main(['run', 'pregen.toml', '--json']))\n"
     )
