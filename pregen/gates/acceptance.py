@@ -12,6 +12,7 @@ from pregen.gates.results import GATES, NEVER_ACCEPTED, Acceptance, GateResult, 
 from pregen.validity import REASON_CODES
 
 MAX_REASON = 1_000  # characters: it is kept in every manifest, and shown
+MAX_NAME = 100
 DAMAGED, NONE_LISTED, MALFORMED = "history.damaged", "crl.none-listed", "line.malformed"
 UNPLACED, NEGATIVE = "issuer.unplaced", "serial.negative"
 UNCOVERED = "crl.scope"  # which nothing accepts
@@ -53,19 +54,22 @@ CONFLICT = "row.conflict"
 _OF_ROWS = re.compile(r"(row|line)(\.[a-z0-9-]+)+")
 
 
-def read_acceptances(gates: Sequence[str], reasons: Sequence[str], user: str) -> tuple[Acceptance, ...]:
+def read_acceptances(gates: Sequence[str], reasons: Sequence[str], user: str | None = None) -> tuple[Acceptance, ...]:
     """Return what the command line accepts.
 
     Args:
         gates: of `--accept`, in their order.
         reasons: of `--reason`: one for all, or one each.
-        user: who says so.
+        user: of `--by`: who says so; None: whoever runs this process.
 
     Raises:
-        UsageError: an unknown gate, one that cannot be accepted, or a reason that is missing, empty or left over.
+        UsageError: an unknown gate, one that cannot be accepted, or a reason or a name that is missing, empty, too long
+            or left over.
     """
+    _check_name_of_user(gates, user)
     if not gates and not reasons:
         return ()
+    user = system_user() if user is None else user.strip()
     for gate in gates:
         _check_name(gate)
     if not gates:
@@ -84,6 +88,17 @@ def read_acceptances(gates: Sequence[str], reasons: Sequence[str], user: str) ->
     return tuple(Acceptance(gate, reason.strip(), user) for gate, reason in zip(gates, each, strict=True))
 
 
+def _check_name_of_user(gates: Sequence[str], user: str | None) -> None:
+    if user is None:
+        return
+    if not gates:
+        raise UsageError("--by belongs to --accept GATE: it says who accepts")
+    if not user.strip():
+        raise UsageError("--by is empty: say who accepts, or leave it out")
+    if len(user) > MAX_NAME:
+        raise UsageError(f"--by has {len(user):,} characters: {MAX_NAME} are kept")
+
+
 def _check_name(gate: str) -> None:
     if gate in NEVER_ACCEPTED or gate == CONFLICT:
         raise UsageError(f"--accept {gate}: that cannot be accepted: it is never right to publish")
@@ -94,14 +109,14 @@ def _check_name(gate: str) -> None:
 
 
 def system_user() -> str:
-    """Return who runs this process, as the operating system names the user; behind sudo, also who called it."""
+    """Return who runs this process: behind sudo, who called it; else as the operating system names the user."""
+    if caller := os.environ.get("SUDO_USER", "").strip()[:MAX_NAME]:
+        return caller
     number = os.getuid()
     try:
-        name = pwd.getpwuid(number).pw_name
+        return pwd.getpwuid(number).pw_name
     except KeyError:  # a container that knows no names
-        name = str(number)
-    caller = os.environ.get("SUDO_USER")
-    return f"{name} (sudo by {caller})" if caller and caller != name else name
+        return str(number)
 
 
 def decide(

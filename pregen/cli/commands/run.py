@@ -11,7 +11,7 @@ from pregen.cli.report import Report
 from pregen.cli.reports import run_report
 from pregen.cli.stores import url_of
 from pregen.config import load_config
-from pregen.gates.acceptance import read_acceptances, system_user
+from pregen.gates.acceptance import read_acceptances
 from pregen.generation import RunOptions, run
 
 
@@ -52,6 +52,9 @@ def describe(parser: Parser) -> None:
         default=[],
         help="why --accept is right: one for all, or one for each in their order",
     )
+    parser.add_argument(
+        "--by", metavar="NAME", help="who accepts; default: who called sudo, else the user of this process"
+    )
     parser.takes_quiet()
     parser.takes_json()
 
@@ -73,7 +76,7 @@ def read_options(given: Namespace, account: Account) -> RunOptions:
         drop_issuers=tuple(given.drop_issuer),
         engine=given.engine,
         workers=read_count("--workers", given.workers),
-        accept=read_acceptances(given.accept, given.reason, system_user()),
+        accept=read_acceptances(given.accept, given.reason, given.by),
     )
 
 

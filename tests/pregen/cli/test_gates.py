@@ -112,6 +112,16 @@ def test_certificates_that_vanished_are_refused_with_their_serials(published: Ca
     published.assert_clean()
 
 
+def test_who_accepts_may_be_said(published: Ca, pregen: Program) -> None:
+    export(published, range(1, 291), range(1, 6), {1: 1, 5: 6})
+
+    ended = pregen("run", published.config, "--json", "--accept", "shrink", *WHY, "--by", "Alice, CAB 12")
+
+    assert f"accepted by Alice, CAB 12: {WHY[1]}" in ended.err
+    acceptances = pregen("inspect", published.store, "--json").document["gates"]["shrink"]["acceptances"]  # type: ignore[index]
+    assert acceptances == [{"gate": "shrink", "reason": WHY[1], "user": "Alice, CAB 12"}]
+
+
 def test_what_is_accepted_is_published_and_kept_with_who_and_why(published: Ca, pregen: Program) -> None:
     export(published, range(1, 291), range(1, 6), {1: 1, 5: 6})
 

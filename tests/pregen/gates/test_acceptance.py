@@ -25,7 +25,7 @@ def test_one_reason_is_for_all_and_several_are_one_each() -> None:
     )
     each = read_acceptances(("zone", "shrink"), ("one", "two"), "u")
     assert [one.reason for one in each] == ["one", "two"]
-    assert read_acceptances((), (), "u") == ()
+    assert read_acceptances((), ()) == ()
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,15 @@ def test_the_user_is_whom_the_operating_system_names(monkeypatch: pytest.MonkeyP
     monkeypatch.delenv("SUDO_USER", raising=False)
     assert system_user() == name
     monkeypatch.setenv("SUDO_USER", "bob")
-    assert system_user() == f"{name} (sudo by bob)"
+    assert system_user() == "bob"
+    assert read_acceptances(("zone",), ("why",)) == (Acceptance("zone", "why", "bob"),)
+    assert read_acceptances(("zone",), ("why",), " Alice, CAB 12 ") == (Acceptance("zone", "why", "Alice, CAB 12"),)
+
+
+@pytest.mark.parametrize(("gates", "user"), [((), "alice"), (("zone",), " "), (("zone",), "a" * 101)])
+def test_a_name_belongs_to_something_accepted_and_is_one(gates: tuple[str, ...], user: str) -> None:
+    with pytest.raises(UsageError, match="--by"):
+        read_acceptances(gates, ("why",) if gates else (), user)
 
 
 def test_an_acceptance_that_cannot_help_is_not_said_to_be_unneeded() -> None:
