@@ -5,6 +5,7 @@
     ├── CommitRefusedError         another publisher committed this number first
     ├── CommitUnknownError         nobody can say yet whether the commit took place
     ├── NotServableError           the newest generation is not there as a whole, or begins later than it is here
+    ├── VanishedError              what is loaded is no longer in the store
     ├── UpgradeNeededError         written by a newer version that this one must not read, or not add to
     └── FormatError                octets that are not what FORMAT.md says
         ├── BadMagicError          another kind of file
@@ -73,6 +74,23 @@ class NotServableError(StorageError):
 
     def __str__(self) -> str:
         return f"commit {self.number} cannot be served yet: {self.reason}"
+
+
+class VanishedError(StorageError):
+    """The store no longer holds what is loaded, which stays in service as far as it is in memory or open."""
+
+    def __init__(self, url: str, number: int, name: str) -> None:
+        super().__init__(url, number, name)
+        self.url = url
+        self.number = number
+        self.name = name
+
+    def __str__(self) -> str:
+        return (
+            f"{self.url} no longer holds {self.name} of commit {self.number}, which is loaded: was it removed, "
+            "emptied or replaced, or is a mount missing? Put it back, or start this edge again with the store that is "
+            "meant"
+        )
 
 
 class UpgradeNeededError(StorageError):

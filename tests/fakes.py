@@ -31,6 +31,10 @@ class WrappedStore:
         self._call("get_range", name)
         return self.inner.get_range(name, start, length)
 
+    def exists(self, name: str) -> bool:
+        self._call("exists", name)
+        return self.inner.exists(name)
+
     def put(self, name: str, data: bytes | bytearray | memoryview) -> None:
         self._call("put", name)
         self.inner.put(name, data)
@@ -147,7 +151,7 @@ class FlakyStore(WrappedStore):
 
     def go_away(self) -> None:
         """Let everything fail from now on."""
-        for operation in ("get", "get_range", "put", "put_if_absent", "list", "delete"):
+        for operation in ("get", "get_range", "exists", "put", "put_if_absent", "list", "delete"):
             self.fail(operation)
 
     def come_back(self) -> None:

@@ -3,10 +3,11 @@
 import logging
 import threading
 import time
+from collections.abc import Mapping
 
 from storage.edge.log import ALARM, SERVER
 from storage.edge.source import LiveSource
-from storage.errors import NotServableError, StorageError
+from storage.errors import NotServableError, StorageError, VanishedError
 
 PERIOD_S = 3.0
 """A new commit is seen after so long; each look costs one GET, of a commit that is mostly not there yet."""
@@ -67,6 +68,8 @@ class Refresher:
             swapped = self._source.refresh()
         except NotServableError as failure:  # which packs are missing changes while they are copied, and is no news
             self._report(f"{type(failure).__name__}: {failure}", about=f"commit {failure.number}")
+        except VanishedError as failure:
+            self._report(f"{type(failure).__name__}: {failure}", about=f"vanished {failure.number}", extra=ALARM)
         except (StorageError, OSError) as failure:
             self._report(f"{type(failure).__name__}: {failure}")
         except Exception:  # noqa: BLE001 - a defect must not end the refreshing: nobody would notice until answers expire
@@ -82,11 +85,11 @@ class Refresher:
         generation = self._source.generation
         return "nothing is loaded" if generation is None else f"generation {generation} stays"
 
-    def _report(self, failure: str, about: str | None = None) -> None:
+    def _report(self, failure: str, about: str | None = None, extra: Mapping[str, bool] | None = None) -> None:
         """Log a failure when it is new, or `about` something new, then once a minute."""
         about = about or failure
         self._silent_s += self._period_s
         if about != self._failure or self._silent_s >= _REMINDER_S:
-            _log.error("refresh failed, %s: %s", self._held(), failure)
+            _log.error("refresh failed, %s: %s", self._held(), failure, extra=extra)
             self._silent_s = 0.0
         self._failure = about

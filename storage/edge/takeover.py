@@ -9,21 +9,31 @@ begin later than it is here, would turn good answers into ``tryLater``. So:
   they do not hold is still answered by the shards.
 * Until then the old one stays, and each refresh tries again, at the cost of the packs that were missing (64 at most).
 * It stays for as long as it can be served itself. When its first answers run out, half a new generation is better.
+* What is loaded is looked after: a store that was removed, emptied or replaced under a running edge does not fail
+  lookups while its packs are open, and shows no new commit; nobody would notice until the answers run out.
 * A new process has no old one: it looks back a few commits for the last that can be served; if there is none, it takes
   the newest as it is.
 """
 
 import logging
+import random
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
-from storage.commits import Head, find_head, read_commit
+from storage.commits import Head, commit_name, find_head, read_commit
 from storage.edge.caching import EXPIRY_MARGIN_S
 from storage.edge.log import SERVER
-from storage.errors import FormatError, NothingPublishedError, NotServableError, StorageError, TruncatedError
+from storage.errors import (
+    FormatError,
+    NothingPublishedError,
+    NotServableError,
+    StorageError,
+    TruncatedError,
+    VanishedError,
+)
 from storage.manifest import Shard
 from storage.reader import Generation, Reader
 from storage.stores.base import Store
@@ -31,6 +41,7 @@ from storage.stores.base import Store
 _THREADS = 32  # a remote read waits, it does not compute
 _PACKS_AT_ONCE = 64
 _MAX_COMMITS_BACK = 3
+_LOOK_AFTER_S = 30.0
 _EXAMPLES = 3
 
 _log = logging.getLogger(SERVER)
@@ -48,12 +59,15 @@ class ServingReader(Reader):
         super().__init__(store)
         self._clock = clock
         self._waiting: Generation | None = None  # the newest, loaded as far as it was there
+        self._looked_after_at = self._clock()
+        self._vanished: str | None = None
 
     def refresh(self) -> bool:
         """Load the newest generation that can be served; tell whether it is another than before.
 
         Raises:
             NotServableError: the newest cannot be served yet; what is loaded stays.
+            VanishedError: the store no longer holds what is loaded, which stays.
             StorageError, OSError: as `Reader.refresh` does.
         """
         current = self._current
@@ -61,6 +75,7 @@ class ServingReader(Reader):
         if head is None:
             raise NothingPublishedError(self._store.url)
         if current and head is current.head:
+            self._look_after(current)
             return False
         try:
             newest = self._load(head)
@@ -77,6 +92,29 @@ class ServingReader(Reader):
             _log.error("commit %d is loaded though it cannot be served whole: %s", head.commit.number, reason)
         self._current, self._waiting = newest, None
         return True
+
+    def _look_after(self, current: Generation) -> None:
+        """Look whether what is loaded is still in the store."""
+        if self._vanished is None and not self._store.is_local:  # there, each look costs two requests
+            if abs(self._clock() - self._looked_after_at) < _LOOK_AFTER_S:
+                return
+            self._looked_after_at = self._clock()
+        self._vanished = self._missing(current)
+        if self._vanished:
+            raise VanishedError(self._store.url, current.commit.number, self._vanished)
+
+    def _missing(self, current: Generation) -> str | None:
+        """Return what is missing, of the commit and one of the packs: another one each time, or the last one."""
+        commit = commit_name(current.commit.number)
+        try:
+            is_same = self._store.get(commit) == current.head.octets
+        except FileNotFoundError:
+            is_same = False
+        if not is_same:
+            return commit
+        packs = [shard.pack for shard in (*current.manifest.overlays, *current.manifest.shards)]
+        pack = self._vanished if self._vanished in packs else random.choice(packs)  # noqa: S311 - guards no secret
+        return None if self._store.exists(pack) else pack
 
     def _load(self, head: Head) -> Generation:
         if self._waiting is None or self._waiting.head.octets != head.octets:

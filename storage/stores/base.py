@@ -52,6 +52,9 @@ class Store(Protocol):
     def get_range(self, name: str, start: int, length: int) -> bytes:
         """Return exactly `length` octets from `start` on, by one ranged read; `length` is at least 1."""
 
+    def exists(self, name: str) -> bool:
+        """Tell whether the object is there now, whatever was read of it before."""
+
     def put(self, name: str, data: bytes | bytearray | memoryview) -> None:
         """Write the object; replaces one that is there."""
 

@@ -93,6 +93,14 @@ class LocalStore:
             raise short_range(self.url, name, start, length)
         return octets
 
+    def exists(self, name: str) -> bool:
+        """Tell whether the object is there, also where a descriptor of it is kept."""
+        try:
+            _open(self._root, self.url, name)
+        except FileNotFoundError:
+            return False
+        return True
+
     def put(self, name: str, data: bytes | bytearray | memoryview) -> None:
         """Write the object; replaces one that is there."""
         check_name(name)

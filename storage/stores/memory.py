@@ -34,6 +34,11 @@ class MemoryStore:
             raise short_range(self.url, name, start, length)
         return octets
 
+    def exists(self, name: str) -> bool:
+        """Tell whether the object is there."""
+        check_name(name)
+        return name in self._objects
+
     def put(self, name: str, data: bytes | bytearray | memoryview) -> None:
         """Write the object; replaces one that is there."""
         check_name(name)

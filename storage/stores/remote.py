@@ -124,6 +124,16 @@ class RemoteStore:
             raise short_range(self.url, name, start, length)
         return octets
 
+    def exists(self, name: str) -> bool:
+        """Tell whether the object is there, by reading its first octet: readers may not be allowed more."""
+        try:
+            self.get_range(name, 0, 1)
+        except FileNotFoundError:
+            return False
+        except EOFError:  # there, and empty
+            return True
+        return True
+
     def put(self, name: str, data: bytes | bytearray | memoryview) -> None:
         """Write the object, a large one in parts; replaces one that is there."""
         check_name(name)

@@ -149,16 +149,17 @@ def test_an_object_store_that_falls_silent_costs_three_requests_their_deadline_a
     ):
         wait_until(lambda: any("is loaded" in word for word in words(server)), 10)
         ask_golden(server)
-        assert server.lines()[-1]["outcome"] != "unreachable"
+        wait_until(lambda: server.lines()[-1]["outcome"] not in ("probe", "unreachable"), 5)
 
         objects.freeze()
         waited = [ask_golden(server) for _ in range(10)]
-        assert [round(seconds, 1) >= 0.5 for seconds, _ in waited] == [True] * 3 + [False] * 7
         assert max(seconds for seconds, _ in waited) < 1.5
         assert {reply for _, reply in waited} == {TRY_LATER}
         assert server.get(b"/healthz").status == 200
-        assert [line["outcome"] for line in server.lines()][-11:-1] == ["unreachable"] * 10
-        assert any("the store is silent" in word for word in words(server))
+        late, at_once = "TimeoutError: no answer within 0.5 s", "TimeoutError: the store is silent"
+        details = [late] * 3 + [at_once] * 7
+        wait_until(lambda: [line.get("detail") for line in server.lines()][-11:] == [*details, None], 5)
+        wait_until(lambda: any("the store is silent" in word for word in words(server)), 5)
 
         objects.thaw()
         wait_until(lambda: any("the store answers again" in word for word in words(server)), 15)

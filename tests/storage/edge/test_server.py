@@ -240,7 +240,7 @@ def test_a_defect_is_an_internal_error_an_alarm_and_not_the_end(server: ServerPr
 
     wait_until(lambda: server.lines()[-1]["outcome"] == "defect", 5)
     assert server.lines()[-1]["alarm"] is True
-    assert "a defect" in server.stderr.read_text()
+    wait_until(lambda: "a defect" in server.stderr.read_text(), 5)
     assert server.get(path(1)).status == 200
 
 

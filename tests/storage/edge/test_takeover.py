@@ -1,3 +1,5 @@
+import json
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -8,7 +10,7 @@ import pytest
 from storage.certid import CertID
 from storage.commits import LATEST, commit_name, find_head, new_publisher, publish
 from storage.edge.takeover import ServingReader, _begins
-from storage.errors import NotServableError
+from storage.errors import NotServableError, VanishedError
 from storage.manifest import Manifest, read_manifest
 from storage.reader import Generation
 from storage.stores import LocalStore, MemoryStore
@@ -16,7 +18,7 @@ from storage.tables import Window
 from tests.fakes import CountingStore, FlakyStore, LatencyStore
 from tests.judges.conftest import make_authority
 from tests.storage.edge.processes import start, wait_until
-from tests.storage.golden_store import answer_to, golden_store, objects_of, store_of
+from tests.storage.golden_store import GOLDEN, Expected, answer_to, golden_store, objects_of, store_of
 
 DAY = 86_400
 
@@ -318,3 +320,72 @@ def test_the_times_of_shards_count_and_those_of_overlays_do_not(late: str) -> No
     assert reader.refresh() is True
     assert reader.current is not None
     assert (_begins(reader.current) > 1_793_000_000) == (late == "shard")
+
+
+def remove_all(folder: Path) -> None:
+    shutil.rmtree(folder)
+
+
+def remove_what_is_in_it(folder: Path) -> None:
+    for child in folder.iterdir():
+        shutil.rmtree(child) if child.is_dir() else child.unlink()
+
+
+def remove_packs(folder: Path) -> None:
+    shutil.rmtree(folder / "packs")
+
+
+def put_another_store_there(folder: Path) -> None:
+    for commit in (folder / "commits").iterdir():
+        commit.write_bytes(commit.read_bytes().replace(b"publisher", b"PUBLISHER"))
+
+
+@pytest.mark.parametrize("harm", [remove_all, remove_what_is_in_it, remove_packs, put_another_store_there])
+def test_a_store_that_is_harmed_under_a_running_edge_is_noticed_while_its_open_packs_answer(
+    harm: Callable[[Path], None], tmp_path: Path
+) -> None:
+    folder, copy = tmp_path / "store", tmp_path / "copy"
+    shutil.copytree(GOLDEN / "store", folder)
+    shutil.copytree(GOLDEN / "store", copy)
+    expected = answer_to("good-16.sha1")
+    reader = ServingReader(LocalStore(folder), clock=lambda: now_of(expected))
+    assert reader.refresh()
+    before = reader.lookup(expected.cert_id)
+
+    harm(folder)
+    for _ in range(3):
+        with pytest.raises(VanishedError, match=r"no longer holds .* which is loaded: was it removed"):
+            reader.refresh()
+    assert reader.lookup(expected.cert_id) == before
+
+    shutil.rmtree(folder, ignore_errors=True)
+    copy.rename(folder)
+    assert reader.refresh() is False
+
+
+def now_of(expected: Expected) -> int:
+    assert expected.next_update is not None
+    return expected.next_update - 3600
+
+
+def test_looking_after_a_remote_store_costs_two_requests_each_half_minute() -> None:
+    now = [now_of(answer_to("good-16.sha1"))]
+    counting = CountingStore(LatencyStore(golden_store(), 0))
+    reader = ServingReader(counting, clock=lambda: now[0])
+    reader.refresh()
+    counting.reset()
+    for _ in range(10):
+        now[0] += 3
+        assert reader.refresh() is False
+
+    assert counting.operations == {"get": 10 + 1, "exists": 1}
+
+
+def test_a_server_whose_store_is_removed_raises_an_alarm(tmp_path: Path) -> None:
+    shutil.copytree(GOLDEN / "store", tmp_path / "store")
+    with start(tmp_path, "-m", "storage.edge", str(tmp_path / "store"), "--port", "PORT") as server:
+        wait_until(lambda: "is loaded" in server.stderr.read_text(), 10)
+        shutil.rmtree(tmp_path / "store")
+        wait_until(lambda: "no longer holds" in server.stderr.read_text(), 10)
+
+        assert json.loads(server.stderr.read_text().splitlines()[-1])["alarm"] is True

@@ -50,6 +50,17 @@ def listed(store: Store, prefix: str = "") -> list[ObjectInfo]:
     return sorted(store.list(prefix))
 
 
+@pytest.mark.parametrize("data", [b"", b"octets"])
+@pytest.mark.parametrize("name", ["LATEST", "packs/one"])
+def test_an_object_exists_from_its_writing_to_its_deletion(store: Store, name: str, data: bytes) -> None:
+    assert not store.exists(name)
+    store.put(name, data)
+    assert store.exists(name)
+    store.delete(name)
+    assert not store.exists(name)
+    assert not store.exists("packs")
+
+
 @pytest.mark.parametrize(
     "data",
     [
