@@ -1,6 +1,7 @@
 """AWS credentials for reading and publishing: as boto3 finds them (profiles, sign-on, roles), renewed while in use."""
 
 from datetime import timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,12 +18,16 @@ _LIFETIME = timedelta(minutes=10)
 def open_publish_store(address: str, endpoint: str | None, region: str | None) -> Store:
     """Open a store for publishing; on S3 with credentials that boto3 resolves and renews.
 
+    Where boto3 is not installed, which is at edges, only the AWS_* variables and roles of machines are known.
+
     Raises:
         ValueError: the address or the endpoint cannot be one.
         PermissionError: no credentials, or ones that cannot be used; the text says what to set.
     """
     if isinstance(parse_address(address), Path):
         return open_store(address)
+    if find_spec("boto3") is None:
+        return open_store(address, endpoint=endpoint, region=region)
     provider = aws_credentials(address)
     return open_store(
         address,

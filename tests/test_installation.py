@@ -97,6 +97,29 @@ def test_the_edge_is_installed_without_any_signing_code_and_serves(edge_python: 
     assert (response.serial_number, response.certificate_status.name) == (GOOD, "GOOD")
 
 
+def test_pregen_serves_and_inspects_where_only_the_edge_is_installed(edge_python: Path, tmp_path: Path) -> None:
+    ca = Ca(tmp_path)
+    assert main(["run", str(ca.config)]) == 0
+    port = free_address("127.0.0.1", 0)[1]
+    program = str(edge_python.with_name("pregen"))
+    with ServerProcess([program, "serve", str(ca.store), "--port", str(port)], tmp_path, port, OUTSIDE) as edge:
+        assert edge.get(b"/readyz").status == 200
+    assert "commit 1" in run(program, "inspect", ca.store, cwd=tmp_path)
+
+
+def test_a_store_on_s3_is_opened_without_boto3_by_the_variables_alone() -> None:
+    code = (
+        "import sys; sys.modules['boto3'] = None; from pregen.credentials import open_publish_store;"
+        "print(open_publish_store('s3://bucket/prefix', None, None).url)"
+    )
+    keys = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ | keys
+    )
+
+    assert ended.stdout == "s3://bucket/prefix\n"
+
+
 def test_pregen_at_the_edge_says_in_one_line_what_is_missing(edge_python: Path, tmp_path: Path) -> None:
     for command in ([str(edge_python.with_name("pregen"))], [str(edge_python), "-m", "pregen"]):
         ended = subprocess.run(
@@ -110,9 +133,9 @@ def test_pregen_at_the_edge_says_in_one_line_what_is_missing(edge_python: Path, 
 
         assert ended.returncode == 2
         assert ended.stdout == ""
-        assert re.fullmatch(r'error: the package \w+ is missing: pip install "ocsp-pregen\[sign\]"\n', ended.stderr), (
-            ended.stderr
-        )
+        assert re.fullmatch(
+            r'error: the package \w+ is missing: pip install "ocsp-pregen\[sign,edge\]"\n', ended.stderr
+        ), ended.stderr
 
 
 @pytest.mark.parametrize("package", sorted(SIGNING_PACKAGES - {"boto3", "rich"}))  # those are for S3, and for terminals
@@ -121,7 +144,7 @@ def test_pregen_names_each_package_of_the_extra_sign_that_is_missing(package: st
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 
     assert ended.returncode == 2
-    assert ended.stderr == f'error: the package {package} is missing: pip install "ocsp-pregen[sign]"\n'
+    assert ended.stderr == f'error: the package {package} is missing: pip install "ocsp-pregen[sign,edge]"\n'
 
 
 def test_a_defect_of_ours_is_not_taken_for_a_missing_package() -> None:

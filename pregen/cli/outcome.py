@@ -20,6 +20,7 @@ import re
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from importlib.util import find_spec
 from typing import NamedTuple
 
 from pregen.cli.account import Account
@@ -101,7 +102,9 @@ def failure_of(error: BaseException) -> Failure:
         failure = failure_of(error.error)
         return failure._replace(findings=(*error.remarks, *failure.findings))
     if isinstance(error, ModuleNotFoundError) and (package := (error.name or "").partition(".")[0]) in SIGNING_PACKAGES:
-        return Failure(2, "installation", f'the package {package} is missing: pip install "ocsp-pregen[sign]"')
+        # With what is here already: tools that make an environment anew (pipx, uv) would take it away again.
+        extras = "sign" if find_spec("granian") is None else "sign,edge"
+        return Failure(2, "installation", f'the package {package} is missing: pip install "ocsp-pregen[{extras}]"')
     if isinstance(error, PregenError):
         return Failure(error.exit_code, error.code, error.message, error.findings)
     for kind, exit_code, code, hint in FOREIGN_ERRORS:

@@ -7,6 +7,7 @@ import socket
 import sys
 from collections.abc import Callable
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeAlias
 
@@ -65,7 +66,9 @@ def serve(
     except ModuleNotFoundError as missing:
         if (missing.name or "").partition(".")[0] != "granian":
             raise
-        return _refuse(EXIT_USAGE, 'the server is not installed: pip install "ocsp-pregen[edge]"')
+        # With what is here already: tools that make an environment anew (pipx, uv) would take it away again.
+        extras = "edge" if find_spec("msgspec") is None else "sign,edge"
+        return _refuse(EXIT_USAGE, f'the server is not installed: pip install "ocsp-pregen[{extras}]"')
     if workers < 1:
         return _refuse(EXIT_USAGE, f"{workers} workers cannot serve: give 1 or more")
     open_reader = partial(open_live_reader, opener, store_address, endpoint, region)
@@ -125,6 +128,8 @@ def free_address(host: str, port: int) -> tuple[str, int]:
     Raises:
         OSError: it cannot; in most cases because another one does.
     """
+    if not 0 <= port <= 65_535:
+        raise OSError("ports are numbers of 0 to 65535")
     family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     with contextlib.closing(socket.socket(family, kind)) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -132,11 +132,19 @@ def test_without_credentials_the_log_says_what_is_missing_until_they_are_there(t
         assert server.get(b"/readyz").status == 503
 
 
-def test_without_granian_one_line_says_how_to_get_it(tmp_path: Path) -> None:
-    program = "import sys; sys.modules['granian'] = None; from storage.edge import __main__ as it; sys.exit(it.main())"
+@pytest.mark.parametrize(
+    ("missing", "extras"), [(["granian"], "sign,edge"), (["granian", "msgspec"], "edge")], ids=["publisher", "edge"]
+)
+def test_without_granian_one_line_says_how_to_get_it_without_losing_what_is_here(
+    tmp_path: Path, missing: list[str], extras: str
+) -> None:
+    program = (
+        f"import sys; sys.modules.update(dict.fromkeys({missing}));"
+        "from storage.edge import __main__ as it; sys.exit(it.main())"
+    )
     ended = subprocess.run(
         [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, timeout=20, check=False
     )
 
     assert ended.returncode == 2
-    assert ended.stderr == 'error: the server is not installed: pip install "ocsp-pregen[edge]"\n'
+    assert ended.stderr == f'error: the server is not installed: pip install "ocsp-pregen[{extras}]"\n'
