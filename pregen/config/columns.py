@@ -63,6 +63,7 @@ class ColumnConfig(Section, frozen=True, kw_only=True):
         nonexistent: which instant a local time is that a clock change has skipped: the first one after the gap, or the
             last second before it.
         time_of_day: of dates, ``HH:MM:SS``.
+        absent: values that stand for "none" in a column of times, as the files write them (`-1`, `1970-01-01`).
     """
 
     name: str | None = None
@@ -72,6 +73,7 @@ class ColumnConfig(Section, frozen=True, kw_only=True):
     ambiguous: Literal["error", "earliest", "latest"] = "error"
     nonexistent: Literal["error", "shift-forward", "shift-backward"] = "error"
     time_of_day: str | None = None
+    absent: list[str] | None = None
 
 
 def column_problems(canonical: str, column: ColumnConfig) -> Iterator[Problem]:
@@ -105,8 +107,8 @@ def _encoding_problems(canonical: str, column: ColumnConfig) -> Iterator[Problem
             text += f"; did you mean {near[0]!r}?"
         yield Problem("config.bad-value", ".encoding", text)
     if canonical not in TIMES:
-        for field in ("zone", "ambiguous", "nonexistent", "time_of_day"):
-            if getattr(column, field) not in {None, "error"}:
+        for field in ("zone", "ambiguous", "nonexistent", "time_of_day", "absent"):
+            if getattr(column, field) not in (None, "error"):  # a list is no member of a set
                 yield Problem("config.bad-value", f".{field}", "only times have one")
         return
     if column.zone is None and "error" not in {column.ambiguous, column.nonexistent}:

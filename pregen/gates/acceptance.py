@@ -14,10 +14,15 @@ from pregen.validity import REASON_CODES
 MAX_REASON = 1_000  # characters: it is kept in every manifest, and shown
 MAX_NAME = 100
 DAMAGED, NONE_LISTED, MALFORMED = "history.damaged", "crl.none-listed", "line.malformed"
-UNPLACED, NEGATIVE = "issuer.unplaced", "serial.negative"
+UNPLACED, NEGATIVE, ENCODING, STANDS_FOR_NONE = (
+    "issuer.unplaced",
+    "serial.negative",
+    "serial.encoding",
+    "time.stands-for-none",
+)
 UNCOVERED = "crl.scope"  # which nothing accepts
 # What they hide nobody knows: no acceptance of a whole gate covers them.
-_ALONE = frozenset({DAMAGED, NONE_LISTED, MALFORMED, UNPLACED, NEGATIVE, UNCOVERED})
+_ALONE = frozenset({DAMAGED, NONE_LISTED, MALFORMED, UNPLACED, NEGATIVE, ENCODING, STANDS_FOR_NONE, UNCOVERED})
 # What can be accepted by itself, beside the whole gate. Findings about rows have more codes than can be listed.
 CODES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -47,7 +52,7 @@ CODES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "stale-snapshot": ("snapshot.stale",),
         "duplicate": ("row.repeated",),
         "profile": REASON_CODES,
-        "rows-invalid": (NONE_LISTED, UNPLACED, NEGATIVE),
+        "rows-invalid": (NONE_LISTED, UNPLACED, NEGATIVE, ENCODING, STANDS_FOR_NONE),
     }
 )
 CONFLICT = "row.conflict"

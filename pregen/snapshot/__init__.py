@@ -12,6 +12,8 @@ certificates exist and which of them are revoked. Reading goes
     crls/         revocations, where they come from CRLs and the files only say what was issued
     intake.py     one record batch to one `StatusBatch` (batch.py), bad rows left out
     rules.py      what the profile of an issuer demands of its rows
+    scripts.py    whether serials are written otherwise than declared, by what odds.py says of chance
+    standins.py   times that hardly are any, and stand for "none"
     findings.py   bad rows to `Finding`s: counted by kind, with examples, and where they are (location.py)
     remnants.py   revocation data in rows that are not revoked: when it is too much
     snapshot.py   the whole: its rows from the first to the last

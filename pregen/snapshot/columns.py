@@ -15,6 +15,7 @@ from pregen.config.columns import TIME_ENCODINGS
 from pregen.errors import MAX_EXAMPLES, Finding
 from pregen.snapshot.layouts import CODES, is_number, is_text, unwrapped
 from pregen.snapshot.location import Location
+from pregen.snapshot.times.absent import how_to_write, may_be_absent
 from pregen.snapshot.times.zones import Ambiguous, Nonexistent
 
 TOLD_BY_CRLS = ("status", "revoked_at", "reason")
@@ -37,6 +38,7 @@ class Column:
         zone: of times that name none; None: they are refused.
         ambiguous, nonexistent: what local times are that a clock change has doubled or skipped (`ColumnConfig`).
         time_of_day: of dates, ``HH:MM:SS``.
+        absent: values that stand for "none", as the files write them.
         imported_zone: the one that was declared when an import made instants of its times; None: none was.
     """
 
@@ -49,6 +51,7 @@ class Column:
     ambiguous: Ambiguous = "error"
     nonexistent: Nonexistent = "error"
     time_of_day: str | None = None
+    absent: tuple[str, ...] = ()
     imported_zone: str | None = None
 
     @property
@@ -74,6 +77,7 @@ def columns_of(config: SnapshotConfig) -> Mapping[str, Column]:
             ambiguous=entry.ambiguous,
             nonexistent=entry.nonexistent,
             time_of_day=entry.time_of_day,
+            absent=tuple(entry.absent or ()),
         )
     return columns
 
@@ -171,6 +175,9 @@ def _type_findings(path: Location, field: "pa.Field[pa.DataType]", column: Colum
         yield Finding("column.type", "error", f"{place}: {advice}: {_ADVICE[column.canonical]}")
     elif advice := _CHECKS[column.canonical](kind, column):
         yield Finding(_code(kind, column), "error", f"{place}: {advice}")
+    elif wrong := [text for text in column.absent if not may_be_absent(text, kind)]:
+        advice = f"absent = {json.dumps(wrong)} names no value of it: write {how_to_write(kind)}, as messages show them"
+        yield Finding("column.absent", "error", f"{place}: {advice}")
 
 
 def _code(kind: pa.DataType, column: Column) -> str:
@@ -189,7 +196,8 @@ def _serial(kind: pa.DataType, column: Column) -> str:
     encoding = column.encoding or "binary"
     octets = _is_octets(kind)
     number = is_number(kind)
-    fits = octets if encoding.endswith("binary") else is_text(kind) or (number and encoding == "decimal")
+    is_written = is_text(kind) or octets  # Impala and Hive write text as octets
+    fits = octets if encoding.endswith("binary") else is_written or (number and encoding == "decimal")
     if fits:
         return ""
     wanted = '"hex" or "decimal"' if is_text(kind) else '"decimal"' if number else '"binary" or "unsigned-binary"'

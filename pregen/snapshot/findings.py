@@ -68,8 +68,10 @@ _ADVICE: Mapping[str, str] = MappingProxyType(
         "row.revoked.no-time": "is null in revoked rows (without a column of statuses, those that give a reason are): "
         "export when each certificate was revoked, and no reason where none was",
         "row.revoked.after-as-of": "lies more than {skew} after as_of ([gates] skew): either as_of is too early for "
-        "these files, or these times are read in a wrong zone: the declared one, or UTC where they are local",
-        "row.revoked.out-of-range": "lies before 1970 or after 2106-02-07T06:28:15Z: correct the time of revocation",
+        "these files, or these times are read in a wrong zone: the declared one, or UTC where they are local; if "
+        "such a value stands for none, name it, in [snapshot.columns]: absent = [...]",
+        "row.revoked.out-of-range": "lies before 1970 or after 2106-02-07T06:28:15Z ({values}): correct the time of "
+        "revocation; if such a value stands for none, name it, in [snapshot.columns]: absent = [...]",
         "row.revoked.ignored": "is set in rows that are not revoked; their status counts, the time is ignored: look "
         "whether the status is mapped as it should be",
         IN_COLUMNS: "has revocations in rows that are not revoked",
@@ -88,11 +90,12 @@ _ADVICE: Mapping[str, str] = MappingProxyType(
         "row.time.nonexistent": "holds local times that no clock showed, as clocks were set forward over them: look "
         "whether the zone is the right one, export UTC, or declare what is meant, in [snapshot.columns]: nonexistent = "
         '"shift-forward" (the first instant after the gap) or "shift-backward" (the last second before it)',
-        "row.time.malformed": "holds values that are no time, or none in the declared encoding: write RFC 3339, such "
-        "as 2026-11-24T00:00:00Z (hour 24 and second 60 are not taken), or declare how they are written, in "
-        "[snapshot.columns]: encoding = ...",
+        "row.time.malformed": "holds values that are no time, or none in the declared encoding ({values}): write RFC "
+        "3339, such as 2026-11-24T00:00:00Z (hour 24 and second 60 are not taken), or declare how they are written, in "
+        "[snapshot.columns]: encoding = ...; if such a value stands for none, name it there: absent = [...]",
         "row.time.out-of-range": "lies outside of the years 0 to 9999: correct the time, look whether its unit "
-        "is the declared one, or export null",
+        "is the declared one, or export null; if such a value stands for none, name it, in [snapshot.columns]: "
+        "absent = [...]",
     }
 )
 # What they say of an index.txt, whose columns cannot be declared otherwise.
@@ -101,6 +104,8 @@ _ADVICE_OF_LINES: Mapping[str, str] = MappingProxyType(
         "row.serial.empty": "is empty: restore or correct these lines; each stands for a certificate",
         "row.serial.too-long": "has more than 21 octets, as no certificate has: restore or correct these lines",
         "row.serial.not-hex": "is no hexadecimal number: restore or correct these lines",
+        "row.revoked.out-of-range": "lies before 1970 or after 2106-02-07T06:28:15Z: restore or correct these lines",
+        "row.revoked.after-as-of": "lies more than {skew} after as_of ([gates] skew): as_of is too early for this file",
         "row.time.malformed": "holds values that are neither UTCTime nor GeneralizedTime, such as 261124000000Z: "
         "restore or correct these lines",
         "row.time.out-of-range": "lies outside of the years 0 to 9999: restore or correct these lines",

@@ -49,7 +49,9 @@ from pregen.snapshot.layouts import plain
 from pregen.snapshot.octets import ArrowArray, Fault, nulls
 from pregen.snapshot.remnants import IN_COLUMNS, NO_REVOCATION_BEFORE, Remnants
 from pregen.snapshot.rules import NO_PROFILES, RowRules
+from pregen.snapshot.scripts import Scripts
 from pregen.snapshot.serials import NOT_MINIMAL, read_serials
+from pregen.snapshot.standins import StandIns
 from pregen.snapshot.times.instants import Instants, read_instants
 from pregen.validity import Profile
 
@@ -106,6 +108,8 @@ class Intake:
         self.all_issuers = np.unique(np.array(list(issuers.values()), np.int32))
         self.unplaced = 0  # rows so far that are held against each issuer
         self.remnants = Remnants()  # of rows so far
+        self.scripts = Scripts()  # how the serials so far seem to be written
+        self.stand_ins = StandIns()  # times so far that may stand for none
         self.negative_serials = 0  # rows so far, less those whose encoding has a sign
 
     def read(self, batch: pa.RecordBatch, first: Place) -> tuple[StatusBatch, Counter[str]]:
@@ -162,6 +166,7 @@ class _BatchIntake:
             self._unread |= fault.rows & nulls(serial) if fault.code == NOT_MINIMAL else fault.rows
         self._note("serial", faults)
         issuer = self._issuer()
+        self._note_scripts(serial, faults)
         if self._intake.revocations is not None:
             status, revoked_at, reason, reason_given = self._revocations(self._intake.revocations, serial, issuer)
             revoked = status == REVOKED
@@ -170,6 +175,7 @@ class _BatchIntake:
         not_after = self._optional_time("not_after", NO_EXPIRY)
         self._note_unexpired(not_after)
         not_before = self._optional_time("not_before", NO_ISSUANCE)
+        self._note_stand_ins(revoked_at, revoked, not_before, not_after)
         row = np.arange(self._first.row, self._first.row + self._count, dtype=np.int64)
         file = self._first.file
 
@@ -421,6 +427,38 @@ class _BatchIntake:
         if self._expired.any():
             early = self._expired & ~self._bad & (not_after > self._intake.latest_s)
             self._note("not_after", [Fault("row.expired.after-as-of", early)])
+
+    def _note_scripts(self, serial: pa.BinaryArray, faults: Iterable[Fault]) -> None:
+        """Note how serials seem to be written, also bad ones; rows that are left out on purpose may hold anything."""
+        if self._first.unit == "line":
+            return
+        column = self._arrays["serial"]
+        looked_at = self._judged & ~nulls(column)
+        if not looked_at.all():
+            column, serial = column.filter(pa.array(looked_at)), serial.filter(pa.array(looked_at))
+        encoding = self._intake.columns["serial"].encoding or "binary"
+        malformed = any(fault.code.startswith("row.serial.not-") and fault.rows.any() for fault in faults)
+        self._intake.scripts.note(column, encoding, serial, has_malformed=malformed)
+
+    def _note_stand_ins(
+        self,
+        revoked_at: NDArray[np.int64],
+        revoked: _Rows,
+        not_before: NDArray[np.int64],
+        not_after: NDArray[np.int64],
+    ) -> None:
+        """Note times that may stand for none, in rows that are good so far; an index.txt has a form of its own."""
+        if self._first.unit == "line":
+            return
+        sound = self._judged & ~self._bad
+        noted, columns = self._intake.stand_ins, self._intake.columns
+        noted.rows += int(np.count_nonzero(sound))
+        noted.has_status |= self._codes is not None
+        if "revoked_at" in self._arrays and self._intake.revocations is None:
+            name, array = columns["revoked_at"].name, self._arrays["revoked_at"]
+            noted.note_revocations(revoked_at, not_before, revoked & sound, array, name, self._first)
+        if "not_after" in self._arrays:
+            noted.note_expiries(not_after, sound, self._arrays["not_after"], columns["not_after"].name, self._first)
 
     def _late_ones(self, serial: pa.BinaryArray, revoked_at: NDArray[np.int64]) -> Late:
         """Return the revocations after as_of; of rows whose serial cannot be read, too."""

@@ -65,9 +65,30 @@ def _numbers(column: ArrowArray, kind: "np.dtype[T]", count: int) -> NDArray[T]:
 
 
 def text_of(column: ArrowArray) -> Octets:
-    """Return the values of a text column less the white space around them."""
+    r"""Return the values of a text column less the white space around them, also where its type says octets.
+
+    Then they may be no UTF-8, and zeros that fill a fixed size do not count.
+
+    >>> text = text_of(pa.array([b" 0a1b ", b"7f\0\0\0\0"], pa.binary(6)))
+    >>> text.size.tolist()
+    [4, 2]
+    """
+    if isinstance(column, pa.StringArray | pa.LargeStringArray):
+        return octets_of(pc.ascii_trim_whitespace(column))
+    if pa.types.is_fixed_size_binary(column.type):
+        column = column.cast(pa.large_binary())
+    column = column.view(pa.large_string() if pa.types.is_large_binary(column.type) else pa.string())
     assert isinstance(column, pa.StringArray | pa.LargeStringArray)
-    return octets_of(pc.ascii_trim_whitespace(column))
+    return _without_filling(octets_of(pc.ascii_trim_whitespace(column)))
+
+
+def _without_filling(values: Octets) -> Octets:
+    """Return values less the zeros at their end."""
+    if (values.data != 0).all():
+        return values
+    others = np.append(-1, np.flatnonzero(values.data != 0))
+    last = others[np.searchsorted(others, values.end) - 1]
+    return values._replace(end=np.maximum(last + 1, values.start))
 
 
 def binary_array(data: NDArray[np.uint8], size: NDArray[np.int64]) -> pa.BinaryArray:

@@ -73,7 +73,8 @@ def judged(findings: tuple[Finding, ...], remnants: Remnants) -> Iterator[Findin
             f"{remnants.revoked:,} that are revoked, and {remnants.final:,} of them give a reason from which no "
             "certificate comes back (RFC 5280, 5.3.1): look whether their status is mapped as it should be "
             "(status.values in [snapshot.columns]); where they were on hold, export the reason certificateHold or "
-            "removeFromCRL, or neither time nor reason"
+            "removeFromCRL, or neither time nor reason; where such a time stands for none, name it, in "
+            "[snapshot.columns]: absent = [...]"
         )
         examples = tuple(example for finding in found for example in finding.examples)[:MAX_EXAMPLES]
         yield replace(found[0], message=text, count=remnants.count, examples=examples)

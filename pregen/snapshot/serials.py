@@ -6,6 +6,8 @@ r"""Serial numbers, as files write them, to the content octets of a DER INTEGER.
                      with colons and spaces
     decimal          a number: optional sign
 
+Text may stand in columns of octets as well, as Impala and Hive write it.
+
 Numbers become minimal two's complement: 00 stands before a magnitude whose top bit is set, and a number with a minus
 is negative. Real serials have 1 to 21 octets (RFC 5280, 4.1.2.2 allows 20; a few have more), and one in ten thousand
 is negative.
@@ -141,7 +143,7 @@ def _hex(column: ArrowArray) -> Serials:
 
 
 def _decimal(column: ArrowArray) -> Serials:
-    if not pa.types.is_string(column.type) and not pa.types.is_large_string(column.type):
+    if pa.types.is_integer(column.type) or pa.types.is_decimal(column.type):
         column = column.cast(pa.string())
     text, null = text_of(column), nulls(column)
     digits, negative = _signed(text)

@@ -23,6 +23,8 @@ from pregen.snapshot.findings import Place, RowFindings, located, negative_findi
 from pregen.snapshot.intake import CLOCK_SKEW_S, Intake
 from pregen.snapshot.remnants import Remnants, judged
 from pregen.snapshot.rules import NO_PROFILES
+from pregen.snapshot.scripts import Scripts
+from pregen.snapshot.standins import StandIns
 from pregen.validity import Profile
 
 
@@ -41,6 +43,8 @@ class Reading:
         zone_written: those with times that name their own.
         negative_serials: how many rows have a serial that is negative by its octets.
         remnants: what rows that are not revoked say of revocations.
+        scripts: how its serials seem to be written.
+        stand_ins: times that may stand for none.
     """
 
     rows_in: int = 0
@@ -53,6 +57,8 @@ class Reading:
     zone_written: set[str] = field(default_factory=set)
     negative_serials: int = 0
     remnants: Remnants = field(default_factory=Remnants)
+    scripts: Scripts = field(default_factory=Scripts)
+    stand_ins: StandIns = field(default_factory=StandIns)
 
 
 class Snapshot:
@@ -145,6 +151,8 @@ class Snapshot:
             reading.listed, reading.oldest, reading.of_kind = intake.listed, intake.oldest, intake.of_kind
             reading.zone_used, reading.zone_written = intake.zone_used, intake.zone_written
             reading.negative_serials, reading.remnants = intake.negative_serials, intake.remnants
+            reading.stand_ins = intake.stand_ins
+            reading.scripts = intake.scripts
             if len(batch) or len(batch.late.revoked_at) or batch.withheld is not None:
                 yield batch
 
@@ -173,7 +181,20 @@ class Snapshot:
         serials = negative_finding(self._columns["serial"].name, negative, self.rows_in)
         remnants = reduce(Remnants.plus, (reading.remnants for reading in self._readings.values()), Remnants())
         rows = tuple(judged(found.findings(self._skew_s), remnants))
-        return rows + serials + from_crls + self._unused() + self._warnings
+        serials += self._scripts()
+        return rows + serials + self._stand_ins() + from_crls + self._unused() + self._warnings
+
+    def _scripts(self) -> tuple[Finding, ...]:
+        noted, column = Scripts(), self._columns["serial"]
+        for reading in self._readings.values():
+            noted.add(reading.scripts)
+        return noted.findings(column.name, column.encoding or "binary")
+
+    def _stand_ins(self) -> tuple[Finding, ...]:
+        noted = StandIns()
+        for _, reading in sorted(self._readings.items(), key=lambda item: item[0]):
+            noted.add(reading.stand_ins)
+        return noted.findings(self._columns["revoked_at"].name, self._columns["not_after"].name)
 
     @property
     def matched(self) -> frozenset[int]:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from pregen.snapshot.columns import Column
 from pregen.snapshot.layouts import is_text
 from pregen.snapshot.octets import ArrowArray, Fault, Octets, holds, integers, nulls, octet_at, tails, text_of
+from pregen.snapshot.times.absent import without_absent
 from pregen.snapshot.times.asn1times import read_asn1
 from pregen.snapshot.times.iso8601 import read_dates, read_times
 from pregen.snapshot.times.never import never_in_text, never_in_type
@@ -55,6 +56,8 @@ def read_instants(column: ArrowArray, source: Column | None = None) -> Instants:
     >>> read_instants(pa.array([-1, None, 1_999], pa.timestamp("ms", "America/Denver"))).seconds.tolist()
     [-1, 0, 1]
     """
+    if source is not None and source.absent:
+        column = without_absent(column, source.absent)
     kind = column.type
     encoding = (source and source.encoding) or ""
     if is_type.is_null(kind):

@@ -16,7 +16,9 @@ MAP = {"good": ["0"], "revoked": ["1"], "excluded": ["60"]}
 
 def revoked_table(count: int, **changes: "pa.Array[pa.Scalar[pa.DataType]]") -> pa.Table:
     """Return rows that are all revoked at one time."""
-    return table(count, status=pa.array([1] * count), revoked_at=pa.array([5_000] * count, UTC_MS), **changes)
+    return table(
+        count, status=pa.array([1] * count), revoked_at=pa.array([1_700_000_005_000] * count, UTC_MS), **changes
+    )
 
 
 def test_a_revoked_ca_without_a_reason_is_an_error_under_a_public_profile(desk: Desk) -> None:
@@ -233,7 +235,7 @@ def test_every_row_is_kept_excluded_or_found(
     data = table(
         count,
         status=pa.array(status),
-        revoked_at=pa.array([5_000 if one == 1 else None for one in status], UTC_MS),
+        revoked_at=pa.array([1_700_000_005_000 if one == 1 else None for one in status], UTC_MS),
         needs_ocsp=pa.array(needs, pa.string()),
         kind=pa.array(kind, pa.string()),
     )

@@ -14,6 +14,7 @@ from pregen.snapshot.octets import ArrowArray
 from tests.pregen.snapshot.desk import Desk, table
 
 UNSIGNED: dict[str, str | ColumnConfig] = {"serial": ColumnConfig(encoding="unsigned-binary")}
+LATE = 1_700_000_000
 DECIMAL: dict[str, str | ColumnConfig] = {"serial": ColumnConfig(encoding="decimal")}
 FILES = ["s.parquet", "s.arrow", "s.ipc"]
 # A column `serial` of Int128 (2**100) and a column `status`, as polars 2.1.0 writes them with write_ipc_stream.
@@ -60,7 +61,7 @@ def test_uuids_are_sixteen_octets(desk: Desk, name: str) -> None:
     _, [batch] = desk.read(table(3, serial=column), UNSIGNED, name)
 
     assert [int.from_bytes(serial or b"", "big") for serial in batch.serial.to_pylist()] == [one.int for one in uuids]
-    assert 'to "binary" or "unsigned-binary"' in refusal(desk, table(3, serial=column), DECIMAL, name)
+    assert "row.serial.not-decimal" in desk.findings(table(3, serial=column), DECIMAL, name)
 
 
 @pytest.mark.parametrize("encoding", ["binary", "unsigned-binary", "hex", "decimal"])
@@ -127,7 +128,7 @@ def test_columns_of_runs_are_read(desk: Desk, name: str) -> None:
         serial=runs(pa.array([b"\1", b"\2", b"\3", b"\4"], pa.binary())),
         issuer=runs(pa.array(["demo-r1"] * 4)),
         status=runs(pa.array([0, 0, 1, 1], pa.uint8())),
-        revoked_at=runs(pa.array([None, None, 7, 7], pa.int64())),
+        revoked_at=runs(pa.array([None, None, LATE, LATE], pa.int64())),
         reason=runs(pa.array([None, None, "keyCompromise", "keyCompromise"])),
         not_after=runs(pa.array([2**40] * 4, pa.timestamp("ms", "UTC"))),
     )
@@ -136,7 +137,7 @@ def test_columns_of_runs_are_read(desk: Desk, name: str) -> None:
 
     assert batch.serial.to_pylist() == [b"\1", b"\2", b"\3", b"\4"]
     assert batch.status.tolist() == [0, 0, 1, 1]
-    assert batch.revoked_at.tolist() == [0, 0, 7, 7]
+    assert batch.revoked_at.tolist() == [0, 0, LATE, LATE]
     assert batch.reason.tolist() == [-1, -1, 1, 1]
     assert batch.not_after.tolist() == [2**40 // 1000] * 4
     assert snapshot.findings() == ()

@@ -44,10 +44,10 @@ def test_every_column_arrives(desk: Desk, name: str) -> None:
         4,
         issuer=pa.array(["b", "a", "b", "b"]),
         status=pa.array([0, 1, 2, 1], pa.int16()),
-        revoked_at=times(None, 0, None, AS_OF_S),
+        revoked_at=times(None, AS_OF_S - 9, None, AS_OF_S),
         reason=pa.array([None, 4, None, 0], pa.int8()),
         not_before=times(1, 1, 1, 1),
-        not_after=times(None, 5, -1, 253_402_300_799),
+        not_after=times(None, AS_OF_S - 5, AS_OF_S - 6, 253_402_300_799),
         other=pa.array([1, 2, 3, 4]),
     )
     desk.issuers = {"a": 7, "b": 9}
@@ -58,9 +58,9 @@ def test_every_column_arrives(desk: Desk, name: str) -> None:
     assert batch.serial.type == pa.binary()
     assert batch.issuer.tolist() == [9, 7, 9, 9]
     assert batch.status.tolist() == [GOOD, REVOKED, UNKNOWN, REVOKED]
-    assert batch.revoked_at.tolist() == [0, 0, 0, AS_OF_S]
+    assert batch.revoked_at.tolist() == [0, AS_OF_S - 9, 0, AS_OF_S]
     assert batch.reason.tolist() == [NO_REASON, 4, NO_REASON, NO_REASON]
-    assert batch.not_after.tolist() == [NO_EXPIRY, 5, -1, 253_402_300_799]
+    assert batch.not_after.tolist() == [NO_EXPIRY, AS_OF_S - 5, AS_OF_S - 6, 253_402_300_799]
     assert batch.row.tolist() == [0, 1, 2, 3]
     assert [str(column.dtype) for column in (batch.issuer, batch.status, batch.reason)] == ["int32", "uint8", "int8"]
     assert {str(column.dtype) for column in (batch.revoked_at, batch.not_after, batch.row)} == {"int64"}
@@ -74,7 +74,7 @@ def test_a_csv_file_of_texts_arrives_too(desk: Desk) -> None:
         '1,"00:AB",20,,,2027-01-01T00:00:00Z\n'
         "2,-1,40,2026-11-23 23:00:00-01,keyCompromise,\n"
         "3,0x7f,60,never,,\n"
-        "4,100,40,1970-01-01T00:00:00.9Z,-1,9999-12-31T23:59:59Z\n"
+        "4,100,40,2026-11-23T00:00:00.9Z,-1,9999-12-31T23:59:59Z\n"
     )
     columns: dict[str, str | ColumnConfig] = {
         "serial": ColumnConfig(name="SERIAL", encoding="hex"),
@@ -87,7 +87,7 @@ def test_a_csv_file_of_texts_arrives_too(desk: Desk) -> None:
 
     assert batch.serial.to_pylist() == [b"\0\xab", b"\xff", b"\1\0"]
     assert batch.status.tolist() == [GOOD, REVOKED, REVOKED]
-    assert batch.revoked_at.tolist() == [0, AS_OF_S, 0]
+    assert batch.revoked_at.tolist() == [0, AS_OF_S, AS_OF_S - 86_400]
     assert batch.reason.tolist() == [NO_REASON, 1, NO_REASON]
     assert batch.not_after.tolist() == [1_798_761_600, NO_EXPIRY, 253_402_300_799]
     assert batch.row.tolist() == [0, 1, 3]
