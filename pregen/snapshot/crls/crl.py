@@ -4,6 +4,7 @@ The head is read with asn1crypto, which keeps the octets of names; signature and
 cryptography. CRLs that cryptography refuses (an encoded default, a superfluous octet) are left to asn1crypto.
 """
 
+import contextlib
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -24,7 +25,14 @@ from cryptography.utils import CryptographyDeprecationWarning
 from pregen import clock
 from pregen.errors import Finding, InputError
 from pregen.signatures import verifies
-from pregen.snapshot.crls.entries import ASN1_ERRORS, CrlEntries, loose_entries, seconds_of, strict_entries
+from pregen.snapshot.crls.entries import (
+    ASN1_ERRORS,
+    CrlEntries,
+    loose_entries,
+    plain_extension,
+    seconds_of,
+    strict_entries,
+)
 
 _NUMBER, _DELTA, _DISTRIBUTION_POINT = "2.5.29.20", "2.5.29.27", "2.5.29.28"
 # Authority key identifier, issuer's other names, and where newer CRLs are, change nothing here (RFC 5280, 5.2).
@@ -108,8 +116,11 @@ class Crl:
             InputError: they cannot be read.
         """
         strict = _strict(self.der)
+        if strict is not None:
+            with contextlib.suppress(*ASN1_ERRORS):
+                return strict_entries(strict, self.der)
         try:
-            return loose_entries(self.der) if strict is None else strict_entries(strict)
+            return loose_entries(self.der)
         except ASN1_ERRORS as error:
             raise _unreadable(self.path, f"its entries cannot be read ({_first_line(error)})") from error
 
@@ -121,11 +132,24 @@ def read_crls(path: Path) -> tuple[Crl, ...]:
         InputError: the file cannot be read, or holds no CRL; with the finding ``crl.unreadable``.
     """
     try:
-        return tuple(_parsed(path, der) for der in _blocks(path.read_bytes()))
+        return tuple(_checked(path, der) for der in _blocks(path.read_bytes()))
     except OSError as error:
         raise _unreadable(path, f"cannot be read ({error.strerror})") from error
     except ASN1_ERRORS as error:
         raise _unreadable(path, f"holds no CRL, PEM or DER, that can be read ({_first_line(error)})") from error
+
+
+def _checked(path: Path, der: bytes) -> Crl:
+    try:
+        return _parsed(path, der)
+    except ASN1_ERRORS as error:
+        if _strict(der) is None:
+            raise
+        text = (
+            f"{path}: it is a CRL, but what says whose it is, when it is of, or what it covers cannot be read "
+            f"({_first_line(error)}): issue it again as RFC 5280, 5.1 and 5.2, has it"
+        )
+        raise InputError("the CRLs cannot be used", (Finding("crl.unreadable", "error", text),)) from error
 
 
 def _blocks(data: bytes) -> list[bytes]:
@@ -139,13 +163,14 @@ def _blocks(data: bytes) -> list[bytes]:
 
 def _parsed(path: Path, der: bytes) -> Crl:
     body = asn1.CertificateList.load(der, strict=True)["tbs_cert_list"]
-    listed = list(body["crl_extensions"] or ())
-    extensions = {one["extn_id"].dotted: bytes(one["extn_value"]) for one in listed}
-    if len(extensions) < len(listed):
-        raise ValueError("an extension stands there twice")
+    listed = [plain_extension(one) for one in body["crl_extensions"] or ()]
+    extensions = {oid: octets for oid, _, octets in listed}
+    for oid in (_NUMBER, _DELTA, _DISTRIBUTION_POINT):
+        if sum(one == oid for one, _, _ in listed) > 1:
+            raise ValueError(f"the extension {oid} stands there twice")
     scope = extensions.get(_DISTRIBUTION_POINT, b"")
     point = asn1.IssuingDistributionPoint.load(scope, strict=True) if scope else None
-    unknown = (one["extn_id"].dotted for one in listed if one["critical"].native)
+    unknown = (oid for oid, is_critical, _ in listed if is_critical)
     return Crl(
         path=path,
         der=der,
@@ -183,7 +208,10 @@ def _point(point: asn1.IssuingDistributionPoint | None) -> str | None:
     if not len(name):
         raise ValueError("a distribution point without a name")
     first = name[0].chosen
-    return first.human_friendly if isinstance(first, names.Name) else str(first.native)
+    try:
+        return first.human_friendly if isinstance(first, names.Name) else str(first.native)
+    except ASN1_ERRORS:  # it is only shown
+        return f"a name of the octets {first.dump().hex()}"
 
 
 def _left_out(point: asn1.IssuingDistributionPoint | None) -> str:
@@ -251,7 +279,8 @@ def _algorithm(named: algos.SignedDigestAlgorithm) -> tuple[object, hashes.HashA
     if kind == "ed25519":
         return None, None
     if kind not in {"rsassa_pkcs1v15", "ecdsa"} or named.hash_algo not in _DIGESTS:
-        raise ValueError(f"{named['algorithm'].native} is not known here")
+        what = f"it is not encoded as DER demands, and with {named['algorithm'].native} such a CRL is not read here"
+        raise ValueError(what)
     return (None if kind == "ecdsa" else padding.PKCS1v15()), _DIGESTS[named.hash_algo]()
 
 

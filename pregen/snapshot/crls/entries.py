@@ -3,7 +3,8 @@
 With cryptography a million entries (42 MB) take ten seconds on one core, in a process that grows to 250 MiB. For CRLs
 that cryptography refuses there is asn1crypto, which needs ten times as long.
 
-Of an entry's extensions the reason counts. An invalidityDate is not copied into answers: no client asks for it there.
+Of an entry's extensions the reason counts. An invalidityDate is not copied into answers: no client asks for it there,
+nor does anybody ask whether it is one.
 """
 
 from array import array
@@ -30,8 +31,9 @@ SERIAL_WIDTH = 24  # octets; longer than that of any certificate
 # All of them seen from asn1crypto, for octets that are something else or are damaged.
 ASN1_ERRORS = (ValueError, TypeError, LookupError, AttributeError, OverflowError)
 
-_REASON, _INVALIDITY_DATE, _CERTIFICATE_ISSUER = "2.5.29.21", "2.5.29.24", "2.5.29.29"
-_KNOWN = frozenset({_REASON, _INVALIDITY_DATE, _CERTIFICATE_ISSUER})
+_REASON, _HOLD_INSTRUCTION, _INVALIDITY_DATE, _CERTIFICATE_ISSUER = "2.5.29.21", "2.5.29.23", "2.5.29.24", "2.5.29.29"
+_KNOWN = frozenset({_REASON, _HOLD_INSTRUCTION, _INVALIDITY_DATE, _CERTIFICATE_ISSUER})
+_NO_REASON_CODE = -2
 _REASONS: Mapping[x509.ReasonFlags, int] = MappingProxyType(
     {
         x509.ReasonFlags.unspecified: 0,
@@ -92,9 +94,13 @@ class CrlEntries:
 NO_ENTRIES = CrlEntries(pa.array([], pa.binary()), np.empty(0, np.int64), np.empty(0, np.int8), {})
 
 
-def strict_entries(crl: x509.CertificateRevocationList) -> CrlEntries:
-    """Return the entries of a CRL that cryptography reads."""
-    return _columns(_strict_rows(crl))
+def strict_entries(crl: x509.CertificateRevocationList, der: bytes) -> CrlEntries:
+    """Return the entries of a CRL that cryptography reads; `der` is all of it.
+
+    Raises:
+        one of `ASN1_ERRORS`: they cannot be read.
+    """
+    return _columns(_strict_rows(crl, der))
 
 
 def loose_entries(der: bytes) -> CrlEntries:
@@ -117,13 +123,15 @@ def seconds_of(instant: object) -> int:
     return clock.seconds(instant)
 
 
-def _strict_rows(crl: x509.CertificateRevocationList) -> Iterator[_Row]:
-    for entry in crl:
+def _strict_rows(crl: x509.CertificateRevocationList, der: bytes) -> Iterator[_Row]:
+    listed: asn1.RevokedCertificates | None = None
+    for at, entry in enumerate(crl):
         reason, odd = NO_REASON, ""
         try:
             extensions = entry.extensions
-        except (ValueError, x509.DuplicateExtension):  # such as the unused reason 7
-            odd = "crl.entry"
+        except (ValueError, x509.DuplicateExtension):  # by any of them, also by one whose value is not used
+            listed = listed or asn1.CertificateList.load(der)["tbs_cert_list"]["revoked_certificates"]
+            reason, odd = _loose_extensions(listed[at])
         else:
             for one in extensions:
                 value = one.value
@@ -138,17 +146,42 @@ def _strict_rows(crl: x509.CertificateRevocationList) -> Iterator[_Row]:
 
 def _loose_rows(der: bytes) -> Iterator[_Row]:
     for entry in asn1.CertificateList.load(der)["tbs_cert_list"]["revoked_certificates"] or ():
-        reason, odd = NO_REASON, ""
-        for one in entry["crl_entry_extensions"] or ():
-            oid = one["extn_id"].dotted
-            if oid == _REASON:
-                reason = int.from_bytes(core.Enumerated.load(bytes(one["extn_value"])).contents, "big")
-                odd = odd or ("" if reason in _NUMBERS else "crl.entry")
-            elif oid == _CERTIFICATE_ISSUER:
-                odd = "crl.indirect"
-            elif one["critical"].native and oid not in _KNOWN:
-                odd = "crl.critical-extension"
+        reason, odd = _loose_extensions(entry)
         yield entry["user_certificate"].native, seconds_of(entry["revocation_date"].native), reason, odd
+
+
+def _loose_extensions(entry: asn1.RevokedCertificate) -> tuple[int, str]:
+    """Return the reason that an entry gives, and the code of what is wrong with its extensions.
+
+    Their values are looked into where they count alone: an invalidityDate may be any octets.
+    """
+    given, odd = set[int](), ""
+    for one in entry["crl_entry_extensions"] or ():
+        oid, critical, octets = plain_extension(one)
+        if oid == _REASON:
+            given.add(_reason_of(octets))
+        elif oid == _CERTIFICATE_ISSUER:
+            odd = "crl.indirect"
+        elif critical and oid not in _KNOWN:
+            odd = "crl.critical-extension"
+    reason = next(iter(given), NO_REASON)
+    return reason, odd or ("crl.entry" if len(given) > 1 or not given <= _NUMBERS else "")
+
+
+def plain_extension(extension: core.Sequence) -> tuple[str, bool, bytes]:
+    """Return OID, critical flag and the octets of the value, which asn1crypto's own types would look into."""
+    parts = core.Sequence.load(extension.dump())
+    oid = core.ObjectIdentifier.load(parts[0].dump()).dotted
+    is_critical = len(parts) > 2 and bool(core.Boolean.load(parts[1].dump()).native)
+    return oid, is_critical, core.OctetString.load(parts[len(parts) - 1].dump()).native
+
+
+def _reason_of(octets: bytes) -> int:
+    """Return the number of a reasonCode, or -2 where it is none."""
+    try:
+        return int.from_bytes(core.Enumerated.load(octets, strict=True).contents, "big")
+    except ASN1_ERRORS:
+        return _NO_REASON_CODE
 
 
 def _columns(rows: Iterator[_Row]) -> CrlEntries:

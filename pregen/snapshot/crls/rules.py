@@ -134,8 +134,15 @@ def _owner(crl: Crl, issuers: Sequence[CrlIssuer]) -> tuple[CrlIssuer | None, li
         except ValueError as error:
             reasons.append(str(error))
     names = ", ".join(repr(issuer.name) for issuer in named)
-    why = f"cannot be checked ({reasons[0]})" if reasons else "was not made with its key"
-    text = f"it names the issuer {names}, but its signature {why}: it is damaged, or another key's; fetch it again"
+    text = (
+        f"it names the issuer {names}, but its signature was not made with its key: it is damaged, or another key's; "
+        "fetch it again"
+    )
+    if reasons:
+        text = (
+            f"it names the issuer {names}, but its signature cannot be checked ({reasons[0]}), so nobody can tell "
+            "whether it is theirs: issue it in DER, with RSA, ECDSA or Ed25519"
+        )
     return None, [_error("crl.signature", crl, text)]
 
 

@@ -80,8 +80,9 @@ def forged(
         "signature": {"algorithm": f"{digest}_{kind}"},
         "issuer": names.Name.load(subject or issuer.certificate.subject.public_bytes()),
         "this_update": names.Time({"utc_time": this_update}),
-        "crl_extensions": [_extension(*one) for one in (*own, *extensions)] or None,
     }
+    if own or extensions:
+        body["crl_extensions"] = asn1.TBSCertListExtensions.load(_extensions((*own, *extensions)))
     if next_update is not None:
         body["next_update"] = names.Time({"utc_time": next_update})
     if entries:
@@ -146,8 +147,13 @@ def _signature(issuer: Party, octets: bytes, digest: Digest) -> bytes:
     return issuer.key.sign(octets, ec.ECDSA(_DIGESTS[digest]()))
 
 
-def _extension(oid: str, critical: bool, value: bytes) -> dict[str, object]:
-    return {"extn_id": oid, "critical": critical, "extn_value": core.ParsableOctetString(value)}
+def _extensions(extensions: Sequence[tuple[str, bool, bytes]]) -> bytes:
+    """Return extensions in DER; asn1crypto's own types would look into their values."""
+    made = b""
+    for oid, critical, value in extensions:
+        flag = core.Boolean(True).dump() if critical else b""  # FALSE is left out
+        made += parser.emit(0, 1, 0x10, core.ObjectIdentifier(oid).dump() + flag + core.OctetString(value).dump())
+    return bytes(parser.emit(0, 1, 0x10, made))
 
 
 def _entry(entry: Entry) -> dict[str, object]:
@@ -157,7 +163,7 @@ def _entry(entry: Entry) -> dict[str, object]:
     at = names.Time({"utc_time": entry.at}) if entry.at.year < 2050 else names.Time({"general_time": entry.at})
     made: dict[str, object] = {"user_certificate": entry.serial, "revocation_date": at}
     if extensions:
-        made["crl_entry_extensions"] = [_extension(*one) for one in extensions]
+        made["crl_entry_extensions"] = asn1.CRLEntryExtensions.load(_extensions(extensions))
     return made
 
 

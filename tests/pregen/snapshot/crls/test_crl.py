@@ -116,6 +116,69 @@ def test_an_invalidity_date_and_unknown_extensions_that_are_not_critical_change_
     assert (serials(entries), entries.reason.tolist(), entries.odd) == ([3], [1], {})
 
 
+UNUSED = {
+    "invalidity date in UTCTime": (INVALIDITY, False, bytes.fromhex("170d3236313130313030303030305a")),
+    "invalidity date with a fraction": (INVALIDITY, False, b"\x18\x1120261101000000.5Z"),
+    "invalidity date without seconds": (INVALIDITY, False, b"\x18\x0d202611010000Z"),
+    "invalidity date of no octet": (INVALIDITY, False, b""),
+    "critical invalidity date of rubbish": (INVALIDITY, True, b"\xff\xff"),
+    "hold instruction": ("2.5.29.23", False, b"\x06\x07\x2a\x86\x48\xce\x38\x02\x03"),
+    "critical hold instruction of rubbish": ("2.5.29.23", True, b"\x04"),
+    "unknown rubbish": (CRITICAL, False, b"\x30\xff"),
+}
+
+
+@pytest.mark.parametrize("encoded_default", [False, True], ids=["strict", "left to asn1crypto"])
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("extension", UNUSED.values(), ids=UNUSED.keys())
+def test_a_value_that_is_not_used_never_keeps_an_entry_from_being_read(
+    tmp_path: Path, extension: tuple[str, bool, bytes], times: int, encoded_default: bool
+) -> None:
+    listed = [Entry(serial=1), Entry(serial=3, reason=4, extensions=(extension,) * times), Entry(serial=5, reason=1)]
+    entries = only(tmp_path, forged(ISSUER, listed, encoded_default=encoded_default)).entries()
+
+    assert (serials(entries), entries.reason.tolist(), entries.odd) == ([1, 3, 5], [NO_REASON, 4, 1], {})
+
+
+@pytest.mark.parametrize("encoded_default", [False, True], ids=["strict", "left to asn1crypto"])
+@pytest.mark.parametrize("value", [b"\x02\x01\x01", b"\x0a", b"", b"\x0a\x01\x07", b"\x0a\x01\x01\x00"])
+@pytest.mark.parametrize("beside", [(), (UNUSED["invalidity date of no octet"],)])
+def test_a_reason_that_is_none_is_told_whatever_stands_beside_it(
+    tmp_path: Path, value: bytes, beside: tuple[tuple[str, bool, bytes], ...], encoded_default: bool
+) -> None:
+    odd = Entry(serial=9, extensions=(*beside, ("2.5.29.21", False, value)))
+    entries = only(tmp_path, forged(ISSUER, [odd, Entry(serial=2)], encoded_default=encoded_default)).entries()
+
+    assert (serials(entries), {code: one.serials for code, one in entries.odd.items()}) == ([2], {"crl.entry": ["9"]})
+
+
+@pytest.mark.parametrize("encoded_default", [False, True], ids=["strict", "left to asn1crypto"])
+@pytest.mark.parametrize(("other", "odd"), [(b"\x0a\x01\x04", set()), (b"\x0a\x01\x01", {"crl.entry"})])
+def test_two_reasons_of_one_entry_must_agree(
+    tmp_path: Path, other: bytes, odd: set[str], encoded_default: bool
+) -> None:
+    listed = [Entry(serial=9, reason=4, extensions=(("2.5.29.21", False, other),))]
+
+    assert set(only(tmp_path, forged(ISSUER, listed, encoded_default=encoded_default)).entries().odd) == odd
+
+
+@pytest.mark.parametrize("oid", ["2.5.29.35", "2.5.29.18", "2.5.29.46", "1.3.6.1.5.5.7.1.1", CRITICAL])
+@pytest.mark.parametrize("times", [1, 2])
+def test_an_extension_of_a_crl_whose_value_is_not_used_may_be_any_octets(tmp_path: Path, oid: str, times: int) -> None:
+    crl = only(tmp_path, forged(ISSUER, [Entry(serial=3)], extensions=[(oid, False, b"\x30\xff")] * times))
+
+    assert (crl.number, crl.unknown, serials(crl.entries())) == (7, (), [3])
+    assert crl.is_signed_by(crl_issuer(ISSUER).public_key)
+
+
+def test_a_crl_whose_scope_cannot_be_read_is_called_a_crl(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        only(tmp_path, forged(ISSUER, extensions=[("2.5.29.28", True, bytes.fromhex("3004a0020400"))]))
+
+    (finding,) = caught.value.findings
+    assert "it is a CRL, but what says whose it is, when it is of, or what it covers cannot be read" in finding.message
+
+
 @pytest.mark.parametrize("kind", ["p256", "p384", "rsa2048", "ed25519", "ml-dsa-44"])
 def test_a_signature_verifies_with_the_key_that_made_it_alone(tmp_path: Path, kind: str) -> None:
     issuer = make_issuer(key=shared_key(kind))
