@@ -1,6 +1,6 @@
 """The snapshot: files in, validated status batches out.
 
-A snapshot is one or more files (Parquet, Arrow IPC, CSV, index.txt; CRLs) that say, for one instant `as_of`, which
+A snapshot is one or more files (Parquet, ORC, Arrow IPC, CSV, index.txt; CRLs) that say, for one instant `as_of`, which
 certificates exist and which of them are revoked. Reading goes
 
     opening.py    what is looked at before the first row: files, columns, the instant

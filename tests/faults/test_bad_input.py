@@ -19,7 +19,7 @@ from tests.faults.damages.crls import ANCHORS, CRLS
 from tests.faults.damages.folders import CONFIGURATIONS, FOLDERS
 from tests.faults.damages.kinds import Damage, Oddity
 from tests.faults.damages.oddities import ODDITIES
-from tests.faults.damages.streams import ARROW, written
+from tests.faults.damages.streams import ARROW, ORC, written
 from tests.faults.damages.tables import FILES, GATES, SCHEMAS, VALUES
 from tests.faults.damages.texts import CSV, INDEX_TXT, csv, index_txt
 from tests.pki import DAY, Party, make_issuer, make_key, make_responder, write_key
@@ -43,6 +43,7 @@ def ca(original: Ca, tmp_path: Path) -> Ca:
 TABLES = {
     "parquet": FILES + SCHEMAS + VALUES,
     "arrow": ARROW,
+    "orc": ORC,
     "csv": CSV,
     "index.txt": INDEX_TXT,
     "folders": FOLDERS,

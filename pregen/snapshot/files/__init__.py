@@ -7,7 +7,7 @@
     formats.py      the first octets to a format
     sources.py      octets of this machine, and whether they have changed
     remote.py       octets of S3, in ranges; listing.py its keys
-    parquet.py, ipc.py, csv.py, index_txt.py     one format each; base.py is what all of them have in common
+    parquet.py, orc.py, ipc.py, csv.py, index_txt.py     one format each; base.py is what all of them have in common
 
 Descriptions of files pickle; nothing is kept open between calls, except clients of S3 within a process.
 """

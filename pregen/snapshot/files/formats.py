@@ -9,12 +9,13 @@ from typing import Literal, NamedTuple, TypeAlias
 import pyarrow as pa
 
 from pregen.errors import InputError
-from pregen.snapshot.files import ipc, parquet
+from pregen.snapshot.files import ipc, orc, parquet
 from pregen.snapshot.files.base import SnapshotFile, unusable
 from pregen.snapshot.files.csv import CsvFile, Packing
 from pregen.snapshot.files.dated import DatedFile
 from pregen.snapshot.files.index_txt import IndexTxtFile
 from pregen.snapshot.files.ipc import IpcFile
+from pregen.snapshot.files.orc import OrcFile
 from pregen.snapshot.files.parquet import ParquetFile
 from pregen.snapshot.files.partitions import PartitionedFile, Value, clashes
 from pregen.snapshot.files.search import CSV_SUFFIXES, FoundFile
@@ -90,11 +91,13 @@ def _decode_names(schema: pa.Schema) -> None:
 
 
 def _table(source: Source, magic: bytes) -> SnapshotFile:
+    is_csv = source.location.name.lower().endswith(CSV_SUFFIXES)
     if magic.startswith(parquet.MAGIC):
         return ParquetFile(source)
+    if magic.startswith(orc.MAGIC) and not is_csv:  # that may be the name of a column
+        return OrcFile(source)
     if magic.startswith((ipc.FILE_MAGIC, ipc.STREAM_MAGIC)):
         return IpcFile(source, stream=magic.startswith(ipc.STREAM_MAGIC))
-    is_csv = source.location.name.lower().endswith(CSV_SUFFIXES)
     for packed, packing in _PACKINGS.items() if is_csv else ():
         if magic.startswith(packed):
             return CsvFile(source, packing)
@@ -103,7 +106,7 @@ def _table(source: Source, magic: bytes) -> SnapshotFile:
             raise unusable("file.format", source.location, f"it is packed ({name}): unpack it, or export it unpacked")
     if is_csv:
         return CsvFile(source)
-    known = "Parquet, Arrow IPC (file or stream), or CSV with the suffix .csv, .csv.gz or .csv.zst"
+    known = "Parquet, ORC, Arrow IPC (file or stream), or CSV with the suffix .csv, .csv.gz or .csv.zst"
     what = (
         f"it does not begin as any known format does, or is cut off: export it as {known}; a database of openssl ca "
         'is read with kind = "index-txt" in [snapshot]'

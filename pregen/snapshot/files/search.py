@@ -17,12 +17,12 @@ from pathlib import Path, PurePath
 from typing import NamedTuple
 
 from pregen.errors import MAX_EXAMPLES, Finding, InputError
-from pregen.snapshot.files import ipc, parquet
+from pregen.snapshot.files import ipc, orc, parquet
 from pregen.snapshot.files.base import unusable
 from pregen.snapshot.files.lakes import kind_of, refuse_local, refuse_remote, refused
 from pregen.snapshot.files.listing import is_readable, segments_of
 from pregen.snapshot.files.remote import Bucket, RemoteSource, S3Settings, open_bucket
-from pregen.snapshot.files.sources import looking_at
+from pregen.snapshot.files.sources import LocalSource, Source, looking_at
 from pregen.snapshot.location import Location
 
 CSV_SUFFIXES = (".csv", ".csv.gz", ".csv.zst")
@@ -43,7 +43,7 @@ class Wanted:
         deep: whether what lies in subfolders belongs to it.
     """
 
-    suffixes: tuple[str, ...] = (".parquet", ".arrow", ".feather", ".ipc", *CSV_SUFFIXES)
+    suffixes: tuple[str, ...] = (".parquet", ".orc", ".arrow", ".feather", ".ipc", *CSV_SUFFIXES)
     companions: tuple[str, ...] = ()
     deep: bool = False
     magics: tuple[bytes, ...] = ()
@@ -66,7 +66,7 @@ class Wanted:
         return name.startswith((".", "_")) and "=" not in name
 
 
-TABLES = Wanted(magics=(parquet.MAGIC, ipc.FILE_MAGIC, ipc.STREAM_MAGIC))
+TABLES = Wanted(magics=(parquet.MAGIC, orc.MAGIC, ipc.FILE_MAGIC, ipc.STREAM_MAGIC))
 INDEXES = Wanted((".txt",), (".attr", ".old", ".new"))
 
 
@@ -101,7 +101,7 @@ class _Finds:
             self.add(file)
         elif wanted.is_mark(file.location.name):
             return
-        elif not wanted.magics or not _head(file).startswith(wanted.magics):
+        elif not _is_table(file, wanted.magics):
             self.ignored.append(str(file.location))
         elif PurePath(file.location.name).suffix:
             self.misnamed.append(str(file.location))
@@ -196,6 +196,22 @@ def _walk(
             finds.sort_in(FoundFile(path, folders), wanted)
         elif not wanted.is_mark(path.name):
             finds.ignored.append(str(path))
+
+
+def _is_table(file: FoundFile, magics: tuple[bytes, ...]) -> bool:
+    """Whether a file begins as a table does; three letters are a word as well, so that ORC must also end so."""
+    head = _head(file) if magics else b""
+    if not magics or not head.startswith(magics):
+        return False
+    if not head.startswith(orc.MAGIC):
+        return True
+    source: Source | None = file.remote
+    if source is None:
+        assert isinstance(file.location, Path)
+        source = LocalSource.at(file.location)
+    with source.opened() as opened:
+        opened.seek(max(0, source.size - len(orc.MAGIC) - 1))  # the last octet is a length
+        return opened.read(len(orc.MAGIC)) == orc.MAGIC
 
 
 def _head(file: FoundFile) -> bytes:

@@ -168,6 +168,12 @@ def _unreadable(place: Location | str, error: Exception, said: str) -> InputErro
             'text, with encoding = "decimal" for serials, or to Decimal(38, 0)'
         )
         return unusable("column.type", place, what)
+    if "out of range for nanosecond" in said:
+        what = (
+            f"it holds times that are not read here ({said}): export them as dates or text, or as Parquet, since no "
+            "other reader of ORC is at hand"
+        )
+        return unusable("file.unsupported", place, what)
     if isinstance(error, pa.ArrowNotImplementedError):
         what = f"it holds what is not read here ({said}), or is damaged: export it again, as plain types"
         return unusable("file.unsupported", place, what)

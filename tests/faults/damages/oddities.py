@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from tests.faults.damages.crls import crl, made, revoked
 from tests.faults.damages.folders import spread
 from tests.faults.damages.kinds import Make, Oddity, both, columns
-from tests.faults.damages.streams import written
+from tests.faults.damages.streams import orc, written
 from tests.faults.damages.tables import changed, exported
 from tests.faults.damages.texts import csv, index_txt, put
 from tests.pki import DAY
@@ -140,6 +140,7 @@ ODDITIES = [
     Oddity(name="arrow: dictionaries", make=written(change=_dictionaries)),
     Oddity(name="arrow: views", make=written(change=_views)),
     Oddity(name="arrow: a stream of many batches", make=written(stream=True, rows=1)),
+    Oddity(name="orc: as it is", make=orc()),
     Oddity(name="csv: BOM", make=csv(lambda data: b"\xef\xbb\xbf" + data)),
     Oddity(name="csv: mixed line ends", make=csv(lambda data: data.replace(b"\n", b"\r\n", 2))),
     Oddity(name="csv: CR alone", make=csv(lambda data: data.replace(b"\n", b"\r"))),

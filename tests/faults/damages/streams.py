@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 import pyarrow as pa
 import pyarrow.ipc
+import pyarrow.orc
 import pyarrow.parquet as pq
 
 from tests.faults.damages.kinds import Damage, Make
@@ -69,6 +70,46 @@ def _dictionary_of_times(table: pa.Table) -> pa.Table:
     times = table["revoked_at"].combine_chunks()
     return table.set_column(2, "revoked_at", times.dictionary_encode())
 
+
+def orc(then: Callable[[bytes], bytes] = _unharmed) -> Make:
+    """Return what exports the usual rows as `day.orc` instead, and then changes its octets."""
+
+    def make(ca: Ca) -> None:
+        table = pq.read_table(ca.snapshot)
+        table = table.set_column(1, "status", table["status"].cast(pa.int8()))
+        path = ca.folder / "day.orc"
+        pa.orc.write_table(table.append_column("issuer", pa.array(["r1"] * 3)), path, compression="UNCOMPRESSED")
+        path.write_bytes(then(path.read_bytes()))
+        ca.configure(snapshot={"path": path.name, "as_of": ca.now})
+
+    return make
+
+
+def _orc(name: str, then: Callable[[bytes], bytes], place: str = "", column: str = "") -> Damage:
+    return Damage(
+        name=name,
+        make=orc(then),
+        code="file.damaged",
+        file="day.orc",
+        place=place,
+        column=column,
+        remedy="export it again",
+    )
+
+
+ORC = [
+    _orc("cut off", lambda data: data[:-40]),
+    _orc("magic alone", lambda data: data[:3]),
+    _orc("hole in the middle", lambda data: data[:20] + data[60:]),
+    _orc("text that is no UTF-8", lambda data: data.replace(b"r1", b"r\xff"), "stripe 1", "column 'issuer'"),
+    Damage(
+        name="end without a beginning",
+        make=orc(lambda data: data[-300:]),
+        code="file.format",
+        file="day.orc",
+        remedy="is cut off: export it as Parquet, ORC",
+    ),
+]
 
 ARROW = [
     Damage(

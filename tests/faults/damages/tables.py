@@ -132,7 +132,7 @@ FILES = [
         make=snapshot(path="spool"),
         code="file.missing",
         file="spool",
-        value="(.parquet, .arrow, .feather, .ipc, .csv, .csv.gz, .csv.zst)",
+        value="(.parquet, .orc, .arrow, .feather, .ipc, .csv, .csv.gz, .csv.zst)",
         remedy="correct the path",
     ),
     Damage(
@@ -155,7 +155,7 @@ FILES = [
         make=octets(FILE, lambda _: b"<xml/> 12345"),
         code="file.format",
         file=FILE,
-        remedy="export it as Parquet, Arrow IPC (file or stream), or CSV",
+        remedy="export it as Parquet, ORC, Arrow IPC (file or stream), or CSV",
     ),
     Damage(
         name="magic alone",

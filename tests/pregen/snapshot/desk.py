@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.ipc
+import pyarrow.orc
 import pyarrow.parquet
 import pytest
 
@@ -49,6 +50,8 @@ class Desk:
         match path.suffix:
             case ".parquet":
                 pa.parquet.write_table(table, path)
+            case ".orc":
+                pa.orc.write_table(table, path)
             case ".arrow" | ".feather":
                 with pa.ipc.new_file(str(path), table.schema) as file:
                     file.write_table(table)

@@ -46,7 +46,7 @@ def test_a_folder_without_snapshot_files_is_refused(desk: Desk) -> None:
     error = desk.refusal(desk.folder)
 
     assert code(error) == "file.missing"
-    assert "(.parquet, .arrow, .feather, .ipc, .csv, .csv.gz, .csv.zst)" in error.findings[0].message
+    assert "(.parquet, .orc, .arrow, .feather, .ipc, .csv, .csv.gz, .csv.zst)" in error.findings[0].message
     assert "subfolders" not in error.findings[0].message
     assert [(one.code, one.examples) for one in error.findings[1:]] == [
         ("file.ignored", (str(desk.folder / "notes.txt"),))
@@ -83,7 +83,7 @@ def test_what_a_folder_holds_and_is_not_read_is_counted_and_named(desk: Desk) ->
     [finding] = snapshot.findings()
     assert (finding.code, finding.severity, finding.count) == ("file.ignored", "warning", 26)
     assert finding.examples == tuple(f"{desk.folder}/day/{name}" for name in names[:20])
-    assert ".parquet, .arrow, .feather, .ipc, .csv" in finding.message
+    assert ".parquet, .orc, .arrow, .feather, .ipc, .csv" in finding.message
     assert [one.code for one in pickle.loads(pickle.dumps(snapshot)).findings()] == ["file.ignored"]
 
 

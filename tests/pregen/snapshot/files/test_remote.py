@@ -83,6 +83,19 @@ def rows(snapshot: Snapshot) -> int:
     return sum(map(len, snapshot.batches()))
 
 
+def test_orc_is_read_from_a_bucket(bucket: Bucket) -> None:
+    data = table(100_000, status=pa.array([0] * 100_000, pa.int8()), note=pa.array(["x" * 20] * 100_000))
+    for key in ("day/a.orc", "day/000000_0"):
+        bucket.write("local.orc", data)
+        bucket.put(key, (bucket.desk.folder / "local/x.orc").read_bytes())
+    bucket.put("day/ORCHESTRA", b"ORCHESTRA is a word.")
+
+    assert bucket.names("day") == ["day/000000_0", "day/a.orc"]
+    assert rows(bucket.open("day")) == 200_000
+    bucket.put("day/a.orc", (bucket.desk.folder / "local/x.orc").read_bytes()[:-9])
+    assert bucket.refusal("day")[0] == "file.damaged"
+
+
 @pytest.mark.parametrize("path", ["day", "day/", "day/s.csv", "day/*.csv"])
 def test_the_instant_may_lie_beside_the_objects(bucket: Bucket, path: str) -> None:
     bucket.put("day/s.csv", b"serial,status\n0a,good\n")

@@ -1,0 +1,174 @@
+"""ORC is read like Parquet: the same columns, the same refusals, and times by the same rules."""
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.orc
+import pytest
+
+from pregen.config import ColumnConfig, SnapshotConfig
+from pregen.errors import Finding, InputError
+from pregen.snapshot.files import BATCH_ROWS
+from tests.pregen.snapshot.desk import AS_OF, Desk, table
+
+DENVER: dict[str, str | ColumnConfig] = {"not_after": ColumnConfig(zone="America/Denver", ambiguous="latest")}
+DECIMAL: dict[str, str | ColumnConfig] = {"serial": ColumnConfig(encoding="decimal")}
+
+
+def usual(count: int = 3, **more: "pa.Array[pa.Scalar[pa.DataType]] | None") -> pa.Table:
+    """Return good rows of types that ORC has."""
+    return table(count, **{"status": pa.array([0] * count, pa.int8()), **more})
+
+
+def write(desk: Desk, data: pa.Table, *, stripe_bytes: int = 64 << 20, compression: str = "uncompressed") -> Path:
+    path = desk.folder / "s.orc"
+    pa.orc.write_table(data, path, stripe_size=stripe_bytes, compression=compression)  # type: ignore[arg-type]
+    return path
+
+
+def refusal(desk: Desk, path: Path, columns: Mapping[str, str | ColumnConfig] | None = None) -> Finding:
+    with pytest.raises(InputError) as caught:
+        list(desk.open(path, columns, as_of=AS_OF).batches())
+    [finding] = caught.value.findings
+    return finding
+
+
+@pytest.mark.parametrize("compression", ["uncompressed", "zlib", "snappy", "zstd", "lz4"])
+def test_all_rows_of_all_stripes_are_read_in_order(desk: Desk, compression: str) -> None:
+    count = 2 * BATCH_ROWS + 7
+    path = write(desk, usual(count), stripe_bytes=1 << 16, compression=compression)
+    assert pa.orc.ORCFile(path).nstripes > 2
+
+    snapshot = pickle.loads(pickle.dumps(desk.open(path, as_of=AS_OF)))
+    batches = list(snapshot.batches())
+
+    serials = [serial for batch in batches for serial in batch.serial.to_pylist()]
+    assert serials == table(count)["serial"].to_pylist()
+    assert max(map(len, batches)) <= BATCH_ROWS
+    assert snapshot.row_estimate == snapshot.rows_in == count
+    assert snapshot.findings() == ()
+
+
+def test_orc_may_lie_in_a_folder_beside_other_formats_with_its_suffix_or_none(desk: Desk) -> None:
+    (desk.folder / "day").mkdir()
+    write(desk, usual()).rename(desk.folder / "day" / "a.orc")
+    write(desk, usual()).rename(desk.folder / "day" / "000000_0")
+    desk.write("day/b.parquet", table())
+    (desk.folder / "day" / "ORCHESTRA").write_text("ORCHESTRA is a word.")
+
+    snapshot = desk.open(desk.folder / "day", as_of=AS_OF)
+
+    assert [str(path).rpartition("/")[2] for path in snapshot.files] == ["000000_0", "a.orc", "b.parquet"]
+    assert [len(batch) for batch in snapshot.batches()] == [3, 3, 3]
+    [finding] = snapshot.findings()
+    assert finding.examples == (f"{desk.folder}/day/ORCHESTRA",)
+    write(desk, usual()).rename(desk.folder / "day" / "c.old")
+    assert [one.code for one in desk.refusal(desk.folder / "day").findings] == ["file.suffix"]
+
+
+def test_a_csv_whose_first_column_is_called_so_is_csv(desk: Desk) -> None:
+    path = desk.folder / "s.csv"
+    path.write_bytes(b"ORC_ID,serial,status\n1,0a,good\n")
+
+    assert [len(one) for one in desk.open(path, {"serial": ColumnConfig(encoding="hex")}, as_of=AS_OF).batches()] == [1]
+
+
+def test_folders_are_columns_of_orc_too(desk: Desk) -> None:
+    (desk.folder / "day" / "issuer=demo-r1").mkdir(parents=True)
+    write(desk, usual()).rename(desk.folder / "day" / "issuer=demo-r1" / "a.orc")
+
+    [batch] = desk.open(desk.folder / "day", config=SnapshotConfig(partitioning="hive"), as_of=AS_OF).batches()
+
+    assert batch.issuer.tolist() == [3, 3, 3]
+
+
+def test_an_instant_is_an_instant_whatever_the_zone_of_the_writer(desk: Desk) -> None:
+    path = write(desk, usual(not_after=pa.array([1_800_000_000, None, 1_900_000_000], pa.timestamp("s", "UTC"))))
+    for zone in (b"GMT", b"EST", b"PRC"):
+        path.write_bytes(path.read_bytes().replace(b"GMT", zone))
+        [batch] = desk.open(path, as_of=AS_OF).batches()
+        assert batch.not_after.tolist() == [1_800_000_000, 2**62, 1_900_000_000]
+
+
+@pytest.mark.parametrize("writer", [b"GMT", b"EST", b"PRC"])
+def test_a_local_time_is_what_the_clock_showed_whatever_the_zone_of_the_writer(desk: Desk, writer: bytes) -> None:
+    """2027-07-01 00:00 in Denver, and the second 01:30 of the night when clocks go back."""
+    wall = pa.array(["2027-07-01T00:00:00", "2026-11-01T01:30:00"]).cast(pa.timestamp("s"))
+    path = write(desk, usual(2, not_after=wall))
+    path.write_bytes(path.read_bytes().replace(b"GMT", writer))
+
+    assert refusal(desk, path).code == "column.naive"
+    snapshot = desk.open(path, DENVER, as_of=AS_OF)
+    [batch] = snapshot.batches()
+    assert batch.not_after.tolist() == [1_814_421_600, 1_793_521_800]
+
+
+@pytest.mark.parametrize("second", [253_402_300_799, -62_135_596_800, 9_223_372_037])
+def test_times_beyond_nanoseconds_are_refused_and_never_wrap(desk: Desk, second: int) -> None:
+    path = write(desk, usual(1, not_after=pa.array([second], pa.timestamp("s", "UTC"))))
+
+    finding = refusal(desk, path)
+
+    assert finding.code == "file.unsupported"
+    assert "column 'not_after'" in finding.message
+    assert "export them as dates or text, or as Parquet" in finding.message
+
+
+def test_dates_reach_the_year_9999(desk: Desk) -> None:
+    path = write(desk, usual(1, not_after=pa.array([2_932_896], pa.int32()).cast(pa.date32())))
+    declared = ColumnConfig(zone="UTC", time_of_day="23:59:59")
+
+    [batch] = desk.open(path, {"not_after": declared}, as_of=AS_OF).batches()
+
+    assert batch.not_after.tolist() == [253_402_300_799]
+
+
+def test_types_are_judged_as_in_other_formats(desk: Desk) -> None:
+    decimal = pa.array([10**37, 1, 2], pa.decimal128(38, 0))
+    [batch] = desk.open(
+        write(desk, usual(serial=decimal, note=pa.array([{"x": 1}] * 3))), DECIMAL, as_of=AS_OF
+    ).batches()
+    assert int.from_bytes(batch.serial[0].as_py() or b"", "big") == 10**37
+
+    floats = write(desk, usual(serial=pa.array([1.0, 2.0, 3.0])))
+    assert refusal(desk, floats, DECIMAL).code == "column.type"
+
+
+def test_damage_is_found_where_it_is(desk: Desk) -> None:
+    path = write(desk, usual(40_000, issuer=pa.array(["demo-r1"] * 40_000)), stripe_bytes=1 << 14, compression="zlib")
+    octets = path.read_bytes()
+    for damaged in (octets[:-5], octets[:30], b"ORC", octets[:40] + octets[90:], octets[-400:]):
+        path.write_bytes(damaged)
+        assert refusal(desk, path).code in {"file.damaged", "file.format"}
+
+    opened = pa.orc.ORCFile(pa.BufferReader(octets))
+    assert opened.nstripes > 1
+    broken = bytearray(octets)
+    for at in range(opened.content_length // 2, opened.content_length // 2 + 200):
+        broken[at] ^= 0xFF
+    path.write_bytes(broken)
+    finding = refusal(desk, path)
+    assert finding.code == "file.damaged"
+    assert "(stripe " in finding.message
+
+
+def test_text_that_is_no_utf8_is_damage(desk: Desk) -> None:
+    path = write(desk, usual(issuer=pa.array(["demo-r1", "demo-r1", "demo-rX"])))
+    path.write_bytes(path.read_bytes().replace(b"rX", b"\xffX"))
+
+    finding = refusal(desk, path)
+
+    assert finding.code == "file.damaged"
+    assert "(stripe 1: column 'issuer': " in finding.message
+
+
+def test_a_zone_of_the_writer_that_is_none_is_refused(desk: Desk) -> None:
+    path = write(desk, usual(1, not_after=pa.array([0], pa.timestamp("s"))))
+    path.write_bytes(path.read_bytes().replace(b"GMT", b"XYZ"))
+
+    finding = refusal(desk, path, DENVER)
+
+    assert finding.code == "file.damaged"
+    assert "Time zone file" in finding.message
