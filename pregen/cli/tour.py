@@ -73,6 +73,7 @@ cert_ids = $cert_ids            # separate: one response for SHA-1 CertIDs and o
 profile = "strict"               # 16 h to 7 d: within all the public ones of docs/profiles.md; "lab": any, for tests
 lifetime = "4d"                  # an integer and s, m, h or d
 backdate = "0s"                  # how much before as_of an answer begins; it consumes the lifetime
+# end_with_certificate = true    # no answer is valid for longer than its certificate: docs/profiles.md says the cost
 
 # [gates]                        # what is not published without --accept GATE --reason TEXT; these are the defaults
 # skew = "5m"                    # how far times may lie ahead of as_of

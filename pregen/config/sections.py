@@ -143,6 +143,7 @@ class IssuerValidityConfig(Section, frozen=True, kw_only=True):
     profile: ProfileName | None = None
     lifetime: str | None = None
     backdate: str | None = None
+    end_with_certificate: bool | None = None
 
 
 # How to configure several keys of one CA, whose rows one column calls alike.
@@ -216,11 +217,13 @@ class ValidityConfig(Section, frozen=True, kw_only=True):
         profile: the rules that a window must obey (`pregen.validity.PROFILES`).
         lifetime: length of a window, both ends included.
         backdate: how much earlier than it was known to be right an answer begins; it consumes the lifetime.
+        end_with_certificate: whether no answer may be valid for longer than its certificate; needs `not_after`.
     """
 
     profile: ProfileName = "strict"
     lifetime: str = "4d"
     backdate: str = "0s"
+    end_with_certificate: bool = False
 
     def changed_by(self, other: IssuerValidityConfig | None) -> "ValidityConfig":
         """Return what holds for an issuer that has a section of its own."""

@@ -7,6 +7,7 @@ routing.py       rows to shards by their keys (routing_key.py), into spill files
 rows.py          the rows of one shard: sorted, repetitions collapsed, contradictions found; tally.py adds up all shards
 claims.py        what CRLs and anchors say of certificates, held against the rows of a shard (held.py); disputes.py says
                  what came of it
+endings.py       which windows end with their certificates, and where
 plan.py          what is going to be signed: tables, made of templates (templates.py)
 layout.py        where each row of a shard goes: run, block, bucket
 messages.py      templates filled for many rows at once

@@ -15,6 +15,7 @@ from pregen.generation.rows import ShardRows
 from storage.pack import Place
 
 Numbers = NDArray[np.intp]
+_TABLE = 1 << 32  # codes of groups with the usual windows
 
 
 class Block(NamedTuple):
@@ -105,8 +106,12 @@ class RunNumbers:
 
     def __init__(self, plan: Plan) -> None:
         codes = np.array([group.code for group in plan.runs], np.int64)
-        self._runs = np.full(int(codes.max(initial=0)) + 1, -1, np.intp)
-        self._runs[codes] = list(plan.runs.values())
+        order = np.argsort(codes)
+        self._codes, self._runs = codes[order], np.array(list(plan.runs.values()), np.intp)[order]
+        # Windows that end with their certificates make large codes, which are looked for; the others have a table.
+        usual = self._codes[self._codes < _TABLE]
+        self._table = np.full(int(usual.max(initial=0)) + 1, -1, np.intp)
+        self._table[usual] = self._runs[: len(usual)]
 
     def of(self, codes: NDArray[np.int64]) -> Numbers:
         """Return the run number of each row, intp[n].
@@ -114,7 +119,13 @@ class RunNumbers:
         Raises:
             KeyError: a group that the plan does not have.
         """
-        runs = self._runs[np.minimum(codes, len(self._runs) - 1)]
-        if len(codes) and (runs.min() < 0 or codes.max() >= len(self._runs)):
+        if not len(codes):
+            return np.empty(0, np.intp)
+        runs = self._table[np.minimum(codes, len(self._table) - 1)]
+        beyond = np.flatnonzero(codes >= len(self._table))
+        if len(beyond):
+            at = np.minimum(np.searchsorted(self._codes, codes[beyond]), len(self._codes) - 1)
+            runs[beyond] = np.where(self._codes[at] == codes[beyond], self._runs[at], -1)
+        if runs.min() < 0:
             raise KeyError("a shard holds rows that were not there when the run was planned")
         return runs

@@ -15,7 +15,7 @@ from pregen.generation.rows import KINDS, Group
 from pregen.generation.templates import Form, Values, make_template, oracle, oracle_response
 from pregen.issuers import Issuer
 from pregen.signers import ALGORITHMS, algorithm_of
-from pregen.validity import ValidityWindow
+from pregen.validity import ValidityWindow, window_until
 from storage.response import Assembler, generalized_time, signature_value
 from storage.tables import (
     RECORD_FIELDS,
@@ -96,12 +96,13 @@ def make_plan(issuers: Sequence[Issuer], windows: Sequence[ValidityWindow], grou
     planner = _Planner(issuers, windows)
     shapes = {group: planner.shape(group) for group in groups}
     runs = {group: number for number, group in enumerate(sorted(shapes, key=lambda group: (shapes[group], group)))}
+    windows_of = {group: planner.window(group) for group in runs}
     tables = Tables(
         issuers=tuple(_stored(issuer) for issuer in issuers),
         templates=tuple(planner.templates),
         shapes=tuple(planner.shapes),
-        windows=tuple(planner.windows),
-        runs=tuple(Run(group.issuer, shapes[group], planner.window_of[group.issuer]) for group in runs),
+        windows=planner.windows,
+        runs=tuple(Run(group.issuer, shapes[group], windows_of[group]) for group in runs),
     )
     octets = encode_tables(tables)
     return Plan(tables, runs, octets, table_name(octets))
@@ -145,14 +146,26 @@ class _Planner:
 
     def __init__(self, issuers: Sequence[Issuer], windows: Sequence[ValidityWindow]) -> None:
         self._issuers = issuers
-        stored = [_window(window) for window in windows]
-        self.windows = list(dict.fromkeys(stored))
-        numbers = {window: number for number, window in enumerate(self.windows)}
-        self.window_of = [numbers[window] for window in stored]
+        self._usual = windows
+        self._window_of: dict[Window, int] = {}
+        for window in windows:
+            self._numbered(stored_window(window))
         self.templates: list[Template] = []
         self._template_of: dict[Form, int] = {}
         self.shapes: list[Shape] = []
         self._shape_of: dict[tuple[tuple[Form, ...], str], int] = {}
+
+    @property
+    def windows(self) -> tuple[Window, ...]:
+        """All that groups have, by their numbers; those of issuers come first."""
+        return tuple(self._window_of)
+
+    def window(self, group: Group) -> int:
+        """Return the number of a group's window."""
+        return self._numbered(window_of(self._issuers, self._usual, group))
+
+    def _numbered(self, window: Window) -> int:
+        return self._window_of.setdefault(window, len(self._window_of))
 
     def shape(self, group: Group) -> int:
         """Return the number of a group's shape."""
@@ -170,12 +183,12 @@ class _Planner:
         status, has_reason = KINDS[group.kind]
         fields = ("revoked_at", "reason")[: 1 + has_reason] if status == "revoked" else ()
         record = _known_record(group.serial_bytes, fields, algorithm.signature_bytes)
-        window = self.window_of[group.issuer]
+        window = self.window(group)
         octets = record.serial
         for field in fields:
             octets += getattr(record, field).to_bytes(RECORD_FIELDS[field], "little")
         octets += record.signature * len(wanted)
-        answers = [oracle_of(issuer, self.windows[window], form, record) for form in wanted]
+        answers = [oracle_of(issuer, window_of(self._issuers, self._usual, group), form, record) for form in wanted]
         return Shape(
             serial_bytes=group.serial_bytes,
             status=status,
@@ -215,7 +228,13 @@ def _known_record(serial_bytes: int, fields: Sequence[str], signature_bytes: int
     return Record(serial, KNOWN_REVOKED_AT if fields else 0, reason, bytes(signature))
 
 
-def _window(window: ValidityWindow) -> Window:
+def window_of(issuers: Sequence[Issuer], windows: Sequence[ValidityWindow], group: Group) -> Window:
+    """Return the window of a group; `windows` are the usual ones, one for each issuer."""
+    return stored_window(window_until(windows[group.issuer], issuers[group.issuer].validity, group.span_s))
+
+
+def stored_window(window: ValidityWindow) -> Window:
+    """Return a window as the tables have it."""
     return Window(
         produced_at=seconds(window.produced_at),
         this_update=seconds(window.this_update),

@@ -15,6 +15,7 @@ from pregen.credentials import open_publish_store
 from pregen.errors import MAX_EXAMPLES, ConfigError, Finding, GateError, PregenError, SigningError
 from pregen.gates import Acceptance
 from pregen.gates.anchor_files import Anchors, load_anchors
+from pregen.generation.endings import Endings
 from pregen.generation.memory import forbid_core_dumps
 from pregen.generation.past import Past, read_past
 from pregen.issuers import Issuer, KeySource, load_issuers, parse_certificate
@@ -88,6 +89,11 @@ class Prepared:
         tables = self.current.tables.values() if self.current else ()
         stored = {issuer.issuer_id for one in tables for issuer in one.tables.issuers}
         return frozenset(stored - {issuer.issuer_id for issuer in self.issuers})
+
+    @property
+    def endings(self) -> Endings | None:
+        """Which certificates get a window that ends with them; None: none do."""
+        return Endings.of([issuer.validity for issuer in self.issuers], self.windows)
 
     @property
     def public_windows(self) -> tuple[ValidityWindow, ...]:

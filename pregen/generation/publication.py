@@ -157,9 +157,9 @@ def run(config: Config, options: RunOptions, progress: Progress) -> Published:
         history_bytes=committed.history_bytes,
         verified=sum(one.verified for one in signed),
         as_of=committed.head.commit.as_of,
-        this_update=min(window.this_update for window in plan.tables.windows),
-        next_update=min(window.next_update for window in plan.tables.windows),
-        refresh_by=min(window.refresh_by for window in plan.tables.windows),
+        this_update=min(clock.seconds(window.this_update) for window in prepared.windows),
+        next_update=min(clock.seconds(window.next_update) for window in prepared.windows),
+        refresh_by=min(clock.seconds(window.refresh_by) for window in prepared.windows),
         cpu_by_step=cpu_by_step,
         gates=committed.gates,
         warnings=surveyed.warnings + plan.warnings() + slow,
@@ -232,7 +232,9 @@ def _sign(prepared: Prepared, surveyed: Surveyed, plan: Plan, progress: Progress
     """Return all signed shards in the order of their keys."""
     job = SigningJob(prepared.issuers, prepared.windows, plan, prepared.engines, prepared.open_store)
     tasks = [
-        ShardTask(file, prepared.expired_before, surveyed.proofs.get(file.number, frozenset()))
+        ShardTask(
+            file, prepared.expired_before, surveyed.proofs.get(file.number, frozenset()), endings=prepared.endings
+        )
         for file in surveyed.files
     ]
     signed, done = [], 0

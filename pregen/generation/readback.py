@@ -18,10 +18,10 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pregen.clock import instant, seconds
+from pregen.clock import instant, text
 from pregen.errors import VerificationError
 from pregen.generation.layout import Layout
-from pregen.generation.plan import Plan, Record, forms, oracle_of
+from pregen.generation.plan import Plan, Record, forms, oracle_of, window_of
 from pregen.generation.rows import KINDS, Group, ShardRows
 from pregen.generation.templates import Form
 from pregen.issuers import Issuer
@@ -61,15 +61,8 @@ class ReadBack:
 
     def __init__(self, issuers: Sequence[Issuer], windows: Sequence[ValidityWindow], plan: Plan) -> None:
         self._issuers = issuers
-        self._windows = [
-            Window(
-                produced_at=seconds(window.produced_at),
-                this_update=seconds(window.this_update),
-                next_update=seconds(window.next_update),
-                refresh_by=seconds(window.refresh_by),
-            )
-            for window in windows
-        ]
+        self._usual = windows
+        self._windows: dict[Group, Window] = {}
         self._plan = plan
         self._strides = [plan.tables.shapes[run.shape].stride for run in plan.tables.runs]
         self._groups = list(plan.runs)
@@ -78,7 +71,7 @@ class ReadBack:
         ]
         self._compared: set[int | tuple[int, ...]] = set()  # issuers and templates
         self._windows_read: set[tuple[int, int]] = set()  # of the pack that is being checked
-        self._judged: set[tuple[int, int, int, int | None]] = set()  # issuers and windows that obey their profiles
+        self._judged: set[tuple[int, bool, int, int, int]] = set()  # issuers and windows that obey their profiles
         self._keys: dict[int, PublicKey] = {}
         self._assemblers: dict[tuple[int, int], Assembler] = {}
 
@@ -155,7 +148,7 @@ class ReadBack:
         """Octets of a record, by run."""
         return self._strides
 
-    def verify(self, group: Group, which: int, octets: bytes, row: Record, *, by_oracle: bool) -> None:
+    def verify(self, group: Group, which: int, octets: bytes, row: Record, not_after: int, *, by_oracle: bool) -> None:
         """Check one response: parsed, compared with its source, its signature verified.
 
         Args:
@@ -163,6 +156,7 @@ class ReadBack:
             which: the number of the response in the record.
             octets: the record, as stored.
             row: what the source says; its signature is ignored.
+            not_after: of the certificate, as `ShardRows` has it.
             by_oracle: also compare the whole response with the oracle's.
 
         Raises:
@@ -181,23 +175,31 @@ class ReadBack:
                 ALGORITHMS[issuer.responder.algorithm],
             )
             for statement in said:
-                self._judge_window(group.issuer, statement)
+                self._judge_window(group, statement, not_after)
         except VerificationError as e:
             raise VerificationError(f"the response to {serial} is wrong: {e.message}; nothing was published") from e
         if by_oracle:
             signed = Record(row.serial, row.revoked_at, row.reason, octets[assembler.signature])
-            if oracle_of(issuer, self._windows[group.issuer], form, signed) != response:
+            if oracle_of(issuer, self._window(group), form, signed) != response:
                 raise VerificationError(f"the response to {serial} differs from the oracle's; nothing was published")
 
-    def _judge_window(self, index: int, said: Statement) -> None:
-        """Refuse a window that breaks the profile of its issuer, by the times that a client reads."""
-        read = (index, said.produced_at, said.this_update, said.next_update)
+    def _window(self, group: Group) -> Window:
+        """Return the window that a group was meant to have."""
+        if group not in self._windows:
+            self._windows[group] = window_of(self._issuers, self._usual, group)
+        return self._windows[group]
+
+    def _judge_window(self, group: Group, said: Statement, not_after: int) -> None:
+        """Refuse a window that breaks the profile of its issuer, or outlives its certificate where it must not."""
         if said.next_update is None:
             raise VerificationError("it has no nextUpdate")
         self._windows_read.add((said.this_update, said.next_update))
+        if group.span_s and said.next_update > not_after:
+            raise VerificationError(f"its window outlives the certificate, which ends at {text(not_after)}")
+        read = (group.issuer, group.span_s > 0, said.produced_at, said.this_update, said.next_update)
         if read in self._judged:
             return
-        issuer, planned = self._issuers[index], self._windows[index]
+        issuer, planned = self._issuers[group.issuer], self._window(group)
         problem = window_problem(
             profile=issuer.validity.profile.name,
             this_update=instant(said.this_update),
@@ -205,6 +207,7 @@ class ReadBack:
             produced_at=instant(said.produced_at),
             cap=issuer.not_after,
             refresh_by=instant(planned.refresh_by),
+            ends_with_certificate=group.span_s > 0,
         )
         if problem:
             raise VerificationError(f"its window breaks the rules: {problem}")
@@ -212,7 +215,7 @@ class ReadBack:
 
     def _meant(self, issuer: Issuer, group: Group, form: Form, row: Record) -> list[Statement]:
         status, has_reason = KINDS[group.kind]
-        window = self._windows[group.issuer]
+        window = self._window(group)
         return [
             Statement(
                 hash_oid=oid,
@@ -298,5 +301,5 @@ class _Walk:
                 "pack, where no edge would look for it: nothing was published; please report this"
             )
         for which in range(len(read_back.templates(run))):
-            read_back.verify(group, which, octets, source, by_oracle=by_oracle)
+            read_back.verify(group, which, octets, source, int(rows.not_after[row]), by_oracle=by_oracle)
             self.verified += 1

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pregen.errors import MAX_EXAMPLES, VerificationError
+from pregen.generation.endings import Endings
 from pregen.generation.routing_key import serial_matrix
 from pregen.generation.spill import (
     AGAIN,
@@ -47,7 +48,7 @@ KINDS = (("good", False), ("revoked", False), ("revoked", True), ("unknown", Fal
 
 _UNKNOWN = KINDS.index(("unknown", False))
 _IS_REVOKED = np.array([status == "revoked" for status, _ in KINDS])
-CODE = np.array([1 << 8, 1 << 2, 1])  # `Group.code` as a product
+CODE = np.array([1 << 8, 1 << 2, 1, 1 << 32])  # `Group.code` as a product
 _DAY_S = 86_400
 _HOLD = 6  # certificateHold (RFC 5280, 5.3.1)
 _HALF, _LOWER = np.uint64(32), np.uint64(2**32 - 1)
@@ -60,25 +61,27 @@ class Group(NamedTuple):
         issuer: index in the configuration.
         serial_bytes: length of the serial.
         kind: index in `KINDS`.
+        span_s: of windows that end with their certificates, from the start of the run to their end; 0: the usual one.
     """
 
     issuer: int
     serial_bytes: int
     kind: int
+    span_s: int = 0
 
     @property
     def code(self) -> int:
-        """One number for the three."""
-        return (self.issuer << 8) | (self.serial_bytes << 2) | self.kind
+        """One number for the four, of which the lower 32 bits are that of a row of a spill file."""
+        return (self.span_s << 32) | (self.issuer << 8) | (self.serial_bytes << 2) | self.kind
 
     @classmethod
     def of_code(cls, code: int) -> "Group":
         """Return the group of a number.
 
-        >>> Group.of_code(Group(3, 16, 2).code)
-        Group(issuer=3, serial_bytes=16, kind=2)
+        >>> Group.of_code(Group(3, 16, 2, 60).code)
+        Group(issuer=3, serial_bytes=16, kind=2, span_s=60)
         """
-        return cls(code >> 8, code >> 2 & 63, code & 3)
+        return cls(code >> 8 & 0xFF_FFFF, code >> 2 & 63, code & 3, code >> 32)
 
 
 def group_codes(
@@ -150,6 +153,7 @@ class ShardRows:
         again: certificates that are answered for a further name or key of their issuer; they are here, but no count of
             rows is about them.
         again_rows: their rows.
+        undated: those whose window is to end with them, and of which nobody says when that is.
         keys: uint64[n], the whole keys.
         not_after: uint32[n], as `pregen.generation.spill.clipped`.
     """
@@ -169,6 +173,7 @@ class ShardRows:
     precertificates: Precertificates = NO_PRECERTIFICATES
     again: int = 0
     again_rows: int = 0
+    undated: int = 0
     keys: NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
     not_after: NDArray[np.uint32] = field(default_factory=lambda: np.empty(0, np.uint32))
 
@@ -199,7 +204,11 @@ def digest_of(
 
 
 def load_rows(
-    path: Path, expired_before: int | None, written: Sequence[SpillFile] | None = None, surveyed: int | None = None
+    path: Path,
+    expired_before: int | None,
+    written: Sequence[SpillFile] | None = None,
+    surveyed: int | None = None,
+    endings: Endings | None = None,
 ) -> ShardRows:
     """Return the rows of a spooled shard.
 
@@ -208,6 +217,7 @@ def load_rows(
         expired_before: certificates whose not_after is before it are left out, in seconds since 1970; None keeps all.
         written: what the files must be; None takes them as they are.
         surveyed: what `ShardRows.digest` must be; None takes any.
+        endings: which certificates get a window that ends with them; None: none do.
 
     Raises:
         SpoolError: the files cannot be read, or are not what was written.
@@ -228,11 +238,16 @@ def load_rows(
     alone = int(np.count_nonzero(kept & own & (rows["code"] & PRECERTIFICATE != 0)))
     if not kept.all():
         rows = take(rows, np.flatnonzero(kept))
+    codes, undated = (rows["code"] & ~FLAGS).astype(np.int64), 0
+    if endings is not None:
+        issuer, own = codes >> 8, rows["code"] & AGAIN == 0
+        undated = endings.undated(issuer[own], rows["not_after"][own])
+        codes |= endings.spans(issuer, rows["not_after"]) << 32
     loaded = ShardRows(
         key32=(rows["key"] >> _HALF).astype(np.uint32),
         octets=rows.view(np.uint8),
         starts=np.arange(SERIAL_AT, rows.nbytes, ROW_BYTES),
-        codes=(rows["code"] & ~FLAGS).astype(np.int64),
+        codes=codes,
         revoked_at=rows["revoked_at"].copy(),
         reason=rows["reason"].copy(),
         repeated=repeated,
@@ -244,6 +259,7 @@ def load_rows(
         precertificates=Precertificates(collapsed.joined, alone, collapsed.differing, collapsed.examples),
         again=len(rows) - live,
         again_rows=again_rows,
+        undated=undated,
         keys=rows["key"].copy(),
         not_after=rows["not_after"].copy(),
     )

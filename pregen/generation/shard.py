@@ -13,6 +13,7 @@ import numpy as np
 from pregen.errors import PublishError, explained
 from pregen.gates.comparison import NOT_COMPARED, Comparison
 from pregen.generation.claims import NO_CLAIMS, ClaimArray, hold_against
+from pregen.generation.endings import Endings
 from pregen.generation.layout import Block, Layout, Numbers, RunNumbers
 from pregen.generation.messages import BATCH_ROWS, Messages, Scratch
 from pregen.generation.past import Comparer, ComparisonJob, entries_of
@@ -41,12 +42,14 @@ class ShardTask:
         expired_before: see `pregen.generation.rows.load_rows`.
         proofs: groups of which one response at least is verified here (one of each group in a run).
         claims: to be held against its rows, by ascending keys.
+        endings: see `pregen.generation.rows.load_rows`.
     """
 
     file: ShardFile
     expired_before: int | None
     proofs: frozenset[Group] = frozenset()
     claims: ClaimArray = field(default_factory=lambda: NO_CLAIMS)
+    endings: Endings | None = None
 
     @property
     def label(self) -> str:
@@ -115,7 +118,7 @@ class Surveyor:
         """
         steps = Steps()
         with steps("survey"):
-            rows = load_rows(task.file.path, task.expired_before, task.file.written)
+            rows = load_rows(task.file.path, task.expired_before, task.file.written, endings=task.endings)
             groups = rows.groups()
         with steps("gates"):
             comparison = self._compared(task, rows)
@@ -131,6 +134,7 @@ class Surveyor:
             precertificates=rows.precertificates,
             again=rows.again,
             again_rows=rows.again_rows,
+            undated=rows.undated,
             withheld=rows.withheld,
             steps=steps.take(),
             comparison=comparison,
@@ -222,7 +226,7 @@ class ShardSigner:
     def _signed(self, task: ShardTask) -> SignedShard:
         plan, steps, low, high = self._job.plan, self._steps, task.file.low, task.file.high
         with steps("load"):
-            rows = load_rows(task.file.path, task.expired_before, task.file.written, task.file.surveyed)
+            rows = load_rows(task.file.path, task.expired_before, task.file.written, task.file.surveyed, task.endings)
             layout = Layout(rows, self._run_numbers.of(rows.codes), self._shapes)
         records = [self._sign(rows, block) for block in layout.blocks()]
 

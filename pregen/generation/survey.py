@@ -116,7 +116,15 @@ def survey(prepared: Prepared, steps: Steps, progress: Progress) -> Iterator[Sur
         )
         with steps("gates"):
             claims = claims_of(prepared)
-        tasks = [ShardTask(file, prepared.expired_before, claims=claims.between(file.low, file.high)) for file in files]
+        tasks = [
+            ShardTask(
+                file,
+                prepared.expired_before,
+                claims=claims.between(file.low, file.high),
+                endings=prepared.endings,
+            )
+            for file in files
+        ]
         tally = add_up(_timed(pool.map(Surveyor, comparison_job(prepared), tasks), steps))
         with steps("gates"):
             observation = all_observed(observations, watch)

@@ -33,6 +33,7 @@ class Survey:
     held: Held = field(default_factory=Held)
     again: int = 0
     again_rows: int = 0
+    undated: int = 0
 
     def digest(self) -> int:
         """Return a number that changes with the rows of any group, and with those left out."""
@@ -56,6 +57,7 @@ class Tally:
         precertificates: of all shards, their examples in the order of shards.
         held: what CRLs and anchors say of the rows.
         again, again_rows: see `pregen.generation.rows.ShardRows`.
+        undated: certificates whose window is to end with them, and of which nobody says when that is.
     """
 
     groups: dict[Group, int]
@@ -72,6 +74,7 @@ class Tally:
     held: Held = field(default_factory=Held)
     again: int = 0
     again_rows: int = 0
+    undated: int = 0
 
 
 def add_up(surveys: Iterable[Survey]) -> Tally:
@@ -84,7 +87,7 @@ def add_up(surveys: Iterable[Survey]) -> Tally:
     uneven: dict[int, tuple[Pair, ...]] = {}
     held: dict[int, Held] = {}
     early = NO_PRECERTIFICATES
-    repeated = expired = conflict_count = withheld = again = again_rows = 0
+    repeated = expired = conflict_count = withheld = again = again_rows = undated = 0
     comparison = NOT_COMPARED
     for survey in surveys:
         for group, count in survey.groups.items():
@@ -102,6 +105,7 @@ def add_up(surveys: Iterable[Survey]) -> Tally:
         withheld += survey.withheld
         again += survey.again
         again_rows += survey.again_rows
+        undated += survey.undated
         comparison = comparison.plus(survey.comparison)
     proofs: dict[int, set[Group]] = {}
     for group, shard in first.items():
@@ -121,6 +125,7 @@ def add_up(surveys: Iterable[Survey]) -> Tally:
         held=all_held(held[shard] for shard in sorted(held)),
         again=again,
         again_rows=again_rows,
+        undated=undated,
     )
 
 

@@ -210,7 +210,9 @@ class _Inspection:
 
     def _validity(self, section: IssuerConfig) -> Validity:
         config = self._config.validity.changed_by(section.validity)
-        return Validity(PROFILES[config.profile], config.lifetime_span, config.backdate_span)
+        return Validity(
+            PROFILES[config.profile], config.lifetime_span, config.backdate_span, config.end_with_certificate
+        )
 
     def note_same_ids(self) -> None:
         """Note sections that are one issuer, and how to write them as one."""
@@ -390,7 +392,7 @@ def _responder_id(signer: Certificate, kind: Literal["by-key", "by-name"]) -> by
     return signer.subject_octets
 
 
-def _json(value: str | tuple[str, ...]) -> str:
+def _json(value: str | bool | tuple[str, ...]) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 

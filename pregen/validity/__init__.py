@@ -9,7 +9,7 @@ timeliness.py when a run may take place, and when what it signed may still be pu
 from pregen.validity.profiles import PROFILES, Profile, Refresh, duration_text
 from pregen.validity.reasons import REASON_CODES, ReasonRules
 from pregen.validity.timeliness import CLOCK_TOLERANCE, check_run_times, check_still_timely, check_store_clock
-from pregen.validity.windows import Validity, ValidityWindow, plan_window, window_problem
+from pregen.validity.windows import Validity, ValidityWindow, plan_window, window_problem, window_until
 
 __all__ = [
     "CLOCK_TOLERANCE",
@@ -26,4 +26,5 @@ __all__ = [
     "duration_text",
     "plan_window",
     "window_problem",
+    "window_until",
 ]

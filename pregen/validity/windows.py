@@ -26,11 +26,13 @@ class Validity:
         profile: the rules that they must obey.
         lifetime: their length, both ends included.
         backdate: how much earlier than the status was known to be right they begin.
+        ends_with_certificate: whether none may end after the certificate that it is for.
     """
 
     profile: Profile
     lifetime: timedelta
     backdate: timedelta
+    ends_with_certificate: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +46,8 @@ class ValidityWindow:
         produced_at: when the run started.
         this_update: when the status was known to be right, less the backdate.
         next_update: the last second of the window.
-        refresh_by: the last instant at which a newer answer must be there.
+        refresh_by: the last instant at which a newer answer must be there; after `next_update` where the certificate
+            has ended then (`window_until`).
     """
 
     produced_at: datetime
@@ -60,8 +63,8 @@ class ValidityWindow:
             raise ValueError(f"empty window: {self.this_update} .. {self.next_update}")
         if not self.this_update <= self.produced_at <= self.next_update:
             raise ValueError(f"produced at {self.produced_at}, outside of {self.this_update} .. {self.next_update}")
-        if not self.this_update <= self.refresh_by <= self.next_update:
-            raise ValueError(f"refreshed by {self.refresh_by}, outside of {self.this_update} .. {self.next_update}")
+        if self.refresh_by < self.this_update:
+            raise ValueError(f"refreshed by {self.refresh_by}, before it begins at {self.this_update}")
 
     @property
     def length(self) -> timedelta:
@@ -114,6 +117,23 @@ def plan_window(
     return ValidityWindow(produced_at=started, this_update=this_update, next_update=next_update, refresh_by=refresh_by)
 
 
+def window_until(usual: ValidityWindow, validity: Validity, span_s: int) -> ValidityWindow:
+    """Return a window that ends with its certificates, so many seconds after the start of the run; 0: the usual one.
+
+    Where it would be shorter than its profile wants it, it begins earlier. A newer answer is due when that of the usual
+    window is, be that after nextUpdate: where the certificate has ended, there is nothing to be newer.
+    """
+    if not span_s:
+        return usual
+    next_update = usual.produced_at + timedelta(seconds=span_s)
+    return ValidityWindow(
+        produced_at=usual.produced_at,
+        this_update=min(usual.this_update, next_update - validity.profile.shortest + _SECOND),
+        next_update=next_update,
+        refresh_by=usual.refresh_by,
+    )
+
+
 def window_problem(
     *,
     profile: str,
@@ -122,6 +142,7 @@ def window_problem(
     produced_at: datetime,
     cap: datetime,
     refresh_by: datetime | None = None,
+    ends_with_certificate: bool = False,
 ) -> str | None:
     """Return how a window that was signed breaks the rules of a profile, or None.
 
@@ -134,6 +155,7 @@ def window_problem(
         produced_at: as well.
         cap: notAfter of whatever of signer and issuer ends first (`Issuer.not_after`).
         refresh_by: when a newer answer is promised; None: no promise is judged.
+        ends_with_certificate: whether the certificate ends with the window, so that no newer answer is owed.
 
     >>> at = datetime.fromisoformat("2026-11-24T00:00:00Z")
     >>> week = timedelta(days=7)
@@ -151,12 +173,13 @@ def window_problem(
         return f"{window} outlives the certificate of its signer or issuer, which ends at {text(cap)}"
     if not this_update <= produced_at <= next_update:
         return f"{window} does not include its producedAt, {text(produced_at)}"
+    is_owed = rules.is_public and not ends_with_certificate
     due = this_update + rules.refresh_span(length)
-    if rules.is_public and produced_at > due:
+    if is_owed and produced_at > due:
         return (
             f"{window} had to be replaced by {text(due)} (profile {profile}), before it was made: {text(produced_at)}"
         )
-    if rules.is_public and refresh_by is not None and refresh_by > due:
+    if is_owed and refresh_by is not None and refresh_by > due:
         return f"{window} has to be replaced by {text(due)} (profile {profile}), not only by {text(refresh_by)}"
     return None
 

@@ -39,11 +39,15 @@ def load_with_equal_keys(folder: Path, rows: list[Row]) -> ShardRows:
     return load_with_keys(folder, rows, [7 << 32] * len(rows))
 
 
-@given(st.integers(0, 2**31 - 1), st.integers(1, 21), st.integers(0, 3))
-def test_a_group_is_one_number_in_the_same_order(issuer: int, serial_bytes: int, kind: int) -> None:
-    group = Group(issuer, serial_bytes, kind)
+@given(st.integers(0, 2**23 - 1), st.integers(1, 21), st.integers(0, 3), st.just(0) | st.integers(0, 2**31 - 1))
+def test_a_group_is_one_number_and_those_of_usual_windows_are_in_the_same_order(
+    issuer: int, serial_bytes: int, kind: int, span_s: int
+) -> None:
+    group = Group(issuer, serial_bytes, kind, span_s)
     assert Group.of_code(group.code) == group
-    assert (group < Group(5, 16, 2)) == (group.code < Group(5, 16, 2).code)
+    assert group.code < 2**63
+    usual = group._replace(span_s=0)
+    assert (usual < Group(5, 16, 2)) == (usual.code < Group(5, 16, 2).code)
 
 
 def test_rows_come_in_the_order_of_their_keys(tmp_path: Path) -> None:

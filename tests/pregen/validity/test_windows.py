@@ -247,9 +247,10 @@ def test_what_was_signed_is_judged_by_the_same_standards(
 )
 def test_what_is_wrong_with_a_signed_window_is_said_with_its_numbers(changes: dict[str, datetime], text: str) -> None:
     right = {"this_update": NOW, "next_update": NOW + 4 * DAY - SECOND, "produced_at": NOW, "cap": FAR}
-    assert window_problem(profile="strict", refresh_by=NOW + 2 * DAY, **right) is None
+    assert window_problem(profile="strict", refresh_by=NOW + 2 * DAY, **right) is None  # type: ignore[arg-type]
 
-    problem = window_problem(profile="strict", **({"refresh_by": NOW + 2 * DAY} | right | changes))
+    given = {"refresh_by": NOW + 2 * DAY} | right | changes
+    problem = window_problem(profile="strict", **given)  # type: ignore[arg-type]
 
     assert text in (problem or "")
     assert (problem or "").startswith("2026-11-24T12:00:00Z .. ")
@@ -279,7 +280,6 @@ def test_an_older_snapshot_never_lives_longer(age_s: int, lifetime_s: int) -> No
         {"next_update": NOW},
         {"this_update": NOW + SECOND},
         {"produced_at": NOW + 3 * DAY},
-        {"refresh_by": NOW + 3 * DAY},
         {"refresh_by": NOW - SECOND},
         {"next_update": (NOW + 2 * DAY).replace(tzinfo=None)},
         {"next_update": (NOW + 2 * DAY).astimezone(timezone(HOUR))},
@@ -290,5 +290,5 @@ def test_a_window_that_contradicts_itself_cannot_be_made(changes: dict[str, date
     right = {"produced_at": NOW, "this_update": NOW, "next_update": NOW + 2 * DAY, "refresh_by": NOW + DAY}
     ValidityWindow(**right)
 
-    with pytest.raises(ValueError, match=r"window|outside|whole UTC second"):
+    with pytest.raises(ValueError, match=r"window|outside|before it begins|whole UTC second"):
         ValidityWindow(**(right | changes))
