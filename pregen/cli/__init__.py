@@ -4,8 +4,8 @@ app.py        the commands by name; only the module of the one that is called is
 commands/     their options and what they call, a thin module each; options.py and stores.py are what they share
 outcome.py    what a process says at its end: exit code, text or one JSON object; account.py is what that always holds,
               output.py what becomes of it when stdout cannot be written to
-report.py     what each command found, as one JSON object and as lines: published.py and gate_lines.py for those that
-              look at a store, and reports.py for those that need the libraries of snapshots and signing
+report.py     what each command found, as one JSON object and as lines: published.py, decoded.py and gate_lines.py for
+              those that look at what is published, and reports.py for those that need snapshots and signing
 remarks.py    what is said with either of them: that --now is far from the clock
 progress.py   what it says on the way, on a terminal alone: bars.py
 tour.py       the demo, step by step; incident.py is the other one; telling.py is how both speak

@@ -51,6 +51,9 @@ COMMANDS: dict[str, Entry] = {
         "Answer OCSP requests over HTTP; the same as python -m storage.edge STORE, which needs no signing code.",
     ),
     "lookup": Entry("lookup", "Look up the response for one certificate, as an edge does."),
+    "decode": Entry(
+        "decode", "Show which certificates a request or a response is about: a path of a log, base64, a file."
+    ),
     "inspect": Entry("inspect", "Show what is published: commits, shards, counts, windows, stored octets."),
     "verify": Entry(
         "verify",

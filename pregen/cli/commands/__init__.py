@@ -1,6 +1,6 @@
 """The commands, a module each, imported when that command is called and not before.
 
 Each module has `describe`, which gives a parser the command's options, and `call`, which takes what was parsed and
-returns a report or, where the command prints by itself, an exit code. They are run.py, check.py, lookup.py, serve.py,
-inspect.py, verify.py, engines.py, demo.py and import_.py.
+returns a report or, where the command prints by itself, an exit code. They are run.py, check.py, lookup.py, decode.py,
+serve.py, inspect.py, verify.py, engines.py, demo.py and import_.py.
 """

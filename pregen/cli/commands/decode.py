@@ -1,0 +1,74 @@
+"""`pregen decode`."""
+
+import errno
+import os
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+from pregen.cli.account import Account
+from pregen.cli.decoded import decode_report
+from pregen.cli.options import Parser
+from pregen.cli.report import Report
+from pregen.cli.stores import open_named_store
+from pregen.decoding import MAX_BYTES, decode, issuers_of_files, issuers_of_store
+from pregen.errors import UsageError
+from storage.reader import open_reader
+
+_NO_FILE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG})  # then the word itself is meant
+
+
+def describe(parser: Parser) -> None:
+    """Give a parser the options of decoding."""
+    parser.add_argument(
+        "what",
+        metavar="WHAT",
+        help="a file, or - for stdin, or the text itself: a GET path or a line of an access log, base64, hex, PEM; DER "
+        "in a file",
+    )
+    parser.add_argument("--store", metavar="STORE", help="name issuers, and say what this store answers")
+    parser.add_argument("--config", metavar="CONFIG", type=Path, help="take the store of this configuration")
+    parser.add_argument(
+        "--issuer",
+        metavar="FILE",
+        type=Path,
+        action="append",
+        default=[],
+        help="name this issuer, whose certificate is in the file (PEM or DER); may be repeated",
+    )
+    parser.takes_json()
+
+
+def call(given: Namespace, account: Account) -> Report:
+    """Show which certificates a request or a response is about."""
+    decoded = decode(_octets(given.what))
+    issuers, reader = issuers_of_files(given.issuer), None
+    if given.store or given.config:
+        reader = open_reader(open_named_store(given.store, given.config, account))
+        if reader.current:
+            account.note_commit(reader.current.commit)
+        issuers += issuers_of_store(reader)
+    return decode_report(decoded, issuers, reader)
+
+
+def _octets(what: str) -> bytes:
+    """Return what is to be decoded: stdin, a file, or the word itself.
+
+    Raises:
+        UsageError: the file cannot be read, or is far too large.
+    """
+    if what == "-":
+        data = sys.stdin.buffer.read(MAX_BYTES + 1)
+    else:
+        try:
+            with Path(what).open("rb") as file:
+                data = file.read(MAX_BYTES + 1)
+        except ValueError:  # a NUL: no file is called so, and nothing of ours is written so
+            return os.fsencode(what)
+        except OSError as e:
+            if e.errno in _NO_FILE:
+                return os.fsencode(what)
+            raise UsageError(f"{what}: cannot be read ({e.strerror})") from e
+    if len(data) > MAX_BYTES:
+        raise UsageError(f"{what}: larger than {MAX_BYTES:,} octets, which no request or response is")
+    return data

@@ -1,0 +1,146 @@
+"""The report of `pregen decode`, as one JSON object and as lines for people."""
+
+from collections.abc import Sequence
+
+from pregen import clock
+from pregen.cli.report import Report, aligned
+from pregen.decoding import Decoded, KnownIssuer, issuer_of
+from pregen.requests import Request
+from pregen.responses import Basic, Response, Statement
+from pregen.subjects import name_text
+from storage.certid import HASH_NAMES, CertID
+from storage.reader import Reader
+
+# Signature algorithms by their OIDs (RFC 5758, 8017, 8410, 9881).
+ALGORITHMS = {
+    "1.2.840.10045.4.1": "ecdsa-sha1",
+    "1.2.840.10045.4.3.2": "ecdsa-sha256",
+    "1.2.840.10045.4.3.3": "ecdsa-sha384",
+    "1.2.840.10045.4.3.4": "ecdsa-sha512",
+    "1.2.840.113549.1.1.5": "rsa-sha1",
+    "1.2.840.113549.1.1.10": "rsa-pss",
+    "1.2.840.113549.1.1.11": "rsa-sha256",
+    "1.2.840.113549.1.1.12": "rsa-sha384",
+    "1.2.840.113549.1.1.13": "rsa-sha512",
+    "1.3.101.112": "ed25519",
+    "1.3.101.113": "ed448",
+    "2.16.840.1.101.3.4.3.17": "ml-dsa-44",
+    "2.16.840.1.101.3.4.3.18": "ml-dsa-65",
+    "2.16.840.1.101.3.4.3.19": "ml-dsa-87",
+}
+NOT_FOUND = 4
+
+
+def decode_report(decoded: Decoded, issuers: Sequence[KnownIssuer], reader: Reader | None) -> Report:
+    """Return the report; its exit code is 4 where issuers are known, and none of them issued what is named."""
+    documents = [_document(one, issuers, reader) for one in decoded.found]
+    document: dict[str, object] = {"form": decoded.form, **documents[0]}
+    if len(documents) > 1:
+        document["other_readings"] = documents[1:]
+    lines = []
+    for number, one in enumerate(documents):
+        if number:
+            lines.append("or, since slashes were merged:")
+        lines += _lines(one)
+    named = [certificate for one in documents for certificate in _certificates(one)]
+    is_missed = bool(issuers) and bool(named) and all(one["issuer"] is None for one in named)
+    return Report(document=document, lines=lines, exit_code=NOT_FOUND if is_missed else 0)
+
+
+def _document(one: Request | Response, issuers: Sequence[KnownIssuer], reader: Reader | None) -> dict[str, object]:
+    if isinstance(one, Request):
+        return {
+            "kind": "request",
+            "nonce": None if one.nonce is None else one.nonce.hex(),
+            "extensions": list(one.extensions),
+            "signed": one.is_signed,
+            "refused": one.refused,
+            "certificates": [_named(cert_id, issuers, reader) for cert_id in one.cert_ids],
+        }
+    if one.basic is None:
+        return {"kind": "response", "response_status": one.status, "certificates": []}
+    return {"kind": "response", "response_status": one.status, **_basic(one.basic, issuers, reader)}
+
+
+def _basic(basic: Basic, issuers: Sequence[KnownIssuer], reader: Reader | None) -> dict[str, object]:
+    by_name, by_key = basic.responder_name, basic.responder_key_hash
+    return {
+        "responder": {
+            "name": None if by_name is None else name_text(by_name),
+            "key_hash": None if by_key is None else by_key.hex(),
+        },
+        "produced_at": basic.produced_at,
+        "algorithm": ALGORITHMS.get(basic.algorithm, basic.algorithm),
+        "signature_bytes": basic.signature_bytes,
+        "embedded_certificates": basic.certificates,
+        "extensions": list(basic.extensions),
+        "certificates": [{**_named(one.cert_id, issuers, reader), **_said(one)} for one in basic.statements],
+    }
+
+
+def _named(cert_id: CertID, issuers: Sequence[KnownIssuer], reader: Reader | None) -> dict[str, object]:
+    issuer = issuer_of(cert_id, issuers)
+    named: dict[str, object] = {
+        "hash": HASH_NAMES.get(cert_id.hash_oid, cert_id.hash_oid),
+        "issuer_name_hash": cert_id.issuer_name_hash.hex(),
+        "issuer_key_hash": cert_id.issuer_key_hash.hex(),
+        "serial": f"{cert_id.serial_number:x}",
+        "issuer": None if issuer is None else issuer.name,
+        "issuer_subject": None if issuer is None else issuer.subject,
+    }
+    if reader is not None:
+        answer = reader.lookup(cert_id)
+        named["published"] = None if answer is None else answer.status
+        named["published_until"] = None if answer is None else clock.text(answer.next_update)
+    return named
+
+
+def _said(one: Statement) -> dict[str, object]:
+    return {
+        "status": one.status,
+        "revoked_at": one.revoked_at,
+        "reason": one.reason,
+        "this_update": one.this_update,
+        "next_update": one.next_update,
+        "state": _state(one),
+    }
+
+
+def _state(one: Statement) -> str:
+    """Return whether a response holds now; texts of RFC 3339 in UTC are in the order of their instants."""
+    now = clock.text(clock.now())
+    if now < one.this_update:
+        return "early"
+    return "expired" if one.next_update is not None and now > one.next_update else "current"
+
+
+def _certificates(document: dict[str, object]) -> list[dict[str, object]]:
+    listed = document["certificates"]
+    return listed if isinstance(listed, list) else []
+
+
+def _lines(document: dict[str, object]) -> list[str]:
+    certificates = _certificates(document)
+    counted = f"{len(certificates)} certificate{'' if len(certificates) == 1 else 's'}"
+    head = f"{document['kind']}{' for' if document['kind'] == 'request' else ', about'} {counted}"
+    plain = [(name.replace("_", " "), _plain(value)) for name, value in document.items() if name not in _NO_LINES]
+    lines = [head, *aligned([(name, value) for name, value in plain if value])]
+    for certificate in certificates:
+        known = [(name.replace("_", " "), value) for name, value in certificate.items() if value is not None]
+        if "published" in certificate and certificate["published"] is None:
+            known.append(("published", "no response: an edge answers unauthorized"))
+        lines += ["", *(f"  {line}" for line in aligned(known))]
+    return lines
+
+
+_NO_LINES = {"kind", "certificates"}
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name.replace('_', ' ')} {one}" for name, one in value.items() if one is not None)
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    if value is None or value is False:
+        return ""
+    return "yes" if value is True else str(value)
