@@ -9,12 +9,14 @@ URL-safe alphabet, with line ends, behind doubled slashes, before one more.
   so its base64 with M, and says how long it is: few places remain, and only a whole request counts.
 * **Proxies merge slashes.** Then the text is shorter than the request says, and the lost ones stood beside one of those
   that are left. Each way to put them back that makes a whole request is a `Reading`; mostly there is one. Of several,
-  the reader who knows the certificates decides: see `storage.edge.respond`.
+  the reader who knows the certificates decides: see `storage.edge.respond`. A slash at the end may be a letter or the
+  URL's, so what makes a whole request as it is written may be another one that lost a slash; it goes first.
 * **Work is bounded**: so many beginnings and so many ways are tried and no more, whatever a path of 8 KiB holds.
 """
 
 import re
 from base64 import b64decode
+from collections.abc import Iterator, Sequence
 from itertools import combinations_with_replacement, islice
 from math import comb
 from typing import NamedTuple
@@ -27,17 +29,18 @@ _BEGINNING = re.compile(rb"(?:(?<=/)|\A)M")
 _MAX_BEGINNINGS = 16
 _MAX_WAYS = 64  # about a millisecond; a request has two or three slashes, of which one pair was merged
 _MAX_MERGED, _MAX_MERGED_LETTERS = 4, 512  # the longest nonce and a CertID of SHA-256 have some 400
-_MAX_READINGS = 8  # each may be a lookup; of random serials with a merged slash, one in fifty has three
+_MAX_READINGS = 16  # each may be a lookup; of random serials with a merged slash, one in fifty has three
 _TO_BASE64 = bytes.maketrans(b" -_", b"++/")
 _LINE_ENDS = b"\r\n\t"
 _BEHIND = b"=/+"  # what may stand behind the last letter; a space has become a plus
 
 
 class Reading(NamedTuple):
-    """A request that a path can mean."""
+    """A request that a path can mean; `as_written`: without a slash being put back."""
 
     der: bytes
     cert_id: CertID
+    as_written: bool
 
 
 def readings(raw_path: bytes) -> tuple[Reading, ...]:
@@ -55,24 +58,22 @@ def readings(raw_path: bytes) -> tuple[Reading, ...]:
         if b"%" in text:
             text = unquote_to_bytes(text)
     text = text.translate(_TO_BASE64, _LINE_ENDS)
-    places = [found.start() for found in islice(_BEGINNING.finditer(text), _MAX_BEGINNINGS)]
     refused = MalformedRequestError("the path is not base64 of a request, behind any of its slashes")
-    merged = []
-    for place in places:
-        letters, rest = text[place:].partition(b"=")[::2]
-        count = _letters_said(letters)
-        if count is None or rest.strip(_BEHIND):
+    merged: list[tuple[bytes, int]] = []
+    for letters, lost, is_open in _places(text):
+        shorter = [(letters[:-1], lost + 1)] if is_open else []
+        if lost > 0:
+            merged += [(letters, lost), *shorter]
             continue
-        if len(letters) < count <= _MAX_MERGED_LETTERS:
-            merged.append((letters, count - len(letters)))
-        elif count <= len(letters) and not letters[count:].strip(_BEHIND):
-            try:
-                return (_read(letters[:count]),)
-            except MalformedRequestError as error:
-                refused = error
-    for letters, lost in merged[:_MAX_MERGED]:
-        if found := _restored(letters, lost):
-            return found
+        try:
+            written = _read(letters[: len(letters) + lost], as_written=True)
+        except MalformedRequestError as error:
+            refused = error
+            merged += shorter
+        else:
+            return (written, *_restored(shorter))
+    if found := _restored(merged):
+        return found
     raise refused
 
 
@@ -83,6 +84,15 @@ def decode_path(raw_path: bytes) -> bytes:
         MalformedRequestError: there is none.
     """
     return readings(raw_path)[0].der
+
+
+def _places(text: bytes) -> Iterator[tuple[bytes, int, bool]]:
+    """Yield what may be a request: its letters, how many it lacks, and whether a slash ends them, or is the URL's."""
+    for found in islice(_BEGINNING.finditer(text), _MAX_BEGINNINGS):
+        letters, padding, rest = text[found.start() :].partition(b"=")
+        count = _letters_said(letters)
+        if count is not None and not rest.strip(_BEHIND) and not letters[count:].strip(_BEHIND):
+            yield letters, count - len(letters), not padding and letters.endswith(b"/")
 
 
 def _letters_said(letters: bytes) -> int | None:
@@ -98,27 +108,34 @@ def _letters_said(letters: bytes) -> int | None:
     return -(-(2 + many + length) * 8 // 6)
 
 
-def _read(letters: bytes) -> Reading:
+def _read(letters: bytes, *, as_written: bool) -> Reading:
     try:
         der = b64decode(letters + b"=" * (-len(letters) % 4), validate=True)
     except ValueError as error:
         raise MalformedRequestError(f"the path is not base64: {error}") from None
-    return Reading(der, parse_request(der))
+    return Reading(der, parse_request(der), as_written)
 
 
-def _restored(letters: bytes, lost: int) -> tuple[Reading, ...]:
-    """Return the requests that these letters can mean if `lost` slashes were merged into those that are left."""
+def _restored(merged: Sequence[tuple[bytes, int]]) -> tuple[Reading, ...]:
+    """Return the requests that letters can mean if so many slashes were merged into those that are left of them."""
+    found: dict[CertID, Reading] = {}
+    for letters, lost in merged[:_MAX_MERGED]:
+        for whole in _ways(letters, lost):
+            try:
+                reading = _read(whole, as_written=False)
+            except MalformedRequestError:
+                continue
+            found.setdefault(reading.cert_id, reading)
+    return tuple(found.values()) if len(found) <= _MAX_READINGS else ()
+
+
+def _ways(letters: bytes, lost: int) -> Iterator[bytes]:
+    """Yield the letters with lost slashes put back, in each way; none where that was not it, or there are too many."""
     parts = letters.split(b"/")
     left = len(parts) - 1
-    if not left or b"//" in letters or comb(left + lost - 1, lost) > _MAX_WAYS:
-        return ()
-    found: dict[CertID, Reading] = {}
+    is_likely = left and lost > 0 and b"//" not in letters and len(letters) + lost <= _MAX_MERGED_LETTERS
+    if not is_likely or comb(left + lost - 1, lost) > _MAX_WAYS:
+        return
     for way in combinations_with_replacement(range(left), lost):
         runs = [b"/" * (1 + way.count(number)) for number in range(left)]
-        whole = b"".join(octets for pair in zip(parts, [*runs, b""], strict=True) for octets in pair)
-        try:
-            reading = _read(whole)
-        except MalformedRequestError:
-            continue
-        found.setdefault(reading.cert_id, reading)
-    return tuple(found.values()) if len(found) <= _MAX_READINGS else ()
+        yield b"".join(octets for pair in zip(parts, [*runs, b""], strict=True) for octets in pair)

@@ -16,7 +16,7 @@ from storage.edge.caching import (
     last_servable,
 )
 from storage.edge.guard import singles_in, written
-from storage.edge.path import readings
+from storage.edge.path import Reading, readings
 from storage.edge.record import OcspStatus, Outcome, Record
 from storage.edge.request import MalformedRequestError, parse_request
 from storage.edge.source import AnswerSource
@@ -76,12 +76,12 @@ def respond(source: AnswerSource, request: HttpRequest, now: int, *, max_age_cap
         return refuse(request, now, 414, Outcome.TOO_LARGE)
     try:
         if request.method == "POST":
-            cert_ids = [parse_request(request.body)]
+            meanings: tuple[Reading, ...] = (Reading(request.body, parse_request(request.body), as_written=True),)
         else:
-            cert_ids = [reading.cert_id for reading in readings(request.raw_path)]
+            meanings = readings(request.raw_path)
     except MalformedRequestError as error:
         return ocsp_error(request, now, OcspStatus.malformedRequest, Outcome.MALFORMED, detail=str(error))
-    return _answer(source, request, cert_ids, now, max_age_cap_s)
+    return _answer(source, request, meanings, now, max_age_cap_s)
 
 
 class _RefusedError(Exception):
@@ -95,11 +95,11 @@ class _RefusedError(Exception):
 
 
 def _answer(
-    source: AnswerSource, request: HttpRequest, cert_ids: Sequence[CertID], now: int, max_age_cap_s: int
+    source: AnswerSource, request: HttpRequest, meanings: Sequence[Reading], now: int, max_age_cap_s: int
 ) -> Reply:
-    cert_id, generation = cert_ids[0], source.generation
+    cert_id, generation = meanings[0].cert_id, source.generation
     try:
-        cert_id, answer = _find(source, cert_ids)
+        cert_id, answer = _find(source, meanings)
         generation = answer.generation
         _check(answer, cert_id, now)
     except _RefusedError as why:
@@ -109,23 +109,30 @@ def _answer(
     return _deliver(request, answer, cert_id, now, max_age_cap_s)
 
 
-def _find(source: AnswerSource, cert_ids: Sequence[CertID]) -> tuple[CertID, Answer]:
+def _find(source: AnswerSource, meanings: Sequence[Reading]) -> tuple[CertID, Answer]:
     """Return the answer, and of what a request can mean (mostly one thing) that for which there is one.
 
-    Several are left by a proxy that merges slashes. Those that differ in the hashes cannot be of two issuers that are
-    both known. Those that differ in the serial alone are told apart by which certificate there is, where serials are
-    random and long (64 bits, BR 7.1): the odds that one of a billion certificates has another reading are 2^-34.
+    What it says as it is written goes first. Others are left by a proxy that merges slashes. Those that differ in the
+    hashes cannot be of two issuers that are both known. Those that differ in the serial alone are told apart by which
+    certificate there is, where serials are random and long (64 bits, BR 7.1): the odds that one of a billion
+    certificates has another reading are 2^-34.
     """
-    known = [cert_id for cert_id in cert_ids if cert_id.hash_oid in HASH_NAMES]
-    if not known:
+    first = meanings[0]
+    if first.cert_id.hash_oid not in HASH_NAMES:
         raise _RefusedError(OcspStatus.unauthorized, Outcome.UNKNOWN_HASH)
-    found = [(cert_id, answer) for cert_id in known if (answer := _look_up(source, cert_id)) is not None]
+    if first.as_written and (answer := _look_up(source, first.cert_id)) is not None:
+        return first.cert_id, answer
+    others = [one.cert_id for one in meanings if not one.as_written and one.cert_id.hash_oid in HASH_NAMES]
+    if first.as_written:
+        others = [cert_id for cert_id in others if len(cert_id.serial) >= _SURE_SERIAL_OCTETS]
+    found = [(cert_id, answer) for cert_id in others if (answer := _look_up(source, cert_id)) is not None]
     if not found:
         raise _RefusedError(OcspStatus.unauthorized, Outcome.NOT_STORED)
-    cert_id, answer = found[0]
-    if len({one.serial for one in known if one[:3] == cert_id[:3]}) > 1 and len(cert_id.serial) < _SURE_SERIAL_OCTETS:
-        found = []
-    if len(found) != 1:
+    (cert_id, answer), *more = found
+    is_sure = len(cert_id.serial) >= _SURE_SERIAL_OCTETS or not any(
+        one[:3] == cert_id[:3] and one != cert_id for one in others
+    )
+    if more or not is_sure:
         merged = MalformedRequestError("a proxy has merged slashes of the path, and it can mean several certificates")
         raise _RefusedError(OcspStatus.malformedRequest, Outcome.MALFORMED, merged)
     return cert_id, answer

@@ -301,6 +301,21 @@ def test_behind_a_proxy_that_merges_slashes_the_certificate_that_there_is_is_mea
     assert_ocsp_error(respond(source_of(cert_id()), get(path), NOW), OcspStatus.unauthorized, Outcome.NOT_STORED)
 
 
+def test_a_path_as_it_is_written_goes_before_one_that_lost_a_slash() -> None:
+    path, written, meant = next(
+        (path, found[0].cert_id, asked)
+        for number in range(4096)
+        if b"//" in (text := b64encode(encode_request(asked := cert_id((1 << 110) | (0xFFFF << 40) | number))))
+        and not text.endswith(b"=")
+        and (path := b"/" + re.sub(rb"/+", b"/", text) + b"/")
+        and (found := readings(path))[0].as_written
+    )
+    assert written != meant
+
+    for stored, answered in (([written], written), ([meant], meant), ([written, meant], written)):
+        assert respond(source_of(*stored), get(path), NOW).record.cert_id == answered
+
+
 @pytest.mark.parametrize("octets", [16, 5])
 def test_what_can_mean_two_certificates_that_there_may_be_is_refused(octets: int) -> None:
     path, one, other = two_meanings(octets)
