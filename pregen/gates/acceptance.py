@@ -20,9 +20,11 @@ UNPLACED, NEGATIVE, ENCODING, STANDS_FOR_NONE = (
     "serial.encoding",
     "time.stands-for-none",
 )
-UNCOVERED = "crl.scope"  # which nothing accepts
+UNCOVERED, SIGN_UNCLEAR = "crl.scope", "crl.sign-unclear"  # which nothing accepts
 # What they hide nobody knows: no acceptance of a whole gate covers them.
-_ALONE = frozenset({DAMAGED, NONE_LISTED, MALFORMED, UNPLACED, NEGATIVE, ENCODING, STANDS_FOR_NONE, UNCOVERED})
+_ALONE = frozenset(
+    {DAMAGED, NONE_LISTED, MALFORMED, UNPLACED, NEGATIVE, ENCODING, STANDS_FOR_NONE, UNCOVERED, SIGN_UNCLEAR}
+)
 # What can be accepted by itself, beside the whole gate. Findings about rows have more codes than can be listed.
 CODES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {

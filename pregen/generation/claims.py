@@ -151,12 +151,22 @@ def _described(octets: NDArray[np.uint8], offsets: NDArray[np.int32] | NDArray[n
     return claims
 
 
+def _with_leading_zero(claims: ClaimArray) -> ClaimArray:
+    """Return the claims of CRLs about negative serials as those about positive ones: programs forget an octet 00."""
+    negative = (claims["serial"][:, 0] >> 7 == 1) & ~claims["is_certificate"] & (claims["says"] != SAYS_NOTHING)
+    chosen: ClaimArray = claims[negative & (claims["size"] < MAX_SERIAL_BYTES)]
+    chosen["serial"] = np.roll(chosen["serial"], 1, axis=1)  # what comes to the front was filling, and is 00
+    chosen["size"] += 1
+    return chosen
+
+
 def _labelled(
     parts: Sequence[ClaimArray], namesake: NDArray[np.int32], issuers: Sequence[Issuer], *, are_foreign: bool = False
 ) -> Iterator[ClaimArray]:
     """Yield claims with keys, under every label of the signer's name, or under all others."""
     claims = np.concatenate([NO_CLAIMS, *parts])
     claims = claims[claims["size"] > 0]
+    claims = np.concatenate([claims, _with_leading_zero(claims)])
     signers = namesake[claims["issuer"]]
     for index, issuer in enumerate(issuers):
         if issuer.is_further_name:  # its rows are those of the first name, again

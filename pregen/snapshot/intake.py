@@ -92,6 +92,7 @@ class Intake:
         self.zone_used: set[str] = set()  # columns with a declared zone, and with a time that it was needed for
         self.zone_written: set[str] = set()  # those with a time that names its own
         self.listed: list[NDArray[np.int32]] = []  # entries of the revocations that rows have, repeated or not
+        self.by_sign: list[NDArray[np.int64]] = []  # entries that rows of the other sign have (`crls.signs`)
         self.oldest = np.full(max(issuers.values()) + 1, NO_EXPIRY, np.int64)  # not_before of the rows of each issuer
         self.of_kind = np.zeros((len(self.oldest), KINDS), np.int64)  # rows of each issuer, where CRLs are used
         self.columns = columns
@@ -345,6 +346,10 @@ class _BatchIntake:
         """Return what CRLs say of each row; that a row is excluded or bad does not make its entry one without a row."""
         found = known.find(serial, issuer)
         self._intake.listed.append(np.unique(found[(found >= 0) & ~self._unplaced]).astype(np.int32))
+        rows, entries, pairs = known.find_by_sign(serial, issuer, np.where(self._unplaced, 0, found))
+        if len(rows):
+            found[rows] = entries
+            self._intake.by_sign.append(pairs)
         return known.statuses(found)
 
     def _kind(self) -> NDArray[np.uint8] | None:

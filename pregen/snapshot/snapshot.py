@@ -16,6 +16,7 @@ from pregen.snapshot.columns import Column, listing, needed
 from pregen.snapshot.crls.lists import RevocationList
 from pregen.snapshot.crls.revocations import Revocations
 from pregen.snapshot.crls.scope import KINDS, out_of_scope
+from pregen.snapshot.crls.signs import entries_in
 from pregen.snapshot.files import (
     SnapshotFile,
 )
@@ -37,6 +38,7 @@ class Reading:
         excluded: rows that are left out on purpose, by reason.
         findings: its bad rows.
         listed: entries of CRLs that its rows have.
+        by_sign: those that its rows have but for the sign, and the forms of these (`pregen.snapshot.crls.signs`).
         oldest: the earliest not_before of the rows of each issuer, int64[issuers]; None: nobody asks.
         of_kind: how many rows of each kind each issuer has, int64[issuers, KINDS]; None: nobody asks.
         zone_used: columns (canonical names) with a declared zone, and with times that it was needed for.
@@ -51,6 +53,7 @@ class Reading:
     excluded: Counter[str] = field(default_factory=Counter)
     findings: RowFindings = field(default_factory=RowFindings)
     listed: list[NDArray[np.int32]] = field(default_factory=list)
+    by_sign: list[NDArray[np.int64]] = field(default_factory=list)
     oldest: NDArray[np.int64] | None = None
     of_kind: NDArray[np.int64] | None = None
     zone_used: set[str] = field(default_factory=set)
@@ -149,6 +152,7 @@ class Snapshot:
             reading.rows_in += record_batch.num_rows
             reading.excluded.update(excluded)
             reading.listed, reading.oldest, reading.of_kind = intake.listed, intake.oldest, intake.of_kind
+            reading.by_sign = intake.by_sign
             reading.zone_used, reading.zone_written = intake.zone_used, intake.zone_written
             reading.negative_serials, reading.remnants = intake.negative_serials, intake.remnants
             reading.stand_ins = intake.stand_ins
@@ -174,6 +178,9 @@ class Snapshot:
             oldest = [reading.oldest for reading in self._readings.values() if reading.oldest is not None]
             nothing = np.full(max(self._issuers.values()) + 1, NO_EXPIRY, np.int64)
             from_crls = self._revocations.unlisted(self._listed(), np.minimum.reduce([nothing, *oldest]), matched)
+            exact = (one for reading in self._readings.values() for one in reading.listed)
+            by_sign = (one for reading in self._readings.values() for one in reading.by_sign)
+            from_crls = self._revocations.by_sign(exact, by_sign) + from_crls
             counts = [reading.of_kind for reading in self._readings.values() if reading.of_kind is not None]
             none = np.zeros((len(nothing), KINDS), np.int64)
             from_crls = out_of_scope(self._revocations.uncovered, sum(counts, none)) + from_crls
@@ -210,6 +217,7 @@ class Snapshot:
         """Yield the entries of CRLs that rows have."""
         for reading in self._readings.values():
             yield from reading.listed
+            yield from (entries_in(pairs).astype(np.int32) for pairs in reading.by_sign)
 
     @property
     def unused_zones(self) -> frozenset[str]:

@@ -6,5 +6,5 @@ rules.py         which CRLs count, and what is wrong with the others
 scope.py         what these leave out
 lists.py         what a CRL lists, where it is evidence beside the rows
 union.py         all entries that count, united
-revocations.py   these, to be looked up by issuer and serial
+revocations.py   these, to be looked up by issuer and serial; signs.py tells serials that differ by the sign alone
 """

@@ -20,6 +20,7 @@ from pregen.snapshot.batch import GOOD, NO_EXPIRY, NO_REASON, REVOKED
 from pregen.snapshot.crls.entries import SERIAL_WIDTH, CrlEntries, minimal_serials
 from pregen.snapshot.crls.lists import RevocationList
 from pregen.snapshot.crls.scope import Uncovered
+from pregen.snapshot.crls.signs import noted, other_signs, sign_findings
 from pregen.snapshot.octets import octets_of, tails
 from storage.certid import serial_text
 
@@ -119,8 +120,27 @@ class Revocations:
 
     def find(self, serial: pa.BinaryArray, issuer: NDArray[np.int32]) -> NDArray[np.int64]:
         """Return the entry of each certificate, int64[n]; -1 where it has none and is good."""
-        found = np.full(len(serial), -1, np.int64)
-        words, issuer = words_of(serial), self.namesake[issuer]
+        return self._find(words_of(serial), issuer)
+
+    def find_by_sign(
+        self, serial: pa.BinaryArray, issuer: NDArray[np.int32], found: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Return rows that `find` found no entry for, and that have one of the other sign; these; and numbers of both.
+
+        See `pregen.snapshot.crls.signs`: of each pair of an entry and the form of a serial there is one number.
+        """
+        others = other_signs(serial, also_positive=bool((self.words[:, 0] >> np.uint64(63)).any()))
+        rows = others.rows[found[others.rows] < 0]
+        if not len(rows):
+            return rows, rows, rows
+        chosen = found[others.rows] < 0
+        entries = self._find(others.words[chosen], issuer[rows])
+        hit = entries >= 0
+        return rows[hit], entries[hit], noted(entries[hit], others.forms[chosen][hit])
+
+    def _find(self, words: Words, issuer: NDArray[np.int32]) -> NDArray[np.int64]:
+        found = np.full(len(words), -1, np.int64)
+        issuer = self.namesake[issuer]
         hashes = _hashes(words, issuer)
         rows = np.flatnonzero(self.table[(hashes >> _shift(self.table)).astype(np.int64)])
         at = np.searchsorted(self.hashes, hashes[rows])
@@ -149,6 +169,13 @@ class Revocations:
         """Return the issuers of which an entry has a row, all of a name; `listed` are the entries that rows have."""
         first = {number for entries in listed for number in np.unique(self.issuer[entries]).tolist()}
         return frozenset(np.flatnonzero(np.isin(self.namesake, sorted(first))).tolist())
+
+    def by_sign(self, listed: Iterable[NDArray[np.int32]], pairs: Iterable[NDArray[np.int64]]) -> tuple[Finding, ...]:
+        """Return what to say about entries that rows of the other sign were found for; `listed` are those of others."""
+        exact = np.zeros(len(self), np.bool_)
+        for one in listed:
+            exact[one] = True
+        return tuple(sign_findings(exact, pairs, self._shown))
 
     def unlisted(
         self, listed: Iterable[NDArray[np.int32]], oldest: NDArray[np.int64], matched: frozenset[int] = frozenset()

@@ -496,3 +496,65 @@ def _index(now: datetime) -> list[str]:
         f"R\t{ahead}\t{gone}\t12\tunknown\t/CN=c",
         f"R\t{ahead}\t{gone},certificateHold\t9000\tunknown\t/CN=d",
     ]
+
+
+SIGNED = 0x8F << 120 | 7  # a number whose content octets need a leading 00
+WITHOUT_ZERO = SIGNED - (1 << 128)
+
+
+def of_signs(listed: Ca, entry: int, *rows: int) -> None:
+    count = len(rows)
+    listed.export(
+        serial=octets(*rows),
+        status=None,
+        revoked_at=None,
+        reason=None,
+        not_after=instants(*[listed.now + 30 * DAY] * count),
+    )
+    made = listed.now - timedelta(hours=1)
+    entries = [Entry(serial=entry, at=made - DAY, reason=1)]
+    write(listed.folder, "base.crl", forged(listed.issuer, entries, this_update=made, next_update=listed.now + DAY))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(("entry", "row"), [(WITHOUT_ZERO, SIGNED), (SIGNED, WITHOUT_ZERO)])
+def test_an_entry_that_differs_from_a_row_by_the_sign_alone_counts_and_is_told(
+    listed: Ca, pregen: Program, entry: int, row: int, workers: int
+) -> None:
+    of_signs(listed, entry, row, GOOD)
+
+    ended = pregen("run", listed.config, "--json", "--workers", workers)
+
+    assert ended.code == 0, ended.out
+    assert answer(listed, pregen, row)[0] == "revoked"
+    assert answer(listed, pregen, GOOD)[0] == "good"
+    assert "crl.sign:" in ended.err
+    assert "crl.not-issued" not in ended.err
+    split = pregen("lookup", listed.store, "--issuer", listed.pem, "--serial", f"{row:x}", "--json")
+    assert split.document["status"] == "revoked"
+
+
+def test_an_entry_that_fits_two_rows_is_refused_and_cannot_be_accepted(listed: Ca, pregen: Program) -> None:
+    of_signs(listed, WITHOUT_ZERO, SIGNED, WITHOUT_ZERO)
+
+    for more in ((), ("--accept", "rows-invalid", "--reason", "known")):
+        ended = pregen("run", listed.config, "--json", *more)
+        assert ended.code == 3
+        assert "crl.sign-unclear" in ended.out
+    assert listed.published() == {}
+
+
+def test_an_anchor_that_lists_a_good_row_without_its_leading_zero_contradicts_it(ca: Ca, pregen: Program) -> None:
+    of_signs(ca, WITHOUT_ZERO, SIGNED, GOOD)
+    ca.configure(snapshot={"anchor": [{"crl": "base.crl"}]})
+    ca.export(
+        serial=octets(SIGNED, GOOD),
+        status=pa.array([0, 0]),
+        revoked_at=None,
+        reason=None,
+    )
+
+    ended = pregen("run", ca.config, "--json")
+
+    assert ended.code == 3
+    assert "revocation.in-crl" in ended.out
