@@ -242,7 +242,15 @@ def test_an_import_beside_other_files_is_refused_where_columns_are_mapped(ca: Ca
 
     mixed = pregen("run", ca.config, "--snapshot", ca.folder / "out")
     ca.configure()
-    ca.export(to="out/today.parquet")
+    nothing = pa.nulls(3, pa.timestamp("ms", "UTC"))
+    ca.export(
+        to="out/today.parquet",
+        issuer=pa.array(["r1"] * 3),
+        not_before=nothing,
+        not_after=nothing,
+        kind=pa.array(["end-entity"] * 3),
+        needs_ocsp=pa.array([True] * 3),
+    )
     canonical = pregen("run", ca.config, "--snapshot", ca.folder / "out")
 
     assert mixed.code == 3

@@ -286,7 +286,7 @@ def test_rows_that_no_crl_is_about_stop_the_run_whatever_is_accepted(
     assert not (listed.folder / "out").exists()
 
 
-def test_rows_of_files_that_do_not_say_their_kind_are_perhaps_of_cas(listed: Ca, pregen: Program) -> None:
+def test_files_of_which_some_do_not_say_the_kinds_of_their_rows_are_refused(listed: Ca, pregen: Program) -> None:
     of_kinds(listed, USERS, *["end-entity"] * 4)
     (listed.folder / "issued").mkdir()
     whole = pq.read_table(listed.snapshot)
@@ -294,10 +294,11 @@ def test_rows_of_files_that_do_not_say_their_kind_are_perhaps_of_cas(listed: Ca,
     pq.write_table(whole.slice(3).drop_columns("kind"), listed.folder / "issued" / "2.parquet")
     listed.configure(snapshot={"path": "issued", "kind": "crl", "crls": "*.crl"})
 
-    findings = pregen("run", listed.config, "--json").document["findings"]
+    ended = pregen("run", listed.config, "--json")
 
+    findings = ended.error["findings"]
     assert isinstance(findings, list)
-    assert [(one["code"], one["severity"], one["count"]) for one in findings] == [("crl.scope", "warning", 1)]
+    assert (ended.code, [(one["code"], one["severity"]) for one in findings]) == (3, [("column.differs", "error")])
 
 
 def test_several_files_and_workers_know_the_same_entries(listed: Ca, pregen: Program) -> None:

@@ -42,7 +42,8 @@ def test_the_status_of_one_file_does_not_speak_for_another(ca: Ca, pregen: Progr
     ended = pregen("run", ca.config, "--snapshot", ca.folder / "day")
 
     assert ended.code == 3
-    assert "error row.revoked.no-time: " in ended.err
+    assert "error column.differs: " in ended.err
+    assert "there is no column 'status'" in ended.err
 
 
 def test_a_row_that_is_left_out_and_gives_a_reason_contradicts_a_good_one(ca: Ca, pregen: Program) -> None:
