@@ -101,6 +101,9 @@ _ADVICE: Mapping[str, str] = MappingProxyType(
 # What they say of an index.txt, whose columns cannot be declared otherwise.
 _ADVICE_OF_LINES: Mapping[str, str] = MappingProxyType(
     {
+        "row.kind.end-entity": "cannot be said in an index.txt, and profile offline-ca is for certificates of CAs "
+        "alone: import it by `pregen import`, add kind and needs_ocsp to the Parquet file (docs/profiles.md), and "
+        "publish that",
         "row.serial.empty": "is empty: restore or correct these lines; each stands for a certificate",
         "row.serial.too-long": "has more than 21 octets, as no certificate has: restore or correct these lines",
         "row.serial.not-hex": "is no hexadecimal number: restore or correct these lines",

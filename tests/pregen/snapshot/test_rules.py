@@ -3,9 +3,11 @@
 import pyarrow as pa
 import pytest
 
+from pregen.config import SnapshotConfig
 from pregen.validity import PROFILES
-from tests.pregen.snapshot.desk import Desk, table
+from tests.pregen.snapshot.desk import AS_OF, Desk, table
 
+REVOKED_AT = 1_790_000_000_000  # in milliseconds since 1970
 UTC_MS = pa.timestamp("ms", "UTC")
 HOLD, CA_COMPROMISE, AA_COMPROMISE = "row.reason.hold", "row.reason.ca-compromise", "row.reason.aa-compromise"
 MISSING, UNSPECIFIED = "row.reason.missing", "row.reason.unspecified"
@@ -41,7 +43,7 @@ def test_each_profile_forbids_what_its_standard_does_and_nothing_more(desk: Desk
     data = table(
         len(REASONS),
         status=pa.array([1] * len(REASONS)),
-        revoked_at=pa.array([5_000] * len(REASONS), UTC_MS),
+        revoked_at=pa.array([REVOKED_AT] * len(REASONS), UTC_MS),
         reason=pa.array(REASONS, pa.int8()),
         kind=pa.array([kind] * len(REASONS)),
     )
@@ -63,7 +65,7 @@ def test_each_profile_forbids_what_its_standard_does_and_nothing_more(desk: Desk
 def test_rows_that_do_not_say_what_they_are_count_as_end_entities(desk: Desk, kind: "pa.StringArray | None") -> None:
     desk.profiles = {3: PROFILES["strict"]}
     changes = {} if kind is None else {"kind": kind}
-    revoked_at = pa.array([5_000, 5_000], UTC_MS)
+    revoked_at = pa.array([REVOKED_AT, REVOKED_AT], UTC_MS)
 
     found = desk.findings(table(2, status=pa.array([1, 1]), revoked_at=revoked_at, reason=pa.array([2, 6]), **changes))
 
@@ -82,7 +84,7 @@ def test_each_issuer_has_its_own_rules(desk: Desk) -> None:
     data = table(
         3,
         status=pa.array([1] * 3),
-        revoked_at=pa.array([5_000] * 3, UTC_MS),
+        revoked_at=pa.array([REVOKED_AT] * 3, UTC_MS),
         reason=pa.array(["certificateHold"] * 3),
         issuer=pa.array(["other", "mail", "tls"]),
     )
@@ -117,3 +119,16 @@ def test_what_an_offline_ca_leaves_out_may_be_of_any_kind(desk: Desk) -> None:
     data = table(2, kind=pa.array(["ca", "end-entity"]), needs_ocsp=pa.array([True, False]))
 
     assert desk.findings(data) == {}
+
+
+def test_an_index_txt_cannot_say_that_its_lines_are_of_cas(desk: Desk) -> None:
+    desk.profiles = {3: PROFILES["offline-ca"]}
+    path = desk.folder / "index.txt"
+    path.write_bytes(b"V\t270101000000Z\t\t0D\tunknown\t/CN=d\n")
+
+    snapshot = desk.open(path, as_of=AS_OF, config=SnapshotConfig(kind="index-txt"))
+
+    assert sum(len(batch) for batch in snapshot.batches()) == 0
+    finding = next(one for one in snapshot.findings() if one.severity == "error")
+    assert finding.code == "row.kind.end-entity"
+    assert "pregen import" in finding.message
