@@ -14,6 +14,7 @@ import json
 import os
 import secrets
 import shutil
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -57,6 +58,15 @@ Column: TypeAlias = "pa.Array[pa.Scalar[pa.DataType]]"
 Progress = Callable[[str, int, int], None]  # step, done, of how many
 
 
+@dataclass(slots=True)
+class Counts:
+    """Rows of one issuer: written ones, those of them that are revoked, and those written as excluded."""
+
+    certificates: int = 0
+    revoked: int = 0
+    excluded: int = 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Imported:
     """What an import wrote.
@@ -67,6 +77,8 @@ class Imported:
         rows_in: rows read.
         rows: rows written, less the excluded ones.
         excluded: rows left out on purpose, by reason.
+        excluded_values: for which values, by the names of their columns in the files.
+        issuers: what was written of each, by its first name.
         files: how many were written.
         written_bytes: octets of them.
         warnings: what is odd.
@@ -77,6 +89,8 @@ class Imported:
     rows_in: int
     rows: int
     excluded: dict[str, int]
+    excluded_values: dict[str, dict[str, int]]
+    issuers: dict[str, Counts]
     files: int
     written_bytes: int
     warnings: tuple[Finding, ...]
@@ -119,8 +133,10 @@ def import_snapshot(
     labels = pa.array([section.names[0] for section in config.issuer], pa.string())
     with _beside(folder) as unfinished:
         rows, files = 0, 0
+        counts: defaultdict[str, Counts] = defaultdict(Counts)
         batches = (part for batch in _counted(opened, progress) for part in _parts(batch, labels, metadata))
         for table in _tables(batches, part_rows):
+            _count(table, counts)
             _write(unfinished / f"part-{files:05}.parquet", table)
             rows, files = rows + (pc.sum(table["needs_ocsp"]).as_py() or 0), files + 1
         findings = opened.findings()
@@ -136,6 +152,8 @@ def import_snapshot(
         rows_in=opened.rows_in,
         rows=rows,
         excluded=opened.excluded,
+        excluded_values=opened.excluded_values,
+        issuers={section.names[0]: counts[section.names[0]] for section in config.issuer},
         files=files,
         written_bytes=written_bytes,
         warnings=findings,
@@ -256,6 +274,18 @@ def _tables(batches: Iterator[pa.RecordBatch], part_rows: int) -> Iterator[pa.Ta
             count += record_batch.num_rows - start
     if waiting:
         yield pa.Table.from_batches(waiting)
+
+
+def _count(table: pa.Table, counts: defaultdict[str, Counts]) -> None:
+    """Count the rows of a table by issuer."""
+    seen = table.select(["issuer", "status", "needs_ocsp"]).group_by(["issuer", "status", "needs_ocsp"])
+    for group in seen.aggregate([([], "count_all")]).to_pylist():
+        of, count = counts[group["issuer"]], group["count_all"]
+        if not group["needs_ocsp"]:
+            of.excluded += count
+            continue
+        of.certificates += count
+        of.revoked += count * (group["status"] == REVOKED)
 
 
 def _parts(batch: StatusBatch, labels: pa.StringArray, metadata: Mapping[bytes, bytes]) -> Iterator[pa.RecordBatch]:

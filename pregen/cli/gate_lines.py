@@ -34,6 +34,8 @@ def gate_lines(gates: Mapping[str, object]) -> list[str]:
 
 
 def _figure(name: str, value: object) -> str:
+    if isinstance(value, dict) and name == "excluded":  # the number first: "status 40" is a code to some
+        return f"excluded {', '.join(f'{count:,} rows: {why}' for why, count in value.items()) or 'none'}"
     if isinstance(value, dict):
         return f"{name.replace('_', ' ')} {', '.join(_figure(*one) for one in value.items()) or 'none'}"
     if isinstance(value, int) and name.endswith("_s"):

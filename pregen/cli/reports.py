@@ -3,6 +3,7 @@
 import resource
 import sys
 from collections.abc import Mapping
+from dataclasses import asdict
 
 from pregen import clock
 from pregen.audit import Audit
@@ -14,6 +15,7 @@ from pregen.generation import Checked, Published
 from pregen.generation.rows import Precertificates
 from pregen.importing import Imported
 
+BY_VALUE = ("status", "no-ocsp")  # reasons why rows are left out for what a column says of them
 LEAST_SHARE = 0.005  # of the CPU time
 
 
@@ -38,6 +40,7 @@ def run_report(published: Published, seconds: float, cpu_before: float = 0.0) ->
         "rows_in": published.rows_in,
         "certificates": published.certificates,
         "excluded": published.excluded,
+        "excluded_values": published.excluded_values,
         "precertificates": _precertificates(published.precertificates),
         "again": published.again,
         "responses": published.responses,
@@ -67,7 +70,7 @@ def run_report(published: Published, seconds: float, cpu_before: float = 0.0) ->
         *aligned(
             [
                 ("rows in", published.rows_in),
-                ("excluded", _counts(published.excluded)),
+                ("excluded", _left_out(published.excluded, published.excluded_values)),
                 *_pairs(published.precertificates),
                 *_again(published.again),
                 ("issuers", published.issuers),
@@ -125,6 +128,7 @@ def check_report(checked: Checked) -> Report:
         "rows_in": checked.rows_in,
         "certificates": checked.certificates,
         "excluded": checked.excluded,
+        "excluded_values": checked.excluded_values,
         "precertificates": _precertificates(checked.precertificates),
         "again": checked.again,
         "responses": checked.responses,
@@ -146,7 +150,7 @@ def check_report(checked: Checked) -> Report:
         *aligned(
             [
                 ("rows in", checked.rows_in),
-                ("excluded", _counts(checked.excluded)),
+                ("excluded", _left_out(checked.excluded, checked.excluded_values)),
                 *_pairs(checked.precertificates),
                 *_again(checked.again),
                 ("issuers", checked.issuers),
@@ -211,7 +215,11 @@ def import_report(imported: Imported) -> Report:
     document: dict[str, object] = {
         "rows_in": imported.rows_in,
         "rows": imported.rows,
+        "certificates": sum(one.certificates for one in imported.issuers.values()),
+        "revoked": sum(one.revoked for one in imported.issuers.values()),
+        "by_issuer": {name: asdict(one) for name, one in imported.issuers.items()},
         "excluded": imported.excluded,
+        "excluded_values": imported.excluded_values,
         "files": imported.files,
         "bytes": imported.written_bytes,
         "as_of": clock.text(imported.as_of),
@@ -222,10 +230,15 @@ def import_report(imported: Imported) -> Report:
         *aligned(
             [
                 ("rows in", imported.rows_in),
-                ("excluded", _counts(imported.excluded)),
+                ("written", f"{imported.rows:,} rows of certificates, {document['revoked']:,} of them revoked"),
+                ("excluded", _left_out(imported.excluded, imported.excluded_values)),
                 ("files", f"{imported.files:,}, {imported.written_bytes:,} octets"),
                 ("as of", document["as_of"]),
             ]
+        ),
+        *(
+            f"issuer {name}: {one.certificates:,} certificates, {one.revoked:,} revoked, {one.excluded:,} excluded"
+            for name, one in imported.issuers.items()
         ),
         f'to publish it: path = "{imported.folder}" in [snapshot], without kind and columns; anchors stay',
     ]
@@ -251,5 +264,13 @@ def _again(count: int) -> list[tuple[str, object]]:
     return [("again", f"{count:,} of the certificates for a further name or key of their issuer")] if count else []
 
 
-def _counts(excluded: dict[str, int]) -> str:
-    return ", ".join(f"{reason} {count:,}" for reason, count in excluded.items()) or "none"
+def _left_out(excluded: Mapping[str, int], values: Mapping[str, Mapping[str, int]]) -> str:
+    """Return which rows are left out, and for which values; the number of rows always stands first.
+
+    >>> _left_out({"expired": 3, "status": 40}, {"STATE": {"60": 40}})
+    '3 rows (expired), 40 rows (STATE is "60")'
+    """
+    named = [f'{count:,} rows ({column} is "{value}")' for column, of in values.items() for value, count in of.items()]
+    rest = [f"{count:,} rows ({reason})" for reason, count in excluded.items() if reason not in BY_VALUE]
+    unnamed = sum(excluded.get(reason, 0) for reason in BY_VALUE) - sum(sum(of.values()) for of in values.values())
+    return ", ".join([*rest, *named, *([f"{unnamed:,} rows (by status)"] if unnamed > 0 else [])]) or "none"

@@ -142,6 +142,10 @@ def _decided(evidence: Evidence, prepared: Prepared) -> tuple[tuple[GateResult, 
     return decide(judge_all(evidence, gates), accept)
 
 
+def _counted(excluded: Mapping[str, int]) -> str:
+    return ", ".join(f"{count:,} rows: {reason}" for reason, count in excluded.items())
+
+
 def _refusal(
     failed: Sequence[str],
     options: Sequence[str],
@@ -158,7 +162,7 @@ def _refusal(
         return InputError(f"{text} (gates that refuse it: {gates})", findings)
     if not any(evidence.certificates.values()):
         return GateError(
-            f"all {evidence.rows_in:,} rows are excluded ({dict(excluded)}): nothing is left to sign; look at "
+            f"all {evidence.rows_in:,} rows are excluded ({_counted(excluded)}): nothing is left to sign; look at "
             "keep_expired and at the status values",
             findings,
         )

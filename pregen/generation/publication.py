@@ -40,6 +40,7 @@ class Published:
     rows_in: int
     certificates: int
     excluded: dict[str, int]
+    excluded_values: dict[str, dict[str, int]]
     precertificates: Precertificates
     again: int
     responses: int
@@ -67,6 +68,7 @@ class Checked:
     rows_in: int
     certificates: int
     excluded: dict[str, int]
+    excluded_values: dict[str, dict[str, int]]
     precertificates: Precertificates
     again: int
     responses: int
@@ -98,6 +100,7 @@ def check(config: Config, options: RunOptions, progress: Progress) -> Checked:
             rows_in=surveyed.rows_in,
             certificates=surveyed.certificates,
             excluded=surveyed.excluded,
+            excluded_values=prepared.snapshot.excluded_values,
             precertificates=surveyed.precertificates,
             again=surveyed.again,
             responses=surveyed.responses(prepared.issuers),
@@ -145,6 +148,7 @@ def run(config: Config, options: RunOptions, progress: Progress) -> Published:
         rows_in=surveyed.rows_in,
         certificates=surveyed.certificates,
         excluded=surveyed.excluded,
+        excluded_values=prepared.snapshot.excluded_values,
         precertificates=surveyed.precertificates,
         again=surveyed.again,
         responses=committed.responses,

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pregen.errors import MAX_EXAMPLES
@@ -109,6 +110,7 @@ class Intake:
         self.all_issuers = np.unique(np.array(list(issuers.values()), np.int32))
         self.unplaced = 0  # rows so far that are held against each issuer
         self.remnants = Remnants()  # of rows so far
+        self.excluded_values = Counter[tuple[str, str]]()  # column in the files and value, of rows so far
         self.scripts = Scripts()  # how the serials so far seem to be written
         self.stand_ins = StandIns()  # times so far that may stand for none
         self.negative_serials = 0  # rows so far, less those whose encoding has a sign
@@ -406,7 +408,22 @@ class _BatchIntake:
     def _excluded(self) -> Counter[str]:
         by_status = int(np.count_nonzero(self._by_status & ~self._bad))
         rest = int(np.count_nonzero(~self._judged & ~self._bad)) - by_status
+        if by_status:
+            self._count_excluded("status", self._by_status & ~self._bad)
+        if rest > 0 and "needs_ocsp" in self._arrays:
+            self._count_excluded("needs_ocsp", ~self._judged & ~self._bad & ~self._by_status)
         return Counter({EXCLUDED_BY_STATUS: by_status, EXCLUDED_NO_OCSP: rest})
+
+    def _count_excluded(self, canonical: str, rows: _Rows) -> None:
+        """Count the values for which rows are left out; they are few, since the configuration or we name each of them.
+
+        Only their names tell an operator that a 40 which means revoked is not mapped to excluded.
+        """
+        name = self._intake.columns[canonical].name
+        counted = pc.value_counts(self._arrays[canonical].filter(pa.array(rows)))
+        values, counts = counted.field("values").to_pylist(), counted.field("counts").to_pylist()
+        for value, count in zip(values, counts, strict=True):
+            self._intake.excluded_values[name, str(value)] += count or 0
 
     def _issuer(self) -> NDArray[np.int32]:
         if "issuer" not in self._arrays:

@@ -36,6 +36,7 @@ class Reading:
     Attributes:
         rows_in: its rows so far, bad and excluded ones included.
         excluded: rows that are left out on purpose, by reason.
+        excluded_values: for which columns, as the files call them, and values of theirs.
         findings: its bad rows.
         listed: entries of CRLs that its rows have.
         by_sign: those that its rows have but for the sign, and the forms of these (`pregen.snapshot.crls.signs`).
@@ -51,6 +52,7 @@ class Reading:
 
     rows_in: int = 0
     excluded: Counter[str] = field(default_factory=Counter)
+    excluded_values: Counter[tuple[str, str]] = field(default_factory=Counter)
     findings: RowFindings = field(default_factory=RowFindings)
     listed: list[NDArray[np.int32]] = field(default_factory=list)
     by_sign: list[NDArray[np.int64]] = field(default_factory=list)
@@ -120,6 +122,15 @@ class Snapshot:
         counts = sum((reading.excluded for reading in self._readings.values()), Counter[str]())
         return {reason: count for reason, count in sorted(counts.items()) if count}
 
+    @property
+    def excluded_values(self) -> dict[str, dict[str, int]]:
+        """How many rows were left out so far for which values, by the names of their columns in the files."""
+        counts = sum((reading.excluded_values for reading in self._readings.values()), Counter[tuple[str, str]]())
+        found: dict[str, dict[str, int]] = {}
+        for (column, value), count in sorted(counts.items()):
+            found.setdefault(column, {})[value] = count
+        return found
+
     def batches(self) -> Iterator[StatusBatch]:
         """Yield the good rows of all files. Each call reads everything anew; see `read`."""
         self._readings = {}
@@ -151,6 +162,7 @@ class Snapshot:
             batch, excluded = intake.read(record_batch, Place(number, file.path, reading.rows_in, file.unit))
             reading.rows_in += record_batch.num_rows
             reading.excluded.update(excluded)
+            reading.excluded_values = intake.excluded_values
             reading.listed, reading.oldest, reading.of_kind = intake.listed, intake.oldest, intake.of_kind
             reading.by_sign = intake.by_sign
             reading.zone_used, reading.zone_written = intake.zone_used, intake.zone_written

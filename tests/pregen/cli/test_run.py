@@ -11,7 +11,9 @@ FIELDS = [
     "rows_in",
     "certificates",
     "excluded",
+    "excluded_values",
     "precertificates",
+    "again",
     "responses",
     "issuers",
     "engine",
@@ -72,8 +74,47 @@ def test_every_row_is_a_certificate_or_excluded_and_every_certificate_has_its_si
 
     assert found["rows_in"] == 6
     assert found["excluded"] == {"expired": 1, "repeated": 1, "status": 1}
+    assert found["excluded_values"] == {"status": {"6": 1}}
     assert found["certificates"] == 3
     assert found["responses"] == 3 * each
+
+
+@pytest.mark.parametrize("codes", ["text", "number"])
+def test_excluded_rows_are_shown_by_column_and_value_so_that_a_count_is_no_code(
+    ca: Ca, pregen: Program, codes: str
+) -> None:
+    """40 rows that are excluded, where 40 is the code for revoked."""
+    values = {"good": ["20"], "revoked": ["40"], "excluded": ["60", "70"]}
+    ca.configure(snapshot={"columns": {"status": {"name": "STATE", "values": values}, "needs_ocsp": "HAS_URL"}})
+    kind = pa.string() if codes == "text" else pa.int32()
+    states = [20, 40, *[60] * 40, 70]
+    count = len(states)
+    ca.export(
+        serial=octets(*range(1, count + 1)),
+        status=None,
+        STATE=pa.array([str(one) for one in states], pa.string()).cast(kind),
+        revoked_at=instants(None, ca.now - timedelta(hours=1), *[None] * 41),
+        reason=None,
+        HAS_URL=pa.array([True] * count, pa.bool_()),
+    )
+
+    checked = pregen("check", ca.config)
+    found = pregen("run", ca.config, "--json").document
+
+    assert '40 rows (STATE is "60"), 1 rows (STATE is "70")' in checked.out
+    assert "status 4" not in checked.out
+    assert found["excluded"] == {"status": 41}
+    assert found["excluded_values"] == {"STATE": {"60": 40, "70": 1}}
+    assert "status 4" not in pregen("inspect", ca.store).out
+
+
+def test_rows_without_ocsp_are_shown_by_column_and_value(ca: Ca, pregen: Program) -> None:
+    ca.export(needs_ocsp=pa.array(["f", "t", "f"]), status=pa.array([0, 1, 0], pa.uint8()))
+
+    found = pregen("check", ca.config, "--json").document
+
+    assert found["excluded"] == {"no-ocsp": 2}
+    assert found["excluded_values"] == {"needs_ocsp": {"f": 2}}
 
 
 def test_a_run_says_for_people_what_it_did(ca: Ca, pregen: Program) -> None:
