@@ -5,7 +5,8 @@ commands/     their options and what they call, a thin module each; options.py a
 outcome.py    what a process says at its end: exit code, text or one JSON object; account.py is what that always holds,
               output.py what becomes of it when stdout cannot be written to
 report.py     what each command found, as one JSON object and as lines: published.py, decoded.py and gate_lines.py for
-              those that look at what is published, and reports.py for those that need snapshots and signing
+              those that look at what is published, and reports.py for those that need snapshots and signing,
+              with issuer_lines.py
 remarks.py    what is said with either of them: that --now is far from the clock
 progress.py   what it says on the way, on a terminal alone: bars.py
 tour.py       the demo, step by step; incident.py is the other one; telling.py is how both speak

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pregen import clock
 from pregen.audit import Audit
 from pregen.cli.gate_lines import gate_lines
+from pregen.cli.issuer_lines import issuer_lines, issuers_document
 from pregen.cli.report import Report, aligned
 from pregen.engines import EngineState
 from pregen.gates.results import gates_document
@@ -45,6 +46,7 @@ def run_report(published: Published, seconds: float, cpu_before: float = 0.0) ->
         "again": published.again,
         "responses": published.responses,
         "issuers": published.issuers,
+        "by_issuer": issuers_document(published.by_issuer),
         "engine": published.engine,
         "signing_rates": _rounded(published.rates),
         "workers": published.workers,
@@ -89,6 +91,7 @@ def run_report(published: Published, seconds: float, cpu_before: float = 0.0) ->
                 ("peak memory", f"{document['peak_rss_mib']} MiB"),
             ]
         ),
+        *issuer_lines(published.by_issuer),
         *gate_lines(gates_document(published.gates)),
     ]
     return Report(
@@ -133,6 +136,7 @@ def check_report(checked: Checked) -> Report:
         "again": checked.again,
         "responses": checked.responses,
         "issuers": checked.issuers,
+        "by_issuer": issuers_document(checked.by_issuer),
         "engines": checked.engines,
         "signing_rates": _rounded(checked.rates),
         "shards": checked.shards,
@@ -162,6 +166,7 @@ def check_report(checked: Checked) -> Report:
                 ("store", f"{checked.store}: holds {current}; racing creates have one winner"),
             ]
         ),
+        *issuer_lines(checked.by_issuer),
         *gate_lines(gates_document(checked.gates)),
     ]
     return Report(document=document, lines=lines, findings=checked.warnings)

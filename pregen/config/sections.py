@@ -172,6 +172,7 @@ class IssuerConfig(Section, frozen=True, kw_only=True):
         responder_id: how answers name their signer.
         cert_ids: which CertID hashes get answers; "combined": both, two SingleResponses under one signature (RFC 9919).
         validity: what differs from the section ``[validity]``.
+        empty: whether it has issued nothing yet, so that a snapshot without a row of it is right.
     """
 
     name: str | tuple[str, ...]
@@ -184,6 +185,7 @@ class IssuerConfig(Section, frozen=True, kw_only=True):
     responder_id: Literal["by-key", "by-name"] = "by-key"
     cert_ids: CertIds = "separate"
     validity: IssuerValidityConfig = IssuerValidityConfig()
+    empty: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -40,7 +40,7 @@ CODES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         ),
         "shrink": ("shrink.vanished", "shrink.unknown", "shrink.expiry", DAMAGED),
         "growth": ("growth.certificates",),
-        "issuer-missing": ("issuer.vanished",),
+        "issuer-missing": ("issuer.vanished", "issuer.empty"),
         "issuer-label": ("issuer.mislabelled",),
         "unrevoke": (
             "revocation.undone",

@@ -5,7 +5,7 @@ operator accepts is taken into account afterwards (`pregen.gates.acceptance`).
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
@@ -13,7 +13,7 @@ from pregen.clock import length_text, text
 from pregen.config import GatesConfig, Limit, parse_duration
 from pregen.errors import MAX_EXAMPLES, Finding
 from pregen.gates.comparison import NOT_COMPARED, Comparison
-from pregen.gates.history import History
+from pregen.gates.history import History, IssuerHistory
 from pregen.gates.results import GateResult, Outcome
 
 DAY_S = 86_400
@@ -37,6 +37,7 @@ class Evidence:
         against_profile: what of rows that can be published their profile forbids.
         conflicts: rows that contradict each other.
         repetitions: where the first of the repeated rows stand, and which rows they repeat.
+        empty: ids of the issuers that no row names, and that are not declared to be empty.
         revoked_elsewhere: what says revoked, and rows say otherwise.
         precertificates: what differs between them and their final certificates; None: nothing.
         listed: how many entries of CRLs were held against the rows.
@@ -64,6 +65,7 @@ class Evidence:
     against_profile: tuple[Finding, ...] = ()
     conflicts: tuple[Finding, ...] = ()
     repetitions: tuple[str, ...] = ()
+    empty: tuple[int, ...] = ()
     revoked_elsewhere: tuple[Finding, ...] = ()
     precertificates: Finding | None = None
     listed: int = 0
@@ -206,15 +208,25 @@ def _answered_before(evidence: Evidence, history: History) -> int:
 
 
 def _issuer_missing(evidence: Evidence, config: GatesConfig) -> GateResult:
-    if evidence.history is None:
-        return _skipped("issuer-missing", evidence.why_absent or "there is no history")
-    had = {number: one.certificates for number, one in evidence.history.issuers.items() if one.certificates}
+    history = evidence.history.issuers if evidence.history else {}
+    had = {number: one.certificates for number, one in history.items() if one.certificates}
     missing = [number for number in evidence.issuers if number in had and not evidence.certificates.get(number)]
-    figures = {"before": len(had), "missing": len(missing), "limit_count": config.issuer_missing}
+    figures = {
+        "before": len(had),
+        "missing": len(missing),
+        "empty": len(evidence.empty),
+        "limit_count": config.issuer_missing,
+    }
+    return _result("issuer-missing", figures, *_vanished_issuers(evidence, had, missing, config), *_empty(evidence))
+
+
+def _vanished_issuers(
+    evidence: Evidence, had: Mapping[int, int], missing: Sequence[int], config: GatesConfig
+) -> Iterator[Finding]:
     # Where nothing has vanished that had not expired, the certificates of these issuers have all expired.
     is_unexplained = evidence.comparison.vanished > evidence.excused or bool(evidence.damage)
     if not missing or (evidence.excused and not is_unexplained):
-        return _result("issuer-missing", figures)
+        return
     examples = tuple(f"{evidence.issuers[number]}: had {had[number]:,}" for number in missing[:MAX_EXAMPLES])
     is_refused = len(missing) > config.issuer_missing and is_unexplained
     advice = (
@@ -223,8 +235,30 @@ def _issuer_missing(evidence: Evidence, config: GatesConfig) -> GateResult:
         else "leave their sections in the configuration as long as that is right"
     )
     message = f"configured issuers that had certificates in the current generation have none in this snapshot: {advice}"
-    finding = Finding("issuer.vanished", "error" if is_refused else "warning", message, len(missing), examples)
-    return _result("issuer-missing", figures, finding)
+    yield Finding("issuer.vanished", "error" if is_refused else "warning", message, len(missing), examples)
+
+
+def _empty(evidence: Evidence) -> Iterator[Finding]:
+    """Yield issuers without a row: an error the first time, a warning where a generation had none of them already."""
+    history = evidence.history.issuers if evidence.history else {}
+    kinds: tuple[tuple[Severity, list[int]], ...] = (
+        ("error", [number for number in evidence.empty if number not in history]),
+        ("warning", [number for number in evidence.empty if number in history and _never_had(history[number])]),
+    )
+    for severity, issuers in kinds:
+        if issuers:
+            message = (
+                "configured issuers have not a single row, so clients that ask for their certificates get no answer: "
+                "look whether the export left them out, or labels their rows as another issuer's; where one has issued "
+                "nothing yet, say so by empty = true in its [[issuer]]"
+            )
+            names = tuple(evidence.issuers[number] for number in issuers[:MAX_EXAMPLES])
+            yield Finding("issuer.empty", severity, message, len(issuers), names)
+
+
+def _never_had(known: IssuerHistory) -> bool:
+    """Whether an issuer has no certificates in the current generation, and is not known to have had any."""
+    return not known.certificates and known.newest is None
 
 
 def _issuer_label(evidence: Evidence, _: GatesConfig) -> GateResult:

@@ -8,6 +8,7 @@ rows.py          the rows of one shard: sorted, repetitions collapsed, contradic
 claims.py        what CRLs and anchors say of certificates, held against the rows of a shard (held.py); disputes.py says
                  what came of it
 endings.py       which windows end with their certificates, and where
+by_issuer.py     what a snapshot has of each issuer
 plan.py          what is going to be signed: tables, made of templates (templates.py)
 layout.py        where each row of a shard goes: run, block, bucket
 messages.py      templates filled for many rows at once

@@ -21,7 +21,7 @@ from pregen.gates.listed import SAYS_FINAL, SAYS_NOTHING, says
 from pregen.generation.held import STRANGER, Contradiction, Held
 from pregen.generation.routing_key import serial_matrix, serial_octets, serial_offsets, xxh64
 from pregen.generation.rows import KINDS, ShardRows
-from pregen.generation.spill import LAST_SECOND, clipped
+from pregen.generation.spill import AGAIN, FLAGS, LAST_SECOND, clipped
 from pregen.issuers import Issuer
 from pregen.names import name_key
 from pregen.snapshot import MAX_SERIAL_BYTES, RevocationList
@@ -69,10 +69,11 @@ class Claims:
     namesake: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
     entries: int = 0
 
-    def between(self, low: int, high: int) -> ClaimArray:
-        """Return those of keys whose upper halves are in [low, high)."""
-        ends = np.searchsorted(self.array["key"] >> np.uint64(32), np.array([low, high], np.uint64))
-        return self.array[ends[0] : ends[1]]
+    def split(self, ranges: Sequence[tuple[int, int]]) -> list[ClaimArray]:
+        """Return those of keys whose upper halves are in each range [low, high)."""
+        halves = self.array["key"] >> np.uint64(32)
+        ends = np.searchsorted(halves, np.array(ranges, np.uint64).reshape(-1, 2))
+        return [self.array[start:end] for start, end in ends.tolist()]
 
     def places(self, entries: NDArray[np.int32]) -> NDArray[np.intp]:
         """Return the indices of the sources of entries."""
@@ -206,9 +207,14 @@ def hold_against(rows: ShardRows, claims: ClaimArray) -> Held:
 
 
 def _are_same(rows: ShardRows, place: NDArray[np.intp], claims: ClaimArray) -> NDArray[np.bool_]:
-    """Return which rows are of the certificates of the claims beside them: 64-bit keys may be equal by chance."""
-    codes = rows.codes[place]
-    same: NDArray[np.bool_] = (codes >> 8 == claims["issuer"]) & (codes >> 2 & 63 == claims["size"])
+    """Return which rows are of the certificates of the claims beside them: 64-bit keys may be equal by chance.
+
+    Rows that are there once more, for a further name or key of their issuer, are none.
+    """
+    codes = rows.spilled(place)["code"]  # of a row of a spill file, so without what windows add
+    own = codes & ~FLAGS
+    same: NDArray[np.bool_] = (own >> 8 == claims["issuer"]) & (own >> 2 & 63 == claims["size"])
+    same &= codes & AGAIN == 0
     serials = serial_matrix(rows.octets, rows.starts[place], MAX_SERIAL_BYTES)
     beyond = np.arange(MAX_SERIAL_BYTES) >= claims["size"][:, None]
     same &= ((serials == claims["serial"]) | beyond).all(axis=1)

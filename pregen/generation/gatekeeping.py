@@ -18,6 +18,7 @@ from pregen.gates.evidence import Observation, Watch
 from pregen.gates.gates import Evidence, judge_all
 from pregen.gates.history import witness_share
 from pregen.gates.zone import Verdict, judge, remember
+from pregen.generation.by_issuer import without_rows
 from pregen.generation.claims import Claims, make_claims
 from pregen.generation.disputes import mislabelled, proved_labels, revoked_in_crls
 from pregen.generation.past import ComparisonJob, named
@@ -190,6 +191,7 @@ def _evidence(
         invalid=invalid,
         rows=tuple(finding for finding in errors if finding.code not in {IN_COLUMNS, *REASON_CODES}),
         against_profile=tuple(finding for finding in errors if finding.code in REASON_CODES),
+        empty=without_rows(prepared.issuers, snapshot, prepared.config),
         revoked_elsewhere=(
             *(finding for finding in errors if finding.code == IN_COLUMNS),
             *revoked_in_crls(tally.held, claims, snapshot),

@@ -9,6 +9,7 @@ from pregen.config import Config
 from pregen.errors import Finding, VerificationError
 from pregen.gates import GateResult
 from pregen.gates.results import gates_document
+from pregen.generation.by_issuer import IssuerFigures
 from pregen.generation.gatekeeping import after_signing
 from pregen.generation.pace import pace_warning
 from pregen.generation.past import write_past
@@ -45,6 +46,7 @@ class Published:
     again: int
     responses: int
     issuers: int
+    by_issuer: tuple[IssuerFigures, ...]
     engine: str
     rates: dict[str, dict[str, float]]
     workers: int
@@ -73,6 +75,7 @@ class Checked:
     again: int
     responses: int
     issuers: int
+    by_issuer: tuple[IssuerFigures, ...]
     engines: dict[str, str]
     rates: dict[str, dict[str, float]]
     shards: int
@@ -105,6 +108,7 @@ def check(config: Config, options: RunOptions, progress: Progress) -> Checked:
             again=surveyed.again,
             responses=surveyed.responses(prepared.issuers),
             issuers=len(prepared.issuers),
+            by_issuer=surveyed.by_issuer,
             engines=prepared.engines,
             rates=prepared.rates,
             shards=len(surveyed.files),
@@ -153,6 +157,7 @@ def run(config: Config, options: RunOptions, progress: Progress) -> Published:
         again=surveyed.again,
         responses=committed.responses,
         issuers=len(prepared.issuers),
+        by_issuer=surveyed.by_issuer,
         engine=", ".join(sorted({prepared.engines[name] for name in used})),
         rates=prepared.rates,
         workers=min(prepared.workers, len(shards)),

@@ -15,6 +15,7 @@ from pregen.errors import Finding
 from pregen.gates import GateResult, History
 from pregen.gates.evidence import Observation, Observer, Watch
 from pregen.gates.evidence import add_up as all_observed
+from pregen.generation.by_issuer import IssuerFigures, figures_by_issuer
 from pregen.generation.gatekeeping import (
     INVALID,
     ask,
@@ -59,6 +60,7 @@ class Surveyed:
         history: what the next generation's gates need; None where nobody looked.
         precertificates: what became of their rows.
         again: certificates that are answered for a further name or key of their issuer.
+        by_issuer: figures of each issuer.
     """
 
     pool: Pool
@@ -72,6 +74,7 @@ class Surveyed:
     history: History | None = field(default=None)
     precertificates: Precertificates = NO_PRECERTIFICATES
     again: int = 0
+    by_issuer: tuple[IssuerFigures, ...] = ()
 
     @property
     def certificates(self) -> int:
@@ -116,14 +119,9 @@ def survey(prepared: Prepared, steps: Steps, progress: Progress) -> Iterator[Sur
         )
         with steps("gates"):
             claims = claims_of(prepared)
+        parts = zip(files, claims.split([(file.low, file.high) for file in files]), strict=True)
         tasks = [
-            ShardTask(
-                file,
-                prepared.expired_before,
-                claims=claims.between(file.low, file.high),
-                endings=prepared.endings,
-            )
-            for file in files
+            ShardTask(file, prepared.expired_before, claims=part, endings=prepared.endings) for file, part in parts
         ]
         tally = add_up(_timed(pool.map(Surveyor, comparison_job(prepared), tasks), steps))
         with steps("gates"):
@@ -145,6 +143,7 @@ def survey(prepared: Prepared, steps: Steps, progress: Progress) -> Iterator[Sur
             warnings=prepared.warnings + warnings,
             gates=gates,
             history=history,
+            by_issuer=figures_by_issuer(prepared.issuers, snapshot, tally.groups, observation),
         )
         yield surveyed
 

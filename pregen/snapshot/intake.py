@@ -113,6 +113,7 @@ class Intake:
         self.excluded_values = Counter[tuple[str, str]]()  # column in the files and value, of rows so far
         self.scripts = Scripts()  # how the serials so far seem to be written
         self.stand_ins = StandIns()  # times so far that may stand for none
+        self.rows_of = np.zeros((len(self.oldest), 2), np.int64)  # by issuer; and by whether the status leaves them out
         self.negative_serials = 0  # rows so far, less those whose encoding has a sign
 
     def read(self, batch: pa.RecordBatch, first: Place) -> tuple[StatusBatch, Counter[str]]:
@@ -146,6 +147,7 @@ class _BatchIntake:
         self._codes: Codes | None = None  # of the status, where there is such a column
         self._reasons: Codes | None = None  # once they are looked up
         self._by_status = np.zeros(self._count, np.bool_)
+        self._odd = np.zeros(self._count, np.bool_)  # no rows at all
         self._own_zone: NDArray[np.uint8] | None = None
         self._precertificate: _Rows | None = None
         if ODD in names and all(column.name != ODD for column in intake.columns.values()):
@@ -170,6 +172,7 @@ class _BatchIntake:
         self._note("serial", faults)
         issuer = self._issuer()
         self._note_scripts(serial, faults)
+        self._count_rows(issuer)
         if self._intake.revocations is not None:
             status, revoked_at, reason, reason_given = self._revocations(self._intake.revocations, serial, issuer)
             revoked = status == REVOKED
@@ -314,6 +317,13 @@ class _BatchIntake:
         given = np.where(codes.known, codes.number != NO_REASON, ~codes.blank)
         return np.where(encoded, codes.number, NO_REASON).astype(np.int8), given
 
+    def _count_rows(self, issuer: NDArray[np.int32]) -> None:
+        """Count the rows of each issuer; lines that are none are nobody's."""
+        placed = ~self._unplaced & ~self._odd
+        places = issuer[placed] * 2 + self._by_status[placed]
+        rows = self._intake.rows_of
+        rows += np.bincount(places, minlength=rows.size).reshape(-1, 2)
+
     def _note_remnants(self, revocations: Instants, revoked: _Rows) -> None:
         """Note what rows that are not revoked say of revocations; where there is no status, none of them does."""
         if self._codes is None:
@@ -401,7 +411,8 @@ class _BatchIntake:
 
     def _leave_out_odd(self, odd: ArrowArray) -> None:
         """Note rows that are none, and judge none of their columns; `odd` says what is wrong with them."""
-        self._bad = ~nulls(odd)
+        self._odd = ~nulls(odd)
+        self._bad = self._odd.copy()
         self._judged = ~self._bad
         self._intake.findings.note(Fault("line.malformed", self._bad.copy()), "", odd, self._first)
 

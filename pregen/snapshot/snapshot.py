@@ -48,6 +48,8 @@ class Reading:
         remnants: what rows that are not revoked say of revocations.
         scripts: how its serials seem to be written.
         stand_ins: times that may stand for none.
+        rows_of: how many rows name each issuer, int64[issuers, 2]: those that the status does not leave out, and those
+            that it does; None: nothing is read yet.
     """
 
     rows_in: int = 0
@@ -64,6 +66,7 @@ class Reading:
     remnants: Remnants = field(default_factory=Remnants)
     scripts: Scripts = field(default_factory=Scripts)
     stand_ins: StandIns = field(default_factory=StandIns)
+    rows_of: NDArray[np.int64] | None = None
 
 
 class Snapshot:
@@ -115,6 +118,12 @@ class Snapshot:
     def rows_in(self) -> int:
         """Rows read so far, bad and excluded ones included."""
         return sum(reading.rows_in for reading in self._readings.values())
+
+    @property
+    def rows_of(self) -> NDArray[np.int64]:
+        """How many rows of those read so far name each issuer, int64[issuers, 2] (`Reading.rows_of`)."""
+        none = np.zeros((max(self._issuers.values()) + 1, 2), np.int64)
+        return sum((one.rows_of for one in self._readings.values() if one.rows_of is not None), none)
 
     @property
     def excluded(self) -> dict[str, int]:
@@ -169,6 +178,7 @@ class Snapshot:
             reading.negative_serials, reading.remnants = intake.negative_serials, intake.remnants
             reading.stand_ins = intake.stand_ins
             reading.scripts = intake.scripts
+            reading.rows_of = intake.rows_of
             if len(batch) or len(batch.late.revoked_at) or batch.withheld is not None:
                 yield batch
 

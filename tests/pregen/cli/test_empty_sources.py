@@ -6,19 +6,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.pki import DAY, make_issuer, make_responder
 from tests.pregen.cli.ca import Ca, Program
+from tests.pregen.cli.two import SECOND, codes, second_issuer
 
-SECOND = {"name": "r2", "certificate": "other.pem", "responder_certificate": "ocsp2.pem", "key": "ocsp2.key"}
+SNAPSHOT = {"kind": "index-txt", "path": "index", "partitioning": "hive"}
 
 
 @pytest.fixture
 def two(ca: Ca) -> Ca:
     """A CA with a second issuer, and a database of openssl ca each."""
-    other = make_issuer("Another CA", not_before=ca.now - DAY, not_after=ca.now + 365 * DAY)
-    other.write(ca.folder, "other")
-    make_responder(other, not_before=ca.now - DAY, not_after=ca.now + 60 * DAY).write(ca.folder, "ocsp2")
-    ca.configure(SECOND, snapshot={"kind": "index-txt", "path": "index", "partitioning": "hive"})
+    second_issuer(ca)
+    ca.configure(SECOND, snapshot=SNAPSHOT)
     for name in ("r1", "r2"):
         (ca.folder / "index" / f"issuer={name}").mkdir(parents=True)
         (ca.folder / "index" / f"issuer={name}" / "index.txt").touch()
@@ -29,15 +27,26 @@ def line(ca: Ca, serial: str) -> str:
     return f"V\t{ca.now + timedelta(days=90):%y%m%d%H%M%SZ}\t\t{serial}\tunknown\t/CN=x\n"
 
 
-def test_the_empty_database_of_a_new_issuer_is_a_warning_beside_one_with_lines(two: Ca, pregen: Program) -> None:
+@pytest.mark.parametrize("octets", ["", "# nothing is issued yet\n"])
+def test_the_empty_database_of_an_issuer_is_refused_unless_it_is_declared_or_accepted(
+    two: Ca, pregen: Program, octets: str
+) -> None:
     (two.folder / "index" / "issuer=r1" / "index.txt").write_text(line(two, "05"))
+    (two.folder / "index" / "issuer=r2" / "index.txt").write_text(octets)
+    at = ("--as-of", two.now.isoformat(), "--json")
 
-    ended = pregen("run", two.config, "--as-of", two.now.isoformat(), "--json")
+    refused = pregen("run", two.config, *at)
+    assert (refused.code, codes(refused)) == (3, ["issuer.empty"])
+    accepted = pregen("check", two.config, *at, "--accept", "issuer.empty", "--reason", "it is new")
+    assert accepted.code == 0
 
+    two.configure({**SECOND, "empty": True}, snapshot=SNAPSHOT)
+    ended = pregen("run", two.config, *at)
     assert ended.code == 0, ended.err
     assert ended.document["certificates"] == 1
-    assert "warning file.empty: " in ended.err
-    assert "issuer=r2/index.txt: it is empty, as before an issuer's first certificate" in ended.err
+    if not octets:
+        assert "warning file.empty: " in ended.err
+        assert "issuer=r2/index.txt: it is empty, as before an issuer's first certificate" in ended.err
 
 
 def test_databases_that_are_all_empty_are_refused(two: Ca, pregen: Program) -> None:

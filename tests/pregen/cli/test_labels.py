@@ -2,11 +2,12 @@
 
 from datetime import timedelta
 
+import pyarrow as pa
 import pytest
 
 from tests.pki import DAY, Party, make_responder
-from tests.pregen.cli.ca import Ca, Program
-from tests.pregen.cli.two import Row, codes, export, second_issuer
+from tests.pregen.cli.ca import Ca, Program, instants, octets
+from tests.pregen.cli.two import SECOND, Row, codes, export, second_issuer
 from tests.pregen.snapshot.crls.authority import Entry, forged, write
 
 FIRST = [(1 << 71) + 3 * number for number in range(30)]
@@ -89,3 +90,69 @@ def test_where_crls_tell_the_revocations_they_tell_labels_too(ca: Ca, pregen: Pr
 
     export(ca, rows(ca, FIRST, "r1", 0) + rows(ca, OTHERS, "r2", 0))
     assert pregen("check", ca.config).code == 0
+
+
+def test_an_issuer_whose_rows_are_all_under_the_other_label_has_none(ca: Ca, pregen: Program) -> None:
+    second_issuer(ca)
+    export(ca, rows(ca, FIRST + OTHERS, "r1"))
+
+    ended = pregen("run", ca.config, "--json")
+
+    assert (ended.code, codes(ended)) == (3, ["issuer.empty"])
+    assert "r2" in str(ended.error["findings"])
+    assert ca.published() == {}
+
+
+def test_what_is_accepted_or_declared_once_is_not_asked_again(ca: Ca, pregen: Program) -> None:
+    second_issuer(ca)
+    export(ca, rows(ca, FIRST, "r1"))
+    assert pregen("run", ca.config, "--accept", "issuer-missing", "--reason", "r2 is new").code == 0
+
+    again = pregen("run", ca.config)
+    assert again.code == 0
+    assert "warning issuer.empty: " in again.err
+    ca.configure({**SECOND, "empty": True})
+    declared = pregen("run", ca.config)
+    assert (declared.code, declared.err) == (0, "")
+
+
+def test_an_issuer_whose_rows_get_no_answers_is_not_empty(ca: Ca, pregen: Program) -> None:
+    second_issuer(ca)
+    ca.export(
+        serial=octets(5, 6),
+        issuer=pa.array(["r1", "r2"]),
+        status=pa.array([0, 0], pa.uint8()),
+        revoked_at=None,
+        reason=None,
+        not_after=instants(ca.now + DAY, ca.now - DAY),
+    )
+    assert pregen("run", ca.config).code == 0
+
+
+def test_check_and_run_show_rows_revocations_and_the_newest_issuance_of_each_issuer(ca: Ca, pregen: Program) -> None:
+    second_issuer(ca)
+    ca.configure(
+        SECOND, snapshot={"columns": {"status": {"values": {"good": ["0"], "revoked": ["1"], "excluded": ["9"]}}}}
+    )
+    at = ca.now - timedelta(hours=2)
+    ca.export(
+        serial=octets(*range(5, 12)),
+        issuer=pa.array(["r1"] * 4 + ["r2"] * 3),
+        status=pa.array([0, 1, 0, 9, 0, 1, 1], pa.uint8()),
+        revoked_at=instants(None, at, None, None, None, at, at),
+        reason=None,
+        not_before=instants(at, at - DAY, ca.now + DAY, at, None, None, None),
+        not_after=instants(*[ca.now + 2 * DAY] * 2, ca.now - DAY, *[ca.now + 2 * DAY] * 4),
+    )
+    wanted = [
+        {"name": "r1", "rows": 4, "certificates": 2, "revoked": 1, "newest_issuance": f"{at:%Y-%m-%dT%H:%M:%SZ}"},
+        {"name": "r2", "rows": 3, "certificates": 3, "revoked": 2, "newest_issuance": None},
+    ]
+    accept = ("--accept", "zone", "--reason", "a drill")
+
+    checked, ended = (pregen(command, ca.config, "--json", *accept) for command in ("check", "run"))
+    shown = pregen("check", ca.config, *accept)
+
+    assert checked.document["by_issuer"] == ended.document["by_issuer"] == wanted
+    assert f"issuer r1: rows 4, certificates 2, revoked 1, newest issuance {at:%Y-%m-%dT%H:%M:%SZ}\n" in shown.out
+    assert "issuer r2: rows 3, certificates 3, revoked 2, newest issuance unknown\n" in shown.out

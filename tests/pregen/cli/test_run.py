@@ -16,6 +16,7 @@ FIELDS = [
     "again",
     "responses",
     "issuers",
+    "by_issuer",
     "engine",
     "signing_rates",
     "workers",

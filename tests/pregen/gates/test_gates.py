@@ -50,7 +50,7 @@ def test_all_gates_but_the_last_two_are_asked_in_their_order_and_pass() -> None:
 def test_without_history_gates_that_compare_are_skipped_and_say_why() -> None:
     results = judge_all(replace(EVIDENCE, history=None, why_absent="nothing is published yet"), GatesConfig())
     skipped = [result for result in results if result.outcome == "skipped"]
-    assert [result.gate for result in skipped] == ["shrink", "growth", "issuer-missing", "unrevoke", "mass-revocation"]
+    assert [result.gate for result in skipped] == ["shrink", "growth", "unrevoke", "mass-revocation"]
     assert {result.figures["why"] for result in skipped} == {"nothing is published yet"}
 
 
@@ -146,6 +146,22 @@ def test_an_issuer_that_had_certificates_and_has_none_is_refused() -> None:
     result = say("issuer-missing", gone)
     assert (result.outcome, result.findings[0].examples) == ("failed", ("r2: had 40,000",))
     assert say("issuer-missing", gone, GatesConfig(issuer_missing=1)).outcome == "warned"
+
+
+@pytest.mark.parametrize("history", [None, replace(HISTORY, issuers={1: IssuerHistory(100_000, None)})])
+def test_an_issuer_without_a_row_is_refused_where_no_generation_has_it_yet(history: History | None) -> None:
+    result = say("issuer-missing", replace(EVIDENCE, history=history, empty=(3,)))
+
+    assert (result.outcome, result.figures["empty"]) == ("failed", 1)
+    (finding,) = result.findings
+    assert (finding.code, finding.severity, finding.examples) == ("issuer.empty", "error", ("r3",))
+    assert "empty = true" in finding.message
+
+
+def test_an_issuer_that_never_had_a_row_is_a_warning_and_one_whose_have_expired_is_none() -> None:
+    assert say("issuer-missing", replace(EVIDENCE, empty=(3,))).outcome == "warned"
+    retired = replace(HISTORY, issuers={**HISTORY.issuers, 3: IssuerHistory(0, 900_000)})
+    assert say("issuer-missing", replace(EVIDENCE, history=retired, empty=(3,))).outcome == "passed"
 
 
 def test_an_issuer_whose_certificates_have_all_expired_is_not_refused() -> None:
