@@ -23,7 +23,7 @@ _VALUES = (
     (re.compile(r"file://\S*/store"), "STORE"),
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"), "TIME"),
     (re.compile(r"\b[0-9a-f]{32}\b"), "SERIAL"),
-    (re.compile(r"^(time|CPU|stored|history|peak memory|engine|engines|bytes)(  +).*"), r"\1 VALUE"),
+    (re.compile(r"^(time|CPU|stored|history|peak memory|engine|engines|bytes|p256-sha256/s)(  +).*"), r"\1 VALUE"),
     (re.compile(r"zones with that offset then: .*\bAmerica/(Denver|Phoenix)\b.*"), "ZONES"),
     (re.compile(r"America/(Denver|Phoenix)"), "ZONE"),
     (re.compile(r"[+-]?\b\d\d:\d\d\b"), "HH:MM"),
