@@ -22,7 +22,8 @@ afterwards anyone can tell who asked for which certificate and what was said: ab
     =====================  ==================================================================================
     ``time``               when the request was complete, RFC 3339, UTC
     ``remote``             address of the peer (a proxy's, where one stands in front)
-    ``method``, ``http``   method and status code of HTTP; a status of null: the client went away
+    ``method``, ``http``   method and status code of HTTP; a status of null: the client went away, or its body is
+                           broken (it gets a 400 if it is still there)
     ``ocsp``               OCSPResponseStatus; absent where the reply is no OCSP response
     ``outcome``            one word, finer than the status: see `storage.edge.respond.Outcome`
     ``hash``               ``sha1``, ``sha256``, or the dotted OID of another hash
@@ -52,8 +53,8 @@ in the log itself (``{"time", "lost_lines": 123, "alarm": true}``) where it is m
 **Files.** `path.py` finds the request in a path, `request.py` reads it, `respond.py` replies, with `caching.py`
 (headers), `guard.py` (the last look) and `record.py` (the log's line). `launch.py` and `server.py` make a server of it,
 with `refresh.py` (a thread that looks for new generations), `takeover.py` (which of them can be served), `patience.py`
-(stores that hang), `limits.py` (connections and descriptors), `log.py` and `lines.py` (a queue for what is written).
-`source.py` says what is needed of whoever knows the answers.
+(stores that hang), `limits.py` (connections and descriptors), `farewell.py` (the end of a worker), `log.py` and
+`lines.py` (a queue for what is written). `source.py` says what is needed of whoever knows the answers.
 """
 
 from storage.edge.launch import serve

@@ -13,6 +13,7 @@ import signal
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -24,6 +25,7 @@ from granian.log import LogLevels
 from granian.server.mp import MPServer, WorkerProcess
 
 from storage.edge.caching import MAX_AGE_CAP_S
+from storage.edge.farewell import DRAIN_S, Connections, kept_connections, unanswered
 from storage.edge.limits import CONNECTIONS, connections_within, raise_descriptors
 from storage.edge.log import REQUESTS, SERVER, configuration, finish
 from storage.edge.patience import PatientLookups
@@ -38,6 +40,8 @@ BODY_S = 10.0
 _HTTP1 = HTTP1Settings(header_read_timeout=int(BODY_S * 1000), max_buffer_size=16 * 1024)
 _FIRST_REFRESH_S = 5.0
 _WATCH_S = 1.0
+_DRAIN = signal.SIGUSR1  # from the parent, before SIGTERM
+_DRAIN_MARGIN_S = 0.25
 _STOP_S = 15  # longer than a store's time-out, so that requests under way end by themselves
 
 _requests = logging.getLogger(REQUESTS)
@@ -98,8 +102,9 @@ class Application:
         self._body_s = body_s
         self._refresher = Refresher(source, refresh_s)
         self._lookups = None if is_local else PatientLookups(source, self._respond, deadline_s=store_deadline_s)
-
         self._at_end = at_end
+        self._is_ending = False
+        self._kept: Connections = []
 
     @property
     def store_silent_since(self) -> float | None:
@@ -118,18 +123,26 @@ class Application:
                 body = await _read_body(receive)
         except TimeoutError:
             reply = refuse(request, int(time.time()), 408, Outcome.TOO_SLOW)
-            await _send(send, reply)
+            await self._send(send, reply)
             _write(reply.record, scope, time.time(), 0)
             return
         instant, began = time.time(), time.perf_counter_ns()
-        if body is None:
+        if body is None:  # gone, or broken on the way: who is still there is told
+            await self._send(send, refuse(request, int(instant), 400, Outcome.GONE))
             _write(Record(method=request.method, outcome=Outcome.GONE, http=None), scope, instant, 0)
             return
         request = HttpRequest(method=request.method, raw_path=request.raw_path, headers=headers, body=body)
         reply = await self._reply(request, int(instant))
         microseconds = (time.perf_counter_ns() - began) // 1000
-        await _send(send, reply)
+        await self._send(send, reply)
         _write(reply.record, scope, instant, microseconds)
+
+    async def _send(self, send: Send, reply: Reply) -> None:
+        headers = [(name.lower().encode("ascii"), value.encode("latin-1")) for name, value in reply.headers]
+        if self._is_ending:
+            headers.append((b"connection", b"close"))
+        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+        await send({"type": "http.response.body", "body": reply.body})
 
     async def _reply(self, request: HttpRequest, now: int) -> Reply:
         try:
@@ -145,11 +158,24 @@ class Application:
         await asyncio.to_thread(self._refresher.start, _FIRST_REFRESH_S)
         await send({"type": "lifespan.startup.complete"})
         watch = asyncio.create_task(self._watch())
+        asyncio.get_running_loop().add_signal_handler(_DRAIN, self._drain)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {_DRAIN})
         await receive()
         watch.cancel()
         self._refresher.stop()
+        if late := unanswered(self._kept):
+            _log.warning("%d request(s) came while their connections were being closed, and were not answered", late)
         await send({"type": "lifespan.shutdown.complete"})
         self._at_end()
+
+    def _drain(self) -> None:
+        """Let clients go with their next reply, then end."""
+        self._is_ending = True
+        asyncio.get_running_loop().call_later(DRAIN_S, self._end)
+
+    def _end(self) -> None:
+        self._kept = kept_connections()
+        os.kill(os.getpid(), signal.SIGTERM)
 
     async def _watch(self) -> None:
         while True:
@@ -167,12 +193,6 @@ async def _read_body(receive: Receive) -> bytes | None:
         body += message.get("body", b"")
         if len(body) > MAX_BODY_BYTES or not message.get("more_body"):
             return body
-
-
-async def _send(send: Send, reply: Reply) -> None:
-    headers = [(name.lower().encode("ascii"), value.encode("latin-1")) for name, value in reply.headers]
-    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-    await send({"type": "http.response.body", "body": reply.body})
 
 
 def _write(record: Record, scope: Scope, instant: float, microseconds: int) -> None:
@@ -224,12 +244,20 @@ class _Server(MPServer):
         made.__class__ = _Worker
         return made
 
+    def _stop_workers(self) -> None:
+        for worker in self.wrks:
+            worker.interrupt_by_parent = True
+            with suppress(ProcessLookupError):
+                os.kill(worker.inner.pid, _DRAIN)
+        time.sleep(DRAIN_S + _DRAIN_MARGIN_S)  # they end by themselves; who does not is told to
+        super()._stop_workers()  # type: ignore[no-untyped-call] # granian has no types here
+
 
 class _Worker(WorkerProcess):
-    """A worker process that inherits a mask of signals without SIGINT."""
+    """A worker process that inherits a mask of signals without SIGINT, nor the one that it has no handler for yet."""
 
     def start(self) -> None:
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, _DRAIN})
         try:
             super().start()  # type: ignore[no-untyped-call] # granian has no types here
         finally:
