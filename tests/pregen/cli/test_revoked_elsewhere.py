@@ -174,3 +174,16 @@ def test_workers_and_shards_find_all_of_a_large_crl(ca: Ca, pregen: Program) -> 
     (finding,) = [one for one in ended.error["findings"] if one["severity"] == "error"]  # type: ignore[attr-defined]
 
     assert (finding["code"], finding["count"], len(finding["examples"])) == ("revocation.in-crl", 10_000, 20)
+
+
+def test_certificates_whose_windows_end_with_them_are_looked_up_like_others(anchored: Ca, pregen: Program) -> None:
+    anchored.configure(snapshot=ANCHOR, validity={"lifetime": "4d", "end_with_certificate": True})
+    anchored.export(
+        serial=octets(*SERIALS),
+        status=None,
+        revoked_at=pa.nulls(len(SERIALS), pa.timestamp("ms", "UTC")),
+        reason=None,
+        not_after=instants(*[anchored.now + 2 * DAY] * len(SERIALS)),
+    )
+
+    assert codes(pregen("run", anchored.config, "--json")) == ["revocation.in-crl"]
