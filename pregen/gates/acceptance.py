@@ -14,17 +14,12 @@ from pregen.validity import REASON_CODES
 MAX_REASON = 1_000  # characters: it is kept in every manifest, and shown
 MAX_NAME = 100
 DAMAGED, NONE_LISTED, MALFORMED = "history.damaged", "crl.none-listed", "line.malformed"
-UNPLACED, NEGATIVE, ENCODING, STANDS_FOR_NONE = (
-    "issuer.unplaced",
-    "serial.negative",
-    "serial.encoding",
-    "time.stands-for-none",
-)
+UNPLACED = "issuer.unplaced"
+# Of whole columns: what their values show together.
+_OF_VALUES = ("serial.negative", "serial.encoding", "serial.rounded", "time.encoding", "time.stands-for-none")
 UNCOVERED, SIGN_UNCLEAR = "crl.scope", "crl.sign-unclear"  # which nothing accepts
 # What they hide nobody knows: no acceptance of a whole gate covers them.
-_ALONE = frozenset(
-    {DAMAGED, NONE_LISTED, MALFORMED, UNPLACED, NEGATIVE, ENCODING, STANDS_FOR_NONE, UNCOVERED, SIGN_UNCLEAR}
-)
+_ALONE = frozenset({DAMAGED, NONE_LISTED, MALFORMED, UNPLACED, UNCOVERED, SIGN_UNCLEAR, *_OF_VALUES})
 # What can be accepted by itself, beside the whole gate. Findings about rows have more codes than can be listed.
 CODES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -54,7 +49,7 @@ CODES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "stale-snapshot": ("snapshot.stale",),
         "duplicate": ("row.repeated",),
         "profile": REASON_CODES,
-        "rows-invalid": (NONE_LISTED, UNPLACED, NEGATIVE, ENCODING, STANDS_FOR_NONE),
+        "rows-invalid": (NONE_LISTED, UNPLACED, *_OF_VALUES),
     }
 )
 CONFLICT = "row.conflict"

@@ -12,6 +12,7 @@ certificates exist and which of them are revoked. Reading goes
     crls/         revocations, where they come from CRLs and the files only say what was issued
     intake.py     one record batch to one `StatusBatch` (batch.py), bad rows left out
     rules.py      what the profile of an issuer demands of its rows
+    rounded.py    long serials that a program has rounded
     scripts.py    whether serials are written otherwise than declared, by what odds.py says of chance
     standins.py   times that hardly are any, and stand for "none"
     findings.py   bad rows to `Finding`s: counted by kind, with examples, and where they are (location.py)

@@ -34,6 +34,8 @@ _ADVICE: Mapping[str, str] = MappingProxyType(
         'INTEGERs: set serial.encoding = "unsigned-binary" in [snapshot.columns] if these are plain numbers',
         "row.serial.not-hex": 'is no hexadecimal number: correct the rows, or set serial.encoding = "decimal" in '
         "[snapshot.columns] if that is what the column holds",
+        "row.serial.rounded": "is in scientific notation ({values}), as a spreadsheet writes long numbers once it has "
+        "rounded them, and what they were is lost: export them again as text, and open that in no spreadsheet",
         "row.serial.not-decimal": 'is no decimal number: correct the rows, or set serial.encoding = "hex" in '
         "[snapshot.columns] if that is what the column holds",
         "row.status.null": "is null or empty: export the status of every certificate",

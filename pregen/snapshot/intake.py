@@ -49,6 +49,7 @@ from pregen.snapshot.findings import Place, RowFindings
 from pregen.snapshot.layouts import plain
 from pregen.snapshot.octets import ArrowArray, Fault, nulls
 from pregen.snapshot.remnants import IN_COLUMNS, NO_REVOCATION_BEFORE, Remnants
+from pregen.snapshot.rounded import Rounded
 from pregen.snapshot.rules import NO_PROFILES, RowRules
 from pregen.snapshot.scripts import Scripts
 from pregen.snapshot.serials import NOT_MINIMAL, read_serials
@@ -111,6 +112,7 @@ class Intake:
         self.unplaced = 0  # rows so far that are held against each issuer
         self.remnants = Remnants()  # of rows so far
         self.excluded_values = Counter[tuple[str, str]]()  # column in the files and value, of rows so far
+        self.rounded = Rounded()  # serials so far that seem to be rounded
         self.scripts = Scripts()  # how the serials so far seem to be written
         self.stand_ins = StandIns()  # times so far that may stand for none
         self.rows_of = np.zeros((len(self.oldest), 2), np.int64)  # by issuer; and by whether the status leaves them out
@@ -173,6 +175,7 @@ class _BatchIntake:
         issuer = self._issuer()
         self._note_scripts(serial, faults)
         self._count_rows(issuer)
+        self._note_rounded(serial)
         if self._intake.revocations is not None:
             status, revoked_at, reason, reason_given = self._revocations(self._intake.revocations, serial, issuer)
             revoked = status == REVOKED
@@ -472,6 +475,14 @@ class _BatchIntake:
         encoding = self._intake.columns["serial"].encoding or "binary"
         malformed = any(fault.code.startswith("row.serial.not-") and fault.rows.any() for fault in faults)
         self._intake.scripts.note(column, encoding, serial, has_malformed=malformed)
+
+    def _note_rounded(self, serial: pa.BinaryArray) -> None:
+        """Note serials that a program seems to have rounded, in all rows: one that is left out tells of the others."""
+        if self._first.unit == "line":
+            return
+        source, column = self._intake.columns["serial"], self._arrays["serial"]
+        is_text = not (source.encoding or "binary").endswith("binary") and not pa.types.is_integer(column.type)
+        self._intake.rounded.note(column, serial, source.name, self._first, is_text=is_text)
 
     def _note_stand_ins(
         self,

@@ -52,6 +52,8 @@ _LIMBS = 6  # 54 digits: 2**168 has 51
 _WORDS = 6  # of 32 bits: 10**54 < 2**180
 _PADDED_WIDTH = 64  # octets of the widest value whose superfluous ones are taken away
 NOT_MINIMAL = "row.serial.not-minimal"
+ROUNDED = "row.serial.rounded"
+_SCIENTIFIC = r"^\s*[+-]?\d+(?:[.,]\d+[eE][+-]?\d+|[eE][+-]\d+)\s*$"  # 1E30 is a hexadecimal number
 
 
 class Serials(NamedTuple):
@@ -139,7 +141,8 @@ def _hex(column: ArrowArray) -> Serials:
     nibbles[nibbles == _NOT_HEX] = 0  # before the first digit, and in faulty rows
     serials, too_long = _der_integers((nibbles[:, 0::2] << np.uint8(4)) | nibbles[:, 1::2], negative)
     too_long |= digits.size > _HEX_DIGITS
-    return Serials(serials, _number_faults(null, text.size == 0, too_long, not_hex, "row.serial.not-hex"))
+    faults = _number_faults(null, text.size == 0, too_long, not_hex, "row.serial.not-hex")
+    return Serials(serials, _with_rounded(faults, column))
 
 
 def _decimal(column: ArrowArray) -> Serials:
@@ -157,7 +160,8 @@ def _decimal(column: ArrowArray) -> Serials:
     limbs = figures.reshape(-1, _LIMBS, _LIMB_DIGITS).astype(np.uint64) @ powers
     serials, too_long = _der_integers(_octets_of_limbs(limbs), negative)
     too_long |= digits.size > width
-    return Serials(serials, _number_faults(null, text.size == 0, too_long, not_decimal, "row.serial.not-decimal"))
+    faults = _number_faults(null, text.size == 0, too_long, not_decimal, "row.serial.not-decimal")
+    return Serials(serials, _with_rounded(faults, column))
 
 
 def _signed(text: Octets) -> tuple[Octets, NDArray[np.bool_]]:
@@ -234,6 +238,21 @@ def _number_faults(
         too_long = too_long & ~malformed
         faults.append(Fault(code, malformed))
     return [*faults, Fault("row.serial.too-long", too_long & ~null)]
+
+
+def _with_rounded(faults: list[Fault], column: ArrowArray) -> list[Fault]:
+    """Return the faults of texts, those apart that are in scientific notation, as a spreadsheet writes long numbers."""
+    found = []
+    for fault in faults:
+        rows = np.flatnonzero(fault.rows) if fault.code.startswith("row.serial.not-") else ()
+        if not len(rows) or not isinstance(column, pa.StringArray | pa.LargeStringArray):
+            found.append(fault)
+            continue
+        matching = pc.match_substring_regex(column.take(rows), _SCIENTIFIC).to_numpy(zero_copy_only=False)
+        rounded = np.zeros(len(column), np.bool_)
+        rounded[rows[matching.astype(np.bool_)]] = True
+        found += [Fault(fault.code, fault.rows & ~rounded), Fault(ROUNDED, rounded)]
+    return found
 
 
 _ENCODINGS: Mapping[str, Callable[[ArrowArray], Serials]] = MappingProxyType(

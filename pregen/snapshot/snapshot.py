@@ -23,6 +23,7 @@ from pregen.snapshot.files import (
 from pregen.snapshot.findings import Place, RowFindings, located, negative_finding
 from pregen.snapshot.intake import CLOCK_SKEW_S, Intake
 from pregen.snapshot.remnants import Remnants, judged
+from pregen.snapshot.rounded import Rounded
 from pregen.snapshot.rules import NO_PROFILES
 from pregen.snapshot.scripts import Scripts
 from pregen.snapshot.standins import StandIns
@@ -46,7 +47,8 @@ class Reading:
         zone_written: those with times that name their own.
         negative_serials: how many rows have a serial that is negative by its octets.
         remnants: what rows that are not revoked say of revocations.
-        scripts: how its serials seem to be written.
+        rounded: serials that seem to be rounded.
+        scripts: how they seem to be written.
         stand_ins: times that may stand for none.
         rows_of: how many rows name each issuer, int64[issuers, 2]: those that the status does not leave out, and those
             that it does; None: nothing is read yet.
@@ -64,6 +66,7 @@ class Reading:
     zone_written: set[str] = field(default_factory=set)
     negative_serials: int = 0
     remnants: Remnants = field(default_factory=Remnants)
+    rounded: Rounded = field(default_factory=Rounded)
     scripts: Scripts = field(default_factory=Scripts)
     stand_ins: StandIns = field(default_factory=StandIns)
     rows_of: NDArray[np.int64] | None = None
@@ -177,8 +180,8 @@ class Snapshot:
             reading.zone_used, reading.zone_written = intake.zone_used, intake.zone_written
             reading.negative_serials, reading.remnants = intake.negative_serials, intake.remnants
             reading.stand_ins = intake.stand_ins
-            reading.scripts = intake.scripts
             reading.rows_of = intake.rows_of
+            reading.scripts, reading.rounded = intake.scripts, intake.rounded
             if len(batch) or len(batch.late.revoked_at) or batch.withheld is not None:
                 yield batch
 
@@ -214,10 +217,11 @@ class Snapshot:
         return rows + serials + self._stand_ins() + from_crls + self._unused() + self._warnings
 
     def _scripts(self) -> tuple[Finding, ...]:
-        noted, column = Scripts(), self._columns["serial"]
-        for reading in self._readings.values():
-            noted.add(reading.scripts)
-        return noted.findings(column.name, column.encoding or "binary")
+        scripts, rounded, column = Scripts(), Rounded(), self._columns["serial"]
+        for _, reading in sorted(self._readings.items(), key=lambda item: item[0]):
+            scripts.add(reading.scripts)
+            rounded.add(reading.rounded)
+        return scripts.findings(column.name, column.encoding or "binary") + rounded.findings(column.name)
 
     def _stand_ins(self) -> tuple[Finding, ...]:
         noted = StandIns()

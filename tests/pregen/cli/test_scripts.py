@@ -139,3 +139,32 @@ def test_rows_that_are_left_out_on_purpose_are_not_counted(ca: Ca, pregen: Progr
     declare(ca, "hex")
 
     assert pregen("run", ca.config).code == 0
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_a_spreadsheet_has_rounded_is_refused_and_accepted_by_its_own_code(
+    ca: Ca, pregen: Program, workers: int
+) -> None:
+    rows = [f"{number}{at:03}" for at, number in enumerate(numbers(40))]
+    text = "serial,revoked_at\n" + "".join(f"{row[:15] if at % 2 else row:0<42},\n" for at, row in enumerate(rows))
+    (ca.folder / "snapshot.csv").write_text(text)
+    declare(ca, "decimal", "snapshot.csv", workers=workers)
+
+    refused = pregen("run", ca.config)
+    imported = pregen("import", ca.config, "--out", ca.folder / "out")
+    ended = pregen("run", ca.config, "--accept", "serial.rounded", "--reason", "they are right")
+
+    assert refused.code == imported.code == 3
+    assert "error serial.rounded: column 'serial': 20 of 40 serials have 15 digits at most" in refused.err
+    assert "snapshot.csv, row 2, serial, '" in refused.err
+    assert ended.code == 0, ended.err
+
+
+def test_scientific_notation_is_refused_as_what_it_is(ca: Ca, pregen: Program) -> None:
+    (ca.folder / "snapshot.csv").write_text("serial,revoked_at\n0A1B,\n1.23E+30,\n")
+    declare(ca, "hex", "snapshot.csv")
+
+    refused = pregen("run", ca.config)
+
+    assert refused.code == 3
+    assert "error row.serial.rounded: column 'serial' is in scientific notation ('1.23E+30')" in refused.err
