@@ -14,6 +14,7 @@ certificates exist and which of them are revoked. Reading goes
     rules.py      what the profile of an issuer demands of its rows
     rounded.py    long serials that a program has rounded
     scripts.py    whether serials are written otherwise than declared, by what odds.py says of chance
+    units.py      times that are read in another unit, or order, than they were written in
     standins.py   times that hardly are any, and stand for "none"
     findings.py   bad rows to `Finding`s: counted by kind, with examples, and where they are (location.py)
     remnants.py   revocation data in rows that are not revoked: when it is too much

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from pregen.config.columns import TIMES
 from pregen.errors import MAX_EXAMPLES
 from pregen.snapshot.batch import (
     CA,
@@ -55,6 +56,7 @@ from pregen.snapshot.scripts import Scripts
 from pregen.snapshot.serials import NOT_MINIMAL, read_serials
 from pregen.snapshot.standins import StandIns
 from pregen.snapshot.times.instants import Instants, read_instants
+from pregen.snapshot.units import Units
 from pregen.validity import Profile
 
 CLOCK_SKEW_S = 300
@@ -112,6 +114,7 @@ class Intake:
         self.unplaced = 0  # rows so far that are held against each issuer
         self.remnants = Remnants()  # of rows so far
         self.excluded_values = Counter[tuple[str, str]]()  # column in the files and value, of rows so far
+        self.units = {canonical: Units() for canonical in TIMES}  # of times so far
         self.rounded = Rounded()  # serials so far that seem to be rounded
         self.scripts = Scripts()  # how the serials so far seem to be written
         self.stand_ins = StandIns()  # times so far that may stand for none
@@ -258,6 +261,9 @@ class _BatchIntake:
         found = read_instants(pa.nulls(self._count) if array is None else array, self._intake.columns[canonical])
         if self._intake.columns[canonical].zone is not None:
             self._note_zone(canonical, found)
+        if array is not None and self._first.unit == "row":
+            encoding = self._intake.columns[canonical].encoding
+            self._intake.units[canonical].note(array, found, self._judged, encoding)
         return found
 
     def _note_zone(self, canonical: str, found: Instants) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pregen import clock
+from pregen.config.columns import TIMES
 from pregen.errors import Finding
 from pregen.snapshot.batch import NO_EXPIRY, StatusBatch
 from pregen.snapshot.columns import Column, listing, needed
@@ -27,6 +28,7 @@ from pregen.snapshot.rounded import Rounded
 from pregen.snapshot.rules import NO_PROFILES
 from pregen.snapshot.scripts import Scripts
 from pregen.snapshot.standins import StandIns
+from pregen.snapshot.units import Units
 from pregen.validity import Profile
 
 
@@ -47,6 +49,7 @@ class Reading:
         zone_written: those with times that name their own.
         negative_serials: how many rows have a serial that is negative by its octets.
         remnants: what rows that are not revoked say of revocations.
+        units: in which its times seem to be written, by canonical column.
         rounded: serials that seem to be rounded.
         scripts: how they seem to be written.
         stand_ins: times that may stand for none.
@@ -66,6 +69,7 @@ class Reading:
     zone_written: set[str] = field(default_factory=set)
     negative_serials: int = 0
     remnants: Remnants = field(default_factory=Remnants)
+    units: dict[str, Units] = field(default_factory=dict)
     rounded: Rounded = field(default_factory=Rounded)
     scripts: Scripts = field(default_factory=Scripts)
     stand_ins: StandIns = field(default_factory=StandIns)
@@ -181,6 +185,7 @@ class Snapshot:
             reading.negative_serials, reading.remnants = intake.negative_serials, intake.remnants
             reading.stand_ins = intake.stand_ins
             reading.rows_of = intake.rows_of
+            reading.units = intake.units
             reading.scripts, reading.rounded = intake.scripts, intake.rounded
             if len(batch) or len(batch.late.revoked_at) or batch.withheld is not None:
                 yield batch
@@ -214,7 +219,7 @@ class Snapshot:
         remnants = reduce(Remnants.plus, (reading.remnants for reading in self._readings.values()), Remnants())
         rows = tuple(judged(found.findings(self._skew_s), remnants))
         serials += self._scripts()
-        return rows + serials + self._stand_ins() + from_crls + self._unused() + self._warnings
+        return rows + serials + self._units() + self._stand_ins() + from_crls + self._unused() + self._warnings
 
     def _scripts(self) -> tuple[Finding, ...]:
         scripts, rounded, column = Scripts(), Rounded(), self._columns["serial"]
@@ -222,6 +227,15 @@ class Snapshot:
             scripts.add(reading.scripts)
             rounded.add(reading.rounded)
         return scripts.findings(column.name, column.encoding or "binary") + rounded.findings(column.name)
+
+    def _units(self) -> tuple[Finding, ...]:
+        found: tuple[Finding, ...] = ()
+        for canonical in TIMES:
+            noted = Units()
+            for reading in self._readings.values():
+                noted.add(reading.units.get(canonical, Units()))
+            found += noted.findings(self._columns[canonical])
+        return found
 
     def _stand_ins(self) -> tuple[Finding, ...]:
         noted = StandIns()

@@ -1,0 +1,119 @@
+"""Times that are read in another unit than they were written in, or with day and month in another order.
+
+Seconds that are read as milliseconds all lie in January 1970, and milliseconds that are read as seconds lie after the
+year 9999, where each of them is a fault of its row. Both are told by a whole column: `MANY` times at least lie before
+`FIRST_S`, where no public CA was, or after all years, and nothing else does; and another unit would bring all of them
+to where times of certificates are. By chance none of them would lie so; 1970-01-01 itself stands for none
+(`standins.py`).
+
+Days beyond 12 that are read as months are faults of their rows, and the other rows would be published with a wrong
+date: so where all malformed times of a column have such a month, the column is refused as a whole.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from pregen.errors import Finding
+from pregen.snapshot.columns import Column
+from pregen.snapshot.octets import ArrowArray
+from pregen.snapshot.standins import FIRST_S
+from pregen.snapshot.times.instants import Instants
+
+CODE = "time.encoding"
+MANY = 10
+_FEW = 3
+_LAST_S = 7_258_118_400  # 2200: what is later is no time of issuance or revocation, and few expiries
+_NANOSECONDS = {"epoch-s": 10**9, "epoch-ms": 10**6, "epoch-us": 10**3, "epoch-ns": 1}
+_DAY_AS_MONTH = r"^\s*(?:\d{4}-|\d{2}|\d{4})(?:1[3-9]|2\d|3[01])"
+
+
+@dataclass(slots=True)
+class Units:
+    """What was counted of one column of times: how many lie where, and the first and last of those that cannot be."""
+
+    given: int = 0
+    odd: int = 0
+    first_s: float = np.inf
+    last_s: float = -np.inf
+    malformed: int = 0
+    days_as_months: int = 0
+
+    def add(self, other: "Units") -> None:
+        """Count what was counted elsewhere too."""
+        self.given += other.given
+        self.odd += other.odd
+        self.first_s = min(self.first_s, other.first_s)
+        self.last_s = max(self.last_s, other.last_s)
+        self.malformed += other.malformed
+        self.days_as_months += other.days_as_months
+
+    def note(self, column: ArrowArray, found: Instants, judged: NDArray[np.bool_], encoding: str | None) -> None:
+        """Count the times of rows that are judged, bool[n]: what the file holds, and what was read of it."""
+        if self.given == self.odd:  # one right time is enough, and nearly every batch begins with one
+            seconds = found.seconds[found.given & judged & (found.seconds != 0) & (found.seconds != -1)]
+            self.given += len(seconds)
+            self._put(seconds[(seconds > 0) & (seconds < FIRST_S)].astype(np.float64))
+        for fault in found.faults:
+            rows = fault.rows & judged
+            if not rows.any():
+                continue
+            if fault.code == "row.time.malformed" and isinstance(column, pa.StringArray | pa.LargeStringArray):
+                text = column.filter(pa.array(rows))
+                self.malformed += len(text)
+                matching = pc.match_substring_regex(text, _DAY_AS_MONTH)
+                self.days_as_months += int(np.count_nonzero(matching.to_numpy(zero_copy_only=False)))
+            if fault.code == "row.time.out-of-range" and encoding in _NANOSECONDS:
+                numbers = _numbers(column.filter(pa.array(rows)))
+                self.given += len(numbers)
+                self._put(numbers * (_NANOSECONDS[encoding] / 1e9))
+
+    def _put(self, odd: NDArray[np.float64]) -> None:
+        if len(odd):
+            self.odd += len(odd)
+            self.first_s, self.last_s = min(self.first_s, float(odd.min())), max(self.last_s, float(odd.max()))
+
+    def findings(self, column: Column) -> tuple[Finding, ...]:
+        """Return what to refuse."""
+        found = []
+        if self.odd >= MANY and self.odd == self.given and (remedy := self._remedy(column)):
+            first, last = ("1970" if abs(one) < FIRST_S else "the years to come" for one in (self.first_s, self.last_s))
+            where = first if first == last else "other centuries"
+            text = f"column {column.name!r}: all {self.odd:,} times lie in {where}, as in a wrong unit: {remedy}"
+            found.append(Finding(CODE, "error", text, self.odd))
+        if self.days_as_months >= _FEW and self.days_as_months == self.malformed:
+            text = (
+                f"column {column.name!r}: {self.malformed:,} times have a month beyond 12, and no other fault, so day "
+                "and month stand in another order than is read, also in the other rows: write the year, the month and "
+                "the day in the export"
+            )
+            found.append(Finding(CODE, "error", text, self.malformed))
+        return tuple(found)
+
+    def _remedy(self, column: Column) -> str:
+        """Return which unit would bring all times to where they can be; empty if none would."""
+        for power in (3, 6, 9, -3, -6, -9):
+            if not FIRST_S <= self.first_s * 10.0**power <= self.last_s * 10.0**power <= _LAST_S:
+                continue
+            if column.encoding not in _NANOSECONDS:
+                return f"the export wrote numbers whose unit is 10**{power} times that of the type: correct it there"
+            unit = _NANOSECONDS[column.encoding] * 10.0**power
+            right = [name for name, nanoseconds in _NANOSECONDS.items() if nanoseconds == unit]
+            if right:
+                return (
+                    f'set, in [snapshot.columns], {column.canonical} = {{ name = "{column.name}", encoding = ... }} to '
+                    f'"{right[0]}"'
+                )
+        return ""
+
+
+def _numbers(column: ArrowArray) -> NDArray[np.float64]:
+    """Return whole numbers, or texts of them, about as large as they are."""
+    if isinstance(column, pa.StringArray | pa.LargeStringArray):
+        text = pc.ascii_trim_whitespace(column)
+        column = text.filter(pc.match_substring_regex(text, r"^-?\d+$"))
+    numbers: NDArray[np.float64] = pc.cast(column, pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+    return numbers
