@@ -102,13 +102,16 @@ class _Reader:
     def config(self, raw: Mapping[str, object]) -> Config:
         self._unknown(raw, _TOP, "")
         snapshot = self._table(raw.get("snapshot", {}), SnapshotConfig, "snapshot")
+        before = len(self._findings)
         validity = self._table(raw.get("validity", {}), ValidityConfig, "validity")
+        common = validity if len(self._findings) == before else None
         gates = self._table(raw.get("gates", {}), GatesConfig, "gates")
         run = self._table(raw.get("run", {}), RunConfig, "run")
         publish = self._table(raw.get("publish", {}), PublishConfig, "publish")
         issuers = tuple(self._issuers(raw.get("issuer", [])))
-        if validity is not None:
-            self._validities(validity, issuers)
+        self._validities(common, issuers)
+        if self._findings:
+            self._missing_files(issuers, snapshot)
         if self._findings or snapshot is None or validity is None or gates is None or run is None or publish is None:
             count = len(self._findings)
             text = f"the configuration has {count} mistake{'s' * (count > 1)}; correct {self._path.name} and run again"
@@ -123,13 +126,39 @@ class _Reader:
             publish=publish,
         )
 
-    def _validities(self, validity: ValidityConfig, issuers: Sequence[IssuerConfig]) -> None:
-        """Note what is wrong with what holds for issuers that have a validity of their own."""
-        for issuer in issuers:
-            if issuer.validity != IssuerValidityConfig():
-                for problem in validity.changed_by(issuer.validity).problems():
-                    place = f'issuer["{issuer.names[0]}"].validity.{problem.field}'
-                    self._note(problem.code, place, problem.text)
+    def _missing_files(self, issuers: Sequence[IssuerConfig], snapshot: SnapshotConfig | None) -> None:
+        """Note which files are not there, where something else is wrong anyway.
+
+        Else they are for those who need them, who say more of them: an edge has no keys.
+        """
+        named: list[tuple[str, str | None]] = []
+        for index, issuer in enumerate(issuers):
+            place = _issuer_place({"name": list(issuer.names)}, index)
+            named += [(f"{place}.certificate", name) for name in issuer.certificates]
+            named += [(f"{place}.responder_certificate", issuer.responder_certificate), (f"{place}.key", issuer.key)]
+        for index, anchor in enumerate(() if snapshot is None else snapshot.anchor):
+            place = f"snapshot.anchor[{index}]"
+            named += [(f"{place}.certificate", anchor.certificate), (f"{place}.crl", anchor.crl)]
+        for place, name in named:
+            if name and not (self._path.parent / name).exists():
+                self._note(
+                    "config.missing-file", place, f"there is no file {name!r}: correct the name, or put it there"
+                )
+
+    def _validities(self, validity: ValidityConfig | None, issuers: Sequence[IssuerConfig]) -> None:
+        """Note what is wrong with what holds for issuers that have a validity of their own.
+
+        Where the common one is wrong itself (None), only what they say alone is judged.
+        """
+        for index, issuer in enumerate(issuers):
+            own = issuer.validity
+            if own == IssuerValidityConfig():
+                continue
+            given = {field for field in own.__struct_fields__ if getattr(own, field) is not None}
+            for problem in (validity or ValidityConfig()).changed_by(own).problems():
+                if validity is not None or given.issuperset({problem.field, *problem.besides}):
+                    place = _issuer_place({"name": list(issuer.names)}, index)
+                    self._note(problem.code, f"{place}.validity.{problem.field}", problem.text)
 
     def _issuers(self, raw: object) -> Iterator[IssuerConfig]:
         if not isinstance(raw, list):
@@ -144,7 +173,7 @@ class _Reader:
             issuer = self._table(table, IssuerConfig, _issuer_place(table, index))
             if issuer is None:
                 continue
-            for name in issuer.names:
+            for name in filter(None, issuer.names):
                 if name in sections:
                     text = (
                         f"the name {name!r} is taken by issuer number {sections[name] + 1} already: names are unique, "
@@ -155,32 +184,47 @@ class _Reader:
             yield issuer
 
     def _table(self, raw: object, kind: type[S], place: str) -> S | None:
-        """Return one section, without its unknown fields; or None, with at least one finding noted."""
+        """Return one section, without what is wrong in it, all of which is noted; or None, if it is no table."""
         if not isinstance(raw, dict):
             self._note("config.wrong-type", place, f"must be a table, not {_kind(raw)}{_example(kind)}")
             return None
         fields = {field.name: field for field in msgspec.structs.fields(kind)}
         raw = {name: _completed(value, fields[name].default if name in fields else None) for name, value in raw.items()}
         self._unknown(raw, tuple(fields), place)
-        before = len(self._findings)
+        read: dict[str, object] = {}
         for name, field in fields.items():
-            inside = f"{place}.{name}"
+            inside, before = f"{place}.{name}", len(self._findings)
             if name not in raw:
                 if field.required:
                     self._note("config.missing-field", inside, "is required in this section")
-            elif name == "columns":
-                self._columns(raw[name], inside)
+                continue
+            value = raw[name]
+            if name == "columns":
+                value = self._columns(value, inside)
             elif isinstance(field.type, type) and issubclass(field.type, Section):
-                self._table(raw[name], field.type, inside)
+                if (section := self._table(value, field.type, inside)) is not None:
+                    read[name] = section
+                continue
             elif (element := _section_in(field.type)) is not None:
-                self._tables(raw[name], element, inside)
+                self._tables(value, element, inside)
             else:
-                self._value(raw[name], field.type, inside, _example(kind))
-        if len(self._findings) > before:
-            return None
-        section = msgspec.convert({name: raw[name] for name in fields if name in raw}, kind)
+                self._value(value, field.type, inside, _example(kind))
+            if len(self._findings) == before or name == "columns":
+                read[name] = msgspec.convert(value, field.type)
+        return self._judged(kind, place, read, frozenset(raw))
+
+    def _judged(self, kind: type[S], place: str, read: Mapping[str, object], given: frozenset[str]) -> S:
+        """Return a section with what could be read of it, and note what its fields say wrongly beyond their types.
+
+        In place of what could not be read are defaults, which nothing is said of: a mistake hides no other one.
+        """
+        fields = msgspec.structs.fields(kind)
+        unread = {field.name for field in fields if field.name not in read and (field.required or field.name in given)}
+        stand_ins = {field.name: _stand_in(field.type) for field in fields if field.required and field.name in unread}
+        section = kind(**stand_ins, **read)
         for problem in section.problems():
-            self._note(problem.code, f"{place}.{problem.field}", problem.text)
+            if unread.isdisjoint({problem.field.partition(".")[0], *problem.besides}):
+                self._note(problem.code, f"{place}.{problem.field}", problem.text)
         return section
 
     def _tables(self, raw: object, kind: type[Section], place: str) -> None:
@@ -190,17 +234,23 @@ class _Reader:
         for index, table in enumerate(raw):
             self._table(table, kind, f"{place}[{index}]")
 
-    def _columns(self, raw: object, place: str) -> None:
+    def _columns(self, raw: object, place: str) -> dict[str, object]:
+        """Return those columns that can be read."""
         if not isinstance(raw, dict):
             self._note("config.wrong-type", place, f"must be a table, not {_kind(raw)}")
-            return
+            return {}
         self._unknown(raw, COLUMNS, place)
+        read: dict[str, object] = {}
         for canonical, source in raw.items():
+            before = len(self._findings)
             if isinstance(source, dict):
                 self._table(source, ColumnConfig, f"{place}.{canonical}")
             elif not isinstance(source, str):
                 text = f"must be the column's name in the files, or a table with it; not {_kind(source)}"
                 self._note("config.wrong-type", f"{place}.{canonical}", text)
+            if len(self._findings) == before and canonical in COLUMNS:
+                read[canonical] = source
+        return read
 
     def _value(self, raw: object, kind: object, place: str, example: str) -> None:
         try:
@@ -231,6 +281,12 @@ def _example(kind: type[Section]) -> str:
     if issubclass(kind, GrowthLimit):
         return ", as in { share = 1.0, count = 10000 }"
     return ", as in { share = 0.001, count = 100 }" if issubclass(kind, Limit) else ""
+
+
+def _stand_in(kind: object) -> object:
+    """Return what stands in a section for a required field that cannot be read: its problems are not noted."""
+    number = get_args(kind)[0] if get_origin(kind) is Annotated else None
+    return number(0) if number in {int, float} else ""
 
 
 def _section_in(kind: object) -> type[Section] | None:

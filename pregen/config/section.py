@@ -13,11 +13,16 @@ _CENTURY = timedelta(days=36_525)
 
 
 class Problem(NamedTuple):
-    """What is wrong with one field: a code for `Finding`, the field's place within its section, and what to do."""
+    """What is wrong with one field: a code for `Finding`, the field's place within its section, and what to do.
+
+    `besides` names other fields of the section that it depends upon: where one of these cannot be read, nobody knows
+    whether it is a problem.
+    """
 
     code: str
     field: str
     text: str
+    besides: tuple[str, ...] = ()
 
 
 def parse_duration(text: str) -> timedelta:

@@ -49,7 +49,7 @@ class AnchorConfig(Section, frozen=True, kw_only=True):
     def problems(self) -> Iterator[Problem]:
         """Yield what is wrong beyond the types."""
         if bool(self.certificate) == bool(self.crl):
-            yield Problem("config.bad-value", "certificate", "name either a certificate or a crl")
+            yield Problem("config.bad-value", "certificate", "name either a certificate or a crl", ("crl",))
 
 
 class SnapshotConfig(Section, frozen=True, kw_only=True):
@@ -104,7 +104,9 @@ class SnapshotConfig(Section, frozen=True, kw_only=True):
     def problems(self) -> Iterator[Problem]:
         """Yield what is wrong beyond the types."""
         if bool(self.crl_files) != (self.kind == "crl"):
-            yield Problem("config.bad-value", "crls", 'CRLs and kind = "crl" belong together: name both or neither')
+            yield Problem(
+                "config.bad-value", "crls", 'CRLs and kind = "crl" belong together: name both or neither', ("kind",)
+            )
         if bool(self.partition_columns) != (self.partitioning == "directory"):
             text = 'belongs to partitioning = "directory" alone: set that, or leave it out'
             if not self.partition_columns:
@@ -112,11 +114,13 @@ class SnapshotConfig(Section, frozen=True, kw_only=True):
                     'is needed with partitioning = "directory", whose folders are values of columns: name them: '
                     'partition_columns = ["issuer", ...], the outermost folder first'
                 )
-            yield Problem("config.bad-value", "partition_columns", text)
+            yield Problem("config.bad-value", "partition_columns", text, ("partitioning",))
         if self.as_of_file is not None:
             yield from self._as_of_file_problems(self.as_of_file)
         if self.kind == "index-txt" and self.columns:
-            yield Problem("config.bad-value", "columns", "an index.txt has no other columns than its own: leave it out")
+            yield Problem(
+                "config.bad-value", "columns", "an index.txt has no other columns than its own: leave it out", ("kind",)
+            )
         if self.keep_expired != "all":
             yield from duration_problems("keep_expired", self.keep_expired)
         for canonical, source in self.columns.items():
@@ -126,7 +130,7 @@ class SnapshotConfig(Section, frozen=True, kw_only=True):
 
     def _as_of_file_problems(self, name: str) -> Iterator[Problem]:
         if self.as_of is not None:
-            yield Problem("config.bad-value", "as_of_file", "as_of says it already: name one of them")
+            yield Problem("config.bad-value", "as_of_file", "as_of says it already: name one of them", ("as_of",))
         if not name or "/" in name or name in {".", ".."}:
             text = f"{name!r} is no name of a file: it lies in the folder of the snapshot, so leave the folders out"
             yield Problem("config.bad-value", "as_of_file", text)
@@ -251,10 +255,10 @@ class ValidityConfig(Section, frozen=True, kw_only=True):
         if bad:
             return
         if problem := PROFILES[self.profile].lifetime_problem(self.lifetime_span):
-            yield Problem("config.lifetime", "lifetime", problem)
+            yield Problem("config.lifetime", "lifetime", problem, ("profile",))
         if self.backdate_span >= self.lifetime_span:
             text = f"must be shorter than the lifetime of {self.lifetime}, else answers would be born expired"
-            yield Problem("config.bad-value", "backdate", text)
+            yield Problem("config.bad-value", "backdate", text, ("lifetime",))
 
 
 class RunConfig(Section, frozen=True, kw_only=True):
