@@ -8,6 +8,7 @@
     sources.py      octets of this machine, and whether they have changed
     remote.py       octets of S3, in ranges; listing.py its keys
     parquet.py, orc.py, ipc.py, csv.py, index_txt.py     one format each; base.py is what all of them have in common
+    orc_child.py    the reader of ORC, in a process of its own
 
 Descriptions of files pickle; nothing is kept open between calls, except clients of S3 within a process.
 """

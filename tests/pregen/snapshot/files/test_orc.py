@@ -1,5 +1,6 @@
 """ORC is read like Parquet: the same columns, the same refusals, and times by the same rules."""
 
+import os
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +11,9 @@ import pytest
 
 from pregen.config import ColumnConfig, SnapshotConfig
 from pregen.errors import Finding, InputError
-from pregen.snapshot.files import BATCH_ROWS
+from pregen.snapshot.files import BATCH_ROWS, open_file
+from pregen.snapshot.files.orc import OrcFile
+from pregen.snapshot.files.sources import LocalSource
 from tests.pregen.snapshot.desk import AS_OF, Desk, table
 
 DENVER: dict[str, str | ColumnConfig] = {"not_after": ColumnConfig(zone="America/Denver", ambiguous="latest")}
@@ -172,3 +175,40 @@ def test_a_zone_of_the_writer_that_is_none_is_refused(desk: Desk) -> None:
 
     assert finding.code == "file.damaged"
     assert "Time zone file" in finding.message
+
+
+def test_a_reader_that_aborts_or_never_returns_is_damage_and_not_the_end_of_the_run(desk: Desk) -> None:
+    """Both by one flipped bit: a precision that cannot be, and lengths of which the reader sees no end."""
+    path = write(desk, usual(2_000, serial=pa.array(range(1, 2_001), pa.decimal128(38, 0))))
+    octets = path.read_bytes()
+    at = octets.rindex(b"\x28\x26\x30\x00") + 1  # fields of the schema: precision 38, scale 0
+    path.write_bytes(octets[:at] + bytes([octets[at] ^ 0x40]) + octets[at + 1 :])
+
+    finding = refusal(desk, path, DECIMAL)
+
+    assert finding.code == "file.damaged"
+    assert "its reader was ended by SIGABRT" in finding.message
+
+
+def test_a_reader_is_not_left_behind_by_who_wants_no_more_rows(desk: Desk) -> None:
+    path = write(desk, usual(100_000), stripe_bytes=1 << 14)
+    children = Path(f"/proc/self/task/{os.getpid()}/children")
+    before = children.read_text()
+
+    batches = open_file(path).batches(["serial"])
+    assert len(next(batches)) > 0
+    assert children.read_text() != before
+    batches.close()  # type: ignore[attr-defined]
+
+    assert children.read_text() == before
+
+
+def test_a_reader_that_takes_too_long_is_ended(desk: Desk) -> None:
+    path = write(desk, usual(3))
+    file = OrcFile(LocalSource.at(path), patience_s=1)
+    assert [batch.num_rows for batch in file.batches(["serial"])] == [3]
+
+    path.write_bytes(Path(__file__).with_name("never_ending.orc").read_bytes())  # one flipped bit
+    file = OrcFile(LocalSource.at(path), patience_s=1)
+    with pytest.raises(InputError, match="did not come to an end of a stripe within 1 s"):
+        list(file.batches(["serial", "status", "issuer", "t", "d"]))
