@@ -7,6 +7,7 @@
     formats.py      the first octets to a format
     sources.py      octets of this machine, and whether they have changed
     remote.py       octets of S3, in ranges; listing.py its keys
+    footer.py       what the footer of Parquet says, before pyarrow is asked, which would end the process at some
     parquet.py, orc.py, ipc.py, csv.py, index_txt.py     one format each; base.py is what all of them have in common
     orc_child.py    the reader of ORC, in a process of its own
 

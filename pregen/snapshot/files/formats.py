@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple, TypeAlias
 import pyarrow as pa
 
 from pregen.errors import InputError
-from pregen.snapshot.files import ipc, orc, parquet
+from pregen.snapshot.files import footer, ipc, orc
 from pregen.snapshot.files.base import SnapshotFile, unusable
 from pregen.snapshot.files.csv import CsvFile, Packing
 from pregen.snapshot.files.dated import DatedFile
@@ -29,7 +29,7 @@ _PACKED = {
     b"PK\3\4": "zip, or a workbook",
 }
 _PACKINGS: dict[bytes, Packing] = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
-_MAGICS = (parquet.MAGIC, ipc.FILE_MAGIC, ipc.STREAM_MAGIC)
+_MAGICS = (*footer.MAGICS, ipc.FILE_MAGIC, ipc.STREAM_MAGIC)
 
 Kind: TypeAlias = Literal["files", "index-txt", "crl"]
 
@@ -92,7 +92,7 @@ def _decode_names(schema: pa.Schema) -> None:
 
 def _table(source: Source, magic: bytes) -> SnapshotFile:
     is_csv = source.location.name.lower().endswith(CSV_SUFFIXES)
-    if magic.startswith(parquet.MAGIC):
+    if magic.startswith(footer.MAGICS):
         return ParquetFile(source)
     if magic.startswith(orc.MAGIC) and not is_csv:  # that may be the name of a column
         return OrcFile(source)

@@ -14,11 +14,12 @@ from pregen.snapshot.files.base import (
     refuse_giants,
     slices,
     text_of_metadata,
+    unusable,
     within,
 )
-from pregen.snapshot.files.sources import Source, reading
+from pregen.snapshot.files.footer import Footer, read_footer
+from pregen.snapshot.files.sources import Source, looking_at, reading
 
-MAGIC = b"PAR1"
 _INT96_UNIT = "s"  # in any other one, times that INT96 can hold wrap round: in nanoseconds, from the year 2262 on
 _GIANT_CHUNK_BYTES = 64 << 20
 _GLANCE_BYTES = 64 << 10  # read at once, where a dictionary alone is wanted
@@ -34,9 +35,16 @@ class ParquetFile:
         """Read its metadata."""
         self._source = source
         self.path = source.location
+        with reading(source) as file:
+            footer = read_footer(file)
+        if footer.is_encrypted:
+            what = "it is encrypted, wholly or in some columns: export it without encryption"
+            raise unusable("file.encrypted", self.path, what)
         with (
-            reading(source) as file,
-            pyarrow.parquet.ParquetFile(file, coerce_int96_timestamp_unit=_INT96_UNIT) as opened,
+            looking_at(self.path),
+            pyarrow.parquet.ParquetFile(
+                pa.BufferReader(footer.file), coerce_int96_timestamp_unit=_INT96_UNIT
+            ) as opened,
         ):
             self.schema = opened.schema_arrow
             self.as_of = text_of_metadata((opened.metadata.metadata or {}).get(AS_OF_KEY))
@@ -44,19 +52,19 @@ class ParquetFile:
 
     def batches(self, names: Sequence[str], categories: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
         """Yield the columns called `names`."""
-        with (
-            reading(self._source) as file,
-            pyarrow.parquet.ParquetFile(
+        with reading(self._source) as file:
+            footer = read_footer(file)
+            opened = pyarrow.parquet.ParquetFile(
                 file,
+                metadata=pyarrow.parquet.read_metadata(pa.BufferReader(footer.file)),
                 coerce_int96_timestamp_unit=_INT96_UNIT,
                 read_dictionary=list(categories),
                 buffer_size=self._source.read_ahead_bytes,
                 pre_buffer=False,  # it would hold a row group's columns whole, whatever the buffer's size
                 page_checksum_verification=True,
-            ) as opened,
-        ):
+            )
             rows = 0
-            _refuse_giants(opened, file, names)
+            _refuse_giants(opened, footer, file, names)
             try:
                 for batch in opened.iter_batches(BATCH_ROWS, columns=list(names), use_threads=False):
                     yield from slices(batch)
@@ -67,7 +75,9 @@ class ParquetFile:
                 raise
 
 
-def _refuse_giants(opened: pyarrow.parquet.ParquetFile, file: pa.NativeFile, names: Sequence[str]) -> None:
+def _refuse_giants(
+    opened: pyarrow.parquet.ParquetFile, footer: Footer, file: pa.NativeFile, names: Sequence[str]
+) -> None:
     """Refuse columns whose values are so long that one batch would fill the memory; they are not read for it.
 
     Raises:
@@ -81,19 +91,17 @@ def _refuse_giants(opened: pyarrow.parquet.ParquetFile, file: pa.NativeFile, nam
         pre_buffer=False,
         page_checksum_verification=True,
     )
-    columns = [opened.schema.column(at) for at in range(len(opened.schema))]
-    wanted = [at for at, column in enumerate(columns) if column.path in names and column.physical_type == "BYTE_ARRAY"]
-    for number in range(opened.num_row_groups):
-        group = opened.metadata.row_group(number)
-        rows = min(group.num_rows, BATCH_ROWS)
-        for at in wanted:
-            chunk = group.column(at)
-            size, name = chunk.total_uncompressed_size, chunk.path_in_schema
+    for number, group in enumerate(footer.groups):
+        rows = min(group.rows, BATCH_ROWS)
+        for chunk in group.chunks:
+            if chunk.column not in names or not chunk.is_octets:
+                continue
+            size, name = chunk.size_bytes, chunk.column
             with within(f"row group {number + 1:,}, column {name!r}"):
-                if size > _GIANT_CHUNK_BYTES and size > _GIANT_VALUE_BYTES * max(1, chunk.num_values):
-                    raise pa.ArrowInvalid(f"{chunk.num_values:,} values have {size:,} octets, as none of a snapshot do")
+                if size > _GIANT_CHUNK_BYTES and size > _GIANT_VALUE_BYTES * max(1, chunk.values):
+                    raise pa.ArrowInvalid(f"{chunk.values:,} values have {size:,} octets, as none of a snapshot do")
                 # no value is longer than the chunk, so that there is nothing to look for in a small one
-                if not chunk.has_dictionary_page or rows * size <= MOST_BYTES:
+                if not chunk.has_dictionary or rows * size <= MOST_BYTES:
                     continue
                 for batch in encoded.iter_batches(1, row_groups=[number], columns=[name], use_threads=False):
                     column = batch.column(0)

@@ -17,7 +17,7 @@ from pathlib import Path, PurePath
 from typing import NamedTuple
 
 from pregen.errors import MAX_EXAMPLES, Finding, InputError
-from pregen.snapshot.files import ipc, orc, parquet
+from pregen.snapshot.files import footer, ipc, orc
 from pregen.snapshot.files.base import unusable
 from pregen.snapshot.files.lakes import kind_of, refuse_local, refuse_remote, refused
 from pregen.snapshot.files.listing import is_readable, segments_of
@@ -66,7 +66,7 @@ class Wanted:
         return name.startswith((".", "_")) and "=" not in name
 
 
-TABLES = Wanted(magics=(parquet.MAGIC, orc.MAGIC, ipc.FILE_MAGIC, ipc.STREAM_MAGIC))
+TABLES = Wanted(magics=(*footer.MAGICS, orc.MAGIC, ipc.FILE_MAGIC, ipc.STREAM_MAGIC))
 INDEXES = Wanted((".txt",), (".attr", ".old", ".new"))
 
 

@@ -195,10 +195,10 @@ FILES = [
     Damage(
         name="encrypted footer",
         make=octets(FILE, lambda data: data[:-4] + b"PARE"),
-        code="file.damaged",
+        code="file.encrypted",
         file=FILE,
         value="encrypted",
-        remedy="export it again",
+        remedy="export it without encryption",
     ),
     Damage(
         name="page with a wrong checksum",
