@@ -1,33 +1,30 @@
-"""The reader of ORC in a process of its own: a request on stdin, record batches into one pipe, an error into another.
+"""The reader of ORC in a process of its own: requests come by a pipe, and go back part by part.
 
-What takes too long ends it (SIGALRM), even in native code, and so does a parent that is gone (a broken pipe).
+A part that takes too long ends it (SIGALRM), even in native code. Where memory runs out, the kernel is asked to end it,
+and not the process that asks it.
 """
 
+import contextlib
 import importlib.resources
-import io
 import os
-import pickle
 import signal
-import sys
-from typing import NamedTuple
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.ipc
 import pyarrow.orc
+from multiprocess.connection import Connection
 
 from pregen.errors import InputError
-from pregen.snapshot.files.base import AS_OF_KEY, is_damage, text_of_metadata, within
-from pregen.snapshot.files.sources import Source, reading
+from pregen.snapshot.files.apart import Request
+from pregen.snapshot.files.base import AS_OF_KEY, is_damage, slices, text_of_metadata, unusable, within
+from pregen.snapshot.files.orc_tail import is_encrypted
+from pregen.snapshot.files.sources import reading
 
 _WINDOW_BYTES = 256 << 10  # its streams are small, and lie beside each other
-
-
-class Request(NamedTuple):
-    """Which file, which columns of it (None: its footer), and how many seconds a stripe may take."""
-
-    source: Source
-    names: list[str] | None
-    patience_s: int
 
 
 class Footer(NamedTuple):
@@ -38,35 +35,60 @@ class Footer(NamedTuple):
     rows: int
 
 
-def main(data: int, errors: int) -> int:
-    """Answer one request; 3: the error says what is wrong with the file."""
-    request: Request = pickle.load(sys.stdin.buffer)  # noqa: S301 our own program wrote it
+def main(pipe: int) -> int:
+    """Answer requests until nobody asks any more, or one cannot be answered."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who asks gets it too
     # Zones are looked up in files, even GMT: the package's, and never the machine's.
     os.environ["TZDIR"] = str(importlib.resources.files("tzdata") / "zoneinfo")
-    try:
-        with os.fdopen(data, "wb") as sink, reading(request.source, _WINDOW_BYTES) as file:
-            signal.alarm(request.patience_s)
-            opened = pyarrow.orc.ORCFile(file)
-            if request.names is None:
-                metadata = text_of_metadata(opened.metadata.get(AS_OF_KEY))
-                pickle.dump(Footer(opened.schema, metadata, opened.nrows), sink)
-            else:
-                _send(opened, request.names, request.patience_s, sink)
-    except InputError as error:
-        with os.fdopen(errors, "wb") as pipe:
-            pickle.dump(error, pipe)
-        return 3
+    with contextlib.suppress(OSError):  # another system than Linux
+        Path("/proc/self/oom_score_adj").write_text("1000")
+    connection = Connection(pipe)
+    with contextlib.suppress(EOFError, OSError):
+        while True:
+            request: Request = connection.recv()
+            for part in _told(request):
+                signal.alarm(0)  # who asks may take their time
+                connection.send(part)
+                signal.alarm(request.patience_s)
+            signal.alarm(0)
     return 0
 
 
-def _send(opened: pyarrow.orc.ORCFile, names: list[str], patience_s: int, sink: io.BufferedWriter) -> None:
-    schema = pa.schema([opened.schema.field(name) for name in names])
-    with pa.ipc.new_stream(sink, schema) as writer:
+def _told(request: Request) -> Iterator[Any]:
+    """Yield the parts of an answer, and what ends it: None, or an exception."""
+    signal.alarm(request.patience_s)
+    try:
+        yield from _answer(request)
+    except MemoryError:
+        what = "a part of it takes more memory than there is: it is damaged, or its stripes are to be exported smaller"
+        yield unusable("file.damaged", request.source.location, what)
+    except InputError as error:
+        yield error
+    except Exception as error:  # noqa: BLE001 whatever it is, who asked raises it
+        error.add_note(traceback.format_exc())
+        yield error
+    else:
+        yield None
+
+
+def _answer(request: Request) -> Iterator[Footer | tuple[pa.Schema, pa.Buffer]]:
+    """Yield the footer, or the schema and the octets of each batch."""
+    with reading(request.source, _WINDOW_BYTES) as file:
+        opened = pyarrow.orc.ORCFile(file)
+        tail: bytes = opened.reader.serialized_file_tail()  # type: ignore[assignment] # which its stubs take for a number
+        if is_encrypted(tail):
+            what = (
+                "it is encrypted, wholly or in some columns, and who has no key reads other values in their place: "
+                "export it without encryption"
+            )
+            raise unusable("file.encrypted", request.source.location, what)
+        if request.names is None:
+            yield Footer(opened.schema, text_of_metadata(opened.metadata.get(AS_OF_KEY)), opened.nrows)
+            return
         for number in range(opened.nstripes):
-            signal.alarm(patience_s)
-            batch = _stripe(opened, number, names)
-            signal.alarm(0)  # the parent may take its time
-            writer.write_batch(batch)
+            with within(f"stripe {number + 1:,}"):
+                for part in slices(_stripe(opened, number, request.names)):
+                    yield part.schema, part.serialize()
 
 
 def _stripe(opened: pyarrow.orc.ORCFile, number: int, names: list[str]) -> pa.RecordBatch:
@@ -75,6 +97,6 @@ def _stripe(opened: pyarrow.orc.ORCFile, number: int, names: list[str]) -> pa.Re
     except (pa.ArrowException, OSError) as error:
         if is_damage(error):
             for name in names:  # which one is it?
-                with within(f"stripe {number + 1:,}, column {name!r}"):
+                with within(f"column {name!r}"):
                     opened.read_stripe(number, columns=[name])
         raise

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import signal
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,9 +11,10 @@ import pyarrow.orc
 import pytest
 
 from pregen.config import ColumnConfig, SnapshotConfig
-from pregen.errors import Finding, InputError
+from pregen.errors import Finding, InputError, WorkerError
 from pregen.snapshot.files import BATCH_ROWS, open_file
 from pregen.snapshot.files.orc import OrcFile
+from pregen.snapshot.files.orc_tail import is_encrypted
 from pregen.snapshot.files.sources import LocalSource
 from tests.pregen.snapshot.desk import AS_OF, Desk, table
 
@@ -38,7 +40,10 @@ def refusal(desk: Desk, path: Path, columns: Mapping[str, str | ColumnConfig] | 
     return finding
 
 
-@pytest.mark.parametrize("compression", ["uncompressed", "zlib", "snappy", "zstd", "lz4"])
+COMPRESSIONS = ["uncompressed", "zlib", "snappy", "zstd", "lz4"]
+
+
+@pytest.mark.parametrize("compression", COMPRESSIONS)
 def test_all_rows_of_all_stripes_are_read_in_order(desk: Desk, compression: str) -> None:
     count = 2 * BATCH_ROWS + 7
     path = write(desk, usual(count), stripe_bytes=1 << 16, compression=compression)
@@ -186,21 +191,34 @@ def test_a_reader_that_aborts_or_never_returns_is_damage_and_not_the_end_of_the_
 
     finding = refusal(desk, path, DECIMAL)
 
-    assert finding.code == "file.damaged"
+    assert finding.code == "file.crashed"
     assert "its reader was ended by SIGABRT" in finding.message
+    assert "export it again" in finding.message
 
 
-def test_a_reader_is_not_left_behind_by_who_wants_no_more_rows(desk: Desk) -> None:
+def readers() -> set[str]:
+    """Return the processes that this one has started."""
+    return set(Path(f"/proc/self/task/{os.getpid()}/children").read_text().split())
+
+
+def test_one_reader_reads_all_files_and_is_not_left_behind_by_who_wants_no_more_rows(desk: Desk) -> None:
+    before = readers()
     path = write(desk, usual(100_000), stripe_bytes=1 << 14)
-    children = Path(f"/proc/self/task/{os.getpid()}/children")
-    before = children.read_text()
+    file = open_file(path)
+    one = readers()
+    for _ in range(3):
+        assert sum(batch.num_rows for batch in file.batches(["serial"])) == 100_000
+    assert readers() == one
 
-    batches = open_file(path).batches(["serial"])
+    batches = file.batches(["serial"])
     assert len(next(batches)) > 0
-    assert children.read_text() != before
+    others = file.batches(["serial"])  # of the same file at the same time
+    assert next(others).equals(next(open_file(path).batches(["serial"])))
+    assert len(readers()) > len(one)
     batches.close()  # type: ignore[attr-defined]
+    others.close()  # type: ignore[attr-defined]
 
-    assert children.read_text() == before
+    assert len(readers()) <= max(len(before), 1)
 
 
 def test_a_reader_that_takes_too_long_is_ended(desk: Desk) -> None:
@@ -210,5 +228,86 @@ def test_a_reader_that_takes_too_long_is_ended(desk: Desk) -> None:
 
     path.write_bytes(Path(__file__).with_name("never_ending.orc").read_bytes())  # one flipped bit
     file = OrcFile(LocalSource.at(path), patience_s=1)
-    with pytest.raises(InputError, match="did not come to an end of a stripe within 1 s"):
+    with pytest.raises(InputError, match="did not come to an end of a part of it within 1 s"):
         list(file.batches(["serial", "status", "issuer", "t", "d"]))
+
+
+def varint(value: int) -> bytes:
+    return bytes([value]) if value < 128 else bytes([value & 127 | 128]) + varint(value >> 7)
+
+
+def with_footer_fields(octets: bytes, more: bytes) -> bytes:
+    """Return a file with other fields at the end of its footer, which is stored unpacked, as any chunk may be."""
+    opened = pa.orc.ORCFile(pa.BufferReader(octets))
+    packed_size, postscript = opened.file_footer_length, octets[-1 - octets[-1] : -1]
+    tail: bytes = opened.reader.serialized_file_tail()  # type: ignore[assignment]
+    before = b"\x0a" + varint(len(postscript)) + postscript + b"\x12"
+    after = b"\x18" + varint(opened.file_length) + b"\x20" + varint(len(postscript))
+    assert tail.startswith(before + tail[len(before) : -len(after)])
+    assert tail.endswith(after)
+    footer = tail[len(before) : -len(after)]
+    footer = footer[next(at for at, octet in enumerate(footer) if octet < 128) + 1 :] + more  # its length goes
+    if opened.compression != "UNCOMPRESSED":
+        footer = (len(footer) << 1 | 1).to_bytes(3, "little") + footer
+    length = b"\x08" + varint(packed_size)
+    assert postscript.startswith(length)
+    postscript = b"\x08" + varint(len(footer)) + postscript[len(length) :]
+    return octets[: -1 - octets[-1] - packed_size] + footer + postscript + bytes([len(postscript)])
+
+
+@pytest.mark.parametrize("compression", COMPRESSIONS)
+def test_encrypted_columns_are_refused_because_who_has_no_key_reads_nulls(desk: Desk, compression: str) -> None:
+    """A revocation that is masked by null would be published as good."""
+    path = write(desk, usual(300), compression=compression)
+    octets = path.read_bytes()
+    encryption = b"\x52\x04\x0a\x02\x08\x01"  # field 10, Encryption: with a mask
+    stripe = b"\x1a\x04\x30\x01\x3a\x00"  # another StripeInformation, with encryptStripeId and encryptedLocalKeys
+    for fields in (encryption, stripe):
+        path.write_bytes(with_footer_fields(octets, fields))
+        finding = refusal(desk, path)
+        assert finding.code == "file.encrypted"
+        assert "export it without encryption" in finding.message
+
+    for fields in (b"", b"\x52\x00", b"\xa2\x06\x04\x52\x02\x08\x01"):  # nothing, nothing encrypted, of a later version
+        path.write_bytes(with_footer_fields(octets, fields))
+        [batch] = desk.open(path, as_of=AS_OF).batches()
+        assert len(batch) == 300
+
+
+def test_a_damaged_tail_is_damage(desk: Desk) -> None:
+    for tail in (
+        b"\x12\x02\x52",
+        b"\x12\x01\x53",
+        b"\x12\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
+        b"\x12\x01\xff",
+    ):
+        with pytest.raises(pa.ArrowInvalid, match="its tail is damaged"):
+            is_encrypted(tail)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
+def test_a_reader_that_others_have_ended_is_no_fault_of_the_file(desk: Desk, number: signal.Signals) -> None:
+    path = write(desk, usual(100_000), stripe_bytes=1 << 14)
+    before = readers()
+    open_file(path)
+    file = open_file(path).batches(["serial"])
+    next(file)
+    for reader in readers() - before or before:
+        os.kill(int(reader), number)
+
+    with pytest.raises(WorkerError, match=f"the reader of .*s.orc was ended by {number.name}"):
+        list(file)
+
+
+def test_a_file_that_ends_its_reader_while_it_is_written_is_told_as_changed(desk: Desk) -> None:
+    path = write(desk, usual(100_000), stripe_bytes=1 << 14)
+    before = readers()
+    file = open_file(path).batches(["serial"])
+    next(file)
+    path.write_bytes(path.read_bytes() + b"\0")
+    for reader in readers() - before or before:
+        os.kill(int(reader), signal.SIGSEGV)
+
+    with pytest.raises(InputError) as caught:
+        list(file)
+    assert [finding.code for finding in caught.value.findings] == ["file.changed"]
