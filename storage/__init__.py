@@ -5,6 +5,7 @@ pack.py                    buckets of records, writer beside reader
 tables.py                  what many responses share; response.py makes the DER of one from tables and a record
 manifest.py, commits.py    what a generation consists of, and which one is the truth
 history.py                 what a generation leaves behind for the publisher's checks of the next one
+freshness.py               until when the answers of a generation hold, by issuer and shard
 reader.py                  a CertID becomes the DER of its response
 der.py, certid.py, document.py    DER, CertIDs and JSON, as far as they are needed; errors.py
 stores, edge               where objects lie; who answers requests

@@ -3,12 +3,13 @@
 from bisect import bisect_right
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import NamedTuple
 
 from storage.certid import CertID
 from storage.commits import Commit, Head, check_readable, find_head
 from storage.errors import NothingPublishedError, TruncatedError
+from storage.freshness import Freshness, freshness_of
 from storage.key import key32, part_of
 from storage.manifest import Manifest, Shard, read_manifest
 from storage.pack import PackReader, find
@@ -134,6 +135,11 @@ class Generation:
         """The commit that made this generation."""
         return self.head.commit
 
+    @cached_property
+    def freshness(self) -> Freshness:
+        """Until when its answers hold."""
+        return freshness_of(self.manifest, {name: loaded.tables for name, loaded in self.tables.items()})
+
     def pack(self, shard: Shard) -> PackReader:
         """Return the reader of a shard's pack, its directory read now or before."""
         pack = self.packs.get(shard.pack)
@@ -206,9 +212,9 @@ class Reader:
         return self._current.commit.number if self._current else None
 
     @property
-    def fresh_until(self) -> int | None:
-        """Until when at least one shard holds answers that may be served, in seconds since 1970."""
-        return max(shard.next_update for shard in self._current.manifest.shards) if self._current else None
+    def freshness(self) -> Freshness | None:
+        """Until when the answers of what is loaded hold."""
+        return self._current.freshness if self._current else None
 
     def refresh(self) -> bool:
         """Load the newest commit; tell whether it is another than before.

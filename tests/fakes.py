@@ -51,8 +51,8 @@ class WrappedStore:
         self._call("delete", name)
         self.inner.delete(name)
 
-    def clock_s(self) -> float | None:
-        return self.inner.clock_s()
+    def clock_s(self, *, may_write: bool = True) -> float | None:
+        return self.inner.clock_s(may_write=may_write)
 
     def _call(self, operation: str, name: str, /) -> None:
         raise NotImplementedError

@@ -50,9 +50,15 @@ is ever logged, so a line has at most 4,096 octets: workers may share a pipe wit
 the log holds nothing up: 10,000 lines a worker wait for a slow reader or a full disk, and what does not fit is counted,
 in the log itself (``{"time", "lost_lines": 123, "alarm": true}``) where it is missing, and on stderr.
 
+**Readiness.** ``/healthz`` says that the process lives. ``/readyz`` says in JSON whether it is ``ready``, ``degraded``
+or ``unready``, with reasons by issuer: the worst of what is known of issuers, shards, store and clock, and of what is
+overdue (`storage.edge.readiness` lists the codes). Unready is 503, degraded only with ``--unready-when-degraded``. What
+is expired, overdue or unreachable, and a wrong clock, are alarms on stderr: when they begin, and when they are over.
+
 **Files.** `path.py` finds the request in a path, `request.py` reads it, `respond.py` replies, with `caching.py`
 (headers), `guard.py` (the last look) and `record.py` (the log's line). `launch.py` and `server.py` make a server of it,
-with `refresh.py` (a thread that looks for new generations), `takeover.py` (which of them can be served), `patience.py`
+with `readiness.py` (``/readyz``), `troubles.py` (what lookups show of the store), `alarms.py` (in the log),
+`refresh.py` (a thread that looks for new generations), `takeover.py` (which of them can be served), `patience.py`
 (stores that hang), `limits.py` (connections and descriptors), `farewell.py` (the end of a worker), `log.py` and
 `lines.py` (a queue for what is written). `source.py` says what is needed of whoever knows the answers.
 """

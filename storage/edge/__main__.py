@@ -16,7 +16,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m storage.edge",
         description="Answer OCSP requests over HTTP from a store of signed responses. No key, no database.",
         epilog="Credentials, region and endpoint of S3 come from the standard AWS_* variables. "
-        "GET /healthz says that the process lives, GET /readyz that it has fresh answers. "
+        "GET /healthz says that the process lives, GET /readyz whether all is served, in JSON. "
         "Exit codes: 0 stopped by a signal, 1 the workers crash, 2 usage, 5 storage.",
     )
     parser.add_argument("store", metavar="STORE", help="a path, file:///... or s3://bucket/prefix")
@@ -42,6 +42,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="SECONDS",
         help="how long a request waits for the store, S3 or on a network mount, before it gets tryLater (%(default)s)",
     )
+    parser.add_argument(
+        "--unready-when-degraded",
+        action="store_true",
+        help="fail /readyz (503) as soon as anything is not as it should be, and not only when nothing can be served",
+    )
     options = parser.parse_args(arguments)
     return serve(
         options.store,
@@ -53,6 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         log_file=options.log_file,
         max_age_cap_s=options.max_age_cap,
         store_deadline_s=options.store_deadline,
+        unready_when_degraded=options.unready_when_degraded,
     )
 
 

@@ -42,6 +42,7 @@ def serve(
     log_file: Path | None = None,
     max_age_cap_s: int = MAX_AGE_CAP_S,
     store_deadline_s: float = STORE_DEADLINE_S,
+    unready_when_degraded: bool = False,
     opener: StoreOpener = open_plain_store,
 ) -> int:
     """Serve the answers of a store until SIGTERM or SIGINT; return the exit code.
@@ -59,6 +60,7 @@ def serve(
         log_file: where the lines about requests go; stdout without it.
         max_age_cap_s: for how long caches may keep an answer at most; 0 to a day.
         store_deadline_s: how long a request waits for the store before it gets ``tryLater``.
+        unready_when_degraded: whether ``/readyz`` fails as soon as anything is not as it should be.
         opener: opens the store in each process; for those who bring credentials of their own.
     """
     try:
@@ -93,6 +95,7 @@ def serve(
         log_file=log_file,
         max_age_cap_s=max_age_cap_s,
         store_deadline_s=store_deadline_s,
+        unready_when_degraded=unready_when_degraded,
     )
 
 

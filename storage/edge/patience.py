@@ -24,13 +24,14 @@ from storage.edge.log import ALARM, SERVER
 from storage.edge.record import Outcome
 from storage.edge.respond import HttpRequest, Reply
 from storage.edge.source import STORE_DEADLINE_S, AnswerSource
+from storage.freshness import Freshness
 from storage.reader import Answer
 
 _THREADS = 64  # a remote lookup waits, it does not compute
 _MISSES = 3
 _PROBE_S = 1.0
 _PROBED = 8
-_HEARD = frozenset(
+HEARD = frozenset(
     {
         Outcome.ANSWERED,
         Outcome.NOT_MODIFIED,
@@ -92,7 +93,7 @@ class PatientLookups:
         """Take note of a lookup that has ended, in time or not."""
         if lookup.cancelled() or lookup.exception() is not None:
             return
-        if lookup.result().record.outcome in _HEARD:
+        if lookup.result().record.outcome in HEARD:
             self._hear()
 
     def _hear(self) -> None:
@@ -145,8 +146,8 @@ class _Unasked:
         return self._source.generation
 
     @property
-    def fresh_until(self) -> int | None:
-        return self._source.fresh_until
+    def freshness(self) -> Freshness | None:
+        return self._source.freshness
 
     def lookup(self, _cert_id: CertID) -> Answer | None:
         raise TimeoutError(self._why)

@@ -3,17 +3,20 @@
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from storage.edge.log import ALARM, SERVER
+from storage.edge.readiness import CLOCK_TOLERANCE_S, Reason
 from storage.edge.source import LiveSource
-from storage.errors import NotServableError, StorageError, VanishedError
+from storage.errors import NothingPublishedError, NotServableError, StorageError, VanishedError
 
 PERIOD_S = 3.0
 """A new commit is seen after so long; each look costs one GET, of a commit that is mostly not there yet."""
 
 _REMINDER_S = 60.0
 _HANGS_S = 30.0  # more than the time-outs of a remote store add up to
+_FAILS_S = 5.0  # one look that fails is no news: the next one comes after three seconds
+_CLOCK_PERIOD_S = 300.0
 
 _log = logging.getLogger(SERVER)
 
@@ -31,6 +34,9 @@ class Refresher:
         self._silent_s = 0.0
         self._began: float | None = None
         self._tell_at = 0.0
+        self._trouble: tuple[float, Reason] | None = None
+        self._clock_reason: Reason | None = None
+        self._clock_at: float | None = None
         self._thread = threading.Thread(target=self._run, name="refresh", daemon=True)
 
     def start(self, patience_s: float) -> None:
@@ -55,22 +61,41 @@ class Refresher:
                 "refresh hangs, for %.0f s so far: the store is silent; %s", now - began, self._held(), extra=ALARM
             )
 
+    def reasons(self) -> Iterator[Reason]:
+        """Yield what the looks for new generations show of the store; for another thread."""
+        began, trouble, now = self._began, self._trouble, time.monotonic()
+        if began is not None and now - began >= self._hangs_s:
+            yield Reason(
+                code="store.unreachable", message=f"the look for a new generation hangs, for {now - began:.0f} s so far"
+            )
+        elif trouble is not None and (trouble[1].code != "store.unreachable" or now - trouble[0] >= _FAILS_S):
+            yield trouble[1]
+        if self._clock_reason is not None:
+            yield self._clock_reason
+
     def _run(self) -> None:
         while not self._stop.is_set():
             self._began = time.monotonic()
             self._attempt()
             self._began = None
             self._tried.set()
+            self._compare_clocks()
             self._stop.wait(self._period_s)
 
     def _attempt(self) -> None:
         try:
             swapped = self._source.refresh()
         except NotServableError as failure:  # which packs are missing changes while they are copied, and is no news
+            self._note("generation.waiting", failure)
             self._report(f"{type(failure).__name__}: {failure}", about=f"commit {failure.number}")
         except VanishedError as failure:
+            self._note("store.vanished", failure)
             self._report(f"{type(failure).__name__}: {failure}", about=f"vanished {failure.number}", extra=ALARM)
         except (StorageError, OSError) as failure:
+            if not isinstance(failure, NothingPublishedError):  # then nothing is loaded, which is said anyhow
+                # A file that is not there is a part of a generation; the store itself has answered.
+                is_there = isinstance(failure, StorageError | FileNotFoundError)
+                self._note("generation.waiting" if is_there else "store.unreachable", failure)
             self._report(f"{type(failure).__name__}: {failure}")
         except Exception:  # noqa: BLE001 - a defect must not end the refreshing: nobody would notice until answers expire
             _log.exception("refresh failed by a defect, %s", self._held())
@@ -80,6 +105,29 @@ class Refresher:
             elif self._failure is not None:
                 _log.info("refresh works again; generation %s is the newest", self._source.generation)
             self._failure = None
+            self._trouble = None
+
+    def _compare_clocks(self) -> None:
+        """Compare the clock here with that of the store, where it says what time it is; every few minutes."""
+        now = time.monotonic()
+        if self._clock_at is not None and now - self._clock_at < _CLOCK_PERIOD_S:
+            return
+        self._clock_at = now
+        before, says, after = time.time(), self._source.store_clock_s(), time.time()
+        if says is None:
+            return
+        ahead = (before + after) / 2 - says
+        way = "ahead of" if ahead > 0 else "behind"
+        self._clock_reason = (
+            None
+            if abs(ahead) <= CLOCK_TOLERANCE_S + after - before
+            else Reason(code="clock", message=f"the clock here is {abs(ahead):.0f} s {way} that of the store")
+        )
+
+    def _note(self, code: str, failure: Exception) -> None:
+        """Note why the last look has failed, and since when looks fail so."""
+        since = self._trouble[0] if self._trouble and self._trouble[1].code == code else self._began
+        self._trouble = since or time.monotonic(), Reason(code=code, message=f"{type(failure).__name__}: {failure}")
 
     def _held(self) -> str:
         generation = self._source.generation

@@ -1,13 +1,13 @@
 """The whole of the edge's behaviour as one function: a request and the time in, a reply and its log record out."""
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from hashlib import sha256
 
 from storage.certid import HASH_NAMES, CertID
 from storage.der import ENUMERATED, SEQUENCE, tlv
 from storage.edge.caching import (
-    EXPIRY_MARGIN_S,
     MAX_AGE_CAP_S,
     NO_STORE,
     caching_headers,
@@ -17,6 +17,7 @@ from storage.edge.caching import (
 )
 from storage.edge.guard import singles_in, written
 from storage.edge.path import Reading, readings
+from storage.edge.readiness import Readiness, State, readiness_of
 from storage.edge.record import OcspStatus, Outcome, Record
 from storage.edge.request import MalformedRequestError, parse_request
 from storage.edge.source import AnswerSource
@@ -31,6 +32,7 @@ _HEALTHZ, _READYZ = b"/healthz", b"/readyz"
 _METHODS = ("GET", "HEAD", "POST")
 _OCSP_TYPE = ("Content-Type", "application/ocsp-response")
 _TEXT_TYPE = ("Content-Type", "text/plain; charset=utf-8")
+_JSON_TYPE = ("Content-Type", "application/json")
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -67,7 +69,7 @@ def respond(source: AnswerSource, request: HttpRequest, now: int, *, max_age_cap
     than `max_age_cap_s`.
     """
     if is_probe(request):
-        return _probe(source, request, now)
+        return probe(request, now, readiness_of(source, now))
     if request.method not in _METHODS:
         return refuse(request, now, 405, Outcome.WRONG_METHOD, ("Allow", ", ".join(_METHODS)))
     if len(request.body) > MAX_BODY_BYTES:
@@ -185,15 +187,14 @@ def _deliver(request: HttpRequest, answer: Answer, cert_id: CertID, now: int, ma
     return Reply(status, headers, body, record)
 
 
-def _probe(source: AnswerSource, request: HttpRequest, now: int) -> Reply:
+def probe(
+    request: HttpRequest, now: int, readiness: Readiness, *, unready: AbstractSet[State] = frozenset({State.UNREADY})
+) -> Reply:
+    """Return the reply to a request about the server's health; `unready` are the states that are HTTP 503."""
     if request.raw_path == _HEALTHZ:
         return _plain(request, now, 200, Outcome.PROBE, "alive")
-    generation, fresh_until = source.generation, source.fresh_until
-    if generation is None or fresh_until is None:
-        return _plain(request, now, 503, Outcome.PROBE, "nothing is loaded")
-    if now > fresh_until - EXPIRY_MARGIN_S:
-        return _plain(request, now, 503, Outcome.PROBE, f"everything in generation {generation} has expired")
-    return _plain(request, now, 200, Outcome.PROBE, f"generation {generation}")
+    status = 503 if readiness.state in unready else 200
+    return _bodied(request, now, status, Outcome.PROBE, _JSON_TYPE, readiness.encode())
 
 
 def ocsp_error(
@@ -231,8 +232,19 @@ def refuse(request: HttpRequest, now: int, status: int, outcome: Outcome, *heade
 def _plain(
     request: HttpRequest, now: int, status: int, outcome: Outcome, text: str, *headers: tuple[str, str]
 ) -> Reply:
-    body = f"{text}\n".encode()
-    all_headers = (_TEXT_TYPE, ("Content-Length", str(len(body))), *headers, NO_STORE, ("Date", http_date(now)))
+    return _bodied(request, now, status, outcome, _TEXT_TYPE, f"{text}\n".encode(), *headers)
+
+
+def _bodied(
+    request: HttpRequest,
+    now: int,
+    status: int,
+    outcome: Outcome,
+    kind: tuple[str, str],
+    body: bytes,
+    *headers: tuple[str, str],
+) -> Reply:
+    all_headers = (kind, ("Content-Length", str(len(body))), *headers, NO_STORE, ("Date", http_date(now)))
     body = b"" if request.method == "HEAD" else body
     record = Record(method=request.method, outcome=outcome, http=status, body_bytes=len(body))
     return Reply(status, all_headers, body, record)

@@ -12,7 +12,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -24,15 +24,18 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server.mp import MPServer, WorkerProcess
 
+from storage.edge.alarms import Alarms
 from storage.edge.caching import MAX_AGE_CAP_S
 from storage.edge.farewell import DRAIN_S, Connections, kept_connections, unanswered
 from storage.edge.limits import CONNECTIONS, connections_within, raise_descriptors
-from storage.edge.log import REQUESTS, SERVER, configuration, finish
+from storage.edge.log import ALARM, REQUESTS, SERVER, configuration, finish
 from storage.edge.patience import PatientLookups
+from storage.edge.readiness import Readiness, Reason, State, instant_text, readiness_of
 from storage.edge.record import OcspStatus, Outcome, Record
 from storage.edge.refresh import PERIOD_S, Refresher
-from storage.edge.respond import MAX_BODY_BYTES, HttpRequest, Reply, is_probe, ocsp_error, refuse, respond
+from storage.edge.respond import MAX_BODY_BYTES, HttpRequest, Reply, is_probe, ocsp_error, probe, refuse, respond
 from storage.edge.source import STORE_DEADLINE_S, LiveSource
+from storage.edge.troubles import Troubles
 
 BODY_S = 10.0
 # A connection that says nothing, or says it slowly, is one of 1,024 of its worker: it is kept as long as a slow
@@ -83,6 +86,7 @@ class Application:
         body_s: how long a client may take to send a body.
         max_age_cap_s: for how long caches may keep an answer at most.
         store_deadline_s: how long a request may wait for a store that is not local.
+        unready_when_degraded: whether ``/readyz`` fails as soon as anything is not as it should be.
         at_end: called when all requests are answered; need not return.
     """
 
@@ -95,6 +99,7 @@ class Application:
         body_s: float = BODY_S,
         max_age_cap_s: int = MAX_AGE_CAP_S,
         store_deadline_s: float = STORE_DEADLINE_S,
+        unready_when_degraded: bool = False,
         at_end: Callable[[], object] = bool,
     ) -> None:
         self._source = source
@@ -102,6 +107,9 @@ class Application:
         self._body_s = body_s
         self._refresher = Refresher(source, refresh_s)
         self._lookups = None if is_local else PatientLookups(source, self._respond, deadline_s=store_deadline_s)
+        self._unready = frozenset({State.UNREADY, State.DEGRADED} if unready_when_degraded else {State.UNREADY})
+        self._troubles = Troubles()
+        self._alarms = Alarms()
         self._at_end = at_end
         self._is_ending = False
         self._kept: Connections = []
@@ -110,6 +118,18 @@ class Application:
     def store_silent_since(self) -> float | None:
         """Since when the store is known not to answer lookups, in seconds since 1970; None while it does."""
         return self._lookups.silent_since if self._lookups else None
+
+    def readiness(self, now: int) -> Readiness:
+        """Return how ready this worker is, with all that its parts have noticed."""
+        return readiness_of(self._source, now, tuple(self._noticed()))
+
+    def _noticed(self) -> Iterator[Reason]:
+        yield from self._refresher.reasons()
+        if (since := self.store_silent_since) is not None:
+            text = f"the store is silent since {instant_text(int(since))}: lookups get tryLater at once"
+            yield Reason(code="store.unreachable", message=text)
+        else:
+            yield from self._troubles.reasons()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle the life of the worker, or one request."""
@@ -133,6 +153,7 @@ class Application:
             return
         request = HttpRequest(method=request.method, raw_path=request.raw_path, headers=headers, body=body)
         reply = await self._reply(request, int(instant))
+        self._troubles.look_at(reply.record)
         microseconds = (time.perf_counter_ns() - began) // 1000
         await self._send(send, reply)
         _write(reply.record, scope, instant, microseconds)
@@ -146,9 +167,11 @@ class Application:
 
     async def _reply(self, request: HttpRequest, now: int) -> Reply:
         try:
-            if self._lookups is None or is_probe(request):
-                return self._respond(self._source, request, now)
-            return await self._lookups.reply(request, now)
+            if is_probe(request):
+                return probe(request, now, self.readiness(now), unready=self._unready)
+            if self._lookups is not None:
+                return await self._lookups.reply(request, now)
+            return self._respond(self._source, request, now)
         except Exception as defect:  # noqa: BLE001 - the border of the process; OCSP has a word for defects
             _log.exception("a defect while answering")
             return ocsp_error(request, now, OcspStatus.internalError, Outcome.DEFECT, detail=repr(defect))
@@ -181,6 +204,10 @@ class Application:
         while True:
             await asyncio.sleep(_WATCH_S)
             self._refresher.tell_if_it_hangs()
+            try:
+                self._alarms.look_at(self.readiness(int(time.time())).reasons)
+            except Exception:  # noqa: BLE001 - a watch that ends of a defect would raise no alarm any more
+                _log.exception("a defect while looking after readiness", extra=ALARM)
 
 
 async def _read_body(receive: Receive) -> bytes | None:
@@ -203,7 +230,7 @@ def _write(record: Record, scope: Scope, instant: float, microseconds: int) -> N
 
 
 def make_application(
-    open_source: OpenSource, refresh_s: float, max_age_cap_s: int, store_deadline_s: float
+    open_source: OpenSource, refresh_s: float, max_age_cap_s: int, store_deadline_s: float, unready_when_degraded: bool
 ) -> Application:
     """Open the source in this worker process and return its application."""
     atexit.register(_leave)
@@ -215,6 +242,7 @@ def make_application(
         refresh_s=refresh_s,
         max_age_cap_s=max_age_cap_s,
         store_deadline_s=store_deadline_s,
+        unready_when_degraded=unready_when_degraded,
         at_end=_leave,  # at once: threads that hang in the store would keep the process
     )
 
@@ -274,6 +302,7 @@ def run(
     refresh_s: float = PERIOD_S,
     max_age_cap_s: int = MAX_AGE_CAP_S,
     store_deadline_s: float = STORE_DEADLINE_S,
+    unready_when_degraded: bool = False,
 ) -> int:
     """Serve until SIGTERM or SIGINT, then let the requests under way end; return the exit code.
 
@@ -286,6 +315,7 @@ def run(
         refresh_s: time between looks for a new generation.
         max_age_cap_s: for how long caches may keep an answer at most.
         store_deadline_s: how long a request may wait for a store that is not local.
+        unready_when_degraded: whether ``/readyz`` fails as soon as anything is not as it should be.
     """
     multiprocessing.set_start_method("spawn", force=True)  # obstore does not survive a fork
     descriptors = raise_descriptors()
@@ -308,7 +338,7 @@ def run(
     _log.info("serving at http://%s:%d with %d worker(s)", f"[{host}]" if ":" in host else host, port, workers)
     if connections < CONNECTIONS:
         _log.warning("a worker takes %d connections and no more: ulimit -n is %d", connections, descriptors)
-    loader = partial(make_application, open_source, refresh_s, max_age_cap_s, store_deadline_s)
+    loader = partial(make_application, open_source, refresh_s, max_age_cap_s, store_deadline_s, unready_when_degraded)
     try:
         server.serve(target_loader=loader, wrap_loader=False)
     except SystemExit:  # a worker died, and was not to be replaced, or died while all were asked to end

@@ -3,6 +3,7 @@
 from typing import Final, Protocol
 
 from storage.certid import CertID
+from storage.freshness import Freshness
 from storage.reader import Answer
 
 STORE_DEADLINE_S: Final = 2.0
@@ -17,8 +18,8 @@ class AnswerSource(Protocol):
         """Number of the commit that lookups use; None before anything is loaded."""
 
     @property
-    def fresh_until(self) -> int | None:
-        """The latest nextUpdate of what is loaded, in seconds since 1970."""
+    def freshness(self) -> Freshness | None:
+        """Until when the answers of what is loaded hold; None before anything is loaded."""
 
     def lookup(self, cert_id: CertID) -> Answer | None:
         """Return the answer for a CertID; None: not in the store.
@@ -40,3 +41,6 @@ class LiveSource(AnswerSource, Protocol):
             StorageError: there is none, it is damaged, or it is for newer readers.
             OSError: the store does not answer.
         """
+
+    def store_clock_s(self) -> float | None:
+        """Return what the store's own clock says, in seconds since 1970; None: it does not say."""

@@ -93,6 +93,10 @@ class ServingReader(Reader):
         self._current, self._waiting = newest, None
         return True
 
+    def store_clock_s(self) -> float | None:
+        """Return what the store's own clock says, where that costs no write."""
+        return self._store.clock_s(may_write=False)
+
     def _look_after(self, current: Generation) -> None:
         """Look whether what is loaded is still in the store."""
         if self._vanished is None and not self._store.is_local:  # there, each look costs two requests
@@ -143,7 +147,7 @@ class ServingReader(Reader):
         Raises:
             OSError: the store does not answer.
         """
-        begins = _begins(generation)
+        begins = generation.freshness.begins
         if begins > self._clock():
             return (
                 f"its answers begin at {_text(begins)}, which is later than it is here: look after the clocks of this "
@@ -183,21 +187,6 @@ def _fault(generation: Generation, shard: Shard) -> str | None:
     except FormatError as damage:
         return f"{shard.pack} ({damage.detail})"
     return None
-
-
-def _begins(generation: Generation) -> int:
-    """Return the latest thisUpdate of the shards.
-
-    A shard says between what its windows lie, not which they are: tables may be shared with overlays.
-    """
-    spans = {(shard.tables, shard.refresh_by, shard.next_update) for shard in generation.manifest.shards}
-    latest = 0
-    for name, refresh_by, next_update in spans:
-        tables = generation.tables[name].tables
-        for window in {tables.windows[run.window] for run in tables.runs}:
-            if window.refresh_by >= refresh_by and window.next_update <= next_update:
-                latest = max(latest, window.this_update)
-    return latest
 
 
 def _text(instant: int) -> str:

@@ -67,5 +67,8 @@ class Store(Protocol):
     def delete(self, name: str) -> None:
         """Remove the object; one that is not there is no error."""
 
-    def clock_s(self) -> float | None:
-        """Return what the store's own clock says, in seconds since 1970, give or take one; None: it does not say."""
+    def clock_s(self, *, may_write: bool = True) -> float | None:
+        """Return what the store's own clock says, in seconds since 1970, give or take one; None: it does not say.
+
+        Some stores say it only to those who write: with `may_write` false, nothing is written, not even for a moment.
+        """

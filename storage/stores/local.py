@@ -143,8 +143,10 @@ class LocalStore:
         self.close()  # others of this process have taken all descriptors: the kept ones are worth less than an answer
         return self._open_pack(name)
 
-    def clock_s(self) -> float | None:
+    def clock_s(self, *, may_write: bool = True) -> float | None:
         """Return the time that the file system gives to a new file: on a network mount, its server's."""
+        if not may_write:
+            return None
         folder = next(parent for parent in (self._root, *self._root.parents) if parent.is_dir())
         hidden = folder / f".{secrets.token_hex(12)}.tmp"
         try:

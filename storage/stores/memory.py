@@ -65,6 +65,7 @@ class MemoryStore:
         with self._lock:
             self._objects.pop(name, None)
 
-    def clock_s(self) -> float | None:
+    def clock_s(self, *, may_write: bool = True) -> float | None:
         """Return what the machine's clock says."""
+        del may_write
         return time.time()

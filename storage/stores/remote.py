@@ -180,8 +180,9 @@ class RemoteStore:
         with self._translated(name, reading=False):
             self._reads.delete(name)
 
-    def clock_s(self) -> float | None:
-        """Return what the server's clock says, by one request."""
+    def clock_s(self, *, may_write: bool = True) -> float | None:
+        """Return what the server's clock says, by one request that writes nothing."""
+        del may_write
         return server_clock_s(self._server)
 
     @contextmanager

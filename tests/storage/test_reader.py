@@ -297,7 +297,7 @@ def test_a_directory_that_could_not_be_read_is_read_by_the_next_lookup() -> None
 
 def test_nothing_is_answered_before_anything_is_published() -> None:
     reader = Reader(MemoryStore())
-    assert (reader.generation, reader.fresh_until, reader.current) == (None, None, None)
+    assert (reader.generation, reader.freshness, reader.current) == (None, None, None)
     with pytest.raises(NothingPublishedError, match="nothing is published in memory:"):
         reader.lookup(asked("good-16.sha1"))
     with pytest.raises(NothingPublishedError):
@@ -308,7 +308,8 @@ def test_a_reader_says_which_generation_it_has_and_until_when_it_is_fresh(store:
     reader = open_reader(store)
     answers = [reader.lookup(expected.cert_id) for expected in expected_answers()]
     assert reader.generation == 2
-    assert reader.fresh_until == max(answer.next_update for answer in answers if answer)
+    assert reader.freshness is not None
+    assert reader.freshness.fresh_until == max(answer.next_update for answer in answers if answer)
     assert {answer.generation for answer in answers if answer} == {2}
 
 

@@ -30,6 +30,11 @@ def describe(parser: Parser) -> None:
         default=STORE_DEADLINE_S,
         help="how long a request waits for the store, S3 or on a network mount, before it gets tryLater (%(default)s)",
     )
+    parser.add_argument(
+        "--unready-when-degraded",
+        action="store_true",
+        help="fail /readyz (503) as soon as anything is not as it should be, and not only when nothing can be served",
+    )
 
 
 def call(given: Namespace, account: Account) -> int:
@@ -48,5 +53,6 @@ def call(given: Namespace, account: Account) -> int:
         region=region,
         max_age_cap_s=max_age_cap_s,
         store_deadline_s=given.store_deadline,
+        unready_when_degraded=given.unready_when_degraded,
         opener=open_publish_store,
     )

@@ -9,6 +9,7 @@ from asn1crypto import ocsp
 from storage.certid import HASH_NAMES, SHA1, SHA256, CertID
 from storage.der import INTEGER, NULL, OCTET_STRING, OID, SEQUENCE, tlv
 from storage.edge.guard import singles_in
+from storage.freshness import Freshness, IssuerFreshness
 from storage.reader import Answer
 
 THIS_UPDATE = 1_795_478_400  # Tue, 24 Nov 2026 00:00:00 GMT
@@ -92,14 +93,33 @@ def answer_to(*cert_ids: CertID, refresh_by: int = REFRESH_BY, generation: int =
     return Answer(encode_response(*cert_ids), "good", THIS_UPDATE, THIS_UPDATE, NEXT_UPDATE, refresh_by, generation)
 
 
+def freshness_until(end: int, *issuers: tuple[str, int, int]) -> Freshness:
+    """Return that of a generation of one shard; `issuers` are names, until when they hold, and when they are due."""
+    return Freshness(
+        issuers=tuple(
+            IssuerFreshness(issuer_id=at, label=label, holds_until=holds, fresh_until=holds, refresh_by=due)
+            for at, (label, holds, due) in enumerate(issuers)
+        ),
+        shard_ends=(end,),
+        fresh_until=end,
+        refresh_by=min((due for _, _, due in issuers), default=end),
+        first_begins=end - 4 * 86_400,
+        begins=end - 4 * 86_400,
+        produced_at=end - 4 * 86_400,
+    )
+
+
 @dataclass
 class FakeSource:
     """A source with the answers it is given; `failure` is raised by every lookup."""
 
     answers: dict[CertID, Answer] = field(default_factory=dict)
     generation: int | None = GENERATION
-    fresh_until: int | None = NEXT_UPDATE
+    freshness: Freshness | None = field(default_factory=lambda: freshness_until(NEXT_UPDATE))
     failure: Exception | None = None
+
+    def store_clock_s(self) -> float | None:
+        return None
 
     def lookup(self, cert_id: CertID) -> Answer | None:
         if self.failure is not None:

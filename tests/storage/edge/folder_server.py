@@ -7,13 +7,17 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from storage.certid import CertID
 from storage.edge import server
 from storage.edge.source import LiveSource
 from storage.errors import NothingPublishedError
 from storage.reader import Answer
-from tests.storage.edge.answers import encode_response
+from tests.storage.edge.answers import encode_response, freshness_until
+
+if TYPE_CHECKING:
+    from storage.freshness import Freshness
 
 SLOW, DEFECT, UNREACHABLE = 0x5101, 0x5102, 0x5103
 SLOW_S = 0.6
@@ -23,7 +27,7 @@ class FolderSource:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.generation: int | None = None
-        self.fresh_until: int | None = None
+        self.freshness: Freshness | None = None
 
     def refresh(self) -> bool:
         try:
@@ -33,8 +37,11 @@ class FolderSource:
         if text == "broken":
             raise ConnectionError("the store is gone")
         before, self.generation = self.generation, int(text)
-        self.fresh_until = int(time.time()) + 86_400
+        self.freshness = freshness_until(int(time.time()) + 86_400)
         return before != self.generation
+
+    def store_clock_s(self) -> float | None:
+        return None
 
     def lookup(self, cert_id: CertID) -> Answer | None:
         if self.generation is None:

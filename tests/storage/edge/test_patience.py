@@ -161,6 +161,9 @@ def test_an_object_store_that_falls_silent_costs_three_requests_their_deadline_a
         wait_until(lambda: [line.get("detail") for line in server.lines()][-11:] == [*details, None], 5)
         wait_until(lambda: any("the store is silent" in word for word in words(server)), 5)
 
+        said = json.loads(server.get(b"/readyz").body)
+        assert any("the store is silent since" in reason["message"] for reason in said["reasons"])
+
         objects.thaw()
         wait_until(lambda: any("the store answers again" in word for word in words(server)), 15)
         ask_golden(server)

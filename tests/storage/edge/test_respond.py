@@ -24,6 +24,7 @@ from tests.storage.edge.answers import (
     cert_id,
     encode_cert_id,
     encode_request,
+    freshness_until,
     source_of,
 )
 
@@ -362,7 +363,7 @@ def test_other_methods_are_told_which_there_are(method: str) -> None:
 
 
 def test_healthz_says_that_the_process_lives_whatever_is_loaded() -> None:
-    source = FakeSource(generation=None, fresh_until=None, failure=OSError())
+    source = FakeSource(generation=None, freshness=None, failure=OSError())
 
     assert respond(source, get(b"/healthz"), NOW).status == 200
 
@@ -377,7 +378,7 @@ def test_healthz_says_that_the_process_lives_whatever_is_loaded() -> None:
     ],
 )
 def test_readyz_fails_when_nothing_fresh_is_loaded(generation: int | None, now: int, status: int) -> None:
-    source = FakeSource(generation=generation, fresh_until=None if generation is None else NEXT_UPDATE)
+    source = FakeSource(generation=generation, freshness=None if generation is None else freshness_until(NEXT_UPDATE))
 
     reply = respond(source, get(b"/readyz"), now)
 

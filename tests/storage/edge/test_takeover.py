@@ -9,7 +9,7 @@ import pytest
 
 from storage.certid import CertID
 from storage.commits import LATEST, commit_name, find_head, new_publisher, publish
-from storage.edge.takeover import ServingReader, _begins
+from storage.edge.takeover import ServingReader
 from storage.errors import NotServableError, VanishedError
 from storage.manifest import Manifest, read_manifest
 from storage.reader import Generation
@@ -252,12 +252,15 @@ def test_a_server_on_a_copy_under_way_answers_from_the_generation_before(history
     for name, octets in history.both.items():
         copy.put(name, octets[:100] if name in late else octets)
     with start(tmp_path, "-m", "storage.edge", str(tmp_path / "copy"), "--port", "PORT") as edge:
-        assert edge.get(b"/readyz").body == b"generation 1\n"
+        said = edge.get(b"/readyz")
+        document = json.loads(said.body)
+        assert (said.status, document["state"], document["generation"]) == (200, "degraded", 1)
+        assert [reason["code"] for reason in document["reasons"]] == ["generation.waiting"]
         assert "refresh failed, generation 1 stays: NotServableError: commit 2" in edge.stderr.read_text()
         for name, octets in late.items():
             copy.put(name, octets)
         wait_until(lambda: "generation 2 is loaded" in edge.stderr.read_text(), 10)
-        assert edge.get(b"/readyz").body == b"generation 2\n"
+        assert json.loads(edge.get(b"/readyz").body) == {"state": "ready", "generation": 2, "reasons": []}
 
 
 # Overlays: golden commit 1 has none, commit 2 has those for urgent changes
@@ -319,7 +322,7 @@ def test_the_times_of_shards_count_and_those_of_overlays_do_not(late: str) -> No
     reader = serving(store, 1_793_000_000)
     assert reader.refresh() is True
     assert reader.current is not None
-    assert (_begins(reader.current) > 1_793_000_000) == (late == "shard")
+    assert (reader.current.freshness.begins > 1_793_000_000) == (late == "shard")
 
 
 def remove_all(folder: Path) -> None:
