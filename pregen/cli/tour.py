@@ -46,13 +46,17 @@ keep_expired = "0d"              # how long after not_after answers are still ma
 # issuer = "CA"
 # issuer_key = "AKI"             # what tells the keys of one CA apart: rows are called "CA/AKI" then
 # revoked_at = { name = "REVOKED", zone = "America/Denver", ambiguous = "latest", nonexistent = "shift-forward" }
-# not_before = { name = "VALID_FROM", encoding = "epoch-ms" }    # timestamp, iso8601 (both need no saying), epoch-s,
-# not_after = { name = "VALID_TO", encoding = "date", time_of_day = "23:59:59", zone = "UTC" }   # -us, -ns, asn1, date
+# not_before = { name = "VALID_FROM", encoding = "epoch-ms", absent = ["-1", "0"] }    # absent: what stands for none
+# not_after = { name = "VALID_TO", encoding = "date", time_of_day = "23:59:59", zone = "UTC" }
+                                 # encodings of times: timestamp, iso8601 (both need no saying), date, epoch-s, -ms,
+                                 # -us, -ns, asn1, utctime, generalizedtime
 # kind = "TYPE"                  # ca | end-entity | precertificate
 # needs_ocsp = "HAS_OCSP_URL"    # true | false: such certificates get no response
 
-# [[snapshot.anchor]]            # what a wrong zone is found by: any issued certificate of the snapshot,
-# certificate = "some.pem"       # or crl = "r1.crl"; needed once for columns whose zone is declared
+# [[snapshot.anchor]]            # what a wrong zone is found by: any issued certificate of the snapshot, or a CRL
+# certificate = "some.pem"       # needed once for columns whose zone is declared; proves not_before and not_after
+# [[snapshot.anchor]]
+# crl = "r1.crl"                 # proves revoked_at; and what it lists must not be good
 
 [[issuer]]
 name = "demo-r1"                 # value of the column "issuer"; a list where it has several
@@ -67,7 +71,9 @@ cert_ids = $cert_ids            # separate: one response for SHA-1 CertIDs and o
                                  # both (RFC 9919), which halves the signing, but HAProxy, Caddy and others
                                  # refuse it, and then staple nothing (docs/clients.md); or sha1, sha256
 
-# validity = { lifetime = "12h", profile = "cabf-tls" }    # what differs from [validity] for this issuer
+# empty = true                   # it has issued nothing yet; else a snapshot without a row of it is refused
+# what differs from [validity] for this issuer; any of these may be left out:
+# validity = { profile = "cabf-tls", lifetime = "12h", backdate = "1h", end_with_certificate = true }
 
 [validity]
 profile = "strict"               # 16 h to 7 d: within all the public ones of docs/profiles.md; "lab": any, for tests
