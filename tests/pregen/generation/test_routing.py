@@ -27,6 +27,7 @@ from tests.pregen.generation.workshop import Row, batch_of, plain_rows, serials_
 from tests.pregen.snapshot.desk import Desk, table
 
 IDS = (0x0123456789ABCDEF, 2**64 - 1)
+AUTUMN_S = 1_793_000_000  # of 2026
 
 
 class Spooled(NamedTuple):
@@ -239,7 +240,9 @@ def write_files(desk: Desk) -> Snapshot:
     for number, (first, count) in enumerate([(0, 50), (40, 2_000), (0, 1), (1_900, 300), (7, 700)]):
         serial = pa.array([(2**24 + first + i).to_bytes(4, "big") for i in range(count)], pa.binary())
         status = pa.array([i % 11 % 3 if i % 50 else 7 for i in range(first, first + count)], pa.int8())
-        revoked_at = pa.array([(first + i) % (60 + number) * 1000 + 1 for i in range(count)], pa.timestamp("ms", "UTC"))
+        revoked_at = pa.array(
+            [((first + i) % (60 + number) + AUTUMN_S) * 1000 + 1 for i in range(count)], pa.timestamp("ms", "UTC")
+        )
         desk.write(f"day/{number}.parquet", table(count, serial=serial, status=status, revoked_at=revoked_at))
     return desk.open(desk.folder / "day")
 
@@ -263,7 +266,8 @@ def test_shards_and_findings_are_the_same_however_many_workers_read_the_files(de
             assert told[-1] == snapshot.rows_in == 3_051
 
     assert made[0] == made[1] == made[2]
-    assert {finding.code for finding in made[0][0][2]} == {"row.status.unknown", "row.revoked.ignored"}
+    codes = {finding.code for finding in made[0][0][2]}
+    assert codes == {"row.status.unknown", "row.revoked.ignored", "revocation.in-columns"}
     assert sum(len(shard[1]) for shard in made[0][1]) > 2_000
     assert any(conflict.row.file != conflict.other.file for shard in made[0][1] for conflict in shard[-2])
 
