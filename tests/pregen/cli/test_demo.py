@@ -8,11 +8,11 @@ import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from msgspec.structs import fields
 
 from pregen.cli.telling import DEMO_ALGORITHMS
 from pregen.config import (
@@ -130,7 +130,7 @@ def test_the_demo_s_configuration_shows_every_field_there_is(pregen: Program, fo
     raw = tomllib.loads(re.sub(r"^# (?=\[|\w+ = )", "", text, flags=re.MULTILINE))
     snapshot, (issuer,), publish = raw["snapshot"], raw["issuer"], raw["publish"]
     columns = snapshot["columns"]
-    shown = {
+    shown: dict[type[msgspec.Struct], list[dict[str, object]]] = {
         SnapshotConfig: [snapshot],
         AnchorConfig: snapshot["anchor"],
         ColumnConfig: [column for column in columns.values() if isinstance(column, dict)],
@@ -143,7 +143,9 @@ def test_the_demo_s_configuration_shows_every_field_there_is(pregen: Program, fo
         S3Config: [publish["s3"]],
     }
     for section, tables in shown.items():
-        assert {name for table in tables for name in table} == {field.name for field in fields(section)}, section
+        assert {name for table in tables for name in table} == {
+            field.name for field in msgspec.structs.fields(section)
+        }, section
     assert set(columns) == set(COLUMNS)
 
 
