@@ -152,13 +152,17 @@ def _described(octets: NDArray[np.uint8], offsets: NDArray[np.int32] | NDArray[n
     return claims
 
 
-def _with_leading_zero(claims: ClaimArray) -> ClaimArray:
-    """Return the claims of CRLs about negative serials as those about positive ones: programs forget an octet 00."""
-    negative = (claims["serial"][:, 0] >> 7 == 1) & ~claims["is_certificate"] & (claims["says"] != SAYS_NOTHING)
-    chosen: ClaimArray = claims[negative & (claims["size"] < MAX_SERIAL_BYTES)]
-    chosen["serial"] = np.roll(chosen["serial"], 1, axis=1)  # what comes to the front was filling, and is 00
-    chosen["size"] += 1
-    return chosen
+def _with_other_signs(claims: ClaimArray) -> ClaimArray:
+    """Return claims, and those of CRLs again as those about the other sign: programs forget an octet 00, or add one."""
+    told = claims[~claims["is_certificate"] & (claims["says"] != SAYS_NOTHING)]
+    top = told["serial"] >> 7 == 1
+    longer: ClaimArray = told[top[:, 0] & (told["size"] < MAX_SERIAL_BYTES)]
+    longer["serial"] = np.roll(longer["serial"], 1, axis=1)  # what comes to the front was filling, and is 00
+    longer["size"] += 1
+    shorter: ClaimArray = told[(told["serial"][:, 0] == 0) & top[:, 1] & (told["size"] > 1)]
+    shorter["serial"] = np.roll(shorter["serial"], -1, axis=1)
+    shorter["size"] -= 1
+    return np.concatenate([claims, longer, shorter])
 
 
 def _labelled(
@@ -167,7 +171,7 @@ def _labelled(
     """Yield claims with keys, under every label of the signer's name, or under all others."""
     claims = np.concatenate([NO_CLAIMS, *parts])
     claims = claims[claims["size"] > 0]
-    claims = np.concatenate([claims, _with_leading_zero(claims)])
+    claims = _with_other_signs(claims)
     signers = namesake[claims["issuer"]]
     for index, issuer in enumerate(issuers):
         if issuer.is_further_name:  # its rows are those of the first name, again

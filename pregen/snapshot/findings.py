@@ -179,16 +179,23 @@ class RowFindings:
         return tuple(sorted(found, key=lambda finding: finding.severity))
 
 
-def negative_finding(name: str, negative: int, rows: int) -> tuple[Finding, ...]:
+def negative_finding(name: str, encoding: str, negative: int, rows: int) -> tuple[Finding, ...]:
     """Return an error where so many serials are negative that they are hardly meant to be; one in ten thousand is.
 
-    Of plain numbers, every second one begins with an octet that makes it negative.
+    Of plain numbers, every second one begins with an octet that makes it negative, also where a program wrote them as
+    signed integers; `encoding` is the declared one.
     """
     if negative < _NEGATIVE_COUNT or negative * _NEGATIVE_SHARE < rows:
         return ()
+    remedy = 'set serial.encoding = "unsigned-binary" in [snapshot.columns] if these are plain numbers'
+    if encoding != "binary":
+        remedy = (
+            "a signed integer of a database, or a program that takes the first bit of octets for a sign, writes plain "
+            "numbers so: export them without a sign, or as octets"
+        )
     text = (
         f"column {name!r}: {negative:,} of {rows:,} serials are negative, and nobody would ask for these certificates "
-        'if they are not: set serial.encoding = "unsigned-binary" in [snapshot.columns] if these are plain numbers'
+        f"if they are not: {remedy}"
     )
     return (Finding("serial.negative", "error", text),)  # no row is bad by itself
 

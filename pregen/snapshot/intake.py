@@ -119,7 +119,7 @@ class Intake:
         self.scripts = Scripts()  # how the serials so far seem to be written
         self.stand_ins = StandIns()  # times so far that may stand for none
         self.rows_of = np.zeros((len(self.oldest), 2), np.int64)  # by issuer; and by whether the status leaves them out
-        self.negative_serials = 0  # rows so far, less those whose encoding has a sign
+        self.negative_serials = 0  # rows so far
 
     def read(self, batch: pa.RecordBatch, first: Place) -> tuple[StatusBatch, Counter[str]]:
         """Return the good rows of a batch, whose row 0 is the row `first`, and how many are excluded, by reason."""
@@ -178,7 +178,7 @@ class _BatchIntake:
         issuer = self._issuer()
         self._note_scripts(serial, faults)
         self._count_rows(issuer)
-        self._note_rounded(serial)
+        self._note_rounded(serial, faults)
         if self._intake.revocations is not None:
             status, revoked_at, reason, reason_given = self._revocations(self._intake.revocations, serial, issuer)
             revoked = status == REVOKED
@@ -482,10 +482,16 @@ class _BatchIntake:
         malformed = any(fault.code.startswith("row.serial.not-") and fault.rows.any() for fault in faults)
         self._intake.scripts.note(column, encoding, serial, has_malformed=malformed)
 
-    def _note_rounded(self, serial: pa.BinaryArray) -> None:
-        """Note serials that a program seems to have rounded, in all rows: one that is left out tells of the others."""
+    def _note_rounded(self, serial: pa.BinaryArray, faults: Iterable[Fault]) -> None:
+        """Note serials that a program seems to have rounded, in all rows: one that is left out tells of the others.
+
+        What could not be read has zeros in place of what is no digit.
+        """
         if self._first.unit == "line":
             return
+        for fault in faults:
+            if fault.code != NOT_MINIMAL and fault.rows.any():
+                serial = pc.if_else(pa.array(fault.rows), pa.scalar(b"", serial.type), serial)
         source, column = self._intake.columns["serial"], self._arrays["serial"]
         is_text = not (source.encoding or "binary").endswith("binary") and not pa.types.is_integer(column.type)
         self._intake.rounded.note(column, serial, source.name, self._first, is_text=is_text)

@@ -3,7 +3,7 @@ r"""Serial numbers, as files write them, to the content octets of a DER INTEGER.
     binary           the content octets themselves; non-minimal ones are faults (X.690, 8.3.2), and read all the same
     unsigned-binary  a big-endian magnitude, leading zeros allowed
     hex              a number: optional sign and 0x (or \x, of PostgreSQL's bytea), either case, any count of digits,
-                     with colons and spaces
+                     with colons and spaces, or as UUIDs have hyphens
     decimal          a number: optional sign
 
 Text may stand in columns of octets as well, as Impala and Hive write it.
@@ -51,6 +51,7 @@ _LIMB_DIGITS = 9
 _LIMBS = 6  # 54 digits: 2**168 has 51
 _WORDS = 6  # of 32 bits: 10**54 < 2**180
 _PADDED_WIDTH = 64  # octets of the widest value whose superfluous ones are taken away
+_UUID_TEXT, _UUID_HYPHENS = 36, (8, 13, 18, 23)
 NOT_MINIMAL = "row.serial.not-minimal"
 ROUNDED = "row.serial.rounded"
 _SCIENTIFIC = r"^\s*[+-]?\d+(?:[.,]\d+[eE][+-]?\d+|[eE][+-]\d+)\s*$"  # 1E30 is a hexadecimal number
@@ -63,7 +64,8 @@ class Serials(NamedTuple):
         values: one value a row; those of faulty rows mean nothing and may be null, except that what is `NOT_MINIMAL`
             and not null is the serial that was meant.
         faults: a row has one at most.
-        negative_count: how many are negative because of their first octet alone, which plain numbers may have as well.
+        negative_count: how many are negative: by the first octet, which plain numbers may have as well, or by a minus,
+            which programs write that take the first bit for a sign.
     """
 
     values: pa.BinaryArray
@@ -128,7 +130,9 @@ def _unsigned_binary(column: ArrowArray) -> Serials:
 
 def _hex(column: ArrowArray) -> Serials:
     text, null = text_of(column), nulls(column)
-    digits, negative = _signed(without(text, (text.data == ord(":")) | (text.data == ord(" "))))
+    digits, negative = _signed(
+        without(text, (text.data == ord(":")) | (text.data == ord(" ")) | _hyphens_of_uuids(text))
+    )
     first = octet_at(digits, digits.start)
     prefixed = ((first == ord("0")) | (first == ord("\\"))) & (digits.size > 1)
     prefixed &= (octet_at(digits, digits.start + 1) | 0x20) == ord("x")
@@ -142,7 +146,7 @@ def _hex(column: ArrowArray) -> Serials:
     serials, too_long = _der_integers((nibbles[:, 0::2] << np.uint8(4)) | nibbles[:, 1::2], negative)
     too_long |= digits.size > _HEX_DIGITS
     faults = _number_faults(null, text.size == 0, too_long, not_hex, "row.serial.not-hex")
-    return Serials(serials, _with_rounded(faults, column))
+    return Serials(serials, _with_rounded(faults, column), int(np.count_nonzero(negative & ~null & ~not_hex)))
 
 
 def _decimal(column: ArrowArray) -> Serials:
@@ -161,7 +165,19 @@ def _decimal(column: ArrowArray) -> Serials:
     serials, too_long = _der_integers(_octets_of_limbs(limbs), negative)
     too_long |= digits.size > width
     faults = _number_faults(null, text.size == 0, too_long, not_decimal, "row.serial.not-decimal")
-    return Serials(serials, _with_rounded(faults, column))
+    return Serials(serials, _with_rounded(faults, column), int(np.count_nonzero(negative & ~null & ~not_decimal)))
+
+
+def _hyphens_of_uuids(text: Octets) -> NDArray[np.bool_]:
+    """Return which octets of the data are the hyphens of a UUID: 8-4-4-4-12 digits."""
+    hyphens = np.zeros(len(text.data), np.bool_)
+    if (text.size != _UUID_TEXT).all():
+        return hyphens
+    starts = text.start[text.size == _UUID_TEXT]
+    places = starts[:, None] + np.array(_UUID_HYPHENS)
+    is_uuid = (text.data[places] == ord("-")).all(axis=1)
+    hyphens[places[is_uuid].ravel()] = True
+    return hyphens
 
 
 def _signed(text: Octets) -> tuple[Octets, NDArray[np.bool_]]:

@@ -47,7 +47,7 @@ class Reading:
         of_kind: how many rows of each kind each issuer has, int64[issuers, KINDS]; None: nobody asks.
         zone_used: columns (canonical names) with a declared zone, and with times that it was needed for.
         zone_written: those with times that name their own.
-        negative_serials: how many rows have a serial that is negative by its octets.
+        negative_serials: how many rows have a serial that is negative.
         remnants: what rows that are not revoked say of revocations.
         units: in which its times seem to be written, by canonical column.
         rounded: serials that seem to be rounded.
@@ -215,7 +215,8 @@ class Snapshot:
             none = np.zeros((len(nothing), KINDS), np.int64)
             from_crls = out_of_scope(self._revocations.uncovered, sum(counts, none)) + from_crls
         negative = sum(reading.negative_serials for reading in self._readings.values())
-        serials = negative_finding(self._columns["serial"].name, negative, self.rows_in)
+        column = self._columns["serial"]
+        serials = negative_finding(column.name, column.encoding or "binary", negative, self.rows_in)
         remnants = reduce(Remnants.plus, (reading.remnants for reading in self._readings.values()), Remnants())
         rows = tuple(judged(found.findings(self._skew_s), remnants))
         serials += self._scripts()

@@ -545,11 +545,14 @@ def test_an_entry_that_fits_two_rows_is_refused_and_cannot_be_accepted(listed: C
     assert listed.published() == {}
 
 
-def test_an_anchor_that_lists_a_good_row_without_its_leading_zero_contradicts_it(ca: Ca, pregen: Program) -> None:
-    of_signs(ca, WITHOUT_ZERO, SIGNED, GOOD)
+@pytest.mark.parametrize(("entry", "row"), [(WITHOUT_ZERO, SIGNED), (SIGNED, WITHOUT_ZERO)])
+def test_an_anchor_that_lists_a_good_row_but_for_its_sign_contradicts_it(
+    ca: Ca, pregen: Program, entry: int, row: int
+) -> None:
+    of_signs(ca, entry, row, GOOD)
     ca.configure(snapshot={"anchor": [{"crl": "base.crl"}]})
     ca.export(
-        serial=octets(SIGNED, GOOD),
+        serial=octets(row, GOOD),
         status=pa.array([0, 0]),
         revoked_at=None,
         reason=None,

@@ -3,12 +3,16 @@
 import pyarrow as pa
 import pytest
 
-from tests.pregen.cli.ca import Ca, Program, instants
+from tests.pregen.cli.ca import Ca, Column, Program, instants
 
 
 def export_numbers(ca: Ca, serials: list[bytes]) -> None:
+    export_columns(ca, pa.array(serials, pa.binary()))
+
+
+def export_columns(ca: Ca, serials: Column) -> None:
     ca.export(
-        serial=pa.array(serials, pa.binary()),
+        serial=serials,
         status=pa.array([0] * len(serials)),
         revoked_at=instants(*[None] * len(serials)),
         reason=None,
@@ -60,3 +64,31 @@ def test_a_few_negative_serials_are_taken(
     export_numbers(ca, plain(count, negative))
 
     assert pregen("run", ca.config).code == code
+
+
+@pytest.mark.parametrize("kind", [pa.int64(), pa.string()])
+def test_plain_numbers_that_a_database_holds_as_signed_ones_are_refused(
+    ca: Ca, pregen: Program, kind: pa.DataType
+) -> None:
+    numbers = [int.from_bytes(octets * 4, "big", signed=True) for octets in plain(40, 20)]
+    ca.configure(snapshot={"columns": {"serial": {"encoding": "decimal"}}})
+    export_columns(ca, pa.array(numbers, pa.int64()).cast(kind))
+
+    refused = pregen("run", ca.config)
+    accepted = pregen("run", ca.config, "--accept", "serial.negative", "--reason", "they are")
+
+    assert refused.code == 3
+    assert "error serial.negative: column 'serial': 20 of 40 serials are negative" in refused.err
+    assert "export them without a sign" in refused.err
+    assert accepted.code == 0, accepted.err
+
+
+def test_numbers_that_cannot_be_read_are_not_called_rounded(ca: Ca, pregen: Program) -> None:
+    ca.configure(snapshot={"columns": {"serial": {"encoding": "hex"}}})
+    export_columns(ca, pa.array([f"1234567890AB==00000000000{at:02}0000" for at in range(40)]))
+
+    refused = pregen("run", ca.config)
+
+    assert refused.code == 3
+    assert "row.serial.not-hex" in refused.err
+    assert "serial.rounded" not in refused.err

@@ -213,7 +213,21 @@ def test_octets_that_are_negative_are_counted(kind: pa.DataType) -> None:
     assert read_serials(column, "binary").negative_count == 3
     assert read_serials(column.slice(1, 3), "binary").negative_count == 1
     assert read_serials(column, "unsigned-binary").negative_count == 0
-    assert read_serials(pa.array(["-1"]), "hex").negative_count == 0, "it says so itself"
+
+
+def test_a_minus_counts_as_negative_where_a_number_follows() -> None:
+    assert read_serials(pa.array(["-1", "1", None, "-x", "-"]), "hex").negative_count == 1
+    assert read_serials(pa.array(["-1", "1", None, "-x", "-"]), "decimal").negative_count == 1
+    assert read_serials(pa.array([-1, 1, None, -(2**63)]), "decimal").negative_count == 2
+
+
+def test_the_hyphens_of_uuids_do_not_count() -> None:
+    found = read_serials(
+        pa.array([" 550e8400-e29b-41d4-a716-446655440000", "55-0e", "550e8400-e29b-41d4-a716-44665544000-"]), "hex"
+    )
+
+    assert found.values[0].as_py().hex() == "550e8400e29b41d4a716446655440000"
+    assert [fault.rows.tolist() for fault in found.faults if fault.rows.any()] == [[False, True, True]]
 
 
 def test_no_octet_and_no_value_are_not_negative() -> None:
