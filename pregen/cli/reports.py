@@ -13,7 +13,7 @@ from pregen.cli.report import Report, aligned
 from pregen.engines import EngineState
 from pregen.gates.results import gates_document
 from pregen.generation import Checked, Published
-from pregen.generation.rows import Precertificates
+from pregen.generation.collapse import Precertificates
 from pregen.importing import Imported
 
 BY_VALUE = ("status", "no-ocsp")  # reasons why rows are left out for what a column says of them

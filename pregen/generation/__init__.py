@@ -3,8 +3,11 @@
 preparation.py   all that can be refused without reading a row
 survey.py        all that can be refused without a signature: gatekeeping.py asks the gates, past.py is what they
                  compare with
-routing.py       rows to shards by their keys (routing_key.py), into spill files (spill.py) in a folder (spool.py)
-rows.py          the rows of one shard: sorted, repetitions collapsed, contradictions found; tally.py adds up all shards
+routing.py       rows to shards by their keys (routing_key.py), by a router (router.py) a process, into spill files
+                 (spill.py) in a folder (spool.py)
+rows.py          the rows of one shard, sorted; collapse.py makes one of all those of a certificate, or finds that they
+                 contradict each other; tally.py adds up all shards
+groups.py        rows whose responses are alike but for serial, time and reason
 claims.py        what CRLs and anchors say of certificates, held against the rows of a shard (held.py); disputes.py says
                  what came of it
 endings.py       which windows end with their certificates, and where

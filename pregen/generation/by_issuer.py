@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from pregen.config import Config
 from pregen.gates.evidence import Observation
-from pregen.generation.rows import KINDS, Group
+from pregen.generation.groups import KINDS, Group
 from pregen.issuers import Issuer
 from pregen.snapshot import Snapshot
 

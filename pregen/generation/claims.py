@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from pregen.errors import MAX_EXAMPLES
 from pregen.gates.anchor_files import CertificateAnchor
 from pregen.gates.listed import SAYS_FINAL, SAYS_NOTHING, says
+from pregen.generation.groups import KINDS
 from pregen.generation.held import STRANGER, Contradiction, Held
 from pregen.generation.routing_key import serial_matrix, serial_octets, serial_offsets, xxh64
-from pregen.generation.rows import KINDS, ShardRows
+from pregen.generation.rows import ShardRows
 from pregen.generation.spill import AGAIN, FLAGS, LAST_SECOND, clipped
 from pregen.issuers import Issuer
 from pregen.names import name_key

@@ -20,10 +20,11 @@ from pregen.gates.history import witness_share
 from pregen.gates.zone import Verdict, judge, remember
 from pregen.generation.by_issuer import without_rows
 from pregen.generation.claims import Claims, make_claims
+from pregen.generation.collapse import Pair
 from pregen.generation.disputes import mislabelled, proved_labels, revoked_in_crls
+from pregen.generation.groups import Group
 from pregen.generation.past import ComparisonJob, named
 from pregen.generation.preparation import Prepared
-from pregen.generation.rows import Group, Pair
 from pregen.generation.tally import Tally
 from pregen.issuers import Issuer
 from pregen.snapshot import IN_COLUMNS, Snapshot

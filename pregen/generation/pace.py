@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from pregen.errors import Finding
-from pregen.generation.rows import Group
+from pregen.generation.groups import Group
 from pregen.issuers import Issuer
 from pregen.signers import Choice
 

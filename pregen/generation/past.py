@@ -23,8 +23,9 @@ from pregen.gates.comparison import (
     words,
 )
 from pregen.gates.history import WITNESS
+from pregen.generation.groups import KINDS
 from pregen.generation.routing_key import Octets, xxh64
-from pregen.generation.rows import KINDS, ShardRows
+from pregen.generation.rows import ShardRows
 from storage.certid import serial_text
 from storage.commits import Head
 from storage.errors import FormatError

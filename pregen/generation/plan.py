@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from pregen.clock import seconds
 from pregen.errors import Finding
-from pregen.generation.rows import KINDS, Group
+from pregen.generation.groups import KINDS, Group
 from pregen.generation.templates import Form, Values, make_template, oracle, oracle_response
 from pregen.issuers import Issuer
 from pregen.signers import ALGORITHMS, algorithm_of

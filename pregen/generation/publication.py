@@ -10,12 +10,12 @@ from pregen.errors import Finding, VerificationError
 from pregen.gates import GateResult
 from pregen.gates.results import gates_document
 from pregen.generation.by_issuer import IssuerFigures
+from pregen.generation.collapse import Precertificates
 from pregen.generation.gatekeeping import after_signing
 from pregen.generation.pace import pace_warning
 from pregen.generation.past import write_past
 from pregen.generation.plan import Plan, make_plan
 from pregen.generation.preparation import Prepared, RunOptions, prepare
-from pregen.generation.rows import Precertificates
 from pregen.generation.shard import ShardSigner, ShardTask, SignedShard, SigningJob
 from pregen.generation.steps import Steps
 from pregen.generation.survey import Progress, Surveyed, survey

@@ -20,9 +20,10 @@ from dataclasses import dataclass
 
 from pregen.clock import instant, text
 from pregen.errors import VerificationError
+from pregen.generation.groups import KINDS, Group
 from pregen.generation.layout import Layout
 from pregen.generation.plan import Plan, Record, forms, oracle_of, window_of
-from pregen.generation.rows import KINDS, Group, ShardRows
+from pregen.generation.rows import ShardRows
 from pregen.generation.templates import Form
 from pregen.issuers import Issuer
 from pregen.signers import ALGORITHMS

@@ -1,34 +1,24 @@
 """The rows of one shard, as its worker sees them: sorted by key, repetitions collapsed, expired ones left out.
 
 A certificate has expired when all of its rows have; nobody asks what these said.
-
-A precertificate's serial counts as assigned (TLS Baseline Requirements, 4.9.9), so its row alone gets an answer. Beside
-the row of the final certificate it is the same certificate, and not a repetition: both differ by two extensions alone
-(RFC 6962, 3.1). Such a pair is joined in whatever order and files its rows come:
-
-* Their expiries must be a day apart at most, where both say one; else the rows are judged as any two of one serial.
-* Revoked is what one of both says is revoked. Where both are, the time and the reason of the earlier revocation count,
-  but one that is final wins over a hold, and at the same time one with a reason over one without, then the final
-  certificate's. Good and unknown contradict each other as ever.
-* Several precertificates, or several final certificates, are judged among themselves.
 """
 
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pregen.errors import MAX_EXAMPLES, VerificationError
+from pregen.errors import VerificationError
+from pregen.generation.collapse import NO_PRECERTIFICATES, Collapsed, Pair, Precertificates, collapse
 from pregen.generation.endings import Endings
+from pregen.generation.groups import Group
 from pregen.generation.routing_key import serial_matrix
 from pregen.generation.spill import (
     AGAIN,
     FLAGS,
-    LAST_SECOND,
     PRECERTIFICATE,
     ROW_BYTES,
     SERIAL_AT,
@@ -41,95 +31,8 @@ from pregen.generation.spill import (
     read_spilled,
     take,
 )
-from pregen.snapshot import GOOD, MAX_SERIAL_BYTES, NO_REASON, REVOKED
 
-# What the responses of a group look like: status, and whether a reason is given.
-KINDS = (("good", False), ("revoked", False), ("revoked", True), ("unknown", False))
-
-_UNKNOWN = KINDS.index(("unknown", False))
-_IS_REVOKED = np.array([status == "revoked" for status, _ in KINDS])
-CODE = np.array([1 << 8, 1 << 2, 1, 1 << 32])  # `Group.code` as a product
-_DAY_S = 86_400
-_HOLD = 6  # certificateHold (RFC 5280, 5.3.1)
 _HALF, _LOWER = np.uint64(32), np.uint64(2**32 - 1)
-
-
-class Group(NamedTuple):
-    """Rows whose responses differ only in serial, revocation time and reason; sorts in the order of packs.
-
-    Attributes:
-        issuer: index in the configuration.
-        serial_bytes: length of the serial.
-        kind: index in `KINDS`.
-        span_s: of windows that end with their certificates, from the start of the run to their end; 0: the usual one.
-    """
-
-    issuer: int
-    serial_bytes: int
-    kind: int
-    span_s: int = 0
-
-    @property
-    def code(self) -> int:
-        """One number for the four, of which the lower 32 bits are that of a row of a spill file."""
-        return (self.span_s << 32) | (self.issuer << 8) | (self.serial_bytes << 2) | self.kind
-
-    @classmethod
-    def of_code(cls, code: int) -> "Group":
-        """Return the group of a number.
-
-        >>> Group.of_code(Group(3, 16, 2, 60).code)
-        Group(issuer=3, serial_bytes=16, kind=2, span_s=60)
-        """
-        return cls(code >> 8 & 0xFF_FFFF, code >> 2 & 63, code & 3, code >> 32)
-
-
-def group_codes(
-    issuer: NDArray[np.int32], serial_bytes: NDArray[np.int32], status: NDArray[np.uint8], reason: NDArray[np.int8]
-) -> NDArray[np.uint32]:
-    """Return `Group.code` of each row, uint32[n]: there are less than 2**22 issuers."""
-    kind = np.where(status == GOOD, 0, np.where(status == REVOKED, 1 + (reason >= 0), 3))
-    return ((issuer << 8) | (serial_bytes << 2) | kind).astype(np.uint32)
-
-
-def again_for(codes: NDArray[np.uint32], issuer: int) -> NDArray[np.uint32]:
-    """Return codes of spooled rows as those of another issuer, for which they are spooled once more."""
-    return (codes & (PRECERTIFICATE | np.uint32(0xFF))) | AGAIN | np.uint32(issuer << 8)
-
-
-class RowNumber(NamedTuple):
-    """Where a row is in the snapshot: number of the file, and of the row in it, both from 0."""
-
-    file: int
-    row: int
-
-
-class Pair(NamedTuple):
-    """Two rows of one certificate, and its serial; `is_withheld`: the other row is bad or left out."""
-
-    row: RowNumber
-    other: RowNumber
-    serial: bytes
-    is_withheld: bool = False
-
-
-class Precertificates(NamedTuple):
-    """What became of the rows of precertificates.
-
-    Attributes:
-        joined: those that are one certificate with the row of a final one, which is counted in their place.
-        alone: those that get an answer of their own.
-        differing: those of the joined ones that differ from the other row in status, time or reason of revocation.
-        examples: the first of these.
-    """
-
-    joined: int = 0
-    alone: int = 0
-    differing: int = 0
-    examples: tuple[Pair, ...] = ()
-
-
-NO_PRECERTIFICATES = Precertificates()
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +128,7 @@ def load_rows(
     """
     rows, suspects = _in_order(read_spilled(path, written))
     limit = 0 if expired_before is None else int(clipped(np.array(expired_before)))
-    collapsed = _collapse(rows, suspects, limit) if len(suspects) else _Collapsed()
+    collapsed = collapse(rows, suspects, limit) if len(suspects) else Collapsed()
     kept, own = rows["reason"] != WITHHELD, rows["code"] & AGAIN == 0
     withheld = len(rows) - int(np.count_nonzero(kept))
     own_rows = int(np.count_nonzero(kept & own))
@@ -297,135 +200,3 @@ def _with_equal_neighbour(values: NDArray[np.uint64]) -> Places:
     equal = np.zeros(len(values) + 1, bool)
     np.equal(values[1:], values[:-1], out=equal[1:-1])
     return np.flatnonzero(equal[1:] | equal[:-1])
-
-
-class _Collapsed(NamedTuple):
-    dropped: Places = np.empty(0, np.intp)
-    conflicts: tuple[Pair, ...] = ()
-    conflict_count: int = 0
-    repetitions: tuple[Pair, ...] = ()
-    joined: int = 0
-    differing: int = 0
-    examples: tuple[Pair, ...] = ()
-
-
-def _collapse(rows: Spilled, suspects: Places, limit: int) -> _Collapsed:
-    """Find, among rows with equal keys, those of one certificate: the first gets the latest not_after, others go.
-
-    Rows that differ in status, revocation time or reason are conflicts, and so is a withheld one that contradicts one
-    that is not (`pregen.snapshot.Withheld`), unless the certificate has expired: its latest not_after is before
-    `limit`. Equal keys of different certificates are legal. The row of a final certificate is the first of all, and
-    takes over what the one of its precertificate says.
-    """
-    these = take(rows, suspects)
-    withheld = these["reason"] == WITHHELD
-    early = (these["code"] & PRECERTIFICATE != 0) & ~withheld
-    again = these["code"] & AGAIN != 0
-    in_snapshot = np.lexsort((these["row"], these["file"], again, early, withheld))
-    these, suspects = take(these, in_snapshot), suspects[in_snapshot]
-    withheld, early, again = withheld[in_snapshot], early[in_snapshot], again[in_snapshot]
-    flags = these["code"] & FLAGS
-    these["code"] &= ~FLAGS
-    places = np.arange(len(these))
-    leader = _first_of(_identities(these))  # the row that each one's certificate is published by
-    peer, joined, uneven = leader, np.zeros(len(these), bool), np.zeros(len(these), bool)
-    if early.any():
-        peer, joined = _paired(these, leader, early)
-        uneven = joined & _differ(these, leader)
-    differs = _differ(these, peer)
-    _take_over(these, leader, np.flatnonzero(uneven))
-    changed = leader[uneven]
-    rows[suspects[changed]] = these[changed]
-    rows["code"][suspects[changed]] |= flags[changed]
-    np.maximum.at(rows["not_after"], suspects[leader], these["not_after"])
-    follows = leader != places
-    differs = np.where(withheld, _contradicts(these, take(these, leader)), differs)
-    is_live = rows["not_after"][suspects[leader]] >= limit
-    shown = np.where(withheld, leader, peer)
-    differs &= is_live & ~(again & again[shown])  # which was found where they were spooled before
-    uneven &= is_live & ~again
-    conflicts, repetitions, examples = (
-        tuple(
-            Pair(_row_number(these[one[i]]), _row_number(these[i]), _serial(these[i]), bool(withheld[i]))
-            for i in np.flatnonzero(which)[:MAX_EXAMPLES]
-        )
-        for one, which in (
-            (shown, differs),
-            (peer, follows & ~differs & ~withheld & ~joined & ~again),
-            (leader, uneven),
-        )
-    )
-    counts = int((joined & ~again).sum()), int(uneven.sum())
-    return _Collapsed(suspects[follows], conflicts, int(differs.sum()), repetitions, *counts, examples)
-
-
-def _first_of(identities: NDArray[np.generic]) -> Places:
-    """Return for each place the first one of the same identity."""
-    _, first, member = np.unique(identities, return_index=True, return_inverse=True)
-    found: Places = first[member]
-    return found
-
-
-def _paired(these: Spilled, leader: Places, early: NDArray[np.bool_]) -> tuple[Places, NDArray[np.bool_]]:
-    """Return which row each one must agree with, and which rows of precertificates are joined with a final one's.
-
-    `leader` is the row of the final certificate, wherever there is one.
-    """
-    own = _first_of(2 * leader + early)
-    first = np.flatnonzero(early & (own == np.arange(len(these))) & ~early[leader])
-    one, other = these[first], these[leader[first]]
-    expiries = one["not_after"].astype(np.int64), other["not_after"].astype(np.int64)
-    fits = np.abs(expiries[0] - expiries[1]) <= _DAY_S
-    fits |= (expiries[0] == LAST_SECOND) | (expiries[1] == LAST_SECOND)  # one of both does not say
-    says = one["code"] & 3, other["code"] & 3
-    fits &= ((says[0] == _UNKNOWN) == (says[1] == _UNKNOWN)) | _IS_REVOKED[says[0]] | _IS_REVOKED[says[1]]
-    joined = np.zeros(len(these), bool)
-    joined[first[fits]] = True
-    return np.where(early & ~joined[own], leader, own), joined
-
-
-def _differ(these: Spilled, others: Places) -> NDArray[np.bool_]:
-    """Return which rows say another status, revocation time or reason than the ones at `others`."""
-    differs = np.zeros(len(these), bool)
-    for name in ("code", "revoked_at", "reason"):
-        differs |= these[name] != these[name][others]
-    return differs
-
-
-def _take_over(these: Spilled, leader: Places, joined: Places) -> None:
-    """Let the rows of final certificates say what those of their precertificates do, where these win."""
-    ranks = [
-        (~_IS_REVOKED[rows["code"] & 3], rows["reason"] == _HOLD, rows["revoked_at"], rows["reason"] == NO_REASON)
-        for rows in (these[joined], these[leader[joined]])
-    ]
-    wins, tied = np.zeros(len(joined), bool), np.ones(len(joined), bool)
-    for mine, other in zip(*ranks, strict=True):
-        wins |= tied & (mine < other)
-        tied &= mine == other
-    for name in ("code", "revoked_at", "reason"):
-        these[name][leader[joined[wins]]] = these[name][joined[wins]]
-
-
-def _contradicts(withheld: Spilled, published: Spilled) -> NDArray[np.bool_]:
-    """Return which rows that are withheld contradict those that are published, if these are; bool[n]."""
-    says, becomes = withheld["code"] & 3, published["code"] & 3
-    wrong: NDArray[np.bool_] = (says == _UNKNOWN) | (_IS_REVOKED[says] & ~_IS_REVOKED[becomes])
-    wrong &= published["reason"] != WITHHELD
-    return wrong
-
-
-def _identities(rows: Spilled) -> NDArray[np.void]:
-    """Return issuer, serial length and serial of rows as comparable octets."""
-    of_serial = np.arange(MAX_SERIAL_BYTES) < (rows["code"] >> 2 & 63)[:, None]
-    out = np.empty((len(rows), 4 + MAX_SERIAL_BYTES), np.uint8)
-    out[:, :4] = (rows["code"] >> 2)[:, None].view(np.uint8)
-    out[:, 4:] = np.where(of_serial, rows.view(np.uint8).reshape(-1, ROW_BYTES)[:, SERIAL_AT:], 0)
-    return out.view(f"V{out.shape[1]}")[:, 0]
-
-
-def _row_number(row: np.void) -> RowNumber:
-    return RowNumber(int(row["file"]), int(row["row"]))
-
-
-def _serial(row: np.void) -> bytes:
-    return bytes(row["serial"])[: Group.of_code(int(row["code"])).serial_bytes]

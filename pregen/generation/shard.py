@@ -14,13 +14,14 @@ from pregen.errors import PublishError, explained
 from pregen.gates.comparison import NOT_COMPARED, Comparison
 from pregen.generation.claims import NO_CLAIMS, ClaimArray, hold_against
 from pregen.generation.endings import Endings
+from pregen.generation.groups import Group
 from pregen.generation.layout import Block, Layout, Numbers, RunNumbers
 from pregen.generation.messages import BATCH_ROWS, Messages, Scratch
 from pregen.generation.past import Comparer, ComparisonJob, entries_of
 from pregen.generation.plan import Plan
 from pregen.generation.readback import ReadBack
 from pregen.generation.routing import ShardFile
-from pregen.generation.rows import Group, ShardRows, load_rows
+from pregen.generation.rows import ShardRows, load_rows
 from pregen.generation.steps import Steps
 from pregen.generation.tally import Survey
 from pregen.issuers import Issuer, KeySource

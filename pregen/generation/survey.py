@@ -16,6 +16,7 @@ from pregen.gates import GateResult, History
 from pregen.gates.evidence import Observation, Observer, Watch
 from pregen.gates.evidence import add_up as all_observed
 from pregen.generation.by_issuer import IssuerFigures, figures_by_issuer
+from pregen.generation.collapse import NO_PRECERTIFICATES, Precertificates
 from pregen.generation.gatekeeping import (
     INVALID,
     ask,
@@ -26,10 +27,10 @@ from pregen.generation.gatekeeping import (
     remembered,
     watch_of,
 )
+from pregen.generation.groups import Group
 from pregen.generation.memory import keep_freed_memory
 from pregen.generation.preparation import Prepared
 from pregen.generation.routing import RoutingJob, ShardFile, route, route_files, shard_count
-from pregen.generation.rows import NO_PRECERTIFICATES, Group, Precertificates
 from pregen.generation.shard import ShardTask, Surveyor
 from pregen.generation.spool import spool_folder
 from pregen.generation.steps import Steps

@@ -8,8 +8,10 @@ import numpy as np
 
 from pregen.errors import MAX_EXAMPLES
 from pregen.gates.comparison import NOT_COMPARED, Comparison
+from pregen.generation.collapse import NO_PRECERTIFICATES, Pair, Precertificates
+from pregen.generation.groups import CODE, Group
 from pregen.generation.held import Held, all_held
-from pregen.generation.rows import CODE, NO_PRECERTIFICATES, Group, Pair, Precertificates, digest_of
+from pregen.generation.rows import digest_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pregen.generation.groups import Group
 from pregen.generation.layout import Layout, RunNumbers
 from pregen.generation.plan import Plan
-from pregen.generation.rows import Group, ShardRows
+from pregen.generation.rows import ShardRows
 from storage.pack import Segment, bucket_count
 from storage.tables import Tables
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from pregen.generation.groups import Group
 from pregen.generation.pace import LEAST_S, pace_warning
-from pregen.generation.rows import Group
 from pregen.issuers import Issuer
 from pregen.signers import P256_SHA256, Choice, engine_named
 from tests.pregen.generation.workshop import make_issuers

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from pregen.generation.groups import Group
 from pregen.generation.plan import Plan, make_plan
-from pregen.generation.rows import Group
 from pregen.issuers import Issuer
 from pregen.validity import ValidityWindow
 from storage.errors import KnownAnswerError

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from pregen.generation.rows import KINDS, Group, Pair, Precertificates, RowNumber, ShardRows
+from pregen.generation.collapse import Pair, Precertificates, RowNumber
+from pregen.generation.groups import KINDS, Group
+from pregen.generation.rows import ShardRows
 from pregen.snapshot import GOOD, NO_EXPIRY, NO_REASON, REVOKED, UNKNOWN
 from tests.pregen.generation.workshop import Row, load, plain_rows
 

@@ -15,10 +15,10 @@ from pregen.clock import seconds
 from pregen.config import load_config
 from pregen.errors import GateError, InputError, VerificationError
 from pregen.generation import Published, RunOptions, run
+from pregen.generation.groups import Group
 from pregen.generation.preparation import prepare
 from pregen.generation.publication import check_counts
 from pregen.generation.routing import SHARD_ROWS
-from pregen.generation.rows import Group
 from pregen.generation.shard import SignedShard
 from pregen.generation.survey import Surveyed
 from pregen.generation.workers import OwnProcess

@@ -7,14 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pregen.errors import MAX_EXAMPLES, VerificationError
-from pregen.generation.rows import (
-    KINDS,
-    Group,
-    Pair,
-    RowNumber,
-    ShardRows,
-    load_rows,
-)
+from pregen.generation.collapse import Pair, RowNumber
+from pregen.generation.groups import KINDS, Group
+from pregen.generation.rows import ShardRows, load_rows
 from pregen.generation.spill import read_spilled
 from pregen.generation.tally import Survey, add_up
 from pregen.snapshot import GOOD, NO_EXPIRY, NO_REASON, REVOKED, UNKNOWN

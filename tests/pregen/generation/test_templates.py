@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from pregen.clock import seconds
 from pregen.errors import SigningError
 from pregen.generation import templates
+from pregen.generation.groups import KINDS, Group
 from pregen.generation.plan import Record, forms, make_plan, oracle_of
-from pregen.generation.rows import KINDS, Group
 from pregen.generation.templates import Form, make_template, oracle
 from pregen.issuers import Issuer
 from pregen.validity import ValidityWindow
