@@ -15,8 +15,9 @@ from pregen.errors import Finding, GateError, InputError, VerificationError
 from pregen.gates import GateResult, History
 from pregen.gates.acceptance import acceptable, decide, is_refused
 from pregen.gates.evidence import Observation, Watch
-from pregen.gates.gates import Evidence, judge_all
+from pregen.gates.gates import judge_all
 from pregen.gates.history import witness_share
+from pregen.gates.judging import Evidence
 from pregen.gates.zone import Verdict, judge, remember
 from pregen.generation.by_issuer import without_rows
 from pregen.generation.claims import Claims, make_claims

@@ -9,8 +9,9 @@ from pregen.config import GatesConfig, Limit
 from pregen.errors import Finding
 from pregen.gates import GATES, GateResult, History, IssuerHistory
 from pregen.gates.comparison import Comparison
-from pregen.gates.gates import DAY_S, Evidence, judge_all
+from pregen.gates.gates import DAY_S, judge_all
 from pregen.gates.history import WITNESS
+from pregen.gates.judging import Evidence
 
 HISTORY = History(
     as_of=1_000_000,
