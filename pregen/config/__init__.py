@@ -1,20 +1,18 @@
 """The configuration: the TOML file, its sections, what they say about a column, and what all sections share.
 
-They are file.py, sections.py, columns.py and section.py.
+They are file.py, sections.py (and gates.py), columns.py and section.py; allowed.py says what a field may hold.
 """
 
 from pregen.config.columns import COLUMNS, KINDS, STATUSES, TIMES, ColumnConfig
 from pregen.config.file import Config, load_config
+from pregen.config.gates import GatesConfig, GrowthLimit, Limit
 from pregen.config.section import parse_duration
 from pregen.config.sections import (
     SEVERAL_KEYS,
     AnchorConfig,
     CertIds,
-    GatesConfig,
-    GrowthLimit,
     IssuerConfig,
     IssuerValidityConfig,
-    Limit,
     PublishConfig,
     RsaPadding,
     RunConfig,

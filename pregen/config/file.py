@@ -4,25 +4,22 @@ Only the file itself is looked at here; keys and certificates that it names are 
 """
 
 import difflib
-import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar, get_args, get_origin
+from typing import Annotated, TypeVar, get_args, get_origin
 
 import msgspec
 
+from pregen.config.allowed import explained, kind_of
 from pregen.config.columns import COLUMNS, ColumnConfig
+from pregen.config.gates import GatesConfig, GrowthLimit, Limit
 from pregen.config.section import Section
 from pregen.config.sections import (
     SEVERAL_KEYS,
-    GatesConfig,
-    GrowthLimit,
     IssuerConfig,
     IssuerValidityConfig,
-    Limit,
     PublishConfig,
     RunConfig,
     SnapshotConfig,
@@ -30,7 +27,6 @@ from pregen.config.sections import (
 )
 from pregen.errors import ConfigError, Finding
 
-_BEYOND = re.compile(r"`[a-z]+` [<>]= ")  # how msgspec says that a number is out of its bounds
 _TOP = ("snapshot", "issuer", "validity", "gates", "run", "publish")
 
 S = TypeVar("S", bound=Section)
@@ -186,7 +182,7 @@ class _Reader:
     def _table(self, raw: object, kind: type[S], place: str) -> S | None:
         """Return one section, without what is wrong in it, all of which is noted; or None, if it is no table."""
         if not isinstance(raw, dict):
-            self._note("config.wrong-type", place, f"must be a table, not {_kind(raw)}{_example(kind)}")
+            self._note("config.wrong-type", place, f"must be a table, not {kind_of(raw)}{_example(kind)}")
             return None
         fields = {field.name: field for field in msgspec.structs.fields(kind)}
         raw = {name: _completed(value, fields[name].default if name in fields else None) for name, value in raw.items()}
@@ -237,7 +233,7 @@ class _Reader:
     def _columns(self, raw: object, place: str) -> dict[str, object]:
         """Return those columns that can be read."""
         if not isinstance(raw, dict):
-            self._note("config.wrong-type", place, f"must be a table, not {_kind(raw)}")
+            self._note("config.wrong-type", place, f"must be a table, not {kind_of(raw)}")
             return {}
         self._unknown(raw, COLUMNS, place)
         read: dict[str, object] = {}
@@ -246,7 +242,7 @@ class _Reader:
             if isinstance(source, dict):
                 self._table(source, ColumnConfig, f"{place}.{canonical}")
             elif not isinstance(source, str):
-                text = f"must be the column's name in the files, or a table with it; not {_kind(source)}"
+                text = f"must be the column's name in the files, or a table with it; not {kind_of(source)}"
                 self._note("config.wrong-type", f"{place}.{canonical}", text)
             if len(self._findings) == before and canonical in COLUMNS:
                 read[canonical] = source
@@ -256,7 +252,7 @@ class _Reader:
         try:
             msgspec.convert(raw, kind)
         except msgspec.ValidationError as error:
-            code, place, text = _explained(raw, kind, place, str(error))
+            code, place, text = explained(raw, kind, place, str(error))
             self._note(code, place, text + example)
 
     def _unknown(self, raw: Mapping[str, object], known: tuple[str, ...], place: str) -> None:
@@ -295,53 +291,9 @@ def _section_in(kind: object) -> type[Section] | None:
     return first if isinstance(first, type) and issubclass(first, Section) else None
 
 
-def _explained(raw: object, kind: object, place: str, error: str) -> tuple[str, str, str]:
-    """Return code, place and text of a value that has the wrong type."""
-    if get_origin(kind) is Literal:
-        choices = [str(choice) for choice in get_args(kind)]
-        near = difflib.get_close_matches(str(raw), choices, n=1)
-        text = f"{raw!r} is not one of {', '.join(choices)}" + (f"; did you mean {near[0]!r}?" if near else "")
-        return "config.bad-value", place, text
-    if "datetime" in error:
-        return _explained_time(raw, place)
-    if get_origin(kind) is Annotated and _BEYOND.search(error):
-        return "config.bad-value", place, f"must be {_range_text(*get_args(kind)[:2])}, not {raw}"
-    text, _, where = error.partition(" - at `$")
-    text = text.replace("`", "").replace("Expected", "must be").replace("array", "list").replace(", got", ", not")
-    return "config.wrong-type", place + where.rstrip("`").replace("[...]", ""), text
-
-
-def _range_text(kind: type, bounds: msgspec.Meta) -> str:
-    """Return what a number may be.
-
-    >>> _range_text(float, msgspec.Meta(ge=0, le=1_000)), _range_text(int, msgspec.Meta(ge=0))
-    ('a number from 0 to 1000', 'a whole number from 0 on')
-    """
-    number = "a whole number" if kind is int else "a number"
-    return f"{number} from {bounds.ge:g} {'on' if bounds.le is None else f'to {bounds.le:g}'}"
-
-
-def _explained_time(raw: object, place: str) -> tuple[str, str, str]:
-    if isinstance(raw, datetime):
-        text = f"{raw.isoformat()} names no zone: append Z for UTC, or an offset such as -07:00"
-        return "config.naive-time", place, text
-    if isinstance(raw, date):
-        return (
-            "config.naive-time",
-            place,
-            f"{raw} is a day, not an instant: write {raw}T00:00:00Z, or the time you mean",
-        )
-    return "config.wrong-type", place, f"must be an instant with its zone, such as 2026-11-24T00:00:00Z, not {raw!r}"
-
-
 def _issuer_place(table: object, index: int) -> str:
     """Return how messages name a section ``[[issuer]]``: by its name if it has one, because there may be a thousand."""
     name = table.get("name") if isinstance(table, dict) else None
     if isinstance(name, list) and name:
         name = name[0]
     return f'issuer["{name}"]' if isinstance(name, str) and name else f"issuer[{index}]"
-
-
-def _kind(raw: object) -> str:
-    names = {dict: "a table", list: "a list", str: "a text", bool: "a truth value", int: "a number", float: "a number"}
-    return names.get(type(raw), "a time")

@@ -3,13 +3,16 @@
 import re
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import NamedTuple
+from typing import Annotated, NamedTuple, TypeAlias
 
 import msgspec
 
 _DURATION = re.compile(r"(\d{1,12})([smhd])", re.ASCII)
 _UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _CENTURY = timedelta(days=36_525)
+
+
+Duration: TypeAlias = Annotated[str, msgspec.Meta(description='a duration such as "4d"')]
 
 
 class Problem(NamedTuple):
@@ -59,3 +62,10 @@ def duration_problems(field: str, text: str) -> Iterator[Problem]:
         parse_duration(text)
     except ValueError as error:
         yield Problem("config.duration", field, str(error))
+
+
+def empty_problems(**fields: str | tuple[str, ...] | None) -> Iterator[Problem]:
+    """Yield what is wrong with fields that may be left out, but are empty or hold something empty."""
+    for field, value in fields.items():
+        if value == "" or (isinstance(value, tuple) and "" in value):
+            yield Problem("config.bad-value", field, "must not be empty: fill it in, or leave the field out")

@@ -13,19 +13,24 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 
 from pregen.config.columns import ColumnConfig, column_problems
-from pregen.config.section import Problem, Section, duration_problems, parse_duration
+from pregen.config.section import Duration, Problem, Section, duration_problems, empty_problems, parse_duration
 from pregen.validity import PROFILES
 
 CertIds: TypeAlias = Literal["separate", "combined", "sha1", "sha256"]
 RsaPadding: TypeAlias = Literal["pkcs1v15", "pss"]
-_GREATEST_SKEW = timedelta(days=1)
 _ENDPOINT = re.compile(r"https?://[^/]")
 
 
 class S3Config(Section, frozen=True, kw_only=True):
-    """What of an S3 store is not in its address; credentials are never in the file."""
+    """What of an S3 store is not in its address; credentials are never in the file.
 
-    endpoint: str | None = None
+    Attributes:
+        endpoint: the server's address where it is not Amazon's. Absent: as `AWS_ENDPOINT_URL_S3` or `AWS_ENDPOINT_URL`
+            says.
+        region: the region, such as "eu-central-1". Absent: as `AWS_REGION` or `AWS_DEFAULT_REGION` says.
+    """
+
+    endpoint: Annotated[str, msgspec.Meta(description='an address such as "https://s3.example:8333"')] | None = None
     region: str | None = None
 
     def problems(self) -> Iterator[Problem]:
@@ -33,14 +38,17 @@ class S3Config(Section, frozen=True, kw_only=True):
         if self.endpoint is not None and not _ENDPOINT.match(self.endpoint):
             text = f"{self.endpoint!r} is no address: write http://host:port or https://host"
             yield Problem("config.bad-value", "endpoint", text)
+        yield from empty_problems(region=self.region)
 
 
 class AnchorConfig(Section, frozen=True, kw_only=True):
     """Something issued by the CA itself, whose times are UTC by standard, to compare rows with; one of the two.
 
     Attributes:
-        certificate: file of any issued certificate that is in the snapshot, PEM or DER.
-        crl: file of a CRL of a configured issuer, PEM or DER.
+        certificate: file of any issued certificate that is in the snapshot, PEM or DER; it proves `not_before` and
+            `not_after`.
+        crl: file of a CRL of a configured issuer, PEM or DER; it proves `revoked_at`, and what it lists must not be
+            good.
     """
 
     certificate: str | None = None
@@ -49,28 +57,36 @@ class AnchorConfig(Section, frozen=True, kw_only=True):
     def problems(self) -> Iterator[Problem]:
         """Yield what is wrong beyond the types."""
         if bool(self.certificate) == bool(self.crl):
-            yield Problem("config.bad-value", "certificate", "name either a certificate or a crl", ("crl",))
+            yield Problem(
+                "config.bad-value",
+                "certificate",
+                "name either a certificate or a crl, one in each [[snapshot.anchor]]",
+                ("crl",),
+            )
 
 
 class SnapshotConfig(Section, frozen=True, kw_only=True):
     """Which files are the snapshot, and how to read them.
 
     Attributes:
-        kind: what the files are: tables ("files"), databases of `openssl ca` ("index-txt"), or tables of issued
-            serials whose revocations come from CRLs ("crl").
-        path: file, glob or folder, relative to the configuration file, or ``s3://bucket/prefix``; `--snapshot` wins
-            over it.
-        crls: files of CRLs, base and delta, or globs of them (kind "crl" alone).
-        partitioning: what the names of subfolders say: nothing (they are not read), columns as ``name=value``
-            ("hive"), or the values of `partition_columns` ("directory").
-        partition_columns: names of the columns that subfolders stand for, the outermost first.
-        s3: where `path` is on S3.
-        anchor: what to compare times with.
-        keep_expired: how long after not_after answers are still made: a duration, or "all".
-        as_of: the instant for which the snapshot is complete, in whole UTC seconds.
+        kind: what the files are: tables ("files"), databases of `openssl ca` ("index-txt"), or tables of what was
+            issued, whose revocations come from CRLs ("crl").
+        path: file, glob or folder, relative to the configuration file, or ``s3://bucket/prefix`` of these; all files
+            that it means are one snapshot. Needed, unless `--snapshot` names them, which wins over it.
+        crls: files of CRLs, base and delta, PEM or DER, or globs of them; with kind "crl", and only there.
+        partitioning: what the names of subfolders say: nothing, and they are not read ("none"), columns as in
+            `issuer=r1` ("hive"), or the values of `partition_columns` ("directory").
+        partition_columns: names of the columns that subfolders stand for, the outermost first; with partitioning
+            "directory", and only there.
+        s3: where `path` is on S3 (a table, see below).
+        anchor: what times and labels are compared with: sections ``[[snapshot.anchor]]``.
+        keep_expired: how long after `not_after` answers are still made; "all": for ever.
+        as_of: the instant for which the snapshot is complete: when its export began. `--as-of` wins over it. Absent: as
+            the files' metadata (`pregen.as_of`) or `as_of_file` say.
         as_of_file: the name of a file that lies in the folder of `path` and holds that instant as text, for files that
-            cannot hold it themselves, such as CSV.
-        columns: canonical name to the column's name in the files, or to a `ColumnConfig`.
+            cannot hold it themselves, such as CSV. Not beside `as_of`.
+        columns: where the columns are not called and written as Pregen's own: the name that the files use, or a table
+            (see below). Not with kind "index-txt".
     """
 
     kind: Literal["files", "index-txt", "crl"] = "files"
@@ -80,8 +96,8 @@ class SnapshotConfig(Section, frozen=True, kw_only=True):
     partition_columns: tuple[str, ...] = ()
     s3: S3Config = S3Config()
     anchor: tuple[AnchorConfig, ...] = ()
-    keep_expired: str = "0d"
-    as_of: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    keep_expired: Annotated[str, msgspec.Meta(description='a duration such as "4d", or "all"')] = "0d"
+    as_of: Annotated[datetime, msgspec.Meta(tz=True, description="an instant with its zone")] | None = None
     as_of_file: str | None = None
     columns: dict[str, str | ColumnConfig] = {}  # noqa: RUF012 each section gets its own from msgspec
 
@@ -103,6 +119,7 @@ class SnapshotConfig(Section, frozen=True, kw_only=True):
 
     def problems(self) -> Iterator[Problem]:
         """Yield what is wrong beyond the types."""
+        yield from empty_problems(crls=self.crl_files, partition_columns=self.partition_columns)
         if bool(self.crl_files) != (self.kind == "crl"):
             yield Problem(
                 "config.bad-value", "crls", 'CRLs and kind = "crl" belong together: name both or neither', ("kind",)
@@ -142,11 +159,18 @@ ProfileName: TypeAlias = Literal[
 
 
 class IssuerValidityConfig(Section, frozen=True, kw_only=True):
-    """What differs from ``[validity]`` for one issuer; what is absent is as there."""
+    """What differs from ``[validity]`` for one issuer; what is absent is as there.
+
+    Attributes:
+        profile: as in ``[validity]``.
+        lifetime: as in ``[validity]``.
+        backdate: as in ``[validity]``.
+        end_with_certificate: as in ``[validity]``.
+    """
 
     profile: ProfileName | None = None
-    lifetime: str | None = None
-    backdate: str | None = None
+    lifetime: Duration | None = None
+    backdate: Duration | None = None
     end_with_certificate: bool | None = None
 
 
@@ -163,19 +187,23 @@ class IssuerConfig(Section, frozen=True, kw_only=True):
     """One issuer, which is one name and one key, and who signs its answers.
 
     Attributes:
-        name: what the issuer column calls it; several where a database labels cross-certificates apart.
-        certificate: file of the issuer's certificate; several for cross-certificates, and where its name is written in
-            several encodings, each of which gets answers.
+        name: what the issuer column calls it; several where a database labels cross-certificates apart. No two issuers
+            share one.
+        certificate: file of the issuer's certificate, PEM or DER; several for cross-certificates, and where its name is
+            written in several encodings, each of which gets answers.
         also: names of other issuers whose rows are answered for this one as well: another key of the same CA, where
             nothing tells whose certificates the rows are.
-        responder_certificate: file of the delegated responder's certificate, or one for each encoding of the issuer's
-            name; absent: the issuer signs itself.
-        key: file of the signer's private key, PEM or DER PKCS#8.
-        key_passphrase_env: the environment variable that holds the key's passphrase.
-        rsa_padding: how an RSA key signs; PSS with SHA-256, MGF1 with SHA-256 and a salt of 32 octets.
+        responder_certificate: file of the delegated responder's certificate, PEM or DER; as PEM, it may hold one for
+            each encoding of the issuer's name. Absent: the issuer signs itself.
+        key: file of the signer's private key, PEM or DER, PKCS#8: the responder's, or the issuer's own where no
+            responder is named.
+        key_passphrase_env: the environment variable that holds the key's passphrase. Absent: the key has none.
+        rsa_padding: how an RSA key signs; "pss": with SHA-256, MGF1 with SHA-256 and a salt of 32 octets. Other keys
+            must not say "pss".
         responder_id: how answers name their signer.
-        cert_ids: which CertID hashes get answers; "combined": both, two SingleResponses under one signature (RFC 9919).
-        validity: what differs from the section ``[validity]``.
+        cert_ids: which CertIDs get answers: "separate": SHA-1 and SHA-256, one response for each; "combined": one
+            response for both (RFC 9919), which docs/clients.md says who refuses; or one of them alone.
+        validity: what differs from ``[validity]`` for this issuer: its section is ``[issuer.validity]``.
         empty: whether it has issued nothing yet, so that a snapshot without a row of it is right.
     """
 
@@ -211,24 +239,31 @@ class IssuerConfig(Section, frozen=True, kw_only=True):
         for field, values in (("name", self.names), ("certificate", self.certificates)):
             if not values or not all(values):
                 yield Problem("config.bad-value", field, "must not be empty")
-        for field, value in (("key", self.key), ("responder_certificate", self.responder_certificate)):
-            if value == "":
-                yield Problem("config.bad-value", field, "must not be empty: name a file, or leave the field out")
+        if not self.key:
+            yield Problem("config.bad-value", "key", "must not be empty: name the file of the private key")
+        yield from empty_problems(
+            also=self.others,
+            responder_certificate=self.responder_certificate,
+            key_passphrase_env=self.key_passphrase_env,
+        )
 
 
 class ValidityConfig(Section, frozen=True, kw_only=True):
     """How long answers are valid.
 
     Attributes:
-        profile: the rules that a window must obey (`pregen.validity.PROFILES`).
-        lifetime: length of a window, both ends included.
-        backdate: how much earlier than it was known to be right an answer begins; it consumes the lifetime.
-        end_with_certificate: whether no answer may be valid for longer than its certificate; needs `not_after`.
+        profile: the rules that windows and reasons of revocation must obey: docs/profiles.md.
+        lifetime: how long an answer is valid, from thisUpdate to nextUpdate, both ends included; which lengths are
+            allowed depends on the profile.
+        backdate: how much earlier an answer begins than it was known to be right, which is at the earlier of `as_of`
+            and the start of the run; less than the lifetime, which it consumes.
+        end_with_certificate: whether no answer may be valid for longer than its certificate; needs the column
+            `not_after`. docs/profiles.md says what it costs.
     """
 
     profile: ProfileName = "strict"
-    lifetime: str = "4d"
-    backdate: str = "0s"
+    lifetime: Duration = "4d"
+    backdate: Duration = "0s"
     end_with_certificate: bool = False
 
     def changed_by(self, other: IssuerValidityConfig | None) -> "ValidityConfig":
@@ -265,93 +300,29 @@ class RunConfig(Section, frozen=True, kw_only=True):
     """Who does the work, and where it spills.
 
     Attributes:
-        workers: worker processes; 0: one for each CPU that this process may use.
-        engine: name of the signer engine (`pregen engines` lists them), or "auto".
-        spool: folder for spill files, relative to the configuration file.
+        workers: worker processes; 0: one for each CPU that this process may use. `--workers` wins over it.
+        engine: who computes the signatures (`pregen engines` shows which work here); "auto": for each algorithm the
+            fastest that works. `--engine` wins over it.
+        spool: folder for spill files, relative to the configuration file; 48 octets a row must be free. They are
+            removed at the end.
     """
 
     workers: Annotated[int, msgspec.Meta(ge=0)] = 0
     engine: Literal["auto", "multibuffer", "awslc", "software"] = "auto"
     spool: str = "/var/tmp"  # noqa: S108 a default place on disk, not /tmp; the spool makes its own folder of mode 0700
 
-
-class Limit(Section, frozen=True, kw_only=True):
-    """How much of something is usual; what exceeds it stops a run. In the file, what is absent is the gate's default.
-
-    Attributes:
-        share: of the certificates that are compared, 0 to 1.
-        count: of certificates.
-    """
-
-    share: Annotated[float, msgspec.Meta(ge=0, le=1)]
-    count: Annotated[int, msgspec.Meta(ge=0)]
-
-
-class GrowthLimit(Limit, frozen=True, kw_only=True):
-    """How many more there may be than before: of them there may be several times as many.
-
-    Attributes:
-        share: of the certificates that there were before; 1 is twice as many.
-    """
-
-    share: Annotated[float, msgspec.Meta(ge=0, le=1_000)]
-
-
-class GatesConfig(Section, frozen=True, kw_only=True):
-    """What of a snapshot is so unusual that it is not published (`pregen.gates`).
-
-    Attributes:
-        skew: how far times may lie ahead of as_of; a day at most.
-        shrink: certificates that vanished without expiring; refused where share or count is exceeded.
-        growth: more certificates than before; refused where share and count are exceeded.
-        issuer_missing: configured issuers that had certificates, and now have none.
-        unrevoke: certificates that were revoked, other than held, and no longer are.
-        mass_revocation: newly revoked certificates; warned of where share and count are exceeded.
-        stale_snapshot: greatest age of as_of at the start of the run, more than none; absent: a day under public
-            profiles.
-        duplicate: rows that repeat another one; refused where share and count are exceeded.
-        rows_invalid: rows that cannot be read.
-    """
-
-    skew: str = "5m"
-    shrink: Limit = Limit(share=0.001, count=100)
-    growth: GrowthLimit = GrowthLimit(share=1.0, count=10_000)
-    issuer_missing: Annotated[int, msgspec.Meta(ge=0)] = 0
-    unrevoke: Annotated[int, msgspec.Meta(ge=0)] = 0
-    mass_revocation: Limit = Limit(share=0.01, count=100)
-    stale_snapshot: str | None = None
-    duplicate: Limit = Limit(share=0.01, count=100)
-    rows_invalid: Annotated[int, msgspec.Meta(ge=0)] = 0
-
-    @property
-    def skew_s(self) -> int:
-        """How far times may lie ahead of as_of, in seconds."""
-        return int(parse_duration(self.skew).total_seconds())
-
     def problems(self) -> Iterator[Problem]:
         """Yield what is wrong beyond the types."""
-        bad = list(duration_problems("skew", self.skew))
-        yield from bad
-        if not bad and self.skew_s > _GREATEST_SKEW.total_seconds():
-            text = (
-                f"{self.skew!r} is more than a day, and hardly any wrong zone reaches further, so none would be found: "
-                "write 0s to 1d, such as 5m"
-            )
-            yield Problem("config.bad-value", "skew", text)
-        if self.stale_snapshot is None:
-            return
-        bad = list(duration_problems("stale_snapshot", self.stale_snapshot))
-        yield from bad
-        if not bad and not parse_duration(self.stale_snapshot):
-            text = (
-                f"{self.stale_snapshot!r} would refuse a snapshot that is a second old: write 1s or more, such as 6h, "
-                "or leave it out"
-            )
-            yield Problem("config.bad-value", "stale_snapshot", text)
+        yield from empty_problems(spool=self.spool)
 
 
 class PublishConfig(Section, frozen=True, kw_only=True):
-    """Where the answers go: ``s3://bucket/prefix``, ``file:///folder`` or a path relative to the configuration file."""
+    """Where the answers go.
+
+    Attributes:
+        store: ``s3://bucket/prefix``, ``file:///folder`` or a path relative to the configuration file.
+        s3: where `store` is on S3 (a table, see below).
+    """
 
     store: str
     s3: S3Config = S3Config()

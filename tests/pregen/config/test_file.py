@@ -180,8 +180,42 @@ def test_an_unknown_field_does_not_hide_what_is_wrong_beside_it(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("text", "code", "expected"),
     [
-        ("[snapshot]\npath = 3\n", "config.wrong-type", "snapshot.path: must be str | null, not int"),
-        ("[run]\nworkers = true\n", "config.wrong-type", "run.workers: must be int, not bool"),
+        (
+            "[snapshot]\npath = 3\n",
+            "config.wrong-type",
+            "snapshot.path: must be a text, not a number; write it in quotes",
+        ),
+        ("[snapshot]\npath = ['a']\n", "config.wrong-type", "snapshot.path: must be a text, not a list"),
+        (
+            "[snapshot]\nkeep_expired = 3\n",
+            "config.wrong-type",
+            'snapshot.keep_expired: must be a duration such as "4d", or "all", not a number',
+        ),
+        (
+            "[snapshot]\nkind = 'crl'\ncrls = true\n",
+            "config.wrong-type",
+            "snapshot.crls: must be a text or a list of texts, not a truth value; write it in quotes",
+        ),
+        (
+            "[snapshot.columns]\nrevoked_at = { absent = [-1] }\n",
+            "config.wrong-type",
+            "snapshot.columns.revoked_at.absent[0]: must be a text, not a whole number; write it in quotes",
+        ),
+        (
+            "[validity]\nlifetime = 4\n",
+            "config.wrong-type",
+            'validity.lifetime: must be a duration such as "4d", not a number',
+        ),
+        (
+            "[validity]\nend_with_certificate = 'yes'\n",
+            "config.wrong-type",
+            "validity.end_with_certificate: must be true or false, not a text",
+        ),
+        (
+            "[run]\nworkers = true\n",
+            "config.wrong-type",
+            "run.workers: must be a whole number from 0 on, not a truth value",
+        ),
         ("[run]\nworkers = -1\n", "config.bad-value", "run.workers: must be a whole number from 0 on, not -1"),
         ("snapshot = 3\n", "config.wrong-type", "snapshot: must be a table, not a number"),
         ("[snapshot]\ncolumns = 'x'\n", "config.wrong-type", "snapshot.columns: must be a table, not a text"),
@@ -193,7 +227,7 @@ def test_an_unknown_field_does_not_hide_what_is_wrong_beside_it(tmp_path: Path) 
         (
             "[snapshot.columns]\nstatus = { values = { good = [20] } }\n",
             "config.wrong-type",
-            "snapshot.columns.status.values[0]: must be str, not int",
+            "snapshot.columns.status.values[0]: must be a text, not a whole number; write it in quotes",
         ),
         (
             "[validity]\nprofile = 'strikt'\n",
@@ -248,12 +282,18 @@ def test_an_unknown_field_does_not_hide_what_is_wrong_beside_it(tmp_path: Path) 
         (
             "[snapshot.columns]\nstatus = { encoding = 'hex' }\n",
             "config.bad-value",
-            "snapshot.columns.status.encoding: only serials and times have one",
+            (
+                "snapshot.columns.status.encoding: only serials and times have one, which are the columns serial, "
+                "revoked_at, not_before, not_after: leave it out"
+            ),
         ),
         (
             "[snapshot.columns]\nissuer = { values = { a = ['b'] } }\n",
             "config.bad-value",
-            "snapshot.columns.issuer.values: only the columns status, reason, kind, needs_ocsp translate values",
+            (
+                "snapshot.columns.issuer.values: only the columns status, reason, kind, needs_ocsp translate values: "
+                "leave it out"
+            ),
         ),
         (
             "[snapshot.columns]\nstatus = { values = { valid = ['b'] } }\n",
@@ -464,6 +504,48 @@ def test_what_depends_on_a_field_that_cannot_be_read_is_no_mistake_of_its_own(
     found = mistakes(tmp_path, text + rest, with_files=True)
 
     assert [message.partition(": ")[0] for messages in found.values() for message in messages] == [place]
+
+
+@pytest.mark.parametrize("policy", ['ambiguous = "latest"', 'nonexistent = "shift-forward"'])
+def test_what_a_clock_change_means_is_said_of_a_declared_zone_alone(tmp_path: Path, policy: str) -> None:
+    text = f'[snapshot.columns]\nrevoked_at = {{ name = "REVOKED", {policy} }}\n'
+
+    (found,) = mistakes(tmp_path, text + ISSUER + PUBLISH)["config.bad-value"]
+
+    assert found == (
+        "snapshot.columns.revoked_at.zone: is needed where clock changes are to be dealt with: name it, as in "
+        'zone = "America/Denver"'
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ('[snapshot]\nkind = "crl"\ncrls = ["a.crl", ""]\n', "snapshot.crls"),
+        ('[snapshot]\npartitioning = "directory"\npartition_columns = [""]\n', "snapshot.partition_columns"),
+        ('[run]\nspool = ""\n', "run.spool"),
+        ('[snapshot]\ns3 = { region = "" }\n', "snapshot.s3.region"),
+    ],
+)
+def test_a_field_that_is_empty_is_not_the_same_as_one_that_is_left_out(tmp_path: Path, text: str, place: str) -> None:
+    assert mistakes(tmp_path, text + ISSUER + PUBLISH) == {
+        "config.bad-value": [f"{place}: must not be empty: fill it in, or leave the field out"]
+    }
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ('also = ["r0", ""]', "also: must not be empty: fill it in, or leave the field out"),
+        ('key_passphrase_env = ""', "key_passphrase_env: must not be empty: fill it in, or leave the field out"),
+        ('responder_certificate = ""', "responder_certificate: must not be empty: fill it in, or leave the field out"),
+        ("validity = { profile = 'strikt' }", "validity.profile: 'strikt' is not one of strict, cabf-tls, "),
+    ],
+)
+def test_what_is_optional_in_an_issuer_is_judged_as_elsewhere(tmp_path: Path, line: str, expected: str) -> None:
+    (found,) = mistakes(tmp_path, f"{ISSUER}{line}\n{PUBLISH}")["config.bad-value"]
+
+    assert found.startswith(f'issuer["r1"].{expected}')
 
 
 def test_a_syntax_error_names_its_line(tmp_path: Path) -> None:
