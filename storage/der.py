@@ -9,7 +9,7 @@ SEQUENCE, INTEGER, BIT_STRING, OCTET_STRING, OID, ENUMERATED, GENERALIZED_TIME =
     0x0A,
     0x18,
 )
-BOOLEAN, NULL = 0x01, 0x05
+BOOLEAN, NULL, UTC_TIME = 0x01, 0x05, 0x17
 
 _PADDING = 0x80  # as an arc's first octet it adds nothing; below it an octet is the arc's last
 _MAX_OID_OCTETS = 64

@@ -7,6 +7,7 @@ outcome.py    what a process says at its end: exit code, text or one JSON object
 report.py     what each command found, as one JSON object and as lines: published.py, decoded.py and gate_lines.py for
               those that look at what is published, and reports.py for those that need snapshots and signing,
               with issuer_lines.py
+plugin.py     the one line of a plugin for monitoring
 remarks.py    what is said with either of them: that --now is far from the clock
 progress.py   what it says on the way, on a terminal alone: bars.py
 tour.py       the demo, step by step; incident.py is the other one; telling.py is how both speak

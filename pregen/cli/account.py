@@ -25,6 +25,7 @@ class Account:
         store: the address of the store that it works on.
         as_of: for which instant the snapshot, or what is published, is complete.
         commit: number of the commit that it made or looked at.
+        is_plugin: whether it ends as monitoring plugins do.
     """
 
     started_at: datetime = field(default_factory=clock.now)
@@ -32,6 +33,7 @@ class Account:
     store: str | None = None
     as_of: datetime | None = None
     commit: int | None = None
+    is_plugin: bool = False
 
     def note_as_of(self, as_of: datetime) -> None:
         """Note for which instant a snapshot is complete."""

@@ -18,6 +18,7 @@ pregen COMMAND --help shows the options of a command; every command takes --debu
 Exit codes: 0 done; 1 internal error; 2 usage, configuration or key; 3 input or gate refused, nothing published;
 4 not found; 5 storage (credentials, bucket, disk, damage); 6 signing, verification or a dead worker;
 7 another publisher committed first, run again; 130/143 interrupted or terminated, nothing published.
+status: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN, as monitoring plugins have it.
 """
 
 
@@ -29,10 +30,14 @@ if TYPE_CHECKING:
 
 
 class Entry(NamedTuple):
-    """A command of the program: its module in `pregen.cli.commands`, and what it does, in a sentence."""
+    """A command of the program: its module in `pregen.cli.commands`, and what it does, in a sentence.
+
+    One that `is_plugin` ends as monitoring plugins do, whatever happens: see `pregen.cli.plugin`.
+    """
 
     module: str
     summary: str
+    is_plugin: bool = False
 
 
 # In the order in which people meet them. The sentences stand here, so that --help imports none of the modules.
@@ -55,6 +60,11 @@ COMMANDS: dict[str, Entry] = {
         "decode", "Show which certificates a request or a response is about: a path of a log, base64, a file."
     ),
     "inspect": Entry("inspect", "Show what is published: commits, shards, counts, windows, stored octets."),
+    "status": Entry(
+        "status",
+        "Say in one line until when answers hold and what is overdue, as a plugin for Nagios, Icinga or Sensu.",
+        is_plugin=True,
+    ),
     "verify": Entry(
         "verify",
         "Read the current generation again: all checksums, then parse responses and verify their signatures.",
@@ -92,6 +102,7 @@ def call(words: Sequence[str], account: Account) -> "Report | int":
         write(f"{__version__}\n")
         return 0
     entry = _entry(words[0])
+    account.is_plugin = entry.is_plugin
     command = load(entry)
     from pregen.cli.options import Parser  # noqa: PLC0415 - the help of the program needs none
 

@@ -1,6 +1,7 @@
 """What several commands share: the parser of their words, and options that mean the same everywhere."""
 
 import os
+import re
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from datetime import datetime
@@ -12,6 +13,8 @@ from pregen.cli.output import write
 from pregen.errors import UsageError
 
 _WIDTH = 120
+_LENGTH = re.compile(r"([0-9]{1,9})([smhd]?)", re.ASCII)
+_UNIT_S = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 # Options whose value may begin with a dash and be no option: a negative serial number.
 _DASHED = ("--serial",)
 
@@ -115,3 +118,18 @@ def read_count(option: str, value: int | None) -> int | None:
     if value is not None and value < 0:
         raise UsageError(f"{option} {value}: a number from 0 on belongs there")
     return value
+
+
+def read_length_s(option: str, text: str) -> int:
+    """Return the seconds of a length of time that an option gives.
+
+    >>> read_length_s("--warn", "90m"), read_length_s("--warn", "12h"), read_length_s("--warn", "30")
+    (5400, 43200, 30)
+
+    Raises:
+        UsageError: it is none.
+    """
+    found = _LENGTH.fullmatch(text)
+    if found is None:
+        raise UsageError(f"{option} {text!r} is no length of time: write 90m, 12h or 2d")
+    return int(found[1]) * _UNIT_S[found[2]]

@@ -13,6 +13,9 @@
 Errors go to stderr and say what, where and what to do. With `--json`, stdout gets one object, on failure too. A stdout
 that cannot be written to changes nothing of the exit code of a command that has failed, published or written files; of
 others it is 141 (the reader has gone, as in `pregen inspect STORE | head -1`) or 5 (the disk is full).
+
+`pregen status` is a plugin for monitoring, and has codes of its own: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN, which is
+whatever goes wrong with the command itself, told in one line on stdout as well.
 """
 
 import contextlib
@@ -46,6 +49,9 @@ _CONTROLS = re.compile("[\0-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202
 SIGNING_PACKAGES = frozenset(
     {"asn1crypto", "boto3", "cryptography", "msgspec", "multiprocess", "numpy", "pyarrow", "rich", "tzdata"}
 )
+
+
+PLUGIN_UNKNOWN = 3  # what monitoring takes for "the check itself has failed"
 
 
 class Failure(NamedTuple):
@@ -164,12 +170,16 @@ def _succeed(report: Report, account: Account, *, as_json: bool, is_quiet: bool)
 
 def _fail(failure: Failure, account: Account, *, as_json: bool) -> int:
     write_aside(visible("\n".join([f"error: {failure.message}", *map(str, failure.findings)])) + "\n")
-    if as_json:
-        findings = [asdict(finding) for finding in failure.findings]
-        error = {"code": failure.code, "message": failure.message, "findings": findings}
-        with contextlib.suppress(OutputLostError):  # it stands on stderr, and the exit code says what is wrong
+    with contextlib.suppress(OutputLostError):  # it stands on stderr, and the exit code says what is wrong
+        if as_json:
+            findings = [asdict(finding) for finding in failure.findings]
+            error = {"code": failure.code, "message": failure.message, "findings": findings}
             _print_json({**account.members(), "error": error})
-    return failure.exit_code
+        elif account.is_plugin:
+            from pregen.cli.plugin import plugin_line  # noqa: PLC0415 - most commands are none
+
+            write(visible(plugin_line("UNKNOWN", failure.message)) + "\n")
+    return PLUGIN_UNKNOWN if account.is_plugin else failure.exit_code
 
 
 def _lost(lost: OutputLostError) -> int:
