@@ -1,6 +1,7 @@
 """The configuration: the TOML file, its sections, what they say about a column, and what all sections share.
 
-They are file.py, sections.py (and gates.py), columns.py and section.py; allowed.py says what a field may hold.
+They are file.py, sections.py (and gates.py), columns.py and section.py; allowed.py says what a field may hold. The
+docstrings of the sections are the tables of docs/configuration.md (`python -m tests.pregen.config.page` writes them).
 """
 
 from pregen.config.columns import COLUMNS, KINDS, STATUSES, TIMES, ColumnConfig

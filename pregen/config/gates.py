@@ -15,8 +15,8 @@ class Limit(Section, frozen=True, kw_only=True):
     """How much of something is usual; what exceeds it stops a run. In the file, what is absent is the gate's default.
 
     Attributes:
-        share: of the certificates that are compared, 0 to 1.
-        count: of certificates.
+        share: of the certificates that are compared, as a fraction.
+        count: a number of certificates.
     """
 
     share: Annotated[float, msgspec.Meta(ge=0, le=1)]

@@ -45,10 +45,10 @@ class AnchorConfig(Section, frozen=True, kw_only=True):
     """Something issued by the CA itself, whose times are UTC by standard, to compare rows with; one of the two.
 
     Attributes:
-        certificate: file of any issued certificate that is in the snapshot, PEM or DER; it proves `not_before` and
-            `not_after`.
-        crl: file of a CRL of a configured issuer, PEM or DER; it proves `revoked_at`, and what it lists must not be
-            good.
+        certificate: file of any issued certificate that is in the snapshot, PEM or DER; this or `crl`. It proves
+            `not_before` and `not_after`.
+        crl: file of a CRL of a configured issuer, PEM or DER; this or `certificate`. It proves `revoked_at`, and
+            what it lists must not be good.
     """
 
     certificate: str | None = None
@@ -78,7 +78,7 @@ class SnapshotConfig(Section, frozen=True, kw_only=True):
             `issuer=r1` ("hive"), or the values of `partition_columns` ("directory").
         partition_columns: names of the columns that subfolders stand for, the outermost first; with partitioning
             "directory", and only there.
-        s3: where `path` is on S3 (a table, see below).
+        s3: endpoint and region where `path` is on S3.
         anchor: what times and labels are compared with: sections ``[[snapshot.anchor]]``.
         keep_expired: how long after `not_after` answers are still made; "all": for ever.
         as_of: the instant for which the snapshot is complete: when its export began. `--as-of` wins over it. Absent: as
@@ -86,7 +86,7 @@ class SnapshotConfig(Section, frozen=True, kw_only=True):
         as_of_file: the name of a file that lies in the folder of `path` and holds that instant as text, for files that
             cannot hold it themselves, such as CSV. Not beside `as_of`.
         columns: where the columns are not called and written as Pregen's own: the name that the files use, or a table
-            (see below). Not with kind "index-txt".
+            with the fields of a column. Not with kind "index-txt".
     """
 
     kind: Literal["files", "index-txt", "crl"] = "files"
@@ -162,10 +162,10 @@ class IssuerValidityConfig(Section, frozen=True, kw_only=True):
     """What differs from ``[validity]`` for one issuer; what is absent is as there.
 
     Attributes:
-        profile: as in ``[validity]``.
-        lifetime: as in ``[validity]``.
-        backdate: as in ``[validity]``.
-        end_with_certificate: as in ``[validity]``.
+        profile: the rules for this issuer.
+        lifetime: how long its answers are valid.
+        backdate: how much earlier they begin.
+        end_with_certificate: whether they may not be valid for longer than their certificates.
     """
 
     profile: ProfileName | None = None
@@ -321,7 +321,7 @@ class PublishConfig(Section, frozen=True, kw_only=True):
 
     Attributes:
         store: ``s3://bucket/prefix``, ``file:///folder`` or a path relative to the configuration file.
-        s3: where `store` is on S3 (a table, see below).
+        s3: endpoint and region where `store` is on S3.
     """
 
     store: str
