@@ -92,7 +92,7 @@ CRLS = [
     _unreadable(
         "number given twice",
         lambda ca: made(ca, extensions=[("2.5.29.20", False, b"\2\1\7")]),
-        "an extension stands there twice",
+        "the extension 2.5.29.20 stands there twice",
     ),
     Damage(
         name="no file",

@@ -271,12 +271,12 @@ CSV = [
     Damage(
         name="spreadsheet's number",
         make=csv(lambda _: b"serial,status\n1.1E+01,good\n", serial={"encoding": "decimal"}),
-        code="row.serial.not-decimal",
+        code="row.serial.rounded",
         file="day.csv",
         place="row 1",
         column="serial",
         value="'1.1E+01'",
-        remedy="correct the rows",
+        remedy="export them again as text",
         also=("shrink.vanished", "issuer.vanished"),
     ),
     Damage(
