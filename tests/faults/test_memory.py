@@ -1,6 +1,7 @@
 """Small files that would unfold to gigabytes are refused, or read in parts: memory stays within a stated bound."""
 
 import os
+import struct
 import subprocess
 import sys
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.ipc
 import pyarrow.parquet as pq
 import pytest
 
@@ -64,6 +66,49 @@ def long_values_in_a_dictionary(ca: Ca) -> None:
     export(ca, dictionary(65_536, 131_072), told=False)
 
 
+def batch(ca: Ca, serial: "pa.Array[pa.Scalar[pa.DataType]]", *, stream: bool = False, claimed: int = 0) -> None:
+    """Write one record batch of good certificates, packed where its buffers are to claim another size."""
+    data = pa.record_batch({"serial": serial, "status": pa.array(np.zeros(len(serial), np.uint8))})
+    path = ca.folder / ("day.ipc" if stream else "day.arrow")
+    options = pa.ipc.IpcWriteOptions(compression="zstd" if claimed else None)
+    with (pa.ipc.new_stream if stream else pa.ipc.new_file)(str(path), data.schema, options=options) as file:
+        file.write_batch(data)
+    if claimed:
+        octets = path.read_bytes()
+        assert octets.count(struct.pack("<q", 800_000)) == 1
+        path.write_bytes(octets.replace(struct.pack("<q", 800_000), struct.pack("<q", claimed)))
+    ca.configure(snapshot={"path": path.name, "as_of": ca.now})
+
+
+def zeros() -> "pa.Array[pa.Scalar[pa.DataType]]":
+    """Return what unpacks to 800,000 octets."""
+    return pa.array([b"\0" * 8] * 100_000, pa.binary(8))
+
+
+def batch_that_unpacks_to_gigabytes(ca: Ca) -> None:
+    batch(ca, zeros(), claimed=3 << 30)
+
+
+def batch_of_a_stream_that_unpacks_to_gigabytes(ca: Ca) -> None:
+    batch(ca, zeros(), claimed=3 << 30, stream=True)
+
+
+def dictionary_that_unpacks_to_gigabytes(ca: Ca) -> None:
+    batch(ca, pa.DictionaryArray.from_arrays(pa.array([0, 0, 0], pa.int8()), zeros()), claimed=3 << 30)
+
+
+def views_of_a_giant_value(ca: Ca) -> None:
+    """Eight hundred gigabytes."""
+    views = np.zeros((100_000, 4), np.int32)
+    views[:, :2] = 8 << 20, 0x01010101  # length, and the first four octets
+    buffers = [None, pa.py_buffer(views.tobytes()), pa.py_buffer(b"\1" * (8 << 20))]
+    batch(ca, pa.Array.from_buffers(pa.binary_view(), len(views), buffers))
+
+
+def run_of_a_giant_value(ca: Ca) -> None:
+    batch(ca, pa.RunEndEncodedArray.from_arrays(pa.array([100_000], pa.int32()), pa.array([b"\1" * (8 << 20)])))
+
+
 def row_of_a_hundred_megabytes(ca: Ca) -> None:
     csv(lambda data: data + b"1" * (100 << 20) + b",good,\n")(ca)
 
@@ -88,6 +133,11 @@ REFUSED: dict[Callable[[Ca], None], tuple[str, str]] = {
     row_of_a_hundred_megabytes: ("file.damaged", "a row is longer than 4,194,304 octets"),
     header_of_a_million_fields: ("file.format", "its header has more than 10,000 fields"),
     footer_that_claims_two_gigabytes: ("file.damaged", "export it again"),
+    batch_that_unpacks_to_gigabytes: ("file.damaged", "a record batch unpacks to 3,22"),
+    batch_of_a_stream_that_unpacks_to_gigabytes: ("file.damaged", "a record batch unpacks to 3,22"),
+    dictionary_that_unpacks_to_gigabytes: ("file.damaged", "a record batch unpacks to 3,22"),
+    views_of_a_giant_value: ("file.damaged", "column 'serial': 131,072 values have 838,860,800,000 octets"),
+    run_of_a_giant_value: ("file.damaged", "column 'serial': a value has 8,388,608 octets"),
     five_million_bad_rows: ("row.serial.empty", "... 5,000,000 in all"),
 }
 

@@ -9,6 +9,7 @@
     remote.py       octets of S3, in ranges; listing.py its keys
     footer.py       what the footer of Parquet says, before pyarrow is asked, which would end the process at some
     parquet.py, orc.py, ipc.py, csv.py, index_txt.py     one format each; base.py is what all of them have in common
+    ipc_sizes.py    what batches of Arrow IPC take when they are unpacked, told before they are
     apart.py        readers in processes of their own, and what their end says of a file
     orc_child.py    the reader of ORC in such a process; orc_tail.py whether a file is encrypted
 

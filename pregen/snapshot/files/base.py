@@ -6,16 +6,18 @@ from typing import Literal, Protocol
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from pregen.errors import Finding, InputError
 from pregen.snapshot.location import Location
-from pregen.snapshot.octets import ArrowArray, octets_of
+from pregen.snapshot.octets import ArrowArray, nulls, octets_of
 
 AS_OF_KEY = b"pregen.as_of"
 LISTED_KEY = b"pregen.listed_as_of"  # of the list of certificates, where an import joined it with CRLs
 ZONES_KEY = b"pregen.zones"  # JSON: by canonical column, the zone that was declared for the times that were imported
 BATCH_ROWS = 131_072
 MOST_BYTES = 1 << 30  # of one column of a batch
+_VIEWS = (pa.BinaryViewArray, pa.StringViewArray)
 _WITH_LENGTHS = (pa.BinaryArray, pa.LargeBinaryArray, pa.StringArray, pa.LargeStringArray)
 USUAL_ROW_BYTES = 48  # serial, status and a time or two, in files that do not say how many rows they have
 
@@ -70,25 +72,54 @@ def slices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
         with within(f"column {name!r}"):
             column.validate(full=True)
-            if isinstance(column, pa.DictionaryArray):
-                refuse_giants(column.dictionary, min(len(column), BATCH_ROWS))
+            if isinstance(column, (pa.DictionaryArray, pa.RunEndEncodedArray)):
+                refuse_giants(column, min(len(column), BATCH_ROWS))
+            elif isinstance(column, _VIEWS) and len(column):
+                _refuse_giant_parts(column)
     for start in range(0, batch.num_rows, BATCH_ROWS):
         yield batch.slice(start, BATCH_ROWS)
 
 
 def refuse_giants(values: ArrowArray, rows: int) -> None:
-    """Refuse a dictionary of which so many rows, if all were its longest value, would fill the memory.
+    """Refuse a column that names its values of which so many rows, if all were its longest, would fill the memory.
 
     A file of some kilobytes can hold a value of a gigabyte, and name it a million times.
+
+    Args:
+        values: of a dictionary, or a column that has one, or that consists of runs.
+        rows: so many.
 
     Raises:
         pa.ArrowInvalid: it is such a one.
     """
-    if not len(values) or not isinstance(values, _WITH_LENGTHS):
-        return
-    longest = int(np.max(octets_of(values).size))
-    if longest * rows > MOST_BYTES:
-        raise pa.ArrowInvalid(f"a value has {longest:,} octets, as none of a snapshot has")
+    if isinstance(values, pa.DictionaryArray):
+        refuse_giants(values.dictionary, rows)
+    elif isinstance(values, pa.RunEndEncodedArray):
+        refuse_giants(values.values, rows)
+    elif len(values) and isinstance(values, (*_WITH_LENGTHS, *_VIEWS)):
+        longest = int(_sizes(values).max())
+        if longest * rows > MOST_BYTES:
+            raise pa.ArrowInvalid(f"a value has {longest:,} octets, as none of a snapshot has")
+
+
+def _refuse_giant_parts(column: ArrowArray) -> None:
+    """Refuse views, many of which may be of one long value, where those of a part would fill the memory.
+
+    Raises:
+        pa.ArrowInvalid: they are such ones.
+    """
+    largest = int(np.add.reduceat(_sizes(column), np.arange(0, len(column), BATCH_ROWS)).max())
+    if largest > MOST_BYTES:
+        raise pa.ArrowInvalid(f"{BATCH_ROWS:,} values have {largest:,} octets, as none of a snapshot have")
+
+
+def _sizes(values: ArrowArray) -> NDArray[np.int64]:
+    """Return the length of each value, int64[n]."""
+    if not isinstance(values, _VIEWS):
+        return octets_of(values).size
+    views = np.frombuffer(memoryview(values.buffers()[1] or b""), np.int32).reshape(-1, 4)  # its length comes first
+    sizes = views[values.offset : values.offset + len(values), 0].astype(np.int64)
+    return np.where(nulls(values), 0, sizes)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.ipc
 
 from pregen.snapshot.files.base import AS_OF_KEY, USUAL_ROW_BYTES, slices, text_of_metadata, unusable, within
+from pregen.snapshot.files.ipc_sizes import refuse_bombs
 from pregen.snapshot.files.sources import Source, reading
 
 FILE_MAGIC, STREAM_MAGIC = b"ARROW1", b"\xff\xff\xff\xff"
@@ -47,14 +48,16 @@ class IpcFile:
         """Yield the columns called `names`; the file itself says what is a dictionary."""
         del categories
         fields = [self.schema.get_field_index(name) for name in names]
-        with reading(self._source, self._window_bytes) as file, self._reader(file, fields) as reader:
-            batches = _record_batches(reader)
-            for number in itertools.count(1):
-                with within(f"record batch {number:,}"):
-                    batch = next(batches, None)
-                    if batch is None:
-                        return
-                    yield from slices(batch)
+        with reading(self._source, self._window_bytes) as file:
+            refuse_bombs(file, self._source.size, stream=self._stream)
+            with self._reader(file, fields) as reader:
+                batches = _record_batches(reader)
+                for number in itertools.count(1):
+                    with within(f"record batch {number:,}"):
+                        batch = next(batches, None)
+                        if batch is None:
+                            return
+                        yield from slices(batch)
 
 
 def _record_batches(reader: _Reader) -> Iterator[pa.RecordBatch]:
