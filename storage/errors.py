@@ -65,7 +65,7 @@ class CommitUnknownError(StorageError):
 
 
 class NotServableError(StorageError):
-    """The newest generation cannot be served yet; what is loaded stays as it is."""
+    """The newest generation cannot be served whole yet; what is loaded stays as it is."""
 
     def __init__(self, number: int, reason: str) -> None:
         super().__init__(number, reason)
@@ -73,7 +73,7 @@ class NotServableError(StorageError):
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"commit {self.number} cannot be served yet: {self.reason}"
+        return f"commit {self.number} cannot be served whole yet: {self.reason}"
 
 
 class VanishedError(StorageError):

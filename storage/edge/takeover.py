@@ -13,6 +13,7 @@ begin later than it is here, would turn good answers into ``tryLater``. So:
   lookups while its packs are open, and shows no new commit; nobody would notice until the answers run out.
 * A new process has no old one: it looks back a few commits for the last that can be served; if there is none, it takes
   the newest as it is.
+* What was loaded though packs of it are missing is looked at until they are there, and is not called ready before.
 """
 
 import logging
@@ -61,12 +62,13 @@ class ServingReader(Reader):
         self._waiting: Generation | None = None  # the newest, loaded as far as it was there
         self._looked_after_at = self._clock()
         self._vanished: str | None = None
+        self._is_whole = True
 
     def refresh(self) -> bool:
         """Load the newest generation that can be served; tell whether it is another than before.
 
         Raises:
-            NotServableError: the newest cannot be served yet; what is loaded stays.
+            NotServableError: the newest cannot be served whole yet; what is loaded stays, which may be that very one.
             VanishedError: the store no longer holds what is loaded, which stays.
             StorageError, OSError: as `Reader.refresh` does.
         """
@@ -90,7 +92,7 @@ class ServingReader(Reader):
             if self._current and not self._runs_out(self._current):
                 raise NotServableError(head.commit.number, reason)
             _log.error("commit %d is loaded though it cannot be served whole: %s", head.commit.number, reason)
-        self._current, self._waiting = newest, None
+        self._current, self._waiting, self._is_whole = newest, None, reason is None
         return True
 
     def store_clock_s(self) -> float | None:
@@ -98,7 +100,11 @@ class ServingReader(Reader):
         return self._store.clock_s(may_write=False)
 
     def _look_after(self, current: Generation) -> None:
-        """Look whether what is loaded is still in the store."""
+        """Look whether what is loaded is still in the store; and whether all of it has come, where it had not."""
+        if not self._is_whole:
+            if (absence := self._absence(current)) is not None:
+                raise NotServableError(current.commit.number, absence)
+            self._is_whole = True
         if self._vanished is None and not self._store.is_local:  # there, each look costs two requests
             if abs(self._clock() - self._looked_after_at) < _LOOK_AFTER_S:
                 return

@@ -50,6 +50,6 @@ def test_of_many_issuers_three_are_named(caplog: pytest.LogCaptureFixture) -> No
 
 
 def test_what_is_told_elsewhere_is_not_told_twice(caplog: pytest.LogCaptureFixture) -> None:
-    Alarms().look_at([Reason(code="generation.waiting", message="commit 8 cannot be served yet")])
+    Alarms().look_at([Reason(code="generation.waiting", message="commit 8 cannot be served whole yet")])
 
     assert caplog.records == []

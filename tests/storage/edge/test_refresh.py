@@ -94,11 +94,11 @@ def test_a_copy_under_way_is_told_once_though_other_packs_are_missing_each_time(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO, SERVER)
-    missing = [NotServableError(8, f"pack {number} is missing") for number in range(3)]
+    missing = [NotServableError(8, f"pack {number} is gone") for number in range(3)]
     with refreshing(Store(7, *missing, 8), refreshes=6):
         assert messages(caplog) == [
             "generation 7 is loaded",
-            "refresh failed, generation 7 stays: NotServableError: commit 8 cannot be served yet: pack 0 is missing",
+            "refresh failed, generation 7 stays: NotServableError: commit 8 cannot be served whole yet: pack 0 is gone",
             "generation 8 is loaded",
         ]
 

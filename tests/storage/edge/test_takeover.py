@@ -95,7 +95,7 @@ def test_a_pack_that_is_still_being_copied_is_not_there_yet(history: History, ke
     store.put(name, octets[:keep])
 
     with pytest.raises(
-        NotServableError, match=rf"commit 2 cannot be served yet: of \d+ packs, 1 .*{name} \(not whole\)"
+        NotServableError, match=rf"commit 2 cannot be served whole yet: of \d+ packs, 1 .*{name} \(not whole\)"
     ):
         reader.refresh()
     store.put(name, octets)
@@ -215,7 +215,7 @@ def test_a_new_process_serves_the_last_generation_that_is_whole_until_the_newest
     reader = serving(store, history.now)
 
     for _ in range(2):
-        with pytest.raises(NotServableError, match="commit 2 cannot be served yet"):
+        with pytest.raises(NotServableError, match="commit 2 cannot be served whole yet"):
             reader.refresh()
         assert reader.generation == 1
     add(store, history.both)
@@ -244,6 +244,21 @@ def test_a_new_process_takes_the_newest_as_it_is_where_none_can_be_served(histor
 
     assert reader.refresh() is True
     assert reader.generation == 2
+
+
+def test_what_is_loaded_without_all_of_its_packs_is_not_called_ready_until_they_are_there(history: History) -> None:
+    store = store_of(history.first)
+    packs = {name: octets for name, octets in history.first.items() if name.startswith("packs/")}
+    for name in packs:
+        store.delete(name)
+    reader = serving(store, history.now)
+    assert reader.refresh() is True
+
+    for _ in range(2):
+        with pytest.raises(NotServableError, match=rf"commit 1 .*{next(iter(packs))}"):
+            reader.refresh()
+    add(store, packs)
+    assert reader.refresh() is False
 
 
 def test_a_server_on_a_copy_under_way_answers_from_the_generation_before(history: History, tmp_path: Path) -> None:
