@@ -197,7 +197,9 @@ def _paths(
     if not pattern:
         text = "no snapshot is named: set path in [snapshot], or give --snapshot PATH"
         raise InputError("there is no snapshot", (Finding("snapshot.no-path", "error", text),))
-    usual = INDEXES if config.kind == "index-txt" else TABLES
+    usual = INDEXES
+    if config.kind != "index-txt":
+        usual = replace(TABLES, column=columns_of(config)["serial"].name)
     wanted = replace(usual, deep=config.partitioning != "none", beside=config.as_of_file)
     place = pattern if pattern.startswith("s3://") else str(base / pattern)
     settings = S3Settings(config.s3.endpoint, config.s3.region)
@@ -259,9 +261,9 @@ def _ignored(folder: str, wanted: Wanted, paths: tuple[str, ...]) -> tuple[Findi
 
 def _misnamed(place: str, wanted: Wanted, paths: tuple[str, ...]) -> Finding:
     text = (
-        f"{place}: {paths[0]} begins as a table does (Parquet, Arrow or ORC), but its suffix is none of those that "
-        f"are read ({', '.join(wanted.suffixes)}): rename what belongs to the snapshot, since certificates that are "
-        "missing get no response, and move away what does not"
+        f"{place}: {paths[0]} begins as a table does, or is called like a packed one, but its suffix is none of those "
+        f"that are read ({', '.join(wanted.suffixes)}): rename what belongs to the snapshot, since certificates that "
+        "are missing get no response, and move away what does not"
     )
     return Finding("file.suffix", "error", text, len(paths), paths[:MAX_EXAMPLES])
 
@@ -352,7 +354,7 @@ def _as_of_files(files: tuple[SnapshotFile, ...]) -> tuple[datetime | None, list
                 f"{file.path} says {clock.text(at) if at else 'nothing'}"
                 for at, file in ((one, first), (other, second))
             ]
-            text = f"the files differ in {_AS_OF}: {' and '.join(says)}: export them together, or give --as-of"
+            text = f"the files differ in as_of: {' and '.join(says)}: export them together, or give --as-of"
             return None, [Finding("as-of.differs", "error", text)]
     raise AssertionError  # pragma: no cover
 
@@ -366,9 +368,9 @@ def _later_than_files(given: datetime, files: tuple[SnapshotFile, ...]) -> tuple
             continue
         if named is not None and given.replace(microsecond=0) > named:
             text = (
-                f"{file.path}: its metadata {_AS_OF} says {clock.text(named)}, but the given as_of, "
-                f"{clock.text(given)}, counts: what was issued and revoked in between would be missing; unless the "
-                "metadata is wrong, leave as_of (--as-of) out"
+                f"{file.path}: its own as_of ({_AS_OF} in its metadata, or as_of_file) is {clock.text(named)}, but the "
+                f"given one, {clock.text(given)}, counts: what was issued and revoked in between would be missing; "
+                "unless the file's is wrong, leave as_of (--as-of) out"
             )
             return (Finding("as-of.later-than-file", "warning", text),)
     return ()

@@ -2,8 +2,8 @@
 
 A path without wildcards that is there is itself: a file or an object, whatever its name, or a folder. Of a folder,
 files with a known suffix count, and files without any (Hive, Impala, Trino) that begin as a table does, hidden ones
-excepted; of its subfolders only where they are partitions ("deep"). What begins as a table under another suffix is
-neither read nor ignored: it might be half of an export.
+excepted; of its subfolders only where they are partitions ("deep"). What begins as a table under another suffix, has
+the header of one as CSV, or is called a packed one, is neither read nor ignored: it might be half of an export.
 """
 
 import errno
@@ -27,7 +27,8 @@ from pregen.snapshot.location import Location
 
 CSV_SUFFIXES = (".csv", ".csv.gz", ".csv.zst")
 SCHEME = "s3://"
-_HEAD_BYTES = 8
+_HEAD_BYTES = 4_096
+_PACKINGS = (".gz", ".zst", ".bz2", ".xz", ".zip", ".7z", ".lz4", ".br", ".snappy")
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")
 
 
@@ -38,6 +39,7 @@ class Wanted:
     Attributes:
         suffixes: of its files, in lower case.
         magics: what files of it begin with, whatever they are called.
+        column: a column that a CSV file of it has; None: it has no such files.
         beside: the name of a file that lies beside them and is no part of it.
         companions: ends of the names of files that always lie beside them, and are not worth a word.
         deep: whether what lies in subfolders belongs to it.
@@ -47,11 +49,23 @@ class Wanted:
     companions: tuple[str, ...] = ()
     deep: bool = False
     magics: tuple[bytes, ...] = ()
+    column: str | None = None
     beside: str | None = None
 
     def has(self, name: str) -> bool:
         """Whether a file of that name belongs to a snapshot."""
         return not name.startswith(".") and name != self.beside and name.lower().endswith(self.suffixes)
+
+    def has_packed(self, name: str) -> bool:
+        """Whether a file of that name would belong to it, were it not packed."""
+        stem, point, packing = name.lower().rpartition(".")
+        return point + packing in _PACKINGS and bool(self.magics) and stem.endswith(self.suffixes)
+
+    def is_header(self, head: bytes) -> bool:
+        """Whether a file that begins so is CSV, under whatever name: its first line has that column, and others."""
+        line = head.partition(b"\n")[0].decode("utf-8-sig", "replace")
+        names = [name.strip().strip('"') for name in re.split("[,;\t]", line)]
+        return self.column in names and len(names) > 1
 
     def is_mark(self, name: str) -> bool:
         """Whether a file or folder of that name, which does not belong to it, is passed over without a word."""
@@ -99,14 +113,17 @@ class _Finds:
         """Take, refuse, ignore or pass over a file of a folder: by its suffix, else by what it begins with."""
         if wanted.has(file.location.name):
             self.add(file)
-        elif wanted.is_mark(file.location.name):
             return
-        elif not _is_table(file, wanted.magics):
-            self.ignored.append(str(file.location))
-        elif PurePath(file.location.name).suffix:
+        if wanted.is_mark(file.location.name):
+            return
+        head = _head(file) if wanted.magics else b""
+        is_table = _is_table(file, head, wanted.magics)
+        if is_table and not PurePath(file.location.name).suffix:
+            self.add(file)
+        elif is_table or wanted.has_packed(file.location.name) or wanted.is_header(head):
             self.misnamed.append(str(file.location))
         else:
-            self.add(file)
+            self.ignored.append(str(file.location))
 
     def sorted(self) -> Found:
         """Return all of them.
@@ -198,9 +215,8 @@ def _walk(
             finds.ignored.append(str(path))
 
 
-def _is_table(file: FoundFile, magics: tuple[bytes, ...]) -> bool:
+def _is_table(file: FoundFile, head: bytes, magics: tuple[bytes, ...]) -> bool:
     """Whether a file begins as a table does; three letters are a word as well, so that ORC must also end so."""
-    head = _head(file) if magics else b""
     if not magics or not head.startswith(magics):
         return False
     if not head.startswith(orc.MAGIC):

@@ -49,6 +49,36 @@ def test_a_table_under_another_suffix_is_refused_by_name(desk: Desk, kind: str, 
     assert "move away what does not" in finding.message
 
 
+@pytest.mark.parametrize(
+    "name", ["000000_0", "b.txt", "c.tsv", "d.csv.bz2", "e.csv.xz", "f.parquet.gz", "g.CSV.ZIP", "h.csv.bak"]
+)
+def test_csv_under_another_name_and_packed_tables_are_refused_by_name(desk: Desk, name: str) -> None:
+    desk.write("day/a.csv", table())
+    path = desk.folder / "day" / name
+    header = (desk.folder / "day" / "a.csv").read_text()
+    path.write_text(header.replace(",", "\t") if name.endswith("tsv") else header)
+
+    assert misnamed(desk).examples == (str(path),)
+
+
+@pytest.mark.parametrize(
+    ("name", "octets"),
+    [
+        ("notes.txt", b"the serial column, by hand"),
+        ("serials.txt", b"serial\n5a\n"),
+        ("a.csv.sha256", b"5a" * 32),
+        ("schema.json", b'{"serial": 1, "status": 2}'),
+        ("logs.gz", b"\x1f\x8b"),
+        ("empty", b""),
+    ],
+)
+def test_what_is_no_part_of_an_export_is_ignored_with_a_word(desk: Desk, name: str, octets: bytes) -> None:
+    desk.write("day/a.parquet", table())
+    (desk.folder / "day" / name).write_bytes(octets)
+
+    assert [one.code for one in desk.open(desk.folder / "day").findings()] == ["file.ignored"]
+
+
 def test_all_of_them_are_named(desk: Desk) -> None:
     (desk.folder / "day").mkdir()
     paths = [named(desk, f"{name}.dat") for name in "abc"]
@@ -67,7 +97,7 @@ def test_marks_and_hidden_files_are_passed_over_whatever_they_hold(desk: Desk, n
     assert snapshot.findings() == ()
 
 
-@pytest.mark.parametrize("octets", [b"", b"PAR", b"serial,status\n0a,good\n", b"\xff\xff\xff"])
+@pytest.mark.parametrize("octets", [b"", b"PAR", b"serial\n0a\n", b"\xff\xff\xff"])
 def test_what_begins_as_no_table_is_ignored_with_a_word(desk: Desk, octets: bytes) -> None:
     desk.write("day/a.parquet", table())
     (desk.folder / "day" / "notes").write_bytes(octets)
