@@ -1,13 +1,14 @@
-"""A request or a response in whatever form it was found: in a log, in a file, on the wire; and whose certificates.
+"""Requests and responses in whatever form they were found: in a log, in a file, on the wire; and whose certificates.
 
-A GET path with or without what stands before the request, percent-encoded or not; a line of an access log that holds
-one; a URL; base64; hex; PEM; DER.
+A GET path with or without what stands before the request, percent-encoded or not; a line of a log that holds one, or
+the octets of a POST; a URL; base64; hex; PEM; DER, also behind the head of an HTTP message. Of several lines or PEM
+blocks, each is read by itself.
 """
 
 import base64
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
@@ -25,15 +26,28 @@ MAX_BYTES = 1 << 24  # far more than any response; a file that is larger is some
 _PEM = re.compile(rb"-----BEGIN [A-Z0-9 ]+-----\s*([A-Za-z0-9+/=\s]+?)-----END [A-Z0-9 ]+-----")
 _LOGGED = re.compile(rb"\b(?:GET|HEAD) (\S+)")
 _HEX = re.compile(rb"(?:0x)?((?:[0-9a-fA-F]{2}[:\s]*)+)")
+_HTTP = re.compile(rb"(?:POST \S+ HTTP/1|HTTP/[12])[^\0]*?\r?\n\r?\n")
+# How logs write what is no plain text: nginx \\x22, JSON \\u002b and \\/; and what stands between quotes in them.
+_ESCAPE = re.compile(rb'\\(?:x([0-9a-fA-F]{2})|u00([0-9a-fA-F]{2})|([bfnrt"\\/]))')
+_ESCAPED = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t"}
+_QUOTED = re.compile(rb'"((?:[^"\\]|\\.)*)"', re.DOTALL)
+_WORD = re.compile(rb"[^\s\"'<>(){}\[\],;|]{40,}")  # no request is shorter, nor a response that is no error
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """What was found, in which form: one request or response, or several where merged slashes leave a choice."""
+    """What was found, in which form: one request or response, or several where merged slashes leave a choice.
+
+    Attributes:
+        form: in which it was found.
+        found: what it is; the first reading goes first.
+        line: in which of several lines it stands, from 1 on; None: there is one alone, or the lines belong together.
+    """
 
     form: str
     found: tuple[Request | Response, ...]
+    line: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,21 +59,42 @@ class KnownIssuer:
     hashes: frozenset[tuple[str, bytes, bytes]]
 
 
-def decode(data: bytes) -> Decoded:
-    """Return the request or response that some octets or some text are.
+def decode(data: bytes) -> tuple[Decoded, ...]:
+    """Return the requests and responses that some octets or some text are, in their order.
 
     Raises:
         InputError: they are neither, in any form.
     """
-    for form, candidates in _forms(data):
-        found = tuple(one for der in candidates if (one := _read(der)) is not None)
-        if found:
-            return Decoded(form, found)
+    text = data.strip()
+    whole = _first([("DER", [data]), ("HTTP", [_HTTP.sub(b"", data, count=1)]), *_forms_of_letters(text)])
+    if whole is not None:
+        return (whole,)
+    blocks = [("PEM", _in_base64(re.sub(rb"\s", b"", block))) for block in _PEM.findall(text)]
+    found = [one for block in blocks if (one := _first([block])) is not None]
+    if not blocks:
+        lines = text.split(b"\n")
+        numbers = [None] if len(lines) == 1 else range(1, len(lines) + 1)
+        found = [
+            replace(one, line=number)
+            for number, line in zip(numbers, lines, strict=True)
+            if (one := _first(_forms_of_line(line.strip()))) is not None
+        ]
+    if found:
+        return tuple(found)
     shown = data[:40].decode("ascii", "backslashreplace")
     raise InputError(
         f"{shown!r}{' ...' if len(data) > 40 else ''}: neither an OCSP request nor a response, as a GET path, a "
         "line of an access log, base64, hex, PEM or DER; it may be cut off: give all of it, in quotes"
     )
+
+
+def _first(forms: Iterable[tuple[str, Sequence[bytes]]]) -> Decoded | None:
+    """Return what the first form is that is a request or a response at all."""
+    for form, candidates in forms:
+        found = tuple(one for der in candidates if (one := _read(der)) is not None)
+        if found:
+            return Decoded(form, found)
+    return None
 
 
 def _read(der: bytes) -> Request | Response | None:
@@ -71,21 +106,38 @@ def _read(der: bytes) -> Request | Response | None:
     return None
 
 
-def _forms(data: bytes) -> Iterator[tuple[str, Sequence[bytes]]]:
-    """Yield octets that the data may mean, with the name of the form, the surest first."""
-    yield "DER", [data]
-    text = data.strip()
-    if blocks := _PEM.findall(text):
-        yield "PEM", [base64.b64decode(block) for block in blocks]
+def _forms_of_letters(text: bytes) -> Iterator[tuple[str, Sequence[bytes]]]:
+    """Yield octets that a text may mean which is nothing but letters, with the name of the form."""
     if whole := _HEX.fullmatch(text):
         yield "hex", [bytes.fromhex(re.sub(rb"[:\s]", b"", whole[1]).decode())]
-    letters = re.sub(rb"\s", b"", unquote_to_bytes(text)).translate(_URL_SAFE).rstrip(b"=")
+    letters = re.sub(rb"\s", b"", unquote_to_bytes(text)).translate(_URL_SAFE)
     yield "base64", _in_base64(letters)
-    logged = _LOGGED.search(text)
-    yield "path", _in_path((logged[1] if logged else text).partition(b"?")[0])
+
+
+def _forms_of_line(line: bytes) -> Iterator[tuple[str, Sequence[bytes]]]:
+    """Yield octets that a line may mean, with the name of the form, the surest first."""
+    yield from _forms_of_letters(line)
+    plain = _unescaped(line)
+    logged = _LOGGED.search(plain)
+    yield "path", _in_path((logged[1] if logged else plain).partition(b"?")[0])
+    for word in _WORD.findall(plain):  # method, host and path may be fields of their own, with or without names
+        yield "path", _in_path(word.partition(b"?")[0])
+        for letters in (word, word.partition(b"=")[2]):
+            yield from _forms_of_letters(letters)
+    yield "escaped", [_unescaped(quoted) for quoted in _QUOTED.findall(line)]  # the body of a POST
+
+
+def _unescaped(text: bytes) -> bytes:
+    if b"\\" not in text:
+        return text
+    return _ESCAPE.sub(
+        lambda found: _ESCAPED.get(found[3], found[3]) if found[3] else bytes.fromhex((found[1] or found[2]).decode()),
+        text,
+    )
 
 
 def _in_base64(letters: bytes) -> list[bytes]:
+    letters = letters.rstrip(b"=")
     try:
         return [base64.b64decode(letters + b"=" * (-len(letters) % 4), validate=True)]
     except ValueError:

@@ -31,18 +31,21 @@ ALGORITHMS = {
 NOT_FOUND = 4
 
 
-def decode_report(decoded: Decoded, issuers: Sequence[KnownIssuer], reader: Reader | None) -> Report:
+def decode_report(decoded: Sequence[Decoded], issuers: Sequence[KnownIssuer], reader: Reader | None) -> Report:
     """Return the report; its exit code is 4 where issuers are known, and none of them issued what is named."""
-    documents = [_document(one, issuers, reader) for one in decoded.found]
-    document: dict[str, object] = {"form": decoded.form, **documents[0]}
-    if len(documents) > 1:
-        document["other_readings"] = documents[1:]
-    lines = []
-    for number, one in enumerate(documents):
-        if number:
-            lines.append("or, since slashes were merged:")
-        lines += _lines(one)
-    named = [certificate for one in documents for certificate in _certificates(one)]
+    documents: list[dict[str, object]] = []
+    lines: list[str] = []
+    for one in decoded:
+        readings = [_document(found, issuers, reader) for found in one.found]
+        place: dict[str, object] = {"form": one.form} if one.line is None else {"line": one.line, "form": one.form}
+        others = {"other_readings": readings[1:]} if len(readings) > 1 else {}
+        documents.append({**place, **readings[0], **others})
+        lines += [""] if lines else []
+        lines += [] if one.line is None else [f"line {one.line}:"]
+        for number, reading in enumerate(readings):
+            lines += [*(["or, since slashes were merged:"] if number else []), *_lines(reading)]
+    document = {**documents[0], **({"more": documents[1:]} if len(documents) > 1 else {})}
+    named = [certificate for one in documents for certificate in _all_certificates(one)]
     is_missed = bool(issuers) and bool(named) and all(one["issuer"] is None for one in named)
     return Report(document=document, lines=lines, exit_code=NOT_FOUND if is_missed else 0)
 
@@ -117,6 +120,12 @@ def _state(one: Statement) -> str:
 def _certificates(document: dict[str, object]) -> list[dict[str, object]]:
     listed = document["certificates"]
     return listed if isinstance(listed, list) else []
+
+
+def _all_certificates(document: dict[str, object]) -> list[dict[str, object]]:
+    others = document.get("other_readings")
+    readings = [document, *(others if isinstance(others, list) else [])]
+    return [certificate for reading in readings for certificate in _certificates(reading)]
 
 
 def _lines(document: dict[str, object]) -> list[str]:

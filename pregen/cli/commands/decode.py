@@ -23,7 +23,7 @@ def describe(parser: Parser) -> None:
     parser.add_argument(
         "what",
         metavar="WHAT",
-        help="a file, or - for stdin, or the text itself: a GET path or a line of an access log, base64, hex, PEM; DER "
+        help="a file, or - for stdin, or the text itself: a GET path or lines of an access log, base64, hex, PEM; DER "
         "in a file",
     )
     parser.add_argument("--store", metavar="STORE", help="name issuers, and say what this store answers")
@@ -70,5 +70,7 @@ def _octets(what: str) -> bytes:
                 return os.fsencode(what)
             raise UsageError(f"{what}: cannot be read ({e.strerror})") from e
     if len(data) > MAX_BYTES:
-        raise UsageError(f"{what}: larger than {MAX_BYTES:,} octets, which no request or response is")
+        raise UsageError(
+            f"{what}: larger than {MAX_BYTES:,} octets: give the part of it that matters, as by grep or tail"
+        )
     return data

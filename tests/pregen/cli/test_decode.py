@@ -78,6 +78,90 @@ def test_stdin_is_read_too(ca: Ca) -> None:
     assert ended.stderr == b""
 
 
+def test_every_line_that_holds_one_is_shown_with_its_number(ca: Ca, pregen: Program) -> None:
+    pregen("run", ca.config)
+    answer = ca.folder / "answer.der"
+    pregen("lookup", ca.store, "--issuer", ca.pem, "--serial", f"{GOOD:x}", "--out", answer)
+    paths = [quote(base64.b64encode(request_for(ca, serial)).decode(), safe="") for serial in (GOOD, REVOKED)]
+    log = ca.folder / "access.log"
+    log.write_text(
+        '10.0.0.1 - - [30/Nov/2026:11:05:57 +0000] "GET /favicon.ico HTTP/1.1" 404 5\n'
+        + "".join(f'10.0.0.1 - - [30/Nov/2026:11:05:57 +0000] "GET /r1/{path} HTTP/1.1" 200 5\n' for path in paths)
+        + f"\n{base64.b64encode(answer.read_bytes()).decode()}\n"
+    )
+
+    found = pregen("decode", log, "--json", "--store", ca.store)
+    more = found.document["more"]
+
+    assert found.code == 0
+    assert isinstance(more, list)
+    said = [
+        (one["line"], one["form"], one["kind"], one["certificates"][0]["serial"]) for one in (found.document, *more)
+    ]
+    assert said == [
+        (2, "path", "request", f"{GOOD:x}"),
+        (3, "path", "request", f"{REVOKED:x}"),
+        (5, "base64", "response", f"{GOOD:x}"),
+    ]
+    shown = pregen("decode", log).out
+    assert [line for line in shown.splitlines() if line.startswith("line ")] == ["line 2:", "line 3:", "line 5:"]
+    (ca.folder / "two.pem").write_text(
+        "".join(
+            f"-----BEGIN OCSP REQUEST-----\n{base64.encodebytes(request_for(ca, serial)).decode()}"
+            "-----END OCSP REQUEST-----\n"
+            for serial in (GOOD, REVOKED)
+        )
+    )
+    blocks = pregen("decode", ca.folder / "two.pem")
+    assert (blocks.code, blocks.out.count("request for 1 certificate")) == (0, 2)
+    assert "merged" not in blocks.out
+
+
+def in_logs(der: bytes) -> dict[str, str]:
+    """Return how other programs log a request, by what they are called."""
+    text = base64.b64encode(der).decode()
+    path = f"/ocsp/{quote(text, safe='')}"
+    as_nginx = "".join(chr(o) if 32 <= o < 127 and o not in b'"\\' else f"\\x{o:02X}" for o in der)
+    as_json = f"/ocsp/{text}".replace("/", "\\/").replace("+", "\\u002b")
+    return {
+        "haproxy": f"Nov 30 11:05:57 lb haproxy[7]: 10.0.0.1:3317 [30/Nov/2026:11:05:57.6] fe be/s1 1/0/3/6/10 200 2750 "
+        f'- - ---- 1/1/1/1/0 0/0 {{ocsp.example}} {{}} "GET {path} HTTP/1.1"',
+        "nginx, JSON": f'{{"time":"2026-11-30T11:05:57","method":"GET","uri":"{path}","status":200}}',
+        "JSON with escapes": f'{{"request":"GET {as_json} HTTP\\/1.1"}}',
+        "CloudFront": f"2026-11-30\t11:05:57\tLAX1\t392\t192.0.2.1\tGET\td1.cloudfront.net\t{path}\t200\t-",
+        "IIS": f"2026-11-30 11:05:57 10.0.0.2 GET {path} - 80 - 10.0.0.1 Microsoft-CryptoAPI/10.0 - 200 0 0 15",
+        "openssl ocsp": f"ocsp: Received request, 1st line: GET {path} HTTP/1.0",
+        "logfmt": f"ts=2026-11-30T11:05:57Z method=GET ocsp={text} status=200",
+        "body of nginx": f'10.0.0.1 [30/Nov/2026:11:05:57 +0000] "POST /ocsp HTTP/1.1" 200 "{as_nginx}"',
+    }
+
+
+@pytest.mark.parametrize("serial", [GOOD, REVOKED, 0x5C2F22FF3E2B0A0D5C785C223E])
+def test_lines_of_the_logs_of_other_programs_are_understood(ca: Ca, pregen: Program, serial: int) -> None:
+    der = request_for(ca, serial)
+
+    for name, line in in_logs(der).items():
+        found = pregen("decode", line, "--json")
+        assert (name, found.code, found.err) == (name, 0, "")
+        assert [one["serial"] for one in certificates(found)] == [f"{serial:x}"], name
+
+
+def test_an_http_message_is_understood_by_its_body(ca: Ca, pregen: Program) -> None:
+    pregen("run", ca.config)
+    answer = ca.folder / "answer.der"
+    pregen("lookup", ca.store, "--issuer", ca.pem, "--serial", f"{GOOD:x}", "--out", answer)
+    message = ca.folder / "message"
+
+    for head, body in (
+        (b"HTTP/1.1 200 OK\r\nContent-Type: application/ocsp-response\r\n\r\n", answer.read_bytes()),
+        (b"POST /ocsp HTTP/1.1\r\nHost: ocsp.example\r\n\r\n", request_for(ca, GOOD)),
+    ):
+        message.write_bytes(head + body)
+        found = pregen("decode", message, "--json")
+        assert (found.code, found.document["form"]) == (0, "HTTP")
+        assert certificates(found)[0]["serial"] == f"{GOOD:x}"
+
+
 def test_issuers_are_named_by_a_store_a_configuration_or_a_certificate(ca: Ca, pregen: Program) -> None:
     pregen("run", ca.config)
     make_issuer("Another Root").write(ca.folder, "other")
@@ -146,7 +230,17 @@ def test_requests_that_an_edge_refuses_are_shown_with_the_reason(ca: Ca, pregen:
     assert "nonce of 129 octets" in pregen("decode", request_for(ca, GOOD, nonce=b"n" * 129).hex()).out
 
 
-@pytest.mark.parametrize("text", ["nonsense", "/ocsp/", "3003", "MEIwQDA+MDwwOjAJBgUrDgMCGgUABBQB", "/favicon.ico"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "nonsense",
+        "/ocsp/",
+        "3003",
+        "MEIwQDA+MDwwOjAJBgUrDgMCGgUABBQB",
+        "/favicon.ico",
+        "-----BEGIN X-----\nMEIwQ\n-----END X-----",
+    ],
+)
 def test_what_is_neither_is_exit_code_3_and_one_line(pregen: Program, text: str) -> None:
     ended = pregen("decode", text, "--json")
 
