@@ -124,7 +124,7 @@ def in_logs(der: bytes) -> dict[str, str]:
     as_nginx = "".join(chr(o) if 32 <= o < 127 and o not in b'"\\' else f"\\x{o:02X}" for o in der)
     as_json = f"/ocsp/{text}".replace("/", "\\/").replace("+", "\\u002b")
     return {
-        "haproxy": f"Nov 30 11:05:57 lb haproxy[7]: 10.0.0.1:3317 [30/Nov/2026:11:05:57.6] fe be/s1 1/0/3/6/10 200 2750 "
+        "haproxy": f"Nov 30 11:05:57 lb haproxy[7]: 10.0.0.1:3317 [30/Nov/2026:11:05:57] fe be/s1 1/0/3/6/10 200 275 "
         f'- - ---- 1/1/1/1/0 0/0 {{ocsp.example}} {{}} "GET {path} HTTP/1.1"',
         "nginx, JSON": f'{{"time":"2026-11-30T11:05:57","method":"GET","uri":"{path}","status":200}}',
         "JSON with escapes": f'{{"request":"GET {as_json} HTTP\\/1.1"}}',
