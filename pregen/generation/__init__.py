@@ -1,8 +1,8 @@
 """One run: a snapshot becomes a published generation, or nothing happens.
 
 preparation.py   all that can be refused without reading a row
-survey.py        all that can be refused without a signature: gatekeeping.py asks the gates, past.py is what they
-                 compare with
+survey.py        all that can be refused without a signature: gatekeeping.py asks the gates, evidence.py is what they
+                 are shown, and past.py what they compare with
 routing.py       rows to shards by their keys (routing_key.py), by a router (router.py) a process, into spill files
                  (spill.py) in a folder (spool.py)
 rows.py          the rows of one shard, sorted; collapse.py makes one of all those of a certificate, or finds that they

@@ -67,3 +67,11 @@ def without_rows(issuers: Sequence[Issuer], snapshot: Snapshot, config: Config) 
         and not any(rows[one] for one in (index, *issuer.rows_of))
         and not declared & set(issuer.names)
     )
+
+
+def certificates_of(issuers: Sequence[Issuer], groups: Mapping[Group, int]) -> list[int]:
+    """Return how many certificates get answers, by the index of their issuer."""
+    counts = [0] * len(issuers)
+    for group, count in groups.items():
+        counts[group.issuer] += count
+    return counts
