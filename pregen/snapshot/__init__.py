@@ -3,7 +3,8 @@
 A snapshot is one or more files (Parquet, ORC, Arrow IPC, CSV, index.txt; CRLs) that say, for one instant `as_of`, which
 certificates exist and which of them are revoked. Reading goes
 
-    opening.py    what is looked at before the first row: files, columns, the instant
+    opening.py    what is looked at before the first row: which files (choosing.py), their columns, and for which
+                  instant they are right (as_of.py)
     files/        which files, and their record batches with the needed columns alone
     columns.py    which column is where, and whether its type can be read; schemas.py for all files together
     layouts.py    views, dictionaries, runs and extension types to the few types that are read

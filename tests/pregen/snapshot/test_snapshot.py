@@ -24,8 +24,8 @@ from pregen.snapshot import (
     Snapshot,
     open_snapshot,
 )
+from pregen.snapshot.choosing import MAX_FILES
 from pregen.snapshot.intake import MOST_UNPLACED
-from pregen.snapshot.opening import MAX_FILES
 from tests.pki import DAY
 from tests.pregen.snapshot.desk import AS_OF, NOW, Desk, table
 
