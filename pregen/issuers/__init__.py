@@ -1,6 +1,6 @@
 """Issuers, and who signs for them.
 
-issuers.py        configuration to issuers, everything that is wrong found in one pass
+issuers.py        configuration to issuers (issuer.py), everything that is wrong found in one pass
 certificates.py   certificate files, read
 rules.py          what certificates must be and allow
 keyfiles.py       private keys: where they are, and how they are opened
@@ -9,7 +9,8 @@ clients.py        what clients are known to refuse of what rules allow
 
 from pregen.issuers.certificates import Certificate, parse_certificate, read_certificates, signed_with
 from pregen.issuers.clients import client_warnings
-from pregen.issuers.issuers import Issuer, Responder, different_issuers, inspect_issuers, load_issuers
+from pregen.issuers.issuer import Issuer, Responder
+from pregen.issuers.issuers import different_issuers, inspect_issuers, load_issuers
 from pregen.issuers.keyfiles import KeySource
 
 __all__ = [

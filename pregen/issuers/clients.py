@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from pregen.errors import MAX_EXAMPLES, Finding
-from pregen.issuers.issuers import Issuer
+from pregen.issuers.issuer import Issuer
 from storage.certid import SHA1
 
 _COMBINED = (

@@ -7,10 +7,9 @@ the rows of the first. Everything that is wrong is found in one pass, before any
 sections one run at a time.
 """
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -20,77 +19,16 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from pregen.config import SEVERAL_KEYS, Config, IssuerConfig, IssuerValidityConfig
 from pregen.errors import ConfigError, Finding
 from pregen.issuers.certificates import Certificate, read_certificates
+from pregen.issuers.issuer import Issuer, make_issuer, make_responder
 from pregen.issuers.keyfiles import KeySource, algorithm, is_pair
 from pregen.issuers.rules import Remark, issuer_remarks, responder_remarks
 from pregen.names import name_key
 from pregen.signers import PrivateKey
 from pregen.validity import PROFILES, Validity
-from storage.certid import SHA1, SHA256
 from storage.key import issuer_id
 
-_CERT_IDS = {
-    "separate": ((SHA1,), (SHA256,)),
-    "combined": ((SHA1, SHA256),),
-    "sha1": ((SHA1,),),
-    "sha256": ((SHA256,),),
-}
 _OTHERS_ACCESS = 0o006  # read or write, by neither owner nor group: a group such as ssl-cert is a usual way to share
 _RSASSA_PSS = "1.2.840.113549.1.1.10"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Responder:
-    """Who signs the answers of one issuer.
-
-    Attributes:
-        certificate: DER, to be embedded; None where the issuer signs itself.
-        public_key: the signer's DER SubjectPublicKeyInfo.
-        id_kind: how answers name the signer.
-        id_octets: by-key: SHA-1 of the signer's key bits; by-name: content octets of its subject's RDNSequence.
-        key: where the private key is.
-        algorithm: name of the signature algorithm (`pregen.signers.ALGORITHMS`).
-    """
-
-    certificate: bytes | None
-    public_key: bytes
-    id_kind: Literal["by-key", "by-name"]
-    id_octets: bytes
-    key: KeySource
-    algorithm: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Issuer:
-    """One name and one key.
-
-    Attributes:
-        names: what the issuer column of a snapshot calls it.
-        certificates: DER, as configured; several for cross-certificates.
-        subject: DER Name.
-        key_bits: bits of the public key, as CertIDs hash them.
-        issuer_id: first 8 octets, big-endian, of SHA-256(SHA-256(subject) || SHA-256(key_bits)).
-        name_hashes, key_hashes: by dotted OID of the hash, SHA-1 and SHA-256 always.
-        responder: who signs.
-        cert_ids: for each signed response of a certificate, the OIDs of the CertID hashes that it answers, SHA-1 first.
-        not_after: no window may end later.
-        validity: what windows are to be like, by the configuration of this issuer.
-        rows_of: indices of the issuers whose rows it answers for, beside its own.
-        is_further_name: whether it is a further encoding of the name of one of these, and has no rows of its own.
-    """
-
-    names: tuple[str, ...]
-    certificates: tuple[bytes, ...]
-    subject: bytes
-    key_bits: bytes
-    issuer_id: int
-    name_hashes: Mapping[str, bytes]
-    key_hashes: Mapping[str, bytes]
-    responder: Responder
-    cert_ids: tuple[tuple[str, ...], ...]
-    not_after: datetime
-    validity: Validity
-    rows_of: tuple[int, ...] = ()
-    is_further_name: bool = False
 
 
 def load_issuers(config: Config, now: datetime) -> tuple[tuple[Issuer, ...], tuple[Finding, ...]]:
@@ -174,13 +112,13 @@ class _Inspection:
         signature = algorithm(key, section.rsa_padding)
         validity = self._validity(section)
         return tuple(
-            _issuer(
+            make_issuer(
                 section,
                 validity,
                 tuple(one for one in certificates if one.subject == name),
                 max(one.not_after for one in certificates),
                 delegates.get(name),
-                _responder(section, delegates.get(name), delegates.get(name, of_name[name]), source, signature),
+                make_responder(section, delegates.get(name), delegates.get(name, of_name[name]), source, signature),
             )
             for name in names
         )
@@ -329,35 +267,6 @@ class _Inspection:
         self.findings.append(Finding(code, severity, f'issuer "{section.names[0]}": {text}'))
 
 
-def _issuer(
-    section: IssuerConfig,
-    validity: Validity,
-    certificates: tuple[Certificate, ...],
-    not_after: datetime,
-    delegate: Certificate | None,
-    responder: Responder,
-) -> Issuer:
-    """Return an issuer under one encoding of its name.
-
-    It lives as long as the longest of its certificates, which is `not_after`, under any encoding: a client may build
-    its chain over any of them, and a cross-certificate that ran out must not end the answers of all the others.
-    """
-    subject, key_bits = certificates[0].subject, certificates[0].key_bits
-    return Issuer(
-        names=section.names,
-        certificates=tuple(certificate.der for certificate in certificates),
-        subject=subject,
-        key_bits=key_bits,
-        issuer_id=issuer_id(subject, key_bits),
-        name_hashes=_hashes(subject),
-        key_hashes=_hashes(key_bits),
-        responder=responder,
-        cert_ids=_CERT_IDS[section.cert_ids],
-        not_after=min(not_after, delegate.not_after) if delegate else not_after,
-        validity=validity,
-    )
-
-
 def different_issuers(certificates: Sequence[Certificate]) -> str | None:
     """Return what to say where certificates are not one name, in any encoding, and one key; None where they are."""
     names = {name_key(one.subject) for one in certificates}
@@ -373,35 +282,8 @@ def different_issuers(certificates: Sequence[Certificate]) -> str | None:
     )
 
 
-def _responder(
-    section: IssuerConfig, delegate: Certificate | None, signer: Certificate, key: KeySource, algorithm: str
-) -> Responder:
-    return Responder(
-        certificate=delegate.der if delegate else None,
-        public_key=signer.public_key,
-        id_kind=section.responder_id,
-        id_octets=_responder_id(signer, section.responder_id),
-        key=key,
-        algorithm=algorithm,
-    )
-
-
-def _responder_id(signer: Certificate, kind: Literal["by-key", "by-name"]) -> bytes:
-    if kind == "by-key":  # SHA-1 by definition (RFC 6960, 4.2.1), whatever the CertIDs use
-        return _sha1(signer.key_bits)
-    return signer.subject_octets
-
-
 def _json(value: str | bool | tuple[str, ...]) -> str:
     return json.dumps(value, ensure_ascii=False)
-
-
-def _hashes(octets: bytes) -> dict[str, bytes]:
-    return {SHA1: _sha1(octets), SHA256: hashlib.sha256(octets).digest()}
-
-
-def _sha1(octets: bytes) -> bytes:
-    return hashlib.sha1(octets, usedforsecurity=False).digest()
 
 
 def _belongs(key: PrivateKey, certificate: Certificate) -> bool:
