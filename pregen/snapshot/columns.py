@@ -13,7 +13,7 @@ import pyarrow.types as is_type
 from pregen.config import COLUMNS, ColumnConfig, SnapshotConfig
 from pregen.config.columns import TIME_ENCODINGS
 from pregen.errors import MAX_EXAMPLES, Finding
-from pregen.snapshot.layouts import CODES, is_number, is_text, unwrapped
+from pregen.snapshot.layouts import CODES, is_number, is_octets, is_text, read_as
 from pregen.snapshot.location import Location
 from pregen.snapshot.times.absent import how_to_write, may_be_absent
 from pregen.snapshot.times.zones import Ambiguous, Nonexistent
@@ -165,7 +165,7 @@ def _folded(name: str) -> str:
 
 
 def _type_findings(path: Location, field: "pa.Field[pa.DataType]", column: Column) -> Iterator[Finding]:
-    kind = unwrapped(field.type)
+    kind = read_as(field.type, column.canonical)
     place = f"{path}: column {column.name!r} is {field.type}"
     if name := (field.metadata or {}).get(_EXTENSION):
         advice = f"whose type {name.decode('utf-8', 'replace')!r} is not known here, and its octets may mean anything"
@@ -289,8 +289,7 @@ def _issuer(kind: pa.DataType, _: Column) -> str:
 
 
 def _is_octets(kind: pa.DataType) -> bool:
-    is_plain = is_type.is_binary(kind) or is_type.is_large_binary(kind) or is_type.is_fixed_size_binary(kind)
-    return is_plain or is_type.is_binary_view(kind)
+    return is_octets(kind) or is_type.is_fixed_size_binary(kind)
 
 
 def _issuer_key(kind: pa.DataType, _: Column) -> str:

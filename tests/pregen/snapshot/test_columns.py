@@ -73,7 +73,7 @@ def test_a_time_without_a_zone_is_refused_with_the_way_to_fix_it(desk: Desk, col
     assert "convert it to UTC in the export" in finding.message
 
 
-@pytest.mark.parametrize("kind", [pa.date32(), pa.int64(), pa.float64(), pa.time32("ms"), pa.binary()])
+@pytest.mark.parametrize("kind", [pa.date32(), pa.int64(), pa.float64(), pa.time32("ms"), pa.binary(4)])
 def test_a_time_of_another_type_is_refused(desk: Desk, kind: pa.DataType) -> None:
     finding = refused(desk, table(not_after=pa.array([None] * 3, kind)))
 
@@ -231,7 +231,7 @@ def test_a_date_beyond_what_people_write_is_shown_all_the_same(desk: Desk, day: 
 
 
 @pytest.mark.parametrize("column", ["issuer", "status", "reason"])
-@pytest.mark.parametrize("kind", [pa.float64(), pa.binary(), pa.bool_()])
+@pytest.mark.parametrize("kind", [pa.float64(), pa.binary(4), pa.bool_()])
 def test_codes_of_another_type_are_refused(desk: Desk, column: str, kind: pa.DataType) -> None:
     finding = refused(desk, table(3, **{column: pa.array([None] * 3, kind)}))
 

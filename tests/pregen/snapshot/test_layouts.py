@@ -184,3 +184,45 @@ def test_integers_that_arrow_cannot_read_are_called_so_and_not_damaged(desk: Des
 
     assert "integers of more than 64 bits (Int128 of polars)" in message
     assert 'cast it to text, with encoding = "decimal"' in message
+
+
+@pytest.mark.parametrize("name", ["s.parquet", "s.arrow", "s.orc"])
+def test_texts_in_columns_of_octets_are_read(desk: Desk, name: str) -> None:
+    """Impala, and Hive without UTF8 annotations, write all of their texts so."""
+    texts = {
+        "issuer": ["demo-r1"] * 3,
+        "status": ["good", " Revoked ", "good"],
+        "revoked_at": [None, "2026-11-20T00:00:00Z", None],
+        "reason": [None, "keyCompromise", None],
+        "not_after": ["2027-11-20T00:00:00Z"] * 3,
+        "kind": ["end-entity", "ca", None],
+        "needs_ocsp": ["true"] * 3,
+    }
+    columns = {key: [None if one is None else one.encode() for one in values] for key, values in texts.items()}
+
+    read = {
+        kind: desk.read(table(3, **{key: pa.array(values, kind) for key, values in some.items()}), {}, name)
+        for kind, some in ((pa.binary(), columns), (pa.string(), texts))
+    }
+
+    for (_, [batch]), (_, [wanted]) in [(read[pa.binary()], read[pa.string()])]:
+        assert len(batch) == 3
+        for field in ("status", "revoked_at", "reason", "not_after", "kind"):
+            assert getattr(batch, field).tolist() == getattr(wanted, field).tolist(), field
+
+
+def test_octets_that_are_no_text_are_faults_of_their_rows(desk: Desk) -> None:
+    data = table(3, status=pa.array([b"good", b"go\xffod", b"revoked"], pa.binary()))
+
+    snapshot, _ = desk.read(data, {})
+
+    assert ("row.status.unknown", 1) in [(one.code, one.count) for one in snapshot.findings()]
+
+
+def test_views_and_dictionaries_of_octets_are_text_too() -> None:
+    texts = pa.array([b"good", None, b"revoked"], pa.binary())
+
+    assert plain(texts.cast(pa.binary_view()), "status").to_pylist() == ["good", None, "revoked"]
+    assert plain(texts.dictionary_encode(), "status").to_pylist() == ["good", None, "revoked"]
+    assert plain(texts.dictionary_encode(), "not_after").to_pylist() == ["good", None, "revoked"]
+    assert plain(texts, "issuer_key").to_pylist() == texts.to_pylist()
