@@ -16,8 +16,9 @@ stands before it, and POST in the body; every outcome that OCSP has a word for i
     ``internalError``      a defect of this program (an alarm)
     =====================  ==================================================================================
 
-**Logging policy.** Each HTTP request is one line of JSON on stdout (or in ``--log-file``), whatever came of it, so that
-afterwards anyone can tell who asked for which certificate and what was said: above all for ``unauthorized``.
+**Logging policy.** Each HTTP request that can be read as one is one line of JSON on stdout (or in ``--log-file``),
+whatever came of it, so that afterwards anyone can tell who asked for which certificate and what was said: above all for
+``unauthorized``. The rest granian answers with 400 or 431 by itself: docs/edge.md says what a proxy logs of it.
 
     =====================  ==================================================================================
     ``time``               when the request was complete, RFC 3339, UTC

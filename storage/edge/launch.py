@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from storage.edge.caching import MAX_AGE_CAP_S
 from storage.edge.limits import connections_within, raise_descriptors
-from storage.edge.lines import open_log
+from storage.edge.lines import hold_standard_descriptors, open_log
 from storage.edge.source import STORE_DEADLINE_S, LiveSource
 from storage.edge.takeover import ServingReader
 from storage.stores import Store, open_store
@@ -63,6 +63,7 @@ def serve(
         unready_when_degraded: whether ``/readyz`` fails as soon as anything is not as it should be.
         opener: opens the store in each process; for those who bring credentials of their own.
     """
+    hold_standard_descriptors()
     try:
         from storage.edge import server  # noqa: PLC0415 - granian comes with an extra
     except ModuleNotFoundError as missing:
@@ -155,5 +156,6 @@ def _check_log(log_file: Path | None) -> None:
 
 
 def _refuse(code: int, message: str) -> int:
-    sys.stderr.write(f"error: {message}\n")
+    if sys.stderr is not None:  # closed by who has called
+        sys.stderr.write(f"error: {message}\n")
     return code

@@ -42,6 +42,19 @@ def open_log(path: Path) -> int:
     return os.open(path, _APPEND, _MODE)
 
 
+def hold_standard_descriptors() -> None:
+    """Keep the numbers 0 to 2 from whatever is opened next, where the caller has closed them (``>&-``).
+
+    A connection or a pack of that number would get the lines of the log. What holds them refuses to be written to, so
+    that lines are counted as lost. For the first thread of a process, whose children inherit them.
+    """
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDONLY), True)  # which takes the lowest number that is free
+
+
 class LineWriter:
     """A queue of lines, and the thread that writes them to a descriptor, or to a file that may be moved away.
 

@@ -1,6 +1,7 @@
 """`pregen serve`."""
 
 from argparse import Namespace
+from pathlib import Path
 
 from pregen.cli.account import Account
 from pregen.cli.options import Parser
@@ -17,6 +18,12 @@ def describe(parser: Parser) -> None:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at (%(default)s)")
     parser.add_argument("--port", type=int, default=8080, help="port to listen at; 0 takes a free one (%(default)s)")
     parser.add_argument("--workers", metavar="N", type=int, default=1, help="worker processes (%(default)s)")
+    parser.add_argument(
+        "--log-file",
+        metavar="FILE",
+        type=Path,
+        help="append one JSON line a request here instead of stdout; may be rotated",
+    )
     parser.add_argument(
         "--max-age-cap",
         metavar="SPAN",
@@ -51,6 +58,7 @@ def call(given: Namespace, account: Account) -> int:
         workers=given.workers,
         endpoint=endpoint,
         region=region,
+        log_file=given.log_file,
         max_age_cap_s=max_age_cap_s,
         store_deadline_s=given.store_deadline,
         unready_when_degraded=given.unready_when_degraded,

@@ -14,9 +14,11 @@ def test_serve_answers_from_the_store_until_it_is_terminated(
     assert pregen("run", ca.config).code == 0
     monkeypatch.chdir(ca.folder)
 
-    with start(tmp_path, "-m", "pregen", "serve", *words, "--port", "PORT") as edge:
+    log = tmp_path / "requests.jsonl"
+    with start(tmp_path, "-m", "pregen", "serve", *words, "--port", "PORT", "--log-file", str(log)) as edge:
         assert edge.get(b"/readyz").status == 200
         assert edge.get(b"/" + b"A" * 12).status == 200, "an OCSP error is an answer"
         assert edge.stop(signal.SIGTERM) == 0
 
+    assert "malformed" in log.read_text()
     assert "Traceback" not in edge.stderr.read_text()

@@ -229,6 +229,23 @@ def test_a_client_cannot_fill_the_memory_with_headers(server: ServerProcess) -> 
     assert server.ask(b"GET / HTTP/1.1\r\nX: " + b"x" * 20_000).status == 431
 
 
+@pytest.mark.parametrize(
+    ("octets", "status"),
+    [
+        (b"hello\r\n\r\n", 400),
+        (b"\x16\x03\x01\x02\x00\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\n" + b"A: x\r\n" * 101 + b"\r\n", 431),
+    ],
+)
+def test_what_never_becomes_a_request_is_refused_as_documented(
+    server: ServerProcess, octets: bytes, status: int
+) -> None:
+    """docs/edge.md says that it is not logged, and what a proxy in front logs of it."""
+    response = server.ask(octets)
+    assert (response.status, response.body) == (status, b"")
+
+
 def test_a_store_that_does_not_answer_means_try_later(server: ServerProcess) -> None:
     reply = server.get(path(folder_server.UNREACHABLE))
 

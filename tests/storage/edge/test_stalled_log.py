@@ -3,10 +3,13 @@
 import json
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+import pytest
 
 from tests.storage.edge.answers import cert_id, encode_request
 from tests.storage.edge.processes import Connection, ServerProcess, start, wait_until
@@ -95,3 +98,29 @@ def test_a_reader_that_goes_away_stops_nothing(tmp_path: Path) -> None:
 
         assert server.stop() == 0
         assert any("Broken pipe" in word for word in messages(server))
+
+
+@pytest.mark.parametrize("closed", [(1,), (2,), (0, 1, 2)], ids=["stdout", "stderr", "all three"])
+def test_descriptors_that_the_caller_has_closed_are_given_to_nothing_else(
+    tmp_path: Path, closed: tuple[int, ...]
+) -> None:
+    closing = "import os, sys; [os.close(int(number)) for number in sys.argv.pop(1).split(',')]"
+    executing = "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+    numbers = ",".join(map(str, closed))
+    with start(tmp_path, "-c", f"{closing}; {executing}", numbers, *command(tmp_path)) as server:
+        ask_many(server, 10)
+        for process in (server.process.pid, *children(server.process.pid)):
+            assert {Path(f"/proc/{process}/fd/{number}").readlink() for number in closed} == {Path(os.devnull)}
+
+        assert server.stop() == 0
+        if 2 not in closed:
+            assert any("of the log are lost: Bad file descriptor" in word for word in messages(server))
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def test_a_refusal_keeps_its_exit_code_without_a_stderr(tmp_path: Path) -> None:
+    words = " ".join([sys.executable, "-m", "storage.edge", str(tmp_path), "--log-file", str(tmp_path / "no" / "log")])
+    assert subprocess.run(["sh", "-c", f"exec {words} 2>&-"], check=False, timeout=20).returncode == 2
