@@ -73,8 +73,9 @@ def plain(array: ArrowArray, canonical: str) -> ArrowArray:
 
 def _decoded(array: ArrowArray) -> ArrowArray:
     """Return octets as the text that they are in UTF-8; what is none gets a mark that no text has."""
+    whole = array.cast(pa.large_binary())
     try:
-        return array.cast(pa.large_binary()).cast(pa.large_string())
+        return whole.cast(pa.large_string())
     except pa.ArrowInvalid:
-        texts = [None if octets is None else octets.decode("utf-8", "replace") for octets in array.to_pylist()]
+        texts = [None if octets is None else octets.decode("utf-8", "replace") for octets in whole.to_pylist()]
         return pa.array(texts, pa.large_string())
