@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from pregen import clock
-from storage.certificate import CertificateEnds, certificate_ends
+from storage.certificate import ENDS_SOON_S, CertificateEnds, certificate_ends
 from storage.commits import Commit, find_head
 from storage.errors import (
     FormatError,
@@ -16,9 +16,6 @@ from storage.errors import (
 from storage.freshness import Freshness, IssuerFreshness
 from storage.reader import Generation
 from storage.stores import Store
-
-ENDS_SOON_S = 14 * 86_400
-"""So long before a certificate ends, there is a warning: renewing one takes ceremonies and approvals."""
 
 CLOCK_TOLERANCE_S = 60
 

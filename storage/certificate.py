@@ -8,6 +8,9 @@ from storage.certid import SHA256
 from storage.der import GENERALIZED_TIME, INTEGER, SEQUENCE, UTC_TIME, Cursor
 from storage.tables import Tables
 
+ENDS_SOON_S = 14 * 86_400
+"""So long before a certificate ends, there is a warning: renewing one takes approvals, and with some a ceremony."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _VERSION = 0xA0
 _DIGITS_OF_A_YEAR = 10  # month to second

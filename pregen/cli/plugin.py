@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 
 from pregen import clock
 from pregen.cli.report import Report
-from pregen.status import ENDS_SOON_S, IssuerStatus, Status
+from pregen.status import IssuerStatus, Status
+from storage.certificate import ENDS_SOON_S
 
 _NAMED = 5  # issuers or problems in the text
 _MEASURED = 10  # issuers with figures of their own

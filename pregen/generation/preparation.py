@@ -18,7 +18,7 @@ from pregen.gates.anchor_files import Anchors, load_anchors
 from pregen.generation.endings import Endings
 from pregen.generation.memory import forbid_core_dumps
 from pregen.generation.past import Past, read_past
-from pregen.issuers import Issuer, KeySource, load_issuers, parse_certificate
+from pregen.issuers import Issuer, KeySource, ending_soon, load_issuers, parse_certificate
 from pregen.signers import ALGORITHMS, Choice, choose_engine
 from pregen.snapshot import CrlIssuer, Snapshot, open_snapshot
 from pregen.validity import ValidityWindow, check_run_times, check_store_clock, duration_text, plan_window
@@ -158,7 +158,7 @@ def prepare(config: Config, options: RunOptions) -> Prepared:
         accept=options.accept,
         snapshot=snapshot,
         started=started,
-        warnings=warnings + _capped(issuers, windows),
+        warnings=warnings + ending_soon(issuers, started) + _capped(issuers, windows),
     )
 
 

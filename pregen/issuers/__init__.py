@@ -4,11 +4,13 @@ issuers.py        configuration to issuers (issuer.py), everything that is wrong
 certificates.py   certificate files, read
 rules.py          what certificates must be and allow
 keyfiles.py       private keys: where they are, and how they are opened
+ending.py         certificates that end soon
 clients.py        what clients are known to refuse of what rules allow
 """
 
 from pregen.issuers.certificates import Certificate, parse_certificate, read_certificates, signed_with
 from pregen.issuers.clients import client_warnings
+from pregen.issuers.ending import ending_soon
 from pregen.issuers.issuer import Issuer, Responder
 from pregen.issuers.issuers import different_issuers, inspect_issuers, load_issuers
 from pregen.issuers.keyfiles import KeySource
@@ -20,6 +22,7 @@ __all__ = [
     "Responder",
     "client_warnings",
     "different_issuers",
+    "ending_soon",
     "inspect_issuers",
     "load_issuers",
     "parse_certificate",
