@@ -3,8 +3,10 @@
 from collections import Counter
 from dataclasses import dataclass
 
+from storage.certificate import CertificateEnds, certificate_ends
 from storage.commits import Commit, Head, find_head, read_commit
 from storage.errors import NothingPublishedError
+from storage.freshness import Freshness
 from storage.manifest import Manifest
 from storage.reader import Generation
 from storage.stores import Store
@@ -25,6 +27,8 @@ class Inspection:
         windows: of its responses.
         objects: number and octets of the objects in each folder, all generations together.
         current_bytes: octets of the packs of the newest generation.
+        freshness: until when its answers hold.
+        ends: when the certificates of each issuer end, by its id.
     """
 
     url: str
@@ -34,6 +38,8 @@ class Inspection:
     windows: tuple[Window, ...]
     objects: dict[str, tuple[int, int]]
     current_bytes: int
+    freshness: Freshness
+    ends: dict[int, CertificateEnds]
 
 
 def inspect_store(store: Store) -> Inspection:
@@ -61,6 +67,8 @@ def inspect_store(store: Store) -> Inspection:
         windows=tuple(dict.fromkeys(window for one in tables for window in one.windows)),
         objects={folder: (counts[folder], sizes[folder]) for folder in sorted(counts)},
         current_bytes=sum(shard.size_bytes for shard in packs),
+        freshness=generation.freshness,
+        ends=certificate_ends(tables),
     )
 
 

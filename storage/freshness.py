@@ -84,8 +84,15 @@ class Freshness:
         ends = [one.holds_until for one in self.issuers if one.holds_until is not None]
         return min([*ends, *self.shard_ends[:1]], default=self.fresh_until)
 
+    @property
+    def is_over_with_certificates(self) -> bool:
+        """Whether all answers end with their certificates, before newer ones are due."""
+        return not self.shard_ends and all(one.holds_until is None for one in self.issuers)
+
     def state(self, now: int, margin_s: int = 0) -> State:
-        """Return the worst that is to be said of it."""
+        """Return the worst that is to be said of it; where all ends with certificates, nothing is."""
+        if self.is_over_with_certificates:
+            return "fresh"
         if now > self.holds_until - margin_s:
             return "expired"
         return "overdue" if now > self.refresh_by else "fresh"

@@ -18,18 +18,24 @@ from pregen import clock
 from pregen.audit.past import check_past
 from pregen.audit.placement import Block, check_places, check_shard
 from pregen.audit.trust import Signer, Trust, responder_of
-from pregen.errors import Finding, VerificationError
+from pregen.errors import MAX_EXAMPLES, Finding, VerificationError
 from pregen.signers import Algorithm, algorithm_of
 from pregen.verification import Statement, verify_response
 from storage.certid import serial_text
 from storage.commits import Commit, commit_name, decode_commit
 from storage.errors import ChecksumError, NothingPublishedError
+from storage.freshness import Freshness, State
 from storage.manifest import Shard
 from storage.pack import open_pack, walk
 from storage.reader import Generation, LoadedTables, open_reader
 from storage.response import Assembler
 from storage.stores import Store
 from storage.tables import ResponseShape, Shape, StoredIssuer, Window
+
+_STALE = {
+    "expired": ("verify.expired", "there are responses whose window has ended: run pregen run"),
+    "overdue": ("verify.due", "there are responses that should have been replaced: run pregen run"),
+}
 
 Progress = Callable[[str, int, int], None]
 
@@ -45,6 +51,8 @@ class Audit:
         records: certificates found in them.
         verified: responses parsed and verified.
         trusted: whether trust came from named certificates.
+        freshness: until when its answers hold.
+        state: how they stand.
         warnings: what is allowed, but unusual.
     """
 
@@ -54,6 +62,8 @@ class Audit:
     records: int
     verified: int
     trusted: bool
+    freshness: Freshness
+    state: State
     warnings: tuple[Finding, ...]
 
 
@@ -97,6 +107,8 @@ def verify_store(
         records=auditor.records,
         verified=auditor.verified,
         trusted=trust is not None,
+        freshness=generation.freshness,
+        state=generation.freshness.state(clock.seconds(clock.now())),
         warnings=(*_warnings(generation, trust), *_history(store, generation)),
     )
 
@@ -218,11 +230,11 @@ def _warnings(generation: Generation, trust: Trust | None) -> Iterator[Finding]:
         yield Finding("verify.trust", "warning", text)
     now = clock.seconds(clock.now())
     windows = [window for loaded in generation.tables.values() for window in loaded.tables.windows]
-    # A window that ends with its certificates may end before a newer answer is due: then nobody needs one.
-    if any(max(window.next_update, window.refresh_by) < now for window in windows):
-        yield Finding("verify.expired", "warning", "there are responses whose window has ended: run pregen run")
-    elif any(window.refresh_by < now for window in windows):
-        yield Finding("verify.due", "warning", "there are responses that should have been replaced: run pregen run")
+    fresh = generation.freshness
+    if (state := fresh.state(now)) != "fresh":
+        late = [f"{one.label}: {one.state(now)}" for one in fresh.issuers if one.state(now) != "fresh"]
+        code, text = _STALE[state]
+        yield Finding(code, "warning", text, max(len(late), 1), tuple(late[:MAX_EXAMPLES]))
     if any(window.this_update > window.produced_at for window in windows):
         yield Finding("verify.order", "warning", "there are responses that begin before they were produced")
 

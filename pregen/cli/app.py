@@ -18,6 +18,7 @@ pregen COMMAND --help shows the options of a command; every command takes --debu
 Exit codes: 0 done; 1 internal error; 2 usage, configuration or key; 3 input or gate refused, nothing published;
 4 not found; 5 storage (credentials, bucket, disk, damage); 6 signing, verification or a dead worker;
 7 another publisher committed first, run again; 130/143 interrupted or terminated, nothing published.
+8 overdue or expired, where --strict asks (inspect, lookup, verify);
 status: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN, as monitoring plugins have it.
 """
 

@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from pregen import clock
 from pregen.cli.output import write
+from pregen.cli.report import STALE
 from pregen.errors import UsageError
 
 _WIDTH = 120
@@ -86,6 +87,12 @@ class Parser(ArgumentParser):
         """Take --quiet; the report is left out by `pregen.cli.outcome`, the bars by the command."""
         self.add_argument(
             "--quiet", action="store_true", help="say nothing but warnings and errors; --json still prints its object"
+        )
+
+    def takes_strict(self) -> None:
+        """Take --strict, for those who want to be told by the exit code."""
+        self.add_argument(
+            "--strict", action="store_true", help=f"exit {STALE} where answers are overdue or have run out"
         )
 
     def takes_workers(self) -> None:

@@ -8,6 +8,7 @@
     5    storage: credentials, bucket, disk, damage
     6    signing, verification or a dead worker
     7    another publisher committed first: run again
+    8    with --strict: overdue, expired, or not valid yet
     130  SIGINT; 143 SIGTERM: temporary files removed, nothing published
 
 Errors go to stderr and say what, where and what to do. With `--json`, stdout gets one object, on failure too. A stdout

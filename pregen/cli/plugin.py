@@ -86,8 +86,9 @@ def _figures(status: Status, warn_s: int, crit_s: int) -> Iterator[str]:
     if found is None or commit is None:
         return
     limits = f"{warn_s}:;{crit_s}:"
-    yield _figure("holds", found.holds_until - now, limits)
-    yield _figure("refresh", found.refresh_by - now, "0:")
+    if not found.is_over_with_certificates:
+        yield _figure("holds", found.holds_until - now, limits)
+        yield _figure("refresh", found.refresh_by - now, "0:")
     yield _figure("as_of_age", now - commit.as_of)
     for name, kind in (("responder_certificate", "responder"), ("issuer_certificate", "issuer")):
         ends = [end for one in status.issuers if (end := getattr(one.ends, kind)) is not None]

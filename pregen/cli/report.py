@@ -6,6 +6,9 @@ from dataclasses import dataclass, field, replace
 from pregen.errors import Finding, PregenError
 from storage.errors import StorageError
 
+STALE = 8
+"""Exit code with --strict: what was looked at is whole and right, but overdue, expired, or not valid yet."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
@@ -17,6 +20,7 @@ class Report:
         findings: warnings; they go to stderr, and where there are any, into the document too.
         done: what has been done that outlives the command, as a sentence: it holds whether the report is read or not.
         exit_code: 0 unless the command has found something that it was asked to find.
+        is_stale: whether what was looked at is overdue, expired, or not valid yet.
     """
 
     document: Mapping[str, object]
@@ -24,6 +28,11 @@ class Report:
     findings: Sequence[Finding] = field(default=())
     done: str | None = None
     exit_code: int = 0
+    is_stale: bool = False
+
+    def strictly(self, is_strict: bool) -> "Report":
+        """Return the report with an exit code that says whether it is stale, where that is asked."""
+        return replace(self, exit_code=STALE) if is_strict and self.is_stale else self
 
     def after(self, remarks: Sequence[Finding]) -> "Report":
         """Return the report with more findings, before its own."""

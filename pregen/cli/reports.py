@@ -181,6 +181,9 @@ def verify_report(audit: Audit) -> Report:
         "certificates": audit.records,
         "verified": audit.verified,
         "trust": "named certificates" if audit.trusted else "the store's own certificates",
+        "state": audit.state,
+        "holds_until": clock.text(audit.freshness.holds_until),
+        "refresh_by": clock.text(audit.freshness.refresh_by),
     }
     checksums = f"checksums of every pack ({audit.shards:,}) with {audit.records:,} certificates"
     lines = [
@@ -189,7 +192,9 @@ def verify_report(audit: Audit) -> Report:
         f"history for the gates of the next run: {audit.parts:,} part(s), whole" if audit.parts else "no history",
         f"trust comes from {document['trust']}",
     ]
-    return Report(document=document, lines=lines, findings=audit.warnings)
+    if audit.state != "fresh":
+        lines.append(f"{audit.state.upper()}: all of its answers hold until {document['holds_until']}")
+    return Report(document=document, lines=lines, findings=audit.warnings, is_stale=audit.state != "fresh")
 
 
 def engines_report(states: list[EngineState]) -> Report:

@@ -13,6 +13,7 @@ from pregen.inspection import inspect_store
 def describe(parser: Parser) -> None:
     """Give a parser the options of an inspection."""
     parser.takes_store()
+    parser.takes_strict()
     parser.takes_json()
 
 
@@ -20,4 +21,4 @@ def call(given: Namespace, account: Account) -> Report:
     """Show what is published."""
     found = inspect_store(open_named_store(given.store, given.config, account))
     account.note_commit(found.commits[0])
-    return inspect_report(found)
+    return inspect_report(found).strictly(given.strict)

@@ -22,6 +22,7 @@ def describe(parser: Parser) -> None:
     parser.add_argument("--serial", metavar="HEX", help="its serial number in hex, with a sign where negative")
     parser.add_argument("--hash", choices=("sha1", "sha256"), default="sha1", help="hash of the CertID (%(default)s)")
     parser.add_argument("--out", metavar="FILE", type=Path, help="write the DER of the response to this file")
+    parser.takes_strict()
     parser.takes_json()
 
 
@@ -44,4 +45,4 @@ def call(given: Namespace, account: Account) -> Report:
             out.write_bytes(found.answer.der)
         except OSError as e:
             raise UsageError(f"--out {out}: cannot be written ({e.strerror}): name a file in a folder that can") from e
-    return lookup_report(found, out)
+    return lookup_report(found, out).strictly(given.strict)

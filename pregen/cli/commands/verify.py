@@ -33,6 +33,7 @@ def describe(parser: Parser) -> None:
     )
     parser.add_argument("--all", action="store_true", help="verify every response")
     parser.takes_quiet()
+    parser.takes_strict()
     parser.takes_json()
 
 
@@ -46,4 +47,5 @@ def call(given: Namespace, account: Account) -> Report:
     store = open_named_store(given.store, None if given.store else given.config, account)
     with progress(is_quiet=given.quiet) as show:
         sample = None if given.all else read_count("--sample", given.sample)
-        return verify_report(verify_store(store, trust, sample, show, account.note_commit))
+        audit = verify_store(store, trust, sample, show, account.note_commit)
+    return verify_report(audit).strictly(given.strict)
