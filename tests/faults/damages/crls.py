@@ -61,14 +61,16 @@ def crl(octets: Octets, *, delta: Octets | None = None, **snapshot: Value) -> Ma
     return make
 
 
-def _unreadable(name: str, octets: Octets, value: str) -> Damage:
+def _unreadable(
+    name: str, octets: Octets, value: str, remedy: str = "name a CRL, PEM or DER, or fetch it again"
+) -> Damage:
     return Damage(
         name=name,
         make=crl(octets),
         code="crl.unreadable",
         file="base.crl",
         value=value,
-        remedy="name a CRL, PEM or DER, or fetch it again",
+        remedy=remedy,
         also=("crl.missing",),
     )
 
@@ -93,6 +95,7 @@ CRLS = [
         "number given twice",
         lambda ca: made(ca, extensions=[("2.5.29.20", False, b"\2\1\7")]),
         "the extension 2.5.29.20 stands there twice",
+        "issue it again as RFC 5280, 5.1 and 5.2, has it",
     ),
     Damage(
         name="no file",
