@@ -94,10 +94,22 @@ def kind_of(raw: object) -> str:
     """Return what a value of a TOML file is called.
 
     >>> kind_of(True), kind_of({}), kind_of(1.5)
-    ('a truth value', 'a table', 'a number')
+    ('a truth value', 'a table', 'a number with a fraction')
     """
-    names = {dict: "a table", list: "a list", str: "a text", bool: "a truth value", int: "a number", float: "a number"}
+    names = {dict: "a table", list: "a list", str: "a text", bool: "a truth value", int: "a number"}
+    if isinstance(raw, float):
+        return "a number" if raw.is_integer() else "a number with a fraction"
     return names.get(type(raw), "a time")
+
+
+def values_of(kind: object) -> object:
+    """Return the type of what a table of any names holds, which a field may be; or None, if it may not be one.
+
+    >>> values_of(dict[str, list[str]] | None), values_of(str)
+    (list[str], None)
+    """
+    tables = (one for one in (kind, *get_args(kind)) if get_origin(one) is dict)
+    return next((get_args(one)[1] for one in tables), None)
 
 
 def _is_optional(kind: object) -> bool:

@@ -12,7 +12,7 @@ from typing import Annotated, TypeVar, get_args, get_origin
 
 import msgspec
 
-from pregen.config.allowed import explained, kind_of
+from pregen.config.allowed import explained, kind_of, values_of
 from pregen.config.columns import COLUMNS, ColumnConfig
 from pregen.config.gates import GatesConfig, GrowthLimit, Limit
 from pregen.config.section import Section
@@ -94,6 +94,7 @@ class _Reader:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._findings: list[Finding] = []
+        self._places: set[str] = set()
 
     def config(self, raw: Mapping[str, object]) -> Config:
         self._unknown(raw, _TOP, "")
@@ -196,16 +197,17 @@ class _Reader:
                 continue
             value = raw[name]
             if name == "columns":
-                value = self._columns(value, inside)
-            elif isinstance(field.type, type) and issubclass(field.type, Section):
+                read[name] = self._columns(value, inside)
+                continue
+            if isinstance(field.type, type) and issubclass(field.type, Section):
                 if (section := self._table(value, field.type, inside)) is not None:
                     read[name] = section
                 continue
-            elif (element := _section_in(field.type)) is not None:
+            if (element := _section_in(field.type)) is not None:
                 self._tables(value, element, inside)
             else:
                 self._value(value, field.type, inside, _example(kind))
-            if len(self._findings) == before or name == "columns":
+            if len(self._findings) == before:
                 read[name] = msgspec.convert(value, field.type)
         return self._judged(kind, place, read, frozenset(raw))
 
@@ -219,8 +221,9 @@ class _Reader:
         stand_ins = {field.name: _stand_in(field.type) for field in fields if field.required and field.name in unread}
         section = kind(**stand_ins, **read)
         for problem in section.problems():
-            if unread.isdisjoint({problem.field.partition(".")[0], *problem.besides}):
-                self._note(problem.code, f"{place}.{problem.field}", problem.text)
+            inside = f"{place}.{problem.field}"
+            if unread.isdisjoint({problem.field.partition(".")[0], *problem.besides}) and inside not in self._places:
+                self._note(problem.code, inside, problem.text)
         return section
 
     def _tables(self, raw: object, kind: type[Section], place: str) -> None:
@@ -238,17 +241,22 @@ class _Reader:
         self._unknown(raw, COLUMNS, place)
         read: dict[str, object] = {}
         for canonical, source in raw.items():
-            before = len(self._findings)
+            column = source
             if isinstance(source, dict):
-                self._table(source, ColumnConfig, f"{place}.{canonical}")
+                column = self._table(source, ColumnConfig, f"{place}.{canonical}")
             elif not isinstance(source, str):
                 text = f"must be the column's name in the files, or a table with it; not {kind_of(source)}"
                 self._note("config.wrong-type", f"{place}.{canonical}", text)
-            if len(self._findings) == before and canonical in COLUMNS:
-                read[canonical] = source
+                continue
+            if canonical in COLUMNS:
+                read[canonical] = column
         return read
 
     def _value(self, raw: object, kind: object, place: str, example: str) -> None:
+        if isinstance(raw, dict) and (inner := values_of(kind)) is not None:
+            for key, value in raw.items():
+                self._value(value, inner, f"{place}.{key}", example)
+            return
         try:
             msgspec.convert(raw, kind)
         except msgspec.ValidationError as error:
@@ -263,6 +271,7 @@ class _Reader:
                 self._note("config.unknown-field", f"{place}.{name}".lstrip("."), f"is not a known field; {hint}")
 
     def _note(self, code: str, place: str, text: str) -> None:
+        self._places.add(place)
         self._findings.append(Finding(code, "error", f"{self._path}: {place}: {text}"))
 
 

@@ -236,9 +236,12 @@ class IssuerConfig(Section, frozen=True, kw_only=True):
 
     def problems(self) -> Iterator[Problem]:
         """Yield what is wrong beyond the types."""
-        for field, values in (("name", self.names), ("certificate", self.certificates)):
+        for field, values, remedy in (
+            ("name", self.names, "write what the issuer column calls it"),
+            ("certificate", self.certificates, "name the file of the issuer's certificate"),
+        ):
             if not values or not all(values):
-                yield Problem("config.bad-value", field, "must not be empty")
+                yield Problem("config.bad-value", field, f"must not be empty: {remedy}")
         if not self.key:
             yield Problem("config.bad-value", "key", "must not be empty: name the file of the private key")
         yield from empty_problems(

@@ -227,7 +227,7 @@ def test_an_unknown_field_does_not_hide_what_is_wrong_beside_it(tmp_path: Path) 
         (
             "[snapshot.columns]\nstatus = { values = { good = [20] } }\n",
             "config.wrong-type",
-            "snapshot.columns.status.values[0]: must be a text, not a whole number; write it in quotes",
+            "snapshot.columns.status.values.good[0]: must be a text, not a whole number; write it in quotes",
         ),
         (
             "[validity]\nprofile = 'strikt'\n",
@@ -394,7 +394,7 @@ def test_an_empty_name_or_file_is_refused(tmp_path: Path, field: str, value: str
 
     (message,) = mistakes(tmp_path, text)["config.bad-value"]
 
-    assert message.endswith(f".{field}: must not be empty")
+    assert f".{field}: must not be empty: " in message
 
 
 def test_a_name_that_two_sections_claim_is_refused(tmp_path: Path) -> None:
@@ -546,6 +546,26 @@ def test_what_is_optional_in_an_issuer_is_judged_as_elsewhere(tmp_path: Path, li
     (found,) = mistakes(tmp_path, f"{ISSUER}{line}\n{PUBLISH}")["config.bad-value"]
 
     assert found.startswith(f'issuer["r1"].{expected}')
+
+
+def test_a_mistake_in_a_column_hides_none_in_its_other_fields(tmp_path: Path) -> None:
+    text = """
+    [snapshot.columns]
+    not_after = { ambiguous = "first", nonexistent = "shift-forward", zone = 3, time_of_day = "24:00:00", absent = "0" }
+    status = { encoding = "hex", values = { good = "20", revoked = [40], active = ["1"] } }
+    """
+
+    found = mistakes(tmp_path, text + ISSUER + PUBLISH)
+
+    assert sorted(message.partition(": ")[0] for messages in found.values() for message in messages) == [
+        "snapshot.columns.not_after.absent",
+        "snapshot.columns.not_after.ambiguous",
+        "snapshot.columns.not_after.time_of_day",
+        "snapshot.columns.not_after.zone",
+        "snapshot.columns.status.encoding",
+        "snapshot.columns.status.values.good",
+        "snapshot.columns.status.values.revoked[0]",
+    ]
 
 
 def test_a_syntax_error_names_its_line(tmp_path: Path) -> None:
