@@ -11,6 +11,7 @@
     ├── SigningError                  6  an engine could not sign
     ├── VerificationError             6  what was signed is not what was meant
     └── WorkerError                   6  a worker process died
+        └── CrashError                   by its own code; while it read a file, that becomes an InputError
 
 `storage.errors` and the builtin `OSError` of a store are exit code 5 (`CommitRefusedError`: 7). Every error takes
 positional arguments only, so that it survives the way home from a worker process.
@@ -140,6 +141,20 @@ class WorkerError(PregenError):
 
     exit_code = 6
     code = "worker"
+
+
+class CrashError(WorkerError):
+    """A worker process was ended by what its own code did; only the process that it worked for raises it.
+
+    Attributes:
+        label: of its task.
+        how: it was ended, for messages.
+    """
+
+    def __init__(self, message: str, label: str, how: str) -> None:
+        super().__init__(message)
+        self.label = label
+        self.how = how
 
 
 _ADVICE = {

@@ -13,12 +13,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pregen.errors import CrashError
 from pregen.gates.evidence import Observation, Observer, Watch
 from pregen.generation.router import Repeats, Router, Written, spooling
 from pregen.generation.spill import SpillFile, shard_folder
 from pregen.generation.steps import Steps
 from pregen.generation.workers import Pool
 from pregen.snapshot import Location, Reading, Snapshot, StatusBatch
+from pregen.snapshot.files import crashed
 
 SHARD_ROWS = 65_536
 PACK_BYTES = 8 << 20  # a worker needs a few times that
@@ -206,20 +208,23 @@ def route_files(
         observe: given what was observed of every file.
 
     Raises:
-        InputError: a file is damaged further on, or was replaced.
+        InputError: a file is damaged further on, was replaced, or made its reader crash.
         SpoolError: the disk is full, or too few files may be open at once.
         WorkerError: a worker died.
     """
     _make_folders(job.folder, bounds)
     last: dict[str, Written] = {}
     tasks = [FileTask(number, job.snapshot.files[number]) for number in job.snapshot.by_size()]
-    for routed in pool.map(FileRouter, job, tasks):
-        job.snapshot.add(routed.number, routed.reading)
-        last[routed.written.name] = routed.written
-        steps.add(routed.steps)
-        if routed.observation is not None:
-            observe(routed.observation)
-        progress()
+    try:
+        for routed in pool.map(FileRouter, job, tasks):
+            job.snapshot.add(routed.number, routed.reading)
+            last[routed.written.name] = routed.written
+            steps.add(routed.steps)
+            if routed.observation is not None:
+                observe(routed.observation)
+            progress()
+    except CrashError as error:
+        raise crashed(error.label, error.how) from error
     return _shard_files(job.folder, bounds, last.values())
 
 

@@ -20,7 +20,7 @@ from multiprocess import resource_tracker
 from multiprocess.connection import Connection, wait
 from multiprocess.reduction import ForkingPickler
 
-from pregen.errors import WorkerError
+from pregen.errors import CrashError, WorkerError
 from pregen.generation.memory import forbid_core_dumps, keep_freed_memory
 from pregen.interruption import postponed
 
@@ -39,6 +39,7 @@ Result = TypeVar("Result")
 STOP_S = 5.0
 OWN_SIGNAL_S = 0.5
 TERMINATED = 128 + signal.SIGTERM
+_CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE}
 
 
 class _Job(NamedTuple, Generic[Argument, Task, Result]):
@@ -116,7 +117,7 @@ class WorkerPool:
             tasks: each goes to the next free worker.
 
         Raises:
-            WorkerError: a worker died; its task is named.
+            WorkerError: a worker died; its task is named. A CrashError, if its own code has ended it.
             ValueError: the pool is closed.
             Exception: what a task raised.
         """
@@ -181,10 +182,11 @@ class WorkerPool:
             time.sleep(OWN_SIGNAL_S)
         how = f"was killed by {signal.Signals(-code).name}" if code and code < 0 else f"ended with exit code {code}"
         hint = " (the kernel does that when memory runs out: see dmesg)" if code == -signal.SIGKILL else ""
-        return WorkerError(
+        message = (
             f"the worker process of {task.label} {how}{hint}: nothing was published, "
             "the current generation is what it was; run again"
         )
+        return CrashError(message, task.label, how) if code and -code in _CRASHES else WorkerError(message)
 
 
 def _serve(pipe: Connection) -> None:

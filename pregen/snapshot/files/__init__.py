@@ -16,7 +16,7 @@
 Descriptions of files pickle; nothing is kept open between calls, except clients of S3 within a process.
 """
 
-from pregen.snapshot.files.base import AS_OF_KEY, BATCH_ROWS, LISTED_KEY, ODD, ZONES_KEY, SnapshotFile
+from pregen.snapshot.files.base import AS_OF_KEY, BATCH_ROWS, LISTED_KEY, ODD, ZONES_KEY, SnapshotFile, crashed
 from pregen.snapshot.files.dated import as_of_beside
 from pregen.snapshot.files.formats import Chosen, open_file
 from pregen.snapshot.files.index_txt import index_txt_columns
@@ -43,6 +43,7 @@ __all__ = [
     "Value",
     "Wanted",
     "as_of_beside",
+    "crashed",
     "find_files",
     "index_txt_columns",
     "open_file",

@@ -18,7 +18,7 @@ from multiprocess.connection import Connection
 
 from pregen.errors import InputError, PregenError, WorkerError
 from pregen.interruption import postponed
-from pregen.snapshot.files.base import unusable
+from pregen.snapshot.files.base import crashed
 from pregen.snapshot.files.sources import ChangedError, Source, unread
 
 _PROGRAM = "import sys; from pregen.snapshot.files.orc_child import main; sys.exit(main(int(sys.argv[1])))"
@@ -122,11 +122,7 @@ def _blamed(request: Request, number: int, how: str) -> InputError:
         pass  # the end of the reader says enough
     if number == signal.SIGALRM:
         how = f"did not come to an end of a part of it within {request.patience_s} s"
-    what = (
-        f"its reader {how}, as damaged files, and those that it cannot take, make it do; nothing was published: "
-        "export it again, and if that ends in the same way, as Parquet"
-    )
-    return unusable("file.crashed", request.source.location, what)
+    return crashed(request.source.location, how)
 
 
 _idle: list[_Reader] = []

@@ -63,6 +63,15 @@ def unusable(code: str, place: Location | str, what: str) -> InputError:
     return InputError("the snapshot cannot be read", (Finding(code, "error", f"{place}: {what}"),))
 
 
+def crashed(place: Location | str, how: str) -> InputError:
+    """Return the error for a file whose reader was ended by what it did; `how` says how."""
+    what = (
+        f"its reader {how}, as damaged files, and those that it cannot take, make it do; nothing was published: "
+        "export it again, and if that ends in the same way, in another format"
+    )
+    return unusable("file.crashed", place, what)
+
+
 def slices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
     """Yield the batch in bounded parts, once it is known that its offsets and texts are what they should be.
 

@@ -331,3 +331,25 @@ def test_a_worker_that_dies_while_it_reads_is_missed_with_the_name_of_its_file(d
     snapshot.__class__ = DyingSnapshot
     with pytest.raises(WorkerError, match=r"worker process of .*/day/1.parquet was killed by SIGKILL"):
         route_with(desk, snapshot, 1)
+
+
+class CrashingSnapshot(Snapshot):
+    """One whose native reader does what it must not, at its second file."""
+
+    def read(self, number: int, reading: Reading) -> Iterator[StatusBatch]:
+        if number == 1:
+            signal.raise_signal(signal.SIGSEGV)
+        return super().read(number, reading)
+
+
+def test_a_worker_that_crashes_while_it_reads_is_an_error_about_the_file(desk: Desk) -> None:
+    snapshot = write_files(desk)
+    snapshot.__class__ = CrashingSnapshot
+
+    with pytest.raises(InputError) as caught:
+        route_with(desk, snapshot, 2)
+
+    [finding] = caught.value.findings
+    assert (finding.code, caught.value.exit_code) == ("file.crashed", 3)
+    assert finding.message.startswith(f"{snapshot.files[1]}: its reader was killed by SIGSEGV")
+    assert "export it again" in finding.message
