@@ -65,12 +65,16 @@ class CommitUnknownError(StorageError):
 
 
 class NotServableError(StorageError):
-    """The newest generation cannot be served whole yet; what is loaded stays as it is."""
+    """The newest generation cannot be served whole yet; what is loaded stays as it is.
 
-    def __init__(self, number: int, reason: str) -> None:
-        super().__init__(number, reason)
+    `serves_nothing`: that is this very generation, and none of its packs is there.
+    """
+
+    def __init__(self, number: int, reason: str, serves_nothing: bool = False) -> None:
+        super().__init__(number, reason, serves_nothing)
         self.number = number
         self.reason = reason
+        self.serves_nothing = serves_nothing
 
     def __str__(self) -> str:
         return f"commit {self.number} cannot be served whole yet: {self.reason}"

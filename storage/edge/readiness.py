@@ -21,7 +21,8 @@ The reasons, each with a code:
     ``store.unreachable``   the store gives errors, or says nothing, to the look for new commits or to lookups
     ``store.vanished``      the store no longer holds what is loaded
     ``store.damaged``       what should hold an answer is damaged, or holds another one
-    ``generation.waiting``  there is a newer generation that cannot be taken over, or what is loaded is not whole
+    ``generation.waiting``  there is a newer generation that cannot be taken over, or what is loaded is not whole;
+                            unready if none of its packs is there
     ======================  ===========================================================================================
 """
 

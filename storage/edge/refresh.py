@@ -86,7 +86,7 @@ class Refresher:
         try:
             swapped = self._source.refresh()
         except NotServableError as failure:  # which packs are missing changes while they are copied, and is no news
-            self._note("generation.waiting", failure)
+            self._note("generation.waiting", failure, is_total=failure.serves_nothing)
             self._report(f"{type(failure).__name__}: {failure}", about=f"commit {failure.number}")
         except VanishedError as failure:
             self._note("store.vanished", failure)
@@ -124,10 +124,11 @@ class Refresher:
             else Reason(code="clock", message=f"the clock here is {abs(ahead):.0f} s {way} that of the store")
         )
 
-    def _note(self, code: str, failure: Exception) -> None:
+    def _note(self, code: str, failure: Exception, *, is_total: bool = False) -> None:
         """Note why the last look has failed, and since when looks fail so."""
         since = self._trouble[0] if self._trouble and self._trouble[1].code == code else self._began
-        self._trouble = since or time.monotonic(), Reason(code=code, message=f"{type(failure).__name__}: {failure}")
+        message = f"{type(failure).__name__}: {failure}"
+        self._trouble = since or time.monotonic(), Reason(code=code, message=message, is_total=is_total)
 
     def _held(self) -> str:
         generation = self._source.generation

@@ -26,7 +26,7 @@ from itertools import islice
 
 from storage.commits import Head, commit_name, find_head, read_commit
 from storage.edge.caching import EXPIRY_MARGIN_S
-from storage.edge.log import SERVER
+from storage.edge.log import ALARM, SERVER
 from storage.errors import (
     FormatError,
     NothingPublishedError,
@@ -91,7 +91,8 @@ class ServingReader(Reader):
                 self._current = self._before(head)
             if self._current and not self._runs_out(self._current):
                 raise NotServableError(head.commit.number, reason)
-            _log.error("commit %d is loaded though it cannot be served whole: %s", head.commit.number, reason)
+            text = "commit %d is loaded though it cannot be served whole: %s"
+            _log.error(text, head.commit.number, reason, extra=ALARM)
         self._current, self._waiting, self._is_whole = newest, None, reason is None
         return True
 
@@ -103,7 +104,7 @@ class ServingReader(Reader):
         """Look whether what is loaded is still in the store; and whether all of it has come, where it had not."""
         if not self._is_whole:
             if (absence := self._absence(current)) is not None:
-                raise NotServableError(current.commit.number, absence)
+                raise NotServableError(current.commit.number, absence, not current.packs)
             self._is_whole = True
         if self._vanished is None and not self._store.is_local:  # there, each look costs two requests
             if abs(self._clock() - self._looked_after_at) < _LOOK_AFTER_S:

@@ -17,7 +17,7 @@ def server_clock_s(address: str) -> float | None:
 
     Any answer will do, also a refusal. Redirections are not followed: they lead to other servers.
     """
-    from urllib import error, request  # noqa: PLC0415 - edges never ask, and should start fast
+    from urllib import error, request  # noqa: PLC0415 - edges ask later, and should start fast
 
     class Stay(request.HTTPRedirectHandler):
         def redirect_request(self, *_: object) -> None:

@@ -203,6 +203,7 @@ def test_when_the_old_answers_run_out_half_a_new_generation_is_better(
     assert reader.refresh() is True
     assert reader.generation == 2
     assert "commit 2 is loaded though it cannot be served whole" in caplog.text
+    assert [record.__dict__.get("alarm") for record in caplog.records] == [True]
 
 
 # A new process
@@ -259,6 +260,19 @@ def test_what_is_loaded_without_all_of_its_packs_is_not_called_ready_until_they_
             reader.refresh()
     add(store, packs)
     assert reader.refresh() is False
+
+
+def test_a_server_whose_packs_are_all_missing_is_unready_until_they_are_there(history: History, tmp_path: Path) -> None:
+    copy = LocalStore(tmp_path / "copy")
+    packs = {name: octets for name, octets in history.first.items() if name.startswith("packs/")}
+    for name in history.first.keys() - packs.keys():
+        copy.put(name, history.first[name])
+    with start(tmp_path, "-m", "storage.edge", str(tmp_path / "copy"), "--port", "PORT") as edge:
+        wait_until(lambda: b"generation.waiting" in edge.get(b"/readyz").body, 10)
+        assert edge.get(b"/readyz").status == 503
+        for name, octets in packs.items():
+            copy.put(name, octets)
+        wait_until(lambda: edge.get(b"/readyz").status == 200, 10)
 
 
 def test_a_server_on_a_copy_under_way_answers_from_the_generation_before(history: History, tmp_path: Path) -> None:
