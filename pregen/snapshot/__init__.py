@@ -11,7 +11,8 @@ certificates exist and which of them are revoked. Reading goes
     serials.py, codes.py, times/     one column each: Arrow array in, numpy or Arrow array and `Fault`s out (octets.py
                   looks at many values' octets at once)
     crls/         revocations, where they come from CRLs and the files only say what was issued
-    intake.py     one record batch to one `StatusBatch` (batch.py), bad rows left out
+    intake.py     one record batch to one `StatusBatch` (batch.py), bad rows left out: rows.py is how far they are
+                  judged, reading.py what is noted of a file, and suspicions.py what of whole columns
     rules.py      what the profile of an issuer demands of its rows
     rounded.py    long serials that a program has rounded
     scripts.py    whether serials are written otherwise than declared, by what odds.py says of chance
@@ -48,8 +49,9 @@ from pregen.snapshot.crls.rules import CrlIssuer
 from pregen.snapshot.files import AS_OF_KEY, LISTED_KEY, ZONES_KEY
 from pregen.snapshot.location import Location
 from pregen.snapshot.opening import open_snapshot
+from pregen.snapshot.reading import Reading
 from pregen.snapshot.remnants import IN_COLUMNS
-from pregen.snapshot.snapshot import Reading, Snapshot
+from pregen.snapshot.snapshot import Snapshot
 
 __all__ = [
     "AS_OF_KEY",

@@ -1,7 +1,7 @@
 """One record batch of a file to one status batch: every rule about rows is applied here, column by column."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +9,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from pregen.config.columns import TIMES
 from pregen.errors import MAX_EXAMPLES
 from pregen.snapshot.batch import (
     CA,
@@ -29,12 +28,9 @@ from pregen.snapshot.batch import (
 from pregen.snapshot.codes import (
     EXCLUDED,
     EXPIRED,
-    HOLD,
     PRECERTIFICATE,
     UNSPECIFIED,
-    Codes,
     CodeTable,
-    are_released,
     kind_table,
     look_up,
     reason_table,
@@ -46,27 +42,21 @@ from pregen.snapshot.columns import Column
 from pregen.snapshot.crls.revocations import Revocations, Statuses
 from pregen.snapshot.crls.scope import KINDS, NOT_SAID
 from pregen.snapshot.files.base import ODD
-from pregen.snapshot.findings import Place, RowFindings
-from pregen.snapshot.layouts import plain
+from pregen.snapshot.findings import Place
 from pregen.snapshot.octets import ArrowArray, Fault, nulls
-from pregen.snapshot.remnants import IN_COLUMNS, NO_REVOCATION_BEFORE, Remnants
-from pregen.snapshot.rounded import Rounded
+from pregen.snapshot.reading import Reading
+from pregen.snapshot.rows import BatchRows, Mask
 from pregen.snapshot.rules import NO_PROFILES, RowRules
-from pregen.snapshot.scripts import Scripts
 from pregen.snapshot.serials import NOT_MINIMAL, read_serials
-from pregen.snapshot.standins import StandIns
+from pregen.snapshot.suspicions import note_remnants, note_rounded, note_scripts, note_stand_ins
 from pregen.snapshot.times.instants import Instants, read_instants
-from pregen.snapshot.units import Units
 from pregen.validity import Profile
 
 CLOCK_SKEW_S = 300
 EXCLUDED_BY_STATUS = "status"
 EXCLUDED_NO_OCSP = "no-ocsp"
 _LAST_REVOCATION_S = 2**32 - 1  # a record holds the time in 32 bits
-_ZONE_FAULTS = frozenset({"row.time.not-utc", "row.time.ambiguous", "row.time.nonexistent"})
 MOST_UNPLACED = 1 << 17  # rows of a file, times issuers, that are held against each issuer
-
-_Rows = NDArray[np.bool_]
 
 
 class Intake:
@@ -77,30 +67,27 @@ class Intake:
         columns: Mapping[str, Column],
         issuers: Mapping[str, int],
         as_of_s: int,
-        findings: RowFindings,
+        reading: Reading,
         profiles: Mapping[int, Profile] = NO_PROFILES,
         revocations: Revocations | None = None,
         skew_s: int = CLOCK_SKEW_S,
         *,
         told_by_crls: bool = False,
     ) -> None:
-        """Remember where columns come from, which issuers there are, and where bad rows are noted.
+        """Remember where columns come from, which issuers there are, and where what is found is noted.
 
         `profiles` are those that rows of issuers (indices) are held against; none: their rules are for others to apply.
-        With `revocations`, a certificate is
-        revoked where they say so, and there are no columns that might. `skew_s` is how far a revocation may lie after
-        as_of; any does where they were `told_by_crls` before the files were imported, since newer CRLs than the oldest
-        one say more.
+        With `revocations`, a certificate is revoked where they say so, and there are no columns that might. `skew_s` is
+        how far a revocation may lie after as_of; any does where they were `told_by_crls` before the files were
+        imported, since newer CRLs than the oldest one say more.
         """
+        count = max(issuers.values()) + 1
+        self.reading = reading
+        self.oldest = reading.oldest = np.full(count, NO_EXPIRY, np.int64)
+        self.of_kind = reading.of_kind = np.zeros((count, KINDS), np.int64)
+        self.rows_of = reading.rows_of = np.zeros((count, 2), np.int64)
         self.revocations = revocations
-        self.zone_used: set[str] = set()  # columns with a declared zone, and with a time that it was needed for
-        self.zone_written: set[str] = set()  # those with a time that names its own
-        self.listed: list[NDArray[np.int32]] = []  # entries of the revocations that rows have, repeated or not
-        self.by_sign: list[NDArray[np.int64]] = []  # entries that rows of the other sign have (`crls.signs`)
-        self.oldest = np.full(max(issuers.values()) + 1, NO_EXPIRY, np.int64)  # not_before of the rows of each issuer
-        self.of_kind = np.zeros((len(self.oldest), KINDS), np.int64)  # rows of each issuer, where CRLs are used
         self.columns = columns
-        self.findings = findings
         self.latest_s = as_of_s + skew_s
         self.latest_revocation_s = _LAST_REVOCATION_S if told_by_crls else self.latest_s
         self.statuses = status_table(columns["status"].values)
@@ -108,25 +95,17 @@ class Intake:
         self.kinds = kind_table(columns["kind"].values)
         self.truths = truth_table(columns["needs_ocsp"].values)
         self.issuers = CodeTable(issuers, {})
-        self.rules = RowRules(profiles, max(issuers.values()) + 1)
+        self.rules = RowRules(profiles, count)
         self.only_issuer = next(iter(issuers.values()))  # whom rows mean that do not say
         self.all_issuers = np.unique(np.array(list(issuers.values()), np.int32))
         self.unplaced = 0  # rows so far that are held against each issuer
-        self.remnants = Remnants()  # of rows so far
-        self.excluded_values = Counter[tuple[str, str]]()  # column in the files and value, of rows so far
-        self.units = {canonical: Units() for canonical in TIMES}  # of times so far
-        self.rounded = Rounded()  # serials so far that seem to be rounded
-        self.scripts = Scripts()  # how the serials so far seem to be written
-        self.stand_ins = StandIns()  # times so far that may stand for none
-        self.rows_of = np.zeros((len(self.oldest), 2), np.int64)  # by issuer; and by whether the status leaves them out
-        self.negative_serials = 0  # rows so far
 
     def read(self, batch: pa.RecordBatch, first: Place) -> tuple[StatusBatch, Counter[str]]:
         """Return the good rows of a batch, whose row 0 is the row `first`, and how many are excluded, by reason."""
         return _BatchIntake(self, batch, first).read()
 
 
-class _BatchIntake:
+class _BatchIntake(BatchRows):
     """The work on one batch of n rows.
 
     A row of an excluded status, or of a certificate that needs no OCSP, is not judged in any other column: such rows
@@ -136,25 +115,17 @@ class _BatchIntake:
     """
 
     def __init__(self, intake: Intake, batch: pa.RecordBatch, first: Place) -> None:
+        super().__init__(intake.columns, intake.reading, batch, first)
         self._intake = intake
-        self._first = first
-        self._count = batch.num_rows
-        names = set(batch.schema.names)
-        self._arrays = {
-            key: plain(batch.column(column.name), key) for key, column in intake.columns.items() if column.name in names
-        }
-        self._judged = np.ones(self._count, np.bool_)
-        self._bad = np.zeros(self._count, np.bool_)
-        self._late = np.zeros(self._count, np.bool_)
-        self._unread = np.zeros(self._count, np.bool_)  # which serial it has, nobody can tell
-        self._unplaced = np.zeros(self._count, np.bool_)  # which issuer it has, nobody can tell
-        self._expired = np.zeros(self._count, np.bool_)  # by its status
-        self._codes: Codes | None = None  # of the status, where there is such a column
-        self._reasons: Codes | None = None  # once they are looked up
-        self._by_status = np.zeros(self._count, np.bool_)
-        self._odd = np.zeros(self._count, np.bool_)  # no rows at all
+        self._late = np.zeros(self.count, np.bool_)
+        self._unread = np.zeros(self.count, np.bool_)  # which serial it has, nobody can tell
+        self._unplaced = np.zeros(self.count, np.bool_)  # which issuer it has, nobody can tell
+        self._expired = np.zeros(self.count, np.bool_)  # by its status
+        self._by_status = np.zeros(self.count, np.bool_)
+        self._odd = np.zeros(self.count, np.bool_)  # no rows at all
         self._own_zone: NDArray[np.uint8] | None = None
-        self._precertificate: _Rows | None = None
+        self._precertificate: Mask | None = None
+        names = batch.schema.names
         if ODD in names and all(column.name != ODD for column in intake.columns.values()):
             self._leave_out_odd(batch.column(ODD))
 
@@ -163,22 +134,20 @@ class _BatchIntake:
         unclear = self._leave_out_no_ocsp()
         revocations = self._times("revoked_at")
         status = self._status(revocations)
-        self._note("needs_ocsp", [unclear])
+        self.note("needs_ocsp", [unclear])
         revoked = status == REVOKED
         revoked_at = self._revoked_at(revocations, revoked)
         reason, reason_given = self._reason(revoked)
-        self._note_remnants(revocations, revoked)
-        serial, faults, negative = read_serials(
-            self._arrays["serial"], self._intake.columns["serial"].encoding or "binary"
-        )
-        self._intake.negative_serials += negative
+        note_remnants(self, revocations, revoked, self._intake.latest_revocation_s)
+        serial, faults, negative = read_serials(self.arrays["serial"], self.columns["serial"].encoding or "binary")
+        self.reading.negative_serials += negative
         for fault in faults:
             self._unread |= fault.rows & nulls(serial) if fault.code == NOT_MINIMAL else fault.rows
-        self._note("serial", faults)
+        self.note("serial", faults)
         issuer = self._issuer()
-        self._note_scripts(serial, faults)
+        note_scripts(self, serial, faults)
         self._count_rows(issuer)
-        self._note_rounded(serial, faults)
+        note_rounded(self, serial, faults)
         if self._intake.revocations is not None:
             status, revoked_at, reason, reason_given = self._revocations(self._intake.revocations, serial, issuer)
             revoked = status == REVOKED
@@ -187,9 +156,9 @@ class _BatchIntake:
         not_after = self._optional_time("not_after", NO_EXPIRY)
         self._note_unexpired(not_after)
         not_before = self._optional_time("not_before", NO_ISSUANCE)
-        self._note_stand_ins(revoked_at, revoked, not_before, not_after)
-        row = np.arange(self._first.row, self._first.row + self._count, dtype=np.int64)
-        file = self._first.file
+        note_stand_ins(self, revoked_at, revoked, not_before, not_after, from_crls=self._intake.revocations is not None)
+        row = np.arange(self.first.row, self.first.row + self.count, dtype=np.int64)
+        file = self.first.file
 
         late = self._late_ones(serial, revoked_at)
         batch = StatusBatch(
@@ -208,7 +177,7 @@ class _BatchIntake:
             own_zone=self._own_zone,
             precertificate=self._precertificate,
         )
-        keep = self._judged & ~self._bad
+        keep = self.sound
         if not keep.all():
             batch = self._kept(batch, keep, self._claims(status, revocations))
         if self._intake.revocations is not None:
@@ -220,15 +189,15 @@ class _BatchIntake:
 
     def _claims(self, status: NDArray[np.uint8], revocations: Instants) -> NDArray[np.uint8]:
         """Return what rows say of their certificates; of one that is left out, nothing said is as good as `GOOD`."""
-        if self._codes is None:
+        if self.codes is None:
             return status
-        silent = ~self._judged & (self._by_status | (self._codes.blank & ~self._codes.known))
-        said = np.where(self._codes.known, status, UNKNOWN)
+        silent = ~self.judged & (self._by_status | (self.codes.blank & ~self.codes.known))
+        said = np.where(self.codes.known, status, UNKNOWN)
         return np.where(silent, np.where(_have_time(revocations), REVOKED, GOOD), said).astype(np.uint8)
 
-    def _kept(self, batch: StatusBatch, keep: _Rows, claims: NDArray[np.uint8]) -> StatusBatch:
+    def _kept(self, batch: StatusBatch, keep: Mask, claims: NDArray[np.uint8]) -> StatusBatch:
         """Return the rows to keep, and set the others apart, as far as it is known whose they are."""
-        said = np.where(self._bad, np.uint8(UNKNOWN), claims)
+        said = np.where(self.bad, np.uint8(UNKNOWN), claims)
         kept = replace(batch, status=said).filtered(keep, ~keep & ~self._unread & ~self._unplaced)
         rows = np.flatnonzero(~keep & self._unplaced & ~self._unread & (claims != GOOD))
         # What CRLs say, they say of the other rows as well.
@@ -236,92 +205,81 @@ class _BatchIntake:
             return kept
         everyone = self._intake.all_issuers
         most = max(0, MOST_UNPLACED // len(everyone) - self._intake.unplaced)
-        beyond = np.zeros(self._count, np.bool_)
+        beyond = np.zeros(self.count, np.bool_)
         beyond[rows[most:]] = True
-        self._report("issuer", Fault("issuer.unplaced", beyond))
+        self.report("issuer", Fault("issuer.unplaced", beyond))
         self._intake.unplaced += len(rows)
         each = np.repeat(rows[:most], len(everyone))
         issuer = np.tile(everyone, len(rows[:most]))
         against_all = Withheld(batch.serial.take(each), issuer, batch.row[each], said[each])
         return replace(kept, withheld=against_all if kept.withheld is None else kept.withheld.plus(against_all))
 
-    def _note(self, canonical: str, faults: Iterable[Fault], among: _Rows | None = None) -> None:
-        """Note faulty rows and leave them out; only rows `among` are judged in this column."""
-        for fault in faults:
-            rows = fault.rows & self._judged if among is None else fault.rows & self._judged & among
-            self._bad |= rows
-            self._report(canonical, Fault(fault.code, rows))
-
-    def _report(self, canonical: str, fault: Fault) -> None:
-        name = self._intake.columns[canonical].name
-        self._intake.findings.note(fault, name, self._arrays.get(canonical), self._first)
-
     def _times(self, canonical: str) -> Instants:
-        array = self._arrays.get(canonical)
-        found = read_instants(pa.nulls(self._count) if array is None else array, self._intake.columns[canonical])
-        if self._intake.columns[canonical].zone is not None:
+        array = self.arrays.get(canonical)
+        found = read_instants(pa.nulls(self.count) if array is None else array, self.columns[canonical])
+        if self.columns[canonical].zone is not None:
             self._note_zone(canonical, found)
-        if array is not None and self._first.unit == "row":
-            encoding = self._intake.columns[canonical].encoding
-            self._intake.units[canonical].note(array, found, self._judged, encoding)
+        if array is not None and self.first.unit == "row":
+            encoding = self.columns[canonical].encoding
+            self.reading.units[canonical].note(array, found, self.judged, encoding)
         return found
 
     def _note_zone(self, canonical: str, found: Instants) -> None:
         """Note whether the declared zone of a column is needed, and which rows name their own."""
         own = found.own_zone
         if (found.given if own is None else found.given & ~own).any():
-            self._intake.zone_used.add(canonical)
+            self.reading.zone_used.add(canonical)
         if own is None or not (own & found.given).any():
             return
-        self._intake.zone_written.add(canonical)
+        self.reading.zone_written.add(canonical)
         bits = own * np.uint8(OWN_ZONE[canonical])
         self._own_zone = bits if self._own_zone is None else self._own_zone | bits
 
     def _status(self, revocations: Instants) -> NDArray[np.uint8]:
-        if "status" not in self._arrays:
+        if "status" not in self.arrays:
             return np.where(_have_time(revocations) | self._gives_reason(), REVOKED, GOOD).astype(np.uint8)
-        codes = self._codes = look_up(self._arrays["status"], self._intake.statuses)
+        codes = self.codes = look_up(self.arrays["status"], self._intake.statuses)
         self._expired = codes.known & (codes.number == EXPIRED)
         status = codes.number.astype(np.uint8)
         status[self._expired] = GOOD
         self._by_status = codes.known & (status == EXCLUDED)
-        self._judged &= ~self._by_status
-        self._note("status", [Fault("row.status.null", codes.blank & ~codes.known)])
-        self._note("status", [Fault("row.status.unknown", ~codes.known & ~codes.blank)])
+        self.judged &= ~self._by_status
+        self.note("status", [Fault("row.status.null", codes.blank & ~codes.known)])
+        self.note("status", [Fault("row.status.unknown", ~codes.known & ~codes.blank)])
         return status
 
-    def _revoked_at(self, revocations: Instants, revoked: _Rows) -> NDArray[np.int64]:
+    def _revoked_at(self, revocations: Instants, revoked: Mask) -> NDArray[np.int64]:
         seconds, given, faults, _ = revocations
-        unread = np.zeros(self._count, np.bool_)
+        unread = np.zeros(self.count, np.bool_)
         for fault in faults:
             unread |= fault.rows
         outside = given & ((seconds < 0) | (seconds > _LAST_REVOCATION_S))
         late = given & ~outside & (seconds > self._intake.latest_revocation_s)
-        self._late = late & revoked & self._judged
+        self._late = late & revoked & self.judged
         faults = [
             *faults,
             Fault("row.revoked.no-time", ~given & ~unread),
             Fault("row.revoked.out-of-range", outside),
             Fault("row.revoked.after-as-of", late),
         ]
-        self._note("revoked_at", faults, among=revoked)
-        self._report("revoked_at", Fault("row.revoked.ignored", given & ~revoked & self._judged & ~self._bad))
+        self.note("revoked_at", faults, among=revoked)
+        self.report("revoked_at", Fault("row.revoked.ignored", given & ~revoked & self.sound))
         return np.where(revoked, seconds, 0)
 
-    def _gives_reason(self) -> _Rows:
+    def _gives_reason(self) -> Mask:
         """Return which rows say why they are revoked; databases write 0, unspecified, in others as well."""
-        if "reason" not in self._arrays:
-            return np.zeros(self._count, np.bool_)
-        codes = self._reasons = look_up(self._arrays["reason"], self._intake.reasons)
-        gives: _Rows = codes.known & (codes.number != NO_REASON) & (codes.number != UNSPECIFIED)
+        if "reason" not in self.arrays:
+            return np.zeros(self.count, np.bool_)
+        codes = self.reasons = look_up(self.arrays["reason"], self._intake.reasons)
+        gives: Mask = codes.known & (codes.number != NO_REASON) & (codes.number != UNSPECIFIED)
         return gives
 
-    def _reason(self, revoked: _Rows) -> tuple[NDArray[np.int8], _Rows]:
+    def _reason(self, revoked: Mask) -> tuple[NDArray[np.int8], Mask]:
         """Return the reasons as they are encoded, and which rows give one: unspecified is one, but never encoded."""
-        if "reason" not in self._arrays:
-            return np.full(self._count, NO_REASON, np.int8), np.zeros(self._count, np.bool_)
-        codes = self._reasons = self._reasons or look_up(self._arrays["reason"], self._intake.reasons)
-        self._note("reason", [Fault("row.reason.unknown", ~codes.known & ~codes.blank)], among=revoked)
+        if "reason" not in self.arrays:
+            return np.full(self.count, NO_REASON, np.int8), np.zeros(self.count, np.bool_)
+        codes = self.reasons = self.reasons or look_up(self.arrays["reason"], self._intake.reasons)
+        self.note("reason", [Fault("row.reason.unknown", ~codes.known & ~codes.blank)], among=revoked)
         encoded = codes.known & revoked & (codes.number != UNSPECIFIED)
         given = np.where(codes.known, codes.number != NO_REASON, ~codes.blank)
         return np.where(encoded, codes.number, NO_REASON).astype(np.int8), given
@@ -333,52 +291,22 @@ class _BatchIntake:
         rows = self._intake.rows_of
         rows += np.bincount(places, minlength=rows.size).reshape(-1, 2)
 
-    def _note_remnants(self, revocations: Instants, revoked: _Rows) -> None:
-        """Note what rows that are not revoked say of revocations; where there is no status, none of them does."""
-        if self._codes is None:
-            return
-        seconds, given, faults, _ = revocations
-        judged = self._judged & ~self._bad
-        silent = judged & ~revoked
-        timed = silent & given & (seconds >= NO_REVOCATION_BEFORE) & (seconds <= self._intake.latest_revocation_s)
-        final = silent & self._gives_final_reason()
-        zoneless = np.zeros(self._count, np.bool_)
-        for fault in faults:  # times, though nobody can tell which
-            zoneless |= fault.rows & (fault.code in _ZONE_FAULTS)
-        reasoned = final & ~given & ~zoneless
-        final &= timed | zoneless
-        timed &= ~final
-        if "reason" in self._arrays and timed.any():
-            timed &= ~are_released(self._arrays["reason"], self._reasons)
-        counts = (int(np.count_nonzero(rows)) for rows in (final, timed, reasoned, silent, judged & revoked))
-        self._intake.remnants = self._intake.remnants.plus(Remnants(*counts))
-        self._report("revoked_at", Fault(IN_COLUMNS, final | timed))
-        self._report("reason", Fault(IN_COLUMNS, reasoned))
-
-    def _gives_final_reason(self) -> _Rows:
-        """Return which rows give a reason from which no certificate comes back."""
-        if self._reasons is None:
-            return np.zeros(self._count, np.bool_)
-        number = self._reasons.number
-        final: _Rows = self._reasons.known & (number > UNSPECIFIED) & (number != HOLD)
-        return final
-
     def _revocations(self, known: Revocations, serial: pa.BinaryArray, issuer: NDArray[np.int32]) -> Statuses:
         """Return what CRLs say of each row; that a row is excluded or bad does not make its entry one without a row."""
         found = known.find(serial, issuer)
-        self._intake.listed.append(np.unique(found[(found >= 0) & ~self._unplaced]).astype(np.int32))
+        self.reading.listed.append(np.unique(found[(found >= 0) & ~self._unplaced]).astype(np.int32))
         rows, entries, pairs = known.find_by_sign(serial, issuer, np.where(self._unplaced, 0, found))
         if len(rows):
             found[rows] = entries
-            self._intake.by_sign.append(pairs)
+            self.reading.by_sign.append(pairs)
         return known.statuses(found)
 
     def _kind(self) -> NDArray[np.uint8] | None:
         """Return `END_ENTITY` or `CA` of each row, and note precertificates; None: there is no such column."""
-        if "kind" not in self._arrays:
+        if "kind" not in self.arrays:
             return None
-        codes = look_up(self._arrays["kind"], self._intake.kinds)
-        self._note("kind", [Fault("row.kind.unknown", ~codes.known & ~codes.blank)])
+        codes = look_up(self.arrays["kind"], self._intake.kinds)
+        self.note("kind", [Fault("row.kind.unknown", ~codes.known & ~codes.blank)])
         early = codes.number == PRECERTIFICATE
         if not early.any():
             return codes.number.astype(np.uint8)
@@ -389,132 +317,86 @@ class _BatchIntake:
         self,
         issuer: NDArray[np.int32],
         kind: NDArray[np.uint8] | None,
-        revoked: _Rows,
+        revoked: Mask,
         reason: NDArray[np.int8],
-        reason_given: _Rows,
+        reason_given: Mask,
     ) -> None:
         """Note rows that the profile of their issuer forbids; those with a forbidden reason stay, if that is accepted.
 
         To leave them out would make a revoked certificate `unauthorized`, which many clients take for good.
         """
         rules = self._intake.rules
-        is_ca = np.zeros(self._count, np.bool_) if kind is None else kind == CA
-        self._note("kind", rules.kind_faults(issuer, is_ca))
-        name, said = self._intake.columns["reason"].name, self._arrays.get("reason")
+        is_ca = np.zeros(self.count, np.bool_) if kind is None else kind == CA
+        self.note("kind", rules.kind_faults(issuer, is_ca))
+        name, said = self.columns["reason"].name, self.arrays.get("reason")
         if self._intake.revocations is not None:  # the entry of the CRL says it, and no column
             said = pa.array(reason, mask=reason == NO_REASON)
-        for fault in rules.reason_faults(revoked & self._judged & ~self._bad, issuer, is_ca, reason, reason_given):
-            self._intake.findings.note(fault, name, said, self._first)
+        for fault in rules.reason_faults(revoked & self.sound, issuer, is_ca, reason, reason_given):
+            self.reading.findings.note(fault, name, said, self.first)
 
     def _leave_out_no_ocsp(self) -> Fault:
         """Judge no row of a certificate without an OCSP URL; return the rows where that is unclear.
 
         TLS Baseline Requirements, 4.9.9. They can be noted only when the status has excluded rows, too.
         """
-        unclear = np.zeros(self._count, np.bool_)
-        if "needs_ocsp" in self._arrays:
-            codes = look_up(self._arrays["needs_ocsp"], self._intake.truths)
-            self._judged &= ~codes.known | (codes.number != 0)
+        unclear = np.zeros(self.count, np.bool_)
+        if "needs_ocsp" in self.arrays:
+            codes = look_up(self.arrays["needs_ocsp"], self._intake.truths)
+            self.judged &= ~codes.known | (codes.number != 0)
             unclear = ~codes.known & ~codes.blank
         return Fault("row.needs-ocsp.unknown", unclear)
 
     def _leave_out_odd(self, odd: ArrowArray) -> None:
         """Note rows that are none, and judge none of their columns; `odd` says what is wrong with them."""
         self._odd = ~nulls(odd)
-        self._bad = self._odd.copy()
-        self._judged = ~self._bad
-        self._intake.findings.note(Fault("line.malformed", self._bad.copy()), "", odd, self._first)
+        self.bad = self._odd.copy()
+        self.judged = ~self.bad
+        self.reading.findings.note(Fault("line.malformed", self.bad.copy()), "", odd, self.first)
 
     def _excluded(self) -> Counter[str]:
-        by_status = int(np.count_nonzero(self._by_status & ~self._bad))
-        rest = int(np.count_nonzero(~self._judged & ~self._bad)) - by_status
+        by_status = int(np.count_nonzero(self._by_status & ~self.bad))
+        rest = int(np.count_nonzero(~self.judged & ~self.bad)) - by_status
         if by_status:
-            self._count_excluded("status", self._by_status & ~self._bad)
-        if rest > 0 and "needs_ocsp" in self._arrays:
-            self._count_excluded("needs_ocsp", ~self._judged & ~self._bad & ~self._by_status)
+            self._count_excluded("status", self._by_status & ~self.bad)
+        if rest > 0 and "needs_ocsp" in self.arrays:
+            self._count_excluded("needs_ocsp", ~self.judged & ~self.bad & ~self._by_status)
         return Counter({EXCLUDED_BY_STATUS: by_status, EXCLUDED_NO_OCSP: rest})
 
-    def _count_excluded(self, canonical: str, rows: _Rows) -> None:
+    def _count_excluded(self, canonical: str, rows: Mask) -> None:
         """Count the values for which rows are left out; they are few, since the configuration or we name each of them.
 
         Only their names tell an operator that a 40 which means revoked is not mapped to excluded.
         """
-        name = self._intake.columns[canonical].name
-        counted = pc.value_counts(self._arrays[canonical].filter(pa.array(rows)))
+        name = self.columns[canonical].name
+        counted = pc.value_counts(self.arrays[canonical].filter(pa.array(rows)))
         values, counts = counted.field("values").to_pylist(), counted.field("counts").to_pylist()
         for value, count in zip(values, counts, strict=True):
-            self._intake.excluded_values[name, str(value)] += count or 0
+            self.reading.excluded_values[name, str(value)] += count or 0
 
     def _issuer(self) -> NDArray[np.int32]:
-        if "issuer" not in self._arrays:
-            return np.full(self._count, self._intake.only_issuer, np.int32)
-        if "issuer_key" in self._arrays:
-            self._arrays["issuer"] = with_keys(self._arrays["issuer"], self._arrays["issuer_key"])
-        codes = look_up(self._arrays["issuer"], self._intake.issuers)
+        if "issuer" not in self.arrays:
+            return np.full(self.count, self._intake.only_issuer, np.int32)
+        if "issuer_key" in self.arrays:
+            self.arrays["issuer"] = with_keys(self.arrays["issuer"], self.arrays["issuer_key"])
+        codes = look_up(self.arrays["issuer"], self._intake.issuers)
         self._unplaced = ~codes.known
-        self._note("issuer", [Fault("row.issuer.null", codes.blank & ~codes.known)])
-        self._note("issuer", [Fault("row.issuer.unknown", ~codes.known & ~codes.blank)])
+        self.note("issuer", [Fault("row.issuer.null", codes.blank & ~codes.known)])
+        self.note("issuer", [Fault("row.issuer.unknown", ~codes.known & ~codes.blank)])
         return codes.number.astype(np.int32)
 
     def _optional_time(self, canonical: str, absent: int) -> NDArray[np.int64]:
         """Return a time that may be absent, and what stands for that."""
-        if canonical not in self._arrays:
-            return np.full(self._count, absent, np.int64)
+        if canonical not in self.arrays:
+            return np.full(self.count, absent, np.int64)
         seconds, given, faults, _ = self._times(canonical)
-        self._note(canonical, faults)
+        self.note(canonical, faults)
         return seconds if given.all() else np.where(given, seconds, absent)
 
     def _note_unexpired(self, not_after: NDArray[np.int64]) -> None:
         """Note rows that say that they have expired, and have not: whether they are good, nobody can tell."""
         if self._expired.any():
-            early = self._expired & ~self._bad & (not_after > self._intake.latest_s)
-            self._note("not_after", [Fault("row.expired.after-as-of", early)])
-
-    def _note_scripts(self, serial: pa.BinaryArray, faults: Iterable[Fault]) -> None:
-        """Note how serials seem to be written, also bad ones; rows that are left out on purpose may hold anything."""
-        if self._first.unit == "line":
-            return
-        column = self._arrays["serial"]
-        looked_at = self._judged & ~nulls(column)
-        if not looked_at.all():
-            column, serial = column.filter(pa.array(looked_at)), serial.filter(pa.array(looked_at))
-        encoding = self._intake.columns["serial"].encoding or "binary"
-        malformed = any(fault.code.startswith("row.serial.not-") and fault.rows.any() for fault in faults)
-        self._intake.scripts.note(column, encoding, serial, has_malformed=malformed)
-
-    def _note_rounded(self, serial: pa.BinaryArray, faults: Iterable[Fault]) -> None:
-        """Note serials that a program seems to have rounded, in all rows: one that is left out tells of the others.
-
-        What could not be read has zeros in place of what is no digit.
-        """
-        if self._first.unit == "line":
-            return
-        for fault in faults:
-            if fault.code != NOT_MINIMAL and fault.rows.any():
-                serial = pc.if_else(pa.array(fault.rows), pa.scalar(b"", serial.type), serial)
-        source, column = self._intake.columns["serial"], self._arrays["serial"]
-        is_text = not (source.encoding or "binary").endswith("binary") and not pa.types.is_integer(column.type)
-        self._intake.rounded.note(column, serial, source.name, self._first, is_text=is_text)
-
-    def _note_stand_ins(
-        self,
-        revoked_at: NDArray[np.int64],
-        revoked: _Rows,
-        not_before: NDArray[np.int64],
-        not_after: NDArray[np.int64],
-    ) -> None:
-        """Note times that may stand for none, in rows that are good so far; an index.txt has a form of its own."""
-        if self._first.unit == "line":
-            return
-        sound = self._judged & ~self._bad
-        noted, columns = self._intake.stand_ins, self._intake.columns
-        noted.rows += int(np.count_nonzero(sound))
-        noted.has_status |= self._codes is not None
-        if "revoked_at" in self._arrays and self._intake.revocations is None:
-            name, array = columns["revoked_at"].name, self._arrays["revoked_at"]
-            noted.note_revocations(revoked_at, not_before, revoked & sound, array, name, self._first)
-        if "not_after" in self._arrays:
-            noted.note_expiries(not_after, sound, self._arrays["not_after"], columns["not_after"].name, self._first)
+            early = self._expired & ~self.bad & (not_after > self._intake.latest_s)
+            self.note("not_after", [Fault("row.expired.after-as-of", early)])
 
     def _late_ones(self, serial: pa.BinaryArray, revoked_at: NDArray[np.int64]) -> Late:
         """Return the revocations after as_of; of rows whose serial cannot be read, too."""
@@ -524,7 +406,7 @@ class _BatchIntake:
         return Late(revoked_at[self._late], tuple((serial[at].as_py() or b"", int(revoked_at[at])) for at in first))
 
 
-def _have_time(revocations: Instants) -> _Rows:
+def _have_time(revocations: Instants) -> Mask:
     """Return which rows have a time of revocation: one that cannot be read is no reason to call a certificate good."""
     given = revocations.given
     for fault in revocations.faults:

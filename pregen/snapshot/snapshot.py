@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from functools import reduce
 
@@ -18,11 +17,10 @@ from pregen.snapshot.crls.lists import RevocationList
 from pregen.snapshot.crls.revocations import Revocations
 from pregen.snapshot.crls.scope import KINDS, out_of_scope
 from pregen.snapshot.crls.signs import entries_in
-from pregen.snapshot.files import (
-    SnapshotFile,
-)
+from pregen.snapshot.files import SnapshotFile
 from pregen.snapshot.findings import Place, RowFindings, located, negative_finding
 from pregen.snapshot.intake import CLOCK_SKEW_S, Intake
+from pregen.snapshot.reading import Reading
 from pregen.snapshot.remnants import Remnants, judged
 from pregen.snapshot.rounded import Rounded
 from pregen.snapshot.rules import NO_PROFILES
@@ -30,50 +28,6 @@ from pregen.snapshot.scripts import Scripts
 from pregen.snapshot.standins import StandIns
 from pregen.snapshot.units import Units
 from pregen.validity import Profile
-
-
-@dataclass(slots=True)
-class Reading:
-    """What was noted while one file was read.
-
-    Attributes:
-        rows_in: its rows so far, bad and excluded ones included.
-        excluded: rows that are left out on purpose, by reason.
-        excluded_values: for which columns, as the files call them, and values of theirs.
-        findings: its bad rows.
-        listed: entries of CRLs that its rows have.
-        by_sign: those that its rows have but for the sign, and the forms of these (`pregen.snapshot.crls.signs`).
-        oldest: the earliest not_before of the rows of each issuer, int64[issuers]; None: nobody asks.
-        of_kind: how many rows of each kind each issuer has, int64[issuers, KINDS]; None: nobody asks.
-        zone_used: columns (canonical names) with a declared zone, and with times that it was needed for.
-        zone_written: those with times that name their own.
-        negative_serials: how many rows have a serial that is negative.
-        remnants: what rows that are not revoked say of revocations.
-        units: in which its times seem to be written, by canonical column.
-        rounded: serials that seem to be rounded.
-        scripts: how they seem to be written.
-        stand_ins: times that may stand for none.
-        rows_of: how many rows name each issuer, int64[issuers, 2]: those that the status does not leave out, and those
-            that it does; None: nothing is read yet.
-    """
-
-    rows_in: int = 0
-    excluded: Counter[str] = field(default_factory=Counter)
-    excluded_values: Counter[tuple[str, str]] = field(default_factory=Counter)
-    findings: RowFindings = field(default_factory=RowFindings)
-    listed: list[NDArray[np.int32]] = field(default_factory=list)
-    by_sign: list[NDArray[np.int64]] = field(default_factory=list)
-    oldest: NDArray[np.int64] | None = None
-    of_kind: NDArray[np.int64] | None = None
-    zone_used: set[str] = field(default_factory=set)
-    zone_written: set[str] = field(default_factory=set)
-    negative_serials: int = 0
-    remnants: Remnants = field(default_factory=Remnants)
-    units: dict[str, Units] = field(default_factory=dict)
-    rounded: Rounded = field(default_factory=Rounded)
-    scripts: Scripts = field(default_factory=Scripts)
-    stand_ins: StandIns = field(default_factory=StandIns)
-    rows_of: NDArray[np.int64] | None = None
 
 
 class Snapshot:
@@ -166,7 +120,7 @@ class Snapshot:
             self._columns,
             self._issuers,
             clock.seconds(self.as_of),
-            reading.findings,
+            reading,
             self._profiles,
             self._revocations,
             self._skew_s,
@@ -178,15 +132,6 @@ class Snapshot:
             batch, excluded = intake.read(record_batch, Place(number, file.path, reading.rows_in, file.unit))
             reading.rows_in += record_batch.num_rows
             reading.excluded.update(excluded)
-            reading.excluded_values = intake.excluded_values
-            reading.listed, reading.oldest, reading.of_kind = intake.listed, intake.oldest, intake.of_kind
-            reading.by_sign = intake.by_sign
-            reading.zone_used, reading.zone_written = intake.zone_used, intake.zone_written
-            reading.negative_serials, reading.remnants = intake.negative_serials, intake.remnants
-            reading.stand_ins = intake.stand_ins
-            reading.rows_of = intake.rows_of
-            reading.units = intake.units
-            reading.scripts, reading.rounded = intake.scripts, intake.rounded
             if len(batch) or len(batch.late.revoked_at) or batch.withheld is not None:
                 yield batch
 

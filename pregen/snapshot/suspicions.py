@@ -1,0 +1,99 @@
+"""What is noted of the rows of a batch, for a judgement on whole columns when all rows are read."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from pregen.snapshot.codes import HOLD, UNSPECIFIED, are_released
+from pregen.snapshot.octets import Fault, nulls
+from pregen.snapshot.remnants import IN_COLUMNS, NO_REVOCATION_BEFORE, Remnants
+from pregen.snapshot.rows import BatchRows, Mask
+from pregen.snapshot.serials import NOT_MINIMAL
+from pregen.snapshot.times.instants import Instants
+
+_ZONE_FAULTS = frozenset({"row.time.not-utc", "row.time.ambiguous", "row.time.nonexistent"})
+
+
+def note_remnants(rows: BatchRows, revocations: Instants, revoked: Mask, latest_s: int) -> None:
+    """Note what rows that are not revoked say of revocations; where there is no status, none of them does."""
+    if rows.codes is None:
+        return
+    seconds, given, faults, _ = revocations
+    silent = rows.sound & ~revoked
+    timed = silent & given & (seconds >= NO_REVOCATION_BEFORE) & (seconds <= latest_s)
+    final = silent & _gives_final_reason(rows)
+    zoneless = np.zeros(rows.count, np.bool_)
+    for fault in faults:  # times, though nobody can tell which
+        zoneless |= fault.rows & (fault.code in _ZONE_FAULTS)
+    reasoned = final & ~given & ~zoneless
+    final &= timed | zoneless
+    timed &= ~final
+    if "reason" in rows.arrays and timed.any():
+        timed &= ~are_released(rows.arrays["reason"], rows.reasons)
+    counts = (int(np.count_nonzero(which)) for which in (final, timed, reasoned, silent, rows.sound & revoked))
+    rows.reading.remnants = rows.reading.remnants.plus(Remnants(*counts))
+    rows.report("revoked_at", Fault(IN_COLUMNS, final | timed))
+    rows.report("reason", Fault(IN_COLUMNS, reasoned))
+
+
+def _gives_final_reason(rows: BatchRows) -> Mask:
+    """Return which rows give a reason from which no certificate comes back."""
+    if rows.reasons is None:
+        return np.zeros(rows.count, np.bool_)
+    number = rows.reasons.number
+    final: Mask = rows.reasons.known & (number > UNSPECIFIED) & (number != HOLD)
+    return final
+
+
+def note_scripts(rows: BatchRows, serial: pa.BinaryArray, faults: Iterable[Fault]) -> None:
+    """Note how serials seem to be written, also bad ones; rows that are left out on purpose may hold anything."""
+    if rows.first.unit == "line":
+        return
+    column = rows.arrays["serial"]
+    looked_at = rows.judged & ~nulls(column)
+    if not looked_at.all():
+        column, serial = column.filter(pa.array(looked_at)), serial.filter(pa.array(looked_at))
+    encoding = rows.columns["serial"].encoding or "binary"
+    malformed = any(fault.code.startswith("row.serial.not-") and fault.rows.any() for fault in faults)
+    rows.reading.scripts.note(column, encoding, serial, has_malformed=malformed)
+
+
+def note_rounded(rows: BatchRows, serial: pa.BinaryArray, faults: Iterable[Fault]) -> None:
+    """Note serials that a program seems to have rounded, in all rows: one that is left out tells of the others.
+
+    What could not be read has zeros in place of what is no digit.
+    """
+    if rows.first.unit == "line":
+        return
+    for fault in faults:
+        if fault.code != NOT_MINIMAL and fault.rows.any():
+            serial = pc.if_else(pa.array(fault.rows), pa.scalar(b"", serial.type), serial)
+    source, column = rows.columns["serial"], rows.arrays["serial"]
+    is_text = not (source.encoding or "binary").endswith("binary") and not pa.types.is_integer(column.type)
+    rows.reading.rounded.note(column, serial, source.name, rows.first, is_text=is_text)
+
+
+def note_stand_ins(
+    rows: BatchRows,
+    revoked_at: NDArray[np.int64],
+    revoked: Mask,
+    not_before: NDArray[np.int64],
+    not_after: NDArray[np.int64],
+    *,
+    from_crls: bool,
+) -> None:
+    """Note times that may stand for none, in rows that are good so far; an index.txt has a form of its own."""
+    if rows.first.unit == "line":
+        return
+    sound = rows.sound
+    noted, columns = rows.reading.stand_ins, rows.columns
+    noted.rows += int(np.count_nonzero(sound))
+    noted.has_status |= rows.codes is not None
+    if "revoked_at" in rows.arrays and not from_crls:
+        name, array = columns["revoked_at"].name, rows.arrays["revoked_at"]
+        noted.note_revocations(revoked_at, not_before, revoked & sound, array, name, rows.first)
+    if "not_after" in rows.arrays:
+        noted.note_expiries(not_after, sound, rows.arrays["not_after"], columns["not_after"].name, rows.first)
