@@ -79,6 +79,12 @@ class Parser(ArgumentParser):
         )
         self.add_argument("--config", metavar="CONFIG", type=Path, help=config_help)
 
+    def takes_issuers(self, purpose: str) -> None:
+        """Take files with certificates of issuers, and say what for."""
+        self.add_argument(
+            "--issuer", metavar="FILE", type=Path, action="append", default=[], help=f"{purpose}; may be repeated"
+        )
+
     def takes_json(self) -> None:
         """Take --json, which `pregen.cli.outcome` reads."""
         self.add_argument("--json", action="store_true", help="print one JSON object on stdout, on failure too")

@@ -28,14 +28,7 @@ def describe(parser: Parser) -> None:
     )
     parser.add_argument("--store", metavar="STORE", help="name issuers, and say what this store answers")
     parser.add_argument("--config", metavar="CONFIG", type=Path, help="take the store of this configuration")
-    parser.add_argument(
-        "--issuer",
-        metavar="FILE",
-        type=Path,
-        action="append",
-        default=[],
-        help="name this issuer, whose certificate is in the file (PEM or DER); may be repeated",
-    )
+    parser.takes_issuers("name this issuer, whose certificate is in the file (PEM or DER)")
     parser.takes_json()
 
 

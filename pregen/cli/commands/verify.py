@@ -1,7 +1,6 @@
 """`pregen verify`."""
 
 from argparse import Namespace
-from pathlib import Path
 
 from pregen.audit import Trust, verify_store
 from pregen.cli.account import Account
@@ -16,14 +15,7 @@ from pregen.config import load_config
 def describe(parser: Parser) -> None:
     """Give a parser the options of a verification."""
     parser.takes_store("trust its issuers, and without STORE take its store")
-    parser.add_argument(
-        "--issuer",
-        metavar="FILE",
-        type=Path,
-        action="append",
-        default=[],
-        help="trust this issuer certificate; may be repeated",
-    )
+    parser.takes_issuers("trust this issuer certificate")
     parser.add_argument(
         "--sample",
         metavar="N",
