@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pregen.errors import MAX_EXAMPLES
@@ -41,6 +40,7 @@ from pregen.snapshot.codes import (
 from pregen.snapshot.columns import Column
 from pregen.snapshot.crls.revocations import Revocations, Statuses
 from pregen.snapshot.crls.scope import KINDS, NOT_SAID
+from pregen.snapshot.exclusion import count_excluded, leave_out_no_ocsp
 from pregen.snapshot.files.base import ODD
 from pregen.snapshot.findings import Place
 from pregen.snapshot.octets import ArrowArray, Fault, nulls
@@ -53,8 +53,6 @@ from pregen.snapshot.times.instants import Instants, read_instants
 from pregen.validity import Profile
 
 CLOCK_SKEW_S = 300
-EXCLUDED_BY_STATUS = "status"
-EXCLUDED_NO_OCSP = "no-ocsp"
 _LAST_REVOCATION_S = 2**32 - 1  # a record holds the time in 32 bits
 MOST_UNPLACED = 1 << 17  # rows of a file, times issuers, that are held against each issuer
 
@@ -131,7 +129,7 @@ class _BatchIntake(BatchRows):
 
     def read(self) -> tuple[StatusBatch, Counter[str]]:
         """Return what `Intake.read` does: each column is read once, for all rows at a time."""
-        unclear = self._leave_out_no_ocsp()
+        unclear = leave_out_no_ocsp(self, self._intake.truths)
         revocations = self._times("revoked_at")
         status = self._status(revocations)
         self.note("needs_ocsp", [unclear])
@@ -185,7 +183,7 @@ class _BatchIntake(BatchRows):
             np.minimum.at(self._intake.oldest, namesake[batch.issuer], batch.not_before)
             kinds = batch.issuer * KINDS + (NOT_SAID if batch.kind is None else batch.kind)
             self._intake.of_kind += np.bincount(kinds, minlength=self._intake.of_kind.size).reshape(-1, KINDS)
-        return batch, self._excluded()
+        return batch, count_excluded(self, self._by_status)
 
     def _claims(self, status: NDArray[np.uint8], revocations: Instants) -> NDArray[np.uint8]:
         """Return what rows say of their certificates; of one that is left out, nothing said is as good as `GOOD`."""
@@ -334,44 +332,12 @@ class _BatchIntake(BatchRows):
         for fault in rules.reason_faults(revoked & self.sound, issuer, is_ca, reason, reason_given):
             self.reading.findings.note(fault, name, said, self.first)
 
-    def _leave_out_no_ocsp(self) -> Fault:
-        """Judge no row of a certificate without an OCSP URL; return the rows where that is unclear.
-
-        TLS Baseline Requirements, 4.9.9. They can be noted only when the status has excluded rows, too.
-        """
-        unclear = np.zeros(self.count, np.bool_)
-        if "needs_ocsp" in self.arrays:
-            codes = look_up(self.arrays["needs_ocsp"], self._intake.truths)
-            self.judged &= ~codes.known | (codes.number != 0)
-            unclear = ~codes.known & ~codes.blank
-        return Fault("row.needs-ocsp.unknown", unclear)
-
     def _leave_out_odd(self, odd: ArrowArray) -> None:
         """Note rows that are none, and judge none of their columns; `odd` says what is wrong with them."""
         self._odd = ~nulls(odd)
         self.bad = self._odd.copy()
         self.judged = ~self.bad
         self.reading.findings.note(Fault("line.malformed", self.bad.copy()), "", odd, self.first)
-
-    def _excluded(self) -> Counter[str]:
-        by_status = int(np.count_nonzero(self._by_status & ~self.bad))
-        rest = int(np.count_nonzero(~self.judged & ~self.bad)) - by_status
-        if by_status:
-            self._count_excluded("status", self._by_status & ~self.bad)
-        if rest > 0 and "needs_ocsp" in self.arrays:
-            self._count_excluded("needs_ocsp", ~self.judged & ~self.bad & ~self._by_status)
-        return Counter({EXCLUDED_BY_STATUS: by_status, EXCLUDED_NO_OCSP: rest})
-
-    def _count_excluded(self, canonical: str, rows: Mask) -> None:
-        """Count the values for which rows are left out; they are few, since the configuration or we name each of them.
-
-        Only their names tell an operator that a 40 which means revoked is not mapped to excluded.
-        """
-        name = self.columns[canonical].name
-        counted = pc.value_counts(self.arrays[canonical].filter(pa.array(rows)))
-        values, counts = counted.field("values").to_pylist(), counted.field("counts").to_pylist()
-        for value, count in zip(values, counts, strict=True):
-            self.reading.excluded_values[name, str(value)] += count or 0
 
     def _issuer(self) -> NDArray[np.int32]:
         if "issuer" not in self.arrays:

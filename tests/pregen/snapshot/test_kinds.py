@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from pregen.config import ColumnConfig
 from pregen.snapshot import CA, END_ENTITY, NO_REASON
-from pregen.snapshot.intake import EXCLUDED_NO_OCSP
+from pregen.snapshot.exclusion import EXCLUDED_NO_OCSP
 from tests.pregen.snapshot.desk import AS_OF, Desk, table
 
 UTC_MS = pa.timestamp("ms", "UTC")
