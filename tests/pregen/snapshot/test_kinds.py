@@ -202,7 +202,7 @@ def test_what_is_neither_true_nor_false_is_found_unless_the_status_excludes_the_
         pa.array([["ca"]] * 3),
         pa.array([{"a": True}] * 3),
         pa.array([1.0] * 3),
-        pa.array([b"\1"] * 3),
+        pa.array([b"\1"] * 3, pa.binary(1)),
         pa.array([0] * 3, pa.timestamp("s", "UTC")),
     ],
 )

@@ -218,7 +218,7 @@ def test_a_given_as_of_that_is_later_than_that_of_a_file_is_a_warning(desk: Desk
     (finding,) = desk.open(path, as_of=AS_OF + timedelta(seconds=1)).findings()
 
     assert (finding.code, finding.severity) == ("as-of.later-than-file", "warning")
-    assert "says 2026-11-24T00:00:00Z, but the given as_of, 2026-11-24T00:00:01Z, counts" in finding.message
+    assert "is 2026-11-24T00:00:00Z, but the given one, 2026-11-24T00:00:01Z, counts" in finding.message
     assert desk.open(path, as_of=AS_OF + timedelta(microseconds=1)).findings() == ()
     assert desk.open(path, as_of=AS_OF - DAY).findings() == ()
     assert desk.open(silent, as_of=AS_OF + DAY / 4).findings() == ()
