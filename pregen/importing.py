@@ -15,7 +15,7 @@ import os
 import secrets
 import shutil
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -30,8 +30,11 @@ from numpy.typing import NDArray
 from pregen import clock
 from pregen.config import Config
 from pregen.errors import ConfigError, Finding, GateError, InputError, UsageError
+from pregen.gates.acceptance import OF_COLUMNS, decide
+from pregen.gates.results import Acceptance, GateResult
 from pregen.issuers import different_issuers, read_certificates
 from pregen.snapshot import (
+    ACCEPTED_KEY,
     AS_OF_KEY,
     END_ENTITY,
     LISTED_KEY,
@@ -104,6 +107,7 @@ def import_snapshot(
     as_of: datetime | None,
     now: datetime,
     progress: Progress,
+    accept: Sequence[Acceptance] = (),
     tell_as_of: Callable[[datetime], None] = lambda _: None,
     part_rows: int = PART_ROWS,
 ) -> Imported:
@@ -116,20 +120,22 @@ def import_snapshot(
         as_of: from the command line; wins over the configuration's.
         now: the current instant, or what ``--now`` says.
         progress: told how many rows are read.
+        accept: findings about whole columns (`OF_COLUMNS`) that may be; the files say so.
         tell_as_of: told for which instant the snapshot is complete, before its rows are read.
         part_rows: of a file, at most.
 
     Raises:
-        UsageError: the folder holds anything, or cannot be made; or `now` is far from the clock, under a public
-            profile.
+        UsageError: the folder holds anything, or cannot be made; an import accepts no such code; or `now` is far from
+            the clock, under a public profile.
         ConfigError, InputError: the snapshot cannot be read, or holds bad rows; all of them are counted.
         GateError: all rows are excluded.
         OSError: the folder cannot be written.
     """
     folder = folder.resolve()
     _check_folder(folder)
+    _check_acceptances(accept)
     opened = _opened(config, snapshot, as_of, now, tell_as_of)
-    metadata = _metadata(opened)
+    metadata = _metadata(opened, accept)
     labels = pa.array([section.names[0] for section in config.issuer], pa.string())
     with _beside(folder) as unfinished:
         rows, files = 0, 0
@@ -139,7 +145,7 @@ def import_snapshot(
             _count(table, counts)
             _write(unfinished / f"part-{files:05}.parquet", table)
             rows, files = rows + (pc.sum(table["needs_ocsp"]).as_py() or 0), files + 1
-        findings = opened.findings()
+        findings = _decided(opened.findings(), accept)
         if any(finding.severity == "error" for finding in findings):
             raise InputError("the snapshot holds rows that cannot be published; nothing was written", findings)
         if not rows:
@@ -192,12 +198,28 @@ def _opened(
     return opened
 
 
-def _metadata(opened: Snapshot) -> dict[bytes, bytes]:
+def _check_acceptances(accept: Sequence[Acceptance]) -> None:
+    for one in accept:
+        if one.gate not in OF_COLUMNS:
+            text = f"an import takes {', '.join(OF_COLUMNS)}; anything else is for the run on it to accept"
+            raise UsageError(f"--accept {one.gate}: {text}")
+
+
+def _decided(findings: tuple[Finding, ...], accept: Sequence[Acceptance]) -> tuple[Finding, ...]:
+    """Return findings, those that are accepted as warnings, and a warning of each acceptance that nothing needed."""
+    result = GateResult(gate="rows-invalid", outcome="failed", findings=findings)
+    (decided,), unneeded = decide([result], accept)
+    return (*sorted(decided.findings, key=lambda finding: finding.severity), *unneeded)
+
+
+def _metadata(opened: Snapshot, accept: Sequence[Acceptance]) -> dict[bytes, bytes]:
     """Return what the files say of themselves, beside their rows."""
     zones = {name: column.declared_zone for name, column in opened.columns.items() if column.declared_zone}
     metadata = {AS_OF_KEY: clock.text(opened.as_of).encode(), ZONES_KEY: json.dumps(zones).encode()}
     if opened.listed_as_of is not None:
         metadata[LISTED_KEY] = clock.text(opened.listed_as_of).encode()
+    if accept:
+        metadata[ACCEPTED_KEY] = json.dumps([[one.gate, one.reason, one.user] for one in accept]).encode()
     return metadata
 
 

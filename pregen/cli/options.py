@@ -101,6 +101,20 @@ class Parser(ArgumentParser):
             "--strict", action="store_true", help=f"exit {STALE} where answers are overdue or have run out"
         )
 
+    def takes_acceptances(self, what: str) -> None:
+        """Take --accept, --reason and --by, which `pregen.gates.acceptance` reads; `what` is the help of the first."""
+        self.add_argument("--accept", metavar="GATE", action="append", default=[], help=what)
+        self.add_argument(
+            "--reason",
+            metavar="TEXT",
+            action="append",
+            default=[],
+            help="why --accept is right: one for all, or one for each in their order",
+        )
+        self.add_argument(
+            "--by", metavar="NAME", help="who accepts; default: who called sudo, else the user of this process"
+        )
+
     def takes_workers(self) -> None:
         """Take the number of worker processes."""
         self.add_argument(

@@ -52,6 +52,8 @@ CODES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "rows-invalid": (NONE_LISTED, UNPLACED, *_OF_VALUES),
     }
 )
+# What an import accepts, since a run on it sees no more how the source wrote its values.
+OF_COLUMNS = (*_OF_VALUES, NONE_LISTED, "revocation.in-columns")
 CONFLICT = "row.conflict"
 _OF_ROWS = re.compile(r"(row|line)(\.[a-z0-9-]+)+")
 

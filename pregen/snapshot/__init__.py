@@ -47,7 +47,7 @@ from pregen.snapshot.crls.crl import Crl, read_crls
 from pregen.snapshot.crls.entries import CrlEntries
 from pregen.snapshot.crls.lists import RevocationList
 from pregen.snapshot.crls.rules import CrlIssuer
-from pregen.snapshot.files import AS_OF_KEY, LISTED_KEY, ZONES_KEY
+from pregen.snapshot.files import ACCEPTED_KEY, AS_OF_KEY, LISTED_KEY, ZONES_KEY
 from pregen.snapshot.location import Location
 from pregen.snapshot.opening import open_snapshot
 from pregen.snapshot.reading import Reading
@@ -55,6 +55,7 @@ from pregen.snapshot.remnants import IN_COLUMNS
 from pregen.snapshot.snapshot import Snapshot
 
 __all__ = [
+    "ACCEPTED_KEY",
     "AS_OF_KEY",
     "CA",
     "END_ENTITY",

@@ -16,7 +16,7 @@ from pregen.snapshot.columns import TOLD_BY_CRLS, Column, columns_of, listing
 from pregen.snapshot.crls.revocations import Revocations
 from pregen.snapshot.crls.rules import CrlIssuer
 from pregen.snapshot.crls.union import open_revocations
-from pregen.snapshot.files import ZONES_KEY, SnapshotFile, index_txt_columns
+from pregen.snapshot.files import ACCEPTED_KEY, ZONES_KEY, SnapshotFile, index_txt_columns
 from pregen.snapshot.intake import CLOCK_SKEW_S
 from pregen.snapshot.rules import NO_PROFILES
 from pregen.snapshot.schemas import findings_of_schemas, has_rows
@@ -76,7 +76,7 @@ def open_snapshot(
         raise InputError("the snapshot cannot be used", (Finding("snapshot.no-rows", "error", text),))
     instant = found.astimezone(UTC).replace(microsecond=0)
     later = later_than_files(given, files) if given else ()
-    warnings = (*statused.warnings, *similar, *empty, *later, *warnings)
+    warnings = (*statused.warnings, *similar, *empty, *later, *_accepted(files), *warnings)
     listed_as_of = instant_of_imported_listing(files, now) if revocations is None else instant_of_listing(files, now)
     return Snapshot(files, columns, issuers, instant, warnings, profiles, revocations, skew_s, listed_as_of)
 
@@ -161,3 +161,23 @@ def _with_imported_zones(columns: Mapping[str, Column], files: Sequence[Snapshot
             continue
         zones |= {str(name): str(zone) for name, zone in named.items()} if isinstance(named, dict) else {}
     return {name: replace(column, imported_zone=zones.get(name)) for name, column in columns.items()}
+
+
+def _accepted(files: Sequence[SnapshotFile]) -> tuple[Finding, ...]:
+    """Return a warning of each acceptance with which the files were imported."""
+    where: dict[tuple[str, str, str], list[SnapshotFile]] = {}
+    for file in files:
+        try:
+            for code, reason, user in json.loads((file.schema.metadata or {}).get(ACCEPTED_KEY, b"[]")):
+                where.setdefault((str(code), str(reason), str(user)), []).append(file)
+        except (ValueError, TypeError, RecursionError):  # what no import wrote
+            continue
+    return tuple(
+        Finding(
+            "import.accepted",
+            "warning",
+            f"{some[0].path}: it was imported with --accept {code}, accepted by {user}: {reason}",
+            len(some),
+        )
+        for (code, reason, user), some in where.items()
+    )

@@ -11,6 +11,7 @@ from pregen.cli.remarks import clock_remarks, remarked
 from pregen.cli.report import Report
 from pregen.cli.reports import import_report
 from pregen.config import load_config
+from pregen.gates.acceptance import read_acceptances
 from pregen.importing import import_snapshot
 
 
@@ -30,6 +31,10 @@ def describe(parser: Parser) -> None:
     parser.add_argument(
         "--now", metavar="INSTANT", help="read as if it were this instant; far from the clock: profile lab only"
     )
+    parser.takes_acceptances(
+        "write in spite of findings with this code about a whole column, which a run on the import cannot see; may be "
+        "repeated; it is kept in the files, with its reason and who said so, and runs warn of it"
+    )
     parser.takes_quiet()
     parser.takes_json()
 
@@ -37,6 +42,7 @@ def describe(parser: Parser) -> None:
 def call(given: Namespace, account: Account) -> Report:
     """Write a snapshot as canonical Parquet."""
     instant = account.as_of = read_instant("--as-of", given.as_of)
+    accept = read_acceptances(given.accept, given.reason, given.by)
     started = read_instant("--now", given.now) or clock.now()
     remarks = clock_remarks(started)
     with remarked(remarks), progress(is_quiet=given.quiet) as show:
@@ -48,6 +54,7 @@ def call(given: Namespace, account: Account) -> Report:
             as_of=instant,
             now=started,
             progress=show,
+            accept=accept,
             tell_as_of=account.note_as_of,
         )
     return import_report(imported).after(remarks)

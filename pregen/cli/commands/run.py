@@ -37,23 +37,9 @@ def describe(parser: Parser) -> None:
     )
     parser.add_argument("--engine", help="auto, multibuffer, awslc or software; default: the configuration's")
     parser.takes_workers()
-    parser.add_argument(
-        "--accept",
-        metavar="GATE",
-        action="append",
-        default=[],
-        help="publish in spite of this gate, or of findings with this code; may be repeated; it is kept with the "
-        "commit, with its reason and who said so",
-    )
-    parser.add_argument(
-        "--reason",
-        metavar="TEXT",
-        action="append",
-        default=[],
-        help="why --accept is right: one for all, or one for each in their order",
-    )
-    parser.add_argument(
-        "--by", metavar="NAME", help="who accepts; default: who called sudo, else the user of this process"
+    parser.takes_acceptances(
+        "publish in spite of this gate, or of findings with this code; may be repeated; it is kept with the commit, "
+        "with its reason and who said so"
     )
     parser.takes_quiet()
     parser.takes_json()

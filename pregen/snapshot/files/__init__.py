@@ -16,7 +16,16 @@
 Descriptions of files pickle; nothing is kept open between calls, except clients of S3 within a process.
 """
 
-from pregen.snapshot.files.base import AS_OF_KEY, BATCH_ROWS, LISTED_KEY, ODD, ZONES_KEY, SnapshotFile, crashed
+from pregen.snapshot.files.base import (
+    ACCEPTED_KEY,
+    AS_OF_KEY,
+    BATCH_ROWS,
+    LISTED_KEY,
+    ODD,
+    ZONES_KEY,
+    SnapshotFile,
+    crashed,
+)
 from pregen.snapshot.files.dated import as_of_beside
 from pregen.snapshot.files.formats import Chosen, open_file
 from pregen.snapshot.files.index_txt import index_txt_columns
@@ -27,6 +36,7 @@ from pregen.snapshot.files.search import INDEXES, TABLES, Found, FoundFile, Want
 SUFFIXES = TABLES.suffixes
 
 __all__ = [
+    "ACCEPTED_KEY",
     "AS_OF_KEY",
     "BATCH_ROWS",
     "INDEXES",

@@ -15,6 +15,7 @@ from pregen.snapshot.octets import ArrowArray, nulls, octets_of
 AS_OF_KEY = b"pregen.as_of"
 LISTED_KEY = b"pregen.listed_as_of"  # of the list of certificates, where an import joined it with CRLs
 ZONES_KEY = b"pregen.zones"  # JSON: by canonical column, the zone that was declared for the times that were imported
+ACCEPTED_KEY = b"pregen.accepted"  # JSON: code, reason and user of each acceptance of an import
 BATCH_ROWS = 131_072
 MOST_BYTES = 1 << 30  # of one column of a batch
 _VIEWS = (pa.BinaryViewArray, pa.StringViewArray)

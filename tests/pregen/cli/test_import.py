@@ -64,3 +64,51 @@ def test_an_import_counts_what_it_wrote_by_issuer(ca: Ca, pregen: Program) -> No
         "r2": {"certificates": 4, "revoked": 2, "excluded": 0},
     }
     assert "issuer r2: 4 certificates, 2 revoked, 0 excluded" in told
+
+
+DATES = [f"2026{1 + at % 12:02}{1 + at % 28:02}{at * 7919 % 10_000_000_000:010}" for at in range(60)]
+
+
+def export_numbers_of_dates(ca: Ca) -> None:
+    """Hexadecimal serials that are made of dates, and so of decimal digits alone."""
+    ca.configure(snapshot={"columns": {"serial": {"encoding": "hex"}}})
+    nothing = instants(*[None] * len(DATES))
+    ca.export(serial=pa.array(DATES), status=pa.array([0] * len(DATES)), revoked_at=nothing, reason=None)
+
+
+def test_what_only_an_import_sees_is_accepted_there_kept_in_its_files_and_shown_by_runs(
+    ca: Ca, pregen: Program
+) -> None:
+    export_numbers_of_dates(ca)
+    out = ca.folder / "out"
+    accept = ("--accept", "serial.encoding", "--reason", "they are dates", "--by", "A. Turing")
+
+    refused = pregen("import", ca.config, "--out", out)
+    imported = pregen("import", ca.config, "--out", out, *accept)
+    ca.configure(snapshot={"path": "out"})
+    ended = pregen("run", ca.config)
+
+    assert (refused.code, imported.code, ended.code) == (3, 0, 0), imported.err
+    assert "error serial.encoding" in refused.err
+    assert "nothing was written" in refused.err
+    assert "accepted by A. Turing: they are dates" in imported.err
+    assert "import.accepted" in ended.err
+    assert "imported with --accept serial.encoding, accepted by A. Turing: they are dates" in ended.err
+    assert pregen("lookup", ca.store, "--issuer", ca.pem, "--serial", DATES[7]).code == 0
+
+
+@pytest.mark.parametrize("code", ["shrink", "rows-invalid", "row.serial.null", "revocation.in-crl"])
+def test_an_import_accepts_nothing_that_a_run_on_it_can_judge(ca: Ca, pregen: Program, code: str) -> None:
+    ended = pregen("import", ca.config, "--out", ca.folder / "out", "--accept", code, "--reason", "known")
+
+    assert ended.code == 2
+    assert f"--accept {code}: an import takes serial.negative" in ended.err
+    assert not (ca.folder / "out").exists()
+
+
+def test_an_acceptance_that_an_import_does_not_need_is_a_warning(ca: Ca, pregen: Program) -> None:
+    out = ca.folder / "out"
+    ended = pregen("import", ca.config, "--out", out, "--accept", "serial.rounded", "--reason", "known")
+
+    assert ended.code == 0
+    assert "accept.unneeded" in ended.err
