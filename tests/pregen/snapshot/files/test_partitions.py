@@ -113,13 +113,13 @@ def test_hidden_files_and_folders_and_marks_are_passed_over_and_the_rest_is_name
     desk.write("day/.trash/p.parquet", table(1))
     desk.write("day/_shelf=x/.p.parquet", table(1))
     (desk.folder / "day/_SUCCESS").touch()
-    (desk.folder / "day/_shelf=x/p.csv.bz2").touch()
+    (desk.folder / "day/_shelf=x/notes.docx").touch()
 
     snapshot = desk.open(None, config=HIVE)
 
     assert [str(path) for path in snapshot.files] == [f"{desk.folder}/day/_shelf=x/p.parquet"]
     [finding] = snapshot.findings()
-    assert (finding.code, finding.examples) == ("file.ignored", (f"{desk.folder}/day/_shelf=x/p.csv.bz2",))
+    assert (finding.code, finding.examples) == ("file.ignored", (f"{desk.folder}/day/_shelf=x/notes.docx",))
 
 
 def test_without_partitioning_subfolders_are_not_read_and_the_warning_says_how(desk: Desk) -> None:
