@@ -1,6 +1,5 @@
 """The program `pregen`. Imports next to nothing, because every worker process imports it too."""
 
-import gc
 import sys
 from collections.abc import Sequence
 
@@ -10,12 +9,8 @@ from pregen.interruption import postponed
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line, by default that of the process; return the exit code."""
     try:
-        try:
-            gc.disable()  # nothing of what is imported is garbage
-            with postponed():
-                from pregen.cli import run_command_line  # noqa: PLC0415 - worker processes do without it
-        finally:
-            gc.enable()
+        with postponed():
+            from pregen.cli import run_command_line  # noqa: PLC0415 - worker processes do without it
         if arguments is None:
             return run_command_line(sys.argv[1:], to_the_end=True)
         return run_command_line(arguments, to_the_end=False)

@@ -18,9 +18,9 @@ from pregen.requests import Request, read_request
 from pregen.responses import Response, read_response
 from pregen.subjects import name_text
 from storage.certid import HASH_NAMES, CertID
-from storage.edge.path import readings
-from storage.edge.request import MalformedRequestError
 from storage.reader import Reader
+from storage.request import MalformedRequestError
+from storage.request_path import readings
 
 MAX_BYTES = 1 << 24  # far more than any response; a file that is larger is something else
 _PEM = re.compile(rb"-----BEGIN [A-Z0-9 ]+-----\s*([A-Za-z0-9+/=\s]+?)-----END [A-Z0-9 ]+-----")

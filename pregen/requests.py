@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from storage.certid import CertID, read_cert_id
 from storage.der import BOOLEAN, OCTET_STRING, OID, SEQUENCE, Cursor, oid_text
-from storage.edge.request import MalformedRequestError, parse_request
+from storage.request import MalformedRequestError, parse_request
 
 _VERSION, _REQUESTOR_NAME, _EXTENSIONS, _SIGNATURE = 0xA0, 0xA1, 0xA2, 0xA0
 _SINGLE_EXTENSIONS = 0xA0

@@ -7,6 +7,7 @@ manifest.py, commits.py    what a generation consists of, and which one is the t
 history.py                 what a generation leaves behind for the publisher's checks of the next one
 freshness.py               until when the answers of a generation hold, by issuer and shard
 reader.py                  a CertID becomes the DER of its response
+request.py                 an OCSP request becomes a CertID; request_path.py finds it in the path of a GET
 certificate.py             when certificates of issuers and responders end
 der.py, certid.py, document.py    DER, CertIDs and JSON, as far as they are needed; errors.py
 stores, edge               where objects lie; who answers requests

@@ -1,6 +1,7 @@
 """The command line: words in, one report or one error out.
 
-app.py        the commands by name; only the module of the one that is called is imported
+front.py      help and version of the program at once, all else by outcome.py; catalogue.py has the commands by name
+app.py        a command is called: only its module is imported
 commands/     their options and what they call, a thin module each; options.py and stores.py are what they share
 outcome.py    what a process says at its end: exit code, text or one JSON object; account.py is what that always holds,
               output.py what becomes of it when stdout cannot be written to
@@ -13,6 +14,6 @@ progress.py   what it says on the way, on a terminal alone: bars.py
 tour.py       the demo, step by step; incident.py is the other one; telling.py is how both speak
 """
 
-from pregen.cli.outcome import run_command_line
+from pregen.cli.front import run_command_line
 
 __all__ = ["run_command_line"]

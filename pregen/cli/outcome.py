@@ -21,7 +21,6 @@ whatever goes wrong with the command itself, told in one line on stdout as well.
 
 import contextlib
 import re
-import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.util import find_spec
@@ -29,7 +28,7 @@ from typing import NamedTuple
 
 from pregen.cli.account import Account
 from pregen.cli.app import call
-from pregen.cli.output import OutputLostError, is_utf8, write, write_aside
+from pregen.cli.output import OutputLostError, exit_code_of, is_utf8, write, write_aside
 from pregen.cli.report import RemarkedError, Report
 from pregen.errors import Finding, PregenError, explained
 from pregen.interruption import Terminated, interruptible
@@ -78,7 +77,7 @@ FOREIGN_ERRORS: tuple[tuple[type[BaseException], int, str, str], ...] = (
 )
 
 
-def run_command_line(arguments: Sequence[str], *, to_the_end: bool) -> int:
+def run_command(arguments: Sequence[str], *, to_the_end: bool) -> int:
     """Run a command and return its exit code; whatever happens becomes one of those above.
 
     Args:
@@ -93,7 +92,7 @@ def run_command_line(arguments: Sequence[str], *, to_the_end: bool) -> int:
             if isinstance(result, Report):
                 return _succeed(result, account, as_json=as_json, is_quiet="--quiet" in words)
     except OutputLostError as lost:  # of what a command prints by itself, such as its help
-        return _lost(lost)
+        return exit_code_of(lost)
     except BaseException as e:  # noqa: BLE001 - the last frame: every end has its exit code
         if debug:
             import traceback  # noqa: PLC0415 - of no use to anybody else
@@ -162,7 +161,7 @@ def _succeed(report: Report, account: Account, *, as_json: bool, is_quiet: bool)
             write("".join(f"{visible(line)}\n" for line in report.lines))
     except OutputLostError as lost:
         if report.done is None:
-            return _lost(lost)
+            return exit_code_of(lost)
         # What is done is done: another exit code would have the caller do it again, or raise an alarm.
         text = f"{lost}, so its report is lost; {report.done}"
         write_aside(visible(str(Finding("output.lost", "warning", text))) + "\n")
@@ -181,14 +180,6 @@ def _fail(failure: Failure, account: Account, *, as_json: bool) -> int:
 
             write(visible(plugin_line("UNKNOWN", failure.message)) + "\n")
     return PLUGIN_UNKNOWN if account.is_plugin else failure.exit_code
-
-
-def _lost(lost: OutputLostError) -> int:
-    """Return the exit code of a command whose only purpose was what it had to say."""
-    if lost.is_reader_gone:  # as in `pregen inspect STORE | head -1`
-        return 128 + signal.SIGPIPE
-    write_aside(f"error: {lost}: free some space, or write elsewhere\n")
-    return 5
 
 
 def _print_json(document: Mapping[str, object]) -> None:

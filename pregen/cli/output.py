@@ -6,6 +6,7 @@ Whatever is written to stderr beside a result or an error is worth no failure of
 
 import contextlib
 import os
+import signal
 import sys
 
 
@@ -56,6 +57,14 @@ def write_aside(text: str) -> None:
     with contextlib.suppress(OSError):
         sys.stderr.write(text)
         sys.stderr.flush()
+
+
+def exit_code_of(lost: OutputLostError) -> int:
+    """Return the exit code of a command whose only purpose was what it had to say."""
+    if lost.is_reader_gone:  # as in `pregen inspect STORE | head -1`
+        return 128 + signal.SIGPIPE
+    write_aside(f"error: {lost}: free some space, or write elsewhere\n")
+    return 5
 
 
 def _discard_the_rest() -> None:

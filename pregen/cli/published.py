@@ -2,13 +2,12 @@
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pregen import clock
 from pregen.cli.gate_lines import gate_lines
 from pregen.cli.plugin import issuer_document
 from pregen.cli.report import Report, aligned
-from pregen.inspection import Inspection
-from pregen.lookup import Found
 from pregen.responses import statements_of
 from pregen.status import IssuerStatus
 from storage.certid import HASH_NAMES
@@ -17,8 +16,12 @@ from storage.reader import Answer
 
 _NAMED = 20  # issuers that are overdue or have run out; --json has all
 
+if TYPE_CHECKING:
+    from pregen.inspection import Inspection
+    from pregen.lookup import Found
 
-def lookup_report(found: Found, out: Path | None) -> Report:
+
+def lookup_report(found: "Found", out: Path | None) -> Report:
     """Return the report of a lookup."""
     answer, now = found.answer, clock.seconds(clock.now())
     # One response may speak of both hashes of a CertID; what it says of the one that was asked for is reported.
@@ -69,7 +72,7 @@ def _mark(answer: Answer, state: str, now: int) -> str:
     return mark if answer.next_update >= answer.refresh_by else f"{mark}, as it ends with its certificate"
 
 
-def inspect_report(found: Inspection) -> Report:
+def inspect_report(found: "Inspection") -> Report:
     """Return the report of an inspection."""
     head, manifest, fresh, now = found.commits[0], found.manifest, found.freshness, clock.seconds(clock.now())
     standing = {

@@ -56,7 +56,7 @@ or ``unready``, with reasons by issuer: the worst of what is known of issuers, s
 overdue (`storage.edge.readiness` lists the codes). Unready is 503, degraded only with ``--unready-when-degraded``. What
 is expired, overdue or unreachable, and a wrong clock, are alarms on stderr: when they begin, and when they are over.
 
-**Files.** `path.py` finds the request in a path, `request.py` reads it, `respond.py` replies, with `caching.py`
+**Files.** `respond.py` replies to what `storage.request_path` and `storage.request` have read, with `caching.py`
 (headers), `guard.py` (the last look) and `record.py` (the log's line). `launch.py` and `server.py` make a server of it,
 with `readiness.py` (``/readyz``), `troubles.py` (what lookups show of the store), `alarms.py` (in the log),
 `refresh.py` (a thread that looks for new generations), `takeover.py` (which of them can be served), `patience.py`
@@ -65,10 +65,10 @@ with `readiness.py` (``/readyz``), `troubles.py` (what lookups show of the store
 """
 
 from storage.edge.launch import serve
-from storage.edge.path import decode_path, readings
-from storage.edge.request import MalformedRequestError, parse_request
 from storage.edge.respond import HttpRequest, Reply, respond
 from storage.edge.source import AnswerSource
+from storage.request import MalformedRequestError, parse_request
+from storage.request_path import decode_path, readings
 
 __all__ = [
     "AnswerSource",

@@ -16,13 +16,13 @@ from storage.edge.caching import (
     last_servable,
 )
 from storage.edge.guard import singles_in, written
-from storage.edge.path import Reading, readings
 from storage.edge.readiness import Readiness, State, readiness_of
 from storage.edge.record import OcspStatus, Outcome, Record
-from storage.edge.request import MalformedRequestError, parse_request
 from storage.edge.source import AnswerSource
 from storage.errors import NothingPublishedError, StorageError
 from storage.reader import Answer
+from storage.request import MalformedRequestError, parse_request
+from storage.request_path import Reading, readings
 
 MAX_BODY_BYTES = 64 * 1024
 MAX_PATH_BYTES = 8 * 1024  # a request percent-encoded twice, with all that it may hold; more would only cost time

@@ -13,7 +13,6 @@ How it keeps the contract:
 import errno
 import os
 import resource
-import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -148,7 +147,7 @@ class LocalStore:
         if not may_write:
             return None
         folder = next(parent for parent in (self._root, *self._root.parents) if parent.is_dir())
-        hidden = folder / f".{secrets.token_hex(12)}.tmp"
+        hidden = folder / f".{os.urandom(12).hex()}.tmp"
         try:
             _write(hidden, b"\0")
             return hidden.stat().st_mtime
@@ -165,7 +164,7 @@ class LocalStore:
     @contextmanager
     def _written(self, target: Path, data: bytes | bytearray | memoryview) -> Iterator[Path]:
         """Give a hidden file that durably holds `data`; the name that the block makes of it is durable at the end."""
-        hidden = target.with_name(f".{secrets.token_hex(12)}.tmp")
+        hidden = target.with_name(f".{os.urandom(12).hex()}.tmp")
         try:
             self._make_durable(target.parent)
             _write(hidden, data)

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from pregen.cli.app import COMMANDS, load
+from pregen.cli.app import load
+from pregen.cli.catalogue import COMMANDS
 from pregen.cli.options import Parser
 from tests.pregen.cli.ca import GOOD, Ca
 
@@ -23,14 +24,17 @@ HEAVY = {
     "cyclopts",
     "msgspec",
     "multiprocess",
+    "logging",
     "numpy",
     "obstore",
     "pyarrow",
+    "random",
     "rich",
+    "socket",
     "tzdata",
 }
-NEVER = HEAVY - {"msgspec", "tzdata"}  # a configuration needs those two
-SIGNING = {"pregen.audit", "pregen.generation", "pregen.issuers", "pregen.signers", "pregen.snapshot"}
+NEVER = HEAVY - {"msgspec", "random", "tzdata"}  # a configuration needs those
+SIGNING = {"pregen.audit", "pregen.generation", "pregen.issuers", "pregen.signers", "pregen.snapshot", "storage.edge"}
 RUN = (
     "import sys\n"
     "from pregen.__main__ import main\n"
@@ -71,6 +75,7 @@ def test_what_only_reads_a_store_imports_no_library_of_snapshots_or_signing(
     assert "Traceback" not in ended.stderr
     imported = set(ended.stderr.split())
     assert "storage.der" in imported or "--" in words[0]
+    assert "dataclasses" not in imported or "--" not in words[0]
     assert imported & (HEAVY | SIGNING) == set()
 
 
@@ -82,6 +87,18 @@ def test_a_configuration_adds_its_own_libraries_and_no_more(published: Path) -> 
     imported = set(ended.stderr.split())
     assert "pregen.config" in imported
     assert imported & (NEVER | SIGNING) == set()
+
+
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_what_the_program_says_of_itself_costs_little_beside_the_smallest_import(tmp_path: Path, option: str) -> None:
+    pairs = [
+        (cpu_seconds(tmp_path, "-m", "pregen", option), cpu_seconds(tmp_path, "-c", "import cryptography"))
+        for _ in range(9)
+    ]
+
+    own, library = (min(times) for times in zip(*pairs, strict=True))
+
+    assert own < 4 * library
 
 
 def cpu_seconds(folder: Path, *words: str) -> float:

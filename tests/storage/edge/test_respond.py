@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from storage.certid import SHA1, SHA256, CertID
 from storage.edge.guard import written
-from storage.edge.path import readings
 from storage.edge.record import OcspStatus, Outcome
 from storage.edge.respond import MAX_BODY_BYTES, MAX_PATH_BYTES, HttpRequest, Reply, respond
 from storage.errors import ChecksumError, NothingPublishedError
 from storage.reader import Answer
+from storage.request_path import readings
 from tests.storage.edge.answers import (
     GENERATION,
     NEXT_UPDATE,

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from storage.certid import SHA1, SHA256
 from storage.der import INTEGER, OCTET_STRING, OID, SEQUENCE, tlv
-from storage.edge.path import decode_path, readings
-from storage.edge.request import MalformedRequestError
 from storage.edge.respond import MAX_PATH_BYTES
+from storage.request import MalformedRequestError
+from storage.request_path import decode_path, readings
 from tests.storage.edge.answers import cert_id, encode_request, nonce_extension
 
 SERIALS = st.integers(-(2**167), 2**167 - 1)

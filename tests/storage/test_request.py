@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from storage.certid import SHA1, SHA256, CertID
 from storage.der import BOOLEAN, INTEGER, NULL, OCTET_STRING, OID, SEQUENCE, tlv
-from storage.edge.request import MalformedRequestError, parse_request
+from storage.request import MalformedRequestError, parse_request
 from tests.judges.programs import judge
 from tests.storage.edge.answers import (
     NONCE,

@@ -23,7 +23,7 @@ from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from storage.certid import CertID
-from storage.edge.request import MalformedRequestError, parse_request
+from storage.request import MalformedRequestError, parse_request
 
 _BEGINNING = re.compile(rb"(?:(?<=/)|\A)M")
 _MAX_BEGINNINGS = 16

@@ -1,0 +1,76 @@
+"""The commands by name, and what the program says of itself: its help and its version. Imports next to nothing."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from pregen import __version__
+
+TITLE = "Sign all OCSP responses ahead of time, in bulk, and publish them to object storage."
+EPILOG = """\
+pregen COMMAND --help shows the options of a command; every command takes --debug, which shows tracebacks.
+
+Exit codes: 0 done; 1 internal error; 2 usage, configuration or key; 3 input or gate refused, nothing published;
+4 not found; 5 storage (credentials, bucket, disk, damage); 6 signing, verification or a dead worker;
+7 another publisher committed first, run again; 8 overdue or expired, where --strict asks (inspect, lookup, verify);
+130/143 interrupted or terminated, nothing published.
+status: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN, as monitoring plugins have it.
+"""
+
+
+class Entry(NamedTuple):
+    """A command of the program: its module in `pregen.cli.commands`, and what it does, in a sentence.
+
+    One that `is_plugin` ends as monitoring plugins do, whatever happens: see `pregen.cli.plugin`.
+    """
+
+    module: str
+    summary: str
+    is_plugin: bool = False
+
+
+# In the order in which people meet them. The sentences stand here, so that --help imports none of the modules.
+COMMANDS: dict[str, Entry] = {
+    "demo": Entry(
+        "demo",
+        "Make a CA with many certificates, sign and publish its responses, look some up, and say how to serve them.",
+    ),
+    "check": Entry(
+        "check",
+        "Do all of a run that can refuse it, with its options: configuration, keys, snapshot, store; publish nothing.",
+    ),
+    "run": Entry("run", "Sign a snapshot and publish it as the new generation, or change nothing."),
+    "serve": Entry(
+        "serve",
+        "Answer OCSP requests over HTTP; the same as python -m storage.edge STORE, which needs no signing code.",
+    ),
+    "lookup": Entry("lookup", "Look up the response for one certificate, as an edge does."),
+    "decode": Entry(
+        "decode", "Show which certificates a request or a response is about: a path of a log, base64, a file."
+    ),
+    "inspect": Entry("inspect", "Show what is published: commits, shards, counts, windows, stored octets."),
+    "status": Entry(
+        "status",
+        "Say in one line until when answers hold and what is overdue, as a plugin for Nagios, Icinga or Sensu.",
+        is_plugin=True,
+    ),
+    "verify": Entry(
+        "verify",
+        "Read the current generation again: all checksums, then parse responses and verify their signatures.",
+    ),
+    "import": Entry(
+        "import_",
+        "Write a snapshot of any kind as canonical Parquet, for a run without [snapshot.columns]; needs no keys.",
+    ),
+    "engines": Entry("engines", "Show which signing engines work here, and why the others do not."),
+}
+
+
+def said_of_itself(words: Sequence[str]) -> str | None:
+    """Return what a command line wants to know of the program as a whole; None: it names a command."""
+    if words and words[0] == "--version":
+        return f"{__version__}\n"
+    if words and words[0] not in {"-h", "--help"}:
+        return None
+    width = max(map(len, COMMANDS))
+    listed = "".join(f"  {name:<{width}}  {entry.summary}\n" for name, entry in COMMANDS.items())
+    return f"usage: pregen COMMAND [OPTIONS]\n\n{TITLE}\n\ncommands:\n{listed}\n{EPILOG}"
