@@ -38,15 +38,19 @@ def call(words: Sequence[str], account: Account) -> "Report | int":
     entry = _entry(words[0])
     account.is_plugin = entry.is_plugin
     command = load(entry)
-    from pregen.cli.options import Parser  # noqa: PLC0415 - a command that does not exist needs none
+    from argparse import Namespace  # noqa: PLC0415 - a command that does not exist needs none
+
+    from pregen.cli.options import Parser  # noqa: PLC0415 - as above
 
     parser = Parser(f"pregen {words[0]}", entry.summary)
     command.describe(parser)
+    given = Namespace()
     try:
-        given = parser.read(words[1:])
-        account.configuration, account.store = getattr(given, "config", None), getattr(given, "store", None)
+        parser.read(words[1:], given)
     except SystemExit:  # after --help
         return 0
+    finally:
+        account.configuration, account.store = getattr(given, "config", None), getattr(given, "store", None)
     return command.call(given, account)
 
 

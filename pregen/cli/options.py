@@ -50,8 +50,12 @@ class Parser(ArgumentParser):
         """
         raise UsageError(f"{message}; {self.prog} --help shows what there is")
 
-    def read(self, words: Sequence[str]) -> Namespace:
+    def read(self, words: Sequence[str], given: Namespace) -> Namespace:
         """Return what the words of the command say, a value that begins with a dash as well.
+
+        Args:
+            words: of the command.
+            given: what they say is noted there, as far as they are understood.
 
         Raises:
             UsageError: they cannot be understood.
@@ -63,7 +67,7 @@ class Parser(ArgumentParser):
                 joined[-1] += f"={word}"
             else:
                 joined.append(word)
-        return self.parse_args(joined)
+        return self.parse_args(joined, given)
 
     def takes_config(self) -> None:
         """Take the configuration file."""

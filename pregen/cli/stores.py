@@ -26,8 +26,10 @@ def read_address(store: str | None, config: Path | None, account: Account) -> tu
     """
     if store is not None and config is None:
         return store, None, None
-    if config is None or store is not None:
+    if config is None:
         raise UsageError("say which store: its address, or --config CONFIG")
+    if store is not None:
+        raise UsageError(f"say which store: its address {store}, or --config {config}, and not both")
     from pregen.config import load_config  # noqa: PLC0415 - its libraries are for those who have a configuration
 
     loaded = load_config(config)

@@ -99,6 +99,24 @@ def test_a_command_line_that_is_not_understood_points_to_the_help_of_its_own_com
     assert ended.err.endswith(f"; {command} --help shows what there is\n")
 
 
+@pytest.mark.parametrize("mistake", [("--bogus",), ("--json", "--sample", "x")], ids=" ".join)
+def test_a_mistake_of_the_command_line_hides_neither_configuration_nor_store(
+    ca: Ca, pregen: Program, mistake: tuple[str, ...]
+) -> None:
+    ended = pregen("verify", ca.store, "--config", ca.config, *mistake, "--json")
+
+    assert ended.error["code"] == "usage"
+    assert ended.document["configuration"] == str(ca.config)
+    assert ended.document["store"] == str(ca.store)
+
+
+def test_a_store_that_is_named_twice_is_told_as_such(ca: Ca, pregen: Program) -> None:
+    ended = pregen("inspect", ca.store, "--config", ca.config)
+
+    assert ended.code == 2
+    assert f"its address {ca.store}, or --config {ca.config}, and not both" in ended.err
+
+
 @pytest.mark.parametrize(
     "words", [("serve", "memory:"), ("serve",), ("serve", "store", "--workers", "0")], ids=" ".join
 )
