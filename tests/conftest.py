@@ -9,8 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.s3 import S3Server, running_s3_server, weed_program
+
+# How long an example takes says more of the machine than of the code: on a busy one, any takes 200 ms at times.
+settings.register_profile("pregen", deadline=None)
+settings.load_profile("pregen")
 
 
 @pytest.fixture(scope="session", autouse=True)

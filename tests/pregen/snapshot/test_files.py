@@ -72,7 +72,7 @@ def test_a_folder_with_subfolders_alone_is_refused_with_the_way_to_read_them(
 
 def test_what_a_folder_holds_and_is_not_read_is_counted_and_named(desk: Desk) -> None:
     desk.write("day/a.parquet", table())
-    names = sorted([f"part-{number:02}.csv.bz2" for number in range(24)] + ["b.parquet.tmp"])
+    names = sorted([f"part-{number:02}.json" for number in range(24)] + ["b.parquet.tmp"])
     for name in (*names, ".hidden.txt", "_SUCCESS", "_committed_1.json"):
         (desk.folder / "day" / name).touch()
     (desk.folder / "day" / "region=1.parquet").mkdir()
