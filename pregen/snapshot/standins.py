@@ -9,8 +9,9 @@ value what was meant, so nothing is repaired here; the finding names the values,
       and 1980-01-01 all lie there;
     * times of revocation a year before the issuance, `FEW` of them at least and one in a hundred: single ones exist (a
       certificate that replaces one whose key was lost keeps its time);
-    * without a column of statuses, one same time of revocation in a tenth of all rows, `MANY` at least. A real incident
-      can look like that, when one statement revoked them all; so it can be accepted by its own code.
+    * without a column of statuses, one same time of revocation in a tenth of all rows, `MANY` at least, or in half of
+      them, `SOME` at least. A real incident can look like that, when one statement revoked them all; so it can be
+      accepted by its own code.
 
 Counters of batches, files and workers are added up; memory is bounded whatever the rows hold.
 """
@@ -28,7 +29,7 @@ from pregen.snapshot.octets import ArrowArray
 CODE = "time.stands-for-none"
 FIRST_S = 757_382_400  # 1994-01-01; the first public CA began that autumn
 LONG_S = 366 * 86_400
-FEW, MANY = 3, 20
+FEW, SOME, MANY = 3, 5, 20
 _FEW_SHARE, _MANY_SHARE = 100, 10  # one in so many
 _VALUES = 64  # distinct ones that are kept of each kind
 _SAMPLE_ROWS = 4_096
@@ -162,7 +163,7 @@ class StandIns:
         return tuple(found)
 
     def _is_many(self, count: int) -> bool:
-        return count >= MANY and count * _MANY_SHARE >= self.rows
+        return (count >= MANY and count * _MANY_SHARE >= self.rows) or (count >= SOME and count * 2 >= self.rows)
 
 
 def _common(seconds: NDArray[np.int64]) -> NDArray[np.int64]:
