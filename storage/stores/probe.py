@@ -2,6 +2,7 @@
 
 import logging
 import secrets
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
@@ -11,17 +12,18 @@ PROBED_FOR_S = 86_400
 _log = logging.getLogger(__name__)
 
 
-def probe_racing_creates(store: Store, *, racers: int = 8, rounds: int = 2) -> None:
-    """Let `racers` threads create the same object at once; exactly one may succeed, and its octets must be there.
+def probe_racing_creates(store: Store, rounds: Sequence[int] = (2, 4, 8)) -> None:
+    """Let threads create the same object at once, so many in each round; exactly one may succeed, and its octets stay.
 
     Not every server that accepts the condition keeps it. On one that does not, two publishers could commit the same
-    generation, each believing that it won.
+    generation, each believing that it won. The rounds grow, because a server may need seconds to make room for many
+    writers of a new bucket (SeaweedFS does), and hardly any for two, four and then eight.
 
     Raises:
         OSError: the store is not atomic; or, as its own kind, what the store itself raises.
     """
-    with ThreadPoolExecutor(racers) as pool:
-        for _ in range(rounds):
+    with ThreadPoolExecutor(max(rounds)) as pool:
+        for racers in rounds:
             name = f"probes/{secrets.token_hex(16)}"
             try:
                 _race(store, name, pool, racers)
@@ -44,7 +46,7 @@ def probed_lately(store: Store, probed_at: int | None, now: int) -> int | None:
         return probed_at
     if probed_at is not None and 0 <= now - probed_at < PROBED_FOR_S:
         return probed_at
-    probe_racing_creates(store)
+    probe_racing_creates(store, rounds=(2,))
     return now
 
 

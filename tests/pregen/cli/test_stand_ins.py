@@ -191,7 +191,9 @@ def test_an_import_and_a_run_on_it_know_none(ca: Ca, pregen: Program) -> None:
     assert ended.code == 0, ended.err
 
 
-@pytest.mark.parametrize(("same", "rows", "code"), [(19, 100, 0), (20, 200, 3), (20, 201, 0), (4, 8, 0), (5, 10, 3), (5, 11, 0), (10, 15, 3)])
+@pytest.mark.parametrize(
+    ("same", "rows", "code"), [(19, 100, 0), (20, 200, 3), (20, 201, 0), (4, 8, 0), (5, 10, 3), (5, 11, 0), (10, 15, 3)]
+)
 def test_an_incident_of_some_certificates_passes(ca: Ca, pregen: Program, same: int, rows: int, code: int) -> None:
     export(ca, instants(*[ca.now - DAY] * same, *[None] * (rows - same)))
 
