@@ -197,8 +197,9 @@ def test_a_reader_that_aborts_or_never_returns_is_damage_and_not_the_end_of_the_
 
 
 def readers() -> set[str]:
-    """Return the processes that this one has started."""
-    return set(Path(f"/proc/self/task/{os.getpid()}/children").read_text().split())
+    """Return the readers among the processes that this one has started; the servers of other tests are no readers."""
+    started = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    return {one for one in started if b"orc_child" in Path(f"/proc/{one}/cmdline").read_bytes()}
 
 
 def test_one_reader_reads_all_files_and_is_not_left_behind_by_who_wants_no_more_rows(desk: Desk) -> None:
