@@ -156,7 +156,7 @@ def make_store(folder: Path) -> dict[Kind, Answered]:
     (folder / "pregen.toml").write_text(CONFIGURATION + "".join(map(_section, KINDS)))
     _write_snapshot(folder / "snapshot.parquet", now)
     before = datetime.now(UTC).replace(microsecond=0)
-    accept = ["--accept", "serial.negative", "--reason", "judges must read these too"]
+    accept = ["--accept", "serial.negative", "--accept", "profile", "--reason", "judges must read these too"]
     assert main(["run", str(folder / "pregen.toml"), "--as-of", f"{now:%Y-%m-%dT%H:%M:%SZ}", *accept]) == 0
     after = datetime.now(UTC)
     reader = open_reader(open_store(str(folder / "store")))

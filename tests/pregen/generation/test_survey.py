@@ -115,7 +115,7 @@ def test_a_shard_with_other_rows_than_were_surveyed_is_not_signed(tmp_path: Path
 
 
 def test_files_of_the_folder_that_are_not_read_are_among_the_warnings(ca: Ca) -> None:
-    (ca.folder / "day" / "4.csv.bz2").touch()
+    (ca.folder / "day" / "4.json").touch()
     prepared = prepare(load_config(ca.config), RunOptions(now=ca.now, workers=2))
     with survey(prepared, Steps(), lambda *_: None) as surveyed:
         assert [warning.code for warning in surveyed.warnings] == ["file.ignored"]
