@@ -110,12 +110,11 @@ def test_behind_the_documented_nginx_the_ages_in_cache_and_client_together_stay_
         hit = front.get(request_path)
         assert hit.body == first.body
         assert time.time() - began + seconds_left(hit) <= CAP_S + 1, "dates have whole seconds"
-        assert len([line for line in edge.lines() if line.get("serial") == serial]) == 1, "the second was no hit"
 
         time.sleep(CAP_S / 2 + 1.5)
         again = front.get(request_path)
-        outcomes = [line["outcome"] for line in edge.lines() if line.get("serial") == serial]
-    assert outcomes == ["answered", "answered"], "nginx asks again when the time is up"
+    outcomes = [line["outcome"] for line in edge.lines() if line.get("serial") == serial]
+    assert outcomes == ["answered", "answered"], "the second was a hit, and nginx asks again when the time is up"
     assert (again.status, again.body) == (200, first.body)
     assert 0 < seconds_left(again) <= CAP_S
 
