@@ -29,9 +29,11 @@ def loopback_without_proxy() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def keyboard_interrupt() -> None:
-    """A shell that starts the tests in the background has them ignore SIGINT, and so would every process of theirs."""
+    """Who starts the tests in the background, or by nohup, has them and their processes ignore signals."""
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture

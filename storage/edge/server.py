@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import TypedDict
 
@@ -318,6 +319,7 @@ def run(
         unready_when_degraded: whether ``/readyz`` fails as soon as anything is not as it should be.
     """
     multiprocessing.set_start_method("spawn", force=True)  # obstore does not survive a fork
+    resource_tracker.ensure_running()  # or the first worker's start does it, and lifts the mask that `_Worker` sets
     descriptors = raise_descriptors()
     connections = connections_within(descriptors)
     server = _Server(
