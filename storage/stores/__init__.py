@@ -3,8 +3,8 @@
 base.py       the contract; terms.py is what all share of it
 address.py    a URL to a store
 local.py      a folder; mounts.py tells whether on a disk of this machine
-remote.py     S3, imported where one is opened; remote_faults.py is what its errors mean, and
-              remote_clock.py what time it is there
+s3.py         a bucket, imported where one is opened; s3_faults.py is what its errors mean, and server_clock.py
+              what time it is there
 memory.py     for tests
 probe.py      whether a store lets only one of two racing commits win; imported by those who ask
 """

@@ -67,9 +67,9 @@ def open_store(
     place = parse_address(address)
     if isinstance(place, Path):
         return LocalStore(place)
-    from storage.stores.remote import RemoteStore  # noqa: PLC0415 - a client of S3 costs as much as the rest of a lookup
+    from storage.stores.s3 import S3Store  # noqa: PLC0415 - a client of S3 costs as much as the rest of a lookup
 
-    return RemoteStore(
+    return S3Store(
         place.bucket, place.prefix, endpoint=endpoint, region=region, credential_provider=credential_provider
     )
 

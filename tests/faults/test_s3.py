@@ -20,7 +20,7 @@ from tests.judges.programs import judge
 from tests.pregen.cli.ca import ABSENT, GOOD, REVOKED, UNKNOWN, Ca, Program
 from tests.s3 import S3Server, running_s3_server, weed_program
 from tests.storage.edge.processes import start
-from tests.storage.stores.test_remote_clock import answering
+from tests.storage.stores.test_server_clock import answering
 
 
 @pytest.fixture

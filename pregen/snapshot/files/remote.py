@@ -22,7 +22,7 @@ from pregen.credentials import aws_credentials
 from pregen.snapshot.files.listing import Lister, is_readable
 from pregen.snapshot.files.sources import ChangedError
 from pregen.snapshot.location import S3Object
-from storage.stores.remote_faults import Place, translate
+from storage.stores.s3_faults import Place, translate
 
 if TYPE_CHECKING:
     from obstore import GetOptions, ObjectMeta

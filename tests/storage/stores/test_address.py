@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from storage.stores import LocalStore, open_store
-from storage.stores.remote import RemoteStore
+from storage.stores.s3 import S3Store
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_an_s3_address_is_a_remote_store(
 
     store = open_store(address)
 
-    assert isinstance(store, RemoteStore)
+    assert isinstance(store, S3Store)
     assert store.url == url
     assert not store.is_local
 

@@ -1,4 +1,4 @@
-"""What only a remote store has: credentials, buckets, servers that fail, and what messages may not show."""
+"""What only a store on S3 has: credentials, buckets, servers that fail, and what messages may not show."""
 
 import socket
 import threading
@@ -10,10 +10,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 import pytest
-from obstore.store import S3Store
+from obstore.store import S3Store as Client
 
 from storage.stores import ObjectInfo, Store, open_store
-from storage.stores.remote import RemoteStore
+from storage.stores.s3 import S3Store
 from tests.s3 import S3Server
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def scripted(without_aws: None) -> Iterator[ScriptedServer]:
 def store(scripted: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> Store:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "the-secret")
-    return RemoteStore("bucket", "ca", endpoint=scripted.endpoint)
+    return S3Store("bucket", "ca", endpoint=scripted.endpoint)
 
 
 def every_call(store: Store) -> dict[str, Callable[[], object]]:
@@ -144,7 +144,7 @@ def test_prefixes_keep_stores_apart(s3_environment: S3Server) -> None:
 
 def test_foreign_objects_are_not_listed(s3_environment: S3Server) -> None:
     bucket = s3_environment.new_bucket()
-    raw = S3Store(bucket, client_options={"allow_http": True})
+    raw = Client(bucket, client_options={"allow_http": True})
     for key in ("ca/packs/one", "ca/a note of the operator.txt", "ca/.hidden/x", "ca/packs/ä"):
         raw.put(key, b"x")
 
@@ -159,7 +159,7 @@ def test_caches_on_the_way_may_keep_only_what_never_changes(s3_environment: S3Se
     store.put("packs/one", b"1")
     store.put("packs/large", bytes(9 << 20))
 
-    raw = S3Store(bucket, client_options={"allow_http": True})
+    raw = Client(bucket, client_options={"allow_http": True})
     kept = {name: raw.get(name).attributes["Cache-Control"] for name in ("LATEST", "commits/1", "packs/one")}
     assert kept == {"LATEST": "no-store", "commits/1": "no-store", "packs/one": "max-age=31536000, immutable"}
     assert raw.get("packs/large").attributes["Cache-Control"] == "max-age=31536000, immutable"

@@ -25,7 +25,7 @@ _SETTLED = frozenset({HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, HTTPStatus.INSUFFIC
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a remote store is, for messages."""
+    """Where a store on S3 is, for messages."""
 
     url: str
     bucket: str

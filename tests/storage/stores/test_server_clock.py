@@ -8,7 +8,7 @@ from email.utils import formatdate
 import pytest
 
 from storage.stores import open_store
-from storage.stores.remote_clock import server_clock_s
+from storage.stores.server_clock import server_clock_s
 
 TENTH_OF_MARCH = 1_773_100_800
 DATE = "Tue, 10 Mar 2026 00:00:00 GMT"

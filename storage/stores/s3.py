@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
-from obstore.store import S3Store
+from obstore.store import S3Store as Client
 
 from storage.stores.base import ObjectInfo
-from storage.stores.remote_clock import server_clock_s
-from storage.stores.remote_faults import Place, is_behind_the_end, is_conflict, no_credentials, translate
+from storage.stores.s3_faults import Place, is_behind_the_end, is_conflict, no_credentials, translate
+from storage.stores.server_clock import server_clock_s
 from storage.stores.terms import check_name, check_range, is_name, short_range, taken
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ _CREDENTIAL_SOURCES = (
 )
 
 
-class RemoteStore:
+class S3Store:
     """Objects in a bucket, below `prefix`.
 
     Endpoint, region and credentials that are not given come from the standard AWS_* variables; credentials also from
@@ -89,8 +89,8 @@ class RemoteStore:
         if region:
             config["region"] = region
 
-        def client(options: "ClientConfig") -> S3Store:
-            return S3Store(
+        def client(options: "ClientConfig") -> Client:
+            return Client(
                 bucket,
                 prefix=prefix or None,
                 config=config,
