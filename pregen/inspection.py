@@ -58,7 +58,6 @@ def inspect_store(store: Store) -> Inspection:
         folder = name.partition("/")[0]
         counts[folder] += 1
         sizes[folder] += size
-    packs = [*generation.manifest.overlays, *generation.manifest.shards]
     return Inspection(
         url=store.url,
         commits=tuple(_recent(store, head)),
@@ -66,7 +65,7 @@ def inspect_store(store: Store) -> Inspection:
         issuers=tuple({issuer.issuer_id: issuer for one in tables for issuer in one.issuers}.values()),
         windows=tuple(dict.fromkeys(window for one in tables for window in one.windows)),
         objects={folder: (counts[folder], sizes[folder]) for folder in sorted(counts)},
-        current_bytes=sum(shard.size_bytes for shard in packs),
+        current_bytes=sum(shard.size_bytes for shard in generation.manifest.searched),
         freshness=generation.freshness,
         ends=certificate_ends(tables),
     )

@@ -53,7 +53,8 @@ class Manifest:
     Attributes:
         profile: name of the validity profile that the windows were checked against.
         shards: in the order of their keys; together they hold every key once.
-        overlays: small packs that are searched first, the newest first; a hit there is final.
+        overlays: small packs that are searched first, the newest first; a hit there is final. Times, counts and history
+            of a generation are those of its shards alone (FORMAT.md, section 7).
         counts: rows in, certificates, responses, excluded by reason.
         gates: results of the gates, by name.
         history: object name of what the next run's gates need (`storage.history`); None where there is none. Whoever
@@ -69,6 +70,11 @@ class Manifest:
     gates: dict[str, object]
     history: str | None = None
     probed_at: int | None = None
+
+    @property
+    def searched(self) -> tuple[Shard, ...]:
+        """All packs of the generation in the order in which a certificate is looked for: overlays, then shards."""
+        return (*self.overlays, *self.shards)
 
 
 def read_manifest(store: Store, name: str) -> Manifest:

@@ -115,11 +115,11 @@ class Generation:
         self.manifest: Manifest = read_manifest(store, head.commit.manifest)
         self._store = store
         kept = older.tables if older else {}
-        shards = [*self.manifest.overlays, *self.manifest.shards]
+        searched = self.manifest.searched
         self.tables: dict[str, LoadedTables] = {
-            name: kept.get(name) or load_tables(store, name) for name in dict.fromkeys(s.tables for s in shards)
+            name: kept.get(name) or load_tables(store, name) for name in dict.fromkeys(one.tables for one in searched)
         }
-        packs = {shard.pack for shard in shards}
+        packs = {one.pack for one in searched}
         self.packs: dict[str, PackReader] = {
             name: pack for name, pack in (older.packs if older else {}).items() if name in packs
         }

@@ -92,7 +92,7 @@ def verify_store(
     if generation is None:
         raise NothingPublishedError(store.url)
     tell_commit(generation.commit)
-    shards = [*generation.manifest.overlays, *generation.manifest.shards]
+    shards = generation.manifest.searched
     total = sum(shard.rows for shard in shards)
     every = 1 if sample is None else -(-total // sample) if sample else None
     auditor = _Auditor(generation, trust, every)

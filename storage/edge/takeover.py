@@ -123,7 +123,7 @@ class ServingReader(Reader):
             is_same = False
         if not is_same:
             return commit
-        packs = [shard.pack for shard in (*current.manifest.overlays, *current.manifest.shards)]
+        packs = [shard.pack for shard in current.manifest.searched]
         pack = self._vanished if self._vanished in packs else random.choice(packs)  # noqa: S311 - guards no secret
         return None if self._store.exists(pack) else pack
 
@@ -164,7 +164,7 @@ class ServingReader(Reader):
 
     def _absence(self, generation: Generation) -> str | None:
         """Return which packs are not there or not whole; those that are need not be looked at again."""
-        shards = (*generation.manifest.overlays, *generation.manifest.shards)
+        shards = generation.manifest.searched
         rest = iter({shard.pack: shard for shard in shards if shard.pack not in generation.packs}.values())
         while some := list(islice(rest, _PACKS_AT_ONCE)):
             faults = [fault for fault in self._each(lambda shard: _fault(generation, shard), some) if fault]

@@ -294,6 +294,12 @@ def test_a_manifest_comes_back_as_it_was_written() -> None:
     assert read_manifest(store, manifest_name(octets)) == manifest
 
 
+def test_overlays_are_searched_before_the_shards_in_their_order() -> None:
+    newest, older = replace(SHARD, pack="packs/newest"), replace(SHARD, pack="packs/older")
+    manifest = replace(MANIFEST, overlays=(newest, older))
+    assert manifest.searched == (newest, older, *MANIFEST.shards)
+
+
 def stored_manifest(document: dict[str, object]) -> tuple[Store, str]:
     store, octets = MemoryStore(), json.dumps(document).encode()
     store.put(manifest_name(octets), octets)
