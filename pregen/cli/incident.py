@@ -24,7 +24,7 @@ from pregen.demo.authority import make_authority
 from pregen.demo.databases import API, RESPONDER, open_databases
 from pregen.demo.incident import LOST, REVOKED_MEANWHILE, Silence, Timeline
 from pregen.errors import Finding, GateError, NotFoundError, PregenError, UsageError, VerificationError
-from pregen.gates.offsets import offset_text
+from pregen.gates.detector.offsets import offset_text
 from pregen.generation import Progress, RunOptions, check, run
 from pregen.lookup import look_up
 from pregen.signers import AUTO, engine_named

@@ -11,9 +11,7 @@ accepted where the operator said so. Each has a name that `--accept` takes; what
     acceptance.py   who publishes in spite of a gate, and why
     results.py      the names of the gates, and what one says
     history.py      what a generation leaves behind for the next one's gates
-    zone.py         is a column of times read in a wrong zone? The evidence for that is in
-                    evidence.py (what is noted of the rows), anchors.py (read by anchor_files.py), witnesses.py,
-                    ahead.py, lag.py and holes.py (both by rhythm.py), order.py; offsets.py and clues.py help them
+    detector/       is a column of times read in a wrong zone? What is noted of the rows for that, and the gate `zone`
 """
 
 from pregen.gates.history import History, IssuerHistory

@@ -41,10 +41,10 @@ class IssuerHistory:
         newest: greatest not_before of them that was not after as_of, in seconds since 1970, in the last generation
             that had any; None: none ever had.
         until: the second up to which issuance was dense (as_of - lag), in that generation; None as there.
-        lags: how far issuance was behind as_of, in seconds (`pregen.gates.lag.lag_of`), of up to `MAX_LAGS`
+        lags: how far issuance was behind as_of, in seconds (`detector/lag.py`), of up to `MAX_LAGS`
             generations, the latest first; those without new issuances are left out, and those whose lag was refused
             and accepted by name.
-        silence_s: which silences are usual (`pregen.gates.rhythm`), of the last generation with new issuances; None:
+        silence_s: which silences are usual (`detector/rhythm.py`), of the last generation with new issuances; None:
             too little was known.
         accepted: how many generations in a row, up to this one, had a lag that was refused and accepted by name.
         stopped_s: how long a silence was accepted by name, in seconds, since issuance has stopped; 0: it has not, or
@@ -75,7 +75,7 @@ class History:
         issuers: by issuer id.
         revocations: the same of the revocations of all issuers, as if they were one that issues them.
         witnesses: `WITNESS`[k], by ascending keys.
-        anchored: declared columns whose zone an anchor has proved once (`pregen.gates.anchors.identity`), and issuers
+        anchored: declared columns whose zone an anchor has proved once (`detector/anchors.py`), and issuers
             of whose CRLs an entry had a row.
     """
 

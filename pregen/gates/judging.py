@@ -35,7 +35,7 @@ class Evidence:
         listed: how many entries of CRLs were held against the rows.
         mislabelled: rows of one issuer under the label of another.
         proved: how many issuers have a certificate under their label that one of their CRLs or anchors has.
-        zone: what the times say about zones (`pregen.gates.zone.judge`).
+        zone: what the times say about zones (`pregen.gates.detector`).
         certificates: that get answers, by issuer id.
         issuers: what messages call the configured issuers, by id.
         alike: ids of issuers that answer for the same rows, under several names or keys of one CA.

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 from pregen import clock
 from pregen.errors import Finding
-from pregen.gates.evidence import Watch
+from pregen.gates.detector.observation import Watch
+from pregen.gates.detector.verdict import Verdict
 from pregen.gates.judging import Evidence
-from pregen.gates.zone import Verdict
 from pregen.generation.by_issuer import certificates_of, without_rows
 from pregen.generation.claims import Claims
 from pregen.generation.collapse import Pair

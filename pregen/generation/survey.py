@@ -13,8 +13,8 @@ import numpy as np
 
 from pregen.errors import Finding
 from pregen.gates import GateResult, History
-from pregen.gates.evidence import Observation, Observer, Watch
-from pregen.gates.evidence import add_up as all_observed
+from pregen.gates.detector.observation import Observation, Observer, Watch
+from pregen.gates.detector.observation import add_up as all_observed
 from pregen.generation.by_issuer import IssuerFigures, figures_by_issuer
 from pregen.generation.collapse import NO_PRECERTIFICATES, Precertificates
 from pregen.generation.gatekeeping import (

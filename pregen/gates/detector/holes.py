@@ -2,14 +2,14 @@
 
 A copy that asks for "changed since" skips hours when it reads its watermark in a wrong zone, or when it fails and goes
 on: its newest certificates are there, so the lag says nothing. Each hole is judged once, when what comes after it is
-new since the last generation, against the silences that were usual until then (`pregen.gates.rhythm`). One that is
+new since the last generation, against the silences that were usual until then (`rhythm.py`). One that is
 `SILENCES` times as long (an hour at least) is a warning; of an issuer that was never silent for `MAX_SILENCE_S`, one
 that is `HOLE_SILENCES` times as long (three hours at least) is an error. The rest of a stop that was accepted is none.
 Besides, a hole is a warning if the issuer was busy in `MISSED` of its 5 minutes at the same time in most of the last
 weeks: a working day that is missing is no longer than a night.
 
 Holes that were found do not count among the silences that are usual, unless they become a habit
-(`pregen.gates.rhythm`).
+(`rhythm.py`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,11 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pregen.errors import MAX_EXAMPLES
-from pregen.gates.clues import Clue, about, time_text
-from pregen.gates.evidence import BIN_S, Watch
-from pregen.gates.history import History, IssuerHistory
-from pregen.gates.lag import STOP_GROWS
-from pregen.gates.rhythm import (
+from pregen.gates.detector.clues import Clue, about, time_text
+from pregen.gates.detector.lag import STOP_GROWS
+from pregen.gates.detector.observation import BIN_S, Watch
+from pregen.gates.detector.rhythm import (
     LEAST_SILENCE_S,
     MAX_SILENCE_S,
     MISSED,
@@ -35,6 +34,7 @@ from pregen.gates.rhythm import (
     missed,
     silences_factor,
 )
+from pregen.gates.history import History, IssuerHistory
 from pregen.issuers import Issuer
 
 

@@ -7,12 +7,12 @@ import numpy as np
 
 from pregen.errors import Finding
 from pregen.gates import History
-from pregen.gates.anchor_files import Anchors
-from pregen.gates.anchors import identity
-from pregen.gates.evidence import Observation, Watch, serial_of
+from pregen.gates.detector.anchor_files import Anchors
+from pregen.gates.detector.anchors import identity
+from pregen.gates.detector.observation import Observation, Watch, serial_of
+from pregen.gates.detector.verdict import Verdict, judge, remember
 from pregen.gates.history import revoked_witnesses, witness_share
-from pregen.gates.zone import Verdict, judge, remember
-from tests.pregen.gates.authorities import (
+from tests.pregen.gates.detector.authorities import (
     DAY,
     HOUR,
     Habits,

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pregen.gates.evidence import BIN_S, BINS
+from pregen.gates.detector.lag import Shift, lag_of, lag_shift, remembered
+from pregen.gates.detector.observation import BIN_S, BINS
+from pregen.gates.detector.offsets import possible_shifts
+from pregen.gates.detector.rhythm import rhythm
 from pregen.gates.history import IssuerHistory
-from pregen.gates.lag import Shift, lag_of, lag_shift, remembered
-from pregen.gates.offsets import possible_shifts
-from pregen.gates.rhythm import rhythm
-from tests.pregen.gates.authorities import (
+from tests.pregen.gates.detector.authorities import (
     DAY,
     HOUR,
     Habits,

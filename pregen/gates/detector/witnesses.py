@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pregen.errors import MAX_EXAMPLES
-from pregen.gates.clues import Clue, examples, shifts_text
-from pregen.gates.evidence import Observation, Sightings
+from pregen.gates.detector.clues import Clue, examples, shifts_text
+from pregen.gates.detector.observation import Observation, Sightings
+from pregen.gates.detector.offsets import Difference, are_same, compare
 from pregen.gates.history import IssuerHistory
-from pregen.gates.offsets import Difference, are_same, compare
 from pregen.issuers import Issuer
 from pregen.snapshot import NO_ISSUANCE
 from pregen.snapshot.columns import Column

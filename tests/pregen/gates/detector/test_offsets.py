@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from pregen.gates.offsets import (
+from pregen.gates.detector.offsets import (
     MAX_SHIFT_S,
     QUARTER_S,
     Sample,
@@ -13,7 +13,7 @@ from pregen.gates.offsets import (
     zones_with,
 )
 from pregen.zones import utc_offset, zone_names
-from tests.pregen.gates.authorities import DAY, HOUR, columns, misread
+from tests.pregen.gates.detector.authorities import DAY, HOUR, columns, misread
 
 JULY = int(datetime(2026, 7, 1, tzinfo=UTC).timestamp())
 JANUARY = int(datetime(2026, 1, 10, tzinfo=UTC).timestamp())

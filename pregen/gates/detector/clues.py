@@ -1,4 +1,4 @@
-"""What one kind of evidence says of one column, before it becomes a finding (`pregen.gates.zone`)."""
+"""What one kind of evidence says of one column, before it becomes a finding (`verdict.py`)."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -8,8 +8,8 @@ import numpy as np
 
 from pregen import clock
 from pregen.errors import MAX_EXAMPLES
-from pregen.gates.evidence import Watch, serial_of
-from pregen.gates.offsets import Difference, Sample, offset_text
+from pregen.gates.detector.observation import Watch, serial_of
+from pregen.gates.detector.offsets import Difference, Sample, offset_text
 from pregen.issuers import Issuer
 from pregen.snapshot import NO_EXPIRY, NO_ISSUANCE
 from pregen.snapshot.columns import Column

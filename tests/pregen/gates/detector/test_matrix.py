@@ -1,7 +1,7 @@
 import pytest
 
-from tests.pregen.gates.clean import findings_of
-from tests.pregen.gates.matrix import MISTAKES, Mistake, cases, errors, missed, try_case
+from tests.pregen.gates.detector.clean import findings_of
+from tests.pregen.gates.detector.matrix import MISTAKES, Mistake, cases, errors, missed, try_case
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)

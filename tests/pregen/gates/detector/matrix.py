@@ -1,6 +1,6 @@
 """Every time zone read as another one, on synthetic snapshots: what is noticed, and by which evidence.
 
-python -m tests.pregen.gates.matrix      measures all of it and prints the tables of docs/detection.md
+python -m tests.pregen.gates.detector.matrix      measures all of it and prints the tables of docs/detection.md
 """
 
 from collections import Counter
@@ -14,10 +14,10 @@ import numpy as np
 
 from pregen.errors import Finding
 from pregen.gates import History
-from pregen.gates.anchor_files import Anchors
-from pregen.gates.zone import judge
+from pregen.gates.detector.anchor_files import Anchors
+from pregen.gates.detector.verdict import judge
 from pregen.zones import utc_offset, zone_names
-from tests.pregen.gates.authorities import (
+from tests.pregen.gates.detector.authorities import (
     DAY,
     HOUR,
     Habits,

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pregen.gates.ahead import Part, dense_stretch, judge_ahead
-from pregen.gates.clues import Clue
-from pregen.gates.evidence import COLUMNS, HALF
+from pregen.gates.detector.ahead import Part, dense_stretch, judge_ahead
+from pregen.gates.detector.clues import Clue
+from pregen.gates.detector.observation import COLUMNS, HALF
+from pregen.gates.detector.witnesses import Witnessed
 from pregen.gates.history import WITNESS, History, IssuerHistory
-from pregen.gates.witnesses import Witnessed
-from tests.pregen.gates.authorities import (
+from tests.pregen.gates.detector.authorities import (
     DAY,
     HOUR,
     Habits,

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from pregen.gates.evidence import BIN_S, BINS, NO_SIGHTINGS, Observation
-from pregen.gates.rhythm import Bins, ages_of, is_long, missed, rhythm, silences_factor
+from pregen.gates.detector.observation import BIN_S, BINS, NO_SIGHTINGS, Observation
+from pregen.gates.detector.rhythm import Bins, ages_of, is_long, missed, rhythm, silences_factor
 
 DAY = 86_400 // BIN_S
 BACK = 11  # bins until issuance is dense again: of 40, twelve must be used

@@ -18,9 +18,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pregen.gates.clues import Clue, example, issuer_name, time_text
-from pregen.gates.evidence import BIN_S, HALF, KINDS, Observation, Sightings, Watch, serial_of
-from pregen.gates.offsets import DAY_S, is_date, nearest_possible, offset_text, possible_shifts
+from pregen.gates.detector.clues import Clue, example, issuer_name, time_text
+from pregen.gates.detector.observation import BIN_S, HALF, KINDS, Observation, Sightings, Watch, serial_of
+from pregen.gates.detector.offsets import DAY_S, is_date, nearest_possible, offset_text, possible_shifts
 from pregen.issuers import Issuer
 from pregen.snapshot.columns import Column
 

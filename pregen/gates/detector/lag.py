@@ -2,7 +2,7 @@
 
 A column that is read earlier than it happened, or a copy that lacks the last hours, ends too early. Constant backdating
 is in the lag of every generation, so only what exceeds the lags that were published counts. A few postdated
-certificates must not hide a silence, so it ends where issuance is dense again (`pregen.gates.rhythm`). Judged is a lag
+certificates must not hide a silence, so it ends where issuance is dense again (`rhythm.py`). Judged is a lag
 that exceeds the published ones by `MIN_SHIFT_S`, and is (less the least of them) at least `SILENCES` times as long as
 the silences that are usual to the issuer. It is
 
@@ -28,11 +28,10 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pregen.gates.clues import Clue, about, examples, time_text, until_text
-from pregen.gates.evidence import BIN_S, BINS, NO_SIGHTINGS, Observation, Sightings, Watch
-from pregen.gates.history import MAX_LAGS, History, IssuerHistory
-from pregen.gates.offsets import nearest_quarter, possible_shifts
-from pregen.gates.rhythm import (
+from pregen.gates.detector.clues import Clue, about, examples, time_text, until_text
+from pregen.gates.detector.observation import BIN_S, BINS, NO_SIGHTINGS, Observation, Sightings, Watch
+from pregen.gates.detector.offsets import nearest_quarter, possible_shifts
+from pregen.gates.detector.rhythm import (
     LEAST_SILENCE_S,
     LONG_SPAN_S,
     MAX_SILENCE_S,
@@ -46,6 +45,7 @@ from pregen.gates.rhythm import (
     rhythm,
     silences_factor,
 )
+from pregen.gates.history import MAX_LAGS, History, IssuerHistory
 from pregen.issuers import Issuer
 from pregen.snapshot.columns import Column
 

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 import numpy as np
 
 from pregen.errors import Finding
-from pregen.gates.anchor_files import Anchors
-from pregen.gates.zone import judge
-from tests.pregen.gates.authorities import (
+from pregen.gates.detector.anchor_files import Anchors
+from pregen.gates.detector.verdict import judge
+from tests.pregen.gates.detector.authorities import (
     DAY,
     HOUR,
     Habits,

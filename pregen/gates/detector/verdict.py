@@ -18,18 +18,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pregen.errors import Finding
-from pregen.gates import lag
-from pregen.gates.ahead import judge_ahead
-from pregen.gates.anchor_files import Anchors
-from pregen.gates.anchors import compare_anchors, identity, no_anchor_findings
-from pregen.gates.clues import Clue
-from pregen.gates.evidence import Observation, Watch
+from pregen.gates.detector import lag
+from pregen.gates.detector.ahead import judge_ahead
+from pregen.gates.detector.anchor_files import Anchors
+from pregen.gates.detector.anchors import compare_anchors, identity, no_anchor_findings
+from pregen.gates.detector.clues import Clue
+from pregen.gates.detector.holes import Holes, judge_holes
+from pregen.gates.detector.observation import Observation, Watch
+from pregen.gates.detector.offsets import Sample, declared_offset, offset_text, zones_with
+from pregen.gates.detector.order import judge_order
+from pregen.gates.detector.rhythm import Span, ages_of, rhythms_of
+from pregen.gates.detector.witnesses import judge_loss, judge_witnesses
 from pregen.gates.history import MAX_WITNESSES, NOTHING_REVOKED, WITNESS, History, IssuerHistory, revoked_witnesses
-from pregen.gates.holes import Holes, judge_holes
-from pregen.gates.offsets import Sample, declared_offset, offset_text, zones_with
-from pregen.gates.order import judge_order
-from pregen.gates.rhythm import Span, ages_of, rhythms_of
-from pregen.gates.witnesses import judge_loss, judge_witnesses
 from pregen.issuers import Issuer
 from pregen.snapshot.columns import Column
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pregen.gates.evidence import BIN_S, BINS, Observation, Watch
+from pregen.gates.detector.observation import BIN_S, BINS, Observation, Watch
 
 MIN_BINS = 200
 MIN_SPAN_S, LONG_SPAN_S = 7 * 86_400, 15 * 86_400  # one weekend is among them, two are

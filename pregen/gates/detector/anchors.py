@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from pregen.errors import MAX_EXAMPLES, Finding
-from pregen.gates.anchor_files import Anchors, CertificateAnchor, CrlAnchor
-from pregen.gates.clues import Clue, example, issuer_name, shifts_text
-from pregen.gates.evidence import Sightings, serial_of
-from pregen.gates.offsets import Difference, are_same, compare
+from pregen.gates.detector.anchor_files import Anchors, CertificateAnchor, CrlAnchor
+from pregen.gates.detector.clues import Clue, example, issuer_name, shifts_text
+from pregen.gates.detector.observation import Sightings, serial_of
+from pregen.gates.detector.offsets import Difference, are_same, compare
 from pregen.issuers import Issuer
 from pregen.snapshot import NO_EXPIRY, NO_ISSUANCE, OWN_ZONE
 from pregen.snapshot.columns import Column

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pregen.errors import MAX_EXAMPLES
-from pregen.gates.evidence import BIN_S, BINS, COLUMNS, HALF, KINDS, Observer, Watch, add_up, serial_of
+from pregen.gates.detector.observation import BIN_S, BINS, COLUMNS, HALF, KINDS, Observer, Watch, add_up, serial_of
 from pregen.snapshot import NO_EXPIRY, NO_ISSUANCE
-from tests.pregen.gates.authorities import DAY, HOUR, Habits, Register, batch_of, observe, watch_for, work
+from tests.pregen.gates.detector.authorities import DAY, HOUR, Habits, Register, batch_of, observe, watch_for, work
 
 AS_OF = int(datetime(2026, 7, 1, 9, tzinfo=UTC).timestamp())
 AHEAD, LATE, REVOKED_EARLY, EXPIRED_EARLY = range(len(KINDS))

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from pregen.gates.anchor_files import Anchors
-from pregen.gates.evidence import BINS
-from pregen.gates.zone import judge
-from tests.pregen.gates.authorities import (
+from pregen.gates.detector.anchor_files import Anchors
+from pregen.gates.detector.observation import BINS
+from pregen.gates.detector.verdict import judge
+from tests.pregen.gates.detector.authorities import (
     DAY,
     HOUR,
     Habits,

@@ -11,14 +11,14 @@ from cryptography.x509.name import _ASN1Type
 
 from pregen.config import Config, load_config
 from pregen.errors import ConfigError
-from pregen.gates.anchor_files import MAX_ENTRIES, Anchors, load_anchors
-from pregen.gates.anchors import Comparison, compare_anchors, identity
-from pregen.gates.evidence import SIGHTING, Sightings
+from pregen.gates.detector.anchor_files import MAX_ENTRIES, Anchors, load_anchors
+from pregen.gates.detector.anchors import Comparison, compare_anchors, identity
+from pregen.gates.detector.observation import SIGHTING, Sightings
 from pregen.issuers import Issuer, load_issuers
 from pregen.snapshot import NO_EXPIRY, NO_ISSUANCE
 from tests import pki
 from tests.pki import DAY, NOW
-from tests.pregen.gates.authorities import HOUR, columns
+from tests.pregen.gates.detector.authorities import HOUR, columns
 from tests.pregen.snapshot.crls.authority import Entry, forged
 
 AS_OF = int(NOW.timestamp())

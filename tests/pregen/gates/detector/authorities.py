@@ -14,12 +14,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pregen.gates import History
-from pregen.gates.anchor_files import Anchors, CertificateAnchor, CrlAnchor
-from pregen.gates.evidence import Observation, Observer, Watch, add_up
+from pregen.gates.detector.anchor_files import Anchors, CertificateAnchor, CrlAnchor
+from pregen.gates.detector.lag import Lags, judge_lag
+from pregen.gates.detector.observation import Observation, Observer, Watch, add_up
+from pregen.gates.detector.rhythm import rhythms_of
+from pregen.gates.detector.verdict import Verdict, remember
 from pregen.gates.history import witness_share
-from pregen.gates.lag import Lags, judge_lag
-from pregen.gates.rhythm import rhythms_of
-from pregen.gates.zone import Verdict, remember
 from pregen.issuers import Issuer, KeySource, Responder
 from pregen.snapshot import GOOD, NO_REASON, REVOKED, StatusBatch
 from pregen.snapshot.batch import Late

@@ -21,12 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pregen.clock import length_text
-from pregen.gates.clues import Clue, examples, until_text
-from pregen.gates.evidence import BIN_S, BINS, COLUMNS, HALF, KINDS, Observation, Watch
+from pregen.gates.detector.clues import Clue, examples, until_text
+from pregen.gates.detector.observation import BIN_S, BINS, COLUMNS, HALF, KINDS, Observation, Watch
+from pregen.gates.detector.offsets import DAY_S, is_date, nearest_possible, offset_text, possible_shifts
+from pregen.gates.detector.rhythm import ages_of, rhythm
+from pregen.gates.detector.witnesses import Witnessed
 from pregen.gates.history import History
-from pregen.gates.offsets import DAY_S, is_date, nearest_possible, offset_text, possible_shifts
-from pregen.gates.rhythm import ages_of, rhythm
-from pregen.gates.witnesses import Witnessed
 from pregen.issuers import Issuer
 from pregen.snapshot.columns import Column
 

@@ -4,12 +4,12 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from pregen.gates.clues import Clue
+from pregen.gates.detector.clues import Clue
+from pregen.gates.detector.holes import judge_holes
+from pregen.gates.detector.rhythm import rhythms_of
+from pregen.gates.detector.verdict import Verdict
 from pregen.gates.history import IssuerHistory
-from pregen.gates.holes import judge_holes
-from pregen.gates.rhythm import rhythms_of
-from pregen.gates.zone import Verdict
-from tests.pregen.gates.authorities import (
+from tests.pregen.gates.detector.authorities import (
     DAY,
     HOUR,
     Habits,

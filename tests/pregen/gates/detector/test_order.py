@@ -5,9 +5,9 @@ from math import comb
 import numpy as np
 import pytest
 
-from pregen.gates.clues import Clue
-from pregen.gates.order import CHANCE, chance_of, judge_order
-from tests.pregen.gates.authorities import DAY, HOUR, Register, columns, make_issuers, observe, watch_for
+from pregen.gates.detector.clues import Clue
+from pregen.gates.detector.order import CHANCE, chance_of, judge_order
+from tests.pregen.gates.detector.authorities import DAY, HOUR, Register, columns, make_issuers, observe, watch_for
 
 JULY = int(datetime(2026, 7, 1, tzinfo=UTC).timestamp())
 

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pregen.gates.evidence import SIGHTING, Sightings
+from pregen.gates.detector.observation import SIGHTING, Sightings
+from pregen.gates.detector.witnesses import Witnessed, judge_loss, judge_witnesses
 from pregen.gates.history import WITNESS
-from pregen.gates.witnesses import Witnessed, judge_loss, judge_witnesses
 from pregen.snapshot import NO_ISSUANCE
-from tests.pregen.gates.authorities import (
+from tests.pregen.gates.detector.authorities import (
     DAY,
     HOUR,
     Habits,
