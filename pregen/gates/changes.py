@@ -134,7 +134,13 @@ def issuer_missing(evidence: Evidence, config: GatesConfig) -> GateResult:
         "empty": len(evidence.empty),
         "limit_count": config.issuer_missing,
     }
-    return result("issuer-missing", figures, *_vanished_issuers(evidence, had, missing, config), *_empty(evidence))
+    return result(
+        "issuer-missing",
+        figures,
+        *_vanished_issuers(evidence, had, missing, config),
+        *_empty(evidence),
+        *_in_spite(evidence),
+    )
 
 
 def _vanished_issuers(
@@ -171,6 +177,18 @@ def _empty(evidence: Evidence) -> Iterator[Finding]:
             )
             names = tuple(evidence.issuers[number] for number in issuers[:MAX_EXAMPLES])
             yield Finding("issuer.empty", severity, message, len(issuers), names)
+
+
+def _in_spite(evidence: Evidence) -> Iterator[Finding]:
+    """Yield a warning about issuers that are declared to be empty, and have rows."""
+    if evidence.in_spite:
+        message = (
+            "issuers with empty = true in their [[issuer]] have rows: if they are labelled rightly, leave empty out, "
+            "since while it stands there nobody is told of a snapshot that has lost all rows of such an issuer; if "
+            "not, look how the export tells issuers apart"
+        )
+        shown = tuple(f"{evidence.issuers[one]}: {rows:,} rows" for one, rows in evidence.in_spite.items())
+        yield Finding("issuer.not-empty", "warning", message, sum(evidence.in_spite.values()), shown[:MAX_EXAMPLES])
 
 
 def _never_had(known: IssuerHistory) -> bool:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from pregen.config import Limit
@@ -30,6 +30,7 @@ class Evidence:
         conflicts: rows that contradict each other.
         repetitions: where the first of the repeated rows stand, and which rows they repeat.
         empty: ids of the issuers that no row names, and that are not declared to be empty.
+        in_spite: how many rows name issuers that are declared to be empty, by id, where any do.
         revoked_elsewhere: what says revoked, and rows say otherwise.
         precertificates: what differs between them and their final certificates; None: nothing.
         listed: how many entries of CRLs were held against the rows.
@@ -58,6 +59,7 @@ class Evidence:
     conflicts: tuple[Finding, ...] = ()
     repetitions: tuple[str, ...] = ()
     empty: tuple[int, ...] = ()
+    in_spite: Mapping[int, int] = field(default_factory=dict)
     revoked_elsewhere: tuple[Finding, ...] = ()
     precertificates: Finding | None = None
     listed: int = 0

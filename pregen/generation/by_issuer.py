@@ -69,6 +69,17 @@ def without_rows(issuers: Sequence[Issuer], snapshot: Snapshot, config: Config) 
     )
 
 
+def rows_in_spite(issuers: Sequence[Issuer], snapshot: Snapshot, config: Config) -> dict[int, int]:
+    """Return how many rows name each issuer, by id, that is declared to have issued nothing yet, where any do."""
+    declared = {name for section in config.issuer if section.empty for name in section.names}
+    rows = snapshot.rows_of[:, 0].tolist()
+    return {
+        issuer.issuer_id: rows[index]
+        for index, issuer in enumerate(issuers)
+        if not issuer.is_further_name and rows[index] and declared & set(issuer.names)
+    }
+
+
 def certificates_of(issuers: Sequence[Issuer], groups: Mapping[Group, int]) -> list[int]:
     """Return how many certificates get answers, by the index of their issuer."""
     counts = [0] * len(issuers)

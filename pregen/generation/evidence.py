@@ -8,7 +8,7 @@ from pregen.errors import Finding
 from pregen.gates.detector.observation import Watch
 from pregen.gates.detector.verdict import Verdict
 from pregen.gates.judging import Evidence
-from pregen.generation.by_issuer import certificates_of, without_rows
+from pregen.generation.by_issuer import certificates_of, rows_in_spite, without_rows
 from pregen.generation.claims import Claims
 from pregen.generation.collapse import Pair
 from pregen.generation.disputes import mislabelled, proved_labels, revoked_in_crls
@@ -38,6 +38,7 @@ def evidence_of(
         rows=tuple(finding for finding in errors if finding.code not in {IN_COLUMNS, *REASON_CODES}),
         against_profile=tuple(finding for finding in errors if finding.code in REASON_CODES),
         empty=without_rows(prepared.issuers, snapshot, prepared.config),
+        in_spite=rows_in_spite(prepared.issuers, snapshot, prepared.config),
         revoked_elsewhere=(
             *(finding for finding in errors if finding.code == IN_COLUMNS),
             *revoked_in_crls(tally.held, claims, snapshot),

@@ -115,6 +115,12 @@ def test_what_is_accepted_or_declared_once_is_not_asked_again(ca: Ca, pregen: Pr
     declared = pregen("run", ca.config)
     assert (declared.code, declared.err) == (0, "")
 
+    export(ca, rows(ca, FIRST, "r1") + rows(ca, OTHERS[:7], "r2"))
+    filled = pregen("run", ca.config)
+    assert filled.code == 0
+    assert "warning issuer.not-empty: " in filled.err
+    assert "r2: 7 rows" in filled.err
+
 
 def test_an_issuer_whose_rows_get_no_answers_is_not_empty(ca: Ca, pregen: Program) -> None:
     second_issuer(ca)
