@@ -66,7 +66,8 @@ def decode(data: bytes) -> tuple[Decoded, ...]:
         InputError: they are neither, in any form.
     """
     text = data.strip()
-    whole = _first([("DER", [data]), ("HTTP", [_HTTP.sub(b"", data, count=1)]), *_forms_of_letters(text)])
+    forms = [("DER", [data]), ("HTTP", [_HTTP.sub(b"", data, count=1)]), *_forms_of_letters(text)]
+    whole = _first(forms)
     if whole is not None:
         return (whole,)
     blocks = [("PEM", _in_base64(re.sub(rb"\s", b"", block))) for block in _PEM.findall(text)]
@@ -82,6 +83,10 @@ def decode(data: bytes) -> tuple[Decoded, ...]:
     if found:
         return tuple(found)
     shown = data[:40].decode("ascii", "backslashreplace")
+    if any(_is_certificate(der) for _, candidates in [*forms, *blocks] for der in candidates):
+        raise InputError(
+            "this is a certificate, and neither an OCSP request nor a response; pregen lookup --cert finds its response"
+        )
     raise InputError(
         f"{shown!r}{' ...' if len(data) > 40 else ''}: neither an OCSP request nor a response, as a GET path, a "
         "line of an access log, base64, hex, PEM or DER; it may be cut off: give all of it, in quotes"
@@ -104,6 +109,14 @@ def _read(der: bytes) -> Request | Response | None:
         except ValueError:
             continue
     return None
+
+
+def _is_certificate(der: bytes) -> bool:
+    try:
+        identity_of(der)
+    except ValueError:
+        return False
+    return True
 
 
 def _forms_of_letters(text: bytes) -> Iterator[tuple[str, Sequence[bytes]]]:

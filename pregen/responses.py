@@ -69,9 +69,16 @@ class Basic(NamedTuple):
 
 
 class Response(NamedTuple):
-    """An OCSPResponse: its status, and what it says where that is ``successful``."""
+    """An OCSPResponse.
+
+    Attributes:
+        status: as RFC 6960 calls it, or its number.
+        type: ``basic``, or the dotted OID of another type, of which nothing more is known; None: it carries nothing.
+        basic: what it says where it is of the basic type.
+    """
 
     status: str
+    type: str | None
     basic: Basic | None
 
 
@@ -89,15 +96,16 @@ def read_response(data: bytes) -> Response:
     explicit = response.take_if(_EXPLICIT_0)
     response.finish()
     if explicit is None:
-        return Response(status, None)
+        return Response(status, None, None)
     response_bytes = explicit.take(SEQUENCE)
-    if (kind := response_bytes.take(OID).octets) != _BASIC:
-        raise ValueError(f"a response of the type {oid_text(kind)}, which is not the basic one")
-    return Response(status, _basic(response_bytes.take(OCTET_STRING).take(SEQUENCE)))
+    kind, content = response_bytes.take(OID).octets, response_bytes.take(OCTET_STRING)
+    if kind != _BASIC:
+        return Response(status, oid_text(kind), None)
+    return Response(status, "basic", _basic(content.take(SEQUENCE)))
 
 
 def statements_of(data: bytes) -> tuple[Statement, ...]:
-    """Return what a response says of certificates; nothing where it is an error.
+    """Return what a response says of certificates; nothing where it is an error, or not of the basic type.
 
     Raises:
         ValueError: the octets are no OCSPResponse.

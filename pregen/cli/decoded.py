@@ -60,9 +60,8 @@ def _document(one: Request | Response, issuers: Sequence[KnownIssuer], reader: R
             "refused": one.refused,
             "certificates": [_named(cert_id, issuers, reader) for cert_id in one.cert_ids],
         }
-    if one.basic is None:
-        return {"kind": "response", "response_status": one.status, "certificates": []}
-    return {"kind": "response", "response_status": one.status, **_basic(one.basic, issuers, reader)}
+    said = {"certificates": []} if one.basic is None else _basic(one.basic, issuers, reader)
+    return {"kind": "response", "response_status": one.status, "response_type": one.type, **said}
 
 
 def _basic(basic: Basic, issuers: Sequence[KnownIssuer], reader: Reader | None) -> dict[str, object]:

@@ -13,6 +13,7 @@ from cryptography.x509 import ocsp
 
 from pregen import clock
 from pregen.subjects import name_text
+from storage.der import ENUMERATED, OCTET_STRING, OID, SEQUENCE, tlv
 from tests.pki import make_issuer
 from tests.pregen.cli.ca import ABSENT, GOOD, REVOKED, Ca, Outcome, Program
 
@@ -228,6 +229,30 @@ def test_requests_that_an_edge_refuses_are_shown_with_the_reason(ca: Ca, pregen:
     assert found.code == 0
     assert "nonce of 129 octets" in str(found.document["refused"])
     assert "nonce of 129 octets" in pregen("decode", request_for(ca, GOOD, nonce=b"n" * 129).hex()).out
+
+
+def test_a_response_of_another_type_than_the_basic_one_is_shown_as_such(pregen: Program) -> None:
+    oid = tlv(OID, bytes.fromhex("2b060105050730010a"))
+    der = tlv(
+        SEQUENCE, tlv(ENUMERATED, b"\0"), tlv(0xA0, tlv(SEQUENCE, oid, tlv(OCTET_STRING, b"whatever it is, not DER")))
+    )
+
+    found, said = pregen("decode", der.hex(), "--json"), pregen("decode", der.hex())
+
+    assert (found.code, found.document["kind"], certificates(found)) == (0, "response", [])
+    assert found.document["response_status"] == "successful"
+    assert found.document["response_type"] == "1.3.6.1.5.5.7.48.1.10"
+    assert (said.code, said.err) == (0, "")
+    assert "response type    1.3.6.1.5.5.7.48.1.10" in said.out
+
+
+def test_a_certificate_is_told_to_be_one(ca: Ca, pregen: Program) -> None:
+    der = ca.issuer.certificate.public_bytes(Encoding.DER)
+
+    for written in (der.hex(), base64.b64encode(der).decode(), ca.folder / "issuer.pem"):
+        ended = pregen("decode", written)
+        assert ended.code == 3
+        assert "this is a certificate, and neither an OCSP request nor a response" in ended.err
 
 
 @pytest.mark.parametrize(
