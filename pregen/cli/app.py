@@ -44,6 +44,7 @@ def call(words: Sequence[str], account: Account) -> "Report | int":
 
     parser = Parser(f"pregen {words[0]}", entry.summary)
     command.describe(parser)
+    parser.takes_quiet()
     given = Namespace()
     try:
         parser.read(words[1:], given)

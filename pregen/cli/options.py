@@ -94,9 +94,9 @@ class Parser(ArgumentParser):
         self.add_argument("--json", action="store_true", help="print one JSON object on stdout, on failure too")
 
     def takes_quiet(self) -> None:
-        """Take --quiet; the report is left out by `pregen.cli.outcome`, the bars by the command."""
+        """Take --quiet, as every command does: `pregen.cli.outcome` leaves out the report, the command its bars."""
         self.add_argument(
-            "--quiet", action="store_true", help="say nothing but warnings and errors; --json still prints its object"
+            "--quiet", action="store_true", help="say nothing but warnings and errors; what --json prints stays"
         )
 
     def takes_strict(self) -> None:

@@ -157,7 +157,7 @@ def _succeed(report: Report, account: Account, *, as_json: bool, is_quiet: bool)
         if as_json:
             warnings = {"findings": [asdict(finding) for finding in report.findings]} if report.findings else {}
             _print_json({**account.members(), **report.document, **warnings})
-        elif not is_quiet:
+        elif not is_quiet or report.exit_code:  # one that is not 0 is nothing to be quiet about
             write("".join(f"{visible(line)}\n" for line in report.lines))
     except OutputLostError as lost:
         if report.done is None:

@@ -47,6 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         action="store_true",
         help="fail /readyz (503) as soon as anything is not as it should be, and not only when nothing can be served",
     )
+    parser.add_argument(
+        "--quiet", action="store_true", help="nothing on stderr but warnings and errors; the log of requests stays"
+    )
     options = parser.parse_args(arguments)
     return serve(
         options.store,
@@ -59,6 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         max_age_cap_s=options.max_age_cap,
         store_deadline_s=options.store_deadline,
         unready_when_degraded=options.unready_when_degraded,
+        is_quiet=options.quiet,
     )
 
 

@@ -43,6 +43,7 @@ def serve(
     max_age_cap_s: int = MAX_AGE_CAP_S,
     store_deadline_s: float = STORE_DEADLINE_S,
     unready_when_degraded: bool = False,
+    is_quiet: bool = False,
     opener: StoreOpener = open_plain_store,
 ) -> int:
     """Serve the answers of a store until SIGTERM or SIGINT; return the exit code.
@@ -61,6 +62,7 @@ def serve(
         max_age_cap_s: for how long caches may keep an answer at most; 0 to a day.
         store_deadline_s: how long a request waits for the store before it gets ``tryLater``.
         unready_when_degraded: whether ``/readyz`` fails as soon as anything is not as it should be.
+        is_quiet: whether the server's own log has warnings and errors alone.
         opener: opens the store in each process; for those who bring credentials of their own.
     """
     hold_standard_descriptors()
@@ -97,6 +99,7 @@ def serve(
         max_age_cap_s=max_age_cap_s,
         store_deadline_s=store_deadline_s,
         unready_when_degraded=unready_when_degraded,
+        is_quiet=is_quiet,
     )
 
 

@@ -88,7 +88,7 @@ def _written(instant: float) -> str:
     return datetime.fromtimestamp(instant, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def configuration(log_file: Path | None) -> dict[str, object]:
+def configuration(log_file: Path | None, *, is_quiet: bool = False) -> dict[str, object]:
     """Return the configuration for `logging.config.dictConfig`, in every process of the server."""
     return {
         "version": 1,
@@ -100,7 +100,7 @@ def configuration(log_file: Path | None) -> dict[str, object]:
         },
         "loggers": {
             REQUESTS: {"handlers": ["requests"], "level": "INFO", "propagate": False},
-            SERVER: {"handlers": ["server"], "level": "INFO", "propagate": False},
+            SERVER: {"handlers": ["server"], "level": "WARNING" if is_quiet else "INFO", "propagate": False},
             "_granian": {"handlers": ["server"], "level": "WARNING", "propagate": False},
         },
     }

@@ -304,6 +304,7 @@ def run(
     max_age_cap_s: int = MAX_AGE_CAP_S,
     store_deadline_s: float = STORE_DEADLINE_S,
     unready_when_degraded: bool = False,
+    is_quiet: bool = False,
 ) -> int:
     """Serve until SIGTERM or SIGINT, then let the requests under way end; return the exit code.
 
@@ -317,6 +318,7 @@ def run(
         max_age_cap_s: for how long caches may keep an answer at most.
         store_deadline_s: how long a request may wait for a store that is not local.
         unready_when_degraded: whether ``/readyz`` fails as soon as anything is not as it should be.
+        is_quiet: whether the server's own log has warnings and errors alone.
     """
     multiprocessing.set_start_method("spawn", force=True)  # obstore does not survive a fork
     resource_tracker.ensure_running()  # or the first worker's start does it, and lifts the mask that `_Worker` sets
@@ -335,7 +337,7 @@ def run(
         workers_kill_timeout=_STOP_S,
         respawn_failed_workers=True,
         log_level=LogLevels.warning,
-        log_dictconfig=configuration(log_file),
+        log_dictconfig=configuration(log_file, is_quiet=is_quiet),
     )
     _log.info("serving at http://%s:%d with %d worker(s)", f"[{host}]" if ":" in host else host, port, workers)
     if connections < CONNECTIONS:

@@ -37,7 +37,6 @@ def describe(parser: Parser) -> None:
     )
     parser.add_argument("--engine", default="auto", help="auto, multibuffer, awslc or software (%(default)s)")
     parser.takes_workers()
-    parser.takes_quiet()
     parser.add_argument(
         "--incident",
         action="store_true",

@@ -41,7 +41,6 @@ def describe(parser: Parser) -> None:
         "publish in spite of this gate, or of findings with this code; may be repeated; it is kept with the commit, "
         "with its reason and who said so"
     )
-    parser.takes_quiet()
     parser.takes_json()
 
 

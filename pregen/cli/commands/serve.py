@@ -62,5 +62,6 @@ def call(given: Namespace, account: Account) -> int:
         max_age_cap_s=max_age_cap_s,
         store_deadline_s=given.store_deadline,
         unready_when_degraded=given.unready_when_degraded,
+        is_quiet=given.quiet,
         opener=open_publish_store,
     )

@@ -24,7 +24,6 @@ def describe(parser: Parser) -> None:
         help="verify the responses of about this many certificates, all packs (%(default)s)",
     )
     parser.add_argument("--all", action="store_true", help="verify every response")
-    parser.takes_quiet()
     parser.takes_strict()
     parser.takes_json()
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pregen.cli.progress import progress
-from tests.pregen.cli.ca import Ca, Program
+from tests.pregen.cli.ca import GOOD, Ca, Program
 
 
 def on_a_terminal(folder: Path, *words: object) -> tuple[int, str, str]:
@@ -99,6 +99,11 @@ def test_elsewhere_a_long_run_says_nothing_on_the_way_either(
         ("verify", "--config", "pregen.toml"),
         ("import", "pregen.toml", "--out", "canonical"),
         ("demo", "--dir", "demo", "--rows", "100", "--workers", "1"),
+        ("lookup", "store", "--issuer", "issuer.pem", "--serial", f"{GOOD:x}"),
+        ("inspect", "store"),
+        ("status", "store"),
+        ("decode", "30030a0106"),
+        ("engines",),
     ],
     ids=" ".join,
 )
@@ -121,3 +126,13 @@ def test_quiet_keeps_warnings_errors_and_the_object_that_was_asked_for(ca: Ca, p
     assert asked.document["rows_in"] == 3
     assert (refused.code, refused.out) == (3, "")
     assert refused.err.startswith("error: ")
+
+
+def test_quiet_is_not_quiet_about_an_exit_code_that_is_not_zero(ca: Ca, pregen: Program) -> None:
+    assert pregen("run", ca.config).code == 0
+
+    warned = pregen("status", ca.store, "--quiet", "--warn", "9d")
+    unknown = pregen("status", ca.folder / "nowhere", "--quiet")
+
+    assert (warned.code, warned.out[:14]) == (1, "PREGEN WARNING")
+    assert (unknown.code, unknown.out[:15]) == (2, "PREGEN CRITICAL")
