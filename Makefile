@@ -17,6 +17,10 @@ demo: .venv/installed        ## sign the responses of 100,000 certificates in ./
 	@rm -rf demo
 	$(BIN)/pregen demo --dir demo --rows 100000
 
+incident: .venv/installed    ## act out the mistake that this is made for in ./incident (docs/incident.md)
+	@rm -rf incident
+	$(BIN)/python -m tests.incident --dir incident
+
 test: .venv/installed lint   ## linters, types, import contracts and the tests
 	$(BIN)/pytest --durations=20
 
@@ -41,6 +45,6 @@ lock:                        ## refresh requirements.lock (needs uv)
 		--custom-compile-command 'make lock' --output-file requirements.lock pyproject.toml
 
 clean:
-	rm -rf .venv demo bench/results
+	rm -rf .venv demo incident bench/results
 
-.PHONY: help demo test test-slow lint bench judges lock clean
+.PHONY: help demo incident test test-slow lint bench judges lock clean

@@ -11,7 +11,7 @@ report.py     what each command found, as one JSON object and as lines: publishe
 plugin.py     the one line of a plugin for monitoring
 remarks.py    what is said with either of them: that --now is far from the clock
 progress.py   what it says on the way, on a terminal alone: bars.py
-tour.py       the demo, step by step; incident.py is the other one; telling.py is how both speak
+tour.py       the demo, step by step
 """
 
 from pregen.cli.front import run_command_line

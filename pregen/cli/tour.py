@@ -12,14 +12,15 @@ from pathlib import Path
 from string import Template
 
 from pregen import clock
+from pregen.cli.output import write
+from pregen.cli.report import Report
 from pregen.cli.reports import check_report, cpu_seconds, run_report
-from pregen.cli.telling import DEMO_ALGORITHMS, new_folder, say, show_report
 from pregen.config import CertIds, load_config
 from pregen.demo import make_authority, write_snapshot
 from pregen.errors import NotFoundError, UsageError, VerificationError
 from pregen.generation import Progress, RunOptions, check, run
 from pregen.lookup import look_up
-from pregen.signers import AUTO, Algorithm, engine_named
+from pregen.signers import ALGORITHMS, AUTO, Algorithm, engine_named
 from pregen.snapshot import GOOD, REVOKED, UNKNOWN
 from storage.stores import open_store
 
@@ -101,6 +102,8 @@ spool = "/var/tmp"               # for spill files; 48 octets a row must be free
 store = "store"                  # or file:///var/lib/pregen, or s3://bucket/prefix
 # s3 = { region = "us-east-1", endpoint = "http://127.0.0.1:8333" }   # what is not in the AWS_* variables
 """)
+# Their digest goes without saying: each kind of key has but one.
+DEMO_ALGORITHMS = {name.partition("-sha")[0]: algorithm for name, algorithm in ALGORITHMS.items()}
 ABSENT = bytes.fromhex("0badc0de")
 WANTED = {GOOD: "good", REVOKED: "revoked", UNKNOWN: "unknown"}
 
@@ -162,6 +165,27 @@ def run_demo(
     judge = _Judge(folder / "issuer.pem", signed_by, hash_name)
     say("\nlooked up as an edge does:", *_look_up_some(folder, serials, now, judge))
     say(*_next_steps(folder, serials[REVOKED], judge))
+
+
+def new_folder(folder: Path) -> None:
+    """Make the folder of a demo; it may be there, but empty.
+
+    Raises:
+        UsageError: it holds something.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"{folder} holds something already: remove it, or choose another folder by --dir")
+    folder.mkdir(parents=True, exist_ok=True)
+
+
+def show_report(command: str, report: Report) -> None:
+    """Print a command that worked, with its warnings and its lines."""
+    say(f"\n{command}", *map(str, report.findings), *report.lines)
+
+
+def say(*lines: str) -> None:
+    """Print lines at once, whoever reads them."""
+    write("".join(f"{line}\n" for line in lines))
 
 
 class _Judge:

@@ -2,9 +2,6 @@
 
 authority.py       root, issuer and responder
 certificates.py    a snapshot
-incident.py        a CA in the hours after a mistake with time zones (`pregen demo --incident`)
-databases.py       its two databases, the sync between them, and their exports
-asking.py          an edge in this process, asked about many certificates
 """
 
 from pregen.demo.authority import make_authority

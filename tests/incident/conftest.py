@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pregen.__main__ import main
+from tests.incident.__main__ import main
 from tests.pregen.cli.ca import Program
 
 ROWS = 5_000
@@ -17,7 +17,7 @@ ROWS = 5_000
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """One run of `pregen demo --incident`: its folder, how it ended, what it printed."""
+    """One run of `python -m tests.incident`: its folder, how it ended, what it printed."""
 
     folder: Path
     rows: int
@@ -38,10 +38,10 @@ class Story:
         return [serial for serial in issued if serial not in known]
 
 
-def act(folder: Path, rows: int, workers: int = 1) -> Story:
+def act(folder: Path, rows: int, *more: str, workers: int = 1) -> Story:
     """Act out the incident; 0 workers: as many as there are CPUs."""
     out, err = io.StringIO(), io.StringIO()
-    words = ["demo", "--incident", "--dir", str(folder), "--rows", str(rows), "--workers", str(workers)]
+    words = ["--dir", str(folder), "--rows", str(rows), "--workers", str(workers), *more]
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = main(words)
     return Story(folder, rows, code, out.getvalue(), err.getvalue())

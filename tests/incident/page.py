@@ -1,8 +1,8 @@
 """docs/incident.md and the output that it quotes.
 
-python -m tests.incident.page      runs the demo and puts its output into the page
+python -m tests.incident.page      acts it out and puts its output into the page
 
-A block of the page is a ``console`` fence with a command's or the demo's output. Lines of ``[...]`` stand for what is
+A block of the page is a ``console`` fence with a command's or the story's output. Lines of ``[...]`` stand for what is
 left out: what lies between them are the block's chunks, each of them whole lines of the output in their order.
 """
 
@@ -15,8 +15,8 @@ from pathlib import Path
 from tests.incident.conftest import Story, act
 
 PAGE = Path(__file__).parents[2] / "docs" / "incident.md"
-ROWS = 100_000  # the default of the demo
-SHOWN_STORE = "file:///srv/ca/incident/store"  # instead of where the demo has run
+ROWS = 100_000  # the default of the command
+SHOWN_STORE = "file:///srv/ca/incident/store"  # instead of where it was acted out
 ELLIPSIS = "[...]"
 _BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _VALUES = (
@@ -39,7 +39,7 @@ _COUNT = re.compile(r"(?<!SHA-)\b(?!6,450\b)\d[\d,]*(?:\.\d+)?")
 
 
 def chunks(page: str) -> Iterator[list[str]]:
-    """Yield the lines of every chunk of a page that quote the demo's output."""
+    """Yield the lines of every chunk of a page that quote the story's output."""
     for block in _BLOCK.findall(page):
         for chunk in "".join(block).split(f"{ELLIPSIS}\n"):
             yield chunk.splitlines()

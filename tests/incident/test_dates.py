@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from pregen import clock
-from pregen.demo import incident
-from pregen.demo.asking import answers
 from pregen.demo.authority import make_authority
-from pregen.demo.databases import open_databases
+from tests.incident import acts
+from tests.incident.asking import answers
+from tests.incident.databases import open_databases
 from tests.pregen.cli.ca import Program
 
 
@@ -28,15 +28,15 @@ from tests.pregen.cli.ca import Program
 def test_the_incident_is_refused_and_repaired_whenever_it_happens(
     pregen: Program, tmp_path: Path, now: datetime, offset: str
 ) -> None:
-    times, random = incident.timeline(now), np.random.default_rng(7)
+    times, random = acts.timeline(now), np.random.default_rng(7)
     key = make_authority(tmp_path, "p256", now)
-    incident.write_configurations(tmp_path, times.zone, incident.Choices(profile="lab", workers=1))
+    acts.write_configurations(tmp_path, times.zone, acts.Choices(profile="lab", workers=1))
     with open_databases(tmp_path, times.zone) as databases:
-        incident.act_until_deployment(databases, times, 5_000, random)
+        acts.act_until_deployment(databases, times, 5_000, random)
         databases.export_responder(tmp_path / "responder-before.parquet", times.deployed)
-        silence = incident.act_since_deployment(databases, times, random)
-        incident.write_exports(tmp_path, databases, times)
-        incident.make_anchors(tmp_path, key, silence.issued, databases, now)
+        silence = acts.act_since_deployment(databases, times, random)
+        acts.write_exports(tmp_path, databases, times)
+        acts.make_anchors(tmp_path, key, silence.issued, databases, now)
         api, responder = databases.serials()
     assert api - responder == set(silence.issued.serials)
     assert (len(silence.issued), silence.delivered, responder - api) == (6_450, 0, frozenset())

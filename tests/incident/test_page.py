@@ -1,4 +1,4 @@
-"""docs/incident.md quotes what the demo prints today, and nothing else."""
+"""docs/incident.md quotes what the story prints today, and nothing else."""
 
 import re
 import tomllib
@@ -29,18 +29,18 @@ def assert_quoted(story: Story, *, counts: bool) -> None:
         assert at >= 0, f"docs/incident.md quotes what is not printed; run python -m tests.incident.page: {chunk}"
 
 
-def test_the_page_quotes_what_the_demo_prints(story: Story) -> None:
+def test_the_page_quotes_what_the_story_prints(story: Story) -> None:
     assert_quoted(story, counts=False)
 
 
 @pytest.mark.slow
-def test_the_page_quotes_what_the_demo_prints_at_full_size(tmp_path: Path) -> None:
+def test_the_page_quotes_what_the_story_prints_at_full_size(tmp_path: Path) -> None:
     story = act(tmp_path / "incident", ROWS)
     assert story.code == 0
     assert_quoted(story, counts=True)
 
 
-def test_the_page_shows_every_command_of_the_demo(story: Story) -> None:
+def test_the_page_shows_every_command_of_the_story(story: Story) -> None:
     commands = [line for line in shown(story) if line.startswith("$ ")]
     assert len(commands) == 9
     assert [line for line in PAGE.read_text().splitlines() if line.startswith("$ ")] == commands
@@ -54,7 +54,7 @@ def test_a_page_that_is_renewed_holds_the_new_run_and_a_line_that_is_not_printed
     assert quoted <= {normalised(line, counts=True) for line in shown(story)}
 
 
-def test_the_page_s_pieces_of_configuration_are_those_of_the_demo(story: Story) -> None:
+def test_the_page_s_pieces_of_configuration_are_those_of_the_story(story: Story) -> None:
     declared = tomllib.loads((story.folder / "declared.toml").read_text())["snapshot"]
     pieces = re.findall(r"^```toml\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
     columns, anchors = (tomllib.loads(piece)["snapshot"] for piece in pieces)

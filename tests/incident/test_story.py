@@ -1,4 +1,4 @@
-"""What the demo of the incident claims, looked at once more: in its databases, with its commands, by other readers."""
+"""What the story of the incident claims, looked at once more: in its databases, with its commands, by other readers."""
 
 import re
 import shlex
@@ -15,7 +15,6 @@ from cryptography import x509
 from cryptography.x509 import ocsp
 
 from pregen import clock
-from pregen.cli.incident import expect
 from pregen.errors import VerificationError
 from pregen.gates.history import witness_share
 from pregen.zones import zone
@@ -23,7 +22,8 @@ from storage.certid import SHA1, SHA256, CertID
 from storage.edge.respond import HttpRequest, respond
 from storage.reader import open_reader
 from storage.stores import open_store
-from tests.incident.conftest import Story
+from tests.incident.conftest import Story, act
+from tests.incident.story import expect
 from tests.pregen.cli.ca import Outcome, Program
 from tests.storage.edge.answers import encode_request
 
@@ -51,7 +51,7 @@ def errors(outcome: Outcome) -> list[dict[str, Any]]:
 
 
 def zone_and_offset(story: Story) -> tuple[str, str]:
-    """Return the API's zone and its offset, as the demo has introduced them."""
+    """Return the API's zone and its offset, as the story has introduced them."""
     found = re.search(r"its times are those of (America/\w+) \((-0[67]:00)\)", story.out)
     assert found is not None
     return found[1], found[2]
@@ -210,18 +210,27 @@ def test_every_command_that_is_shown_works_when_it_is_typed(before: Story, prege
     assert commits(folder) == [f"{1:020}", f"{2:020}"]
 
 
-def test_whatever_happens_otherwise_ends_the_demo_with_an_error() -> None:
+def test_whatever_happens_otherwise_ends_the_story_with_an_error() -> None:
     expect(True, "nothing")
     with pytest.raises(VerificationError, match=r"did not go as told: the sync has delivered 5 rows; please report"):
         expect(False, "the sync has delivered 5 rows")
+
+
+def test_it_is_not_acted_out_with_too_few_rows_nor_in_a_folder_that_holds_something(tmp_path: Path) -> None:
+    few = act(tmp_path / "few", 4_999)
+    assert (few.code, few.out, (tmp_path / "few").exists()) == (2, "", False)
+    assert few.err == "error: --rows 4999: 5,000 at least, else hours without issuance are usual\n"
+    (tmp_path / "precious").write_text("x")
+    assert act(tmp_path, 5_000).code == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["precious"]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "words", [("--algorithm", "rsa2048", "--cert-ids", "combined"), ("--cert-ids", "sha256")], ids=" ".join
 )
-def test_the_story_is_the_same_for_other_keys_and_cert_ids(pregen: Program, tmp_path: Path, words: list[str]) -> None:
-    ended = pregen("demo", "--incident", "--dir", tmp_path, "--rows", "5000", "--workers", "1", *words)
+def test_the_story_is_the_same_for_other_keys_and_cert_ids(tmp_path: Path, words: tuple[str, ...]) -> None:
+    ended = act(tmp_path, 5_000, *words)
     assert ended.code == 0, ended.err
     assert f"SHA-256): good {LOST:,}" in ended.out
     assert ("SHA-1)" in ended.out) == ("combined" in words)

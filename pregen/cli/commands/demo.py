@@ -9,16 +9,14 @@ from pathlib import Path
 from typing import get_args
 
 from pregen.cli.account import Account
-from pregen.cli.incident import run_incident
 from pregen.cli.options import Parser, read_count
 from pregen.cli.progress import progress
-from pregen.cli.telling import DEMO_ALGORITHMS
-from pregen.cli.tour import run_demo
+from pregen.cli.tour import DEMO_ALGORITHMS, run_demo
 from pregen.config import CertIds
 
 
 def describe(parser: Parser) -> None:
-    """Give a parser the options of the demos."""
+    """Give a parser the options of the demo."""
     parser.add_argument(
         "--dir", type=Path, default=Path("demo"), help="folder to make; must not hold anything yet (%(default)s)"
     )
@@ -37,19 +35,13 @@ def describe(parser: Parser) -> None:
     )
     parser.add_argument("--engine", default="auto", help="auto, multibuffer, awslc or software (%(default)s)")
     parser.takes_workers()
-    parser.add_argument(
-        "--incident",
-        action="store_true",
-        help="act out an incident instead: a zone mistake between two databases; --rows are issued before it",
-    )
 
 
 def call(given: Namespace, account: Account) -> int:
     """Make a CA and show all that happens to its responses."""
     del account  # there is no object for it
-    tell = run_incident if given.incident else run_demo
     workers = read_count("--workers", given.workers)
     with Path(os.devnull).open("w") if given.quiet else nullcontext(sys.stdout) as out, redirect_stdout(out):
         show = partial(progress, is_quiet=given.quiet)
-        tell(given.dir, given.rows, given.algorithm, given.cert_ids, given.engine, workers, show)
+        run_demo(given.dir, given.rows, given.algorithm, given.cert_ids, given.engine, workers, show)
     return 0

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from pregen.config import load_config
-from pregen.demo.incident import Choices, issue, timeline, write_configurations
+from tests.incident.acts import Choices, issue, timeline, write_configurations
 
 
 @pytest.mark.parametrize(
@@ -49,12 +49,12 @@ def test_certificates_of_a_time_are_those_after_its_begin_until_its_end() -> Non
 
 
 def test_the_configurations_differ_in_their_snapshots_alone(tmp_path: Path) -> None:
-    write_configurations(tmp_path, "America/Denver", Choices(workers=1, engine="software", cert_ids="sha1"))
+    write_configurations(tmp_path, "America/Denver", Choices(workers=1, cert_ids="sha1"))
     configs = {path.stem: load_config(path) for path in sorted(tmp_path.iterdir())}
     assert list(configs) == ["before", "declared", "mislabelled", "synced", "unproved"]
     for config in configs.values():
         assert config.issuer == configs["before"].issuer
-        assert (config.run.workers, config.run.engine, config.issuer[0].cert_ids) == (1, "software", "sha1")
+        assert (config.run.workers, config.issuer[0].cert_ids) == (1, "sha1")
         assert config.validity.profile == "strict"
         assert config.validity.lifetime_span == timedelta(days=4)
     declared, unproved = configs["declared"].snapshot, configs["unproved"].snapshot

@@ -1,13 +1,11 @@
-"""The demo of an incident, step by step: a zone mistake between two databases, and what stops it.
+"""The incident, told step by step: a zone mistake between two databases, and what stops it.
 
 Every step prints what an operator would type, what comes out, and a line or two of the story. All that is claimed is
-checked; whatever happens otherwise ends the demo with a `VerificationError`.
+checked; whatever happens otherwise ends the story with a `VerificationError`.
 """
 
 import shlex
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,20 +14,19 @@ import numpy as np
 from pregen import clock
 from pregen.cli.published import lookup_report
 from pregen.cli.reports import check_report, cpu_seconds, run_report
-from pregen.cli.telling import DEMO_ALGORITHMS, new_folder, say, show_report
+from pregen.cli.tour import DEMO_ALGORITHMS, new_folder, say, show_report
 from pregen.config import CertIds, load_config
-from pregen.demo import incident
-from pregen.demo.asking import answers
 from pregen.demo.authority import make_authority
-from pregen.demo.databases import API, RESPONDER, open_databases
-from pregen.demo.incident import LOST, REVOKED_MEANWHILE, Silence, Timeline
 from pregen.errors import Finding, GateError, NotFoundError, PregenError, UsageError, VerificationError
 from pregen.gates.detector.offsets import offset_text
-from pregen.generation import Progress, RunOptions, check, run
+from pregen.generation import RunOptions, check, run
 from pregen.lookup import look_up
-from pregen.signers import AUTO, engine_named
 from storage.commits import find_head
 from storage.stores import open_store
+from tests.incident import acts
+from tests.incident.acts import LOST, REVOKED_MEANWHILE, Silence, Timeline
+from tests.incident.asking import answers
+from tests.incident.databases import API, RESPONDER, open_databases
 
 HASHES: dict[CertIds, tuple[str, ...]] = {"sha1": ("sha1",), "sha256": ("sha256",)}
 BOTH = ("sha1", "sha256")
@@ -48,7 +45,6 @@ class Scene:
     folder: Path
     times: Timeline
     hash_names: tuple[str, ...]
-    progress: Callable[[], AbstractContextManager[Progress]]
 
     @property
     def offset(self) -> str:
@@ -70,8 +66,7 @@ class Scene:
         path = self.folder / f"{name}.toml"
         started, cpu_before = time.perf_counter(), cpu_seconds()
         try:
-            with self.progress() as show:
-                published = run(load_config(path), RunOptions(), show)
+            published = run(load_config(path), RunOptions(), lambda *_: None)
         except GateError as error:
             raise VerificationError(f"{path} is refused: {error.message}", error.findings) from error
         show_report(_command("run", path), run_report(published, time.perf_counter() - started, cpu_before))
@@ -81,8 +76,7 @@ class Scene:
         """Show a check that must find nothing wrong."""
         path = self.folder / f"{name}.toml"
         try:
-            with self.progress() as show:
-                checked = check(load_config(path), RunOptions(), show)
+            checked = check(load_config(path), RunOptions(), lambda *_: None)
         except GateError as error:
             raise VerificationError(f"{path} is refused: {error.message}", error.findings) from error
         show_report(_command("check", path), check_report(checked))
@@ -91,8 +85,7 @@ class Scene:
         """Show a command that must be refused because of its times; return the errors."""
         path = self.folder / f"{name}.toml"
         try:
-            with self.progress() as show:
-                COMMANDS[command](load_config(path), RunOptions(), show)
+            COMMANDS[command](load_config(path), RunOptions(), lambda *_: None)
         except GateError as error:
             _show_error(_command(command, path), error)
             errors = tuple(finding for finding in error.findings if finding.severity == "error")
@@ -134,44 +127,32 @@ class Scene:
         return head.commit.number if head else None
 
 
-def run_incident(
-    folder: Path,
-    rows: int,
-    algorithm: str,
-    cert_ids: CertIds,
-    engine: str | None,
-    workers: int | None,
-    progress: Callable[[], AbstractContextManager[Progress]],
-) -> None:
+def tell(folder: Path, rows: int, algorithm: str, cert_ids: CertIds, workers: int) -> None:
     """Act out the incident, at the level of data: what was lost, what is refused, and how it is put right.
 
     The arguments are those of `pregen.cli.tour.run_demo`; `rows` are the certificates before the deployment.
 
     Raises:
         UsageError: the folder is not empty, or there are too few rows.
-        ConfigError: the engine does not work here.
         VerificationError: something happens otherwise than told.
         PregenError, StorageError, OSError: as `pregen run`.
     """
-    if rows < incident.MIN_ROWS:
-        raise UsageError(f"--rows {rows}: {incident.MIN_ROWS:,} at least, else hours without issuance are usual")
+    if rows < acts.MIN_ROWS:
+        raise UsageError(f"--rows {rows}: {acts.MIN_ROWS:,} at least, else hours without issuance are usual")
     signed_by = DEMO_ALGORITHMS[algorithm]
-    engine_named(engine or AUTO, signed_by)  # refuses before anything is made
     new_folder(folder)
     now = clock.now()
-    key, times = make_authority(folder, signed_by.key, now), incident.timeline(now)
-    choices = incident.Choices(
-        padding=signed_by.padding or "pkcs1v15", cert_ids=cert_ids, workers=workers or 0, engine=engine or AUTO
-    )
-    incident.write_configurations(folder, times.zone, choices)
-    scene, random = Scene(folder, times, HASHES.get(cert_ids, BOTH), progress), np.random.default_rng()
+    key, times = make_authority(folder, signed_by.key, now), acts.timeline(now)
+    choices = acts.Choices(padding=signed_by.padding or "pkcs1v15", cert_ids=cert_ids, workers=workers)
+    acts.write_configurations(folder, times.zone, choices)
+    scene, random = Scene(folder, times, HASHES.get(cert_ids, BOTH)), np.random.default_rng()
     with open_databases(folder, times.zone) as databases:
-        incident.act_until_deployment(databases, times, rows, random)
+        acts.act_until_deployment(databases, times, rows, random)
         databases.export_responder(folder / "responder-before.parquet", times.deployed)
         _tell_how_it_was_right(scene, rows, *databases.serials())
-        silence = incident.act_since_deployment(databases, times, random)
-        incident.write_exports(folder, databases, times)
-        incident.make_anchors(folder, key, silence.issued, databases, now)
+        silence = acts.act_since_deployment(databases, times, random)
+        acts.write_exports(folder, databases, times)
+        acts.make_anchors(folder, key, silence.issued, databases, now)
         _tell_what_is_lost(scene, silence, *databases.serials())
     _tell_what_is_refused(scene)
     _tell_how_it_is_put_right(scene, silence)
@@ -184,7 +165,7 @@ def expect(is_so: bool, otherwise: str) -> None:
         VerificationError: it is not.
     """
     if not is_so:
-        raise VerificationError(f"the demo of the incident did not go as told: {otherwise}; please report this")
+        raise VerificationError(f"the incident did not go as told: {otherwise}; please report this")
 
 
 def _tell_how_it_was_right(scene: Scene, rows: int, api: frozenset[str], responder: frozenset[str]) -> None:

@@ -19,9 +19,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from pregen import clock
-from pregen.demo.databases import Databases, Instants, Issued, to_local, to_utc
 from pregen.verification import REASONS
 from pregen.zones import utc_offset
+from tests.incident.databases import Databases, Instants, Issued, to_local, to_utc
 
 LOST = 6_450  # issued between the deployment and now
 REVOKED_MEANWHILE = 24
@@ -37,7 +37,7 @@ _REASONS = (1, 4, 5, 9)
 _FLAGS = {number: flag for flag, number in REASONS.items()}
 
 CONFIGURATION = Template("""\
-# $what, made by `pregen demo --incident`. Paths are relative to this file.
+# $what, made by `make incident`. Paths are relative to this file.
 
 [snapshot]
 path = "$path"
@@ -59,7 +59,6 @@ lifetime = "4d"
 
 [run]
 workers = $workers
-engine = "$engine"
 
 [publish]
 store = "store"
@@ -100,7 +99,6 @@ class Choices:
     cert_ids: str = "separate"
     profile: str = "strict"
     workers: int = 0
-    engine: str = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +246,6 @@ def write_configurations(folder: Path, zone: str, choices: Choices) -> None:
         "cert_ids": choices.cert_ids,
         "profile": choices.profile,
         "workers": choices.workers,
-        "engine": choices.engine,
     }
     for name, (what, path, anchors, columns) in variants.items():
         text = CONFIGURATION.substitute(what=what, path=path, anchors=anchors, columns=columns, **rest)

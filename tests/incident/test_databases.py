@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pregen.demo.databases import Databases, Issued, clock_texts, open_databases, to_local, to_utc
 from pregen.zones import zone
+from tests.incident.databases import Databases, Issued, clock_texts, open_databases, to_local, to_utc
 
 DENVER = "America/Denver"
 HOUR = 3_600

@@ -15,7 +15,7 @@ from storage.edge.respond import HttpRequest, respond
 from storage.reader import open_reader
 from storage.stores import open_store
 
-_HASHES = {"sha1": hashes.SHA1(), "sha256": hashes.SHA256()}  # noqa: S303 - what a CertID of most clients is made with
+_HASHES = {"sha1": hashes.SHA1(), "sha256": hashes.SHA256()}
 
 
 def answers(
