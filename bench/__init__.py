@@ -10,8 +10,8 @@ pipeline.py   the whole way against the raw loop before and after it, where its 
 scale.py      more rows, issuers, workers (parallel.py: the raw loop in two processes), answers a certificate
 lookups.py    the reader against a loop that only reads and checksums the same buckets
 figure.py     figures, and what is asked of them; sizes.py, how much is measured
-machine.py    what the figures are true for; revision.py, of which state of the project
-report.py     JSON, Markdown, and a table on the terminal; chart.py, the chart of the README
+machine.py    what the figures are true for, and of which state of the project
+report.py     JSON, Markdown, and a table on the terminal
 
 A rate is given beside a reference of the same run, never alone: machines drift. Rates are per second of CPU time, so
 that a reference and what is compared with it count alike; those of several workers are per second of wall-clock time,

@@ -17,12 +17,11 @@ from rich.console import Console
 
 from bench.figure import BenchError, Finding
 from bench.lookups import measure_lookups
-from bench.machine import this_machine
+from bench.machine import revision_of, this_machine
 from bench.peers import compare, measure_peers
 from bench.pipeline import measure_pipeline
 from bench.raw import measure_raw
 from bench.report import Results, cells, document, print_table, save
-from bench.revision import revision_of
 from bench.scale import measure_scale
 from bench.sizes import FULL, QUICK, Sizes
 from pregen import clock
@@ -42,7 +41,7 @@ app = App(
     name="python -m bench",
     help_epilogue=(
         f"Snapshots, spill files and stores lie in TMPDIR, or else in /var/tmp: up to {_mib(FULL)}, with --quick "
-        f"{_mib(QUICK)}, removed at the end. JSON, Markdown and a chart go to {RESULTS.parent.name}/{RESULTS.name}."
+        f"{_mib(QUICK)}, removed at the end. JSON and Markdown go to {RESULTS.parent.name}/{RESULTS.name}."
     ),
     version_flags=(),
     default_parameter=Parameter(negative=()),

@@ -1,8 +1,9 @@
-"""What the figures are true for: the CPU, and the versions of all that signs."""
+"""What the figures are true for: the CPU, the versions of all that signs, and the state of this project."""
 
 import importlib.metadata
 import os
 import platform
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from cryptography.hazmat.backends.openssl import backend
 FLAGS = ("adx", "avx2", "avx512f", "avx512ifma", "avx_ifma", "bmi2", "sha_ni", "vaes")
 DISTRIBUTIONS = ("ocsp-pregen", "cryptography", "awscrt", "ipp-crypto", "intel-cmplr-lib-rt", "numpy", "pyarrow")
 CPU_INFO = Path("/proc/cpuinfo")
+ROOT = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,20 @@ def this_machine() -> Machine:
             **{name: _version(name) for name in DISTRIBUTIONS},
         },
     )
+
+
+def revision_of(folder: Path = ROOT) -> str | None:
+    """Return the commit of a checkout, with ``-dirty`` behind it where files of it were changed since.
+
+    None where the folder is not the top of a checkout, or git is missing.
+    """
+    # `describe` would write the index. The git directory is named, lest a checkout around the folder is described.
+    where = ("git", "--no-optional-locks", "--git-dir", str(folder / ".git"), "--work-tree", str(folder))
+    command = (*where, "describe", "--always", "--exclude=*", "--abbrev=40", "--dirty")
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603 - our words
+    except (OSError, subprocess.CalledProcessError):
+        return None
 
 
 def cpu_fields(text: str) -> dict[str, str]:

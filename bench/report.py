@@ -1,7 +1,4 @@
-"""The results as JSON for programs, as Markdown for papers, as a table for the terminal: one content, three forms.
-
-And what of it a chart can show (bench/chart.py).
-"""
+"""The results as JSON for programs, as Markdown for papers, as a table for the terminal: one content, three forms."""
 
 import itertools
 import json
@@ -15,10 +12,8 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 
-from bench.chart import draw
 from bench.figure import Figure, Finding, Skipped
 from bench.machine import Machine
-from bench.revision import Revision
 from bench.workload import DESCRIPTION
 from pregen import clock
 
@@ -34,7 +29,7 @@ class Results:
 
     Attributes:
         date: when it began.
-        revision: of the project, then; None outside of a checkout.
+        revision: of the project, then (`bench.machine.revision_of`).
         judged: whether targets apply (`Sizes.judged`).
         only: the one part that was measured; None for all.
         machine: where.
@@ -42,7 +37,7 @@ class Results:
     """
 
     date: datetime
-    revision: Revision | None
+    revision: str | None
     judged: bool
     only: str | None
     machine: Machine
@@ -61,7 +56,8 @@ def document(results: Results) -> dict[str, object]:
     return {
         "schema": SCHEMA,
         "date": clock.text(results.date),
-        "revision": results.revision and asdict(results.revision),
+        "revision": results.revision
+        and {"commit": results.revision.removesuffix("-dirty"), "dirty": results.revision.endswith("-dirty")},
         "mode": "full" if results.judged else "quick",
         "only": results.only,
         "data": DESCRIPTION,
@@ -97,14 +93,13 @@ def print_table(results: Results, console: Console) -> None:
 
 
 def save(results: Results, folder: Path) -> list[Path]:
-    """Write the results as JSON and Markdown, and the chart if there is one; return the paths, JSON first."""
+    """Write the results as JSON and Markdown; return the paths, JSON first."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{results.file_stem}.json"
     path.write_text(json.dumps(document(results), indent=1, ensure_ascii=False) + "\n")
-    text, chart = path.with_suffix(".md"), path.with_suffix(".svg")
+    text = path.with_suffix(".md")
     text.write_text(markdown(results))
-    title = f"OCSP responses (or signatures) a second on one core, P-256, {results.machine.cpu}"
-    return [path, text, chart] if draw(results.findings, title, chart) else [path, text]
+    return [path, text]
 
 
 def cells(finding: Finding, *, judged: bool) -> tuple[str, ...]:

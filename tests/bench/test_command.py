@@ -129,7 +129,7 @@ def test_with_json_stdout_is_the_object_that_is_also_in_the_file(
     deliver(results, tmp_path, as_json=True)
     out, err = capsys.readouterr()
     (path,) = tmp_path.glob("*.json")
-    assert {one.suffix for one in tmp_path.iterdir()} == {".json", ".md", ".svg"}
+    assert {one.suffix for one in tmp_path.iterdir()} == {".json", ".md"}
     assert json.loads(out) == json.loads(path.read_text()) == document(results)
     assert str(path) in err
 
