@@ -11,7 +11,7 @@ import hashlib
 import re
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -78,31 +78,37 @@ class HistoryPart:
     crc: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PastIssuer:
+@dataclass(frozen=True, slots=True)
+class IssuerHistory:
     """What is remembered of one issuer.
 
     Attributes:
-        issuer_id: of it.
         certificates: with answers.
-        newest: latest not_before that is not after as_of, in seconds since 1970; None: not known.
-        until: the second up to which issuance was dense, likewise.
-        lags: how far issuance was behind as_of, in seconds, of the latest generations, the latest first.
-        silence_s: how many seconds without issuances are usual; None: not known.
-        accepted: of how many generations in a row, up to this one, the lag was accepted against the publisher's checks.
-        stopped_s: how long a silence was accepted, in seconds, since issuance has stopped; 0: none.
-        holes: silences that are not usual: from and to, in seconds since 1970.
+        newest: greatest not_before of them that was not after as_of, in seconds since 1970, in the last generation
+            that had any; None: none ever had.
+        until: the second up to which issuance was dense (as_of - lag), in that generation; None as there.
+        lags: how far issuance was behind as_of, in seconds, of the latest generations, the latest first; those without
+            new issuances are left out, and those whose lag was refused and accepted by name.
+        silence_s: how many seconds without issuances are usual, of the last generation with new issuances; None: too
+            little was known.
+        accepted: how many generations in a row, up to this one, had a lag that was refused and accepted by name.
+        stopped_s: how long a silence was accepted by name, in seconds, since issuance has stopped; 0: it has not, or
+            nobody has accepted that.
+        holes: silences of the last weeks that were found to be unusual: from and to, in seconds since 1970.
     """
 
-    issuer_id: int
     certificates: int
     newest: int | None
-    until: int | None
-    lags: tuple[int, ...]
-    silence_s: int | None
+    until: int | None = None
+    lags: tuple[int, ...] = ()
+    silence_s: int | None = None
     accepted: int = 0
     stopped_s: int = 0
     holes: tuple[tuple[int, int], ...] = ()
+
+
+NOTHING_REVOKED = IssuerHistory(0, None)
+_REVOCATIONS_ID = 0  # what revocations have in the place of an issuer's id; no issuer has it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,18 +118,18 @@ class HistoryIndex:
     Attributes:
         as_of: of its snapshot, in seconds since 1970.
         parts: by ascending keys, not overlapping; where there is no certificate, there is none.
-        issuers: each once.
-        revocations: the same of all revocations together, as if an issuer issued them; its id is 0.
+        issuers: by issuer id.
+        revocations: the same of all revocations together, as if one issuer issued them.
         witnesses: certificates with their times, `WITNESS_BYTES` each, by ascending keys.
         anchored: columns whose time zone was proved, and issuers of whose CRLs an entry had a row.
     """
 
     as_of: int
     parts: tuple[HistoryPart, ...]
-    issuers: tuple[PastIssuer, ...]
+    issuers: Mapping[int, IssuerHistory]
     witnesses: bytes
     anchored: tuple[str, ...]
-    revocations: PastIssuer = PastIssuer(issuer_id=0, certificates=0, newest=None, until=None, lags=(), silence_s=None)
+    revocations: IssuerHistory = NOTHING_REVOKED
 
 
 class Columns(NamedTuple):
@@ -219,6 +225,7 @@ def entries(columns: Columns) -> Iterator[Entry]:
 
 def encode_index(index: HistoryIndex) -> tuple[str, bytes]:
     """Return the object name of an index, and its octets."""
+    issuers = [*sorted(index.issuers.items()), (_REVOCATIONS_ID, index.revocations)]
     octets = encode(
         {
             "version": VERSION,
@@ -236,7 +243,7 @@ def encode_index(index: HistoryIndex) -> tuple[str, bytes]:
             ],
             "issuers": [
                 {
-                    "id": f"{one.issuer_id:016x}",
+                    "id": f"{issuer_id:016x}",
                     "certificates": one.certificates,
                     "newest": one.newest,
                     "until": one.until,
@@ -245,9 +252,9 @@ def encode_index(index: HistoryIndex) -> tuple[str, bytes]:
                     "stopped_s": one.stopped_s,
                     "holes": [list(hole) for hole in one.holes],
                 }
-                for one in (*index.issuers, index.revocations)
+                for issuer_id, one in issuers
             ],
-            "lags": [list(one.lags) for one in (*index.issuers, index.revocations)],
+            "lags": [list(one.lags) for _, one in issuers],
             "witnesses": base64_text(index.witnesses),
             "anchored": list(index.anchored),
         }
@@ -279,24 +286,26 @@ def read_index(store: Store, name: str) -> HistoryIndex:
     ends = [0, *(part.high for part in parts)]
     if any(part.low < end for part, end in zip(parts, ends, strict=False)):
         raise MalformedError(name, "has parts that overlap, or are out of order")
-    issuers, lags = tuple(document.children("issuers")), document.numbers("lags")
-    if len(issuers) != len(lags):
-        raise MalformedError(name, f"has lags of {len(lags)} issuers where {len(issuers)} belong")
-    read = [_read_issuer(item, its_lags) for item, its_lags in zip(issuers, lags, strict=True)]
-    if len({one.issuer_id for one in read}) < len(read):
+    items, lags = tuple(document.children("issuers")), document.numbers("lags")
+    if len(items) != len(lags):
+        raise MalformedError(name, f"has lags of {len(lags)} issuers where {len(items)} belong")
+    ids = [int.from_bytes(item.hexadecimal("id", 8), "big") for item in items]
+    issuers = {one: _read_issuer(item, its) for one, item, its in zip(ids, items, lags, strict=True)}
+    if len(issuers) < len(ids):
         raise MalformedError(name, "has issuers that are there twice")
-    if not read or read[-1].issuer_id:
+    if not ids or ids[-1] != _REVOCATIONS_ID:
         raise MalformedError(name, "does not end its issuers with the revocations, whose id is 0")
+    revocations = issuers.pop(_REVOCATIONS_ID)
     witnesses = document.octets("witnesses")
     if len(witnesses) % WITNESS_BYTES:
         raise MalformedError(name, f"has witnesses of {len(witnesses)} octets, which {WITNESS_BYTES} does not divide")
     return HistoryIndex(
         as_of=document.instant("as_of"),
         parts=parts,
-        issuers=tuple(read[:-1]),
+        issuers=issuers,
         witnesses=witnesses,
         anchored=document.texts("anchored"),
-        revocations=read[-1],
+        revocations=revocations,
     )
 
 
@@ -325,9 +334,8 @@ def _read_holes(item: Document) -> tuple[tuple[int, int], ...]:
     return tuple((start, end) for start, end in holes)
 
 
-def _read_issuer(item: Document, lags: tuple[int, ...]) -> PastIssuer:
-    return PastIssuer(
-        issuer_id=int.from_bytes(item.hexadecimal("id", 8), "big"),
+def _read_issuer(item: Document, lags: tuple[int, ...]) -> IssuerHistory:
+    return IssuerHistory(
         certificates=item.number("certificates"),
         newest=item.number("newest") if item.has("newest") else None,
         until=item.number("until") if item.has("until") else None,

@@ -14,7 +14,7 @@ accepted where the operator said so. Each has a name that `--accept` takes; what
     detector/       is a column of times read in a wrong zone? What is noted of the rows for that, and the gate `zone`
 """
 
-from pregen.gates.history import History, IssuerHistory
+from pregen.gates.history import History
 from pregen.gates.results import GATES, Acceptance, GateResult, Outcome
 
-__all__ = ["GATES", "Acceptance", "GateResult", "History", "IssuerHistory", "Outcome"]
+__all__ = ["GATES", "Acceptance", "GateResult", "History", "Outcome"]

@@ -8,9 +8,10 @@ from dataclasses import replace
 
 from pregen.config import GatesConfig, Limit
 from pregen.errors import MAX_EXAMPLES, Finding
-from pregen.gates.history import History, IssuerHistory
+from pregen.gates.history import History
 from pregen.gates.judging import Evidence, Severity, about_certificates, allowed, result, share_of, shown, skipped
 from pregen.gates.results import GateResult
+from storage.history import IssuerHistory
 
 MIN_RELEASED = 10  # holds: when more of them end at once, and more than half of all, it is no decision on each
 _IS_DAMAGED = "the history of the current generation is damaged, and nothing of the rest is wrong"

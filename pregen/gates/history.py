@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from storage.history import NOTHING_REVOKED, IssuerHistory
+
 # Certificates whose times are remembered, so that the next snapshot's can be compared with them one by one: those with
 # the smallest lower halves of their keys. A time that is not given is NO_ISSUANCE, or 0 for one that is not revoked.
 WITNESS = np.dtype([("key", "<u8"), ("not_before", "<i8"), ("revoked_at", "<i8")])
@@ -30,39 +32,6 @@ def witness_share(certificates: int) -> float:
     """
     wanted = min(max(certificates / CERTIFICATES_A_WITNESS, MIN_WITNESSES), MAX_WITNESSES)
     return min(1.0, wanted / max(certificates, 1))
-
-
-@dataclass(frozen=True, slots=True)
-class IssuerHistory:
-    """What is remembered of one issuer.
-
-    Attributes:
-        certificates: with answers.
-        newest: greatest not_before of them that was not after as_of, in seconds since 1970, in the last generation
-            that had any; None: none ever had.
-        until: the second up to which issuance was dense (as_of - lag), in that generation; None as there.
-        lags: how far issuance was behind as_of, in seconds (`detector/lag.py`), of up to `MAX_LAGS`
-            generations, the latest first; those without new issuances are left out, and those whose lag was refused
-            and accepted by name.
-        silence_s: which silences are usual (`detector/rhythm.py`), of the last generation with new issuances; None:
-            too little was known.
-        accepted: how many generations in a row, up to this one, had a lag that was refused and accepted by name.
-        stopped_s: how long a silence was accepted by name, in seconds, since issuance has stopped; 0: it has not, or
-            nobody has accepted that.
-        holes: silences of the last 35 days that were found to be unusual: from and to, in seconds since 1970.
-    """
-
-    certificates: int
-    newest: int | None
-    until: int | None = None
-    lags: tuple[int, ...] = ()
-    silence_s: int | None = None
-    accepted: int = 0
-    stopped_s: int = 0
-    holes: tuple[tuple[int, int], ...] = ()
-
-
-NOTHING_REVOKED = IssuerHistory(0, None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,11 @@ gate has something to say about them. Whatever is damaged is told, and never tak
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pregen.gates import History, IssuerHistory
+from pregen.gates import History
 from pregen.gates.comparison import (
     GOOD,
     NOT_COMPARED,
@@ -29,7 +29,7 @@ from pregen.generation.rows import ShardRows
 from storage.certid import serial_text
 from storage.commits import Head
 from storage.errors import FormatError
-from storage.history import HistoryIndex, HistoryPart, PastIssuer, encode_index, read_index, read_part
+from storage.history import HistoryIndex, HistoryPart, IssuerHistory, encode_index, read_index, read_part
 from storage.key import part_of
 from storage.manifest import Shard
 from storage.pack import walk
@@ -95,37 +95,10 @@ def _history(index: HistoryIndex) -> History:
     return History(
         as_of=index.as_of,
         certificates=sum(part.rows for part in index.parts),
-        issuers={one.issuer_id: _issuer(one) for one in index.issuers},
+        issuers=index.issuers,
         witnesses=np.frombuffer(index.witnesses, WITNESS),
         anchored=frozenset(index.anchored),
-        revocations=_issuer(index.revocations),
-    )
-
-
-def _issuer(one: PastIssuer) -> IssuerHistory:
-    return IssuerHistory(
-        certificates=one.certificates,
-        newest=one.newest,
-        until=one.until,
-        lags=one.lags,
-        silence_s=one.silence_s,
-        accepted=one.accepted,
-        stopped_s=one.stopped_s,
-        holes=one.holes,
-    )
-
-
-def _past_issuer(number: int, one: IssuerHistory) -> PastIssuer:
-    return PastIssuer(
-        issuer_id=number,
-        certificates=one.certificates,
-        newest=_natural(one.newest),
-        until=_natural(one.until),
-        lags=one.lags,
-        silence_s=one.silence_s,
-        accepted=one.accepted,
-        stopped_s=one.stopped_s,
-        holes=one.holes,
+        revocations=index.revocations,
     )
 
 
@@ -135,14 +108,18 @@ def write_past(store: Store, history: History, parts: Iterable[HistoryPart]) -> 
         HistoryIndex(
             as_of=history.as_of,
             parts=tuple(parts),
-            issuers=tuple(_past_issuer(number, one) for number, one in sorted(history.issuers.items())),
+            issuers={number: _storable(one) for number, one in history.issuers.items()},
             witnesses=history.witnesses.astype(WITNESS, copy=False).tobytes(),
             anchored=tuple(sorted(history.anchored)),
-            revocations=_past_issuer(0, history.revocations),
+            revocations=_storable(history.revocations),
         )
     )
     store.put(name, octets)
     return name, len(octets)
+
+
+def _storable(one: IssuerHistory) -> IssuerHistory:
+    return replace(one, newest=_natural(one.newest), until=_natural(one.until))
 
 
 def _natural(instant: int | None) -> int | None:

@@ -35,7 +35,7 @@ from pregen.snapshot.batch import GOOD, NO_EXPIRY, NO_ISSUANCE, NO_REASON, REVOK
 from pregen.validity import ValidityWindow
 from storage.certid import HASH_NAMES, CertID
 from storage.commits import Head, publish
-from storage.history import Columns, Entry, HistoryIndex, PastIssuer, encode_index, encode_part, word
+from storage.history import Columns, Entry, HistoryIndex, IssuerHistory, encode_index, encode_part, word
 from storage.key import KEY32, split
 from storage.manifest import Manifest, Shard
 from storage.reader import open_reader
@@ -226,9 +226,8 @@ def make_history() -> None:
     index = HistoryIndex(
         as_of=seconds(AS_OF),
         parts=(part,),
-        issuers=(
-            PastIssuer(
-                issuer_id=0x0123456789ABCDEF,
+        issuers={
+            0x0123456789ABCDEF: IssuerHistory(
                 certificates=3,
                 newest=newest,
                 until=newest - 240,
@@ -238,11 +237,11 @@ def make_history() -> None:
                 stopped_s=7_200,
                 holes=((newest - 90_000, newest - 86_400),),
             ),
-            PastIssuer(issuer_id=2**64 - 1, certificates=1, newest=None, until=None, lags=(), silence_s=None),
-        ),
+            2**64 - 1: IssuerHistory(certificates=1, newest=None),
+        },
         witnesses=struct.pack("<QqqQqq", 7, newest, 0, 1 << 63, -1, REVOKED_AT),
         anchored=("not_before",),
-        revocations=PastIssuer(issuer_id=0, certificates=0, newest=newest, until=newest, lags=(60,), silence_s=7_200),
+        revocations=IssuerHistory(certificates=0, newest=newest, until=newest, lags=(60,), silence_s=7_200),
     )
     name, document = encode_index(index)
     _write(GOLDEN / "history", {part.name.partition("/")[2]: octets, name.partition("/")[2]: document})

@@ -20,7 +20,7 @@ from storage.history import (
     Entry,
     HistoryIndex,
     HistoryPart,
-    PastIssuer,
+    IssuerHistory,
     decode_part,
     encode_index,
     encode_part,
@@ -41,9 +41,8 @@ INDEX = HistoryIndex(
         HistoryPart(low=0, high=7, name=f"history/{1:032x}", rows=3, size_bytes=56, crc=9),
         HistoryPart(low=9, high=1 << 32, name=f"history/{2:032x}", rows=1, size_bytes=32, crc=0),
     ),
-    issuers=(
-        PastIssuer(
-            issuer_id=1,
+    issuers={
+        1: IssuerHistory(
             certificates=4,
             newest=1_699_999_999,
             until=1_699_999_900,
@@ -53,11 +52,11 @@ INDEX = HistoryIndex(
             stopped_s=7_200,
             holes=((7, 9), (11, 13)),
         ),
-        PastIssuer(issuer_id=2**64 - 1, certificates=0, newest=None, until=None, lags=(), silence_s=None),
-    ),
+        2**64 - 1: IssuerHistory(certificates=0, newest=None),
+    },
     witnesses=bytes(48),
     anchored=("a", "b"),
-    revocations=PastIssuer(issuer_id=0, certificates=0, newest=9, until=8, lags=(4,), silence_s=5),
+    revocations=IssuerHistory(certificates=0, newest=9, until=8, lags=(4,), silence_s=5),
 )
 
 

@@ -34,8 +34,9 @@ from pregen.gates.detector.rhythm import (
     missed,
     silences_factor,
 )
-from pregen.gates.history import History, IssuerHistory
+from pregen.gates.history import History
 from pregen.issuers import Issuer
+from storage.history import IssuerHistory
 
 
 class Hole(NamedTuple):

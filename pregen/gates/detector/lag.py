@@ -45,9 +45,10 @@ from pregen.gates.detector.rhythm import (
     rhythm,
     silences_factor,
 )
-from pregen.gates.history import MAX_LAGS, History, IssuerHistory
+from pregen.gates.history import MAX_LAGS, History
 from pregen.issuers import Issuer
 from pregen.snapshot.columns import Column
+from storage.history import IssuerHistory
 
 MIN_SHIFT_S = 1_500  # half an hour, less what lies between two issuances
 ADOPTED_AFTER, STOP_GROWS = 3, 3

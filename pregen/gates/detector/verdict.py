@@ -29,9 +29,10 @@ from pregen.gates.detector.offsets import Sample, declared_offset, offset_text, 
 from pregen.gates.detector.order import judge_order
 from pregen.gates.detector.rhythm import Span, ages_of, rhythms_of
 from pregen.gates.detector.witnesses import judge_loss, judge_witnesses
-from pregen.gates.history import MAX_WITNESSES, NOTHING_REVOKED, WITNESS, History, IssuerHistory, revoked_witnesses
+from pregen.gates.history import MAX_WITNESSES, WITNESS, History, revoked_witnesses
 from pregen.issuers import Issuer
 from pregen.snapshot.columns import Column
+from storage.history import NOTHING_REVOKED, IssuerHistory
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,10 @@ from pregen.errors import MAX_EXAMPLES
 from pregen.gates.detector.clues import Clue, examples, shifts_text
 from pregen.gates.detector.observation import Observation, Sightings
 from pregen.gates.detector.offsets import Difference, are_same, compare
-from pregen.gates.history import IssuerHistory
 from pregen.issuers import Issuer
 from pregen.snapshot import NO_ISSUANCE
 from pregen.snapshot.columns import Column
+from storage.history import IssuerHistory
 
 # Of the witnesses: so many that share one difference of whole quarters, and so many that differ at all.
 MIN_SHIFTED, SHIFTED_SHARE = 3, 0.005

@@ -7,11 +7,12 @@ import pytest
 
 from pregen.config import GatesConfig, Limit
 from pregen.errors import Finding
-from pregen.gates import GATES, GateResult, History, IssuerHistory
+from pregen.gates import GATES, GateResult, History
 from pregen.gates.comparison import Comparison
 from pregen.gates.gates import DAY_S, judge_all
 from pregen.gates.history import WITNESS
 from pregen.gates.judging import Evidence
+from storage.history import IssuerHistory
 
 HISTORY = History(
     as_of=1_000_000,
@@ -30,6 +31,7 @@ EVIDENCE = Evidence(
     history=HISTORY,
     comparison=Comparison(before=100_000, after=100_000),
 )
+
 ERROR = Finding("row.serial.null", "error", "is null", 3)
 
 

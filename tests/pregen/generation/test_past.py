@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pregen.gates import History, IssuerHistory
+from pregen.gates import History
 from pregen.gates.comparison import NOT_COMPARED, Comparison, Entries, compare, words
 from pregen.gates.history import WITNESS
 from pregen.generation.past import Comparer, ComparisonJob, Past, entries_of, named, read_past, write_past
 from pregen.generation.routing_key import xxh64
 from pregen.snapshot import REVOKED, UNKNOWN
 from storage.commits import find_head
-from storage.history import STATUSES, HistoryPart, encode_part, read_index
+from storage.history import STATUSES, HistoryPart, IssuerHistory, encode_part, read_index
 from storage.stores import Store
 from storage.stores.memory import MemoryStore
 from tests.pregen.generation.test_publication import NOW_S, Authority

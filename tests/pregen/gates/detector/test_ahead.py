@@ -9,7 +9,8 @@ from pregen.gates.detector.ahead import Part, dense_stretch, judge_ahead
 from pregen.gates.detector.clues import Clue
 from pregen.gates.detector.observation import COLUMNS, HALF
 from pregen.gates.detector.witnesses import Witnessed
-from pregen.gates.history import WITNESS, History, IssuerHistory
+from pregen.gates.history import WITNESS, History
+from storage.history import IssuerHistory
 from tests.pregen.gates.detector.authorities import (
     DAY,
     HOUR,

@@ -8,7 +8,7 @@ from pregen.gates.detector.clues import Clue
 from pregen.gates.detector.holes import judge_holes
 from pregen.gates.detector.rhythm import rhythms_of
 from pregen.gates.detector.verdict import Verdict
-from pregen.gates.history import IssuerHistory
+from storage.history import IssuerHistory
 from tests.pregen.gates.detector.authorities import (
     DAY,
     HOUR,

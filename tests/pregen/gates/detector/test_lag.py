@@ -9,7 +9,7 @@ from pregen.gates.detector.lag import Shift, lag_of, lag_shift, remembered
 from pregen.gates.detector.observation import BIN_S, BINS
 from pregen.gates.detector.offsets import possible_shifts
 from pregen.gates.detector.rhythm import rhythm
-from pregen.gates.history import IssuerHistory
+from storage.history import IssuerHistory
 from tests.pregen.gates.detector.authorities import (
     DAY,
     HOUR,
