@@ -12,6 +12,7 @@ import os
 import re
 import zlib
 from dataclasses import dataclass
+from functools import partial
 
 from storage.document import Document, encode
 from storage.errors import (
@@ -108,10 +109,10 @@ def decode_commit(number: int, octets: bytes) -> Head:
         raise UpgradeNeededError(number, needed, VERSION, "reader")
     commit = Commit(
         number=document.number("number"),
-        parent=document.hexadecimal("parent", 32) if document.has("parent") else None,
+        parent=document.for_people(partial(document.hexadecimal, size=32), "parent", None),
         publisher=document.text("publisher"),
         as_of=document.instant("as_of"),
-        started_at=document.instant("started_at"),
+        started_at=document.for_people(document.instant, "started_at", 0),
         manifest=document.object_name("manifest", MANIFEST_NAME),
         reader_min=needed,
         writer_min=document.number("writer_min"),

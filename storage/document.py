@@ -3,12 +3,16 @@
 import base64
 import json
 import re
-from collections.abc import Iterator
-from typing import NoReturn
+from collections.abc import Callable, Iterator
+from typing import NoReturn, TypeVar
 
 from storage.errors import MalformedError
 
 LAST_SECOND = 253_402_300_799  # 9999-12-31T23:59:59Z: GeneralizedTime has four digits for the year
+BEYOND_NUMBERS = 1 << 53  # what every JSON library can tell from its neighbours is below
+# X.660: three roots; below the first two of them, arcs up to 39.
+_OID = re.compile(r"(?:[01]\.(?:[1-3]?[0-9])|2\.(?:0|[1-9][0-9]*))(?:\.(?:0|[1-9][0-9]*))*")
+_Value = TypeVar("_Value")
 
 
 def encode(document: dict[str, object]) -> bytes:
@@ -47,6 +51,18 @@ class Document:
         """Raise the error that says what is wrong with this object."""
         raise MalformedError(self.name, f"{self.where or 'document'} {detail}")
 
+    def for_people(self, read: Callable[[str], _Value], member: str, default: _Value) -> _Value:
+        """Return a member from which no answer is computed: `default` where it is absent, or not what `read` takes.
+
+        >>> document = Document("manifests/1", {"rows": "many"})
+        >>> document.for_people(document.number, "rows", 0)
+        0
+        """
+        try:
+            return read(member)
+        except MalformedError:
+            return default
+
     def has(self, member: str) -> bool:
         """Tell whether a member is there and is not null."""
         return self.members.get(member) is not None
@@ -58,7 +74,7 @@ class Document:
             self.fail(f"has no text {member!r}")
         return value
 
-    def number(self, member: str, limit: int = 1 << 63) -> int:
+    def number(self, member: str, limit: int = BEYOND_NUMBERS) -> int:
         """Return a member that is a whole number from 0 up to below `limit`."""
         value = self.members.get(member)
         if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < limit:
@@ -84,6 +100,14 @@ class Document:
             self.fail(f"member {member!r} is not the name of such an object: {value!r}")
         return value
 
+    def oid(self, member: str) -> str:
+        """Return a member that is a dotted OID."""
+        return self._check_oid(member, self.text(member))
+
+    def oids(self, member: str) -> tuple[str, ...]:
+        """Return a member that is a list of dotted OIDs."""
+        return tuple(self._check_oid(member, value) for value in self.texts(member))
+
     def octets(self, member: str) -> bytes:
         """Return a member that is octets in base64."""
         return self._decode(member, self.text(member))
@@ -103,7 +127,7 @@ class Document:
         """Return a member that is a list of lists of whole numbers."""
         rows = self._list(member)
         for row in rows:
-            if not isinstance(row, list) or not all(type(value) is int and value >= 0 for value in row):
+            if not isinstance(row, list) or not all(type(one) is int and 0 <= one < BEYOND_NUMBERS for one in row):
                 self.fail(f"member {member!r} is not a list of lists of whole numbers")
         return tuple(tuple(row) for row in rows if isinstance(row, list))
 
@@ -116,10 +140,10 @@ class Document:
         for i, value in enumerate(self._list(member)):
             yield Document(self.name, value, f"{self._path(member)}[{i}]")
 
-    def octets_by_key(self, member: str) -> dict[str, bytes]:
-        """Return a member that maps texts to octets in base64."""
+    def octets_by_oid(self, member: str) -> dict[str, bytes]:
+        """Return a member that maps dotted OIDs to octets in base64."""
         inner = self.child(member)
-        return {key: inner.octets(key) for key in inner.members}
+        return {self._check_oid(member, key): inner.octets(key) for key in inner.members}
 
     def plain(self, member: str) -> dict[str, object]:
         """Return a member that is an object, as it is: for people and tools, nothing is computed from it."""
@@ -127,9 +151,17 @@ class Document:
 
     def _decode(self, member: str, value: str) -> bytes:
         try:
-            return base64.b64decode(value, validate=True)
+            octets = base64.b64decode(value, validate=True)
         except ValueError:  # also of a text that is not ASCII, which is no binascii.Error
             self.fail(f"has no base64 text {member!r}")
+        if base64_text(octets) != value:  # there are bits behind the last octet, which have no meaning
+            self.fail(f"has no base64 text {member!r} as its octets are written")
+        return octets
+
+    def _check_oid(self, member: str, value: str) -> str:
+        if not _OID.fullmatch(value):
+            self.fail(f"has no OID {member!r}: {value!r}")
+        return value
 
     def _unhex(self, member: str, value: str, size: int) -> bytes:
         if not re.fullmatch(f"[0-9a-f]{{{2 * size}}}", value):

@@ -190,7 +190,7 @@ def decode_part(part: HistoryPart, octets: bytes) -> Columns:
     magic, version, features, count = HEADER.unpack_from(octets)
     if magic != MAGIC:
         raise BadMagicError(name, "does not begin as a part of a history does")
-    if version > VERSION:
+    if version != VERSION:
         raise UnsupportedVersionError(name, f"is of version {version}, this reader knows {VERSION}")
     if features:
         raise UnknownFeatureError(name, f"uses feature bits {features:#06x}, which this reader does not know")
@@ -280,7 +280,7 @@ def read_index(store: Store, name: str) -> HistoryIndex:
     if _index_name(octets) != name:
         raise ChecksumError(name, "these octets are not the ones that were stored under this name")
     document = Document.parse(name, octets)
-    if (version := document.number("version")) > VERSION:
+    if (version := document.number("version")) != VERSION:
         raise UnsupportedVersionError(name, f"is of version {version}, this reader knows {VERSION}")
     parts = tuple(_read_part(item) for item in document.children("parts"))
     ends = [0, *(part.high for part in parts)]

@@ -3,6 +3,7 @@
 import hashlib
 import re
 from dataclasses import dataclass
+from functools import partial
 
 from storage.document import Document, encode
 from storage.errors import ChecksumError, MalformedError, UnsupportedVersionError
@@ -88,7 +89,7 @@ def read_manifest(store: Store, name: str) -> Manifest:
     if manifest_name(octets) != name:
         raise ChecksumError(name, "these octets are not the ones that were stored under this name")
     document = Document.parse(name, octets)
-    if (version := document.number("version")) > VERSION:
+    if (version := document.number("version")) != VERSION:
         raise UnsupportedVersionError(name, f"is of version {version}, this reader knows {VERSION}")
     shards = tuple(_read_shard(item) for item in document.children("shards"))
     bounds = [0, *(shard.high for shard in shards)]
@@ -96,13 +97,13 @@ def read_manifest(store: Store, name: str) -> Manifest:
         raise MalformedError(name, "its shards do not hold every key once")
     overlays = tuple(_read_shard(item) for item in document.children("overlays"))
     return Manifest(
-        profile=document.text("profile"),
+        profile=document.for_people(document.text, "profile", ""),
         shards=shards,
         overlays=overlays,
-        counts=document.plain("counts"),
-        gates=document.plain("gates"),
-        history=history if isinstance(history := document.members.get("history"), str) else None,
-        probed_at=probed if isinstance(probed := document.members.get("probed_at"), int) else None,
+        counts=document.for_people(document.plain, "counts", {}),
+        gates=document.for_people(document.plain, "gates", {}),
+        history=document.for_people(document.text, "history", "") or None,
+        probed_at=document.for_people(document.instant, "probed_at", None),
     )
 
 
@@ -150,12 +151,12 @@ def _read_shard(item: Document) -> Shard:
         high=item.number("high", (1 << 32) + 1),
         pack=item.object_name("pack", PACK_NAME),
         size_bytes=item.number("size", 1 << 33),
-        sha256=item.hexadecimal("sha256", 32),
+        sha256=item.for_people(partial(item.hexadecimal, size=32), "sha256", b""),
         directory_at=item.number("directory_at", 1 << 32),
         directory_crc=int.from_bytes(item.hexadecimal("directory_crc", 4), "big"),
         tables=item.object_name("tables", TABLE_NAME),
-        rows=item.number("rows"),
-        revoked=item.number("revoked"),
+        rows=item.for_people(item.number, "rows", 0),
+        revoked=item.for_people(item.number, "revoked", 0),
         refresh_by=item.instant("refresh_by"),
         next_update=item.instant("next_update"),
     )

@@ -188,7 +188,7 @@ class PackReader:
         magic, version, features, self.buckets, identity = TRAILER.unpack(directory[-TRAILER.size :])
         if magic != MAGIC:
             raise BadMagicError(name, "does not end as a pack does")
-        if version > VERSION:
+        if version != VERSION:
             raise UnsupportedVersionError(name, f"is of version {version}, this reader knows {VERSION}")
         if features:
             raise UnknownFeatureError(name, f"uses feature bits {features:#06x}, which this reader does not know")

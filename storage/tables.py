@@ -190,7 +190,7 @@ def decode_tables(name: str, octets: bytes) -> Tables:
     if table_name(octets) != name:
         raise ChecksumError(name, "these octets are not the ones that were stored under this name")
     document = Document.parse(name, octets)
-    if (version := document.number("version")) > VERSION:
+    if (version := document.number("version")) != VERSION:
         raise UnsupportedVersionError(name, f"is of version {version}, this reader knows {VERSION}")
     if features := document.texts("features"):
         raise UnknownFeatureError(name, f"uses {', '.join(features)}, which this reader does not know")
@@ -252,15 +252,15 @@ def _shape_members(shape: Shape) -> dict[str, object]:
 
 def _read_issuer(item: Document) -> StoredIssuer:
     issuer_id = item.hexadecimal("id", 8)
-    names, keys = item.octets_by_key("name_hashes"), item.octets_by_key("key_hashes")
+    names, keys = item.octets_by_oid("name_hashes"), item.octets_by_oid("key_hashes")
     if names.keys() != keys.keys() or SHA256 not in names:
         item.fail("does not have both hashes of name and key, SHA-256 among them")
     if hashlib.sha256(names[SHA256] + keys[SHA256]).digest()[:8] != issuer_id:
         item.fail("has an id that is not that of its name and key")
     return StoredIssuer(
         issuer_id=int.from_bytes(issuer_id, "big"),
-        names=item.texts("names"),
-        certificates=item.each_octets("certificates"),
+        names=item.for_people(item.texts, "names", ()),
+        certificates=item.for_people(item.each_octets, "certificates", ()),
         name_hashes=names,
         key_hashes=keys,
         responder_id=item.octets("responder_id"),
@@ -275,7 +275,7 @@ def _read_template(item: Document) -> Template:
             hole.text("field"),
             hole.number("at"),
             hole.number("size"),
-            hole.text("hash") if hole.has("hash") else None,
+            hole.oid("hash") if hole.has("hash") else None,
         )
         for hole in item.children("holes")
     )
@@ -330,7 +330,7 @@ def _read_shape(item: Document) -> Shape:
 def _read_response(item: Document) -> ResponseShape:
     response = ResponseShape(
         template=item.number("template"),
-        hashes=item.texts("hashes"),
+        hashes=item.oids("hashes"),
         algorithm=item.octets("algorithm"),
         encoding=item.text("encoding"),
         signature_bytes=item.number("signature_bytes", 1 << 16),

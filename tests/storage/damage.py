@@ -4,11 +4,12 @@ import hashlib
 import json
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Literal, TypeAlias, cast
 
+from storage.certid import HASH_OIDS
 from storage.commits import commit_name, decode_commit, encode_commit
 from storage.errors import (
     BadMagicError,
@@ -21,10 +22,12 @@ from storage.errors import (
     UnsupportedVersionError,
     UpgradeNeededError,
 )
-from storage.pack import MAGIC, TRAILER
+from storage.key import key32, part_of
+from storage.pack import MAGIC, RUN, RUN_COUNT, TRAILER, bucket_seed, pack_id
+from tests.storage.golden_store import answer_to
 
 Objects = dict[str, bytes]
-Value: TypeAlias = "dict[str, Value] | list[Value] | str | int | None"
+Value: TypeAlias = "dict[str, Value] | list[Value] | str | int | float | None"
 Json = dict[str, Value]
 
 
@@ -45,6 +48,22 @@ class Case:
     seen: Literal["load", "lookup"]
     changed: Callable[[Objects], Objects]
     is_committed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Oddity:
+    """What a reader must not refuse, although a publisher does not write it: all golden answers stay as they are.
+
+    Attributes:
+        name: of the case, and of its folder in golden/accepted.
+        changed: as of a `Case`.
+        asked: what is answered otherwise, or not in the golden store: members as in answers.json, where the answer may
+            be an ``error``.
+    """
+
+    name: str
+    changed: Callable[[Objects], Objects]
+    asked: Callable[[Objects], Sequence[Json]] = lambda _: ()
 
 
 def head_number(objects: Objects) -> int:
@@ -172,6 +191,91 @@ def _rebuilt(change: Callable[[list[bytes], list[bytes]], list[bytes]]) -> Calla
     return changed
 
 
+def resealed(identity: bytes, number: int, bucket: bytes) -> bytes:
+    """Return a bucket with the checksum that its octets have in this place."""
+    return zlib.crc32(bucket[4:], bucket_seed(identity, number)).to_bytes(4, "little") + bucket[4:]
+
+
+def _with_a_bad_run_behind(objects: Objects) -> Objects:
+    """Return a first pack whose first bucket has one more run, of more records than there is room for."""
+
+    def change(mine: list[bytes], _: list[bytes]) -> list[bytes]:
+        (runs,) = RUN_COUNT.unpack_from(mine[0], 4)
+        grown = mine[0][:4] + RUN_COUNT.pack(runs + 1) + mine[0][6:] + RUN.pack(0, 60_000)
+        return [resealed(pack_id(packs_of(objects)[0]), 0, grown), *mine[1:]]
+
+    return _rebuilt(change)(objects)
+
+
+def _absent_from_the_first_bucket(objects: Objects) -> list[Json]:
+    """Return the question for a serial that would lie in the first bucket of the first pack, but is not there."""
+    pack = packs_of(objects)[0]
+    shard = next(one for one in shards_of(manifest_of(objects)) if one["pack"] == pack)
+    tables = json.loads(objects[str(shard["tables"])])
+    high, buckets = cast("int", shard["high"]), len(buckets_of(objects, pack))
+    for number in range(1 << 16):
+        serial = number.to_bytes(15, "big") + b"!"
+        key = key32(serial, int(tables["issuers"][0]["id"], 16))
+        if key < high and part_of(key, 0, high, buckets) == 0:
+            return [{"issuer": 0, "hash": "sha256", "serial": serial.hex(), "error": "MalformedError"}]
+    raise AssertionError("no serial of 65,536 lies in the first bucket")
+
+
+def _reason_0(objects: Objects) -> Objects:
+    """Return the pack that holds one certificate with a reason, which is 0 now."""
+    serial = answer_to("revoked-reason-1.sha256").cert_id.serial
+    (name,) = (pack for pack in packs_of(objects) if serial in objects[pack])
+    octets = edited(objects[name], objects[name].index(serial) + len(serial) + 4, b"\0")
+    for number in range(len(buckets_of(objects, name))):
+        start, end = bounds(objects, name, number)
+        octets = edited(octets, start, resealed(pack_id(name), number, octets[start:end]))
+    return {name: octets}
+
+
+def _asked_for_reason_0(_: Objects) -> list[Json]:
+    """Return what that certificate is answered: as before, but for the octet of the reason."""
+    asked: list[Json] = []
+    for hash_name in HASH_OIDS:
+        answer = answer_to(f"revoked-reason-1.{hash_name}")
+        before, reason = answer.der or b"", bytes.fromhex("a0030a01")  # [0] EXPLICIT ENUMERATED of one octet
+        assert before.count(reason) == 1
+        octets = edited(before, before.index(reason) + len(reason), b"\0")
+        digest = hashlib.sha256(octets).hexdigest()
+        asked.append({"issuer": 0, "hash": hash_name, "serial": answer.cert_id.serial.hex(), "sha256": digest})
+    return asked
+
+
+def _without_members_for_people(objects: Objects) -> Objects:
+    manifest, changed = manifest_of(objects), dict[str, bytes]()
+    for member in ("profile", "counts", "gates"):
+        del manifest[member]
+    for shard in (*shards_of(manifest), *shards_of(manifest, "overlays")):
+        for member in ("sha256", "rows", "revoked"):
+            del shard[member]
+        tables = json.loads(objects[str(shard["tables"])])
+        for issuer in tables["issuers"]:
+            del issuer["names"], issuer["certificates"]
+        octets = json.dumps(tables).encode()
+        shard["tables"] = f"tables/{hashlib.sha256(octets).hexdigest()}"
+        changed[str(shard["tables"])] = octets
+    changed |= with_manifest(objects, manifest)
+    name = commit_name(head_number(objects) + 1)
+    members = json.loads(changed[name])
+    del members["parent"], members["started_at"]
+    return changed | with_commit(members["number"], members)
+
+
+def _members_for_people_of_other_types(objects: Objects) -> Objects:
+    odd: list[Value] = [1.5, "odd", {}]
+    manifest = manifest_of(objects)
+    manifest.update(profile=7, counts=[], gates="passed", history={}, probed_at="lately")
+    for shard in (*shards_of(manifest), *shards_of(manifest, "overlays")):
+        shard.update(sha256=odd, rows=-1, revoked="some")
+    changed = with_manifest(objects, manifest)
+    members = json.loads(changed[commit_name(head_number(objects) + 1)])
+    return changed | with_commit(members["number"], {**members, "parent": 5, "started_at": "then"})
+
+
 def _another_packs_directory(objects: Objects, name: str, octets: bytes) -> bytes:
     other = packs_of(objects)[1]
     at = directory_of(objects, name)
@@ -194,6 +298,33 @@ def _overlap(objects: Objects) -> Objects:
 def _wrong_known_answer(tables: Json) -> None:
     answer = cast("list[dict[str, Json]]", tables["shapes"])[0]["known_answer"]
     answer["sha256"] = ["00" * 32] * len(cast("list[Value]", answer["sha256"]))
+
+
+def _stray_bits(tables: Json) -> None:
+    """Write a responder id, of 20 octets, with bits behind its last octet."""
+    issuer = cast("list[Json]", tables["issuers"])[0]
+    text = str(issuer["responder_id"])
+    assert text.endswith("=")
+    assert not text.endswith("==")
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    issuer["responder_id"] = text[:-2] + alphabet[alphabet.index(text[-2]) + 1] + "="
+
+
+def _no_oid(tables: Json) -> None:
+    """Give an issuer hashes under a name that is none of a hash."""
+    issuer = cast("list[dict[str, Json]]", tables["issuers"])[0]
+    for kind in ("name_hashes", "key_hashes"):
+        issuer[kind]["sha512"] = "AAAA"
+
+
+def _of_all_shards(member: str, value: Value) -> Callable[[Objects], Objects]:
+    def changed(objects: Objects) -> Objects:
+        manifest = manifest_of(objects)
+        for shard in shards_of(manifest):
+            shard[member] = value
+        return with_manifest(objects, manifest)
+
+    return changed
 
 
 def _member(name: str, value: Value) -> Callable[[Json], None]:
@@ -253,6 +384,7 @@ CASES = (
     Case(
         "pack-unknown-feature", UnknownFeatureError, "lookup", _pack_and_crc(_trailer(10, b"\0\x80")), is_committed=True
     ),
+    Case("pack-version-0", UnsupportedVersionError, "lookup", _pack_and_crc(_trailer(8, b"\0\0")), is_committed=True),
     Case("pack-no-buckets", MalformedError, "lookup", _pack_and_crc(_trailer(12, b"\0\0\0\0"))),
     Case("pack-other-id", MalformedError, "lookup", _pack_and_crc(_trailer(16, b"another pack's id"[:16]))),
     Case("pack-truncated", TruncatedError, "lookup", _pack(lambda _o, _n, octets: octets[:-1]), is_committed=True),
@@ -289,9 +421,19 @@ CASES = (
         lambda objects: with_tables(objects, _wrong_known_answer),
         is_committed=True,
     ),
+    Case(
+        "tables-version-0",
+        UnsupportedVersionError,
+        "load",
+        lambda objects: with_tables(objects, _member("version", 0)),
+    ),
+    Case("tables-base64-stray-bits", MalformedError, "load", lambda o: with_tables(o, _stray_bits), is_committed=True),
+    Case("tables-no-oid", MalformedError, "load", lambda o: with_tables(o, _no_oid), is_committed=True),
     Case("tables-no-shapes", MalformedError, "load", lambda objects: with_tables(objects, _member("shapes", []))),
     Case("manifest-flipped", ChecksumError, "load", _manifest(lambda octets: flipped(octets, 40)), is_committed=True),
     Case("manifest-future-version", UnsupportedVersionError, "load", _future_manifest),
+    Case("manifest-fraction", MalformedError, "load", _of_all_shards("refresh_by", 1.5), is_committed=True),
+    Case("manifest-number-too-large", MalformedError, "load", _of_all_shards("size", 1 << 53), is_committed=True),
     Case("manifest-hole", MalformedError, "load", _hole, is_committed=True),
     Case("manifest-overlap", MalformedError, "load", _overlap),
     Case("commit-future-reader", UpgradeNeededError, "load", _future_commit, is_committed=True),
@@ -302,4 +444,11 @@ CASES = (
     Case("commit-empty", TruncatedError, "load", _newest_commit(lambda _: b"")),
     Case("commit-from-elsewhere", MalformedError, "load", _commit_from_elsewhere, is_committed=True),
     Case("commit-leading-out", MalformedError, "load", _commit_leading_out),
+)
+
+ODDITIES = (
+    Oddity("no-members-for-people", _without_members_for_people),
+    Oddity("members-for-people-of-other-types", _members_for_people_of_other_types),
+    Oddity("a-bad-run-behind-a-hit", _with_a_bad_run_behind, _absent_from_the_first_bucket),
+    Oddity("reason-0", _reason_0, _asked_for_reason_0),
 )

@@ -55,6 +55,19 @@ def expected_answers(folder: Path = GOLDEN) -> list[Expected]:
     return found
 
 
+def accepted_cases() -> dict[str, list[tuple[CertID, str | None, str | None]]]:
+    """Return what is asked in each folder of golden/accepted beside all else: CertID, SHA-256 of the answer, error."""
+    issuers = json.loads((GOLDEN / "answers.json").read_bytes())["issuers"]
+    found: dict[str, list[tuple[CertID, str | None, str | None]]] = {}
+    for name, asked in json.loads((GOLDEN / "accepted" / "index.json").read_bytes()).items():
+        found[name] = []
+        for one in asked:
+            name_hash, key_hash = map(bytes.fromhex, issuers[one["issuer"]][one["hash"]])
+            cert_id = CertID(HASH_OIDS[one["hash"]], name_hash, key_hash, bytes.fromhex(one["serial"]))
+            found[name].append((cert_id, one.get("sha256"), one.get("error")))
+    return found
+
+
 def answer_to(label: str) -> Expected:
     """Return the expected answer of one label, such as ``good-01.sha1``."""
     return next(one for one in expected_answers() if one.label == f"{label}.der")

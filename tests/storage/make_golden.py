@@ -42,7 +42,7 @@ from storage.reader import open_reader
 from storage.stores.memory import MemoryStore
 from tests import pki
 from tests.judges.parsers import public_key, read_by_asn1crypto
-from tests.storage.damage import CASES
+from tests.storage.damage import CASES, ODDITIES
 from tests.storage.golden_store import COMBINED, GOLDEN, objects_of
 
 SHARDS = 3
@@ -197,13 +197,23 @@ def make_golden() -> None:
     objects = {info.name: maker.store.get(info.name) for info in maker.store.list()}
     _write(GOLDEN / "store", objects)
     _write_answers(GOLDEN, maker.store, issuers, [*newest_overlay(base), *older_overlay(base), *base])
+    make_changed()
+
+
+def make_changed() -> None:
+    """Write the damaged and the odd copies of the golden store as it is: the same octets in every run."""
+    objects, index = objects_of(GOLDEN / "store"), dict[str, object]()
     shutil.rmtree(GOLDEN / "damaged", ignore_errors=True)
-    index = {}
     for case in CASES:
         if case.is_committed:
-            _write(GOLDEN / "damaged" / case.name, case.changed(objects_of(GOLDEN / "store")))
+            _write(GOLDEN / "damaged" / case.name, case.changed(objects))
             index[case.name] = {"error": case.error.__name__, "seen": case.seen}
     (GOLDEN / "damaged" / "index.json").write_text(json.dumps(index, indent=1) + "\n")
+    shutil.rmtree(GOLDEN / "accepted", ignore_errors=True)
+    for oddity in ODDITIES:
+        _write(GOLDEN / "accepted" / oddity.name, oddity.changed(objects))
+    asked = {oddity.name: oddity.asked(objects) for oddity in ODDITIES}
+    (GOLDEN / "accepted" / "index.json").write_text(json.dumps(asked, indent=1) + "\n")
 
 
 def make_combined() -> None:
@@ -345,7 +355,7 @@ def _write(folder: Path, objects: dict[str, bytes]) -> None:
         path.write_bytes(octets)
 
 
-STORES = {"golden": make_golden, "combined": make_combined, "history": make_history}
+STORES = {"golden": make_golden, "combined": make_combined, "history": make_history, "changed": make_changed}
 
 if __name__ == "__main__":
     STORES[sys.argv[1]]()

@@ -36,6 +36,7 @@ from storage.manifest import Manifest, Shard, encode_manifest, manifest_name, re
 from storage.stores import Store
 from storage.stores.memory import MemoryStore
 from tests.fakes import CountingStore, FlakyStore
+from tests.storage.damage import with_commit
 
 SHARD = Shard(
     low=0,
@@ -342,7 +343,8 @@ def test_shards_that_do_not_hold_every_key_once_are_refused(ranges: list[tuple[i
         {"directory_crc": "0"},
         {"size": -1},
         {"high": 0},
-        {"sha256": "00"},
+        {"size": 1.5},
+        {"size": 1 << 53},
     ],
     ids=str,
 )
@@ -354,6 +356,25 @@ def test_a_shard_that_cannot_be_is_refused(members: dict[str, object]) -> None:
 def test_unknown_members_of_manifests_and_commits_are_ignored() -> None:
     document = manifest_with((0, 1 << 32), later=[1])
     assert read_manifest(*stored_manifest({**document, "later": {}})) == MANIFEST
+
+
+@pytest.mark.parametrize("odd", [None, 1.5, [True], {"rows": {}}], ids=["absent", "fraction", "list", "object"])
+def test_members_for_people_are_no_reason_to_refuse_a_manifest(odd: object) -> None:
+    document = manifest_with((0, 1 << 32), sha256=odd, rows=odd, revoked=odd)
+    document.update(profile=odd, gates=[odd], counts=odd, history=odd, probed_at=odd)
+    if odd is None:
+        document = {name: value for name, value in document.items() if value is not None}
+    read = read_manifest(*stored_manifest(document))
+    assert (read.profile, read.gates, read.history, read.probed_at) == ("", {}, None, None)
+    assert [(shard.sha256, shard.rows, shard.revoked) for shard in read.shards] == [(b"", 0, 0)]
+    assert replace(read.shards[0], sha256=SHARD.sha256, rows=SHARD.rows, revoked=SHARD.revoked) == MANIFEST.shards[0]
+
+
+def test_members_for_people_are_no_reason_to_refuse_a_commit() -> None:
+    members = json.loads(encode_commit(COMMIT))
+    del members["parent"]
+    (octets,) = with_commit(7, {**members, "started_at": "then"}).values()
+    assert decode_commit(7, octets).commit == replace(COMMIT, parent=None, started_at=0)
 
 
 def test_a_manifest_under_another_name_is_refused() -> None:

@@ -42,7 +42,9 @@ def test_a_member_of_any_kind_is_read_as_told_or_malformed(value: object) -> Non
         document.texts: tuple,
         document.numbers: tuple,
         document.child: Document,
-        document.octets_by_key: dict,
+        document.octets_by_oid: dict,
+        document.oid: str,
+        document.oids: tuple,
         document.plain: dict,
         lambda member: document.hexadecimal(member, 4): bytes,
         lambda member: document.each_hexadecimal(member, 4): tuple,
@@ -98,7 +100,7 @@ def test_hex_is_lower_case_and_of_its_size(text: str) -> None:
     assert Document("commits/1", {"crc": "00ff00ff"}).hexadecimal("crc", 4) == b"\0\xff\0\xff"
 
 
-@pytest.mark.parametrize("text", ["YQ", "Y Q==", "YQ==\n", "ä===", "YQ==YQ==", "_-8="])
+@pytest.mark.parametrize("text", ["YQ", "Y Q==", "YQ==\n", "ä===", "YQ==YQ==", "_-8=", "YR==", "YWJ="])
 def test_base64_is_whole_and_has_nothing_else_in_it(text: str) -> None:
     with pytest.raises(MalformedError, match="has no base64 text 'tbs'"):
         Document("tables/x", {"tbs": text}).octets("tbs")
@@ -120,9 +122,28 @@ def test_an_error_names_the_object_the_place_and_the_member() -> None:
         second.child("known_answer").number("issuer")
 
 
-@given(st.binary(max_size=40), st.integers(0, (1 << 63) - 1), st.text(max_size=10))
+@given(st.binary(max_size=40), st.integers(0, (1 << 53) - 1), st.text(max_size=10))
 def test_what_is_written_is_read_back(octets: bytes, number: int, text: str) -> None:
     document = Document.parse("x", encode({"o": base64_text(octets), "n": number, "t": text, "none": None}))
     assert (document.octets("o"), document.number("n"), document.text("t")) == (octets, number, text)
     assert not document.has("none")
     assert not document.has("absent")
+
+
+@pytest.mark.parametrize(
+    "text", ["sha256", "1", "1.", "1.40", "3.1", "1.02", "2.999.x", "2..1", "\uff11.3", "1.3 ", "-1.3"]
+)
+def test_what_is_no_dotted_oid_is_refused(text: str) -> None:
+    document = Document("tables/x", {"hash": text, "hashes": [text], "map": {text: "YQ=="}})
+    for read in (
+        lambda: document.oid("hash"),
+        lambda: document.oids("hashes"),
+        lambda: document.octets_by_oid("map"),
+    ):
+        with pytest.raises(MalformedError, match="has no OID"):
+            read()
+
+
+@pytest.mark.parametrize("text", ["1.3.14.3.2.26", "2.16.840.1.101.3.4.2.1", "0.9", "2.0", "2.999.3", "1.39"])
+def test_a_dotted_oid_is_read(text: str) -> None:
+    assert Document("tables/x", {"hash": text}).oid("hash") == text

@@ -12,8 +12,16 @@ from storage.certid import HASH_OIDS
 from storage.errors import StorageError
 from storage.reader import open_reader
 from tests.judges.parsers import PublicKey, read_by_asn1crypto
-from tests.storage.damage import CASES, Case
-from tests.storage.golden_store import COMBINED, GOLDEN, expected_answers, golden_store, objects_of, store_of
+from tests.storage.damage import CASES, ODDITIES, Case, Oddity
+from tests.storage.golden_store import (
+    COMBINED,
+    GOLDEN,
+    accepted_cases,
+    expected_answers,
+    golden_store,
+    objects_of,
+    store_of,
+)
 
 ECDSA_SHA256, ED25519, RSASSA_PSS = "1.2.840.10045.4.3.2", "1.3.101.112", "1.2.840.113549.1.1.10"
 COMMITTED = [case for case in CASES if case.is_committed]
@@ -110,3 +118,29 @@ def test_the_committed_damaged_stores_are_what_their_index_says(case: Case) -> N
 def test_every_committed_damaged_store_is_a_case() -> None:
     folders = {path.name for path in (GOLDEN / "damaged").iterdir() if path.is_dir()}
     assert folders == {case.name for case in COMMITTED}
+
+
+@pytest.mark.parametrize("case", ODDITIES, ids=lambda case: case.name)
+def test_what_is_odd_but_harmless_is_answered_as_ever(case: Oddity) -> None:
+    objects = objects_of(GOLDEN / "store")
+    odd = objects_of(GOLDEN / "accepted" / case.name)
+    assert odd == case.changed(objects)
+    reader, special = open_reader(store_of(objects | odd)), accepted_cases()[case.name]
+    assert len(special) == len(case.asked(objects))
+    for cert_id, sha256, error in special:
+        if error:
+            with pytest.raises(StorageError) as refused:
+                reader.lookup(cert_id)
+            assert type(refused.value).__name__ == error
+        else:
+            answer = reader.lookup(cert_id)
+            assert (answer and hashlib.sha256(answer.der).hexdigest()) == sha256
+    otherwise = {cert_id for cert_id, _, _ in special}
+    for expected in expected_answers():
+        if expected.cert_id not in otherwise:
+            answer = reader.lookup(expected.cert_id)
+            assert (answer and hashlib.sha256(answer.der).hexdigest()) == expected.sha256
+
+
+def test_every_odd_store_is_a_case() -> None:
+    assert {path.name for path in (GOLDEN / "accepted").iterdir() if path.is_dir()} == {case.name for case in ODDITIES}
