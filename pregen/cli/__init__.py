@@ -4,7 +4,7 @@ front.py      help and version of the program at once, all else by outcome.py; c
 app.py        a command is called: only its module is imported
 commands/     their options and what they call, a thin module each; options.py and stores.py are what they share
 outcome.py    what a process says at its end: exit code, text or one JSON object; account.py is what that always holds,
-              output.py what becomes of it when stdout cannot be written to
+              output.py what becomes of it when stdout cannot be written to, and deadline.py how long a command waits
 report.py     what each command found, as one JSON object and as lines: published.py, decoded.py and gate_lines.py for
               those that look at what is published, and reports.py for those that need snapshots and signing,
               with issuer_lines.py

@@ -32,7 +32,7 @@ def call(words: Sequence[str], account: Account) -> "Report | int":
 
     Raises:
         UsageError: it cannot be understood.
-        PregenError, StorageError, OSError: the command has failed.
+        PregenError, StorageError, OSError: the command has failed, or has taken longer than its --timeout.
         OutputLostError: what the command prints by itself cannot be written.
     """
     entry = _entry(words[0])

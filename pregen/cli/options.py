@@ -99,6 +99,17 @@ class Parser(ArgumentParser):
             "--quiet", action="store_true", help="say nothing but warnings and errors; what --json prints stays"
         )
 
+    def takes_timeout(self, default: str) -> None:
+        """Take --timeout, in seconds, for `pregen.cli.deadline`."""
+        self.add_argument(
+            "--timeout",
+            metavar="SPAN",
+            type=lambda text: read_length_s("--timeout", text),
+            default=default,
+            help="give up after so long, as where the store hangs: 10s, 5m; 0: wait for as long as it takes "
+            "(%(default)s)",
+        )
+
     def takes_strict(self) -> None:
         """Take --strict, for those who want to be told by the exit code."""
         self.add_argument(

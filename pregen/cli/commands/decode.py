@@ -4,16 +4,19 @@ import errno
 import os
 import sys
 from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
 
 from pregen.cli.account import Account
+from pregen.cli.deadline import within
 from pregen.cli.decoded import decode_report
 from pregen.cli.options import Parser
 from pregen.cli.report import Report
 from pregen.cli.stores import open_named_store
-from pregen.decoding import MAX_BYTES, decode, issuers_of_files, issuers_of_store
+from pregen.decoding import MAX_BYTES, Decoded, KnownIssuer, decode, issuers_of_files, issuers_of_store
 from pregen.errors import UsageError
 from storage.reader import open_reader
+from storage.stores import Store
 
 _NO_FILE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG})  # then the word itself is meant
 
@@ -29,19 +32,26 @@ def describe(parser: Parser) -> None:
     parser.add_argument("--store", metavar="STORE", help="name issuers, and say what this store answers")
     parser.add_argument("--config", metavar="CONFIG", type=Path, help="take the store of this configuration")
     parser.takes_issuers("name this issuer, whose certificate is in the file (PEM or DER)")
+    parser.takes_timeout("30s")
     parser.takes_json()
 
 
 def call(given: Namespace, account: Account) -> Report:
     """Show which certificates a request or a response is about."""
     decoded = decode(_octets(given.what))
-    issuers, reader = issuers_of_files(given.issuer), None
-    if given.store or given.config:
-        reader = open_reader(open_named_store(given.store, given.config, account))
-        if reader.current:
-            account.note_commit(reader.current.commit)
-        issuers += issuers_of_store(reader)
-    return decode_report(decoded, issuers, reader)
+    issuers = issuers_of_files(given.issuer)
+    if not given.store and not given.config:
+        return decode_report(decoded, issuers, None)
+    store = open_named_store(given.store, given.config, account)
+    return within(given.timeout, lambda: _named_by(store, decoded, issuers, account))
+
+
+def _named_by(store: Store, decoded: Sequence[Decoded], issuers: Sequence[KnownIssuer], account: Account) -> Report:
+    """Return the report in which a store says whose certificates they are, and what is published for them."""
+    reader = open_reader(store)
+    if reader.current:
+        account.note_commit(reader.current.commit)
+    return decode_report(decoded, [*issuers, *issuers_of_store(reader)], reader)
 
 
 def _octets(what: str) -> bytes:

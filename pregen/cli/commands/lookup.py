@@ -4,6 +4,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from pregen.cli.account import Account
+from pregen.cli.deadline import within
 from pregen.cli.options import Parser
 from pregen.cli.published import lookup_report
 from pregen.cli.report import Report
@@ -23,6 +24,7 @@ def describe(parser: Parser) -> None:
     parser.add_argument("--hash", choices=("sha1", "sha256"), default="sha1", help="hash of the CertID (%(default)s)")
     parser.add_argument("--out", metavar="FILE", type=Path, help="write the DER of the response to this file")
     parser.takes_strict()
+    parser.takes_timeout("30s")
     parser.takes_json()
 
 
@@ -31,13 +33,16 @@ def call(given: Namespace, account: Account) -> Report:
     if (given.cert is None) == (given.serial is None):
         raise UsageError("say either --cert FILE or --serial HEX")
     store = open_named_store(given.store, given.config, account)
-    found = look_up(
-        store,
-        given.issuer,
-        cert=given.cert,
-        serial=given.serial,
-        hash_name=given.hash,
-        tell_commit=account.note_commit,
+    found = within(
+        given.timeout,
+        lambda: look_up(
+            store,
+            given.issuer,
+            cert=given.cert,
+            serial=given.serial,
+            hash_name=given.hash,
+            tell_commit=account.note_commit,
+        ),
     )
     out: Path | None = given.out
     if out is not None:

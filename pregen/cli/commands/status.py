@@ -3,6 +3,7 @@
 from argparse import Namespace
 
 from pregen.cli.account import Account
+from pregen.cli.deadline import within
 from pregen.cli.options import Parser, read_length_s
 from pregen.cli.plugin import status_report
 from pregen.cli.report import Report
@@ -24,6 +25,7 @@ def describe(parser: Parser) -> None:
     parser.add_argument(
         "--crit", metavar="SPAN", default="4h", help="CRITICAL where they hold for less than this (%(default)s)"
     )
+    parser.takes_timeout("10s")
     parser.takes_json()
 
 
@@ -32,7 +34,8 @@ def call(given: Namespace, account: Account) -> Report:
     warn_s, crit_s = read_length_s("--warn", given.warn), read_length_s("--crit", given.crit)
     if crit_s > warn_s:
         raise UsageError(f"--crit {given.crit} is longer than --warn {given.warn}: it must come after it")
-    found = status_of(open_named_store(given.store, given.config, account), warn_s, crit_s)
+    store = open_named_store(given.store, given.config, account)
+    found = within(given.timeout, lambda: status_of(store, warn_s, crit_s))
     if found.commit is not None:
         account.note_commit(found.commit)
     return status_report(found, warn_s, crit_s)

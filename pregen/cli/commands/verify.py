@@ -4,6 +4,7 @@ from argparse import Namespace
 
 from pregen.audit import Trust, verify_store
 from pregen.cli.account import Account
+from pregen.cli.deadline import within
 from pregen.cli.options import Parser, read_count
 from pregen.cli.progress import progress
 from pregen.cli.report import Report
@@ -25,6 +26,7 @@ def describe(parser: Parser) -> None:
     )
     parser.add_argument("--all", action="store_true", help="verify every response")
     parser.takes_strict()
+    parser.takes_timeout("0")
     parser.takes_json()
 
 
@@ -38,5 +40,5 @@ def call(given: Namespace, account: Account) -> Report:
     store = open_named_store(given.store, None if given.store else given.config, account)
     with progress(is_quiet=given.quiet) as show:
         sample = None if given.all else read_count("--sample", given.sample)
-        audit = verify_store(store, trust, sample, show, account.note_commit)
+        audit = within(given.timeout, lambda: verify_store(store, trust, sample, show, account.note_commit))
     return verify_report(audit).strictly(given.strict)

@@ -32,6 +32,9 @@ class ObjectServer(ThreadingHTTPServer):
         """Say nothing from now on."""
         self.answers.clear()
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing: clients of a silent server go away."""
+
     def thaw(self) -> None:
         """Answer again, also what was asked meanwhile."""
         self.answers.set()

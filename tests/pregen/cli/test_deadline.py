@@ -1,0 +1,81 @@
+"""`--timeout`: commands that look at a store give up where it hangs, and monitoring gets its UNKNOWN."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pregen.cli.deadline import within
+from tests.pregen.cli.ca import GOOD, Ca, Program
+from tests.storage.edge.object_server import ObjectServer, serving
+
+LOOKUP = ("lookup", "--issuer", "issuer.pem", "--serial", f"{GOOD:x}")
+COMMANDS = [("status",), ("inspect",), ("verify",), LOOKUP, ("decode", "30030a0106", "--store")]
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Ca:
+    ca = Ca(tmp_path_factory.mktemp("ca"))
+    subprocess.run([sys.executable, "-m", "pregen", "run", "pregen.toml"], cwd=ca.folder, check=True, timeout=60)
+    return ca
+
+
+@pytest.fixture(scope="module")
+def silent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectServer]:
+    """A server that accepts connections and requests, and says nothing."""
+    with serving(tmp_path_factory.mktemp("nothing")) as server:
+        server.freeze()
+        yield server
+
+
+def started(ca: Ca, silent: ObjectServer, *words: str) -> "tuple[subprocess.CompletedProcess[str], float]":
+    command = [sys.executable, "-m", "pregen", *words]
+    began = time.monotonic()
+    ended = subprocess.run(
+        command, cwd=ca.folder, env=silent.environment(), capture_output=True, text=True, timeout=60, check=False
+    )
+    return ended, time.monotonic() - began
+
+
+def test_monitoring_gets_unknown_from_a_store_that_hangs(published: Ca, silent: ObjectServer) -> None:
+    ended, took_s = started(published, silent, "status", "s3://bucket", "--timeout", "1s")
+
+    assert (ended.returncode, ended.stdout[:17]) == (3, "PREGEN UNKNOWN - ")
+    assert "no answer within 1s: look after the store, or wait for longer by --timeout" in ended.stdout
+    assert took_s < 8
+
+
+@pytest.mark.parametrize("words", COMMANDS[1:], ids=lambda words: words[0])
+def test_others_that_look_at_a_store_give_up_with_the_exit_code_of_storage(
+    published: Ca, silent: ObjectServer, words: tuple[str, ...]
+) -> None:
+    ended, took_s = started(published, silent, *words, "s3://bucket", "--timeout", "1", "--json")
+
+    assert ended.returncode == 5
+    document = json.loads(ended.stdout)
+    assert document["error"]["message"].startswith("no answer within 1s: look after the store")
+    assert document["store"] == "s3://bucket"
+    assert took_s < 8
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=lambda words: words[0])
+def test_a_store_that_answers_is_not_hurried(published: Ca, pregen: Program, words: tuple[str, ...]) -> None:
+    at_hand = [str(published.pem) if word == "issuer.pem" else word for word in words]
+
+    for limit in ("50s", "0"):
+        assert pregen(*at_hand, published.store, "--timeout", limit).code == 0
+
+
+def test_a_limit_that_is_none_is_told(published: Ca, pregen: Program) -> None:
+    ended = pregen("inspect", published.store, "--timeout", "soon")
+
+    assert (ended.code, ended.err) == (2, "error: --timeout 'soon' is no length of time: write 90m, 12h or 2d\n")
+
+
+def test_an_error_in_time_is_the_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        within(10, (tmp_path / "nothing").read_bytes)
