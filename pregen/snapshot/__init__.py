@@ -17,6 +17,9 @@ certificates exist and which of them are revoked. Reading goes
     rules.py      what the profile of an issuer demands of its rows
     rounded.py    long serials that a program has rounded
     scripts.py    whether serials are written otherwise than declared, by what odds.py says of chance
+    swapped.py    serials whose octets stand in another order
+    habits.py     how each issuer's serials are written
+    parts.py      what is found in the rows of some issuers, or of some files, alone
     units.py      times that are read in another unit, or order, than they were written in
     standins.py   times that hardly are any, and stand for "none"
     findings.py   bad rows to `Finding`s: counted by kind, with examples, and where they are (location.py)

@@ -43,12 +43,13 @@ from pregen.snapshot.crls.scope import KINDS, NOT_SAID
 from pregen.snapshot.exclusion import count_excluded, leave_out_no_ocsp
 from pregen.snapshot.files.base import ODD
 from pregen.snapshot.findings import Place
+from pregen.snapshot.habits import Habits
 from pregen.snapshot.octets import ArrowArray, Fault, nulls
 from pregen.snapshot.reading import Reading
 from pregen.snapshot.rows import BatchRows, Mask
 from pregen.snapshot.rules import NO_PROFILES, RowRules
 from pregen.snapshot.serials import NOT_MINIMAL, read_serials
-from pregen.snapshot.suspicions import note_remnants, note_rounded, note_scripts, note_stand_ins
+from pregen.snapshot.suspicions import note_habits, note_remnants, note_rounded, note_scripts, note_stand_ins
 from pregen.snapshot.times.instants import Instants, read_instants
 from pregen.validity import Profile
 
@@ -84,6 +85,8 @@ class Intake:
         self.oldest = reading.oldest = np.full(count, NO_EXPIRY, np.int64)
         self.of_kind = reading.of_kind = np.zeros((count, KINDS), np.int64)
         self.rows_of = reading.rows_of = np.zeros((count, 2), np.int64)
+        self.negative = reading.negative_serials = np.zeros(count, np.int64)
+        self.habits = Habits(count)
         self.revocations = revocations
         self.columns = columns
         self.latest_s = as_of_s + skew_s
@@ -138,14 +141,16 @@ class _BatchIntake(BatchRows):
         reason, reason_given = self._reason(revoked)
         note_remnants(self, revocations, revoked, self._intake.latest_revocation_s)
         serial, faults, negative = read_serials(self.arrays["serial"], self.columns["serial"].encoding or "binary")
-        self.reading.negative_serials += negative
         for fault in faults:
             self._unread |= fault.rows & nulls(serial) if fault.code == NOT_MINIMAL else fault.rows
         self.note("serial", faults)
         issuer = self._issuer()
+        if negative.any():
+            self._intake.negative += np.bincount(issuer[negative], minlength=len(self._intake.negative))
         note_scripts(self, serial, faults)
         self._count_rows(issuer)
         note_rounded(self, serial, faults)
+        note_habits(self, self._intake.habits, serial, issuer)
         if self._intake.revocations is not None:
             status, revoked_at, reason, reason_given = self._revocations(self._intake.revocations, serial, issuer)
             revoked = status == REVOKED

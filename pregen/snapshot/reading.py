@@ -1,12 +1,14 @@
 """What is noted while one file is read: counts, bad rows, and what may be wrong with whole columns."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pregen.config.columns import TIMES
+from pregen.errors import Finding
 from pregen.snapshot.findings import RowFindings
 from pregen.snapshot.remnants import Remnants
 from pregen.snapshot.rounded import Rounded
@@ -30,7 +32,8 @@ class Reading:
         of_kind: how many rows of each kind each issuer has, int64[issuers, KINDS]; None: nobody asks.
         zone_used: columns (canonical names) with a declared zone, and with times that it was needed for.
         zone_written: those with times that name their own.
-        negative_serials: how many rows have a serial that is negative.
+        negative_serials: how many rows of each issuer have a serial that is negative, int64[issuers].
+        of_issuers: what is odd about the serials of issuers (indices), each by itself.
         remnants: what rows that are not revoked say of revocations.
         units: in which its times seem to be written, by canonical column.
         rounded: serials that seem to be rounded.
@@ -50,7 +53,8 @@ class Reading:
     of_kind: NDArray[np.int64] | None = None
     zone_used: set[str] = field(default_factory=set)
     zone_written: set[str] = field(default_factory=set)
-    negative_serials: int = 0
+    negative_serials: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    of_issuers: Mapping[int, tuple[Finding, ...]] = field(default_factory=dict)
     remnants: Remnants = field(default_factory=Remnants)
     units: dict[str, Units] = field(default_factory=lambda: {canonical: Units() for canonical in TIMES})
     rounded: Rounded = field(default_factory=Rounded)

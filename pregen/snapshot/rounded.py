@@ -66,8 +66,20 @@ class Rounded:
         self.by_bits += other.by_bits
         self.examples += other.examples[: MAX_EXAMPLES - len(self.examples)]
 
-    def note(self, column: ArrowArray, serial: pa.BinaryArray, name: str, at: Place, *, is_text: bool) -> None:
-        """Count the serials of one batch: what the file holds, as text or otherwise, and what was read of it."""
+    def note(
+        self,
+        column: ArrowArray,
+        serial: pa.BinaryArray,
+        name: str,
+        at: Place,
+        *,
+        is_text: bool,
+        places: NDArray[np.intp] | None = None,
+    ) -> None:
+        """Count serials of one batch: what the file holds, as text or otherwise, and what was read of it.
+
+        `places` are their rows in the batch, whose row 0 is the row `at`; None: they are all of its rows.
+        """
         values = octets_of(serial)
         self.octets += np.bincount(np.minimum(values.size, _LENGTHS - 1), minlength=_LENGTHS)
         rows = _rounded_octets(values)
@@ -75,7 +87,8 @@ class Rounded:
         if is_text:
             rows = np.union1d(rows, self._note_texts(column))
         for row in rows[: MAX_EXAMPLES - len(self.examples)].tolist():
-            self.examples.append(f"{located(at.path, at.row + row, at.unit)}, {name}, {shown(column[row])}")
+            place = row if places is None else int(places[row])
+            self.examples.append(f"{located(at.path, at.row + place, at.unit)}, {name}, {shown(column[row])}")
 
     def _note_texts(self, column: ArrowArray) -> NDArray[np.int64]:
         """Count texts, and return the rows of those that are rounded."""

@@ -27,7 +27,7 @@ from pregen.snapshot.octets import ArrowArray, Octets, holds, text_of
 from pregen.snapshot.odds import CHANCE, Likeness, chance_exponent, count_alike, no_likeness
 
 CODE = "serial.encoding"
-_SAMPLE_ROWS = 128  # of a batch
+_SAMPLE_ROWS = 1_024  # of a batch
 _COUNTING = 1.05  # octets by which neighbours differ where octets count; of digits that count, it is 1.07 or 1.11
 _MIXED_COUNT, _MIXED_SHARE = 10, 10  # rows that are surely of another encoding, and one in so many
 

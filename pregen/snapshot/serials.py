@@ -64,13 +64,18 @@ class Serials(NamedTuple):
         values: one value a row; those of faulty rows mean nothing and may be null, except that what is `NOT_MINIMAL`
             and not null is the serial that was meant.
         faults: a row has one at most.
-        negative_count: how many are negative: by the first octet, which plain numbers may have as well, or by a minus,
+        negative: which are negative, bool[n]: by the first octet, which plain numbers may have as well, or by a minus,
             which programs write that take the first bit for a sign.
     """
 
     values: pa.BinaryArray
     faults: list[Fault]
-    negative_count: int = 0
+    negative: NDArray[np.bool_]
+
+    @property
+    def negative_count(self) -> int:
+        """How many are negative."""
+        return int(np.count_nonzero(self.negative))
 
 
 def read_serials(column: ArrowArray, encoding: str) -> Serials:
@@ -105,7 +110,7 @@ def _binary(column: ArrowArray) -> Serials:
     if padded.any():
         column = pc.replace_with_mask(column, pa.array(padded), _unpadded(original.filter(pa.array(padded))))
     assert isinstance(column, pa.BinaryArray)
-    return Serials(column, faults, int(np.count_nonzero((first > _TOP) & ~(null | empty))))
+    return Serials(column, faults, (first > _TOP) & ~(null | empty))
 
 
 def _unpadded(column: ArrowArray) -> ArrowArray:
@@ -123,9 +128,10 @@ def _unpadded(column: ArrowArray) -> ArrowArray:
 def _unsigned_binary(column: ArrowArray) -> Serials:
     values, null = octets_of(column), nulls(column)
     digits = without_leading(values, 0) if (values.size > _WIDTH).any() else values
-    serials, too_long = _der_integers(tails(digits, _WIDTH), np.zeros(len(column), np.bool_))
+    none = np.zeros(len(column), np.bool_)
+    serials, too_long = _der_integers(tails(digits, _WIDTH), none)
     too_long |= digits.size > _WIDTH
-    return Serials(serials, _number_faults(null, values.size == 0, too_long, None, ""))
+    return Serials(serials, _number_faults(null, values.size == 0, too_long, None, ""), none)
 
 
 def _hex(column: ArrowArray) -> Serials:
@@ -146,7 +152,7 @@ def _hex(column: ArrowArray) -> Serials:
     serials, too_long = _der_integers((nibbles[:, 0::2] << np.uint8(4)) | nibbles[:, 1::2], negative)
     too_long |= digits.size > _HEX_DIGITS
     faults = _number_faults(null, text.size == 0, too_long, not_hex, "row.serial.not-hex")
-    return Serials(serials, _with_rounded(faults, column), int(np.count_nonzero(negative & ~null & ~not_hex)))
+    return Serials(serials, _with_rounded(faults, column), negative & ~null & ~not_hex)
 
 
 def _decimal(column: ArrowArray) -> Serials:
@@ -165,7 +171,7 @@ def _decimal(column: ArrowArray) -> Serials:
     serials, too_long = _der_integers(_octets_of_limbs(limbs), negative)
     too_long |= digits.size > width
     faults = _number_faults(null, text.size == 0, too_long, not_decimal, "row.serial.not-decimal")
-    return Serials(serials, _with_rounded(faults, column), int(np.count_nonzero(negative & ~null & ~not_decimal)))
+    return Serials(serials, _with_rounded(faults, column), negative & ~null & ~not_decimal)
 
 
 def _hyphens_of_uuids(text: Octets) -> NDArray[np.bool_]:

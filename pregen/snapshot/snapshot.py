@@ -20,6 +20,7 @@ from pregen.snapshot.crls.signs import entries_in
 from pregen.snapshot.files import SnapshotFile
 from pregen.snapshot.findings import Place, RowFindings, located, negative_finding
 from pregen.snapshot.intake import CLOCK_SKEW_S, Intake
+from pregen.snapshot.parts import Parts, narrowed
 from pregen.snapshot.reading import Reading
 from pregen.snapshot.remnants import Remnants, judged
 from pregen.snapshot.rounded import Rounded
@@ -134,6 +135,8 @@ class Snapshot:
             reading.excluded.update(excluded)
             if len(batch) or len(batch.late.revoked_at) or batch.withheld is not None:
                 yield batch
+        column = self._columns["serial"]
+        reading.of_issuers = intake.habits.findings(column.name, column.encoding or "binary")
 
     def add(self, number: int, reading: Reading) -> None:
         """Count what is noted while a file is read, here or in a worker."""
@@ -159,20 +162,44 @@ class Snapshot:
             counts = [reading.of_kind for reading in self._readings.values() if reading.of_kind is not None]
             none = np.zeros((len(nothing), KINDS), np.int64)
             from_crls = out_of_scope(self._revocations.uncovered, sum(counts, none)) + from_crls
-        negative = sum(reading.negative_serials for reading in self._readings.values())
-        column = self._columns["serial"]
-        serials = negative_finding(column.name, column.encoding or "binary", negative, self.rows_in)
         remnants = reduce(Remnants.plus, (reading.remnants for reading in self._readings.values()), Remnants())
         rows = tuple(judged(found.findings(self._skew_s), remnants))
-        serials += self._scripts()
-        return rows + serials + self._units() + self._stand_ins() + from_crls + self._unused() + self._warnings
+        return rows + self._serials() + self._units() + self._stand_ins() + from_crls + self._unused() + self._warnings
 
-    def _scripts(self) -> tuple[Finding, ...]:
-        scripts, rounded, column = Scripts(), Rounded(), self._columns["serial"]
-        for _, reading in sorted(self._readings.items(), key=lambda item: item[0]):
-            scripts.add(reading.scripts)
-            rounded.add(reading.rounded)
-        return scripts.findings(column.name, column.encoding or "binary") + rounded.findings(column.name)
+    def _serials(self) -> tuple[Finding, ...]:
+        """Return what is wrong with the column of serials, and whether all rows are, or those of some issuers or files.
+
+        One that is written otherwise than the others hides among them.
+        """
+        column = self._columns["serial"]
+        name, encoding = column.name, column.encoding or "binary"
+        scripts, rounded, by_file = Scripts(), Rounded(), dict[str, tuple[Finding, ...]]()
+        by_issuer = dict[str, tuple[Finding, ...]]()
+        negative, rows = np.zeros(max(self._issuers.values()) + 1, np.int64), self.rows_of.sum(axis=1)
+        names = {index: name for name, index in [*self._issuers.items()][::-1]}
+        for number, one in sorted(self._readings.items(), key=lambda item: item[0]):
+            scripts.add(one.scripts)
+            rounded.add(one.rounded)
+            count = int(one.negative_serials.sum())
+            if count:
+                negative = negative + one.negative_serials
+            by_file[f"file {self.files[number]}"] = (
+                *negative_finding(name, encoding, count, one.rows_in),
+                *one.scripts.findings(name, encoding),
+                *one.rounded.findings(name),
+            )
+            for index, found in one.of_issuers.items():
+                by_issuer.setdefault(f"issuer {names[index]!r}", found)
+        for index in np.flatnonzero(negative).tolist():
+            called = f"issuer {names[index]!r}"
+            found = negative_finding(name, encoding, int(negative[index]), int(rows[index]))
+            by_issuer[called] = found + by_issuer.get(called, ())
+        whole = (
+            *negative_finding(name, encoding, int(negative.sum()), self.rows_in),
+            *scripts.findings(name, encoding),
+            *rounded.findings(name),
+        )
+        return narrowed(whole, Parts(by_issuer, int(np.count_nonzero(rows))), Parts(by_file, len(by_file)))
 
     def _units(self) -> tuple[Finding, ...]:
         found: tuple[Finding, ...] = ()

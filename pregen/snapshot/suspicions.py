@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pregen.snapshot.codes import HOLD, UNSPECIFIED, are_released
+from pregen.snapshot.habits import Habits, SerialColumn
 from pregen.snapshot.octets import Fault, nulls
 from pregen.snapshot.remnants import IN_COLUMNS, NO_REVOCATION_BEFORE, Remnants
 from pregen.snapshot.rows import BatchRows, Mask
@@ -74,6 +75,16 @@ def note_rounded(rows: BatchRows, serial: pa.BinaryArray, faults: Iterable[Fault
     source, column = rows.columns["serial"], rows.arrays["serial"]
     is_text = not (source.encoding or "binary").endswith("binary") and not pa.types.is_integer(column.type)
     rows.reading.rounded.note(column, serial, source.name, rows.first, is_text=is_text)
+
+
+def note_habits(rows: BatchRows, habits: Habits, serial: pa.BinaryArray, issuer: NDArray[np.int32]) -> None:
+    """Note how the serials of each issuer are written, int32[n], of rows that are good so far."""
+    source, array = rows.columns["serial"], rows.arrays["serial"]
+    if rows.first.unit == "line":
+        return
+    encoding = source.encoding or "binary"
+    is_text = not encoding.endswith("binary") and not pa.types.is_integer(array.type)
+    habits.note(SerialColumn(array, serial, source.name, encoding, rows.first, is_text), issuer, rows.sound)
 
 
 def note_stand_ins(

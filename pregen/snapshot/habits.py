@@ -1,0 +1,89 @@
+"""How the serials of each issuer are written, as one of several CAs may write them otherwise than the others.
+
+What is odd about a few of its rows would hide among the many of another one. What all of its rows have in common shows
+in some of them as well, so that looking costs nothing where there are many: `SAMPLE_ROWS` of each issuer in each file,
+from all over the batch that it is first seen in. Nothing is added up over files, since each is judged by itself.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from pregen.errors import Finding
+from pregen.snapshot.findings import Place
+from pregen.snapshot.octets import ArrowArray, octets_of
+from pregen.snapshot.rounded import Rounded
+from pregen.snapshot.scripts import Scripts
+from pregen.snapshot.swapped import Swapped
+
+SAMPLE_ROWS = 2_048
+
+
+@dataclass(slots=True)
+class _Habit:
+    """What was counted of the serials of one issuer."""
+
+    scripts: Scripts = field(default_factory=Scripts)
+    rounded: Rounded = field(default_factory=Rounded)
+    swapped: Swapped = field(default_factory=Swapped)
+
+
+@dataclass(frozen=True, slots=True)
+class SerialColumn:
+    """The serials of a batch.
+
+    Attributes:
+        array: what the file holds.
+        serial: what was read of it; null or empty where nothing was.
+        name: of the column in the file.
+        encoding: the declared one.
+        first: where row 0 is.
+        is_text: whether the file writes them as digits.
+    """
+
+    array: ArrowArray
+    serial: pa.BinaryArray
+    name: str
+    encoding: str
+    first: Place
+    is_text: bool
+
+
+class Habits:
+    """What is noted of the serials of each issuer, in one file."""
+
+    def __init__(self, issuers: int) -> None:
+        """Nothing is noted yet of any issuer (index)."""
+        self._wanted = np.full(issuers, SAMPLE_ROWS, np.int64)
+        self._habits: dict[int, _Habit] = {}
+
+    def note(self, column: SerialColumn, issuer: NDArray[np.int32], chosen: NDArray[np.bool_]) -> None:
+        """Note the serials of some of the rows that are `chosen`, bool[n]; `issuer` is int32[n]."""
+        present = np.bincount(issuer[chosen], minlength=len(self._wanted))
+        for one in np.flatnonzero((present > 0) & (self._wanted > 0)).tolist():
+            rows = np.flatnonzero(chosen & (issuer == one))
+            rows = rows[:: -(-len(rows) // int(self._wanted[one]))]
+            self._wanted[one] -= len(rows)
+            self._note(self._habits.setdefault(one, _Habit()), column, rows)
+
+    def _note(self, habit: _Habit, column: SerialColumn, rows: NDArray[np.intp]) -> None:
+        array, serial = column.array.take(rows), column.serial.take(rows)
+        assert isinstance(serial, pa.BinaryArray)
+        habit.scripts.note(array, column.encoding, serial, has_malformed=False)
+        habit.rounded.note(array, serial, column.name, column.first, is_text=column.is_text, places=rows)
+        habit.swapped.note(octets_of(serial))
+
+    def findings(self, name: str, encoding: str) -> Mapping[int, tuple[Finding, ...]]:
+        """Return what is odd, by issuer; `name` is the column's name in the files, `encoding` the declared one."""
+        found = {
+            one: (
+                *habit.scripts.findings(name, encoding),
+                *habit.rounded.findings(name),
+                *habit.swapped.findings(name),
+            )
+            for one, habit in sorted(self._habits.items())
+        }
+        return {one: findings for one, findings in found.items() if findings}
