@@ -39,18 +39,9 @@ COLUMNS = (
 )
 TIMES = ("revoked_at", "not_before", "not_after")
 SERIAL_ENCODINGS = ("binary", "unsigned-binary", "hex", "decimal")
-TIME_ENCODINGS = (
-    "timestamp",
-    "date",
-    "iso8601",
-    "epoch-s",
-    "epoch-ms",
-    "epoch-us",
-    "epoch-ns",
-    "utctime",
-    "generalizedtime",
-    "asn1",
-)
+EPOCH_ENCODINGS = ("epoch-s", "epoch-ms", "epoch-us", "epoch-ns")
+ASN1_ENCODINGS = ("utctime", "generalizedtime", "asn1")
+TIME_ENCODINGS = ("timestamp", "date", "iso8601", *EPOCH_ENCODINGS, *ASN1_ENCODINGS)
 KINDS = ("ca", "end-entity", "precertificate")
 OF_TIMES = ("zone", "ambiguous", "nonexistent", "time_of_day", "absent")
 TRUTHS = ("true", "false")
@@ -79,6 +70,8 @@ Encoding: TypeAlias = Annotated[
 Zone: TypeAlias = Annotated[
     str, msgspec.Meta(description='a time zone of the IANA database, such as "America/Denver" or "UTC"')
 ]
+Ambiguous: TypeAlias = Literal["error", "earliest", "latest"]
+Nonexistent: TypeAlias = Literal["error", "shift-forward", "shift-backward"]
 TimeOfDay: TypeAlias = Annotated[str, msgspec.Meta(description='a time of day such as "23:59:59"')]
 
 
@@ -105,8 +98,8 @@ class ColumnConfig(Section, frozen=True, kw_only=True):
     encoding: Encoding | None = None
     values: dict[str, list[str]] | None = None
     zone: Zone | None = None
-    ambiguous: Literal["error", "earliest", "latest"] = "error"
-    nonexistent: Literal["error", "shift-forward", "shift-backward"] = "error"
+    ambiguous: Ambiguous = "error"
+    nonexistent: Nonexistent = "error"
     time_of_day: TimeOfDay | None = None
     absent: list[str] | None = None
 

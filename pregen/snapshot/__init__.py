@@ -6,7 +6,9 @@ certificates exist and which of them are revoked. Reading goes
     opening.py    what is looked at before the first row: which files (choosing.py), their columns, and for which
                   instant they are right (as_of.py)
     files/        which files, and their record batches with the needed columns alone
-    columns.py    which column is where, and whether its type can be read; schemas.py for all files together
+    column.py     where each column comes from, as the configuration says it
+    columns.py    which column a file has and lacks, and column_types.py, whether its type can be read; schemas.py for
+                  all files together
     layouts.py    views, dictionaries, runs and extension types to the few types that are read
     serials.py, codes.py, times/     one column each: Arrow array in, numpy or Arrow array and `Fault`s out (octets.py
                   looks at many values' octets at once)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pregen.config import SnapshotConfig
 from pregen.errors import MAX_EXAMPLES, Finding, InputError
-from pregen.snapshot.columns import columns_of
+from pregen.snapshot.column import columns_of
 from pregen.snapshot.files import (
     INDEXES,
     TABLES,

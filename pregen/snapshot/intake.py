@@ -37,7 +37,7 @@ from pregen.snapshot.codes import (
     truth_table,
     with_keys,
 )
-from pregen.snapshot.columns import Column
+from pregen.snapshot.column import Column
 from pregen.snapshot.crls.revocations import Revocations, Statuses
 from pregen.snapshot.crls.scope import KINDS, NOT_SAID
 from pregen.snapshot.exclusion import count_excluded, leave_out_no_ocsp

@@ -12,7 +12,7 @@ from pregen.config import COLUMNS, SnapshotConfig
 from pregen.errors import ConfigError, Finding, InputError
 from pregen.snapshot.as_of import find_as_of, instant_of_imported_listing, instant_of_listing, later_than_files
 from pregen.snapshot.choosing import choose_files, open_files
-from pregen.snapshot.columns import TOLD_BY_CRLS, Column, columns_of, listing
+from pregen.snapshot.column import TOLD_BY_CRLS, Column, columns_of, listing
 from pregen.snapshot.crls.revocations import Revocations
 from pregen.snapshot.crls.rules import CrlIssuer
 from pregen.snapshot.crls.union import open_revocations

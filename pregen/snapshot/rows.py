@@ -8,7 +8,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pregen.snapshot.codes import Codes
-from pregen.snapshot.columns import Column
+from pregen.snapshot.column import Column
 from pregen.snapshot.findings import Place
 from pregen.snapshot.layouts import plain
 from pregen.snapshot.octets import Fault

@@ -6,7 +6,8 @@ from typing import Literal
 import pyarrow as pa
 
 from pregen.errors import MAX_EXAMPLES, Finding
-from pregen.snapshot.columns import Column, absence, look_alike_finding, look_alikes, schema_findings
+from pregen.snapshot.column import Column
+from pregen.snapshot.columns import absence, look_alike_finding, look_alikes, schema_findings
 from pregen.snapshot.files import SnapshotFile
 
 

@@ -12,7 +12,8 @@ from pregen import clock
 from pregen.config.columns import TIMES
 from pregen.errors import Finding
 from pregen.snapshot.batch import NO_EXPIRY, StatusBatch
-from pregen.snapshot.columns import Column, listing, needed
+from pregen.snapshot.column import Column, listing
+from pregen.snapshot.columns import needed
 from pregen.snapshot.crls.lists import RevocationList
 from pregen.snapshot.crls.revocations import Revocations
 from pregen.snapshot.crls.scope import KINDS, out_of_scope

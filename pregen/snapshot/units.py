@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pregen.errors import Finding
-from pregen.snapshot.columns import Column
+from pregen.snapshot.column import Column
 from pregen.snapshot.octets import ArrowArray
 from pregen.snapshot.standins import FIRST_S
 from pregen.snapshot.times.instants import Instants

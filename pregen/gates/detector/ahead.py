@@ -28,7 +28,7 @@ from pregen.gates.detector.rhythm import ages_of, rhythm
 from pregen.gates.detector.witnesses import Witnessed
 from pregen.gates.history import History
 from pregen.issuers import Issuer
-from pregen.snapshot.columns import Column
+from pregen.snapshot.column import Column
 
 MIN_COUNT, MIN_LAST = 10, 3  # rows, and of them in the last quarter of the stretch
 MIN_DENSITY = 0.3  # of the day before, as a whole and in the last quarter of the stretch

@@ -17,7 +17,7 @@ from pregen.gates.detector.observation import Sightings, serial_of
 from pregen.gates.detector.offsets import Difference, are_same, compare
 from pregen.issuers import Issuer
 from pregen.snapshot import NO_EXPIRY, NO_ISSUANCE, OWN_ZONE
-from pregen.snapshot.columns import Column
+from pregen.snapshot.column import Column
 from storage.certid import serial_text
 
 MIN_SHIFTED = 3  # entries of a CRL with one difference: a single one that was renewed may differ by anything

@@ -12,7 +12,7 @@ from pregen.gates.detector.observation import Watch, serial_of
 from pregen.gates.detector.offsets import Difference, Sample, offset_text
 from pregen.issuers import Issuer
 from pregen.snapshot import NO_EXPIRY, NO_ISSUANCE
-from pregen.snapshot.columns import Column
+from pregen.snapshot.column import Column
 from storage.certid import serial_text
 
 Severity = Literal["error", "warning"]

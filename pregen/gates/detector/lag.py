@@ -47,7 +47,7 @@ from pregen.gates.detector.rhythm import (
 )
 from pregen.gates.history import MAX_LAGS, History
 from pregen.issuers import Issuer
-from pregen.snapshot.columns import Column
+from pregen.snapshot.column import Column
 from storage.history import IssuerHistory
 
 MIN_SHIFT_S = 1_500  # half an hour, less what lies between two issuances

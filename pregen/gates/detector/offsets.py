@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pregen.snapshot.columns import Column
+from pregen.snapshot.column import Column
 from pregen.zones import utc_offset, zone_names, zone_octets
 
 QUARTER_S = 900

@@ -22,7 +22,7 @@ from pregen.gates.detector.clues import Clue, example, issuer_name, time_text
 from pregen.gates.detector.observation import BIN_S, HALF, KINDS, Observation, Sightings, Watch, serial_of
 from pregen.gates.detector.offsets import DAY_S, is_date, nearest_possible, offset_text, possible_shifts
 from pregen.issuers import Issuer
-from pregen.snapshot.columns import Column
+from pregen.snapshot.column import Column
 
 CHANCE = 0.02
 SIGNIFICANCE = 1e-6

@@ -31,7 +31,7 @@ from pregen.gates.detector.rhythm import Span, ages_of, rhythms_of
 from pregen.gates.detector.witnesses import judge_loss, judge_witnesses
 from pregen.gates.history import MAX_WITNESSES, WITNESS, History, revoked_witnesses
 from pregen.issuers import Issuer
-from pregen.snapshot.columns import Column
+from pregen.snapshot.column import Column
 from storage.history import NOTHING_REVOKED, IssuerHistory
 
 

@@ -17,7 +17,7 @@ from pregen.gates.detector.observation import Observation, Sightings
 from pregen.gates.detector.offsets import Difference, are_same, compare
 from pregen.issuers import Issuer
 from pregen.snapshot import NO_ISSUANCE
-from pregen.snapshot.columns import Column
+from pregen.snapshot.column import Column
 from storage.history import IssuerHistory
 
 # Of the witnesses: so many that share one difference of whole quarters, and so many that differ at all.

@@ -26,7 +26,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pregen.config import REASONS, ColumnConfig, SnapshotConfig
-from pregen.snapshot.columns import Column, columns_of
+from pregen.snapshot.column import Column, columns_of
 from pregen.snapshot.files.base import ODD, slices, unusable
 from pregen.snapshot.files.sources import Source, reading
 from pregen.snapshot.location import Location

@@ -16,7 +16,8 @@ import pyarrow as pa
 import pyarrow.types as is_type
 from numpy.typing import NDArray
 
-from pregen.snapshot.columns import Column
+from pregen.config.columns import ASN1_ENCODINGS
+from pregen.snapshot.column import Column
 from pregen.snapshot.layouts import is_text
 from pregen.snapshot.octets import ArrowArray, Fault, Octets, holds, integers, nulls, octet_at, tails, text_of
 from pregen.snapshot.times.absent import without_absent
@@ -28,7 +29,6 @@ from pregen.snapshot.times.zones import local_to_utc
 
 _PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _DAY_S = 86_400
-_ASN1 = ("utctime", "generalizedtime", "asn1")
 _MOST_DIGITS = 19  # of a number of 64 bits
 
 
@@ -51,7 +51,7 @@ class Instants(NamedTuple):
 def read_instants(column: ArrowArray, source: Column | None = None) -> Instants:
     """Return a column of times as seconds; `source` says what the configuration declares about them.
 
-    The type must be one that `columns.schema_findings` lets pass.
+    The type must be one that `column_types.type_findings` lets pass.
 
     >>> read_instants(pa.array([-1, None, 1_999], pa.timestamp("ms", "America/Denver"))).seconds.tolist()
     [-1, 0, 1]
@@ -72,7 +72,7 @@ def read_instants(column: ArrowArray, source: Column | None = None) -> Instants:
         return _from_epoch(numbers, ~nulls(column), wide, encoding, [])
     if is_text(kind):
         return _from_text(column, encoding, source)
-    raise TypeError(f"a column of {kind} is not read as times: `schema_findings` refuses it")
+    raise TypeError(f"a column of {kind} is not read as times: `type_findings` refuses it")
 
 
 def _given(column: ArrowArray, source: Column | None) -> NDArray[np.bool_]:
@@ -87,7 +87,7 @@ def _from_text(column: ArrowArray, encoding: str, source: Column | None) -> Inst
     written &= ~never_in_text(text, written, source)
     if encoding.startswith("epoch-"):
         return _from_digits(text, written, encoding)
-    if encoding in _ASN1:
+    if encoding in ASN1_ENCODINGS:
         seconds, well_formed = read_asn1(text, encoding)
         return _in_bounds(seconds, written & well_formed, [Fault("row.time.malformed", written & ~well_formed)])
     if encoding == "date":
@@ -172,7 +172,7 @@ def _dates(column: ArrowArray, source: Column | None) -> NDArray[np.int64]:
 
 def _time_of_day(source: Column | None) -> int:
     if source is None or source.time_of_day is None:
-        raise ValueError("a date without a stated time of day is no instant: `schema_findings` refuses it")
+        raise ValueError("a date without a stated time of day is no instant: `type_findings` refuses it")
     return seconds_of_day(source.time_of_day)
 
 
@@ -192,7 +192,7 @@ def _from_epoch(
 ) -> Instants:
     unit = encoding.removeprefix("epoch-")
     if unit not in _PER_SECOND:
-        raise ValueError("an integer is no instant before its unit is declared: `schema_findings` refuses it")
+        raise ValueError("an integer is no instant before its unit is declared: `type_findings` refuses it")
     return _in_bounds(_whole(numbers, _PER_SECOND[unit]), given, faults, wide)
 
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.types as is_type
 from numpy.typing import NDArray
 
-from pregen.snapshot.columns import Column
+from pregen.snapshot.column import Column
 from pregen.snapshot.octets import ArrowArray, Octets, heads, integers, nulls
 
 _ENDS = ("revoked_at", "not_after")

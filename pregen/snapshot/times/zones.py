@@ -8,16 +8,15 @@ repeats: the division would cost more than the search in a table that fits the p
 """
 
 from functools import lru_cache
-from typing import Literal, NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pregen.config.columns import Ambiguous, Nonexistent
 from pregen.snapshot.times.tzif import Transitions, read_tzif
 from pregen.zones import zone_octets
 
-Ambiguous: TypeAlias = Literal["error", "earliest", "latest"]
-Nonexistent: TypeAlias = Literal["error", "shift-forward", "shift-backward"]
 _FOLD, _GAP = 1, 2
 _DOUBTFUL = 2**60  # stands where an offset alone does not say which instant it is; far from every offset
 _TABLES = 32  # about a megabyte each

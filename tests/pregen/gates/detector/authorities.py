@@ -23,7 +23,7 @@ from pregen.gates.history import witness_share
 from pregen.issuers import Issuer, KeySource, Responder
 from pregen.snapshot import GOOD, NO_REASON, REVOKED, StatusBatch
 from pregen.snapshot.batch import Late
-from pregen.snapshot.columns import Column
+from pregen.snapshot.column import Column
 from pregen.snapshot.intake import CLOCK_SKEW_S
 from pregen.validity import PROFILES, Validity
 from pregen.zones import zone

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pregen.snapshot.columns import Column
+from pregen.config.columns import Ambiguous, Nonexistent
+from pregen.snapshot.column import Column
 from pregen.snapshot.octets import ArrowArray
 from pregen.snapshot.times.instants import Instants, read_instants
-from pregen.snapshot.times.zones import Ambiguous, Nonexistent
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 offsets = st.integers(-(23 * 60 + 59), 23 * 60 + 59).map(lambda minutes: timezone(timedelta(minutes=minutes)))

@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pytest
 
-from pregen.snapshot.columns import Column
+from pregen.snapshot.column import Column
 from pregen.snapshot.octets import ArrowArray
 from pregen.snapshot.times.instants import read_instants
 

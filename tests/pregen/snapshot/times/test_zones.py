@@ -12,14 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from pregen.config.columns import Ambiguous, Nonexistent
 from pregen.snapshot.times.tzif import Transitions
-from pregen.snapshot.times.zones import (
-    Ambiguous,
-    Nonexistent,
-    local_to_utc,
-    wall_segments,
-    wall_table,
-)
+from pregen.snapshot.times.zones import local_to_utc, wall_segments, wall_table
 from pregen.zones import zone, zone_names
 
 EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 of wall clocks
