@@ -33,7 +33,7 @@ lint: .venv/installed        ## ruff, mypy --strict and the import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: .venv/installed       ## the figures of the README, as ratios to raw signature rates
+bench: .venv/installed       ## the figures of docs/benchmarks.md, as ratios to raw signature rates
 	$(BIN)/python -m bench
 
 judges:                      ## third-party programs of Debian that check our output (root)
