@@ -40,8 +40,8 @@ whatever came of it, so that afterwards anyone can tell who asked for which cert
 
 **A store that says nothing** costs a request two seconds at most (``--store-deadline``), then ``tryLater``. After three
 such lookups in a row none waits: ``tryLater`` at once, an alarm on stderr, and one thread that tries until the store
-answers again. Only a store on a disk of this machine is read without a deadline: it
-would cost a quarter of the rate.
+answers again. On a disk of this machine, what the kernel has in memory is read at once, without a thread (which would
+cost a quarter of the rate), and only the rest is waited for: a disk may hang as well.
 
 A body of more than 64 KiB and a path of more than 8 KiB are ``too-large`` (413, 414); whoever takes longer than ten
 seconds over a head or a body is cut off.

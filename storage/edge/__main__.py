@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default=STORE_DEADLINE_S,
         type=float,
         metavar="SECONDS",
-        help="how long a request waits for the store, S3 or on a network mount, before it gets tryLater (%(default)s)",
+        help="how long a request waits for the store before it gets tryLater (%(default)s)",
     )
     parser.add_argument(
         "--unready-when-degraded",

@@ -16,7 +16,7 @@ from storage.edge.limits import connections_within, raise_descriptors
 from storage.edge.lines import hold_standard_descriptors, open_log
 from storage.edge.source import STORE_DEADLINE_S, LiveSource
 from storage.edge.takeover import ServingReader
-from storage.stores import Store, open_store
+from storage.stores import LocalStore, Store, open_store
 
 EXIT_USAGE, EXIT_STORAGE = 2, 5
 _LENGTH = re.compile(r"([0-9]{1,9})([smhd]?)")
@@ -121,9 +121,12 @@ def max_age_cap_in(text: str) -> int:
 def open_live_reader(
     opener: StoreOpener, store_address: str, endpoint: str | None, region: str | None
 ) -> tuple[LiveSource, bool]:
-    """Return a reader with nothing loaded yet, and whether its store is local."""
+    """Return a reader with nothing loaded yet, and whether its store is local: then no lookup of this thread waits."""
     store = opener(store_address, endpoint, region)
-    return ServingReader(store), store.is_local
+    is_local = store.is_local
+    if is_local and isinstance(store, LocalStore):
+        store.hurry()
+    return ServingReader(store), is_local
 
 
 def free_address(host: str, port: int) -> tuple[str, int]:

@@ -1,7 +1,7 @@
 """How long a request waits for the store: until its deadline, and not at all while the store is known to be silent.
 
-A store that is down says so. One that hangs (a network that swallows packets, a dead NFS server, a stopped process)
-says nothing, and keeps every thread that asks it. So:
+A store that is down says so. One that hangs (a network that swallows packets, a dead NFS server, a stopped process, a
+disk that has broken) says nothing, and keeps every thread that asks it. So:
 
 * Lookups are made in threads, and the deadline counts from the request: also for one that waits for a free thread.
 * Three lookups that miss it, with no answer of the store between them, mean that the store is silent. From then on no

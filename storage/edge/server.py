@@ -37,6 +37,7 @@ from storage.edge.refresh import PERIOD_S, Refresher
 from storage.edge.respond import MAX_BODY_BYTES, HttpRequest, Reply, is_probe, ocsp_error, probe, refuse, respond
 from storage.edge.source import STORE_DEADLINE_S, LiveSource
 from storage.edge.troubles import Troubles
+from storage.stores import NotAtHandError
 
 BODY_S = 10.0
 # A connection that says nothing, or says it slowly, is one of 1,024 of its worker: it is kept as long as a slow
@@ -82,11 +83,11 @@ class Application:
 
     Args:
         source: where answers come from.
-        is_local: whether lookups take microseconds; if not, they are made in threads, and nobody waits for long.
+        is_local: whether lookups take microseconds, or raise `NotAtHandError`; else they are made in threads.
         refresh_s: time between looks for a new generation.
         body_s: how long a client may take to send a body.
         max_age_cap_s: for how long caches may keep an answer at most.
-        store_deadline_s: how long a request may wait for a store that is not local.
+        store_deadline_s: how long a request may wait for the store.
         unready_when_degraded: whether ``/readyz`` fails as soon as anything is not as it should be.
         at_end: called when all requests are answered; need not return.
     """
@@ -107,7 +108,8 @@ class Application:
         self._respond = partial(respond, max_age_cap_s=max_age_cap_s)
         self._body_s = body_s
         self._refresher = Refresher(source, refresh_s)
-        self._lookups = None if is_local else PatientLookups(source, self._respond, deadline_s=store_deadline_s)
+        self._is_local = is_local
+        self._lookups = PatientLookups(source, self._respond, deadline_s=store_deadline_s)
         self._unready = frozenset({State.UNREADY, State.DEGRADED} if unready_when_degraded else {State.UNREADY})
         self._troubles = Troubles()
         self._alarms = Alarms()
@@ -118,7 +120,7 @@ class Application:
     @property
     def store_silent_since(self) -> float | None:
         """Since when the store is known not to answer lookups, in seconds since 1970; None while it does."""
-        return self._lookups.silent_since if self._lookups else None
+        return self._lookups.silent_since
 
     def readiness(self, now: int) -> Readiness:
         """Return how ready this worker is, with all that its parts have noticed."""
@@ -170,12 +172,27 @@ class Application:
         try:
             if is_probe(request):
                 return probe(request, now, self.readiness(now), unready=self._unready)
-            if self._lookups is not None:
-                return await self._lookups.reply(request, now)
-            return self._respond(self._source, request, now)
+            if self._is_local:
+                with suppress(NotAtHandError):
+                    return self._reply_at_once(request, now)
+            return await self._lookups.reply(request, now)
         except Exception as defect:  # noqa: BLE001 - the border of the process; OCSP has a word for defects
             _log.exception("a defect while answering")
             return ocsp_error(request, now, OcspStatus.internalError, Outcome.DEFECT, detail=repr(defect))
+
+    def _reply_at_once(self, request: HttpRequest, now: int) -> Reply:
+        """Return the reply where no disk is needed for it.
+
+        Raises:
+            NotAtHandError: one is needed; who waits for it must not be this thread, which all requests share.
+        """
+        try:
+            return self._respond(self._source, request, now)
+        except NotAtHandError as unknown:
+            if unknown.is_always:
+                self._is_local = False
+                _log.info("the file system of the store does not say what is in memory: lookups are made in threads")
+            raise
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -309,14 +326,15 @@ def run(
     """Serve until SIGTERM or SIGINT, then let the requests under way end; return the exit code.
 
     Args:
-        open_source: called in every worker; returns the source and whether it is local. Must pickle.
+        open_source: called in every worker, by the thread that serves; returns the source and whether it is local. Must
+            pickle.
         host: address to listen at.
         port: port to listen at.
         workers: number of processes.
         log_file: where the lines about requests go; stdout without it.
         refresh_s: time between looks for a new generation.
         max_age_cap_s: for how long caches may keep an answer at most.
-        store_deadline_s: how long a request may wait for a store that is not local.
+        store_deadline_s: how long a request may wait for the store.
         unready_when_degraded: whether ``/readyz`` fails as soon as anything is not as it should be.
         is_quiet: whether the server's own log has warnings and errors alone.
     """

@@ -13,11 +13,13 @@ from storage.stores.address import BucketAddress, open_store, parse_address
 from storage.stores.base import ObjectInfo, Store
 from storage.stores.local import LocalStore
 from storage.stores.memory import MemoryStore
+from storage.stores.terms import NotAtHandError
 
 __all__ = [
     "BucketAddress",
     "LocalStore",
     "MemoryStore",
+    "NotAtHandError",
     "ObjectInfo",
     "Store",
     "open_store",

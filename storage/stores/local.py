@@ -8,6 +8,8 @@ How it keeps the contract:
 * Then the folder is fsynced, for the name is durable only with it; so are all folders up to the root, once.
 * What a killed writer leaves begins with a dot. No name does, so it is never listed and never in the way.
 * Objects under ``packs/`` never change (their names have a random part), so their descriptors stay open for reading.
+* A thread that must not wait (a server's, which all requests share) gets from packs what the kernel has in memory, and
+  `NotAtHandError` for the rest: a disk that hangs keeps its readers for ever (preadv2(2), RWF_NOWAIT).
 """
 
 import errno
@@ -18,10 +20,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache, partial
 from pathlib import Path
+from threading import get_ident
 
 from storage.stores.base import ObjectInfo
-from storage.stores.mounts import is_on_local_disk
-from storage.stores.terms import absent, check_name, check_range, is_name, short_range, taken
+from storage.stores.mounts import is_in_memory, is_on_local_disk
+from storage.stores.terms import NotAtHandError, absent, check_name, check_range, is_name, short_range, taken
 
 _IMMUTABLE = "packs/"
 _OPEN_PACKS = 256
@@ -57,11 +60,17 @@ class LocalStore:
         # Not bound to self: that would be a cycle, and the descriptors would wait for the cycle collector.
         self._open_pack = lru_cache(_open_packs())(partial(_open, self._root, self.url))
         self._durable_folders: set[Path] = set()
+        self._hurried_thread: int | None = None
 
     @property
     def is_local(self) -> bool:
         """Whether it is on a disk of this machine; a network file system may keep readers waiting for ever."""
         return is_on_local_disk(self._root)
+
+    def hurry(self) -> None:
+        """Let no read of a pack by this thread wait for the disk from now on: it raises `NotAtHandError` instead."""
+        if not is_in_memory(self._root):
+            self._hurried_thread = get_ident()
 
     def close(self) -> None:
         """Let go of the descriptors kept for reading; the store stays usable."""
@@ -83,6 +92,8 @@ class LocalStore:
         """Return exactly `length` octets from `start` on."""
         check_range(start, length)
         file = self._kept_open(name) if name.startswith(_IMMUTABLE) else _open(self._root, self.url, name)
+        if self._hurried_thread == get_ident():
+            return _read_at_hand(file.descriptor, name, start, length)
         if length <= _UNCHECKED_BYTES:
             octets = os.pread(file.descriptor, length, start)
         else:
@@ -229,6 +240,22 @@ def _open(root: Path, url: str, name: str) -> _OpenFile:
     if not stat.S_ISREG(os.fstat(file.descriptor).st_mode):
         raise absent(url, name)
     return file
+
+
+def _read_at_hand(descriptor: int, name: str, start: int, length: int) -> bytes:
+    """Return octets that are in memory; what ends before is left to those who may wait."""
+    octets = bytearray(min(length, _UNCHECKED_BYTES))
+    try:
+        size = os.preadv(descriptor, [octets], start, os.RWF_NOWAIT)
+    except BlockingIOError:
+        raise NotAtHandError(name) from None
+    except OSError as error:
+        if error.errno != errno.EOPNOTSUPP:
+            raise
+        raise NotAtHandError(name, is_always=True) from None
+    if size != length:
+        raise NotAtHandError(name)
+    return bytes(octets)
 
 
 def _read_long(descriptor: int, start: int, length: int) -> bytes:

@@ -7,6 +7,8 @@ _LOCAL = frozenset(
     "bcachefs btrfs erofs ext2 ext3 ext4 f2fs jfs overlay ramfs reiserfs squashfs tmpfs xfs zfs".split()  # noqa: SIM905 - a list of one line
 )
 
+_IN_MEMORY = frozenset({"ramfs", "tmpfs"})
+
 
 def is_on_local_disk(folder: Path) -> bool:
     """Tell whether the file system of a folder, there or not yet, is one that never waits for another machine.
@@ -19,6 +21,15 @@ def is_on_local_disk(folder: Path) -> bool:
         return False
     # As it is written first: to follow links on a server that is dead would take for ever.
     return _kind_of(mounts, folder.absolute()) in _LOCAL and _kind_of(mounts, folder.resolve()) in _LOCAL
+
+
+def is_in_memory(folder: Path) -> bool:
+    """Tell whether the file system of a folder has no disk at all, so that its readers never wait for one."""
+    try:
+        mounts = mounts_in(_MOUNTS.read_text(errors="surrogateescape"))
+    except OSError:
+        return False
+    return _kind_of(mounts, folder.resolve()) in _IN_MEMORY
 
 
 def mounts_in(text: str) -> dict[str, str]:

@@ -8,6 +8,22 @@ _NAME = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT})*")
 _LAST_OFFSET = 2**63 - 1  # of a file, and of what the libraries below can express
 
 
+class NotAtHandError(Exception):
+    """What was to be read by a thread that must not wait is not in memory; another thread may read it.
+
+    Attributes:
+        is_always: nobody can say what is in memory there: it is of no use to ask again.
+    """
+
+    def __init__(self, name: str, *, is_always: bool = False) -> None:
+        super().__init__(name, is_always)
+        self.name = name
+        self.is_always = is_always
+
+    def __str__(self) -> str:
+        return f"{self.name} is not in memory"
+
+
 def is_name(text: str) -> bool:
     """Say whether `text` may name an object.
 

@@ -35,7 +35,7 @@ def describe(parser: Parser) -> None:
         metavar="SECONDS",
         type=float,
         default=STORE_DEADLINE_S,
-        help="how long a request waits for the store, S3 or on a network mount, before it gets tryLater (%(default)s)",
+        help="how long a request waits for the store before it gets tryLater (%(default)s)",
     )
     parser.add_argument(
         "--unready-when-degraded",

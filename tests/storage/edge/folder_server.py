@@ -4,6 +4,7 @@
 """
 
 import sys
+import threading
 import time
 from functools import partial
 from pathlib import Path
@@ -14,12 +15,13 @@ from storage.edge import server
 from storage.edge.source import LiveSource
 from storage.errors import NothingPublishedError
 from storage.reader import Answer
+from storage.stores import NotAtHandError
 from tests.storage.edge.answers import encode_response, freshness_until
 
 if TYPE_CHECKING:
     from storage.freshness import Freshness
 
-SLOW, DEFECT, UNREACHABLE = 0x5101, 0x5102, 0x5103
+SLOW, DEFECT, UNREACHABLE, HANGING = 0x5101, 0x5102, 0x5103, 0x5104
 SLOW_S = 0.6
 
 
@@ -51,6 +53,10 @@ class FolderSource:
             raise KeyError("a defect")
         if serial == UNREACHABLE:
             raise ConnectionError("the store is gone")
+        if serial == HANGING:
+            if threading.current_thread() is threading.main_thread():
+                raise NotAtHandError("packs/on-a-disk-that-hangs")
+            time.sleep(3600)
         if serial == SLOW:
             time.sleep(SLOW_S)
         elif not 1 <= serial <= self.generation:

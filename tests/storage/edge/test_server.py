@@ -1,9 +1,11 @@
+import json
 import os
 import signal
 import threading
 import time
 from base64 import b64encode
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import quote
 
@@ -354,3 +356,22 @@ def test_workers_do_not_outlive_their_parent(tmp_path: Path) -> None:
             ),
             10,
         )
+
+
+def test_a_disk_that_hangs_costs_what_is_on_it_and_no_other_request(tmp_path: Path) -> None:
+    (tmp_path / "generation").write_text(str(GENERATION))
+    with start(tmp_path, *folder_command(tmp_path, 1, "local")) as server, ExitStack() as opened:
+        hanging = [opened.enter_context(Connection(server.port)) for _ in range(4)]
+        for connection in hanging:
+            connection.send(b"GET " + path(folder_server.HANGING) + b" HTTP/1.1" + HOST + b"\r\n")
+        began = time.monotonic()
+        for _ in range(5):
+            assert cert_ids_in(server.get(path(1)).body) == [cert_id(1)]
+            assert server.get(b"/healthz").status == 200
+        assert time.monotonic() - began < 1.5
+
+        assert [connection.receive().body for connection in hanging] == [TRY_LATER] * 4
+        assert cert_ids_in(server.get(path(1)).body) == [cert_id(1)]
+        (reason,) = json.loads(server.get(b"/readyz").body)["reasons"]
+        assert (reason["code"], "the store is silent" in reason["message"]) == ("store.unreachable", True)
+        assert server.stop() == 0

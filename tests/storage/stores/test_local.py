@@ -8,16 +8,18 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
-from storage.stores import LocalStore, ObjectInfo
+from storage.stores import LocalStore, NotAtHandError, ObjectInfo
+from storage.stores.mounts import is_in_memory
 
 PACKS_OPEN = 256  # what storage.stores.local keeps
 
@@ -381,3 +383,68 @@ def test_a_relative_root_stays_where_it_was(tmp_path: Path, monkeypatch: pytest.
 
     assert (tmp_path / "store" / "one").read_bytes() == b"x"
     assert store.url == f"file://{tmp_path}/store"
+
+
+@pytest.fixture
+def on_disk(store: LocalStore, tmp_path: Path) -> LocalStore:
+    if is_in_memory(tmp_path):
+        pytest.skip("temporary files are in memory here")
+    store.put("packs/a", b"octets" * 10_000)
+    store.put("manifests/a", b"manifest")
+    return store
+
+
+def evict(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    os.fsync(descriptor)
+    os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+    os.close(descriptor)
+
+
+def test_a_thread_that_must_not_wait_gets_what_is_in_memory_and_no_more(on_disk: LocalStore, tmp_path: Path) -> None:
+    pack = tmp_path / "store" / "packs" / "a"
+    on_disk.hurry()
+
+    evict(pack)
+    with pytest.raises(NotAtHandError, match="packs/a is not in memory") as cold:
+        on_disk.get_range("packs/a", 6, 6)
+    assert not cold.value.is_always
+
+    with ThreadPoolExecutor(1) as another:
+        assert another.submit(on_disk.get_range, "packs/a", 6, 60).result() == b"octets" * 10
+    assert on_disk.get_range("packs/a", 6, 60) == b"octets" * 10
+    assert type(on_disk.get_range("packs/a", 0, 1)) is bytes
+
+
+def test_what_a_thread_that_must_not_wait_cannot_have_whole_is_left_to_others(on_disk: LocalStore) -> None:
+    on_disk.hurry()
+
+    for start, length in ((59_999, 2), (70_000, 1), (0, 1 << 21)):
+        with pytest.raises(NotAtHandError):
+            on_disk.get_range("packs/a", start, length)
+    with pytest.raises(FileNotFoundError):
+        on_disk.get_range("packs/b", 0, 1)
+
+
+def test_a_store_in_memory_makes_nobody_wait() -> None:
+    if not is_in_memory(Path("/dev/shm")):
+        pytest.skip("there is no file system in memory here")
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder, closing(LocalStore(Path(folder))) as store:
+        store.put("packs/a", b"octets")
+        store.hurry()
+
+        assert store.get_range("packs/a", 0, 6) == b"octets"
+
+
+def test_a_file_system_that_cannot_tell_is_said_to_be_of_no_use(tmp_path: Path) -> None:
+    """A folder in memory behind a link that is set later: what `hurry` has looked at is another file system."""
+    if not is_in_memory(Path("/dev/shm")) or is_in_memory(tmp_path):
+        pytest.skip("needs a disk, and a file system in memory")
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder, closing(LocalStore(tmp_path / "store")) as store:
+        store.hurry()
+        (tmp_path / "store").symlink_to(folder)
+        store.put("packs/a", b"octets")
+
+        with pytest.raises(NotAtHandError) as refused:
+            store.get_range("packs/a", 0, 6)
+        assert refused.value.is_always
