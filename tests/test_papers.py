@@ -1,5 +1,6 @@
 """README and docs: what they tell operators to type works, what they link to is there, and the README stays short."""
 
+import ast
 import re
 import shlex
 import shutil
@@ -13,16 +14,19 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from pregen.gates.acceptance import CODES, DAMAGED, MALFORMED
 from tests.judges.programs import judge
 from tests.pki import DAY, make_key, make_name
 from tests.pregen.cli.ca import GOOD, REVOKED, Ca, Program
 from tests.storage.edge.processes import start
 
 ROOT = Path(__file__).parents[1]
-README, OPERATIONS = (ROOT / name for name in ("README.md", "docs/operations.md"))
+README, OPERATIONS, FINDINGS = (ROOT / name for name in ("README.md", "docs/operations.md", "docs/findings.md"))
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "storage" / "FORMAT.md"]
 _FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^()\s]+)\)")
+_CODE = re.compile(r"[a-z][a-z-]*(\.[a-z0-9][a-z0-9-]*[a-z0-9])+")
+NO_CODES = {"issuer.pem", "snapshot.parquet"}
 _HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 
 
@@ -163,3 +167,26 @@ def test_the_units_are_ones_that_systemd_reads(tmp_path: Path) -> None:
         (tmp_path / name).write_text(text)
     for name in ("pregen.service", "pregen.timer"):
         subprocess.run([program, "verify", str(tmp_path / name)], check=True, timeout=20)
+
+
+def codes_of(text: str) -> set[str]:
+    return set(re.findall(r"`([a-z][a-z-]*(?:\.[a-z0-9-]+)+)`", text))
+
+
+def test_every_code_of_a_finding_is_explained_and_no_other() -> None:
+    explained = {code for code in codes_of(FINDINGS.read_text()) if not code.endswith((".md", ".txt"))}
+    families = {code.partition(".")[0] for code in explained}
+    known = {
+        node.value
+        for path in (ROOT / "pregen").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and _CODE.fullmatch(node.value)
+    }
+    assert explained <= known, "docs/findings.md has codes that no finding has"
+    assert {code for code in known if code.partition(".")[0] in families} - NO_CODES == explained
+
+
+def test_the_codes_that_can_be_accepted_are_in_bold() -> None:
+    bold = codes_of("".join(re.findall(r"\*\*(`[^`]*`)\*\*", FINDINGS.read_text())))
+    accepted = {code for codes in CODES.values() for code in codes} | {DAMAGED, MALFORMED}
+    assert bold == {code for code in accepted if not code.startswith("row.") and code != "revocation.mass"}
