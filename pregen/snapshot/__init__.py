@@ -23,7 +23,7 @@ certificates exist and which of them are revoked. Reading goes
     habits.py     how each issuer's serials are written
     parts.py      what is found in the rows of some issuers, or of some files, alone
     units.py      times that are read in another unit, or order, than they were written in
-    standins.py   times that hardly are any, and stand for "none"
+    standins.py   times that hardly are any, and stand for "none"; calendar_times.py has those at the edges of calendars
     findings.py   bad rows to `Finding`s: counted by kind, with examples, and where they are (location.py)
     remnants.py   revocation data in rows that are not revoked: when it is too much
     snapshot.py   the whole: its rows from the first to the last

@@ -159,7 +159,8 @@ class _BatchIntake(BatchRows):
         not_after = self._optional_time("not_after", NO_EXPIRY)
         self._note_unexpired(not_after)
         not_before = self._optional_time("not_before", NO_ISSUANCE)
-        note_stand_ins(self, revoked_at, revoked, not_before, not_after, from_crls=self._intake.revocations is not None)
+        from_crls = self._intake.revocations is not None
+        note_stand_ins(self, issuer, revoked_at, revoked, not_before, not_after, from_crls=from_crls)
         row = np.arange(self.first.row, self.first.row + self.count, dtype=np.int64)
         file = self.first.file
 

@@ -215,7 +215,9 @@ class Snapshot:
         noted = StandIns()
         for _, reading in sorted(self._readings.items(), key=lambda item: item[0]):
             noted.add(reading.stand_ins)
-        return noted.findings(self._columns["revoked_at"].name, self._columns["not_after"].name)
+        return noted.findings(
+            self._columns["revoked_at"].name, self._columns["not_after"].name, clock.seconds(self.as_of)
+        )
 
     @property
     def matched(self) -> frozenset[int]:

@@ -13,6 +13,7 @@ from pregen.snapshot.octets import Fault, nulls
 from pregen.snapshot.remnants import IN_COLUMNS, NO_REVOCATION_BEFORE, Remnants
 from pregen.snapshot.rows import BatchRows, Mask
 from pregen.snapshot.serials import NOT_MINIMAL
+from pregen.snapshot.standins import FIRST_S, Times
 from pregen.snapshot.times.instants import Instants
 
 _ZONE_FAULTS = frozenset({"row.time.not-utc", "row.time.ambiguous", "row.time.nonexistent"})
@@ -89,6 +90,7 @@ def note_habits(rows: BatchRows, habits: Habits, serial: pa.BinaryArray, issuer:
 
 def note_stand_ins(
     rows: BatchRows,
+    issuer: NDArray[np.int32],
     revoked_at: NDArray[np.int64],
     revoked: Mask,
     not_before: NDArray[np.int64],
@@ -100,11 +102,19 @@ def note_stand_ins(
     if rows.first.unit == "line":
         return
     sound = rows.sound
-    noted, columns = rows.reading.stand_ins, rows.columns
-    noted.rows += int(np.count_nonzero(sound))
+    noted = rows.reading.stand_ins
+    noted.note_rows(issuer[sound])
     noted.has_status |= rows.codes is not None
+
+    def times(canonical: str, seconds: NDArray[np.int64], which: Mask) -> Times:
+        at = np.flatnonzero(which)
+        name = rows.columns[canonical].name
+        return Times(at, seconds[at], issuer[at], rows.arrays[canonical], name, rows.first)
+
     if "revoked_at" in rows.arrays and not from_crls:
-        name, array = columns["revoked_at"].name, rows.arrays["revoked_at"]
-        noted.note_revocations(revoked_at, not_before, revoked & sound, array, name, rows.first)
+        revocations = times("revoked_at", revoked_at, revoked & sound)
+        noted.note_revocations(revocations, not_before[revocations.rows])
     if "not_after" in rows.arrays:
-        noted.note_expiries(not_after, sound, rows.arrays["not_after"], columns["not_after"].name, rows.first)
+        early = sound & (not_after < FIRST_S)
+        if early.any():
+            noted.note_expiries(times("not_after", not_after, early))

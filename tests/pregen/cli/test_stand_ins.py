@@ -11,6 +11,7 @@ import pytest
 
 from tests.pki import DAY
 from tests.pregen.cli.ca import Ca, Column, Program, instants
+from tests.pregen.cli.two import second_issuer
 
 CODE = "time.stands-for-none"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -223,3 +224,86 @@ def test_only_times_have_one(ca: Ca, pregen: Program) -> None:
 
     assert refused.code == 2
     assert "snapshot.columns.status.absent: only times have one" in refused.err
+
+
+def days(ca: Ca, count: int) -> list[datetime]:
+    """Return times of honest revocations, of the last two years, each in a second of its own."""
+    return [ca.now - timedelta(days=600 * at / count, seconds=7 * at + 1) for at in range(count)]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        datetime(2000, 1, 1, tzinfo=UTC),
+        datetime(2001, 1, 1, tzinfo=UTC),
+        datetime(1999, 12, 31, tzinfo=UTC),
+        datetime(1999, 12, 31, 23, tzinfo=UTC),
+        datetime(2024, 12, 31, 23, 59, 59, tzinfo=UTC),
+        datetime(1997, 5, 5, tzinfo=UTC),
+        datetime(2004, 2, 29, 12, tzinfo=UTC),
+    ],
+)
+@pytest.mark.parametrize(("rows", "some", "revoked"), [(1_000, 30, 60), (1_000, 3, 200), (300, 9, 0)])
+def test_a_rare_value_at_the_edge_of_a_calendar_is_refused(
+    ca: Ca, pregen: Program, value: datetime, rows: int, some: int, revoked: int
+) -> None:
+    export(ca, instants(*[value] * some, *days(ca, revoked), *[None] * (rows - some - revoked)))
+
+    refused = pregen("run", ca.config)
+    declare(ca, "revoked_at", absent=[f"{value:%Y-%m-%dT%H:%M:%S}"])
+    ended = pregen("run", ca.config)
+
+    assert refused.code == 3
+    assert f"error {CODE}: column 'revoked_at' is " in refused.err
+    assert f"in {some} of {rows:,} rows" in refused.err
+    assert (ended.code, ended.err) == (0, "")
+
+
+def test_a_mass_revocation_in_one_second_passes_and_one_at_midnight_is_told(ca: Ca, pregen: Program) -> None:
+    midnight = (ca.now - 40 * DAY).replace(hour=0, minute=0, second=0)
+    honest = [*days(ca, 50), *[None] * 3_900]
+    export(ca, instants(*[midnight + timedelta(seconds=4_005)] * 50, *honest))
+    passed = pregen("check", ca.config)
+    export(ca, instants(*[midnight] * 50, *honest))
+    told = pregen("check", ca.config)
+
+    assert (passed.code, passed.err) == (0, "")
+    assert told.code == 0
+    assert f"warning {CODE}: column 'revoked_at' is one same midnight in 50 of 4,000 rows" in told.err
+
+
+def test_dates_of_revocations_are_no_evidence_until_a_turn_of_a_year_is_far_too_common(ca: Ca, pregen: Program) -> None:
+    dates = [(ca.now - (at % 700) * DAY).date() for at in range(1_400)]
+    columns = {"name": "revoked_at", "zone": "UTC", "time_of_day": "00:00:00"}
+    honest = pa.array([*dates, *[datetime(2025, 1, 1, tzinfo=UTC).date()] * 3, *[None] * 5_000], pa.date32())
+    export(ca, honest)
+    declare(ca, "revoked_at", **columns)
+    passed = pregen("check", ca.config, "--accept", "zone", "--reason", "no anchor here")
+    export(ca, pa.array([*dates, *[datetime(2001, 1, 1, tzinfo=UTC).date()] * 90, *[None] * 5_000], pa.date32()))
+    refused = pregen("check", ca.config)
+
+    assert passed.code == 0, passed.err
+    assert CODE not in passed.err
+    assert f"error {CODE}: column 'revoked_at' is the turn of a year in 90 of 6,490 rows" in refused.err
+
+
+def test_with_a_status_the_turn_of_a_year_is_a_warning(ca: Ca, pregen: Program) -> None:
+    revoked_at = instants(*[datetime(2001, 1, 1, tzinfo=UTC)] * 5, *days(ca, 50), *[None] * 900)
+    export(ca, revoked_at, status=pa.array([1] * 55 + [0] * 900))
+
+    ended = pregen("check", ca.config)
+
+    assert ended.code == 0
+    assert f"warning {CODE}: column 'revoked_at' is the turn of a year in 5 of 955 rows" in ended.err
+
+
+def test_a_value_of_a_small_issuer_does_not_hide_among_the_rows_of_a_large_one(ca: Ca, pregen: Program) -> None:
+    second_issuer(ca)
+    value = datetime(2023, 7, 8, 9, 10, 11, tzinfo=UTC)
+    issuer = pa.array(["r1"] * 3_000 + ["r2"] * 100)
+    export(ca, instants(*days(ca, 100), *[None] * 2_900, *[value] * 40, *[None] * 60), issuer=issuer)
+
+    refused = pregen("check", ca.config)
+
+    assert refused.code == 3
+    assert f"error {CODE}: column 'revoked_at' is one same time in 40 of 100 rows of an issuer" in refused.err
