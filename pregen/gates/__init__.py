@@ -5,7 +5,8 @@ accepted where the operator said so. Each has a name that `--accept` takes; what
 
     gates.py        the gates before the first signature, each a function from evidence to a result; changes.py has
                     those that compare with what was published last
-    judging.py      what gates judge by, and how they say what they found
+    evidence.py     what they judge by: all that is known of a snapshot when its rows are counted
+    judging.py      how they say what they found
     comparison.py   the certificates of a snapshot beside those of the current generation
     listed.py       which entries of CRLs say that a certificate is revoked at as_of
     acceptance.py   who publishes in spite of a gate, and why

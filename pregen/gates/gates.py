@@ -11,7 +11,8 @@ from pregen.clock import length_text, text
 from pregen.config import GatesConfig, parse_duration
 from pregen.errors import Finding
 from pregen.gates.changes import growth, issuer_missing, mass_revocation, shrink, unrevoke
-from pregen.gates.judging import Evidence, allowed, result, share_of, shown
+from pregen.gates.evidence import Evidence
+from pregen.gates.judging import allowed, result, share_of, shown
 from pregen.gates.results import GateResult
 
 DAY_S = 86_400

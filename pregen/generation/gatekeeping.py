@@ -15,9 +15,9 @@ from pregen.gates import GateResult, History
 from pregen.gates.acceptance import acceptable, decide, is_refused
 from pregen.gates.detector.observation import Observation, Watch
 from pregen.gates.detector.verdict import Verdict, judge, remember
+from pregen.gates.evidence import Evidence
 from pregen.gates.gates import judge_all
 from pregen.gates.history import witness_share
-from pregen.gates.judging import Evidence
 from pregen.generation.by_issuer import certificates_of
 from pregen.generation.claims import Claims, make_claims
 from pregen.generation.evidence import evidence_of, match_name, matched_before

@@ -9,9 +9,9 @@ from pregen.config import GatesConfig, Limit
 from pregen.errors import Finding
 from pregen.gates import GATES, GateResult, History
 from pregen.gates.comparison import Comparison
+from pregen.gates.evidence import Evidence
 from pregen.gates.gates import DAY_S, judge_all
 from pregen.gates.history import WITNESS
-from pregen.gates.judging import Evidence
 from storage.history import IssuerHistory
 
 HISTORY = History(
