@@ -20,10 +20,11 @@ positional arguments only, so that it survives the way home from a worker proces
 import errno
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeAlias
 
 MAX_EXAMPLES = 20  # of a finding, however often it was seen
 SHOWN_EXAMPLES = 5  # of these, as text; as data it has them all
+Severity: TypeAlias = Literal["error", "warning"]  # an error stops the command, a warning is shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Finding:
     """
 
     code: str
-    severity: Literal["error", "warning"]
+    severity: Severity
     message: str
     count: int = 1
     examples: tuple[str, ...] = ()

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from pregen.config import GatesConfig, Limit
-from pregen.errors import MAX_EXAMPLES, Finding
+from pregen.errors import MAX_EXAMPLES, Finding, Severity
 from pregen.gates.evidence import Evidence
 from pregen.gates.history import History
-from pregen.gates.judging import Severity, about_certificates, allowed, result, share_of, shown, skipped
+from pregen.gates.judging import about_certificates, allowed, result, share_of, shown, skipped
 from pregen.gates.results import GateResult
 from storage.history import IssuerHistory
 

@@ -2,14 +2,11 @@
 
 import math
 from collections.abc import Mapping
-from typing import Literal, TypeAlias
 
 from pregen.config import Limit
-from pregen.errors import Finding
+from pregen.errors import Finding, Severity
 from pregen.gates.evidence import Evidence
 from pregen.gates.results import GateResult, Outcome
-
-Severity: TypeAlias = Literal["error", "warning"]
 
 
 def result(gate: str, figures: Mapping[str, object], *findings: Finding) -> GateResult:

@@ -12,12 +12,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from pregen.config import SEVERAL_KEYS, Config, IssuerConfig, IssuerValidityConfig
-from pregen.errors import ConfigError, Finding
+from pregen.errors import ConfigError, Finding, Severity
 from pregen.issuers.certificates import Certificate, read_certificates
 from pregen.issuers.issuer import Issuer, make_issuer, make_responder
 from pregen.issuers.keyfiles import KeySource, algorithm, is_pair
@@ -260,9 +259,7 @@ class _Inspection:
         for remark in remarks:
             self._note(section, remark.code, f"{remark.path}: {remark.text}", severity=remark.severity)
 
-    def _note(
-        self, section: IssuerConfig, code: str, text: str, *, severity: Literal["error", "warning"] = "error"
-    ) -> None:
+    def _note(self, section: IssuerConfig, code: str, text: str, *, severity: Severity = "error") -> None:
         self._errors += severity == "error"
         self.findings.append(Finding(code, severity, f'issuer "{section.names[0]}": {text}'))
 

@@ -8,9 +8,10 @@ Mozilla Root Store Policy, 5.1.3 (no SHA-1).
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from pregen import clock
+from pregen.errors import Severity
 from pregen.issuers.certificates import (
     AUTHORITY_KEY_IDENTIFIER,
     BASIC_CONSTRAINTS,
@@ -39,7 +40,6 @@ _UNWANTED = {
     "2.5.29.32": "certificate policies",
     "1.3.6.1.5.5.7.1.1": "authority information access",
 }
-Severity: TypeAlias = Literal["error", "warning"]
 
 
 class Remark(NamedTuple):

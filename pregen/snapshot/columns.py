@@ -3,12 +3,11 @@
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Literal
 
 import pyarrow as pa
 import pyarrow.types as is_type
 
-from pregen.errors import MAX_EXAMPLES, Finding
+from pregen.errors import MAX_EXAMPLES, Finding, Severity
 from pregen.snapshot.column import Column
 from pregen.snapshot.column_types import type_findings
 from pregen.snapshot.layouts import CODES, is_text
@@ -82,7 +81,7 @@ def look_alike_finding(column: Column, name: str, paths: Sequence[str]) -> Findi
         f"it in the export if it holds something else, or say, in [snapshot.columns], "
         f"{column.canonical} = {json.dumps(name)}"
     )
-    severity: Literal["error", "warning"] = "error" if column.canonical in {"status", "revoked_at"} else "warning"
+    severity: Severity = "error" if column.canonical in {"status", "revoked_at"} else "warning"
     return Finding("column.similar", severity, text, len(paths), tuple(paths[:MAX_EXAMPLES]) if len(paths) > 1 else ())
 
 

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from types import MappingProxyType
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pregen.errors import MAX_EXAMPLES, Finding
+from pregen.errors import MAX_EXAMPLES, Finding, Severity
 from pregen.snapshot.location import Location
 from pregen.snapshot.octets import ArrowArray, ArrowScalar, Fault
 from pregen.snapshot.remnants import IN_COLUMNS
@@ -217,7 +217,7 @@ def _finding(code: str, kind: _Kind, skew_s: int) -> Finding:
     text = advice[code].format(values=values, skew=duration_text(timedelta(seconds=skew_s)))
     if kind.column:
         text = f"column {kind.column!r} {text}"
-    severity: Literal["error", "warning"] = "warning" if code in _WARNINGS else "error"
+    severity: Severity = "warning" if code in _WARNINGS else "error"
     return Finding(code, severity, text, kind.count, tuple(kind.examples))
 
 

@@ -1,11 +1,10 @@
 """The columns of all files of a snapshot together: what is wrong with each file's, and whether the files agree."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Literal
 
 import pyarrow as pa
 
-from pregen.errors import MAX_EXAMPLES, Finding
+from pregen.errors import MAX_EXAMPLES, Finding, Severity
 from pregen.snapshot.column import Column
 from pregen.snapshot.columns import absence, look_alike_finding, look_alikes, schema_findings
 from pregen.snapshot.files import SnapshotFile
@@ -51,7 +50,7 @@ def _differing(files: Sequence[SnapshotFile], columns: Mapping[str, Column], iss
             "files that are not of one export do not belong to one snapshot"
         )
         examples = tuple(str(file.path) for file in lacking[:MAX_EXAMPLES]) if len(lacking) > 1 else ()
-        severity: Literal["error", "warning"] = "warning" if column.canonical == "reason" else "error"
+        severity: Severity = "warning" if column.canonical == "reason" else "error"
         yield Finding("column.differs", severity, text, len(lacking), examples)
 
 

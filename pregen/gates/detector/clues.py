@@ -2,12 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from pregen import clock
-from pregen.errors import MAX_EXAMPLES
+from pregen.errors import MAX_EXAMPLES, Severity
 from pregen.gates.detector.observation import Watch, serial_of
 from pregen.gates.detector.offsets import Difference, Sample, offset_text
 from pregen.issuers import Issuer
@@ -15,7 +14,6 @@ from pregen.snapshot import NO_EXPIRY, NO_ISSUANCE
 from pregen.snapshot.column import Column
 from storage.certid import serial_text
 
-Severity = Literal["error", "warning"]
 _TEXT_YEARS = (-62_135_596_800, 253_402_300_799)  # 0001 to 9999, what a text can say
 
 

@@ -20,13 +20,13 @@ Every rule is applied to every CRL, so that all findings come at once. What a CR
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pregen import clock
-from pregen.errors import Finding
+from pregen.errors import Finding, Severity
 from pregen.names import name_key
 from pregen.snapshot.crls.crl import Crl
 
@@ -274,5 +274,5 @@ def _error(code: str, crl: Crl, text: str) -> Finding:
     return _finding(code, "error", crl, text)
 
 
-def _finding(code: str, severity: Literal["error", "warning"], crl: Crl, text: str) -> Finding:
+def _finding(code: str, severity: Severity, crl: Crl, text: str) -> Finding:
     return Finding(code, severity, f"{crl.label}: {text}")

@@ -6,13 +6,13 @@ either of both: then it is told by a warning. Where two rows fit, nobody can tel
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pregen.errors import MAX_EXAMPLES, Finding
+from pregen.errors import MAX_EXAMPLES, Finding, Severity
 from pregen.snapshot.crls.entries import SERIAL_WIDTH
 from pregen.snapshot.octets import octets_of, tails
 
@@ -89,7 +89,7 @@ def sign_findings(
     """
     found, counts = np.unique(entries_in(_distinct(pairs)), return_counts=True)
     is_unclear = (counts > 1) | exact[found]
-    kinds: tuple[tuple[str, Literal["error", "warning"], str, NDArray[np.bool_]], ...] = (
+    kinds: tuple[tuple[str, Severity, str, NDArray[np.bool_]], ...] = (
         ("crl.sign-unclear", "error", _UNCLEAR, is_unclear),
         ("crl.sign", "warning", _TAKEN, ~is_unclear),
     )

@@ -4,13 +4,12 @@ import glob
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pregen import clock
-from pregen.errors import MAX_EXAMPLES, Finding, InputError
+from pregen.errors import MAX_EXAMPLES, Finding, InputError, Severity
 from pregen.snapshot.crls.crl import Crl, read_crls
 from pregen.snapshot.crls.entries import NO_ENTRIES, REMOVED, CrlEntries
 from pregen.snapshot.crls.lists import RevocationList
@@ -234,9 +233,7 @@ def _entry_findings(crl: Crl, entries: CrlEntries) -> Iterator[Finding]:
         yield _counted("crl.entry-late", "warning", crl, text, len(late), _times(entries, late))
 
 
-def _counted(
-    code: str, severity: Literal["error", "warning"], crl: Crl, text: str, count: int, serials: Iterable[str]
-) -> Finding:
+def _counted(code: str, severity: Severity, crl: Crl, text: str, count: int, serials: Iterable[str]) -> Finding:
     examples = tuple(f"{crl.path}, serial, {serial}" for serial in serials)
     return Finding(code, severity, f"{crl.label}: {text}", count, examples)
 

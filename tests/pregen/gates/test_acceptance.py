@@ -5,10 +5,9 @@ import pwd
 
 import pytest
 
-from pregen.errors import Finding, UsageError
+from pregen.errors import Finding, Severity, UsageError
 from pregen.gates import Acceptance, GateResult
 from pregen.gates.acceptance import decide, is_refused, read_acceptances, system_user
-from pregen.gates.judging import Severity
 
 A, B = Finding("time.no-anchor", "error", "nothing proves it", 2), Finding("time.order", "error", "too early")
 ZONE = GateResult(gate="zone", outcome="failed", findings=(A, B))
