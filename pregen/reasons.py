@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-# 7 is unused, and 8 (removeFromCRL) exists only in delta CRLs.
+# What a certificate may be revoked for; 7 is unused.
 REASONS: Mapping[str, int] = MappingProxyType(
     {
         "unspecified": 0,
@@ -18,3 +18,9 @@ REASONS: Mapping[str, int] = MappingProxyType(
     }
 )
 REASON_NAMES: Mapping[int, str] = MappingProxyType({number: name for name, number in REASONS.items()})
+CA_COMPROMISE, AA_COMPROMISE = REASONS["cACompromise"], REASONS["aACompromise"]
+CERTIFICATE_HOLD = REASONS["certificateHold"]  # the only one that may end
+
+# What an entry of a CRL may say. The last one is in delta CRLs alone, and takes a hold back: nothing is revoked for it.
+REMOVE_FROM_CRL = 8
+CRL_REASONS: Mapping[str, int] = MappingProxyType({**REASONS, "removeFromCRL": REMOVE_FROM_CRL})

@@ -15,10 +15,11 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, padding, rsa
 from cryptography.hazmat.primitives.serialization import load_der_public_key
-from cryptography.x509 import ReasonFlags, ocsp
+from cryptography.x509 import ocsp
 
 from pregen.clock import seconds
 from pregen.errors import VerificationError
+from pregen.reasons import CRL_REASONS
 from pregen.signers import ALGORITHMS, Algorithm
 from storage import der
 from storage.certid import SHA1, SHA256
@@ -33,19 +34,6 @@ _DIGESTS: dict[str | None, hashes.HashAlgorithm] = {
     "sha512": hashes.SHA512(),
 }
 _CURVES = {"secp256r1": "p256", "secp384r1": "p384", "secp521r1": "p521"}
-# RFC 5280, 5.3.1
-REASONS = {
-    ReasonFlags.unspecified: 0,
-    ReasonFlags.key_compromise: 1,
-    ReasonFlags.ca_compromise: 2,
-    ReasonFlags.affiliation_changed: 3,
-    ReasonFlags.superseded: 4,
-    ReasonFlags.cessation_of_operation: 5,
-    ReasonFlags.certificate_hold: 6,
-    ReasonFlags.remove_from_crl: 8,
-    ReasonFlags.privilege_withdrawn: 9,
-    ReasonFlags.aa_compromise: 10,
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,7 +235,7 @@ def _statement(single: ocsp.OCSPSingleResponse, produced_at: int) -> Statement:
         serial_number=single.serial_number,
         status=single.certificate_status.name.lower(),
         revoked_at=None if revoked_at is None else seconds(revoked_at),
-        reason=None if reason is None else REASONS[reason],
+        reason=None if reason is None else CRL_REASONS[reason.value],
         produced_at=produced_at,
         this_update=seconds(single.this_update_utc),
         next_update=None if next_update is None else seconds(next_update),

@@ -21,12 +21,10 @@ from pregen.config.sections import (
     SnapshotConfig,
     ValidityConfig,
 )
-from pregen.reasons import REASONS
 
 __all__ = [
     "COLUMNS",
     "KINDS",
-    "REASONS",
     "SEVERAL_KEYS",
     "STATUSES",
     "TIMES",

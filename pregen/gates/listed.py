@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from pregen.reasons import CERTIFICATE_HOLD, REMOVE_FROM_CRL
 from pregen.snapshot import RevocationList
 
 SAYS_NOTHING, SAYS_HOLD, SAYS_FINAL = range(3)
-_HOLD, _REMOVED = 6, 8  # certificateHold, removeFromCRL
 
 
 def says(
@@ -32,10 +32,10 @@ def says(
     found = []
     for one in lists:
         entries = one.entries
-        final = (entries.reason != _HOLD) & (entries.reason != _REMOVED)
+        final = (entries.reason != CERTIFICATE_HOLD) & (entries.reason != REMOVE_FROM_CRL)
         held = np.zeros(len(entries), np.bool_)
-        if (entries.reason == _HOLD).any() and _tells_holds(one, lists, namesake, as_of):
-            held = (entries.reason == _HOLD) & ~_taken_back(one, lists, namesake)
+        if (entries.reason == CERTIFICATE_HOLD).any() and _tells_holds(one, lists, namesake, as_of):
+            held = (entries.reason == CERTIFICATE_HOLD) & ~_taken_back(one, lists, namesake)
         if one.this_update > as_of:
             early = entries.revoked_at <= as_of - skew_s
             final, held = final & early, held & early
@@ -62,7 +62,7 @@ def _taken_back(one: RevocationList, lists: Sequence[RevocationList], namesake: 
     for other in lists:
         if not other.is_delta or other.this_update < one.this_update or not _is_same_part(one, other, namesake):
             continue
-        removed = other.entries.reason == _REMOVED
+        removed = other.entries.reason == REMOVE_FROM_CRL
         if removed.any():
             serials = other.entries.serial.filter(pa.array(removed))
             back |= pc.is_in(one.entries.serial, value_set=serials).to_numpy(zero_copy_only=False)

@@ -30,12 +30,12 @@ from pregen.generation.spill import (
     Spilled,
     take,
 )
+from pregen.reasons import CERTIFICATE_HOLD
 from pregen.snapshot import MAX_SERIAL_BYTES, NO_REASON
 
 _UNKNOWN = KINDS.index(("unknown", False))
 _IS_REVOKED = np.array([status == "revoked" for status, _ in KINDS])
 _DAY_S = 86_400
-_HOLD = 6  # certificateHold (RFC 5280, 5.3.1)
 
 
 class RowNumber(NamedTuple):
@@ -177,7 +177,12 @@ def _differ(these: Spilled, others: Places) -> NDArray[np.bool_]:
 def _take_over(these: Spilled, leader: Places, joined: Places) -> None:
     """Let the rows of final certificates say what those of their precertificates do, where these win."""
     ranks = [
-        (~_IS_REVOKED[rows["code"] & 3], rows["reason"] == _HOLD, rows["revoked_at"], rows["reason"] == NO_REASON)
+        (
+            ~_IS_REVOKED[rows["code"] & 3],
+            rows["reason"] == CERTIFICATE_HOLD,
+            rows["revoked_at"],
+            rows["reason"] == NO_REASON,
+        )
         for rows in (these[joined], these[leader[joined]])
     ]
     wins, tied = np.zeros(len(joined), bool), np.ones(len(joined), bool)

@@ -26,6 +26,7 @@ from pregen.gates.history import WITNESS
 from pregen.generation.groups import KINDS
 from pregen.generation.routing_key import Octets, xxh64
 from pregen.generation.rows import ShardRows
+from pregen.reasons import CERTIFICATE_HOLD
 from storage.certid import serial_text
 from storage.commits import Head
 from storage.errors import FormatError
@@ -37,7 +38,6 @@ from storage.reader import Generation
 from storage.stores import Store
 
 _HALF = 32
-_HOLD = 6  # certificateHold (RFC 5280, 5.3.1)
 _STATUS_OF_KIND = np.array(
     [{"good": GOOD, "revoked": REVOKED, "unknown": UNKNOWN}[name] for name, _ in KINDS], np.uint32
 )
@@ -130,7 +130,7 @@ def _natural(instant: int | None) -> int | None:
 def entries_of(rows: ShardRows) -> Entries:
     """Return what is remembered of the certificates of a shard."""
     status = _STATUS_OF_KIND[rows.codes & 3]
-    status[rows.reason == _HOLD] = ON_HOLD
+    status[rows.reason == CERTIFICATE_HOLD] = ON_HOLD
     return Entries(rows.keys, words(status, rows.not_after))
 
 

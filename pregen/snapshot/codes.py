@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from pregen.config import REASONS
+from pregen.reasons import CERTIFICATE_HOLD, REASONS, REMOVE_FROM_CRL
 from pregen.snapshot.batch import CA, END_ENTITY, GOOD, NO_REASON, REVOKED, UNKNOWN
 from pregen.snapshot.octets import ArrowArray, nulls
 
@@ -24,8 +24,8 @@ STATUSES: Mapping[str, int] = MappingProxyType(
 )
 
 UNSPECIFIED = 0  # left out of responses (RFC 5280, 5.3.1), but given, which counts where a reason is demanded
-HOLD = REASONS["certificateHold"]
-_RELEASED = {"8": 8, "removefromcrl": 8}  # what databases write when a hold has ended (RFC 5280, 5.3.1)
+# What databases write when a hold has ended, as delta CRLs have it.
+_RELEASED = {str(REMOVE_FROM_CRL): REMOVE_FROM_CRL, "removefromcrl": REMOVE_FROM_CRL}
 _REASONS = {**REASONS, **{str(number): number for number in REASONS.values()}, "absent": NO_REASON}
 PRECERTIFICATE = 2  # an end entity, of which there may be a row of the final certificate too
 _KINDS = {"end-entity": END_ENTITY, "ca": CA, "precertificate": PRECERTIFICATE}
@@ -115,7 +115,7 @@ def are_released(column: ArrowArray, codes: Codes | None = None) -> NDArray[np.b
     [True, False, False]
     """
     released: NDArray[np.bool_] = look_up(column, CodeTable({}, _RELEASED)).known
-    return released if codes is None else released | (codes.known & (codes.number == HOLD))
+    return released if codes is None else released | (codes.known & (codes.number == CERTIFICATE_HOLD))
 
 
 def with_keys(issuers: ArrowArray, keys: ArrowArray) -> ArrowArray:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pregen.snapshot.batch import NO_REASON
 from pregen.snapshot.octets import Fault
 from pregen.validity import REASON_CODES, Profile
-from pregen.validity.reasons import MISSING, NOT_SAID
+from pregen.validity.reason_rules import REASON_MISSING, REASON_UNSPECIFIED
 
 NO_PROFILES: Mapping[int, Profile] = MappingProxyType({})
 _REASONS = 16  # more than any CRLReason; the two behind the last one are for rows without
@@ -31,7 +31,7 @@ class RowRules:
                 for reason, code in profile.reasons.forbidden(is_ca=is_ca):
                     self._forbidden[issuer, int(is_ca), reason] = _NUMBER[code]
             if profile.reasons.of_cas:
-                self._forbidden[issuer, 1, [_UNSPECIFIED, _NONE]] = _NUMBER[NOT_SAID], _NUMBER[MISSING]
+                self._forbidden[issuer, 1, [_UNSPECIFIED, _NONE]] = _NUMBER[REASON_UNSPECIFIED], _NUMBER[REASON_MISSING]
         self._any = bool(self._forbidden.any())
         self._any_of_cas_alone = bool(self._of_cas_alone.any())
 

@@ -7,7 +7,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from pregen.snapshot.codes import HOLD, UNSPECIFIED, are_released
+from pregen.reasons import CERTIFICATE_HOLD
+from pregen.snapshot.codes import UNSPECIFIED, are_released
 from pregen.snapshot.habits import Habits, SerialColumn
 from pregen.snapshot.octets import Fault, nulls
 from pregen.snapshot.remnants import IN_COLUMNS, NO_REVOCATION_BEFORE, Remnants
@@ -46,7 +47,7 @@ def _gives_final_reason(rows: BatchRows) -> Mask:
     if rows.reasons is None:
         return np.zeros(rows.count, np.bool_)
     number = rows.reasons.number
-    final: Mask = rows.reasons.known & (number > UNSPECIFIED) & (number != HOLD)
+    final: Mask = rows.reasons.known & (number > UNSPECIFIED) & (number != CERTIFICATE_HOLD)
     return final
 
 

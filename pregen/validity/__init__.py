@@ -1,13 +1,13 @@
 """When answers are valid.
 
-profiles.py   the numbers of the standards: how long windows may be, and when newer answers are due
-reasons.py    which reasons of revocation these standards forbid, and whose must be given
-windows.py    the windows of a run, planned by a profile, and judged again when they are signed
-timeliness.py when a run may take place, and when what it signed may still be published
+profiles.py      the numbers of the standards: how long windows may be, and when newer answers are due
+reason_rules.py  which reasons of revocation these standards forbid, and whose certificates must give one
+windows.py       the windows of a run, planned by a profile, and judged again when they are signed
+timeliness.py    when a run may take place, and when what it signed may still be published
 """
 
 from pregen.validity.profiles import PROFILES, Profile, Refresh, duration_text
-from pregen.validity.reasons import REASON_CODES, ReasonRules
+from pregen.validity.reason_rules import REASON_CODES, ReasonRules
 from pregen.validity.timeliness import CLOCK_TOLERANCE, check_run_times, check_still_timely, check_store_clock
 from pregen.validity.windows import Validity, ValidityWindow, plan_window, window_problem, window_until
 

@@ -11,7 +11,8 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import Literal
 
-from pregen.validity.reasons import AA_COMPROMISE, CA_COMPROMISE, CERTIFICATE_HOLD, ReasonRules
+from pregen.reasons import AA_COMPROMISE, CA_COMPROMISE, CERTIFICATE_HOLD
+from pregen.validity.reason_rules import ReasonRules
 
 _SECOND, _HOUR, _DAY = timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)
 # A window of one second would begin and end at the same instant, and ASN.1 knows nothing shorter.

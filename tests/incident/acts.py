@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from pregen import clock
-from pregen.verification import REASONS
+from pregen.reasons import CRL_REASONS
 from pregen.zones import utc_offset
 from tests.incident.databases import Databases, Instants, Issued, to_local, to_utc
 
@@ -34,7 +34,7 @@ ZONE, ZONE_WITHOUT_CHANGES = "America/Denver", "America/Phoenix"
 _DAY_S, _HOUR_S = 86_400, 3_600
 _SERIAL_BYTES = 16
 _REASONS = (1, 4, 5, 9)
-_FLAGS = {number: flag for flag, number in REASONS.items()}
+_FLAGS = {CRL_REASONS[flag.value]: flag for flag in x509.ReasonFlags}
 
 CONFIGURATION = Template("""\
 # $what, made by `make incident`. Paths are relative to this file.

@@ -14,10 +14,10 @@ from pregen.config import Config
 from pregen.errors import ConfigError, Finding, InputError
 from pregen.issuers import Issuer, parse_certificate, read_certificates, signed_with
 from pregen.names import name_key
+from pregen.reasons import REMOVE_FROM_CRL
 from pregen.snapshot import Crl, RevocationList, read_crls
 
 MAX_ENTRIES = 16_384  # of a CRL: spread over all of it, they prove as much as a million do
-_REMOVED = 8  # removeFromCRL (RFC 5280, 5.3.1)
 _FIX = "correct the file, or name another in [[snapshot.anchor]]"
 
 
@@ -114,7 +114,7 @@ def _crl(crl: Crl, issuers: Sequence[Issuer]) -> tuple[CrlAnchor, RevocationList
     if index is None:
         raise _unknown(crl.path, any(_is_name_of(issuer, crl.issuer) for issuer in issuers))
     entries = crl.entries()
-    listed = np.flatnonzero(entries.reason != _REMOVED)  # what a delta CRL takes back says no time of revocation
+    listed = np.flatnonzero(entries.reason != REMOVE_FROM_CRL)  # what a delta CRL takes back says no time of revocation
     listed = listed[:: -(-len(listed) // MAX_ENTRIES) or 1]
     serials = [entries.serial[at].as_py() or b"" for at in listed.tolist()]
     keys = np.array([xxhash.xxh64_intdigest(serial, issuers[index].issuer_id) for serial in serials], np.uint64)

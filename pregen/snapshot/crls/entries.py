@@ -11,7 +11,6 @@ from array import array
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
@@ -22,10 +21,10 @@ from numpy.typing import NDArray
 
 from pregen import clock
 from pregen.errors import MAX_EXAMPLES
+from pregen.reasons import CRL_REASONS
 from pregen.snapshot.batch import NO_REASON
 from pregen.snapshot.octets import binary_array
 
-REMOVED = 8  # removeFromCRL (RFC 5280, 5.3.1)
 LAST_REVOCATION_S = 2**32 - 1  # a record of the store holds the time in 32 bits
 SERIAL_WIDTH = 24  # octets; longer than that of any certificate
 # All of them seen from asn1crypto, for octets that are something else or are damaged.
@@ -34,21 +33,7 @@ ASN1_ERRORS = (ValueError, TypeError, LookupError, AttributeError, OverflowError
 _REASON, _HOLD_INSTRUCTION, _INVALIDITY_DATE, _CERTIFICATE_ISSUER = "2.5.29.21", "2.5.29.23", "2.5.29.24", "2.5.29.29"
 _KNOWN = frozenset({_REASON, _HOLD_INSTRUCTION, _INVALIDITY_DATE, _CERTIFICATE_ISSUER})
 _NO_REASON_CODE = -2
-_REASONS: Mapping[x509.ReasonFlags, int] = MappingProxyType(
-    {
-        x509.ReasonFlags.unspecified: 0,
-        x509.ReasonFlags.key_compromise: 1,
-        x509.ReasonFlags.ca_compromise: 2,
-        x509.ReasonFlags.affiliation_changed: 3,
-        x509.ReasonFlags.superseded: 4,
-        x509.ReasonFlags.cessation_of_operation: 5,
-        x509.ReasonFlags.certificate_hold: 6,
-        x509.ReasonFlags.remove_from_crl: REMOVED,
-        x509.ReasonFlags.privilege_withdrawn: 9,
-        x509.ReasonFlags.aa_compromise: 10,
-    }
-)
-_NUMBERS = frozenset(_REASONS.values())
+_NUMBERS = frozenset(CRL_REASONS.values())
 _Row = tuple[int, int, int, str]  # serial, seconds since 1970, reason, and the code of what is wrong with the entry
 
 
@@ -136,7 +121,7 @@ def _strict_rows(crl: x509.CertificateRevocationList, der: bytes) -> Iterator[_R
             for one in extensions:
                 value = one.value
                 if isinstance(value, x509.CRLReason):
-                    reason = _REASONS[value.reason]
+                    reason = CRL_REASONS[value.reason.value]
                 elif isinstance(value, x509.CertificateIssuer):
                     odd = "crl.indirect"
                 elif one.critical and one.oid.dotted_string not in _KNOWN:

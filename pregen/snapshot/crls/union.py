@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 
 from pregen import clock
 from pregen.errors import MAX_EXAMPLES, Finding, InputError, Severity
+from pregen.reasons import CERTIFICATE_HOLD, REMOVE_FROM_CRL
 from pregen.snapshot.crls.crl import Crl, read_crls
-from pregen.snapshot.crls.entries import NO_ENTRIES, REMOVED, CrlEntries
+from pregen.snapshot.crls.entries import NO_ENTRIES, CrlEntries
 from pregen.snapshot.crls.lists import RevocationList
 from pregen.snapshot.crls.revocations import WORDS, Entries, Revocations, Words, shown_serial, words_of
 from pregen.snapshot.crls.rules import CLOCK_SKEW_S, CrlIssuer, Effective, effective_crls, namesakes
 from pregen.snapshot.crls.scope import Uncovered, partition_findings, uncovered
 from storage.certid import serial_text
 
-_HOLD = 6  # certificateHold
 _DAY_S = 86_400
 _FAULTS = {
     "crl.critical-extension": "entries have critical extensions that are not known here, so they may mean something "
@@ -120,7 +120,7 @@ def _part(effective: Effective, issuer: int) -> tuple[Entries, list[Finding]]:
         serials = [shown_serial(words) for words in not_held[:MAX_EXAMPLES]]
         findings.append(_counted("crl.not-held", "warning", effective.delta, text, len(not_held), serials))
     part = part.take(_last_of_each(part))
-    return part.take(np.flatnonzero(part.reason != REMOVED)), findings
+    return part.take(np.flatnonzero(part.reason != REMOVE_FROM_CRL)), findings
 
 
 def _lost(effective: Effective, crl: Crl, united: Revocations) -> RevocationList:
@@ -138,12 +138,12 @@ def _lifted(part: Entries) -> tuple[Entries, Words]:
 
     Each certificate has one entry at most in either.
     """
-    if not (part.reason == REMOVED).any():
+    if not (part.reason == REMOVE_FROM_CRL).any():
         return part, part.words[:0]
     order, again = _by_certificate(part)
-    before = np.full(len(order), _HOLD, np.int8)
-    before[1:] = np.where(again[1:], part.reason[order[:-1]], _HOLD)
-    wrong = order[(part.reason[order] == REMOVED) & (before != _HOLD)]
+    before = np.full(len(order), CERTIFICATE_HOLD, np.int8)
+    before[1:] = np.where(again[1:], part.reason[order[:-1]], CERTIFICATE_HOLD)
+    wrong = order[(part.reason[order] == REMOVE_FROM_CRL) & (before != CERTIFICATE_HOLD)]
     return part.take(np.delete(np.arange(len(order)), wrong)), part.words[np.sort(wrong)]
 
 
@@ -213,7 +213,7 @@ def _entry_findings(crl: Crl, entries: CrlEntries) -> Iterator[Finding]:
     """Yield what is wrong with single entries of a CRL."""
     for code, odd in entries.odd.items():
         yield _counted(code, "error", crl, _FAULTS[code], odd.count, odd.serials)
-    removed = np.flatnonzero(entries.reason == REMOVED)
+    removed = np.flatnonzero(entries.reason == REMOVE_FROM_CRL)
     if len(removed) and not crl.is_delta:
         yield _counted("crl.entry", "error", crl, _FAULTS["crl.entry"], len(removed), _serials(entries, removed))
     after_s = entries.revoked_at - crl.this_update

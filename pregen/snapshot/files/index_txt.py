@@ -25,7 +25,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from pregen.config import REASONS, ColumnConfig, SnapshotConfig
+from pregen.config import ColumnConfig, SnapshotConfig
+from pregen.reasons import REASONS
 from pregen.snapshot.column import Column, columns_of
 from pregen.snapshot.files.base import ODD, slices, unusable
 from pregen.snapshot.files.sources import Source, reading

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pregen.config import REASONS
+from pregen.reasons import REASONS
 from pregen.snapshot.batch import CA, END_ENTITY
 from pregen.snapshot.codes import Codes, CodeTable, kind_table, look_up, reason_table, status_table, truth_table
 

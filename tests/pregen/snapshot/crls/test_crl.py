@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pregen import clock
-from pregen.config import REASONS
 from pregen.errors import InputError
 from pregen.names import name_key
+from pregen.reasons import REASONS
 from pregen.snapshot import NO_REASON, Crl, CrlEntries, read_crls
 from tests.pki import DAY, NOW, make_issuer, make_name, shared_key
 from tests.pregen.snapshot.crls.authority import (

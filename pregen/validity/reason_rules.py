@@ -7,15 +7,20 @@ there, it does not count.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from types import MappingProxyType
 
-CA_COMPROMISE, CERTIFICATE_HOLD, AA_COMPROMISE = 2, 6, 10  # RFC 5280, 5.3.1
+from pregen.reasons import AA_COMPROMISE, CA_COMPROMISE, CERTIFICATE_HOLD
 
-HOLD, OF_A_CA, OF_AN_AA = "row.reason.hold", "row.reason.ca-compromise", "row.reason.aa-compromise"
-MISSING, NOT_SAID = "row.reason.missing", "row.reason.unspecified"
+_CODES = MappingProxyType(
+    {
+        CERTIFICATE_HOLD: "row.reason.hold",
+        CA_COMPROMISE: "row.reason.ca-compromise",
+        AA_COMPROMISE: "row.reason.aa-compromise",
+    }
+)
+REASON_MISSING, REASON_UNSPECIFIED = "row.reason.missing", "row.reason.unspecified"
 # Rows with these faults can be read and understood, and are published as they are where somebody accepts that.
-REASON_CODES = (HOLD, OF_A_CA, OF_AN_AA, MISSING, NOT_SAID)
-
-_CODE_OF = {CERTIFICATE_HOLD: HOLD, CA_COMPROMISE: OF_A_CA, AA_COMPROMISE: OF_AN_AA}
+REASON_CODES = (*_CODES.values(), REASON_MISSING, REASON_UNSPECIFIED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,4 +44,4 @@ class ReasonRules:
         [(6, 'row.reason.hold')]
         """
         reasons = self.not_of_cas if is_ca else self.not_of_end_entities
-        yield from ((reason, _CODE_OF[reason]) for reason in sorted(reasons))
+        yield from ((reason, _CODES[reason]) for reason in sorted(reasons))
