@@ -26,7 +26,7 @@ from storage.errors import (
 from storage.manifest import MANIFEST_NAME, Manifest, encode_manifest, manifest_name
 from storage.stores.base import Store
 
-VERSION = 1  # of the whole format: what reader_min and writer_min are compared with
+FORMAT_VERSION = 1  # of the whole format: what reader_min and writer_min are compared with
 LATEST = "LATEST"
 # A commit is the one object whose name says nothing of its octets: its last member is the CRC-32 of all before it.
 _CRC = re.compile(rb',"crc":"([0-9a-f]{8})"}')
@@ -54,8 +54,8 @@ class Commit:
     as_of: int
     started_at: int
     manifest: str
-    reader_min: int = VERSION
-    writer_min: int = VERSION
+    reader_min: int = FORMAT_VERSION
+    writer_min: int = FORMAT_VERSION
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +105,8 @@ def decode_commit(number: int, octets: bytes) -> Head:
     if int(end[1], 16) != zlib.crc32(body):
         raise ChecksumError(name, "is damaged")
     document = Document.parse(name, octets)
-    if (needed := document.number("reader_min")) > VERSION:
-        raise UpgradeNeededError(number, needed, VERSION, "reader")
+    if (needed := document.number("reader_min")) > FORMAT_VERSION:
+        raise UpgradeNeededError(number, needed, FORMAT_VERSION, "reader")
     commit = Commit(
         number=document.number("number"),
         parent=document.for_people(partial(document.hexadecimal, size=32), "parent", None),
@@ -194,8 +194,8 @@ def check_readable(commit: Commit) -> None:
     Raises:
         UpgradeNeededError: it does.
     """
-    if commit.reader_min > VERSION:
-        raise UpgradeNeededError(commit.number, commit.reader_min, VERSION, "reader")
+    if commit.reader_min > FORMAT_VERSION:
+        raise UpgradeNeededError(commit.number, commit.reader_min, FORMAT_VERSION, "reader")
 
 
 def check_writable(commit: Commit) -> None:
@@ -205,8 +205,8 @@ def check_writable(commit: Commit) -> None:
         UpgradeNeededError: it does.
     """
     check_readable(commit)
-    if commit.writer_min > VERSION:
-        raise UpgradeNeededError(commit.number, commit.writer_min, VERSION, "publisher")
+    if commit.writer_min > FORMAT_VERSION:
+        raise UpgradeNeededError(commit.number, commit.writer_min, FORMAT_VERSION, "publisher")
 
 
 def publish(

@@ -26,7 +26,7 @@ from storage.errors import (
 )
 from storage.stores.base import Store
 
-VERSION = 1
+HISTORY_VERSION = 1
 MAGIC = b"PREGENH\n"
 PART_ID_BYTES = 16
 PART_NAME = re.compile("history/([0-9a-f]{32})")
@@ -166,7 +166,7 @@ def encode_part(identity: bytes, low: int, high: int, columns: Columns) -> tuple
         columns: its entries.
     """
     count = len(columns.keys) // KEY_BYTES
-    body = b"".join((HEADER.pack(MAGIC, VERSION, 0, count), columns.keys, columns.words))
+    body = b"".join((HEADER.pack(MAGIC, HISTORY_VERSION, 0, count), columns.keys, columns.words))
     crc = zlib.crc32(body, zlib.crc32(identity))
     octets = body + CHECKSUM.pack(crc)
     name = part_name(identity)
@@ -190,8 +190,8 @@ def decode_part(part: HistoryPart, octets: bytes) -> Columns:
     magic, version, features, count = HEADER.unpack_from(octets)
     if magic != MAGIC:
         raise BadMagicError(name, "does not begin as a part of a history does")
-    if version != VERSION:
-        raise UnsupportedVersionError(name, f"is of version {version}, this reader knows {VERSION}")
+    if version != HISTORY_VERSION:
+        raise UnsupportedVersionError(name, f"is of version {version}, this reader knows {HISTORY_VERSION}")
     if features:
         raise UnknownFeatureError(name, f"uses feature bits {features:#06x}, which this reader does not know")
     view = memoryview(octets)
@@ -228,7 +228,7 @@ def encode_index(index: HistoryIndex) -> tuple[str, bytes]:
     issuers = [*sorted(index.issuers.items()), (_REVOCATIONS_ID, index.revocations)]
     octets = encode(
         {
-            "version": VERSION,
+            "version": HISTORY_VERSION,
             "as_of": index.as_of,
             "parts": [
                 {
@@ -280,8 +280,8 @@ def read_index(store: Store, name: str) -> HistoryIndex:
     if _index_name(octets) != name:
         raise ChecksumError(name, "these octets are not the ones that were stored under this name")
     document = Document.parse(name, octets)
-    if (version := document.number("version")) != VERSION:
-        raise UnsupportedVersionError(name, f"is of version {version}, this reader knows {VERSION}")
+    if (version := document.number("version")) != HISTORY_VERSION:
+        raise UnsupportedVersionError(name, f"is of version {version}, this reader knows {HISTORY_VERSION}")
     parts = tuple(_read_part(item) for item in document.children("parts"))
     ends = [0, *(part.high for part in parts)]
     if any(part.low < end for part, end in zip(parts, ends, strict=False)):

@@ -11,7 +11,7 @@ from storage.pack import PACK_NAME
 from storage.stores.base import Store
 from storage.tables import TABLE_NAME
 
-VERSION = 1
+MANIFEST_VERSION = 1
 MANIFEST_NAME = re.compile("manifests/[0-9a-f]{64}")
 
 
@@ -89,8 +89,8 @@ def read_manifest(store: Store, name: str) -> Manifest:
     if manifest_name(octets) != name:
         raise ChecksumError(name, "these octets are not the ones that were stored under this name")
     document = Document.parse(name, octets)
-    if (version := document.number("version")) != VERSION:
-        raise UnsupportedVersionError(name, f"is of version {version}, this reader knows {VERSION}")
+    if (version := document.number("version")) != MANIFEST_VERSION:
+        raise UnsupportedVersionError(name, f"is of version {version}, this reader knows {MANIFEST_VERSION}")
     shards = tuple(_read_shard(item) for item in document.children("shards"))
     bounds = [0, *(shard.high for shard in shards)]
     if [shard.low for shard in shards] != bounds[:-1] or bounds[-1] != 1 << 32 or bounds != sorted(set(bounds)):
@@ -116,7 +116,7 @@ def encode_manifest(manifest: Manifest) -> bytes:
     """Return the stored form of a manifest."""
     return encode(
         {
-            "version": VERSION,
+            "version": MANIFEST_VERSION,
             "profile": manifest.profile,
             "shards": [_shard_members(shard) for shard in manifest.shards],
             "overlays": [_shard_members(shard) for shard in manifest.overlays],

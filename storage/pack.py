@@ -26,7 +26,7 @@ from storage.errors import (
 )
 
 MAGIC = b"PREGEN\r\n"
-VERSION = 1
+PACK_VERSION = 1
 ID_BYTES = 16
 MAX_BYTES = 0xFFFF_FFFF
 PACK_NAME = re.compile("packs/[0-9a-f]{8}-([0-9a-f]{32})")
@@ -146,7 +146,7 @@ def build_pack(
     offsets.append(len(out))
     directory_at = len(out)
     out += _little_endian(offsets).tobytes()
-    out += TRAILER.pack(MAGIC, VERSION, 0, buckets, identity)
+    out += TRAILER.pack(MAGIC, PACK_VERSION, 0, buckets, identity)
     with memoryview(out) as view:
         return Pack(out, directory_at, zlib.crc32(view[directory_at:]))
 
@@ -188,8 +188,8 @@ class PackReader:
         magic, version, features, self.buckets, identity = TRAILER.unpack(directory[-TRAILER.size :])
         if magic != MAGIC:
             raise BadMagicError(name, "does not end as a pack does")
-        if version != VERSION:
-            raise UnsupportedVersionError(name, f"is of version {version}, this reader knows {VERSION}")
+        if version != PACK_VERSION:
+            raise UnsupportedVersionError(name, f"is of version {version}, this reader knows {PACK_VERSION}")
         if features:
             raise UnknownFeatureError(name, f"uses feature bits {features:#06x}, which this reader does not know")
         if zlib.crc32(directory) != directory_crc:

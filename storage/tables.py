@@ -12,7 +12,7 @@ from storage.certid import SHA256
 from storage.document import Document, base64_text, encode
 from storage.errors import ChecksumError, MalformedError, UnknownFeatureError, UnsupportedVersionError
 
-VERSION = 1
+TABLES_VERSION = 1
 # Fields that a record may hold between serial and signatures, in this order, with their sizes in octets.
 RECORD_FIELDS = {"revoked_at": 4, "reason": 1}
 TIME_FIELDS = ("produced_at", "this_update", "next_update")
@@ -162,7 +162,7 @@ def encode_tables(tables: Tables) -> bytes:
     """Return the stored form of tables."""
     return encode(
         {
-            "version": VERSION,
+            "version": TABLES_VERSION,
             "features": [],
             "issuers": [_issuer_members(issuer) for issuer in tables.issuers],
             "templates": [
@@ -190,8 +190,8 @@ def decode_tables(name: str, octets: bytes) -> Tables:
     if table_name(octets) != name:
         raise ChecksumError(name, "these octets are not the ones that were stored under this name")
     document = Document.parse(name, octets)
-    if (version := document.number("version")) != VERSION:
-        raise UnsupportedVersionError(name, f"is of version {version}, this reader knows {VERSION}")
+    if (version := document.number("version")) != TABLES_VERSION:
+        raise UnsupportedVersionError(name, f"is of version {version}, this reader knows {TABLES_VERSION}")
     if features := document.texts("features"):
         raise UnknownFeatureError(name, f"uses {', '.join(features)}, which this reader does not know")
     tables = Tables(
