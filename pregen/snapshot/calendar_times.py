@@ -19,11 +19,13 @@ common as any other time, in `MANY` rows at least, is refused, and `MANY` that a
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+
+from pregen.errors import Severity
 
 FEW, MANY, TIMES = 3, 20, 3
 _SHARE = 100  # one row in so many
@@ -51,13 +53,13 @@ class Odd(NamedTuple):
     """What is odd about some times, and which ones."""
 
     what: str
-    severity: Literal["error", "warning"]
+    severity: Severity
     times: list[Same]
 
 
 @dataclass(slots=True)
 class Calendar:
-    """How many distinct times batches have, how many of them are aligned, whether they are dates, and the first ones."""
+    """How many distinct times batches have, how many are aligned, whether they are dates, and the first ones."""
 
     count: int = 0
     aligned: int = 0
