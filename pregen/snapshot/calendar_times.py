@@ -114,7 +114,7 @@ class Calendar:
         return frozenset(self.lowest[: len(apart) if apart.all() else int(apart.argmin())].tolist())
 
 
-def _severity(text: str) -> Literal["error", "warning"]:
+def _severity(text: str) -> Severity:
     return "error" if text == "error" else "warning"
 
 
