@@ -1,4 +1,4 @@
-"""One small run of the whole bench, and one small published workload, for all tests here."""
+"""One small run of the whole bench, one of a part, and one small published workload, for all tests here."""
 
 import os
 import tempfile
@@ -65,7 +65,7 @@ def go_cache(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture(scope="session")
 def work_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the bench of `results` worked."""
+    """Where the benches of `results` and `lookups` worked."""
     return tmp_path_factory.mktemp("work")
 
 
@@ -77,6 +77,14 @@ def results(work_folder: Path, go_cache: Path, quick_openssl: Path) -> Results:
         patch.setenv(CACHE, str(go_cache))
         patch.setenv("PATH", str(quick_openssl), prepend=os.pathsep)
         return run_bench(TINY, None)
+
+
+@pytest.fixture(scope="session")
+def lookups(work_folder: Path) -> Results:
+    """The part which measures lookups."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(work_folder))
+        return run_bench(TINY, "lookups")
 
 
 @pytest.fixture(scope="session")
