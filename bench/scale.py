@@ -101,7 +101,7 @@ def measure_workers(sizes: Sizes, folder: Path, cpus: int) -> Iterator[Finding]:
         reason = f"needs two CPUs, and this process may use {cpus}"
         yield Skipped(name="scale.workers", group=_workers_group(sizes), title="all of it", reason=reason)
         return
-    engine = choose_engine(AUTO, P256_SHA256, lambda: bench_key(P256_SHA256.key)).engine.name
+    engine = choose_engine(AUTO, P256_SHA256, lambda: bench_key(P256_SHA256.key)).engine
 
     def raw() -> Raw:
         return Raw(*(total_rate(raw_spans(engine, P256_SHA256, count, sizes.reference_s)) for count in (1, 2)))

@@ -13,19 +13,17 @@ from asn1crypto import core
 from asn1crypto import ocsp as asn1_ocsp
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 from cryptography.x509 import ocsp
 
 from pregen.clock import seconds
 from pregen.errors import VerificationError
 from pregen.reasons import CRL_REASONS
-from pregen.signers import ALGORITHMS, Algorithm
+from pregen.signers import ALGORITHMS, Algorithm, PublicKey, kind_of
 from storage import der
 from storage.certid import SHA1, SHA256
 
-MldsaPublicKey: TypeAlias = mldsa.MLDSA44PublicKey | mldsa.MLDSA65PublicKey | mldsa.MLDSA87PublicKey
-PublicKey: TypeAlias = ec.EllipticCurvePublicKey | rsa.RSAPublicKey | ed25519.Ed25519PublicKey | MldsaPublicKey
 Fields: TypeAlias = tuple[tuple[str, type, dict[str, object]], ...]  # of asn1crypto
 HASH_OIDS = {hashes.SHA1.name: SHA1, hashes.SHA256.name: SHA256}
 _DIGESTS: dict[str | None, hashes.HashAlgorithm] = {
@@ -33,7 +31,6 @@ _DIGESTS: dict[str | None, hashes.HashAlgorithm] = {
     "sha384": hashes.SHA384(),
     "sha512": hashes.SHA512(),
 }
-_CURVES = {"secp256r1": "p256", "secp384r1": "p384", "secp521r1": "p521"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +138,7 @@ def verify_signature(parsed: ParsedResponse, key: PublicKey, algorithm: Algorith
     """
     if parsed.algorithm != algorithm.identifier:
         raise VerificationError(f"signed by algorithm {_found(parsed)} where {algorithm.name} belongs")
-    if (kind := _kind(key)) != algorithm.key:
+    if (kind := kind_of(key)) != algorithm.key:
         raise VerificationError(f"signed by {algorithm.name}, and the responder's key is of the kind {kind}")
     try:
         _verify(key, parsed.signature, parsed.data, algorithm)
@@ -174,23 +171,6 @@ def _found(parsed: ParsedResponse) -> str:
         if one.identifier == parsed.algorithm and is_fitting:
             return one.name
     return f"with the identifier {parsed.algorithm.hex()}"
-
-
-def _kind(key: PublicKey) -> str:
-    """Return the kind of a key, as `Algorithm.key` has it; of one that no algorithm takes, what it is."""
-    match key:
-        case ec.EllipticCurvePublicKey():
-            return _CURVES.get(key.curve.name, key.curve.name)
-        case rsa.RSAPublicKey():
-            return f"rsa{key.key_size}"
-        case ed25519.Ed25519PublicKey():
-            return "ed25519"
-        case mldsa.MLDSA44PublicKey():
-            return "ml-dsa-44"
-        case mldsa.MLDSA65PublicKey():
-            return "ml-dsa-65"
-        case mldsa.MLDSA87PublicKey():
-            return "ml-dsa-87"
 
 
 def _verify(key: PublicKey, signature: bytes, data: bytes, algorithm: Algorithm) -> None:

@@ -17,7 +17,8 @@ from pregen.issuers.certificates import (
     signed_with,
 )
 from pregen.names import name_key
-from pregen.verification import PublicKey, load_public_key
+from pregen.signers import PublicKey
+from pregen.verification import load_public_key
 from storage import key
 from storage.certid import HASH_NAMES
 from storage.document import LAST_SECOND

@@ -15,7 +15,7 @@ by_issuer.py     what a snapshot has of each issuer
 plan.py          what is going to be signed: tables, made of templates (templates.py)
 layout.py        where each row of a shard goes: run, block, bucket
 messages.py      templates filled for many rows at once
-shard.py         one shard in a worker (workers.py): fill, sign, pack, store
+shard.py         one shard in a worker (workers.py): fill, sign, pack, store; keyring.py has its keys and signers
 readback.py      what was stored is opened as an edge opens it, and verified
 publication.py   the conductor; the commit
 

@@ -5,42 +5,36 @@ from collections.abc import Mapping, Sequence
 from pregen.errors import Finding
 from pregen.generation.groups import Group
 from pregen.issuers import Issuer
-from pregen.signers import Choice
+from pregen.signers import Choice, KeyUse
 
 SLOWER = 2.0  # times the CPU time that the measured rate promises: other issuers, small shards and noise cost far less
 LEAST_S = 2.0  # of CPU time spent on signing: shorter runs prove nothing
 
 
 def pace_warning(
-    groups: Mapping[Group, int], issuers: Sequence[Issuer], choices: Mapping[str, Choice], signing_s: float
+    groups: Mapping[Group, int], issuers: Sequence[Issuer], choices: Mapping[KeyUse, Choice], signing_s: float
 ) -> tuple[Finding, ...]:
     """Return a warning where signing took far more CPU time than measured rates promise; none where none was measured.
 
     Args:
         groups: rows of each group that were signed.
         issuers: as configured.
-        choices: the engine of each algorithm, and its rate.
+        choices: the engine of each key, and its rate.
         signing_s: seconds of CPU time that all workers spent on signing.
     """
-    signatures: dict[str, int] = {}
+    promised_s = 0.0
+    rates: dict[str, float] = {}
     for group, count in groups.items():
         issuer = issuers[group.issuer]
-        algorithm = issuer.responder.algorithm
-        signatures[algorithm] = signatures.get(algorithm, 0) + count * len(issuer.cert_ids)
-    rates = {name: choices[name].rates.get(choices[name].engine.name) for name in signatures}
-    promised_s = 0.0
-    for name, count in signatures.items():
-        rate = rates[name]
+        choice = choices[issuer.responder.use]
+        rate = choice.rates.get(choice.engine)
         if rate is None:
             return ()
-        promised_s += count / rate
+        promised_s += count * len(issuer.cert_ids) / rate
+        rates[f"{issuer.responder.algorithm}: {choice.engine}"] = rate
     if signing_s < LEAST_S or signing_s <= SLOWER * promised_s:
         return ()
-    examples = tuple(
-        f"{name}: {choices[name].engine.name} made {rate:,.0f} signatures/s before the run"
-        for name, rate in rates.items()
-        if rate is not None
-    )
+    examples = tuple(f"{name} made {rate:,.0f} signatures/s before the run" for name, rate in rates.items())
     text = (
         f"signing took {signing_s:,.1f} s of CPU time, {signing_s / promised_s:.1f} times the {promised_s:,.1f} s that "
         "the engines' measured rates promise: look whether other programs or virtual machines share these CPUs, or "

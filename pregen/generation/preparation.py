@@ -12,14 +12,14 @@ from datetime import datetime, timedelta
 from pregen import clock
 from pregen.config import Config
 from pregen.credentials import open_publish_store
-from pregen.errors import MAX_EXAMPLES, ConfigError, Finding, GateError, PregenError, SigningError
+from pregen.errors import MAX_EXAMPLES, ConfigError, Finding, GateError, PregenError
 from pregen.gates import Acceptance
 from pregen.gates.detector.anchor_files import Anchors, load_anchors
 from pregen.generation.endings import Endings
 from pregen.generation.memory import forbid_core_dumps
 from pregen.generation.past import Past, read_past
-from pregen.issuers import Issuer, KeySource, ending_soon, load_issuers, parse_certificate
-from pregen.signers import ALGORITHMS, Choice, choose_engine
+from pregen.issuers import Issuer, ending_soon, load_issuers, parse_certificate
+from pregen.signers import ALGORITHMS, Choice, KeyUse
 from pregen.snapshot import CrlIssuer, Snapshot, open_snapshot
 from pregen.validity import ValidityWindow, check_run_times, check_store_clock, duration_text, plan_window
 from storage.commits import Head, check_log, check_writable, find_head
@@ -48,13 +48,14 @@ class RunOptions:
 class Prepared:
     """All that a run needs, looked at and found right, before a row is read.
 
-    `current` is the generation that is published, `past` what it left behind for the gates.
+    `choices` are the engines that sign, `current` is the generation that is published, `past` what it left behind for
+    the gates.
     """
 
     config: Config
     issuers: tuple[Issuer, ...]
     windows: tuple[ValidityWindow, ...]
-    choices: dict[str, Choice]
+    choices: dict[KeyUse, Choice]
     workers: int
     open_store: Callable[[], Store]
     store: Store
@@ -69,13 +70,20 @@ class Prepared:
 
     @property
     def engines(self) -> dict[str, str]:
-        """Name of the engine that signs, by algorithm."""
-        return {algorithm: choice.engine.name for algorithm, choice in self.choices.items()}
+        """Names of the engines that sign, by algorithm."""
+        names: dict[str, set[str]] = {}
+        for use, choice in self.choices.items():
+            names.setdefault(use.algorithm, set()).add(choice.engine)
+        return {algorithm: ", ".join(sorted(names[algorithm])) for algorithm in sorted(names)}
 
     @property
     def rates(self) -> dict[str, dict[str, float]]:
         """Signatures a second that engines were chosen by, by algorithm and engine; without those that were named."""
-        return {algorithm: dict(choice.rates) for algorithm, choice in self.choices.items() if choice.rates}
+        rates: dict[str, dict[str, float]] = {}
+        for use, choice in sorted(self.choices.items(), key=lambda one: one[0].algorithm):
+            if choice.rates:
+                rates.setdefault(use.algorithm, {}).update(choice.rates)
+        return rates
 
     @property
     def expired_before(self) -> int | None:
@@ -196,21 +204,10 @@ def _of_sections(issuers: tuple[Issuer, ...]) -> list[tuple[int, Issuer]]:
     return [(index, issuer) for index, issuer in enumerate(issuers) if not issuer.is_further_name]
 
 
-def _choices(issuers: tuple[Issuer, ...], name: str) -> dict[str, Choice]:
-    """Return the engine for each algorithm that the configuration uses."""
-    keys: dict[str, list[KeySource]] = {}
-    for issuer in issuers:
-        keys.setdefault(issuer.responder.algorithm, []).append(issuer.responder.key)
-    choices = {}
-    for algorithm, sources in sorted(keys.items()):
-        choice = choose_engine(name, ALGORITHMS[algorithm], sources[0].open)
-        engine = choice.engine
-        try:
-            engine.open([source.open() for source in dict.fromkeys(sources)], ALGORITHMS[algorithm])
-        except SigningError as e:
-            raise ConfigError(f"engine {engine.name} cannot use the keys for {algorithm}: {e.message}") from e
-        choices[algorithm] = choice
-    return choices
+def _choices(issuers: tuple[Issuer, ...], wanted: str) -> dict[KeyUse, Choice]:
+    """Return the engine of each key that the configuration uses, after it has opened it."""
+    uses = dict.fromkeys(issuer.responder.use for issuer in issuers)
+    return {use: use.source.choose(wanted, ALGORITHMS[use.algorithm]) for use in uses}
 
 
 def _windows(issuers: tuple[Issuer, ...], as_of: datetime, started: datetime) -> tuple[ValidityWindow, ...]:

@@ -143,7 +143,7 @@ def run(config: Config, options: RunOptions, progress: Progress) -> Published:
     for one in signed:
         steps.add(one.steps)
     committed = _commit(prepared, surveyed, signed, steps, probed_at)
-    used = {prepared.issuers[group.issuer].responder.algorithm for group in surveyed.groups}
+    used = {prepared.issuers[group.issuer].responder.use for group in surveyed.groups}
     shards = [one.shard for one in signed]
     cpu_by_step = steps.take()
     slow = pace_warning(surveyed.groups, prepared.issuers, prepared.choices, cpu_by_step.get("sign", 0.0))
@@ -158,7 +158,7 @@ def run(config: Config, options: RunOptions, progress: Progress) -> Published:
         responses=committed.responses,
         issuers=len(prepared.issuers),
         by_issuer=surveyed.by_issuer,
-        engine=", ".join(sorted({prepared.engines[name] for name in used})),
+        engine=", ".join(sorted({prepared.choices[use].engine for use in used})),
         rates=prepared.rates,
         workers=min(prepared.workers, len(shards)),
         shards=len(shards),
@@ -239,7 +239,8 @@ def _remember(prepared: Prepared, surveyed: Surveyed, signed: Sequence[SignedSha
 
 def _sign(prepared: Prepared, surveyed: Surveyed, plan: Plan, progress: Progress) -> list[SignedShard]:
     """Return all signed shards in the order of their keys."""
-    job = SigningJob(prepared.issuers, prepared.windows, plan, prepared.engines, prepared.open_store)
+    engines = {use: choice.engine for use, choice in prepared.choices.items()}
+    job = SigningJob(prepared.issuers, prepared.windows, plan, engines, prepared.open_store)
     tasks = [
         ShardTask(
             file, prepared.expired_before, surveyed.proofs.get(file.number, frozenset()), endings=prepared.endings

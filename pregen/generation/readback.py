@@ -26,9 +26,9 @@ from pregen.generation.plan import Plan, Record, forms, oracle_of, window_of
 from pregen.generation.rows import ShardRows
 from pregen.generation.templates import Form
 from pregen.issuers import Issuer
-from pregen.signers import ALGORITHMS
+from pregen.signers import ALGORITHMS, PublicKey
 from pregen.validity import ValidityWindow, window_problem
-from pregen.verification import PublicKey, Statement, load_public_key, verify_response
+from pregen.verification import Statement, load_public_key, verify_response
 from storage.certid import serial_text
 from storage.errors import FormatError
 from storage.key import key32, part_of

@@ -5,7 +5,7 @@ engine cannot take as an array (hashing, one signature a call) is the only work 
 """
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,6 +15,7 @@ from pregen.gates.comparison import NOT_COMPARED, Comparison
 from pregen.generation.claims import NO_CLAIMS, ClaimArray, hold_against
 from pregen.generation.endings import Endings
 from pregen.generation.groups import Group
+from pregen.generation.keyring import KeyRing, OpenSigner
 from pregen.generation.layout import Block, Layout, Numbers, RunNumbers
 from pregen.generation.messages import BATCH_ROWS, Messages, Scratch
 from pregen.generation.past import Comparer, ComparisonJob, entries_of
@@ -24,8 +25,8 @@ from pregen.generation.routing import ShardFile
 from pregen.generation.rows import ShardRows, load_rows
 from pregen.generation.steps import Steps
 from pregen.generation.tally import Survey
-from pregen.issuers import Issuer, KeySource
-from pregen.signers import ALGORITHMS, Octets, Signer, engine_named
+from pregen.issuers import Issuer
+from pregen.signers import Flight, KeyUse, Octets, Rows, open_signer
 from pregen.validity import ValidityWindow
 from storage.history import PART_ID_BYTES, HistoryPart, encode_part
 from storage.manifest import Shard
@@ -66,14 +67,14 @@ class SigningJob:
         issuers: as configured; keys are opened by the worker.
         windows: one for each issuer.
         plan: what is signed.
-        engines: name of the engine by algorithm name.
+        engines: name of the engine that signs, of each use of a key.
         open_store: returns the store, opened in the process that calls it.
     """
 
     issuers: tuple[Issuer, ...]
     windows: tuple[ValidityWindow, ...]
     plan: Plan
-    engines: dict[str, str]
+    engines: Mapping[KeyUse, str]
     open_store: Callable[[], Store]
 
 
@@ -151,34 +152,6 @@ class Surveyor:
             raise PublishError(f"{task.label}: {explained(e)}; nothing was published") from e
 
 
-def open_signer(algorithm: str, engine: str, keys: Sequence[KeySource]) -> Signer:
-    """Return a signer of an algorithm with keys, which are opened here."""
-    return engine_named(engine, ALGORITHMS[algorithm]).open([key.open() for key in keys], ALGORITHMS[algorithm])
-
-
-class KeyRing:
-    """The signers of a worker, one for each algorithm, and which of its keys signs which run.
-
-    Attributes:
-        key_of: intp[runs], the key of each run, as an index among those of its signer.
-    """
-
-    def __init__(self, job: SigningJob, open_signer: Callable[[str, str, Sequence[KeySource]], Signer]) -> None:
-        keys: dict[str, dict[KeySource, int]] = {}
-        self.key_of: Numbers = np.zeros(len(job.plan.runs), np.intp)
-        for group, run in job.plan.runs.items():
-            responder = job.issuers[group.issuer].responder
-            ring = keys.setdefault(responder.algorithm, {})
-            self.key_of[run] = ring.setdefault(responder.key, len(ring))
-        self._signers = {
-            algorithm: open_signer(algorithm, job.engines[algorithm], list(ring)) for algorithm, ring in keys.items()
-        }
-
-    def signer(self, algorithm: str) -> Signer:
-        """Return the signer of an algorithm."""
-        return self._signers[algorithm]
-
-
 class ShardSigner:
     """Signs shards in one worker process; holds its keys, its signers and its store.
 
@@ -190,21 +163,20 @@ class ShardSigner:
     def __init__(
         self,
         job: SigningJob,
-        open_signer: Callable[[str, str, Sequence[KeySource]], Signer] = open_signer,
+        open_signer: OpenSigner = open_signer,
     ) -> None:
         self._job = job
         self._steps = Steps()
         with self._steps("open"):
             self._store = job.open_store()
-            self._keys = KeyRing(job, open_signer)
+            self._keys = KeyRing(job.plan, job.issuers, job.engines, open_signer)
         tables = job.plan.tables
         self._run_numbers = RunNumbers(job.plan)
         self._shapes: Numbers = np.array([run.shape for run in tables.runs], np.intp)
         self._strides: Numbers = np.array([tables.shapes[run.shape].stride for run in tables.runs], np.intp)
-        self._algorithms = {
-            tables.runs[run].shape: job.issuers[group.issuer].responder.algorithm
-            for group, run in job.plan.runs.items()
-        }
+        self._signers: dict[int, set[int]] = {}  # that sign rows of a shape
+        for run, signer in zip(tables.runs, self._keys.signer_of.tolist(), strict=True):
+            self._signers.setdefault(run.shape, set()).add(signer)
         self._scratch = Scratch()
         self._messages: dict[tuple[int, int], Messages] = {}
         self._read_back = ReadBack(job.issuers, job.windows, job.plan)
@@ -229,7 +201,10 @@ class ShardSigner:
         with steps("load"):
             rows = load_rows(task.file.path, task.expired_before, task.file.written, task.file.surveyed, task.endings)
             layout = Layout(rows, self._run_numbers.of(rows.codes), self._shapes)
-        records = [self._sign(rows, block) for block in layout.blocks()]
+        flight = Flight()
+        records = [self._sign(rows, block, flight) for block in layout.blocks()]
+        with steps("sign"):
+            flight.land()
 
         identity = os.urandom(ID_BYTES)
         name = pack_name(low, identity)
@@ -276,21 +251,33 @@ class ShardSigner:
         self._store.put(part.name, octets)
         return part
 
-    def _sign(self, rows: ShardRows, block: Block) -> Octets:
-        """Return the records of a block, uint8[n, stride], in the order of its rows."""
-        shape, steps = self._job.plan.tables.shapes[block.shape], self._steps
-        signer, keys = self._keys.signer(self._algorithms[block.shape]), self._keys.key_of[block.runs]
+    def _sign(self, rows: ShardRows, block: Block, flight: Flight) -> Octets:
+        """Return the records of a block, uint8[n, stride], in the order of its rows; they are whole when all landed."""
+        shape, steps, keys = self._job.plan.tables.shapes[block.shape], self._steps, self._keys.key_of[block.runs]
         with steps("fill"):
             records = new_records(rows, shape, block.rows)
         for which in range(len(shape.responses)):
             messages = self._messages_of(block.shape, which)
-            for at in range(0, len(records), BATCH_ROWS):
-                part = slice(at, at + BATCH_ROWS)
+            for signer, part in self._batches(block):
                 with steps("fill"):
                     filled = messages.fill(records[part], block.runs[part])
                 with steps("sign"):
-                    records[part, messages.signature] = signer.sign(filled, keys[part])
+                    flight.sign(self._keys.signers[signer], filled, keys[part], records, part, messages.signature)
         return records
+
+    def _batches(self, block: Block) -> Iterator[tuple[int, Rows]]:
+        """Yield which rows of a block go to which signer in one call."""
+        signers = self._signers[block.shape]
+        if len(signers) == 1:  # nearly always, and then nothing is copied
+            (signer,) = signers
+            for at in range(0, len(block.rows), BATCH_ROWS):
+                yield signer, slice(at, at + BATCH_ROWS)
+            return
+        of_rows = self._keys.signer_of[block.runs]
+        for signer in sorted(signers):
+            own = np.flatnonzero(of_rows == signer)
+            for at in range(0, len(own), BATCH_ROWS):
+                yield signer, own[at : at + BATCH_ROWS]
 
     def _messages_of(self, shape: int, which: int) -> Messages:
         if (shape, which) not in self._messages:

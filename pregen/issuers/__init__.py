@@ -3,7 +3,7 @@
 issuers.py        configuration to issuers (issuer.py), everything that is wrong found in one pass
 certificates.py   certificate files, read
 rules.py          what certificates must be and allow
-keyfiles.py       private keys: where they are, and how they are opened
+keyfiles.py       private keys in files, and how they are opened; which source a section means
 ending.py         certificates that end soon
 clients.py        what clients are known to refuse of what rules allow
 """
@@ -13,12 +13,12 @@ from pregen.issuers.clients import client_warnings
 from pregen.issuers.ending import ending_soon
 from pregen.issuers.issuer import Issuer, Responder
 from pregen.issuers.issuers import different_issuers, inspect_issuers, load_issuers
-from pregen.issuers.keyfiles import KeySource
+from pregen.issuers.keyfiles import KeyFile
 
 __all__ = [
     "Certificate",
     "Issuer",
-    "KeySource",
+    "KeyFile",
     "Responder",
     "client_warnings",
     "different_issuers",

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pregen.config import IssuerConfig
 from pregen.issuers.certificates import Certificate
-from pregen.issuers.keyfiles import KeySource
+from pregen.signers import KeySource, KeyUse
 from pregen.validity import Validity
 from storage.certid import SHA1, SHA256
 from storage.key import issuer_id
@@ -40,6 +40,11 @@ class Responder:
     id_octets: bytes
     key: KeySource
     algorithm: str
+
+    @property
+    def use(self) -> KeyUse:
+        """The key, and what it signs with."""
+        return KeyUse(self.key, self.algorithm)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,14 +19,13 @@ from pregen.config import SEVERAL_KEYS, Config, IssuerConfig, IssuerValidityConf
 from pregen.errors import ConfigError, Finding, Severity
 from pregen.issuers.certificates import Certificate, read_certificates
 from pregen.issuers.issuer import Issuer, make_issuer, make_responder
-from pregen.issuers.keyfiles import KeySource, algorithm, is_pair
+from pregen.issuers.keyfiles import algorithm_for, key_source
 from pregen.issuers.rules import Remark, issuer_remarks, responder_remarks
 from pregen.names import name_key
-from pregen.signers import PrivateKey
+from pregen.signers import KeySource, PublicKey
 from pregen.validity import PROFILES, Validity
 from storage.key import issuer_id
 
-_OTHERS_ACCESS = 0o006  # read or write, by neither owner nor group: a group such as ssl-cert is a usual way to share
 _RSASSA_PSS = "1.2.840.113549.1.1.10"
 
 
@@ -84,7 +83,7 @@ class _Inspection:
         self._errors = 0
         self._config = config
         self._now = now
-        self._keys: dict[KeySource, PrivateKey | None] = {}
+        self._keys: dict[KeySource, PublicKey | None] = {}
         self._sections: dict[int, list[IssuerConfig]] = {}
 
     def issuer(self, section: IssuerConfig) -> tuple[Issuer, ...]:
@@ -102,13 +101,13 @@ class _Inspection:
         signer = certificates[0] if certificates else None
         if section.responder_certificate is not None:
             signer = next(iter(delegates.values()), None)
-        source = KeySource(self._config.resolve(section.key), section.key_passphrase_env)
+        source = key_source(self._config, section)
         key = self._key(section, source)
         if key is not None and signer is not None:
             self._check_pair(section, source, key, signer, certificates)
         if key is None or signer is None or not certificates or self._errors > before:
             return ()
-        signature = algorithm(key, section.rsa_padding)
+        signature = algorithm_for(key, section.rsa_padding)
         validity = self._validity(section)
         return tuple(
             make_issuer(
@@ -206,20 +205,19 @@ class _Inspection:
             self._note(section, "responder.other-encoding", text, severity="warning")
         return {ca.subject: of_name.get(ca.subject, certificates[0]) for ca in issuers} or {b"": certificates[0]}
 
-    def _key(self, section: IssuerConfig, source: KeySource) -> PrivateKey | None:
+    def _key(self, section: IssuerConfig, source: KeySource) -> PublicKey | None:
         if source not in self._keys:
             self._keys[source] = self._open(section, source)
         return self._keys[source]
 
-    def _open(self, section: IssuerConfig, source: KeySource) -> PrivateKey | None:
+    def _open(self, section: IssuerConfig, source: KeySource) -> PublicKey | None:
         try:
-            key = source.open()
+            key = source.public_key()
         except ConfigError as error:
             for finding in error.findings:
                 self._note(section, finding.code, finding.message)
             return None
-        if source.path.stat().st_mode & _OTHERS_ACCESS:
-            text = f"{source.path}: the key can be read or written by every user here: chmod o-rw {source.path}"
+        if text := source.exposure():
             self._note(section, "key.permissions", text, severity="warning")
         return key
 
@@ -227,12 +225,12 @@ class _Inspection:
         self,
         section: IssuerConfig,
         source: KeySource,
-        key: PrivateKey,
+        key: PublicKey,
         signer: Certificate,
         certificates: tuple[Certificate, ...],
     ) -> None:
-        if section.rsa_padding == "pss" and not isinstance(key, rsa.RSAPrivateKey):
-            text = f'{source.path}: the key is not RSA, which alone has a padding: leave rsa_padding = "pss" out'
+        if section.rsa_padding == "pss" and not isinstance(key, rsa.RSAPublicKey):
+            text = f'{source.describe()}: the key is not RSA, which alone has a padding: leave rsa_padding = "pss" out'
             self._note(section, "key.padding", text)
         if signer.public_key_algorithm == _RSASSA_PSS:
             text = (
@@ -245,7 +243,9 @@ class _Inspection:
             hint = "name the key that belongs to it"
             if signer not in certificates and any(_belongs(key, certificate) for certificate in certificates):
                 hint = "it is the issuer's own key: name the responder's, or leave responder_certificate out"
-            self._note(section, "key.mismatch", f"{source.path}: the key does not belong to {signer.path}: {hint}")
+            self._note(
+                section, "key.mismatch", f"{source.describe()}: the key does not belong to {signer.path}: {hint}"
+            )
 
     def _read(self, section: IssuerConfig, path: Path) -> tuple[Certificate, ...]:
         try:
@@ -283,8 +283,8 @@ def _json(value: str | bool | tuple[str, ...]) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _belongs(key: PrivateKey, certificate: Certificate) -> bool:
+def _belongs(key: PublicKey, certificate: Certificate) -> bool:
     try:
-        return is_pair(key, certificate.load_public_key())
+        return key == certificate.load_public_key()
     except ValueError:  # a public key of a kind that no private key here can have
         return False

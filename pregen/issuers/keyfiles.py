@@ -1,6 +1,11 @@
-"""Private keys of responders: where they are, and how the process that signs opens them."""
+"""Private keys of responders in files, and how the process that signs opens them.
+
+`key_source` is the one place where what the configuration says becomes a source; the rest of the program knows keys by
+`pregen.signers.KeySource` alone.
+"""
 
 import os
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,22 +16,82 @@ from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, Pub
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_private_key, load_pem_private_key
 
-from pregen.config import RsaPadding
-from pregen.errors import ConfigError, Finding
-from pregen.signers import ALGORITHMS, PrivateKey
-from pregen.signers.keys import kind_of
+from pregen.config import Config, IssuerConfig, RsaPadding
+from pregen.errors import ConfigError, Finding, SigningError
+from pregen.signers import (
+    ALGORITHMS,
+    Algorithm,
+    Choice,
+    KeySource,
+    PrivateKey,
+    PublicKey,
+    Signer,
+    choose_engine,
+    engine_named,
+    kind_of,
+)
 
 _KINDS = frozenset(algorithm.key for algorithm in ALGORITHMS.values())
 _ML_DSA_OIDS = tuple(one.identifier[2:] for one in ALGORITHMS.values() if one.key.startswith("ml-dsa"))  # in DER
 _ELSEWHERE = ("pkcs11:", "awskms:", "arn:")
+_OTHERS_ACCESS = 0o006  # read or write, by neither owner nor group: a group such as ssl-cert is a usual way to share
+
+
+def key_source(config: Config, section: IssuerConfig) -> KeySource:
+    """Return where the key of an issuer's responder is, by its section of the configuration."""
+    return KeyFile(config.resolve(section.key), section.key_passphrase_env)
 
 
 @dataclass(frozen=True, slots=True)
-class KeySource:
-    """Where a private key is; a description that travels to the worker, which opens it there."""
+class KeyFile:
+    """A private key in a file, PEM or DER: a `KeySource` that the engines of this machine sign with."""
 
     path: Path
     passphrase_env: str | None = None
+
+    @property
+    def keeper(self) -> Hashable:
+        """This program holds all keys that it has read from files."""
+        return KeyFile
+
+    def describe(self) -> str:
+        """Return the path."""
+        return str(self.path)
+
+    def public_key(self) -> PublicKey:
+        """Return the public half; the private one was seen to belong to it.
+
+        Raises:
+            ConfigError: as of `open`, or a key whose halves do not belong together.
+        """
+        key = self.open()
+        public = key.public_key()
+        if not is_pair(key, public):
+            raise self._refused("key.unreadable", "is damaged: its private half does not belong to its public one")
+        return public
+
+    def exposure(self) -> str | None:
+        """Return what to do where the file can be read or written by everybody here."""
+        if not self.path.stat().st_mode & _OTHERS_ACCESS:
+            return None
+        return f"{self.path}: the key can be read or written by every user here: chmod o-rw {self.path}"
+
+    def choose(self, wanted: str, algorithm: Algorithm) -> Choice:
+        """Return which engine signs: the one that is named, or of `auto` the fastest, measured once a process.
+
+        Raises:
+            ConfigError: there is no such engine, it does not work here, or it cannot use the key.
+        """
+        choice = choose_engine(wanted, algorithm, self.open)
+        try:
+            self.open_signer(choice.engine, algorithm)
+        except SigningError as e:
+            raise ConfigError(f"engine {choice.engine} cannot use {self.path} for {algorithm.name}: {e.message}") from e
+        return choice
+
+    def open_signer(self, engine: str, algorithm: Algorithm, others: Sequence["KeyFile"] = ()) -> Signer:
+        """Return a signer with the key, and those of other files, which are read here: see `KeySource`."""
+        return engine_named(engine, algorithm).open([file.open() for file in (self, *others)], algorithm)
 
     def open(self) -> PrivateKey:
         """Return the key.
@@ -98,7 +163,7 @@ class KeySource:
         return ConfigError(message, (Finding(code, "error", message),))
 
 
-def algorithm(key: PrivateKey, rsa_padding: RsaPadding) -> str:
+def algorithm_for(key: PublicKey, rsa_padding: RsaPadding) -> str:
     """Return the name of the signature algorithm that a key is used with; `rsa_padding` matters for RSA alone."""
     kind, paddings = kind_of(key), (None, rsa_padding)
     return next(one.name for one in ALGORITHMS.values() if one.key == kind and one.padding in paddings)

@@ -1,6 +1,7 @@
 """Signing in bulk: engines, and the algorithms that they sign with.
 
-base.py          the contract of engines and signers
+sources.py       where keys are: the port to files, devices and services
+base.py          the contract of engines and signers; flight.py is that of signers elsewhere, which answer later
 algorithms.py    what a response says about an algorithm, and how its signatures are stored
 keys.py          kinds of private keys, and new ones
 selection.py     which engine signs; rates.py measures how fast
@@ -10,10 +11,12 @@ ecdsa.py         DER signatures to stored ones; ephemeral.py draws the ephemeral
 """
 
 from pregen.signers.algorithms import ALGORITHMS, P256_SHA256, RSA2048_SHA256, Algorithm, algorithm_of
-from pregen.signers.base import Engine, KeyIndexes, Octets, PrivateKey, Signer
-from pregen.signers.keys import make_key
+from pregen.signers.base import Engine, KeyIndexes, Octets, PrivateKey, PublicKey, Signer
+from pregen.signers.flight import Flight, RemoteSigner, Rows
+from pregen.signers.keys import kind_of, make_key
 from pregen.signers.rates import signing_rate
 from pregen.signers.selection import AUTO, ENGINES, Choice, choose_engine, engine_named
+from pregen.signers.sources import KeySource, KeyUse, open_signer
 
 __all__ = [
     "ALGORITHMS",
@@ -24,13 +27,21 @@ __all__ = [
     "Algorithm",
     "Choice",
     "Engine",
+    "Flight",
     "KeyIndexes",
+    "KeySource",
+    "KeyUse",
     "Octets",
     "PrivateKey",
+    "PublicKey",
+    "RemoteSigner",
+    "Rows",
     "Signer",
     "algorithm_of",
     "choose_engine",
     "engine_named",
+    "kind_of",
     "make_key",
+    "open_signer",
     "signing_rate",
 ]

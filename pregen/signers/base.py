@@ -1,6 +1,7 @@
 """The contract of engines and signers, and what they share: a look at what they are given, and the hash function.
 
 * An engine says whether it works here, and opens keys; a signer belongs to the process that opened it.
+* A signer elsewhere may have several batches at a time: see `pregen.signers.flight`.
 * A signer holds one or more keys of one algorithm: rows of many issuers are signed in one call, each with its own key.
 * It gets rows of one length and returns signatures in stored form, one a row, in order; or it raises, and nothing of
   the batch may be used.
@@ -18,6 +19,8 @@ from pregen.signers.algorithms import Algorithm
 
 MldsaPrivateKey: TypeAlias = mldsa.MLDSA44PrivateKey | mldsa.MLDSA65PrivateKey | mldsa.MLDSA87PrivateKey
 PrivateKey: TypeAlias = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey | MldsaPrivateKey
+MldsaPublicKey: TypeAlias = mldsa.MLDSA44PublicKey | mldsa.MLDSA65PublicKey | mldsa.MLDSA87PublicKey
+PublicKey: TypeAlias = ec.EllipticCurvePublicKey | rsa.RSAPublicKey | ed25519.Ed25519PublicKey | MldsaPublicKey
 Octets: TypeAlias = NDArray[np.uint8]
 KeyIndexes: TypeAlias = NDArray[np.intp]
 

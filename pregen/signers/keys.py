@@ -6,7 +6,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, rsa
 
 from pregen.errors import SigningError
 from pregen.signers.algorithms import Algorithm
-from pregen.signers.base import PrivateKey
+from pregen.signers.base import PrivateKey, PublicKey
 
 _CURVES: dict[str, ec.EllipticCurve] = {"p256": ec.SECP256R1(), "p384": ec.SECP384R1(), "p521": ec.SECP521R1()}
 _RSA_BITS = {f"rsa{bits}": bits for bits in (2048, 3072, 4096)}
@@ -27,25 +27,26 @@ def make_key(algorithm: Algorithm) -> PrivateKey:
     return _OTHERS[algorithm.key]()
 
 
-def kind_of(key: PrivateKey) -> str:
-    """Return the kind of a key, as `Algorithm.key` has it; of one that no algorithm takes, what it is.
+def kind_of(key: PrivateKey | PublicKey) -> str:
+    """Return the kind of a key pair, as `Algorithm.key` has it; of one that no algorithm takes, what it is.
 
-    >>> kind_of(ed25519.Ed25519PrivateKey.generate())
-    'ed25519'
+    >>> key = ed25519.Ed25519PrivateKey.generate()
+    >>> kind_of(key), kind_of(key.public_key())
+    ('ed25519', 'ed25519')
     """
     match key:
-        case ec.EllipticCurvePrivateKey():
+        case ec.EllipticCurvePrivateKey() | ec.EllipticCurvePublicKey():
             name = key.curve.name
             return next((kind for kind, curve in _CURVES.items() if curve.name == name), name)
-        case rsa.RSAPrivateKey():
+        case rsa.RSAPrivateKey() | rsa.RSAPublicKey():
             return f"rsa{key.key_size}"
-        case ed25519.Ed25519PrivateKey():
+        case ed25519.Ed25519PrivateKey() | ed25519.Ed25519PublicKey():
             return "ed25519"
-        case mldsa.MLDSA44PrivateKey():
+        case mldsa.MLDSA44PrivateKey() | mldsa.MLDSA44PublicKey():
             return "ml-dsa-44"
-        case mldsa.MLDSA65PrivateKey():
+        case mldsa.MLDSA65PrivateKey() | mldsa.MLDSA65PublicKey():
             return "ml-dsa-65"
-        case mldsa.MLDSA87PrivateKey():
+        case mldsa.MLDSA87PrivateKey() | mldsa.MLDSA87PublicKey():
             return "ml-dsa-87"
 
 

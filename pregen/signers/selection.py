@@ -26,11 +26,11 @@ class Choice:
     """An engine, and what it was chosen by.
 
     Attributes:
-        engine: which signs.
+        engine: the name of which signs.
         rates: signatures a second of CPU time of each engine that could, by name; empty: it was named, not measured.
     """
 
-    engine: Engine
+    engine: str
     rates: Mapping[str, float]
 
 
@@ -68,7 +68,7 @@ def choose_engine(
         ConfigError: as for `engine_named`, or no engine can use the key.
     """
     if name != AUTO:
-        return Choice(engine_named(name, algorithm, engines), {})
+        return Choice(engine_named(name, algorithm, engines).name, {})
     able = _able(algorithm, engines)
     if (algorithm, able) not in _chosen:
         _chosen[algorithm, able] = _fastest(compared_rates(able, algorithm, key()), algorithm)
@@ -85,4 +85,4 @@ def _fastest(rates: Mapping[Engine, float], algorithm: Algorithm) -> Choice:
         raise ConfigError(f"no engine can use the key for {algorithm.name}: make another one")
     best = max(rates.values())
     engine = next(engine for engine, rate in rates.items() if rate * CLEARLY >= best)
-    return Choice(engine, {one.name: rate for one, rate in rates.items()})
+    return Choice(engine.name, {one.name: rate for one, rate in rates.items()})

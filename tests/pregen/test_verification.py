@@ -18,9 +18,8 @@ from hypothesis import strategies as st
 
 from pregen.errors import VerificationError
 from pregen.generation.templates import Form, Values, oracle, oracle_response
-from pregen.signers import ALGORITHMS, P256_SHA256, Algorithm
+from pregen.signers import ALGORITHMS, P256_SHA256, Algorithm, PublicKey
 from pregen.verification import (
-    PublicKey,
     Statement,
     load_public_key,
     parse_response,

@@ -29,7 +29,6 @@ from pregen.generation.shard import ShardSigner, ShardTask, SigningJob, Surveyor
 from pregen.generation.steps import Steps
 from pregen.generation.tally import add_up
 from pregen.issuers import Issuer, load_issuers
-from pregen.signers import ALGORITHMS
 from pregen.snapshot import StatusBatch
 from pregen.snapshot.batch import GOOD, NO_EXPIRY, NO_ISSUANCE, NO_REASON, REVOKED, UNKNOWN
 from pregen.validity import ValidityWindow
@@ -164,7 +163,7 @@ class Maker:
     def shards(self, of: Sequence[Row], start: datetime, parts: int) -> tuple[Shard, ...]:
         """Return stored shards of rows, as a run makes them."""
         windows = tuple(_window(start) for _ in self.issuers)
-        engines = dict.fromkeys(ALGORITHMS, "software")
+        engines = {issuer.responder.use: "software" for issuer in self.issuers}
         ids = np.array([issuer.issuer_id for issuer in self.issuers], np.uint64)
         with tempfile.TemporaryDirectory() as spool:
             files = route([_batch(of)], Path(spool), split(0, KEY32, parts), ids, Steps())

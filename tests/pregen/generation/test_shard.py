@@ -16,8 +16,8 @@ from pregen.generation.messages import BATCH_ROWS, generalized_times
 from pregen.generation.plan import Plan
 from pregen.generation.readback import SAMPLE_EVERY, ReadBack
 from pregen.generation.rows import ShardRows, load_rows
-from pregen.generation.shard import ShardSigner, ShardTask, Surveyor, open_signer
-from pregen.signers import P256_SHA256, KeyIndexes, Octets, Signer
+from pregen.generation.shard import ShardSigner, ShardTask, Surveyor
+from pregen.signers import P256_SHA256, KeyIndexes, Octets, Signer, open_signer
 from pregen.snapshot import REVOKED
 from pregen.verification import load_public_key, parse_response, verify_signature
 from storage.certid import SHA1, SHA256

@@ -21,7 +21,7 @@ from pregen.generation import templates
 from pregen.generation.groups import KINDS, Group
 from pregen.generation.plan import Record, forms, make_plan, oracle_of
 from pregen.generation.templates import Form, make_template, oracle
-from pregen.issuers import Issuer
+from pregen.issuers import Issuer, KeyFile
 from pregen.validity import ValidityWindow
 from storage.certid import SHA1, SHA256
 from storage.response import Assembler, generalized_time
@@ -128,6 +128,7 @@ STATUSES = {
 def by_cryptography(issuer: Issuer, form: Form, serial: bytes, revoked_at: int, reason: int) -> ocsp.OCSPResponse:
     """Return the response that cryptography's builder makes."""
     window, revoked = make_window(), form.status == "revoked"
+    assert isinstance(issuer.responder.key, KeyFile)
     key = issuer.responder.key.open()
     signer = x509.load_der_x509_certificate(issuer.responder.certificate or issuer.certificates[0])
     builder = ocsp.OCSPResponseBuilder().add_response_by_hash(

@@ -16,6 +16,7 @@ from pregen.generation.rows import ShardRows, load_rows
 from pregen.generation.shard import ShardSigner, ShardTask, SignedShard, SigningJob
 from pregen.generation.steps import Steps
 from pregen.issuers import Issuer, load_issuers
+from pregen.signers import KeyUse
 from pregen.snapshot import GOOD, NO_EXPIRY, NO_ISSUANCE, NO_REASON, REVOKED, UNKNOWN, StatusBatch
 from pregen.validity import ValidityWindow
 from storage.key import KEY32, split
@@ -140,6 +141,7 @@ class Bench:
     issuers: tuple[Issuer, ...]
     windows: tuple[ValidityWindow, ...] = ()
     engine: str = "software"
+    engines: dict[KeyUse, str] = field(default_factory=dict)
     files: tuple[ShardFile, ...] = ()
     store: Store = field(init=False)
 
@@ -155,9 +157,8 @@ class Bench:
         return make_plan(self.issuers, self.windows, sorted(groups))
 
     def job(self, plan: Plan) -> SigningJob:
-        engines = {issuer.responder.algorithm: "software" for issuer in self.issuers}
-        if self.engine != "software":
-            engines["p256-sha256"] = self.engine
+        uses = [issuer.responder.use for issuer in self.issuers]
+        engines = {use: self.engine if use.algorithm == "p256-sha256" else "software" for use in uses} | self.engines
         return SigningJob(self.issuers, self.windows, plan, engines, lambda: self.store)
 
     def tasks(self) -> list[ShardTask]:

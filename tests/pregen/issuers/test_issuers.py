@@ -195,7 +195,7 @@ def test_an_issuer_travels_to_a_worker_that_opens_the_key_itself(office: Office)
     issuer = pickle.loads(pickle.dumps(only(office.own(root))))
 
     assert issuer == only(office.own(root))
-    assert issuer.responder.key.open().public_key() == root.key.public_key()
+    assert issuer.responder.key.public_key() == root.key.public_key()
 
 
 def test_two_sections_of_one_issuer_are_refused_and_the_message_is_the_remedy(office: Office) -> None:

@@ -6,7 +6,7 @@ from asn1crypto import pem
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from pregen.issuers import KeySource, load_issuers
+from pregen.issuers import KeyFile, load_issuers
 from pregen.issuers.keyfiles import is_pair
 from pregen.signers import ALGORITHMS
 from storage.der import INTEGER, OCTET_STRING, SEQUENCE, tlv
@@ -25,7 +25,7 @@ def test_an_encrypted_key_opens_with_the_passphrase_of_the_environment(
     pki.write_key(office.folder / "ca.key", root.key, passphrase="swordfish")
 
     monkeypatch.setenv("CA_PASS", "swordfish")
-    assert only(config).responder.key.open().public_key() == root.key.public_key()
+    assert only(config).responder.key.public_key() == root.key.public_key()
 
     monkeypatch.setenv("CA_PASS", "haddock")
     message = found(config)["error key.passphrase.wrong"]
@@ -64,10 +64,11 @@ def test_a_missing_key_is_named(office: Office) -> None:
 def test_each_kind_of_key_is_opened_and_signs_for_its_certificate(office: Office, kind: pki.KeyKind) -> None:
     key = pki.shared_key(kind)
 
-    opened = only(office.own(pki.make_issuer(key=key))).responder.key.open()
+    source = only(office.own(pki.make_issuer(key=key))).responder.key
 
-    assert opened.public_key() == key.public_key()
-    assert is_pair(opened, key.public_key())
+    assert source.public_key() == key.public_key()
+    assert isinstance(source, KeyFile)
+    assert is_pair(source.open(), key.public_key())
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -201,4 +202,4 @@ def test_the_traditional_file_of_openssl_opens(tmp_path: Path) -> None:
     parameters = b"-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n"
     (tmp_path / "ec.key").write_bytes(parameters + text)
 
-    assert KeySource(tmp_path / "ec.key").open().public_key() == key.public_key()
+    assert KeyFile(tmp_path / "ec.key").open().public_key() == key.public_key()

@@ -20,7 +20,7 @@ from pregen.gates.detector.observation import Observation, Observer, Watch, add_
 from pregen.gates.detector.rhythm import rhythms_of
 from pregen.gates.detector.verdict import Verdict, remember
 from pregen.gates.history import witness_share
-from pregen.issuers import Issuer, KeySource, Responder
+from pregen.issuers import Issuer, KeyFile, Responder
 from pregen.snapshot import GOOD, NO_REASON, REVOKED, StatusBatch
 from pregen.snapshot.batch import Late
 from pregen.snapshot.column import Column
@@ -280,7 +280,7 @@ def make_issuers(count: int) -> tuple[Issuer, ...]:
         public_key=b"",
         id_kind="by-key",
         id_octets=b"",
-        key=KeySource(Path("none.key")),
+        key=KeyFile(Path("none.key")),
         algorithm="ecdsa-p256-sha256",
     )
     return tuple(
