@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
 from pregen.errors import InputError
@@ -18,9 +19,11 @@ from pregen.requests import Request, read_request
 from pregen.responses import Response, read_response
 from pregen.subjects import name_text
 from storage.certid import HASH_NAMES, CertID
-from storage.reader import Reader
 from storage.request import MalformedRequestError
 from storage.request_path import readings
+
+if TYPE_CHECKING:
+    from storage.reader import Reader  # most decode without a store
 
 MAX_BYTES = 1 << 24  # far more than any response; a file that is larger is something else
 _PEM = re.compile(rb"-----BEGIN [A-Z0-9 ]+-----\s*([A-Za-z0-9+/=\s]+?)-----END [A-Z0-9 ]+-----")
@@ -173,7 +176,7 @@ def issuers_of_files(paths: Sequence[Path]) -> list[KnownIssuer]:
     return [_known(str(path), read_identity(path)) for path in paths]
 
 
-def issuers_of_store(reader: Reader) -> list[KnownIssuer]:
+def issuers_of_store(reader: "Reader") -> list[KnownIssuer]:
     """Return the issuers that the current generation of a store answers for."""
     found: dict[tuple[str, frozenset[tuple[str, bytes, bytes]]], KnownIssuer] = {}
     for loaded in reader.current.tables.values() if reader.current else ():

@@ -1,6 +1,7 @@
 """The report of `pregen decode`, as one JSON object and as lines for people."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from pregen import clock
 from pregen.cli.report import Report, aligned
@@ -9,7 +10,9 @@ from pregen.requests import Request
 from pregen.responses import Basic, Response, Statement
 from pregen.subjects import name_text
 from storage.certid import HASH_NAMES, CertID
-from storage.reader import Reader
+
+if TYPE_CHECKING:
+    from storage.reader import Reader  # most decode without a store
 
 # Signature algorithms by their OIDs (RFC 5758, 8017, 8410, 9881).
 ALGORITHMS = {
@@ -31,7 +34,7 @@ ALGORITHMS = {
 NOT_FOUND = 4
 
 
-def decode_report(decoded: Sequence[Decoded], issuers: Sequence[KnownIssuer], reader: Reader | None) -> Report:
+def decode_report(decoded: Sequence[Decoded], issuers: Sequence[KnownIssuer], reader: "Reader | None") -> Report:
     """Return the report; its exit code is 4 where issuers are known, and none of them issued what is named."""
     documents: list[dict[str, object]] = []
     lines: list[str] = []
@@ -50,7 +53,7 @@ def decode_report(decoded: Sequence[Decoded], issuers: Sequence[KnownIssuer], re
     return Report(document=document, lines=lines, exit_code=NOT_FOUND if is_missed else 0)
 
 
-def _document(one: Request | Response, issuers: Sequence[KnownIssuer], reader: Reader | None) -> dict[str, object]:
+def _document(one: Request | Response, issuers: Sequence[KnownIssuer], reader: "Reader | None") -> dict[str, object]:
     if isinstance(one, Request):
         return {
             "kind": "request",
@@ -64,7 +67,7 @@ def _document(one: Request | Response, issuers: Sequence[KnownIssuer], reader: R
     return {"kind": "response", "response_status": one.status, "response_type": one.type, **said}
 
 
-def _basic(basic: Basic, issuers: Sequence[KnownIssuer], reader: Reader | None) -> dict[str, object]:
+def _basic(basic: Basic, issuers: Sequence[KnownIssuer], reader: "Reader | None") -> dict[str, object]:
     by_name, by_key = basic.responder_name, basic.responder_key_hash
     return {
         "responder": {
@@ -80,7 +83,7 @@ def _basic(basic: Basic, issuers: Sequence[KnownIssuer], reader: Reader | None) 
     }
 
 
-def _named(cert_id: CertID, issuers: Sequence[KnownIssuer], reader: Reader | None) -> dict[str, object]:
+def _named(cert_id: CertID, issuers: Sequence[KnownIssuer], reader: "Reader | None") -> dict[str, object]:
     issuer = issuer_of(cert_id, issuers)
     named: dict[str, object] = {
         "hash": HASH_NAMES.get(cert_id.hash_oid, cert_id.hash_oid),

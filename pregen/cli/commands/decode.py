@@ -6,17 +6,17 @@ import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pregen.cli.account import Account
-from pregen.cli.deadline import within
 from pregen.cli.decoded import decode_report
 from pregen.cli.options import Parser
 from pregen.cli.report import Report
-from pregen.cli.stores import open_named_store
 from pregen.decoding import MAX_BYTES, Decoded, KnownIssuer, decode, issuers_of_files, issuers_of_store
 from pregen.errors import UsageError
-from storage.reader import open_reader
-from storage.stores import Store
+
+if TYPE_CHECKING:
+    from storage.stores import Store
 
 _NO_FILE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG})  # then the word itself is meant
 
@@ -42,12 +42,17 @@ def call(given: Namespace, account: Account) -> Report:
     issuers = issuers_of_files(given.issuer)
     if not given.store and not given.config:
         return decode_report(decoded, issuers, None)
+    from pregen.cli.deadline import within  # noqa: PLC0415 - most decode without a store
+    from pregen.cli.stores import open_named_store  # noqa: PLC0415 - as above
+
     store = open_named_store(given.store, given.config, account)
     return within(given.timeout, lambda: _named_by(store, decoded, issuers, account))
 
 
-def _named_by(store: Store, decoded: Sequence[Decoded], issuers: Sequence[KnownIssuer], account: Account) -> Report:
+def _named_by(store: "Store", decoded: Sequence[Decoded], issuers: Sequence[KnownIssuer], account: Account) -> Report:
     """Return the report in which a store says whose certificates they are, and what is published for them."""
+    from storage.reader import open_reader  # noqa: PLC0415 - as above
+
     reader = open_reader(store)
     if reader.current:
         account.note_commit(reader.current.commit)

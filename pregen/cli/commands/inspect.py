@@ -4,8 +4,8 @@ from argparse import Namespace
 
 from pregen.cli.account import Account
 from pregen.cli.deadline import within
+from pregen.cli.inspected import inspect_report
 from pregen.cli.options import Parser
-from pregen.cli.published import inspect_report
 from pregen.cli.report import Report
 from pregen.cli.stores import open_named_store
 from pregen.inspection import inspect_store
