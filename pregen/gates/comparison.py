@@ -9,7 +9,7 @@ Shards are compared one by one, so memory is bounded by the shard; what is kept 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, fields
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -88,9 +88,11 @@ def words(status: NDArray[np.uint32], not_after: NDArray[np.uint32]) -> Words:
     return (not_after // np.uint32(UNIT_S) << np.uint32(STATUS_BITS)) | status
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Comparison:
     """What became of the certificates of the current generation; sums of shards are sums of these.
+
+    All but the last two are counters: `COUNTERS` names them.
 
     Attributes:
         before: certificates of the current generation that were compared.
@@ -135,6 +137,7 @@ class Comparison:
     undated: int = 0
     dated: int = 0
     new: int = 0
+    _: KW_ONLY
     keys: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     damaged: tuple[str, ...] = ()
 
@@ -142,25 +145,7 @@ class Comparison:
         """Return the sum of two, in whichever order; of the examples the lowest keys stay."""
         names = sorted(self.keys.keys() | other.keys.keys())
         return Comparison(
-            before=self.before + other.before,
-            after=self.after + other.after,
-            vanished=self.vanished + other.vanished,
-            vanished_undated=self.vanished_undated + other.vanished_undated,
-            lost=self.lost + other.lost,
-            expired=self.expired + other.expired,
-            dropped=self.dropped + other.dropped,
-            unrevoked=self.unrevoked + other.unrevoked,
-            held=self.held + other.held,
-            revoked=self.revoked + other.revoked,
-            unknown=self.unknown + other.unknown,
-            known=self.known + other.known,
-            on_hold=self.on_hold + other.on_hold,
-            released=self.released + other.released,
-            moved=self.moved + other.moved,
-            shortened=self.shortened + other.shortened,
-            undated=self.undated + other.undated,
-            dated=self.dated + other.dated,
-            new=self.new + other.new,
+            *(getattr(self, name) + getattr(other, name) for name in COUNTERS),
             keys={
                 name: tuple(sorted([*self.keys.get(name, ()), *other.keys.get(name, ())])[:MAX_EXAMPLES])
                 for name in names
@@ -169,6 +154,7 @@ class Comparison:
         )
 
 
+COUNTERS = tuple(one.name for one in fields(Comparison) if not one.kw_only)
 NOT_COMPARED = Comparison()
 
 
@@ -213,27 +199,20 @@ def compare(before: Entries, after: Entries, expired_before: int | None, dropped
         "shortened": before.keys[places[is_shorter]],
         "dated": before.keys[places[is_dated & was_revoked]],
     }
+    counts = {
+        **{name: len(keys) for name, keys in events.items()},
+        "before": len(before.keys),
+        "after": len(after.keys),
+        "expired": int(np.count_nonzero(gone & expired)),
+        "dropped": len(explained),
+        "new": int(np.count_nonzero(fresh)),
+        "vanished_undated": int(np.count_nonzero(undated)),
+        "on_hold": int(np.count_nonzero(status == ON_HOLD)),
+        "undated": int(np.count_nonzero(before.words >> np.uint32(STATUS_BITS) == NEVER)),
+    }
     return Comparison(
-        before=len(before.keys),
-        after=len(after.keys),
-        expired=int(np.count_nonzero(gone & expired)),
-        dropped=len(explained),
-        new=int(np.count_nonzero(fresh)),
+        *(counts[name] for name in COUNTERS),
         keys={name: tuple(np.sort(keys)[:MAX_EXAMPLES].tolist()) for name, keys in events.items() if len(keys)},
-        vanished=len(vanished),
-        vanished_undated=int(np.count_nonzero(undated)),
-        lost=len(events["lost"]),
-        unrevoked=len(events["unrevoked"]),
-        held=len(events["held"]),
-        revoked=len(events["revoked"]),
-        unknown=len(events["unknown"]),
-        known=len(events["known"]),
-        on_hold=int(np.count_nonzero(status == ON_HOLD)),
-        released=len(events["released"]),
-        moved=len(events["moved"]),
-        shortened=len(events["shortened"]),
-        undated=int(np.count_nonzero(before.words >> np.uint32(STATUS_BITS) == NEVER)),
-        dated=len(events["dated"]),
     )
 
 
