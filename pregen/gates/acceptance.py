@@ -44,7 +44,12 @@ CODES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "revocation.shortened",
             "revocation.released",
         ),
-        "revoked-elsewhere": ("revocation.in-columns", "revocation.in-crl", "revocation.hold-in-crl"),
+        "revoked-elsewhere": (
+            "revocation.in-columns",
+            "revocation.in-crl",
+            "revocation.hold-in-crl",
+            "revocation.left-out",
+        ),
         "mass-revocation": ("revocation.mass",),
         "stale-snapshot": ("snapshot.stale",),
         "duplicate": ("row.repeated",),

@@ -22,7 +22,7 @@ from pregen.generation.groups import KINDS
 from pregen.generation.held import STRANGER, Contradiction, Held
 from pregen.generation.routing_key import serial_matrix, serial_octets, serial_offsets, xxh64
 from pregen.generation.rows import ShardRows
-from pregen.generation.spill import AGAIN, FLAGS, LAST_SECOND, clipped
+from pregen.generation.spill import AGAIN, FLAGS, LAST_SECOND, ROW_BYTES, SERIAL_AT, Spilled, clipped
 from pregen.issuers import Issuer
 from pregen.names import name_key
 from pregen.snapshot import MAX_SERIAL_BYTES, RevocationList
@@ -188,8 +188,9 @@ def _labelled(
 
 def hold_against(rows: ShardRows, claims: ClaimArray) -> Held:
     """Return what claims, by ascending keys, say against the rows of a shard."""
-    if not len(claims) or not len(rows.keys):
+    if not len(claims):
         return Held()
+    left_out, their_claims = _left_out(rows.left_out, claims)
     left, right = (np.searchsorted(rows.keys, claims["key"], side) for side in ("left", "right"))
     counts = right - left
     which = np.repeat(np.arange(len(claims)), counts)
@@ -205,7 +206,9 @@ def hold_against(rows: ShardRows, claims: ClaimArray) -> Held:
     return Held(
         final=int(np.count_nonzero(finals)),
         hold=int(np.count_nonzero(~finals)),
-        examples=tuple(_contradictions(rows, place[shown], found[shown])),
+        examples=tuple(_contradictions(rows.spilled(place[shown]), found[shown])),
+        left_out=len(left_out),
+        left_out_examples=tuple(_contradictions(left_out[:MAX_EXAMPLES], their_claims[:MAX_EXAMPLES])),
         own=found["entry"][~found["is_foreign"]],
         strangers=_strangers(rows, place[found["is_foreign"]], found[found["is_foreign"]]),
     )
@@ -226,13 +229,27 @@ def _are_same(rows: ShardRows, place: NDArray[np.intp], claims: ClaimArray) -> N
     return same
 
 
-def _contradictions(rows: ShardRows, places: NDArray[np.intp], claims: ClaimArray) -> Iterator[Contradiction]:
-    for row, kind, claim in zip(rows.spilled(places), (rows.codes[places] & 3).tolist(), claims, strict=True):
+def _left_out(rows: Spilled, claims: ClaimArray) -> tuple[Spilled, ClaimArray]:
+    """Return which rows, by ascending keys, are of certificates that CRLs have revoked for good, and these claims."""
+    told = claims[(claims["says"] == SAYS_FINAL) & ~claims["is_foreign"]]
+    which = np.flatnonzero(np.isin(told["key"], rows["key"]))
+    place = np.searchsorted(rows["key"], told["key"][which])
+    codes = rows["code"][place] & ~FLAGS
+    same = (codes >> 8 == told["issuer"][which]) & (codes >> 2 & 63 == told["size"][which])
+    octets = rows.view(np.uint8).reshape(-1, ROW_BYTES)[place, SERIAL_AT:]
+    beyond = np.arange(MAX_SERIAL_BYTES) >= told["size"][which][:, None]
+    same &= ((octets == told["serial"][which]) | beyond).all(axis=1) & (rows["code"][place] & AGAIN == 0)
+    first = np.unique(place[same], return_index=True)[1]
+    return rows[place[same][first]], told[which[same][first]]
+
+
+def _contradictions(rows: Spilled, claims: ClaimArray) -> Iterator[Contradiction]:
+    for row, claim in zip(rows, claims, strict=True):
         yield Contradiction(
             file=int(row["file"]),
             row=int(row["row"]),
             serial=claim["serial"][: int(claim["size"])].tobytes(),
-            status=KINDS[kind][0],
+            status=KINDS[int(row["code"]) & 3][0],
             entry=int(claim["entry"]),
             says=int(claim["says"]),
             at=int(claim["at"]),

@@ -26,6 +26,11 @@ _HOLD = (
     "certificates are good or unknown, and CRLs that are valid at as_of list them as on hold: look whether the export "
     "lost their statuses or maps them wrongly; where they were released since, name a newer CRL in [[snapshot.anchor]]"
 )
+_LEFT_OUT = (
+    "rows are left out by their status, and CRLs list their certificates as revoked, which have not expired: clients "
+    "that ask for them would get no answer, which many take for good; look whether their status is mapped to excluded "
+    "by mistake (status.values in [snapshot.columns]), and map it to revoked, with the time of revocation"
+)
 
 
 def revoked_in_crls(held: Held, claims: Claims, snapshot: Snapshot) -> Iterator[Finding]:
@@ -37,11 +42,18 @@ def revoked_in_crls(held: Held, claims: Claims, snapshot: Snapshot) -> Iterator[
             yield Finding(f"revocation.{code}", "error", f"{count:,} {text}", count, shown)
 
 
-def _contradiction(one: Contradiction, claims: Claims, snapshot: Snapshot) -> str:
+def left_out_in_crls(held: Held, claims: Claims, snapshot: Snapshot) -> Iterator[Finding]:
+    """Yield an error about rows that get no answer for their status, and are revoked in a CRL."""
+    if held.left_out:
+        examples = tuple(_contradiction(one, claims, snapshot, "left out") for one in held.left_out_examples)
+        yield Finding("revocation.left-out", "error", f"{held.left_out:,} {_LEFT_OUT}", held.left_out, examples)
+
+
+def _contradiction(one: Contradiction, claims: Claims, snapshot: Snapshot, status: str | None = None) -> str:
     source = claims.sources[int(claims.places(np.array([one.entry], np.int32))[0])]
     return (
-        f"{snapshot.locate(one.file, one.row)}, serial {serial_text(one.serial)}, {one.status}: {source.path} has it "
-        f"revoked since {clock.text(one.at)}"
+        f"{snapshot.locate(one.file, one.row)}, serial {serial_text(one.serial)}, {status or one.status}: "
+        f"{source.path} has it revoked since {clock.text(one.at)}"
     )
 
 

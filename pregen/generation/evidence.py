@@ -11,7 +11,7 @@ from pregen.gates.evidence import Evidence
 from pregen.generation.by_issuer import certificates_of, rows_in_spite, without_rows
 from pregen.generation.claims import Claims
 from pregen.generation.collapse import Pair
-from pregen.generation.disputes import mislabelled, proved_labels, revoked_in_crls
+from pregen.generation.disputes import left_out_in_crls, mislabelled, proved_labels, revoked_in_crls
 from pregen.generation.past import named
 from pregen.generation.preparation import Prepared
 from pregen.generation.tally import Tally
@@ -42,6 +42,7 @@ def evidence_of(
         revoked_elsewhere=(
             *(finding for finding in errors if finding.code == IN_COLUMNS),
             *revoked_in_crls(tally.held, claims, snapshot),
+            *left_out_in_crls(tally.held, claims, snapshot),
         ),
         listed=claims.entries,
         mislabelled=tuple(mislabelled(tally.held, claims, snapshot, prepared.issuers)),

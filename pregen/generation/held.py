@@ -45,6 +45,8 @@ class Held:
         final: rows that contradict a revocation that is final.
         hold: rows that contradict a hold.
         examples: the first ones of each, by keys.
+        left_out: rows that get no response for their status alone, though an entry says that they are revoked for good.
+        left_out_examples: the first ones, by keys.
         own: int32[k], entries that have a row under the label of their own.
         strangers: `STRANGER`[k], rows with serials of entries, under other labels.
     """
@@ -52,6 +54,8 @@ class Held:
     final: int = 0
     hold: int = 0
     examples: tuple[Contradiction, ...] = ()
+    left_out: int = 0
+    left_out_examples: tuple[Contradiction, ...] = ()
     own: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
     strangers: NDArray[np.void] = field(default_factory=lambda: np.empty(0, STRANGER))
 
@@ -65,6 +69,8 @@ def all_held(some: Iterable[Held]) -> Held:
         sum(part.final for part in parts),
         sum(part.hold for part in parts),
         tuple(kept),
+        sum(part.left_out for part in parts),
+        tuple(one for part in parts for one in part.left_out_examples)[:MAX_EXAMPLES],
         np.concatenate([part.own for part in parts]),
         np.concatenate([part.strangers for part in parts]),
     )

@@ -153,6 +153,8 @@ def _withheld(batch: StatusBatch, withheld: Withheld, key: NDArray[np.uint64]) -
     rows["code"] = group_codes(withheld.issuer, sizes, withheld.status, np.full(len(rows), NO_REASON, np.int8))
     rows["file"] = batch.file
     rows["reason"] = WITHHELD
+    if withheld.until is not None:
+        rows["revoked_at"] = clipped(withheld.until)
     return rows
 
 

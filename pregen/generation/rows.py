@@ -57,6 +57,8 @@ class ShardRows:
             rows is about them.
         again_rows: their rows.
         undated: those whose window is to end with them, and of which nobody says when that is.
+        left_out: rows without a response for their status alone, as they were spooled, whose certificates have neither
+            another row nor expired.
         keys: uint64[n], the whole keys.
         not_after: uint32[n], as `pregen.generation.spill.clipped`.
     """
@@ -77,6 +79,7 @@ class ShardRows:
     again: int = 0
     again_rows: int = 0
     undated: int = 0
+    left_out: Spilled = field(default_factory=lambda: np.empty(0, SPILLED))
     keys: NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
     not_after: NDArray[np.uint32] = field(default_factory=lambda: np.empty(0, np.uint32))
 
@@ -139,6 +142,7 @@ def load_rows(
     kept &= rows["not_after"] >= limit
     live = int(np.count_nonzero(kept & own))
     alone = int(np.count_nonzero(kept & own & (rows["code"] & PRECERTIFICATE != 0)))
+    left_out = _left_out(rows, limit)
     if not kept.all():
         rows = take(rows, np.flatnonzero(kept))
     codes, undated = (rows["code"] & ~FLAGS).astype(np.int64), 0
@@ -163,6 +167,7 @@ def load_rows(
         again=len(rows) - live,
         again_rows=again_rows,
         undated=undated,
+        left_out=left_out,
         keys=rows["key"].copy(),
         not_after=rows["not_after"].copy(),
     )
@@ -172,6 +177,13 @@ def load_rows(
             "not by issuer, serial length and status what was surveyed: nothing was published; please report this"
         )
     return loaded
+
+
+def _left_out(rows: Spilled, limit: int) -> Spilled:
+    """Return the rows that get no response for their status alone, if they have not expired, and no other row is."""
+    places = np.flatnonzero((rows["reason"] == WITHHELD) & (rows["revoked_at"] > limit))
+    alone = ~np.isin(rows["key"][places], rows["key"][rows["reason"] != WITHHELD]) if len(places) else places
+    return take(rows, places[alone.astype(np.bool_)])
 
 
 def _in_order(spilled: Spilled) -> tuple[Spilled, Places]:

@@ -21,7 +21,8 @@ from pregen.snapshot import MAX_SERIAL_BYTES
 LAST_SECOND = 2**32 - 1
 # What a row holds: `code` is that of its group (`pregen.generation.groups.Group`); `not_after` is cut to 32 bits, as by
 # `clipped`; `row` is its number in its file, modulo 2**32; `reason` is `WITHHELD` in a row that gets no response, and
-# whose certificate must get none by another row either. What follows a shorter serial means nothing.
+# whose certificate must get none by another row either; there, `revoked_at` is when a certificate expires that is left
+# out for its status alone, and else 0. What follows a shorter serial means nothing.
 SPILLED = np.dtype(
     [
         ("key", np.uint64),

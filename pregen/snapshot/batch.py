@@ -46,22 +46,27 @@ class Withheld:
         row: int64[k].
         status: uint8[k], what they say of their certificates: `GOOD` where it contradicts no other row, `REVOKED` where
             it contradicts all that are not, `UNKNOWN` where it contradicts all, since nobody can tell what they say.
+        until: int64[k], when the certificates expire that get no answer for their status alone; 0 of others; None: all
+            are others.
     """
 
     serial: pa.BinaryArray
     issuer: NDArray[np.int32]
     row: NDArray[np.int64]
     status: NDArray[np.uint8]
+    until: NDArray[np.int64] | None = None
 
     def plus(self, other: "Withheld") -> "Withheld":
         """Return the rows of both."""
         serial = pa.concat_arrays([self.serial, other.serial])
         assert isinstance(serial, pa.BinaryArray)
+        until = [np.zeros(len(one.row), np.int64) if one.until is None else one.until for one in (self, other)]
         return Withheld(
             serial,
             np.concatenate([self.issuer, other.issuer]),
             np.concatenate([self.row, other.row]),
             np.concatenate([self.status, other.status]),
+            np.concatenate(until),
         )
 
 

@@ -76,6 +76,9 @@ _ADVICE: Mapping[str, str] = MappingProxyType(
         "revocation; if such a value stands for none, name it, in [snapshot.columns]: absent = [...]",
         "row.revoked.ignored": "is set in rows that are not revoked; their status counts, the time is ignored: look "
         "whether the status is mapped as it should be",
+        "row.revoked.left-out": "is set in rows that are left out by their status, and have not expired: clients that "
+        "ask for these certificates get no answer, which many take for good; look whether their status is mapped to "
+        "excluded by mistake (status.values in [snapshot.columns])",
         IN_COLUMNS: "has revocations in rows that are not revoked",
         "row.expired.after-as-of": "lies more than {skew} after as_of ([gates] skew), or is empty, in lines with the "
         "status E (expired), which `openssl ca -updatedb` writes afterwards alone: look whether as_of is right, and "
@@ -116,7 +119,7 @@ _ADVICE_OF_LINES: Mapping[str, str] = MappingProxyType(
         "row.time.out-of-range": "lies outside of the years 0 to 9999: restore or correct these lines",
     }
 )
-_WARNINGS = frozenset({"row.revoked.ignored"})
+_WARNINGS = frozenset({"row.revoked.ignored", "row.revoked.left-out"})
 
 
 class Place(NamedTuple):

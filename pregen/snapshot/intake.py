@@ -49,7 +49,14 @@ from pregen.snapshot.reading import Reading
 from pregen.snapshot.rows import BatchRows, Mask
 from pregen.snapshot.rules import NO_PROFILES, RowRules
 from pregen.snapshot.serials import NOT_MINIMAL, read_serials
-from pregen.snapshot.suspicions import note_habits, note_remnants, note_rounded, note_scripts, note_stand_ins
+from pregen.snapshot.suspicions import (
+    note_habits,
+    note_left_out,
+    note_remnants,
+    note_rounded,
+    note_scripts,
+    note_stand_ins,
+)
 from pregen.snapshot.times.instants import Instants, read_instants
 from pregen.validity import Profile
 
@@ -158,6 +165,9 @@ class _BatchIntake(BatchRows):
         self._apply_profiles(issuer, kind, revoked, reason, reason_given)
         not_after = self._optional_time("not_after", NO_EXPIRY)
         self._note_unexpired(not_after)
+        if self._by_status.any():
+            unexpired = not_after > self._intake.latest_s
+            note_left_out(self, revocations, self._by_status & unexpired, self._intake.latest_revocation_s)
         not_before = self._optional_time("not_before", NO_ISSUANCE)
         from_crls = self._intake.revocations is not None
         note_stand_ins(self, issuer, revoked_at, revoked, not_before, not_after, from_crls=from_crls)
@@ -202,7 +212,11 @@ class _BatchIntake(BatchRows):
     def _kept(self, batch: StatusBatch, keep: Mask, claims: NDArray[np.uint8]) -> StatusBatch:
         """Return the rows to keep, and set the others apart, as far as it is known whose they are."""
         said = np.where(self.bad, np.uint8(UNKNOWN), claims)
-        kept = replace(batch, status=said).filtered(keep, ~keep & ~self._unread & ~self._unplaced)
+        apart = ~keep & ~self._unread & ~self._unplaced
+        kept = replace(batch, status=said).filtered(keep, apart)
+        if kept.withheld is not None and self._by_status.any():
+            until = np.where(self._by_status & ~self.bad, batch.not_after, 0)
+            kept = replace(kept, withheld=replace(kept.withheld, until=until[apart]))
         rows = np.flatnonzero(~keep & self._unplaced & ~self._unread & (claims != GOOD))
         # What CRLs say, they say of the other rows as well.
         if not len(rows) or self._intake.revocations is not None:

@@ -42,6 +42,15 @@ def note_remnants(rows: BatchRows, revocations: Instants, revoked: Mask, latest_
     rows.report("reason", Fault(IN_COLUMNS, reasoned))
 
 
+def note_left_out(rows: BatchRows, revocations: Instants, left_out: Mask, latest_s: int) -> None:
+    """Note rows that are left out by their status, bool[n], and say when they were revoked; but for released holds."""
+    seconds, given, _, _ = revocations
+    timed = left_out & given & (seconds >= NO_REVOCATION_BEFORE) & (seconds <= latest_s) & ~rows.bad
+    if "reason" in rows.arrays and timed.any():
+        timed &= ~are_released(rows.arrays["reason"], rows.reasons)
+    rows.report("revoked_at", Fault("row.revoked.left-out", timed))
+
+
 def _gives_final_reason(rows: BatchRows) -> Mask:
     """Return which rows give a reason from which no certificate comes back."""
     if rows.reasons is None:

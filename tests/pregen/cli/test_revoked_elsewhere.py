@@ -187,3 +187,57 @@ def test_certificates_whose_windows_end_with_them_are_looked_up_like_others(anch
     )
 
     assert codes(pregen("run", anchored.config, "--json")) == ["revocation.in-crl"]
+
+
+def leave_out(ca: Ca, count: int, **snapshot: Any) -> None:
+    """Give the first rows a status that is mapped to excluded."""
+    values = {"good": ["0"], "revoked": ["1"], "excluded": ["9"]}
+    ca.configure(snapshot={**ANCHOR, "columns": {"status": {"name": "status", "values": values}}, **snapshot})
+    export(ca, [Row(serial, status=9 if at < count else 0) for at, serial in enumerate(SERIALS)])
+
+
+def test_rows_that_are_left_out_by_their_status_and_that_a_crl_lists_are_refused(anchored: Ca, pregen: Program) -> None:
+    leave_out(anchored, 10)
+
+    ended = pregen("run", anchored.config, "--json")
+    accepted = pregen("run", anchored.config, "--accept", "revocation.left-out", "--reason", "they were never issued")
+
+    assert codes(ended) == ["revocation.left-out"]
+    (finding,) = [one for one in ended.error["findings"] if one["severity"] == "error"]  # type: ignore[attr-defined]
+    assert finding["count"] == 4
+    assert "row 1, serial 800000000000000000, left out: " in finding["examples"][0]
+    assert accepted.code == 0, accepted.err
+    assert "warning revocation.left-out: 4 rows" in accepted.err
+
+
+def test_what_is_left_out_and_expired_or_needs_no_ocsp_or_has_another_row_is_not_missed(
+    anchored: Ca, pregen: Program
+) -> None:
+    leave_out(anchored, 0)
+    at = anchored.now - 3 * DAY
+    count = len(SERIALS)
+    anchored.export(
+        serial=octets(*SERIALS, SERIALS[0]),
+        status=pa.array([9, 9, 0, 0, *[0] * (count - 4), 1], pa.uint8()),
+        needs_ocsp=pa.array([True, True, False, False, *[True] * (count - 3)]),
+        revoked_at=instants(*[None] * count, at),
+        reason=pa.array([None] * count + [1], pa.int8()),
+        not_after=instants(*[anchored.now + DAY], anchored.now - DAY, *[anchored.now + 30 * DAY] * (count - 1)),
+    )
+
+    ended = pregen("check", anchored.config)
+
+    assert ended.code == 0, ended.err
+    assert "left-out" not in ended.err
+
+
+def test_a_row_that_is_left_out_and_says_when_it_was_revoked_is_a_warning(ca: Ca, pregen: Program) -> None:
+    leave_out(ca, 0, anchor=[])
+    at = ca.now - 3 * DAY
+    export(ca, [Row(serial, revoked_at=at, status=9) for serial in LISTED] + [Row(one) for one in SERIALS[4:]])
+
+    ended = pregen("check", ca.config)
+
+    assert ended.code == 0, ended.err
+    assert "warning row.revoked.left-out: column 'revoked_at' is set in rows" in ended.err
+    assert "row 1, revoked_at, " in ended.err
