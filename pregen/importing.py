@@ -19,7 +19,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -33,6 +32,7 @@ from pregen.errors import ConfigError, Finding, GateError, InputError, UsageErro
 from pregen.gates.acceptance import OF_COLUMNS, decide
 from pregen.gates.results import Acceptance, GateResult
 from pregen.issuers import different_issuers, read_certificates
+from pregen.progress import Progress
 from pregen.snapshot import (
     ACCEPTED_KEY,
     AS_OF_KEY,
@@ -50,6 +50,7 @@ from pregen.snapshot import (
     Withheld,
     open_snapshot,
 )
+from pregen.snapshot.octets import ArrowArray
 from pregen.validity import PROFILES, check_run_times
 
 PART_ROWS = 1_048_576  # of a file, which is one row group
@@ -57,12 +58,9 @@ _MILLISECONDS = 1_000
 _TIME = pa.timestamp("ms", "UTC")  # Parquet has no seconds
 _KINDS = pa.array(["end-entity", "ca", "precertificate"], pa.string())  # by their numbers in the column
 
-Column: TypeAlias = "pa.Array[pa.Scalar[pa.DataType]]"
-Progress = Callable[[str, int, int], None]  # step, done, of how many
-
 
 @dataclass(slots=True)
-class Counts:
+class IssuerRows:
     """Rows of one issuer: written ones, those of them that are revoked, and those written as excluded."""
 
     certificates: int = 0
@@ -93,7 +91,7 @@ class Imported:
     rows: int
     excluded: dict[str, int]
     excluded_values: dict[str, dict[str, int]]
-    issuers: dict[str, Counts]
+    issuers: dict[str, IssuerRows]
     files: int
     written_bytes: int
     warnings: tuple[Finding, ...]
@@ -139,7 +137,7 @@ def import_snapshot(
     labels = pa.array([section.names[0] for section in config.issuer], pa.string())
     with _beside(folder) as unfinished:
         rows, files = 0, 0
-        counts: defaultdict[str, Counts] = defaultdict(Counts)
+        counts: defaultdict[str, IssuerRows] = defaultdict(IssuerRows)
         batches = (part for batch in _counted(opened, progress) for part in _parts(batch, labels, metadata))
         for table in _tables(batches, part_rows):
             _count(table, counts)
@@ -298,7 +296,7 @@ def _tables(batches: Iterator[pa.RecordBatch], part_rows: int) -> Iterator[pa.Ta
         yield pa.Table.from_batches(waiting)
 
 
-def _count(table: pa.Table, counts: defaultdict[str, Counts]) -> None:
+def _count(table: pa.Table, counts: defaultdict[str, IssuerRows]) -> None:
     """Count the rows of a table by issuer."""
     seen = table.select(["issuer", "status", "needs_ocsp"]).group_by(["issuer", "status", "needs_ocsp"])
     for group in seen.aggregate([([], "count_all")]).to_pylist():
@@ -317,7 +315,7 @@ def _parts(batch: StatusBatch, labels: pa.StringArray, metadata: Mapping[bytes, 
         yield pa.record_batch(_left_out(batch.withheld, labels), metadata=dict(metadata))
 
 
-def _columns(batch: StatusBatch, labels: pa.StringArray) -> dict[str, Column]:
+def _columns(batch: StatusBatch, labels: pa.StringArray) -> dict[str, ArrowArray]:
     revoked = batch.status == REVOKED
     reason, has_reason = batch.reason, batch.reason != NO_REASON
     if batch.reason_given is not None:  # unspecified is a reason for those who ask whether there is one
@@ -338,7 +336,7 @@ def _columns(batch: StatusBatch, labels: pa.StringArray) -> dict[str, Column]:
     }
 
 
-def _left_out(withheld: Withheld, labels: pa.StringArray) -> dict[str, Column]:
+def _left_out(withheld: Withheld, labels: pa.StringArray) -> dict[str, ArrowArray]:
     count = len(withheld.row)
     none = pa.nulls(count, _TIME)
     return {
@@ -354,7 +352,7 @@ def _left_out(withheld: Withheld, labels: pa.StringArray) -> dict[str, Column]:
     }
 
 
-def _times(seconds: NDArray[np.int64], given: NDArray[np.bool_]) -> Column:
+def _times(seconds: NDArray[np.int64], given: NDArray[np.bool_]) -> ArrowArray:
     """Return times as Parquet has them, null unless given."""
     return pa.array(np.where(given, seconds, 0) * _MILLISECONDS, _TIME, mask=~given)
 

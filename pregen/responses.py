@@ -33,7 +33,7 @@ _STATUSES = {
 _TIME = re.compile(rb"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z")
 
 
-class Statement(NamedTuple):
+class SingleResponse(NamedTuple):
     """What a response says of one certificate; times as RFC 3339, None what is absent."""
 
     cert_id: CertID
@@ -61,7 +61,7 @@ class Basic(NamedTuple):
     responder_name: bytes | None
     responder_key_hash: bytes | None
     produced_at: str
-    statements: tuple[Statement, ...]
+    statements: tuple[SingleResponse, ...]
     extensions: tuple[str, ...]
     algorithm: str
     signature_bytes: int
@@ -104,7 +104,7 @@ def read_response(data: bytes) -> Response:
     return Response(status, "basic", _basic(content.take(SEQUENCE)))
 
 
-def statements_of(data: bytes) -> tuple[Statement, ...]:
+def statements_of(data: bytes) -> tuple[SingleResponse, ...]:
     """Return what a response says of certificates; nothing where it is an error, or not of the basic type.
 
     Raises:
@@ -138,7 +138,7 @@ def _basic(basic: Cursor) -> Basic:
     )
 
 
-def _statement(single: Cursor) -> Statement:
+def _statement(single: Cursor) -> SingleResponse:
     cert_id = read_cert_id(single)
     status, revoked_at, reason = "good", None, None
     if (revoked := single.take_if(_REVOKED)) is not None:
@@ -153,7 +153,7 @@ def _statement(single: Cursor) -> Statement:
     this_update = _time(single.take(GENERALIZED_TIME))
     until = single.take_if(_EXPLICIT_0)
     next_update = None if until is None else _time(until.take(GENERALIZED_TIME))
-    return Statement(cert_id, status, revoked_at, reason, this_update, next_update)
+    return SingleResponse(cert_id, status, revoked_at, reason, this_update, next_update)
 
 
 def _each(sequence: Cursor) -> list[Cursor]:

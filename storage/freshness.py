@@ -20,7 +20,7 @@ from typing import Literal
 from storage.manifest import Manifest, Shard
 from storage.tables import StoredIssuer, Tables, Window
 
-State = Literal["fresh", "overdue", "expired"]
+FreshnessState = Literal["fresh", "overdue", "expired"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +42,7 @@ class IssuerFreshness:
     fresh_until: int | None
     refresh_by: int | None
 
-    def state(self, now: int, margin_s: int = 0) -> State:
+    def state(self, now: int, margin_s: int = 0) -> FreshnessState:
         """Return how its answers stand.
 
         Args:
@@ -89,7 +89,7 @@ class Freshness:
         """Whether all answers end with their certificates, before newer ones are due."""
         return not self.shard_ends and all(one.holds_until is None for one in self.issuers)
 
-    def state(self, now: int, margin_s: int = 0) -> State:
+    def state(self, now: int, margin_s: int = 0) -> FreshnessState:
         """Return the worst that is to be said of it; where all ends with certificates, nothing is."""
         if self.is_over_with_certificates:
             return "fresh"

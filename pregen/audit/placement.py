@@ -15,7 +15,7 @@ from storage.tables import StoredIssuer
 
 
 @dataclass(slots=True)
-class Block:
+class RunRecords:
     """The records of one run in one pack, and the bucket of each piece of them."""
 
     pieces: list[bytes] = field(default_factory=list)
@@ -34,7 +34,7 @@ class Block:
         return sum(self.counts)
 
 
-def check_places(shard: Shard, buckets: int, loaded: LoadedTables, blocks: Mapping[int, Block]) -> None:
+def check_places(shard: Shard, buckets: int, loaded: LoadedTables, blocks: Mapping[int, RunRecords]) -> None:
     """Refuse records that no edge would find: in the wrong bucket or shard, or behind one of the same certificate."""
     serials: dict[tuple[int, int], list[NDArray[np.uint8]]] = {}
     for run, block in blocks.items():

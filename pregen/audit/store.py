@@ -16,15 +16,16 @@ from dataclasses import dataclass
 
 from pregen import clock
 from pregen.audit.past import check_past
-from pregen.audit.placement import Block, check_places, check_shard
-from pregen.audit.trust import Signer, Trust, responder_of
+from pregen.audit.placement import RunRecords, check_places, check_shard
+from pregen.audit.trust import Trust, TrustedSigner, responder_of
 from pregen.errors import MAX_EXAMPLES, Finding, VerificationError
+from pregen.progress import Progress
 from pregen.signers import Algorithm, algorithm_of
 from pregen.verification import Statement, verify_response
 from storage.certid import serial_text
 from storage.commits import Commit, commit_name, decode_commit
 from storage.errors import ChecksumError, NothingPublishedError
-from storage.freshness import Freshness, State
+from storage.freshness import Freshness, FreshnessState
 from storage.manifest import Shard
 from storage.pack import open_pack, walk
 from storage.reader import Generation, LoadedTables, open_reader
@@ -36,8 +37,6 @@ _STALE = {
     "expired": ("verify.expired", "there are responses whose window has ended: run pregen run"),
     "overdue": ("verify.due", "there are responses that should have been replaced: run pregen run"),
 }
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +62,7 @@ class Audit:
     verified: int
     trusted: bool
     freshness: Freshness
-    state: State
+    state: FreshnessState
     warnings: tuple[Finding, ...]
 
 
@@ -122,7 +121,7 @@ class _Auditor:
         self._trust = trust
         self._every = every
         self._chosen = 0 if every is None else secrets.randbelow(every)  # the next record to be verified
-        self._signers: dict[tuple[str, int], Signer] = {}
+        self._signers: dict[tuple[str, int], TrustedSigner] = {}
         self._assemblers: dict[tuple[str, int, int], Assembler] = {}
 
     def shard(self, store: Store, shard: Shard) -> None:
@@ -132,13 +131,13 @@ class _Auditor:
             raise ChecksumError(shard.pack, "its octets are not the ones that the manifest names")
         pack = open_pack(shard.pack, octets, shard.directory_at, shard.directory_crc)
         loaded = self._generation.tables[shard.tables]
-        blocks: dict[int, Block] = {}
+        blocks: dict[int, RunRecords] = {}
         for bucket in range(pack.buckets):
             for run, start, count, content in walk(pack, bucket, loaded.strides):
                 stride = loaded.strides[run]
                 for at in self._sample(count):
                     self._record(loaded, run, content[start + at * stride : start + (at + 1) * stride])
-                blocks.setdefault(run, Block()).add(bucket, count, content[start : start + count * stride])
+                blocks.setdefault(run, RunRecords()).add(bucket, count, content[start : start + count * stride])
                 self.records += count
         check_places(shard, pack.buckets, loaded, blocks)
         check_shard(shard, loaded, {run: block.records for run, block in blocks.items()})
@@ -178,7 +177,7 @@ class _Auditor:
                 raise VerificationError(f"the stored response to serial {serial} is wrong: {e.message}") from e
             self.verified += 1
 
-    def _signer(self, name: str, index: int, issuer: StoredIssuer) -> Signer:
+    def _signer(self, name: str, index: int, issuer: StoredIssuer) -> TrustedSigner:
         if (name, index) not in self._signers:
             self._signers[name, index] = responder_of(issuer, self._trust)
         return self._signers[name, index]

@@ -43,7 +43,7 @@ class Trust:
         return cls.of_files([config.resolve(name) for name in names])
 
 
-class Signer(NamedTuple):
+class TrustedSigner(NamedTuple):
     """Who must have signed an issuer's responses, and when its certificate lets it, in seconds since 1970."""
 
     key: PublicKey
@@ -51,7 +51,7 @@ class Signer(NamedTuple):
     not_after: int
 
 
-def responder_of(issuer: StoredIssuer, trust: Trust | None) -> Signer:
+def responder_of(issuer: StoredIssuer, trust: Trust | None) -> TrustedSigner:
     """Return who must have signed an issuer's responses.
 
     Raises:
@@ -64,7 +64,7 @@ def responder_of(issuer: StoredIssuer, trust: Trust | None) -> Signer:
         raise VerificationError(f"{stored} cannot be read: {e}") from e
 
 
-def _responder_of(issuer: StoredIssuer, trust: Trust | None, stored: Path) -> Signer:
+def _responder_of(issuer: StoredIssuer, trust: Trust | None, stored: Path) -> TrustedSigner:
     if trust is None:
         trust = Trust([parse_certificate(stored, der) for der in issuer.certificates])
     authority = trust.certificates.get(issuer.issuer_id)
@@ -75,7 +75,7 @@ def _responder_of(issuer: StoredIssuer, trust: Trust | None, stored: Path) -> Si
     _check_hashes(issuer, authority)
     if issuer.responder_certificate is None:
         # Its own end is no matter here: a cross-certificate of the same name and key may live longer.
-        return Signer(load_public_key(authority.public_key), 0, LAST_SECOND)
+        return TrustedSigner(load_public_key(authority.public_key), 0, LAST_SECOND)
     responder = parse_certificate(stored, issuer.responder_certificate)
     is_its_name = name_key(responder.issuer) == name_key(authority.subject)
     if not is_its_name or not signed_with(responder, authority.load_public_key()):
@@ -83,7 +83,7 @@ def _responder_of(issuer: StoredIssuer, trust: Trust | None, stored: Path) -> Si
     usage = responder.extensions.get(EXTENDED_KEY_USAGE)
     if usage is None or OCSP_SIGNING not in usage.names:
         raise VerificationError(f"the responder's certificate of {issuer.label} is not one for OCSP signing")
-    return Signer(
+    return TrustedSigner(
         load_public_key(responder.public_key), clock.seconds(responder.not_before), clock.seconds(responder.not_after)
     )
 

@@ -8,7 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.progress import Task as RichTask
 from rich.text import Text
 
-from pregen.generation import Progress as Show
+from pregen.progress import Progress as Show
 
 
 class _Rate(TextColumn):

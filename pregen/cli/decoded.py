@@ -7,7 +7,7 @@ from pregen import clock
 from pregen.cli.report import Report, aligned
 from pregen.decoding import Decoded, KnownIssuer, issuer_of
 from pregen.requests import Request
-from pregen.responses import Basic, Response, Statement
+from pregen.responses import Basic, Response, SingleResponse
 from pregen.subjects import name_text
 from storage.certid import HASH_NAMES, CertID
 
@@ -100,7 +100,7 @@ def _named(cert_id: CertID, issuers: Sequence[KnownIssuer], reader: "Reader | No
     return named
 
 
-def _said(one: Statement) -> dict[str, object]:
+def _said(one: SingleResponse) -> dict[str, object]:
     return {
         "status": one.status,
         "revoked_at": one.revoked_at,
@@ -111,7 +111,7 @@ def _said(one: Statement) -> dict[str, object]:
     }
 
 
-def _state(one: Statement) -> str:
+def _state(one: SingleResponse) -> str:
     """Return whether a response holds now; texts of RFC 3339 in UTC are in the order of their instants."""
     now = clock.text(clock.now())
     if now < one.this_update:

@@ -7,7 +7,7 @@ import contextlib
 import sys
 from collections.abc import Iterator
 
-from pregen.generation import Progress
+from pregen.progress import Progress
 
 
 @contextlib.contextmanager

@@ -18,8 +18,9 @@ from pregen.cli.reports import check_report, cpu_seconds, run_report
 from pregen.config import CertIds, load_config
 from pregen.demo import make_authority, write_snapshot
 from pregen.errors import NotFoundError, UsageError, VerificationError
-from pregen.generation import Progress, RunOptions, check, run
+from pregen.generation import RunOptions, check, run
 from pregen.lookup import look_up
+from pregen.progress import Progress
 from pregen.signers import ALGORITHMS, AUTO, Algorithm, engine_named
 from pregen.snapshot import GOOD, REVOKED, UNKNOWN
 from storage.stores import open_store

@@ -21,7 +21,7 @@ from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
-from pregen.config.section import Problem, Section
+from pregen.config.section import FieldProblem, Section
 from pregen.reasons import REASONS
 from pregen.zones import zone_problem
 
@@ -104,30 +104,30 @@ class ColumnConfig(Section, frozen=True, kw_only=True):
     absent: list[str] | None = None
 
 
-def column_problems(canonical: str, column: ColumnConfig) -> Iterator[Problem]:
+def column_problems(canonical: str, column: ColumnConfig) -> Iterator[FieldProblem]:
     """Yield what is wrong with what is said about a column; fields begin with a point, or are empty."""
     if column.name == "":
-        yield Problem("config.bad-value", "", "must not be empty: name the column as the files call it")
+        yield FieldProblem("config.bad-value", "", "must not be empty: name the column as the files call it")
     yield from _encoding_problems(canonical, column)
     if column.values is None:
         return
     known = VALUES.get(canonical)
     if known is None:
         text = f"only the columns {', '.join(VALUES)} translate values: leave it out"
-        yield Problem("config.bad-value", ".values", text)
+        yield FieldProblem("config.bad-value", ".values", text)
         return
     meanings: dict[str, str] = {}
     for meaning, texts in column.values.items():
         if meaning not in known:
             text = f"{meaning!r} is no {canonical}: the keys are {', '.join(known)}"
-            yield Problem("config.bad-value", ".values", text)
+            yield FieldProblem("config.bad-value", ".values", text)
         for text in texts:
             if meanings.setdefault(text, meaning) != meaning:
                 both = f"{text!r} cannot mean both {meanings[text]} and {meaning}: keep one of them"
-                yield Problem("config.bad-value", ".values", both)
+                yield FieldProblem("config.bad-value", ".values", both)
 
 
-def _encoding_problems(canonical: str, column: ColumnConfig) -> Iterator[Problem]:
+def _encoding_problems(canonical: str, column: ColumnConfig) -> Iterator[FieldProblem]:
     """Yield what is wrong with how a serial or a time is said to be written."""
     known = SERIAL_ENCODINGS if canonical == "serial" else TIME_ENCODINGS if canonical in TIMES else ()
     if column.encoding is not None and column.encoding not in known:
@@ -136,17 +136,19 @@ def _encoding_problems(canonical: str, column: ColumnConfig) -> Iterator[Problem
             text = f"only serials and times have one, which are the columns serial, {', '.join(TIMES)}: leave it out"
         if near := difflib.get_close_matches(column.encoding, known, n=1):
             text += f"; did you mean {near[0]!r}?"
-        yield Problem("config.bad-value", ".encoding", text)
+        yield FieldProblem("config.bad-value", ".encoding", text)
     if canonical not in TIMES:
         for field in OF_TIMES:
             if getattr(column, field) not in (None, "error"):  # a list is no member of a set
                 text = f"only times have one, which are the columns {', '.join(TIMES)}: leave it out"
-                yield Problem("config.bad-value", f".{field}", text)
+                yield FieldProblem("config.bad-value", f".{field}", text)
         return
     if column.zone is None and {column.ambiguous, column.nonexistent} != {"error"}:
         text = 'is needed where clock changes are to be dealt with: name it, as in zone = "America/Denver"'
-        yield Problem("config.bad-value", ".zone", text)
+        yield FieldProblem("config.bad-value", ".zone", text)
     if column.zone is not None and (problem := zone_problem(column.zone)):
-        yield Problem("config.bad-value", ".zone", problem)
+        yield FieldProblem("config.bad-value", ".zone", problem)
     if column.time_of_day is not None and not _TIME_OF_DAY.fullmatch(column.time_of_day):
-        yield Problem("config.bad-value", ".time_of_day", f"{column.time_of_day!r} is not HH:MM:SS, such as 23:59:59")
+        yield FieldProblem(
+            "config.bad-value", ".time_of_day", f"{column.time_of_day!r} is not HH:MM:SS, such as 23:59:59"
+        )

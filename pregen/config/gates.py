@@ -6,7 +6,7 @@ from typing import Annotated
 
 import msgspec
 
-from pregen.config.section import Duration, Problem, Section, duration_problems, parse_duration
+from pregen.config.section import Duration, FieldProblem, Section, duration_problems, parse_duration
 
 _GREATEST_SKEW = timedelta(days=1)
 
@@ -65,7 +65,7 @@ class GatesConfig(Section, frozen=True, kw_only=True):
         """How far times may lie ahead of as_of, in seconds."""
         return int(parse_duration(self.skew).total_seconds())
 
-    def problems(self) -> Iterator[Problem]:
+    def problems(self) -> Iterator[FieldProblem]:
         """Yield what is wrong beyond the types."""
         bad = list(duration_problems("skew", self.skew))
         yield from bad
@@ -74,7 +74,7 @@ class GatesConfig(Section, frozen=True, kw_only=True):
                 f"{self.skew!r} is more than a day, and hardly any wrong zone reaches further, so none would be found: "
                 "write 0s to 1d, such as 5m"
             )
-            yield Problem("config.bad-value", "skew", text)
+            yield FieldProblem("config.bad-value", "skew", text)
         if self.stale_snapshot is None:
             return
         bad = list(duration_problems("stale_snapshot", self.stale_snapshot))
@@ -84,4 +84,4 @@ class GatesConfig(Section, frozen=True, kw_only=True):
                 f"{self.stale_snapshot!r} would refuse a snapshot that is a second old: write 1s or more, such as 6h, "
                 "or leave it out"
             )
-            yield Problem("config.bad-value", "stale_snapshot", text)
+            yield FieldProblem("config.bad-value", "stale_snapshot", text)

@@ -15,7 +15,7 @@ _CENTURY = timedelta(days=36_525)
 Duration: TypeAlias = Annotated[str, msgspec.Meta(description='a duration such as "4d"')]
 
 
-class Problem(NamedTuple):
+class FieldProblem(NamedTuple):
     """What is wrong with one field: a code for `Finding`, the field's place within its section, and what to do.
 
     `besides` names other fields of the section that it depends upon: where one of these cannot be read, nobody knows
@@ -51,21 +51,21 @@ def parse_duration(text: str) -> timedelta:
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A table of the configuration file."""
 
-    def problems(self) -> Iterator[Problem]:
+    def problems(self) -> Iterator[FieldProblem]:
         """Yield what is wrong beyond the types."""
         yield from ()
 
 
-def duration_problems(field: str, text: str) -> Iterator[Problem]:
+def duration_problems(field: str, text: str) -> Iterator[FieldProblem]:
     """Yield what is wrong with a duration."""
     try:
         parse_duration(text)
     except ValueError as error:
-        yield Problem("config.duration", field, str(error))
+        yield FieldProblem("config.duration", field, str(error))
 
 
-def empty_problems(**fields: str | tuple[str, ...] | None) -> Iterator[Problem]:
+def empty_problems(**fields: str | tuple[str, ...] | None) -> Iterator[FieldProblem]:
     """Yield what is wrong with fields that may be left out, but are empty or hold something empty."""
     for field, value in fields.items():
         if value == "" or (isinstance(value, tuple) and "" in value):
-            yield Problem("config.bad-value", field, "must not be empty: fill it in, or leave the field out")
+            yield FieldProblem("config.bad-value", field, "must not be empty: fill it in, or leave the field out")

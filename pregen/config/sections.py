@@ -13,7 +13,7 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 
 from pregen.config.columns import ColumnConfig, column_problems
-from pregen.config.section import Duration, Problem, Section, duration_problems, empty_problems, parse_duration
+from pregen.config.section import Duration, FieldProblem, Section, duration_problems, empty_problems, parse_duration
 from pregen.validity import PROFILES
 
 CertIds: TypeAlias = Literal["separate", "combined", "sha1", "sha256"]
@@ -33,11 +33,11 @@ class S3Config(Section, frozen=True, kw_only=True):
     endpoint: Annotated[str, msgspec.Meta(description='an address such as "https://s3.example:8333"')] | None = None
     region: str | None = None
 
-    def problems(self) -> Iterator[Problem]:
+    def problems(self) -> Iterator[FieldProblem]:
         """Yield what is wrong beyond the types."""
         if self.endpoint is not None and not _ENDPOINT.match(self.endpoint):
             text = f"{self.endpoint!r} is no address: write http://host:port or https://host"
-            yield Problem("config.bad-value", "endpoint", text)
+            yield FieldProblem("config.bad-value", "endpoint", text)
         yield from empty_problems(region=self.region)
 
 
@@ -54,10 +54,10 @@ class AnchorConfig(Section, frozen=True, kw_only=True):
     certificate: str | None = None
     crl: str | None = None
 
-    def problems(self) -> Iterator[Problem]:
+    def problems(self) -> Iterator[FieldProblem]:
         """Yield what is wrong beyond the types."""
         if bool(self.certificate) == bool(self.crl):
-            yield Problem(
+            yield FieldProblem(
                 "config.bad-value",
                 "certificate",
                 "name either a certificate or a crl, one in each [[snapshot.anchor]]",
@@ -117,11 +117,11 @@ class SnapshotConfig(Section, frozen=True, kw_only=True):
         """Every CRL file, or glob."""
         return (self.crls,) if isinstance(self.crls, str) else self.crls
 
-    def problems(self) -> Iterator[Problem]:
+    def problems(self) -> Iterator[FieldProblem]:
         """Yield what is wrong beyond the types."""
         yield from empty_problems(crls=self.crl_files, partition_columns=self.partition_columns)
         if bool(self.crl_files) != (self.kind == "crl"):
-            yield Problem(
+            yield FieldProblem(
                 "config.bad-value", "crls", 'CRLs and kind = "crl" belong together: name both or neither', ("kind",)
             )
         if bool(self.partition_columns) != (self.partitioning == "directory"):
@@ -131,11 +131,11 @@ class SnapshotConfig(Section, frozen=True, kw_only=True):
                     'is needed with partitioning = "directory", whose folders are values of columns: name them: '
                     'partition_columns = ["issuer", ...], the outermost folder first'
                 )
-            yield Problem("config.bad-value", "partition_columns", text, ("partitioning",))
+            yield FieldProblem("config.bad-value", "partition_columns", text, ("partitioning",))
         if self.as_of_file is not None:
             yield from self._as_of_file_problems(self.as_of_file)
         if self.kind == "index-txt" and self.columns:
-            yield Problem(
+            yield FieldProblem(
                 "config.bad-value", "columns", "an index.txt has no other columns than its own: leave it out", ("kind",)
             )
         if self.keep_expired != "all":
@@ -145,12 +145,12 @@ class SnapshotConfig(Section, frozen=True, kw_only=True):
             for problem in column_problems(canonical, column):
                 yield problem._replace(field=f"columns.{canonical}{problem.field}")
 
-    def _as_of_file_problems(self, name: str) -> Iterator[Problem]:
+    def _as_of_file_problems(self, name: str) -> Iterator[FieldProblem]:
         if self.as_of is not None:
-            yield Problem("config.bad-value", "as_of_file", "as_of says it already: name one of them", ("as_of",))
+            yield FieldProblem("config.bad-value", "as_of_file", "as_of says it already: name one of them", ("as_of",))
         if not name or "/" in name or name in {".", ".."}:
             text = f"{name!r} is no name of a file: it lies in the folder of the snapshot, so leave the folders out"
-            yield Problem("config.bad-value", "as_of_file", text)
+            yield FieldProblem("config.bad-value", "as_of_file", text)
 
 
 ProfileName: TypeAlias = Literal[
@@ -234,16 +234,16 @@ class IssuerConfig(Section, frozen=True, kw_only=True):
         """Every certificate file of the issuer, one at least."""
         return (self.certificate,) if isinstance(self.certificate, str) else self.certificate
 
-    def problems(self) -> Iterator[Problem]:
+    def problems(self) -> Iterator[FieldProblem]:
         """Yield what is wrong beyond the types."""
         for field, values, remedy in (
             ("name", self.names, "write what the issuer column calls it"),
             ("certificate", self.certificates, "name the file of the issuer's certificate"),
         ):
             if not values or not all(values):
-                yield Problem("config.bad-value", field, f"must not be empty: {remedy}")
+                yield FieldProblem("config.bad-value", field, f"must not be empty: {remedy}")
         if not self.key:
-            yield Problem("config.bad-value", "key", "must not be empty: name the file of the private key")
+            yield FieldProblem("config.bad-value", "key", "must not be empty: name the file of the private key")
         yield from empty_problems(
             also=self.others,
             responder_certificate=self.responder_certificate,
@@ -286,17 +286,17 @@ class ValidityConfig(Section, frozen=True, kw_only=True):
         """How much earlier an answer begins."""
         return parse_duration(self.backdate)
 
-    def problems(self) -> Iterator[Problem]:
+    def problems(self) -> Iterator[FieldProblem]:
         """Yield what is wrong beyond the types."""
         bad = [*duration_problems("lifetime", self.lifetime), *duration_problems("backdate", self.backdate)]
         yield from bad
         if bad:
             return
         if problem := PROFILES[self.profile].lifetime_problem(self.lifetime_span):
-            yield Problem("config.lifetime", "lifetime", problem, ("profile",))
+            yield FieldProblem("config.lifetime", "lifetime", problem, ("profile",))
         if self.backdate_span >= self.lifetime_span:
             text = f"must be shorter than the lifetime of {self.lifetime}, else answers would be born expired"
-            yield Problem("config.bad-value", "backdate", text, ("lifetime",))
+            yield FieldProblem("config.bad-value", "backdate", text, ("lifetime",))
 
 
 class RunConfig(Section, frozen=True, kw_only=True):
@@ -314,7 +314,7 @@ class RunConfig(Section, frozen=True, kw_only=True):
     engine: Literal["auto", "multibuffer", "awslc", "software"] = "auto"
     spool: str = "/var/tmp"  # noqa: S108 a default place on disk, not /tmp; the spool makes its own folder of mode 0700
 
-    def problems(self) -> Iterator[Problem]:
+    def problems(self) -> Iterator[FieldProblem]:
         """Yield what is wrong beyond the types."""
         yield from empty_problems(spool=self.spool)
 
@@ -330,10 +330,10 @@ class PublishConfig(Section, frozen=True, kw_only=True):
     store: str
     s3: S3Config = S3Config()
 
-    def problems(self) -> Iterator[Problem]:
+    def problems(self) -> Iterator[FieldProblem]:
         """Yield what is wrong beyond the types."""
         if text := _address_problem(self.store):
-            yield Problem("config.bad-value", "store", text)
+            yield FieldProblem("config.bad-value", "store", text)
 
 
 def _address_problem(address: str) -> str | None:

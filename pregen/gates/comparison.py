@@ -10,6 +10,7 @@ Shards are compared one by one, so memory is bounded by the shard; what is kept 
 
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field, fields
+from enum import IntEnum
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -19,16 +20,21 @@ from pregen.errors import MAX_EXAMPLES
 from storage.history import NEVER, STATUS_BITS, STATUSES, UNIT_S, WORD_BYTES, Columns
 
 Keys: TypeAlias = NDArray[np.uint64]
-Words: TypeAlias = NDArray[np.uint32]
-Places: TypeAlias = NDArray[np.intp]
+StatusWords: TypeAlias = NDArray[np.uint32]
+Indexes: TypeAlias = NDArray[np.intp]
 
-GOOD, REVOKED, ON_HOLD, UNKNOWN = range(len(STATUSES))
 _STATUS_MASK = np.uint32((1 << STATUS_BITS) - 1)
 _LAST_SECOND = 2**32 - 1
 _NOTHING: Keys = np.empty(0, np.uint64)
 
 
-class Entries(NamedTuple):
+class KeptStatus(IntEnum):
+    """What a history keeps of a status, by its number there: it tells holds apart, which a snapshot's rows do not."""
+
+    GOOD, REVOKED, ON_HOLD, UNKNOWN = range(len(STATUSES))
+
+
+class Remembered(NamedTuple):
     """What is remembered of certificates, by ascending keys.
 
     Attributes:
@@ -37,7 +43,7 @@ class Entries(NamedTuple):
     """
 
     keys: Keys
-    words: Words
+    words: StatusWords
 
     @property
     def status(self) -> NDArray[np.uint32]:
@@ -53,11 +59,11 @@ class Entries(NamedTuple):
         gone &= units != np.uint32(NEVER)
         return gone
 
-    def between(self, low: int, high: int) -> "Entries":
+    def between(self, low: int, high: int) -> "Remembered":
         """Return the entries of keys whose upper halves are from `low` up to below `high`."""
         start = int(np.searchsorted(self.keys, np.uint64(low << 32)))
         end = len(self.keys) if high >= 1 << 32 else int(np.searchsorted(self.keys, np.uint64(high << 32)))
-        return Entries(self.keys[start:end], self.words[start:end])
+        return Remembered(self.keys[start:end], self.words[start:end])
 
     def columns(self) -> Columns:
         """Return them as a part of a history is made of them."""
@@ -66,7 +72,7 @@ class Entries(NamedTuple):
         return Columns(self.keys.astype("<u8").tobytes(), octets[:, :WORD_BYTES].tobytes())
 
     @classmethod
-    def of_columns(cls, columns: Columns) -> "Entries":
+    def of_columns(cls, columns: Columns) -> "Remembered":
         """Return the entries of a part of a history."""
         keys = np.frombuffer(columns.keys, "<u8").astype(np.uint64, copy=False)
         octets = np.zeros((len(keys), 4), np.uint8)
@@ -74,7 +80,7 @@ class Entries(NamedTuple):
         return cls(keys, octets.view("<u4")[:, 0].astype(np.uint32, copy=False))
 
 
-def words(status: NDArray[np.uint32], not_after: NDArray[np.uint32]) -> Words:
+def words(status: NDArray[np.uint32], not_after: NDArray[np.uint32]) -> StatusWords:
     """Return the words of entries, uint32[n], as `storage.history.word` does one by one.
 
     Args:
@@ -158,7 +164,7 @@ COUNTERS = tuple(one.name for one in fields(Comparison) if not one.kw_only)
 NOT_COMPARED = Comparison()
 
 
-def compare(before: Entries, after: Entries, expired_before: int | None, dropped: Keys = _NOTHING) -> Comparison:
+def compare(before: Remembered, after: Remembered, expired_before: int | None, dropped: Keys = _NOTHING) -> Comparison:
     """Compare the entries of one range of keys.
 
     Args:
@@ -185,16 +191,16 @@ def compare(before: Entries, after: Entries, expired_before: int | None, dropped
     explained, _ = pair(before.keys[missed], dropped)
     vanished = np.delete(missed, explained)
     undated = before.words[vanished] >> np.uint32(STATUS_BITS) == NEVER
-    revoked = status[vanished] == REVOKED
+    revoked = status[vanished] == KeptStatus.REVOKED
     events: dict[str, Keys] = {
         "vanished": before.keys[vanished],
         "lost": before.keys[vanished[revoked]],
-        "unrevoked": before.keys[old[(was == REVOKED) & ((now == GOOD) | (now == UNKNOWN))]],
-        "held": before.keys[old[(was == REVOKED) & (now == ON_HOLD)]],
+        "unrevoked": before.keys[old[(was == KeptStatus.REVOKED) & _not_revoked(now)]],
+        "held": before.keys[old[(was == KeptStatus.REVOKED) & (now == KeptStatus.ON_HOLD)]],
         "revoked": before.keys[old[_not_revoked(was) & ~_not_revoked(now)]],
-        "unknown": before.keys[old[(was == GOOD) & (now == UNKNOWN)]],
-        "known": before.keys[old[(was == UNKNOWN) & (now == GOOD)]],
-        "released": before.keys[old[(was == ON_HOLD) & _not_revoked(now)]],
+        "unknown": before.keys[old[(was == KeptStatus.GOOD) & (now == KeptStatus.UNKNOWN)]],
+        "known": before.keys[old[(was == KeptStatus.UNKNOWN) & (now == KeptStatus.GOOD)]],
+        "released": before.keys[old[(was == KeptStatus.ON_HOLD) & _not_revoked(now)]],
         "moved": before.keys[places[~is_dated]],
         "shortened": before.keys[places[is_shorter]],
         "dated": before.keys[places[is_dated & was_revoked]],
@@ -207,7 +213,7 @@ def compare(before: Entries, after: Entries, expired_before: int | None, dropped
         "dropped": len(explained),
         "new": int(np.count_nonzero(fresh)),
         "vanished_undated": int(np.count_nonzero(undated)),
-        "on_hold": int(np.count_nonzero(status == ON_HOLD)),
+        "on_hold": int(np.count_nonzero(status == KeptStatus.ON_HOLD)),
         "undated": int(np.count_nonzero(before.words >> np.uint32(STATUS_BITS) == NEVER)),
     }
     return Comparison(
@@ -216,7 +222,7 @@ def compare(before: Entries, after: Entries, expired_before: int | None, dropped
     )
 
 
-def pair(one: Keys, other: Keys) -> tuple[Places, Places]:
+def pair(one: Keys, other: Keys) -> tuple[Indexes, Indexes]:
     """Return the places of keys that both sides have, each as often as both have it.
 
     Args:
@@ -237,15 +243,15 @@ def pair(one: Keys, other: Keys) -> tuple[Places, Places]:
     return np.flatnonzero(hit), at[hit]
 
 
-def _paired(before: Entries, after: Entries, expired: NDArray[np.bool_]) -> tuple[Places, Places]:
+def _paired(before: Remembered, after: Remembered, expired: NDArray[np.bool_]) -> tuple[Indexes, Indexes]:
     """Return the places, on both sides, of entries that are one certificate as far as one can tell."""
     if not _repeats(before.keys) and not _repeats(after.keys):
         return pair(before.keys, after.keys)
     # By key still, of equal keys the expired ones last.
     order = np.lexsort((expired, before.keys))
     rest_before, rest_after = order, np.arange(len(after.keys))
-    olds: list[Places] = []
-    news: list[Places] = []
+    olds: list[Indexes] = []
+    news: list[Indexes] = []
     for status in (*range(len(STATUSES)), None):
         old = rest_before if status is None else rest_before[before.status[rest_before] == status]
         new = rest_after if status is None else rest_after[after.status[rest_after] == status]
@@ -262,4 +268,4 @@ def _repeats(keys: Keys) -> bool:
 
 
 def _not_revoked(status: NDArray[np.uint32]) -> NDArray[np.bool_]:
-    return np.isin(status, (GOOD, UNKNOWN))
+    return np.isin(status, (KeptStatus.GOOD, KeptStatus.UNKNOWN))

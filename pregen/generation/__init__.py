@@ -25,6 +25,5 @@ and pace.py tells whether signing was as fast as the engines can.
 
 from pregen.generation.preparation import RunOptions
 from pregen.generation.publication import Checked, Published, check, run
-from pregen.generation.survey import Progress
 
-__all__ = ["Checked", "Progress", "Published", "RunOptions", "check", "run"]
+__all__ = ["Checked", "Published", "RunOptions", "check", "run"]

@@ -49,7 +49,7 @@ _IS_REVOKED = np.array([status == "revoked" for status, _ in KINDS])
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class ClaimSource:
     """Where claims come from: a file that an issuer (its index) signed, and the number of its first entry."""
 
     path: Path
@@ -66,7 +66,7 @@ class Claims:
     """
 
     array: ClaimArray = field(default_factory=lambda: NO_CLAIMS)
-    sources: tuple[Source, ...] = ()
+    sources: tuple[ClaimSource, ...] = ()
     namesake: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
     entries: int = 0
 
@@ -102,11 +102,11 @@ def make_claims(
     step = -(-sum(len(one.entries) for one in lists) * len(issuers) // MOST_FOREIGN) or 1
     own: list[ClaimArray] = [NO_CLAIMS]
     sample: list[ClaimArray] = [NO_CLAIMS]
-    sources: list[Source] = []
+    sources: list[ClaimSource] = []
     entries = first = 0
     for one, said in zip(lists, says(lists, namesake, as_of, skew_s), strict=True):
         claims = _listed(one, said, first)
-        sources.append(Source(one.path, one.issuer, first))
+        sources.append(ClaimSource(one.path, one.issuer, first))
         first += len(claims)
         told = claims[said != SAYS_NOTHING]
         sample += [told[::step]] if others else []
@@ -116,7 +116,7 @@ def make_claims(
         claim = _described(np.frombuffer(anchor.serial, np.uint8), np.array([0, len(anchor.serial)]), first)
         claim["at"], claim["is_certificate"] = clipped(np.array([anchor.not_after])), True
         claim["issuer"] = anchor.issuer
-        sources.append(Source(anchor.path, anchor.issuer, first, is_certificate=True))
+        sources.append(ClaimSource(anchor.path, anchor.issuer, first, is_certificate=True))
         first += 1
         own.append(claim)
         sample.append(claim)

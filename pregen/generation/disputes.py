@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pregen import clock
 from pregen.errors import MAX_EXAMPLES, Finding
 from pregen.gates.listed import SAYS_FINAL, SAYS_HOLD
-from pregen.generation.claims import Claims, Source
+from pregen.generation.claims import Claims, ClaimSource
 from pregen.generation.held import Contradiction, Held
 from pregen.issuers import Issuer
 from pregen.snapshot import Snapshot
@@ -101,7 +101,7 @@ def _evident(rows: NDArray[np.void], *, are_disjoint: bool) -> NDArray[np.bool_]
 
 
 def _finding(
-    rows: NDArray[np.void], sources: Sequence[Source], snapshot: Snapshot, issuers: Sequence[Issuer]
+    rows: NDArray[np.void], sources: Sequence[ClaimSource], snapshot: Snapshot, issuers: Sequence[Issuer]
 ) -> Finding:
     right, wrong = (issuers[index].names[0] for index in (sources[0].issuer, int(rows["issuer"][0])))
     text = (

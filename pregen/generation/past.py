@@ -11,26 +11,24 @@ import numpy as np
 
 from pregen.gates import History
 from pregen.gates.comparison import (
-    GOOD,
     NOT_COMPARED,
-    ON_HOLD,
-    REVOKED,
-    UNKNOWN,
     Comparison,
-    Entries,
+    KeptStatus,
     Keys,
+    Remembered,
     compare,
     words,
 )
 from pregen.gates.history import WITNESS
 from pregen.generation.groups import KINDS
-from pregen.generation.routing_key import Octets, xxh64
+from pregen.generation.routing_key import xxh64
 from pregen.generation.rows import ShardRows
 from pregen.reasons import CERTIFICATE_HOLD
+from pregen.signers import Octets
 from storage.certid import serial_text
 from storage.commits import Head
 from storage.errors import FormatError
-from storage.history import HistoryIndex, HistoryPart, IssuerHistory, encode_index, read_index, read_part
+from storage.history import STATUSES, HistoryIndex, HistoryPart, IssuerHistory, encode_index, read_index, read_part
 from storage.key import part_of
 from storage.manifest import Shard
 from storage.pack import walk
@@ -38,9 +36,7 @@ from storage.reader import Generation
 from storage.stores import Store
 
 _HALF = 32
-_STATUS_OF_KIND = np.array(
-    [{"good": GOOD, "revoked": REVOKED, "unknown": UNKNOWN}[name] for name, _ in KINDS], np.uint32
-)
+_STATUS_OF_KIND = np.array([STATUSES.index(status) for status, _ in KINDS], np.uint32)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,11 +123,11 @@ def _natural(instant: int | None) -> int | None:
     return instant if instant is not None and instant >= 0 else None
 
 
-def entries_of(rows: ShardRows) -> Entries:
+def entries_of(rows: ShardRows) -> Remembered:
     """Return what is remembered of the certificates of a shard."""
     status = _STATUS_OF_KIND[rows.codes & 3]
-    status[rows.reason == CERTIFICATE_HOLD] = ON_HOLD
-    return Entries(rows.keys, words(status, rows.not_after))
+    status[rows.reason == CERTIFICATE_HOLD] = KeptStatus.ON_HOLD
+    return Remembered(rows.keys, words(status, rows.not_after))
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +157,7 @@ class Comparer:
         self._store = job.open_store()
         self._current = Generation(self._store, job.head) if job.head is not None and job.dropped else None
 
-    def compare(self, low: int, high: int, after: Entries) -> Comparison:
+    def compare(self, low: int, high: int, after: Remembered) -> Comparison:
         """Compare the new entries of keys whose upper halves are in [low, high).
 
         Raises:
@@ -172,7 +168,7 @@ class Comparer:
             total = total.plus(piece)
         return total
 
-    def _pieces(self, low: int, high: int, after: Entries) -> Iterator[Comparison]:
+    def _pieces(self, low: int, high: int, after: Remembered) -> Iterator[Comparison]:
         """Yield the comparison with one part of the history after the other: memory is bounded by one."""
         at = low
         for part in self._job.parts:
@@ -186,9 +182,9 @@ class Comparer:
         if at < high:
             yield Comparison(after=(count := len(after.between(at, high).keys)), new=count)
 
-    def _piece(self, part: HistoryPart, low: int, high: int, after: Entries) -> Comparison:
+    def _piece(self, part: HistoryPart, low: int, high: int, after: Remembered) -> Comparison:
         try:
-            before = Entries.of_columns(read_part(self._store, part)).between(low, high)
+            before = Remembered.of_columns(read_part(self._store, part)).between(low, high)
             dropped = self._dropped(low, high)
         except FormatError as e:
             return Comparison(after=len(after.keys), damaged=(str(e),))

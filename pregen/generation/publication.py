@@ -18,9 +18,10 @@ from pregen.generation.plan import Plan, make_plan
 from pregen.generation.preparation import Prepared, RunOptions, prepare
 from pregen.generation.shard import ShardSigner, ShardTask, SignedShard, SigningJob
 from pregen.generation.steps import Steps
-from pregen.generation.survey import Progress, Surveyed, survey
+from pregen.generation.survey import Surveyed, survey
 from pregen.interruption import uninterruptible
 from pregen.issuers import client_warnings
+from pregen.progress import Progress
 from pregen.validity import check_still_timely
 from storage.commits import Head, new_publisher, publish
 from storage.manifest import Manifest

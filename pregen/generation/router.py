@@ -23,7 +23,7 @@ SPARE_FILES = 256  # what the rest of the process has open
 BUFFERS_BYTES = 16 << 20  # of one router, for all of its files
 BUFFER_BYTES = 64 << 10  # of one file, at most
 
-Counts = NDArray[np.int64]
+ShardCounts = NDArray[np.int64]
 Repeats: TypeAlias = tuple[tuple[int, int], ...]  # indices of issuers: whose rows are spooled for whom as well
 
 
@@ -38,7 +38,7 @@ class Written:
     """
 
     name: str
-    rows: Counts
+    rows: ShardCounts
     crcs: NDArray[np.uint32]
 
 
@@ -53,7 +53,7 @@ class Router:
         self, folder: Path, shards: int, issuer_ids: NDArray[np.uint64], name: str, repeats: Repeats = ()
     ) -> None:
         _allow_open_files(shards + SPARE_FILES)
-        self._rows: Counts = np.zeros(shards, np.int64)
+        self._rows: ShardCounts = np.zeros(shards, np.int64)
         self._crcs = [0] * shards
         self._folder = folder
         self._name = name

@@ -6,7 +6,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-Octets = NDArray[np.uint8]
+from pregen.signers import Octets
+
 Number = TypeVar("Number", np.int32, np.uint8)
 
 P1, P2, P3, P4, P5 = (

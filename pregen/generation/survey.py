@@ -37,11 +37,11 @@ from pregen.generation.steps import Steps
 from pregen.generation.tally import Survey, Tally, add_up
 from pregen.generation.workers import Pool, open_pool
 from pregen.issuers import Issuer
+from pregen.progress import Progress
 from pregen.signers import ALGORITHMS
 from pregen.snapshot import Snapshot, StatusBatch
 from storage import key
 
-Progress = Callable[[str, int, int], None]  # step, done, of how many
 RECORD_BYTES = 26  # of a record, its signatures apart: the longest serial, time and reason of revocation
 
 

@@ -49,7 +49,7 @@ class Same:
         return replace(self, count=self.count + later.count)
 
 
-class Odd(NamedTuple):
+class OddTimes(NamedTuple):
     """What is odd about some times, and which ones."""
 
     what: str
@@ -83,7 +83,7 @@ class Calendar:
         self.lowest = np.union1d(self.lowest, distinct[:_LOWEST])[:_LOWEST]
         return turns
 
-    def odd(self, same: list[Same], rows: int, as_of_s: int, *, has_status: bool) -> Iterator[Odd]:
+    def odd(self, same: list[Same], rows: int, as_of_s: int, *, has_status: bool) -> Iterator[OddTimes]:
         """Yield what is odd about times that several rows have, of so many rows of a snapshot of `as_of_s`."""
         seconds = np.array([one.second for one in same], np.int64)
         turns = [one for one, is_turn in zip(same, are_turns(seconds).tolist(), strict=True) if is_turn]
@@ -91,17 +91,17 @@ class Calendar:
         is_coarse = self._is_coarse(len(turns))
         least = max(MANY, TIMES * max((one.count for one in others), default=0)) if is_coarse else FEW
         if turns := [one for one in turns if one.count >= least]:
-            yield Odd("is the turn of a year", "warning" if has_status else "error", turns)
+            yield OddTimes("is the turn of a year", "warning" if has_status else "error", turns)
         if has_status:
             return
         early = self._alone(as_of_s)
         alone = [one for one in others if one.second in early and one.count >= (MANY if is_coarse else FEW)]
         for is_aligned, severity in ((True, "warning" if is_coarse else "error"), (False, "warning")):
             if those := [one for one in alone if (one.second % _QUARTER_S == 0) == is_aligned]:
-                yield Odd("is one same time, long before any other,", _severity(severity), those)
+                yield OddTimes("is one same time, long before any other,", _severity(severity), those)
         common = [one for one in others if one not in alone and _is_common_midnight(one, rows)]
         if common and not is_coarse:
-            yield Odd("is one same midnight", "warning", common)
+            yield OddTimes("is one same midnight", "warning", common)
 
     def _is_coarse(self, less: int) -> bool:
         """Whether most times are dates, or full quarters of an hour; few of them tell nothing, nor do the odd ones."""

@@ -122,7 +122,7 @@ _ADVICE_OF_LINES: Mapping[str, str] = MappingProxyType(
 _WARNINGS = frozenset({"row.revoked.ignored", "row.revoked.left-out"})
 
 
-class Place(NamedTuple):
+class RowPlace(NamedTuple):
     """A row: the file's number and place, the row's number in it, from 0, and what people call rows of such files."""
 
     file: int
@@ -149,7 +149,7 @@ class RowFindings:
         """Nothing is wrong yet."""
         self._kinds: dict[tuple[str, str], _Kind] = {}
 
-    def note(self, fault: Fault, name: str, column: "ArrowArray | None", first: Place) -> None:
+    def note(self, fault: Fault, name: str, column: "ArrowArray | None", first: RowPlace) -> None:
         """Count a fault's rows; `column` is what the file holds under `name`, its row 0 is the row `first`."""
         count = int(np.count_nonzero(fault.rows))
         if not count:

@@ -13,7 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pregen.errors import Finding
-from pregen.snapshot.findings import Place
+from pregen.snapshot.findings import RowPlace
 from pregen.snapshot.octets import ArrowArray, octets_of
 from pregen.snapshot.rounded import Rounded
 from pregen.snapshot.scripts import Scripts
@@ -48,7 +48,7 @@ class SerialColumn:
     serial: pa.BinaryArray
     name: str
     encoding: str
-    first: Place
+    first: RowPlace
     is_text: bool
 
 

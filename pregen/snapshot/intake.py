@@ -42,7 +42,7 @@ from pregen.snapshot.crls.revocations import Revocations, Statuses
 from pregen.snapshot.crls.scope import KINDS, NOT_SAID
 from pregen.snapshot.exclusion import count_excluded, leave_out_no_ocsp
 from pregen.snapshot.files.base import ODD
-from pregen.snapshot.findings import Place
+from pregen.snapshot.findings import RowPlace
 from pregen.snapshot.habits import Habits
 from pregen.snapshot.octets import ArrowArray, Fault, nulls
 from pregen.snapshot.reading import Reading
@@ -108,7 +108,7 @@ class Intake:
         self.all_issuers = np.unique(np.array(list(issuers.values()), np.int32))
         self.unplaced = 0  # rows so far that are held against each issuer
 
-    def read(self, batch: pa.RecordBatch, first: Place) -> tuple[StatusBatch, Counter[str]]:
+    def read(self, batch: pa.RecordBatch, first: RowPlace) -> tuple[StatusBatch, Counter[str]]:
         """Return the good rows of a batch, whose row 0 is the row `first`, and how many are excluded, by reason."""
         return _BatchIntake(self, batch, first).read()
 
@@ -122,7 +122,7 @@ class _BatchIntake(BatchRows):
     reason is not.
     """
 
-    def __init__(self, intake: Intake, batch: pa.RecordBatch, first: Place) -> None:
+    def __init__(self, intake: Intake, batch: pa.RecordBatch, first: RowPlace) -> None:
         super().__init__(intake.columns, intake.reading, batch, first)
         self._intake = intake
         self._late = np.zeros(self.count, np.bool_)

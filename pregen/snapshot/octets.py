@@ -25,7 +25,7 @@ class Fault(NamedTuple):
     rows: NDArray[np.bool_]
 
 
-class Octets(NamedTuple):
+class OctetColumn(NamedTuple):
     """Values of a column: value i is ``data[start[i]:end[i]]``; what a null's place holds means nothing.
 
     `data` is uint8, `start` and `end` are int64[n]; the values lie in order and do not overlap.
@@ -41,10 +41,10 @@ class Octets(NamedTuple):
         return self.end - self.start
 
 
-def octets_of(column: ArrowArray) -> Octets:
+def octets_of(column: ArrowArray) -> OctetColumn:
     """Return the values of a binary, text or fixed-size binary column without copying them."""
     if not len(column):
-        return Octets(np.zeros(0, np.uint8), np.zeros(0, np.int64), np.zeros(0, np.int64))
+        return OctetColumn(np.zeros(0, np.uint8), np.zeros(0, np.int64), np.zeros(0, np.int64))
     if pa.types.is_fixed_size_binary(column.type):
         width = column.type.byte_width
         edges = np.arange(column.offset, column.offset + len(column) + 1, dtype=np.int64) * width
@@ -55,7 +55,7 @@ def octets_of(column: ArrowArray) -> Octets:
     first, last = int(edges[0]), int(edges[-1])
     edges -= first
     data = np.frombuffer(memoryview(column.buffers()[-1] or b""), np.uint8)[first:last]
-    return Octets(data, edges[:-1], edges[1:])
+    return OctetColumn(data, edges[:-1], edges[1:])
 
 
 def _numbers(column: ArrowArray, kind: "np.dtype[T]", count: int) -> NDArray[T]:
@@ -64,7 +64,7 @@ def _numbers(column: ArrowArray, kind: "np.dtype[T]", count: int) -> NDArray[T]:
     return np.frombuffer(buffer, kind, count, column.offset * kind.itemsize)
 
 
-def text_of(column: ArrowArray) -> Octets:
+def text_of(column: ArrowArray) -> OctetColumn:
     r"""Return the values of a text column less the white space around them, also where its type says octets.
 
     Then they may be no UTF-8, and zeros that fill a fixed size do not count.
@@ -82,7 +82,7 @@ def text_of(column: ArrowArray) -> Octets:
     return _without_filling(octets_of(pc.ascii_trim_whitespace(column)))
 
 
-def _without_filling(values: Octets) -> Octets:
+def _without_filling(values: OctetColumn) -> OctetColumn:
     """Return values less the zeros at their end."""
     if (values.data != 0).all():
         return values
@@ -117,13 +117,13 @@ def integers(column: ArrowArray) -> NDArray[np.int64]:
     return _numbers(column, np.dtype(np.int64), len(column)) if len(column) else np.zeros(0, np.int64)
 
 
-def heads(values: Octets, width: int) -> NDArray[np.uint8]:
+def heads(values: OctetColumn, width: int) -> NDArray[np.uint8]:
     """Return the first octets of each value, uint8[n, width]; behind the end of a shorter value stands anything."""
     padded = np.concatenate([values.data, np.zeros(width, np.uint8)])
     return sliding_window_view(padded, width)[values.start]
 
 
-def tails(values: Octets, width: int) -> NDArray[np.uint8]:
+def tails(values: OctetColumn, width: int) -> NDArray[np.uint8]:
     """Return the last octets of each value, uint8[n, width], with zeros before a shorter one.
 
     >>> tails(octets_of(pa.array([b"abc", b"z"])), 2)
@@ -138,7 +138,7 @@ def tails(values: Octets, width: int) -> NDArray[np.uint8]:
     return matrix
 
 
-def octet_at(values: Octets, at: NDArray[np.int64]) -> NDArray[np.uint8]:
+def octet_at(values: OctetColumn, at: NDArray[np.int64]) -> NDArray[np.uint8]:
     """Return the octet at each place of the data, uint8[n]; 0 outside of it."""
     if not len(values.data):
         return np.zeros(len(at), np.uint8)
@@ -146,7 +146,7 @@ def octet_at(values: Octets, at: NDArray[np.int64]) -> NDArray[np.uint8]:
     return np.where((at >= 0) & (at < len(values.data)), found, np.uint8(0))
 
 
-def holds(values: Octets, marked: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def holds(values: OctetColumn, marked: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return which values hold an octet that is marked, bool[n]; `marked` is as long as the data."""
     if not marked.any():
         return np.zeros(len(values.start), np.bool_)
@@ -155,16 +155,16 @@ def holds(values: Octets, marked: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return before[values.end] > before[np.minimum(values.start, values.end)]
 
 
-def without(values: Octets, dropped: NDArray[np.bool_]) -> Octets:
+def without(values: OctetColumn, dropped: NDArray[np.bool_]) -> OctetColumn:
     """Return the values less the octets that are marked as dropped; `dropped` is as long as the data."""
     if not dropped.any():
         return values
     kept = np.zeros(len(dropped) + 1, np.int64)
     np.cumsum(~dropped, out=kept[1:])
-    return Octets(values.data[~dropped], kept[values.start], kept[values.end])
+    return OctetColumn(values.data[~dropped], kept[values.start], kept[values.end])
 
 
-def without_leading(values: Octets, octet: int) -> Octets:
+def without_leading(values: OctetColumn, octet: int) -> OctetColumn:
     """Return the values less their leading octets of one kind; nothing is left of a value that has no others.
 
     >>> without_leading(octets_of(pa.array([b"0070", b"00"])), ord("0")).size.tolist()

@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pregen.snapshot.octets import Octets, tails
+from pregen.snapshot.octets import OctetColumn, tails
 
 CHANCE = 1e-9
 LENGTHS = 64  # longer values are no serials
@@ -58,18 +58,18 @@ def no_likeness() -> Likeness:
     return Likeness(*(np.zeros(LENGTHS, np.int64) for _ in range(4)))
 
 
-def count_alike(values: Octets, alike: NDArray[np.bool_]) -> Likeness:
+def count_alike(values: OctetColumn, alike: NDArray[np.bool_]) -> Likeness:
     """Count values, of which those that look like something else are marked, bool[n]."""
     sizes = np.minimum(values.size, LENGTHS - 1)
     found = Likeness(np.bincount(sizes, minlength=LENGTHS), *(np.zeros(LENGTHS, np.int64) for _ in range(3)))
     rows = np.flatnonzero(alike & (values.size < LENGTHS) & (values.size > 0))
     if not len(rows):
         return found
-    those = Octets(values.data, values.start[rows], values.end[rows])
+    those = OctetColumn(values.data, values.start[rows], values.end[rows])
     found.alike[:] = np.bincount(those.size, minlength=LENGTHS)
     for size in np.flatnonzero(found.alike > 1).tolist():
         which = those.size == size
-        matrix = tails(Octets(those.data, those.start[which], those.end[which]), size)
+        matrix = tails(OctetColumn(those.data, those.start[which], those.end[which]), size)
         order = np.ascontiguousarray(matrix).view(f"S{size}")[:, 0].argsort(kind="stable")
         ordered = matrix[order]
         found.pairs[size] = len(ordered) - 1

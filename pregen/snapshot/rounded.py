@@ -22,9 +22,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pregen.errors import MAX_EXAMPLES, Finding
-from pregen.snapshot.findings import Place, located, shown
-from pregen.snapshot.octets import ArrowArray, Octets, octet_at, octets_of, tails, text_of
-from pregen.snapshot.odds import CHANCE
+from pregen.snapshot.findings import RowPlace, located, shown
+from pregen.snapshot.octets import ArrowArray, OctetColumn, octet_at, octets_of, tails, text_of
+from pregen.snapshot.odds import CHANCE, Counts
 
 CODE = "serial.rounded"
 _KEPT_DIGITS = (15, 17)
@@ -33,7 +33,6 @@ _ZEROS = 2  # as many at least, since one is common
 _LEAST_DIGITS, _LEAST_BITS = 10, 40  # before the zeros
 _TOP = 0x7F  # of the first octet of what is not negative
 _LENGTHS = 64
-Counts = NDArray[np.int64]
 
 
 def _none() -> Counts:
@@ -71,7 +70,7 @@ class Rounded:
         column: ArrowArray,
         serial: pa.BinaryArray,
         name: str,
-        at: Place,
+        at: RowPlace,
         *,
         is_text: bool,
         places: NDArray[np.intp] | None = None,
@@ -99,7 +98,7 @@ class Rounded:
             rows = rows[octet_at(text, text.end[rows] - back) == ord("0")]
         if not len(rows):
             return rows
-        some = Octets(text.data, text.start[rows], text.end[rows])
+        some = OctetColumn(text.data, text.start[rows], text.end[rows])
         matrix = tails(some, _LENGTHS)
         digits = (matrix != ord("0")) & (matrix != 0)
         zeros = digits[:, ::-1].argmax(axis=1)
@@ -138,12 +137,12 @@ class Rounded:
         return Finding(CODE, "error", text, count, tuple(self.examples))
 
 
-def _rounded_octets(values: Octets) -> NDArray[np.int64]:
+def _rounded_octets(values: OctetColumn) -> NDArray[np.int64]:
     """Return the rows of numbers that have 53 bits at most before their zeros; only those that end in 00 are sought."""
     rows = np.flatnonzero((octet_at(values, values.end - 1) == 0) & (values.size > _FLOAT_BITS // 8 + 2))
     if not len(rows):
         return rows
-    some = Octets(values.data, values.start[rows], values.end[rows])
+    some = OctetColumn(values.data, values.start[rows], values.end[rows])
     width = int(some.size.max())
     bits = np.unpackbits(tails(some, width), axis=1)
     negative = octet_at(some, some.start) > _TOP

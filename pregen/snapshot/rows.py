@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pregen.snapshot.codes import Codes
 from pregen.snapshot.column import Column
-from pregen.snapshot.findings import Place
+from pregen.snapshot.findings import RowPlace
 from pregen.snapshot.layouts import plain
 from pregen.snapshot.octets import Fault
 from pregen.snapshot.reading import Reading
@@ -35,7 +35,7 @@ class BatchRows:
     codes: Codes | None = None
     reasons: Codes | None = None
 
-    def __init__(self, columns: Mapping[str, Column], reading: Reading, batch: pa.RecordBatch, first: Place) -> None:
+    def __init__(self, columns: Mapping[str, Column], reading: Reading, batch: pa.RecordBatch, first: RowPlace) -> None:
         self.columns = columns
         self.reading = reading
         self.first = first

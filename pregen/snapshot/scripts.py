@@ -23,7 +23,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pregen.errors import Finding
-from pregen.snapshot.octets import ArrowArray, Octets, holds, text_of
+from pregen.snapshot.octets import ArrowArray, OctetColumn, holds, text_of
 from pregen.snapshot.odds import CHANCE, Likeness, chance_exponent, count_alike, no_likeness
 
 CODE = "serial.encoding"
@@ -101,10 +101,10 @@ class Scripts:
         if hex_text.alike.any():
             text = text_of(column)
             is_text = ~holds(text, ~_HEX_TEXT[text.data]) & (text.size > 0)
-            some = Octets(text.data, text.start[is_text], text.end[is_text])
+            some = OctetColumn(text.data, text.start[is_text], text.end[is_text])
             self.digits = self.digits.plus(count_alike(some, ~holds(some, ~_DIGITS[some.data])))
 
-    def _note_malformed(self, text: Octets, encoding: str) -> None:
+    def _note_malformed(self, text: OctetColumn, encoding: str) -> None:
         wrong = holds(text, ~(_HEX_TEXT if encoding == "hex" else _DIGITS)[text.data])
         is_hex = wrong & ~holds(text, ~_HEX[text.data])
         self.hex_numbers += int(np.count_nonzero(is_hex))

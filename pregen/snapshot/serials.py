@@ -26,7 +26,7 @@ from pregen.snapshot.batch import MAX_SERIAL_BYTES
 from pregen.snapshot.octets import (
     ArrowArray,
     Fault,
-    Octets,
+    OctetColumn,
     binary_array,
     holds,
     nulls,
@@ -174,7 +174,7 @@ def _decimal(column: ArrowArray) -> Serials:
     return Serials(serials, _with_rounded(faults, column), negative & ~null & ~not_decimal)
 
 
-def _hyphens_of_uuids(text: Octets) -> NDArray[np.bool_]:
+def _hyphens_of_uuids(text: OctetColumn) -> NDArray[np.bool_]:
     """Return which octets of the data are the hyphens of a UUID: 8-4-4-4-12 digits."""
     hyphens = np.zeros(len(text.data), np.bool_)
     if (text.size != _UUID_TEXT).all():
@@ -186,7 +186,7 @@ def _hyphens_of_uuids(text: Octets) -> NDArray[np.bool_]:
     return hyphens
 
 
-def _signed(text: Octets) -> tuple[Octets, NDArray[np.bool_]]:
+def _signed(text: OctetColumn) -> tuple[OctetColumn, NDArray[np.bool_]]:
     """Return the values without their signs, and which are negative."""
     first = np.where(text.size > 0, octet_at(text, text.start), np.uint8(0))
     negative = first == ord("-")

@@ -19,7 +19,7 @@ from pregen.snapshot.crls.revocations import Revocations
 from pregen.snapshot.crls.scope import KINDS, out_of_scope
 from pregen.snapshot.crls.signs import entries_in
 from pregen.snapshot.files import SnapshotFile
-from pregen.snapshot.findings import Place, RowFindings, located, negative_finding
+from pregen.snapshot.findings import RowFindings, RowPlace, located, negative_finding
 from pregen.snapshot.intake import CLOCK_SKEW_S, Intake
 from pregen.snapshot.parts import Parts, narrowed
 from pregen.snapshot.reading import Reading
@@ -131,7 +131,7 @@ class Snapshot:
         for record_batch in file.batches(
             *needed(listing(self._columns, from_crls=self._revocations is not None), file.schema)
         ):
-            batch, excluded = intake.read(record_batch, Place(number, file.path, reading.rows_in, file.unit))
+            batch, excluded = intake.read(record_batch, RowPlace(number, file.path, reading.rows_in, file.unit))
             reading.rows_in += record_batch.num_rows
             reading.excluded.update(excluded)
             if len(batch) or len(batch.late.revoked_at) or batch.withheld is not None:

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from pregen.errors import MAX_EXAMPLES, Finding
 from pregen.snapshot.calendar_times import Calendar, Same
-from pregen.snapshot.findings import Place, located, shown
+from pregen.snapshot.findings import RowPlace, located, shown
 from pregen.snapshot.octets import ArrowArray
 
 CODE = "time.stands-for-none"
@@ -104,7 +104,7 @@ class Times:
     issuer: NDArray[np.int32]
     column: ArrowArray
     name: str
-    first: Place
+    first: RowPlace
 
 
 @dataclass(slots=True)

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pregen.errors import Finding
-from pregen.snapshot.octets import Octets, octet_at, tails
+from pregen.snapshot.octets import OctetColumn, octet_at, tails
 
 CODE = "serial.encoding"
 ENDS_ALIKE = "serial.ends-alike"
@@ -67,7 +67,7 @@ class Swapped:
     ever: NDArray[np.uint8] = field(default_factory=lambda: _bits(0))
     always: NDArray[np.uint8] = field(default_factory=lambda: _bits(_ALL))
 
-    def note(self, values: Octets) -> None:
+    def note(self, values: OctetColumn) -> None:
         """Look at the content octets of serials."""
         signed = (octet_at(values, values.start) == 0) & (values.size > 1)
         plain = values._replace(start=values.start + signed)
@@ -75,7 +75,7 @@ class Swapped:
             rows = np.flatnonzero(plain.size == size)
             if not len(rows):
                 continue
-            matrix = tails(Octets(plain.data, plain.start[rows], plain.end[rows]), _WIDTH)
+            matrix = tails(OctetColumn(plain.data, plain.start[rows], plain.end[rows]), _WIDTH)
             self.count[at] += len(rows)
             self.high[at] += np.count_nonzero(matrix[:, _WIDTH - size] & _TOP)
             self.ever[at] |= np.bitwise_or.reduce(matrix)

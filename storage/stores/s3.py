@@ -24,7 +24,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 from obstore.store import S3Store as Client
 
 from storage.stores.base import ObjectInfo
-from storage.stores.s3_faults import Place, is_behind_the_end, is_conflict, no_credentials, translate
+from storage.stores.s3_faults import S3Place, is_behind_the_end, is_conflict, no_credentials, translate
 from storage.stores.server_clock import server_clock_s
 from storage.stores.terms import check_name, check_range, is_name, short_range, taken
 
@@ -80,7 +80,7 @@ class S3Store:
         region = region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
         suffix = ".cn" if region and region.startswith("cn-") else ""
         self._server = endpoint or f"https://s3.{region or 'us-east-1'}.amazonaws.com{suffix}/"
-        self._place = Place(self.url, bucket, endpoint or f"Amazon S3 in {region or 'us-east-1'}")
+        self._place = S3Place(self.url, bucket, endpoint or f"Amazon S3 in {region or 'us-east-1'}")
         if credential_provider is None and not _may_find_credentials():
             raise no_credentials(self._place)
         config: S3Config = {}

@@ -24,7 +24,7 @@ _SETTLED = frozenset({HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, HTTPStatus.INSUFFIC
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class S3Place:
     """Where a store on S3 is, for messages."""
 
     url: str
@@ -71,14 +71,14 @@ def is_behind_the_end(error: BaseError) -> bool:
     return _Failure.of(error).status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
 
 
-def no_credentials(place: Place, detail: str = "") -> PermissionError:
+def no_credentials(place: S3Place, detail: str = "") -> PermissionError:
     """Return the error of a store for which no credentials could be found."""
     return PermissionError(
         f"{place.url}: no AWS credentials{f' ({detail})' if detail else ''}: {HOW_TO_GIVE_CREDENTIALS}"
     )
 
 
-def translate(error: Exception, place: Place, name: str, *, reading: bool) -> OSError:
+def translate(error: Exception, place: S3Place, name: str, *, reading: bool) -> OSError:
     """Return the builtin error for one of obstore's; `name` is empty where the store as a whole is meant."""
     failure = _Failure.of(error)
     if isinstance(error, UnauthenticatedError) and not failure.status:  # raised by a credential provider
@@ -95,7 +95,7 @@ def translate(error: Exception, place: Place, name: str, *, reading: bool) -> OS
     return OSError(f"{at}: {_first_line(error)}")
 
 
-def _of_answer(failure: _Failure, place: Place, name: str, at: str, *, reads_object: bool) -> OSError:
+def _of_answer(failure: _Failure, place: S3Place, name: str, at: str, *, reads_object: bool) -> OSError:
     """Return the error for an answer with a status."""
     status = failure.status
     if failure.code == "NoSuchBucket" or (status == HTTPStatus.NOT_FOUND and not reads_object):
@@ -122,7 +122,7 @@ def _of_answer(failure: _Failure, place: Place, name: str, at: str, *, reads_obj
     return ConnectionError(f"{at}: no good answer from {place.endpoint}: {failure}")
 
 
-def _is_about_credentials(failure: _Failure, place: Place, error: Exception) -> bool:
+def _is_about_credentials(failure: _Failure, place: S3Place, error: Exception) -> bool:
     """Say whether the failed request asked for credentials: then its address does not hold the bucket."""
     if failure.uri:
         return place.bucket not in failure.uri

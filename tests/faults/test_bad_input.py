@@ -11,7 +11,7 @@ import pytest
 from obstore.store import S3Store
 
 from pregen.__main__ import main
-from pregen.snapshot.findings import Place
+from pregen.snapshot.findings import RowPlace
 from pregen.snapshot.intake import Intake
 from storage import commits
 from storage.stores import LocalStore
@@ -135,7 +135,7 @@ def test_a_file_that_is_being_written_is_not_published(
 
     read = Intake.read
 
-    def read_while_it_is_written(self: Intake, batch: pa.RecordBatch, first: Place) -> object:
+    def read_while_it_is_written(self: Intake, batch: pa.RecordBatch, first: RowPlace) -> object:
         os.utime(ca.folder / source, ns=(1, 1))
         return read(self, batch, first)
 

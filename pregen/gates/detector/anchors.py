@@ -25,7 +25,7 @@ FEW_AMONG, FEW_SHARE = 100, 0.005  # entries of a CRL: of so many, this share ma
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class Anchored:
     """What anchors say: clues, plain findings, and the columns (canonical names) that they prove to be right."""
 
     clues: tuple[Clue, ...]
@@ -46,7 +46,7 @@ def compare_anchors(
     issuers: Sequence[Issuer],
     as_of: int,
     remembered: frozenset[str],
-) -> Comparison:
+) -> Anchored:
     """Compare anchors with the rows of their certificates (`SIGHTING`[k], among others).
 
     `remembered` are identities of columns that were proved before.
@@ -69,7 +69,7 @@ def compare_anchors(
             is_right = clue is None or (clue.severity == "warning" and 2 * clue.count < len(some))
             if some and uses_zone and is_right:
                 proved.add(canonical)
-    return Comparison(tuple(clues), tuple(found for found in findings if found), frozenset(proved))
+    return Anchored(tuple(clues), tuple(found for found in findings if found), frozenset(proved))
 
 
 def no_anchor_findings(

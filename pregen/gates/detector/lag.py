@@ -54,7 +54,7 @@ MIN_SHIFT_S = 1_500  # half an hour, less what lies between two issuances
 ADOPTED_AFTER, STOP_GROWS = 3, 3
 FEW_BINS = 20  # of an issuer that is not busy, to be told that it stopped
 SLACK_S = 600  # between the usual lag and what remains of this one when the offset is taken away
-Kind = Literal["shift", "stop", "back", "odd"]
+ShiftKind = Literal["shift", "stop", "back", "odd"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Shift:
         is_certain: whether its own issuance makes it implausible.
     """
 
-    kind: Kind
+    kind: ShiftKind
     shift_s: int | None
     lag_s: int
     usual_s: int
@@ -162,7 +162,7 @@ def judge_lag(
 
     known = [history.issuers.get(issuers[index].issuer_id) for index in observation.newest["issuer"].tolist()]
     silences = silences_factor(history.judged)
-    groups: dict[tuple[Kind, int | None, bool], list[tuple[Shift, np.void]]] = {}
+    groups: dict[tuple[ShiftKind, int | None, bool], list[tuple[Shift, np.void]]] = {}
     for row, before in zip(observation.newest, known, strict=True):
         if before is None or not before.lags:
             continue

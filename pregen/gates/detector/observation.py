@@ -43,7 +43,7 @@ KINDS = ("ahead", "late", "revoked-early", "expired-early")
 _FILTER_BITS = 20
 REVOKED_TIMES = 64
 
-Rows = NDArray[np.intp]
+RowIndexes = NDArray[np.intp]
 Sightings = NDArray[np.void]
 
 
@@ -189,7 +189,7 @@ class Observer:
         if len(rows):
             self._sightings.append(_sighted(batch, key, rows))
 
-    def _watched(self, key: NDArray[np.uint64]) -> Rows:
+    def _watched(self, key: NDArray[np.uint64]) -> RowIndexes:
         """Return the rows whose keys are looked for."""
         rows = np.flatnonzero(self._filter[key >> np.uint64(64 - _FILTER_BITS)])
         if not len(rows):
@@ -198,7 +198,7 @@ class Observer:
         found: NDArray[np.bool_] = known[np.minimum(np.searchsorted(known, key[rows]), len(known) - 1)] == key[rows]
         return rows[found]
 
-    def _witnesses(self, batch: StatusBatch, key: NDArray[np.uint64]) -> Rows:
+    def _witnesses(self, batch: StatusBatch, key: NDArray[np.uint64]) -> RowIndexes:
         """Return the rows that the next generation may remember."""
         low = key & np.uint64(0xFFFFFFFF)
         found = low < self._watch.witness_limit
@@ -303,7 +303,7 @@ class Observer:
             self._newest[owner], self._newest_key[owner] = not_before[rows], key[rows]
             self._new_newest.append(_sighted(batch, key, rows))
 
-    def _keep(self, kind: str, batch: StatusBatch, key: NDArray[np.uint64], rows: Rows) -> None:
+    def _keep(self, kind: str, batch: StatusBatch, key: NDArray[np.uint64], rows: RowIndexes) -> None:
         if len(rows) > MAX_EXAMPLES:
             rows = rows[np.argpartition(key[rows], MAX_EXAMPLES)[:MAX_EXAMPLES]]
         self._keep_sightings(kind, _sighted(batch, key, rows))
@@ -318,7 +318,7 @@ def serial_of(sighting: np.void) -> bytes:
     return bytes(sighting["serial"][: int(sighting["size"])])
 
 
-def _sighted(batch: StatusBatch, key: NDArray[np.uint64], rows: Rows) -> Sightings:
+def _sighted(batch: StatusBatch, key: NDArray[np.uint64], rows: RowIndexes) -> Sightings:
     sightings = np.zeros(len(rows), SIGHTING)
     sightings["key"], sightings["issuer"] = key[rows], batch.issuer[rows]
     for field_name in ("not_before", "not_after", "revoked_at"):

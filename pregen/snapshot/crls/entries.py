@@ -38,7 +38,7 @@ _Row = tuple[int, int, int, str]  # serial, seconds since 1970, reason, and the 
 
 
 @dataclass(slots=True)
-class Odd:
+class OddEntries:
     """Entries that cannot be used for one reason: how many, and the first serials."""
 
     count: int = 0
@@ -66,7 +66,7 @@ class CrlEntries:
     serial: pa.BinaryArray
     revoked_at: NDArray[np.int64]
     reason: NDArray[np.int8]
-    odd: Mapping[str, Odd]
+    odd: Mapping[str, OddEntries]
 
     def __len__(self) -> int:
         return len(self.revoked_at)
@@ -171,10 +171,10 @@ def _reason_of(octets: bytes) -> int:
 
 def _columns(rows: Iterator[_Row]) -> CrlEntries:
     serials, seconds, reasons = bytearray(), array("q"), array("b")
-    odd: dict[str, Odd] = {}
+    odd: dict[str, OddEntries] = {}
     for serial, second, reason, fault in rows:
         if fault or not 0 <= second <= LAST_REVOCATION_S or serial.bit_length() >= 8 * SERIAL_WIDTH:
-            odd.setdefault(fault or "crl.entry", Odd()).note(serial)
+            odd.setdefault(fault or "crl.entry", OddEntries()).note(serial)
             continue
         serials += serial.to_bytes(SERIAL_WIDTH, "big", signed=True)
         seconds.append(second)

@@ -31,7 +31,7 @@ from pregen.snapshot.files.formats import Chosen, open_file
 from pregen.snapshot.files.index_txt import index_txt_columns
 from pregen.snapshot.files.partitions import Value, partition_values
 from pregen.snapshot.files.remote import S3Settings
-from pregen.snapshot.files.search import INDEXES, TABLES, Found, FoundFile, Wanted, find_files
+from pregen.snapshot.files.search import INDEXES, TABLES, FoundFile, FoundFiles, Wanted, find_files
 
 SUFFIXES = TABLES.suffixes
 
@@ -46,8 +46,8 @@ __all__ = [
     "TABLES",
     "ZONES_KEY",
     "Chosen",
-    "Found",
     "FoundFile",
+    "FoundFiles",
     "S3Settings",
     "SnapshotFile",
     "Value",

@@ -27,7 +27,7 @@ _FROM_OUTSIDE = {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, s
 _OWN_SIGNAL_S = 0.5
 
 
-class Request(NamedTuple):
+class ReadRequest(NamedTuple):
     """Which file, which columns of it (None: its footer), and how many seconds each part of the answer may take."""
 
     source: Source
@@ -35,7 +35,7 @@ class Request(NamedTuple):
     patience_s: int
 
 
-def answers(request: Request) -> Iterator[Any]:
+def answers(request: ReadRequest) -> Iterator[Any]:
     """Yield what a reader answers, part by part.
 
     Raises:
@@ -67,7 +67,7 @@ class _Reader:
                 )
             self._pipe = Connection(ours.detach())
 
-    def answers(self, request: Request) -> Iterator[Any]:
+    def answers(self, request: ReadRequest) -> Iterator[Any]:
         """Yield the parts of one answer; None is its end, and an exception says why there is no more."""
         self._send(request)
         while (part := self._part(request)) is not None:
@@ -83,13 +83,13 @@ class _Reader:
         self._process.kill()
         self._process.wait()
 
-    def _send(self, request: Request) -> None:
+    def _send(self, request: ReadRequest) -> None:
         try:
             self._pipe.send(request)
         except OSError:
             raise self._ended(request) from None
 
-    def _part(self, request: Request) -> Any:  # noqa: ANN401 what the reader sent
+    def _part(self, request: ReadRequest) -> Any:  # noqa: ANN401 what the reader sent
         try:
             part = self._pipe.recv()
         except (EOFError, OSError):
@@ -98,7 +98,7 @@ class _Reader:
             raise part
         return part
 
-    def _ended(self, request: Request) -> PregenError:
+    def _ended(self, request: ReadRequest) -> PregenError:
         """Return the error for a reader that has ended by itself."""
         number = -self._process.wait()
         how = f"was ended by {signal.Signals(number).name}" if number > 0 else f"ended with exit code {-number}"
@@ -112,7 +112,7 @@ class _Reader:
         return _blamed(request, number, how)
 
 
-def _blamed(request: Request, number: int, how: str) -> InputError:
+def _blamed(request: ReadRequest, number: int, how: str) -> InputError:
     """Return the error for a file that has ended its reader: it is damaged, unless it was being written."""
     try:
         request.source.check()

@@ -31,7 +31,7 @@ from pregen.snapshot.column import Column, columns_of
 from pregen.snapshot.files.base import ODD, slices, unusable
 from pregen.snapshot.files.sources import Source, reading
 from pregen.snapshot.location import Location
-from pregen.snapshot.octets import ArrowArray, Octets, holds, octet_at, octets_of
+from pregen.snapshot.octets import ArrowArray, OctetColumn, holds, octet_at, octets_of
 
 COMMENT = "#"
 SCHEMA = pa.schema([(name, pa.string()) for name in ("serial", "status", "revoked_at", "reason", "not_after")])
@@ -107,7 +107,7 @@ def _record_batch(block: bytes) -> pa.RecordBatch:
     """Return whole lines as rows of `SCHEMA` and `ODD`."""
     data = np.frombuffer(block, np.uint8)
     ends = np.flatnonzero(data == _LINE_END)
-    lines = Octets(data, np.append(0, ends[:-1] + 1), ends)
+    lines = OctetColumn(data, np.append(0, ends[:-1] + 1), ends)
     tabs = np.flatnonzero(data == _TAB)
     tabs = tabs[octet_at(lines, tabs - 1) != _BACKSLASH]
     first_tab = np.searchsorted(tabs, lines.start)
@@ -120,20 +120,20 @@ def _record_batch(block: bytes) -> pa.RecordBatch:
     starts, stops = (np.repeat(lines.start[:, None], _FIELDS, axis=1) for _ in range(2))
     starts[whole, 1:], stops[whole, :-1], stops[whole, -1] = edges + 1, edges, lines.end[whole]
 
-    used = Octets(data, lines.start, stops[:, 3])  # status, expiry, revocation and serial
+    used = OctetColumn(data, lines.start, stops[:, 3])  # status, expiry, revocation and serial
     unclean = holds(used, (data < 0x20) & (data != _TAB) & (data != _LINE_END) | (data > 0x7E)) | holds(
         lines, data == 0
     )
     sound = whole & ~unclean
     stops[~sound] = starts[~sound]
-    status, expiry, revocation, serial = (_texts(Octets(data, starts[:, at], stops[:, at])) for at in range(4))
+    status, expiry, revocation, serial = (_texts(OctetColumn(data, starts[:, at], stops[:, at])) for at in range(4))
     date, reason, argument = _revocation_parts(revocation)
     columns = [serial, _with_comments(status, comment), date, _canonical(reason), expiry]
     odd = _odd(_Line(fields, comment, sound, unclean & whole, status, revocation, date, reason, argument))
     return pa.record_batch([*columns, odd], schema=SCHEMA.append(pa.field(ODD, odd.type)))
 
 
-def _texts(values: Octets) -> pa.StringArray:
+def _texts(values: OctetColumn) -> pa.StringArray:
     """Return values, which lie in order, as a column of their own."""
     marks = np.zeros(len(values.data) + 1, np.int8)
     # every value begins and ends at places of its own, unless it is empty

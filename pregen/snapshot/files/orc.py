@@ -15,7 +15,7 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.ipc
 
-from pregen.snapshot.files.apart import Request, answers
+from pregen.snapshot.files.apart import ReadRequest, answers
 from pregen.snapshot.files.sources import Source
 
 MAGIC = b"ORC"
@@ -32,10 +32,10 @@ class OrcFile:
         self._source = source
         self._patience_s = patience_s
         self.path = source.location
-        [(self.schema, self.as_of, self.row_estimate)] = answers(Request(source, None, patience_s))
+        [(self.schema, self.as_of, self.row_estimate)] = answers(ReadRequest(source, None, patience_s))
 
     def batches(self, names: Sequence[str], categories: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
         """Yield the columns called `names`."""
         del categories
-        for schema, octets in answers(Request(self._source, list(names), self._patience_s)):
+        for schema, octets in answers(ReadRequest(self._source, list(names), self._patience_s)):
             yield pa.ipc.read_record_batch(octets, schema)

@@ -19,7 +19,7 @@ import pyarrow.orc
 from multiprocess.connection import Connection
 
 from pregen.errors import InputError
-from pregen.snapshot.files.apart import Request
+from pregen.snapshot.files.apart import ReadRequest
 from pregen.snapshot.files.base import AS_OF_KEY, is_damage, slices, text_of_metadata, unusable, within
 from pregen.snapshot.files.orc_tail import is_encrypted
 from pregen.snapshot.files.sources import reading
@@ -27,7 +27,7 @@ from pregen.snapshot.files.sources import reading
 _WINDOW_BYTES = 256 << 10  # its streams are small, and lie beside each other
 
 
-class Footer(NamedTuple):
+class OrcFooter(NamedTuple):
     """What is known of a file before its rows."""
 
     schema: pa.Schema
@@ -45,7 +45,7 @@ def main(pipe: int) -> int:
     connection = Connection(pipe)
     with contextlib.suppress(EOFError, OSError):
         while True:
-            request: Request = connection.recv()
+            request: ReadRequest = connection.recv()
             for part in _told(request):
                 signal.alarm(0)  # who asks may take their time
                 connection.send(part)
@@ -54,7 +54,7 @@ def main(pipe: int) -> int:
     return 0
 
 
-def _told(request: Request) -> Iterator[Any]:
+def _told(request: ReadRequest) -> Iterator[Any]:
     """Yield the parts of an answer, and what ends it: None, or an exception."""
     signal.alarm(request.patience_s)
     try:
@@ -71,7 +71,7 @@ def _told(request: Request) -> Iterator[Any]:
         yield None
 
 
-def _answer(request: Request) -> Iterator[Footer | tuple[pa.Schema, pa.Buffer]]:
+def _answer(request: ReadRequest) -> Iterator[OrcFooter | tuple[pa.Schema, pa.Buffer]]:
     """Yield the footer, or the schema and the octets of each batch."""
     with reading(request.source, _WINDOW_BYTES) as file:
         opened = pyarrow.orc.ORCFile(file)
@@ -83,7 +83,7 @@ def _answer(request: Request) -> Iterator[Footer | tuple[pa.Schema, pa.Buffer]]:
             )
             raise unusable("file.encrypted", request.source.location, what)
         if request.names is None:
-            yield Footer(opened.schema, text_of_metadata(opened.metadata.get(AS_OF_KEY)), opened.nrows)
+            yield OrcFooter(opened.schema, text_of_metadata(opened.metadata.get(AS_OF_KEY)), opened.nrows)
             return
         for number in range(opened.nstripes):
             with within(f"stripe {number + 1:,}"):

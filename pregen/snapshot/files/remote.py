@@ -22,7 +22,7 @@ from pregen.credentials import aws_credentials
 from pregen.snapshot.files.listing import Lister, is_readable
 from pregen.snapshot.files.sources import ChangedError
 from pregen.snapshot.location import S3Object
-from storage.stores.s3_faults import Place, translate
+from storage.stores.s3_faults import S3Place, translate
 
 if TYPE_CHECKING:
     from obstore import GetOptions, ObjectMeta
@@ -66,7 +66,7 @@ class Bucket:
         options: ClientConfig = {**_CLIENT, "allow_http": endpoint is not None and endpoint.startswith("http:")}
         self._settings = settings
         self._lister = Lister(name, endpoint, region)
-        self._place = Place(f"s3://{name}", name, endpoint or f"Amazon S3 in {region or 'us-east-1'}")
+        self._place = S3Place(f"s3://{name}", name, endpoint or f"Amazon S3 in {region or 'us-east-1'}")
         with self._translated(""):
             self._client = S3Store(
                 name, config=config, client_options=options, retry_config=_RETRY, credential_provider=provider

@@ -92,7 +92,7 @@ class FoundFile(NamedTuple):
     remote: RemoteSource | None = None
 
 
-class Found(NamedTuple):
+class FoundFiles(NamedTuple):
     """The files of a snapshot, what lies in its folder and does not belong to it, and what might; all sorted."""
 
     files: tuple[FoundFile, ...]
@@ -125,7 +125,7 @@ class _Finds:
         else:
             self.ignored.append(str(file.location))
 
-    def sorted(self) -> Found:
+    def sorted(self) -> FoundFiles:
         """Return all of them.
 
         Raises:
@@ -133,7 +133,7 @@ class _Finds:
         """
         _refuse_unreadable(self.files.values())
         files = sorted(self.files.values(), key=lambda file: file.location)
-        return Found(tuple(files), tuple(sorted(self.ignored)), tuple(sorted(set(self.misnamed))))
+        return FoundFiles(tuple(files), tuple(sorted(self.ignored)), tuple(sorted(set(self.misnamed))))
 
 
 def _refuse_unreadable(files: Iterable[FoundFile]) -> None:
@@ -148,7 +148,7 @@ def _refuse_unreadable(files: Iterable[FoundFile]) -> None:
     raise InputError("the snapshot cannot be read", (finding,))
 
 
-def find_files(pattern: str, base: Path, wanted: Wanted = TABLES, settings: S3Settings | None = None) -> Found:
+def find_files(pattern: str, base: Path, wanted: Wanted = TABLES, settings: S3Settings | None = None) -> FoundFiles:
     """Return the files that a path, a glob or a folder means; relative ones start at `base`, s3://bucket/... nowhere.
 
     Nothing is returned if nothing is there. What else is in a folder that is named itself is ignored; neither hidden
@@ -167,7 +167,7 @@ def find_files(pattern: str, base: Path, wanted: Wanted = TABLES, settings: S3Se
         return found
 
 
-def _find_local(pattern: str, base: Path, wanted: Wanted) -> Found:
+def _find_local(pattern: str, base: Path, wanted: Wanted) -> FoundFiles:
     finds = _Finds()
     named = base / pattern
     if named.is_dir():
@@ -244,7 +244,7 @@ def _head(file: FoundFile) -> bytes:
         return b""
 
 
-def _find_remote(pattern: str, wanted: Wanted, settings: S3Settings) -> Found:
+def _find_remote(pattern: str, wanted: Wanted, settings: S3Settings) -> FoundFiles:
     name, _, key = pattern.removeprefix(SCHEME).partition("/")
     if not _BUCKET.fullmatch(name):
         # The text does not repeat it: people write credentials there.
@@ -258,7 +258,7 @@ def _find_remote(pattern: str, wanted: Wanted, settings: S3Settings) -> Found:
     is_pattern = any(map(glob.has_magic, segments))
     refuse_remote(name, fixed_segments(segments) if is_pattern else segments, bucket.first_below)
     if key and not key.endswith("/") and (named := bucket.find(key)):
-        return Found((FoundFile(named.location, (), named),))
+        return FoundFiles((FoundFile(named.location, (), named),))
     if is_pattern and not _any(bucket.list("/".join(segments))):
         return _glob_remote(bucket, segments, wanted)
     finds = _Finds()
@@ -299,7 +299,7 @@ def _sort_in(source: RemoteSource, folders: tuple[str, ...], wanted: Wanted, fin
             finds.ignored.append(named)
 
 
-def _glob_remote(bucket: Bucket, segments: tuple[str, ...], wanted: Wanted) -> Found:
+def _glob_remote(bucket: Bucket, segments: tuple[str, ...], wanted: Wanted) -> FoundFiles:
     """Return the objects that a pattern means, and those in the folders that it means."""
     fixed = fixed_segments(segments)
     pattern = [None if one == "**" else re.compile(fnmatch.translate(one)) for one in segments[len(fixed) :]]

@@ -9,7 +9,7 @@ is a time like others.
 import numpy as np
 from numpy.typing import NDArray
 
-from pregen.snapshot.octets import Octets, heads, octet_at
+from pregen.snapshot.octets import OctetColumn, heads, octet_at
 from pregen.snapshot.times.wallclock import Wall, four_digits, two_digits, wall_seconds
 
 _UTC_TIME, _GENERALIZED = len("YYMMDDHHMMSSZ"), len("YYYYMMDDHHMMSSZ")
@@ -17,7 +17,7 @@ _SIZES = {"utctime": (_UTC_TIME,), "generalizedtime": (_GENERALIZED,), "asn1": (
 _PIVOT = 50  # RFC 5280, 4.1.2.5.1
 
 
-def read_asn1(text: Octets, encoding: str) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+def read_asn1(text: OctetColumn, encoding: str) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Return times as seconds since 1970, and where they are well formed; `encoding` names one type, or "asn1" both."""
     short = text.size == _UTC_TIME
     right = np.isin(text.size, np.array(_SIZES[encoding])) & (octet_at(text, text.end - 1) == ord("Z"))

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pregen.config.columns import ASN1_ENCODINGS
 from pregen.snapshot.column import Column
 from pregen.snapshot.layouts import is_text
-from pregen.snapshot.octets import ArrowArray, Fault, Octets, holds, integers, nulls, octet_at, tails, text_of
+from pregen.snapshot.octets import ArrowArray, Fault, OctetColumn, holds, integers, nulls, octet_at, tails, text_of
 from pregen.snapshot.times.absent import without_absent
 from pregen.snapshot.times.asn1times import read_asn1
 from pregen.snapshot.times.iso8601 import read_dates, read_times
@@ -133,7 +133,7 @@ def _on_the_wall(
     return _in_bounds(seconds, given, faults)
 
 
-def _from_iso8601(text: Octets, written: NDArray[np.bool_], source: Column | None) -> Instants:
+def _from_iso8601(text: OctetColumn, written: NDArray[np.bool_], source: Column | None) -> Instants:
     """Return the instants of texts: by the offset that is written; without one, by the declared zone."""
     wall, offset, zoned, well_formed = read_times(text)
     seconds = wall - offset
@@ -196,7 +196,7 @@ def _from_epoch(
     return _in_bounds(_whole(numbers, _PER_SECOND[unit]), given, faults, wide)
 
 
-def _from_digits(text: Octets, written: NDArray[np.bool_], encoding: str) -> Instants:
+def _from_digits(text: OctetColumn, written: NDArray[np.bool_], encoding: str) -> Instants:
     """Return counts since 1970 that are written as decimal integers with an optional sign, as CSV has them."""
     sign = octet_at(text, text.start)
     signed = written & ((sign == ord("-")) | (sign == ord("+")))

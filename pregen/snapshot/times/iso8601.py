@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pregen.snapshot.octets import Octets, heads, holds, octet_at, tails
+from pregen.snapshot.octets import OctetColumn, heads, holds, octet_at, tails
 from pregen.snapshot.times.wallclock import Wall, four_digits, two_digits, wall_seconds
 
 _EXTENDED, _BASIC = len("YYYY-MM-DDTHH:MM:SS"), len("YYYYMMDDTHHMMSS")
@@ -38,7 +38,7 @@ class WrittenTimes(NamedTuple):
     well_formed: NDArray[np.bool_]
 
 
-def read_times(text: Octets) -> WrittenTimes:
+def read_times(text: OctetColumn) -> WrittenTimes:
     """Return what a column of texts says."""
     head, size = _heads(text)
     wall, well_formed = _wall(head)
@@ -54,7 +54,7 @@ def read_times(text: Octets) -> WrittenTimes:
     return WrittenTimes(wall, offset, zone_size > 0, well_formed & zone_right)
 
 
-def read_dates(text: Octets, time_of_day_s: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+def read_dates(text: OctetColumn, time_of_day_s: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Return dates, ``YYYY-MM-DD``, at a time of day as seconds as if they were UTC, and where they are well formed."""
     head = heads(text, _DATE)
     right = (text.size == _DATE) & (head[:, 4] == ord("-")) & (head[:, 7] == ord("-"))
@@ -65,7 +65,7 @@ def read_dates(text: Octets, time_of_day_s: int) -> tuple[NDArray[np.int64], NDA
     return seconds + time_of_day_s, right & exists
 
 
-def _heads(text: Octets) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+def _heads(text: OctetColumn) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Return date and time of each text in the extended form, uint8[n, 19], and how many octets they take in it."""
     head = heads(text, _EXTENDED)
     size = np.full(len(head), _EXTENDED, np.int64)
@@ -92,7 +92,7 @@ def _wall(head: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.bool_]
 
 
 def _offsets(
-    text: Octets, head_size: NDArray[np.int64]
+    text: OctetColumn, head_size: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
     """Return each value's offset in seconds, how many octets it takes (0: no zone), and where it is in bounds.
 

@@ -11,14 +11,14 @@ import pyarrow.types as is_type
 from numpy.typing import NDArray
 
 from pregen.snapshot.column import Column
-from pregen.snapshot.octets import ArrowArray, Octets, heads, integers, nulls
+from pregen.snapshot.octets import ArrowArray, OctetColumn, heads, integers, nulls
 
 _ENDS = ("revoked_at", "not_after")
 _TEXT = np.frombuffer(b"infinity", np.uint8)
 _CASE = np.uint8(0x20)
 
 
-def never_in_text(text: Octets, written: NDArray[np.bool_], source: Column | None) -> NDArray[np.bool_]:
+def never_in_text(text: OctetColumn, written: NDArray[np.bool_], source: Column | None) -> NDArray[np.bool_]:
     """Return which texts say that the time never comes, bool[n]."""
     never = np.zeros(len(written), np.bool_)
     if source is None or source.canonical not in _ENDS:

@@ -11,18 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pregen.gates.comparison import (
-    GOOD,
     NOT_COMPARED,
-    ON_HOLD,
-    REVOKED,
-    UNKNOWN,
     Comparison,
-    Entries,
+    KeptStatus,
+    Remembered,
     compare,
     pair,
     words,
 )
 from storage.history import STATUSES, UNIT_S, entries, word
+
+GOOD, REVOKED, ON_HOLD, UNKNOWN = KeptStatus
 
 LATER = 2**32 - 1
 
@@ -33,11 +32,11 @@ class One(NamedTuple):
     not_after: int = LATER
 
 
-def entries_of(ones: Sequence[One]) -> Entries:
+def entries_of(ones: Sequence[One]) -> Remembered:
     ordered = sorted(ones, key=lambda one: one.key)
     status = np.array([one.status for one in ordered], np.uint32)
     not_after = np.array([one.not_after for one in ordered], np.uint32)
-    return Entries(np.array([one.key for one in ordered], np.uint64), words(status, not_after))
+    return Remembered(np.array([one.key for one in ordered], np.uint64), words(status, not_after))
 
 
 def compared(before: Sequence[One], after: Sequence[One], expired_before: int | None = 1_000) -> Comparison:
@@ -219,9 +218,9 @@ def test_words_of_arrays_are_those_of_the_format(given: list[tuple[int, int]]) -
     status, not_after = np.array(given, np.uint32).T
     made = words(status, not_after)
     assert made.tolist() == [word(STATUSES[one], second) for one, second in given]
-    columns = Entries(np.arange(len(given), dtype=np.uint64), made).columns()
+    columns = Remembered(np.arange(len(given), dtype=np.uint64), made).columns()
     assert [one.status for one in entries(columns)] == [STATUSES[one] for one, _ in given]
-    assert Entries.of_columns(columns).words.tolist() == made.tolist()
+    assert Remembered.of_columns(columns).words.tolist() == made.tolist()
 
 
 def test_certificates_of_dropped_issuers_have_not_vanished() -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pregen.gates import History
-from pregen.gates.comparison import NOT_COMPARED, Comparison, Entries, compare, words
+from pregen.gates.comparison import NOT_COMPARED, Comparison, Remembered, compare, words
 from pregen.gates.history import WITNESS
 from pregen.generation.past import Comparer, ComparisonJob, Past, entries_of, named, read_past, write_past
 from pregen.generation.routing_key import xxh64
@@ -27,13 +27,13 @@ from tests.pregen.generation.workshop import Row, load, plain_rows, various_rows
 EDGES = st.lists(st.integers(1, 2**32 - 1), max_size=4, unique=True)
 
 
-def entries(keys: Sequence[int], seed: int = 0) -> Entries:
+def entries(keys: Sequence[int], seed: int = 0) -> Remembered:
     status = np.random.default_rng(seed).integers(0, 4, len(keys)).astype(np.uint32)
     not_after = np.full(len(keys), 2**32 - 1, np.uint32)
-    return Entries(np.array(sorted(keys), np.uint64), words(status, not_after))
+    return Remembered(np.array(sorted(keys), np.uint64), words(status, not_after))
 
 
-def put_parts(store: Store, before: Entries, edges: Sequence[int]) -> tuple[HistoryPart, ...]:
+def put_parts(store: Store, before: Remembered, edges: Sequence[int]) -> tuple[HistoryPart, ...]:
     """Put entries in parts that are cut at `edges`; empty ones are left out, as a run does."""
     parts = []
     for low, high in pairwise([0, *sorted(edges), 1 << 32]):
@@ -45,7 +45,7 @@ def put_parts(store: Store, before: Entries, edges: Sequence[int]) -> tuple[Hist
     return tuple(parts)
 
 
-def compare_in_shards(job: ComparisonJob, after: Entries, edges: Sequence[int]) -> Comparison:
+def compare_in_shards(job: ComparisonJob, after: Remembered, edges: Sequence[int]) -> Comparison:
     comparer, total = Comparer(job), NOT_COMPARED
     for low, high in pairwise([0, *sorted(edges), 1 << 32]):
         total = total.plus(comparer.compare(low, high, after.between(low, high)))

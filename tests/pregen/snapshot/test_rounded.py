@@ -7,12 +7,12 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from pregen.snapshot.findings import Place
+from pregen.snapshot.findings import RowPlace
 from pregen.snapshot.octets import ArrowArray
 from pregen.snapshot.rounded import CODE, Rounded
 from pregen.snapshot.serials import read_serials
 
-PLACE = Place(0, Path("day.csv"), 0)
+PLACE = RowPlace(0, Path("day.csv"), 0)
 
 
 def said(column: ArrowArray, encoding: str = "decimal") -> str:

@@ -12,7 +12,7 @@ from cryptography.x509.name import _ASN1Type
 from pregen.config import Config, load_config
 from pregen.errors import ConfigError
 from pregen.gates.detector.anchor_files import MAX_ENTRIES, Anchors, load_anchors
-from pregen.gates.detector.anchors import Comparison, compare_anchors, identity
+from pregen.gates.detector.anchors import Anchored, compare_anchors, identity
 from pregen.gates.detector.observation import SIGHTING, Sightings
 from pregen.issuers import Issuer, load_issuers
 from pregen.snapshot import NO_EXPIRY, NO_ISSUANCE
@@ -79,7 +79,7 @@ def row(issuer: Issuer, serial: int, **times: int) -> Sightings:
 
 def compared(
     anchors: Anchors, issuers: tuple[Issuer, ...], *rows: Sightings, known: frozenset[str] = frozenset()
-) -> Comparison:
+) -> Anchored:
     sightings = np.concatenate([np.empty(0, SIGHTING), *rows])
     return compare_anchors(anchors, sightings, columns(), issuers, AS_OF, known)
 
@@ -99,7 +99,7 @@ def test_a_certificate_whose_row_says_the_same_proves_both_columns(folder: Path)
     right = row(issuers[0], 0x80, not_before=seconds(NOW - 30 * DAY), not_after=seconds(NOW + 60 * DAY) + 1)
 
     assert anchors.keys.tolist() == [int(right["key"][0])]
-    assert compared(anchors, issuers, right) == Comparison((), (), frozenset({"not_before", "not_after"}))
+    assert compared(anchors, issuers, right) == Anchored((), (), frozenset({"not_before", "not_after"}))
 
 
 def test_a_row_that_is_off_names_the_offset_the_serial_and_what_is_right(folder: Path) -> None:
@@ -150,7 +150,7 @@ def test_a_crl_proves_or_refutes_revocation_times(folder: Path) -> None:
     assert "3 of 3" in clue.text
 
 
-def of_crl(folder: Path, *moved_s: int, known: bool = False) -> Comparison:
+def of_crl(folder: Path, *moved_s: int, known: bool = False) -> Anchored:
     """Compare a CRL with rows, of which the first ones differ from it."""
     serials = tuple(range(1, 201))
     revoke(folder, serials=serials)
@@ -207,7 +207,7 @@ def test_rows_that_are_good_again_are_not_compared(folder: Path) -> None:
     comparison = compared(anchors, issuers, row(issuers[0], SERIALS[1]))
 
     assert len(anchors.keys) == 2
-    assert comparison == Comparison((), (), frozenset())
+    assert comparison == Anchored((), (), frozenset())
 
 
 def test_an_entry_that_cannot_be_used_proves_nothing_and_hinders_nothing(folder: Path) -> None:
@@ -291,7 +291,7 @@ def test_a_column_of_dates_is_compared_by_the_day(folder: Path) -> None:
     began = seconds(NOW - 30 * DAY)
     day = began // 86_400 * 86_400
 
-    def said(not_before: int) -> Comparison:
+    def said(not_before: int) -> Anchored:
         sightings = row(issuers[0], 0x80, not_before=not_before)
         return compare_anchors(anchors, sightings, columns("not_before"), issuers, AS_OF, frozenset())
 
