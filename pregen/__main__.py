@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 
+from pregen.exit_codes import ExitCode
 from pregen.interruption import postponed
 
 
@@ -16,7 +17,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return run_command_line(arguments, to_the_end=False)
     except KeyboardInterrupt:  # at the very beginning or end; in between it is handled there
         sys.stderr.write("error: interrupted: nothing was published\n")
-        return 130
+        return ExitCode.INTERRUPTED
 
 
 if __name__ == "__main__":

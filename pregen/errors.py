@@ -1,26 +1,29 @@
 """What can go wrong while signing and publishing, and what the process says about it.
 
-    PregenError               exit code  meaning
-    ├── UsageError                    2  the command line
-    ├── ConfigError                   2  configuration, keys, certificates
-    ├── InputError                    3  the snapshot cannot be read, or holds rows that cannot be
-    ├── GateError                     3  the snapshot can be read, but must not be published
-    ├── NotFoundError                 4  no answer, no commit
-    ├── SpoolError                    5  the disk for spill files
-    ├── PublishError                  5  the store, while a shard goes there
-    ├── SigningError                  6  an engine could not sign
-    ├── VerificationError             6  what was signed is not what was meant
-    └── WorkerError                   6  a worker process died
-        └── CrashError                   by its own code; while it read a file, that becomes an InputError
+    PregenError
+    ├── UsageError             the command line
+    ├── ConfigError            configuration, keys, certificates
+    ├── InputError             the snapshot cannot be read, or holds rows that cannot be
+    ├── GateError              the snapshot can be read, but must not be published
+    ├── NotFoundError          there is no answer
+    ├── SpoolError             the disk for spill files
+    ├── PublishError           the store, while a shard goes there
+    ├── SigningError           an engine could not sign
+    ├── VerificationError      what was signed is not what was meant
+    └── WorkerError            a worker process died
+        └── CrashError         by its own code; while it read a file, that becomes an InputError
 
-`storage.errors` and the builtin `OSError` of a store are exit code 5 (`CommitRefusedError`: 7). Every error takes
-positional arguments only, so that it survives the way home from a worker process.
+Each class names its exit code; what `storage.errors` and the builtin `OSError` of a store mean for the exit code, is
+said by `pregen.cli.outcome`. Every error takes positional arguments only, so that it survives the way home from a
+worker process.
 """
 
 import errno
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, TypeAlias
+
+from pregen.exit_codes import ExitCode
 
 MAX_EXAMPLES = 20  # of a finding, however often it was seen
 SHOWN_EXAMPLES = 5  # of these, as text; as data it has them all
@@ -62,7 +65,7 @@ class Finding:
 class PregenError(Exception):
     """Root of all errors of this package: what is wrong, where, what to do, and the findings behind it."""
 
-    exit_code: ClassVar[int] = 1
+    exit_code: ClassVar[ExitCode] = ExitCode.INTERNAL
     code: ClassVar[str] = "internal"
 
     def __init__(self, message: str, findings: Sequence[Finding] = ()) -> None:
@@ -77,70 +80,70 @@ class PregenError(Exception):
 class UsageError(PregenError):
     """The command line cannot be understood."""
 
-    exit_code = 2
+    exit_code = ExitCode.USAGE
     code = "usage"
 
 
 class ConfigError(PregenError):
     """The configuration, a key or a certificate cannot be used."""
 
-    exit_code = 2
+    exit_code = ExitCode.USAGE
     code = "configuration"
 
 
 class InputError(PregenError):
     """The snapshot cannot be read, or holds rows that cannot be."""
 
-    exit_code = 3
+    exit_code = ExitCode.REFUSED
     code = "input"
 
 
 class GateError(PregenError):
     """The snapshot can be read, but publishing it would do harm."""
 
-    exit_code = 3
+    exit_code = ExitCode.REFUSED
     code = "gate"
 
 
 class NotFoundError(PregenError):
     """There is no answer for that certificate."""
 
-    exit_code = 4
+    exit_code = ExitCode.NOT_FOUND
     code = "not-found"
 
 
 class SpoolError(PregenError):
     """The disk for spill files is full or cannot be written, or what it returns is not what was written."""
 
-    exit_code = 5
+    exit_code = ExitCode.STORAGE
     code = "spool"
 
 
 class PublishError(PregenError):
     """A shard could not be stored, or not be read again."""
 
-    exit_code = 5
+    exit_code = ExitCode.STORAGE
     code = "storage"
 
 
 class SigningError(PregenError):
     """An engine could not sign; nothing of its batch may be used."""
 
-    exit_code = 6
+    exit_code = ExitCode.SIGNING
     code = "signing"
 
 
 class VerificationError(PregenError):
     """What was signed and stored is not what was meant."""
 
-    exit_code = 6
+    exit_code = ExitCode.SIGNING
     code = "verification"
 
 
 class WorkerError(PregenError):
     """A worker process died before its shard was done."""
 
-    exit_code = 6
+    exit_code = ExitCode.SIGNING
     code = "worker"
 
 

@@ -4,17 +4,13 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from pregen import __version__
+from pregen.exit_codes import ExitCode
 
 TITLE = "Sign all OCSP responses ahead of time, in bulk, and publish them to object storage."
 EPILOG = """\
 pregen COMMAND --help shows the options of a command; every command takes --debug, which shows tracebacks.
-
-Exit codes: 0 done; 1 internal error; 2 usage, configuration or key; 3 input or gate refused, nothing published;
-4 not found; 5 storage (credentials, bucket, disk, damage); 6 signing, verification or a dead worker;
-7 another publisher committed first, run again; 8 overdue or expired, where --strict asks (inspect, lookup, verify);
-130/143 interrupted or terminated, nothing published.
-status: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN, as monitoring plugins have it.
 """
+PLUGIN_CODES = "exit codes of pregen status: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN, as monitoring plugins have it.\n"
 
 
 class Entry(NamedTuple):
@@ -73,4 +69,6 @@ def said_of_itself(words: Sequence[str]) -> str | None:
         return None
     width = max(map(len, COMMANDS))
     listed = "".join(f"  {name:<{width}}  {entry.summary}\n" for name, entry in COMMANDS.items())
-    return f"usage: pregen COMMAND [OPTIONS]\n\n{TITLE}\n\ncommands:\n{listed}\n{EPILOG}"
+    codes = "".join(f"  {code:>3}  {code.meaning}\n" for code in ExitCode)
+    head = f"usage: pregen COMMAND [OPTIONS]\n\n{TITLE}\n\n"
+    return f"{head}commands:\n{listed}\n{EPILOG}\nexit codes:\n{codes}\n{PLUGIN_CODES}"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from pregen import clock
 from pregen.cli.report import Report, aligned
 from pregen.decoding import Decoded, KnownIssuer, issuer_of
+from pregen.exit_codes import ExitCode
 from pregen.requests import Request
 from pregen.responses import Basic, Response, SingleResponse
 from pregen.subjects import name_text
@@ -31,11 +32,10 @@ ALGORITHMS = {
     "2.16.840.1.101.3.4.3.18": "ml-dsa-65",
     "2.16.840.1.101.3.4.3.19": "ml-dsa-87",
 }
-NOT_FOUND = 4
 
 
 def decode_report(decoded: Sequence[Decoded], issuers: Sequence[KnownIssuer], reader: "Reader | None") -> Report:
-    """Return the report; its exit code is 4 where issuers are known, and none of them issued what is named."""
+    """Return the report; its exit code is another than 0 where issuers are known, and none has issued what is named."""
     documents: list[dict[str, object]] = []
     lines: list[str] = []
     for one in decoded:
@@ -50,7 +50,7 @@ def decode_report(decoded: Sequence[Decoded], issuers: Sequence[KnownIssuer], re
     document = {**documents[0], **({"more": documents[1:]} if len(documents) > 1 else {})}
     named = [certificate for one in documents for certificate in _all_certificates(one)]
     is_missed = bool(issuers) and bool(named) and all(one["issuer"] is None for one in named)
-    return Report(document=document, lines=lines, exit_code=NOT_FOUND if is_missed else 0)
+    return Report(document=document, lines=lines, exit_code=ExitCode.NOT_FOUND if is_missed else ExitCode.DONE)
 
 
 def _document(one: Request | Response, issuers: Sequence[KnownIssuer], reader: "Reader | None") -> dict[str, object]:

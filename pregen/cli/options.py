@@ -10,8 +10,8 @@ from typing import NoReturn
 
 from pregen import clock
 from pregen.cli.output import write
-from pregen.cli.report import STALE
 from pregen.errors import UsageError
+from pregen.exit_codes import ExitCode
 
 _WIDTH = 120
 _LENGTH = re.compile(r"([0-9]{1,9})([smhd]?)", re.ASCII)
@@ -113,7 +113,7 @@ class Parser(ArgumentParser):
     def takes_strict(self) -> None:
         """Take --strict, for those who want to be told by the exit code."""
         self.add_argument(
-            "--strict", action="store_true", help=f"exit {STALE} where answers are overdue or have run out"
+            "--strict", action="store_true", help=f"exit {ExitCode.STALE} where answers are overdue or have run out"
         )
 
     def takes_acceptances(self, what: str) -> None:

@@ -1,22 +1,11 @@
-"""The end of every command: its report or its error, and the exit code.
-
-    0    done
-    1    internal error
-    2    usage, configuration or key
-    3    input or gate refused, nothing published
-    4    not found
-    5    storage: credentials, bucket, disk, damage
-    6    signing, verification or a dead worker
-    7    another publisher committed first: run again
-    8    with --strict: overdue, expired, or not valid yet
-    130  SIGINT; 143 SIGTERM: temporary files removed, nothing published
+"""The end of every command: its report or its error, and the exit code (`pregen.exit_codes`).
 
 Errors go to stderr and say what, where and what to do. With `--json`, stdout gets one object, on failure too. A stdout
 that cannot be written to changes nothing of the exit code of a command that has failed, published or written files; of
-others it is 141 (the reader has gone, as in `pregen inspect STORE | head -1`) or 5 (the disk is full).
+others it is `READER_GONE` or, where the disk is full, `STORAGE`.
 
-`pregen status` is a plugin for monitoring, and has codes of its own: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN, which is
-whatever goes wrong with the command itself, told in one line on stdout as well.
+`pregen status` is a plugin for monitoring, and has codes of its own. Whatever goes wrong with the command itself is
+UNKNOWN there, told in one line on stdout as well.
 """
 
 import contextlib
@@ -31,6 +20,7 @@ from pregen.cli.app import call
 from pregen.cli.output import OutputLostError, exit_code_of, is_utf8, write, write_aside
 from pregen.cli.report import RemarkedError, Report
 from pregen.errors import Finding, PregenError, explained
+from pregen.exit_codes import ExitCode
 from pregen.interruption import Terminated, interruptible
 from storage.errors import (
     CommitRefusedError,
@@ -51,34 +41,31 @@ SIGNING_PACKAGES = frozenset(
 )
 
 
-PLUGIN_UNKNOWN = 3  # what monitoring takes for "the check itself has failed"
-
-
 class Failure(NamedTuple):
     """How a command failed."""
 
-    exit_code: int
+    exit_code: ExitCode
     code: str
     message: str
     findings: tuple[Finding, ...] = ()
 
 
 # Errors of others, the narrower kinds first: exit code, code, and what is added to their text.
-FOREIGN_ERRORS: tuple[tuple[type[BaseException], int, str, str], ...] = (
-    (NothingPublishedError, 4, "not-found", ""),
-    (CommitRefusedError, 7, "commit-refused", ""),
-    (UnsupportedVersionError, 5, "storage", "; upgrade ocsp-pregen here"),
-    (UnknownFeatureError, 5, "storage", "; upgrade ocsp-pregen here"),
-    (FormatError, 5, "storage", ""),  # see `_remedy`
-    (StorageError, 5, "storage", ""),
-    (OSError, 5, "storage", ""),
-    (KeyboardInterrupt, 130, "interrupted", "interrupted: nothing was published"),
-    (Terminated, 143, "terminated", "terminated: nothing was published"),
+FOREIGN_ERRORS: tuple[tuple[type[BaseException], ExitCode, str, str], ...] = (
+    (NothingPublishedError, ExitCode.NOT_FOUND, "not-found", ""),
+    (CommitRefusedError, ExitCode.OVERTAKEN, "commit-refused", ""),
+    (UnsupportedVersionError, ExitCode.STORAGE, "storage", "; upgrade ocsp-pregen here"),
+    (UnknownFeatureError, ExitCode.STORAGE, "storage", "; upgrade ocsp-pregen here"),
+    (FormatError, ExitCode.STORAGE, "storage", ""),  # see `_remedy`
+    (StorageError, ExitCode.STORAGE, "storage", ""),
+    (OSError, ExitCode.STORAGE, "storage", ""),
+    (KeyboardInterrupt, ExitCode.INTERRUPTED, "interrupted", "interrupted: nothing was published"),
+    (Terminated, ExitCode.TERMINATED, "terminated", "terminated: nothing was published"),
 )
 
 
 def run_command(arguments: Sequence[str], *, to_the_end: bool) -> int:
-    """Run a command and return its exit code; whatever happens becomes one of those above.
+    """Run a command and return its exit code; whatever happens becomes one.
 
     Args:
         arguments: of the command line.
@@ -110,7 +97,9 @@ def failure_of(error: BaseException) -> Failure:
     if isinstance(error, ModuleNotFoundError) and (package := (error.name or "").partition(".")[0]) in SIGNING_PACKAGES:
         # With what is here already: tools that make an environment anew (pipx, uv) would take it away again.
         extras = "sign" if find_spec("granian") is None else "sign,edge"
-        return Failure(2, "installation", f'the package {package} is missing: pip install "ocsp-pregen[{extras}]"')
+        return Failure(
+            ExitCode.USAGE, "installation", f'the package {package} is missing: pip install "ocsp-pregen[{extras}]"'
+        )
     if isinstance(error, PregenError):
         return Failure(error.exit_code, error.code, error.message, error.findings)
     for kind, exit_code, code, hint in FOREIGN_ERRORS:
@@ -118,7 +107,7 @@ def failure_of(error: BaseException) -> Failure:
             text = explained(error) if isinstance(error, OSError) else str(error).rstrip(".")
             return Failure(exit_code, code, text + (hint or _remedy(error)))
     return Failure(
-        1,
+        ExitCode.INTERNAL,
         "internal",
         f"internal error: {type(error).__name__}: {error}; run again with --debug and report what it shows",
     )
@@ -179,7 +168,11 @@ def _fail(failure: Failure, account: Account, *, as_json: bool) -> int:
             from pregen.cli.plugin import plugin_line  # noqa: PLC0415 - most commands are none
 
             write(visible(plugin_line("UNKNOWN", failure.message)) + "\n")
-    return PLUGIN_UNKNOWN if account.is_plugin else failure.exit_code
+    if account.is_plugin:
+        from pregen.status import Level  # noqa: PLC0415 - as above
+
+        return Level.UNKNOWN
+    return failure.exit_code
 
 
 def _print_json(document: Mapping[str, object]) -> None:

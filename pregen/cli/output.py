@@ -6,8 +6,9 @@ Whatever is written to stderr beside a result or an error is worth no failure of
 
 import contextlib
 import os
-import signal
 import sys
+
+from pregen.exit_codes import ExitCode
 
 
 class OutputLostError(Exception):
@@ -59,12 +60,12 @@ def write_aside(text: str) -> None:
         sys.stderr.flush()
 
 
-def exit_code_of(lost: OutputLostError) -> int:
+def exit_code_of(lost: OutputLostError) -> ExitCode:
     """Return the exit code of a command whose only purpose was what it had to say."""
     if lost.is_reader_gone:  # as in `pregen inspect STORE | head -1`
-        return 128 + signal.SIGPIPE
+        return ExitCode.READER_GONE
     write_aside(f"error: {lost}: free some space, or write elsewhere\n")
-    return 5
+    return ExitCode.STORAGE
 
 
 def _discard_the_rest() -> None:

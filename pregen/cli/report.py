@@ -4,10 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pregen.errors import Finding, PregenError
+from pregen.exit_codes import ExitCode
 from storage.errors import StorageError
-
-STALE = 8
-"""Exit code with --strict: what was looked at is whole and right, but overdue, expired, or not valid yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,12 +25,12 @@ class Report:
     lines: Sequence[str]
     findings: Sequence[Finding] = field(default=())
     done: str | None = None
-    exit_code: int = 0
+    exit_code: int = ExitCode.DONE
     is_stale: bool = False
 
     def strictly(self, is_strict: bool) -> "Report":
         """Return the report with an exit code that says whether it is stale, where that is asked."""
-        return replace(self, exit_code=STALE) if is_strict and self.is_stale else self
+        return replace(self, exit_code=ExitCode.STALE) if is_strict and self.is_stale else self
 
     def after(self, remarks: Sequence[Finding]) -> "Report":
         """Return the report with more findings, before its own."""

@@ -12,6 +12,7 @@ import pytest
 
 from pregen.cli.outcome import Failure, failure_of
 from pregen.errors import Finding, InputError
+from pregen.exit_codes import ExitCode
 from pregen.interruption import Terminated
 from storage.errors import ChecksumError, CommitRefusedError, CommitUnknownError, NothingPublishedError
 from tests.pregen.cli.ca import ABSENT, GOOD, Ca, Program
@@ -161,7 +162,7 @@ def test_help_and_version_are_no_errors(pregen: Program) -> None:
         ended = pregen(*words)
         assert (ended.code, ended.err) == (0, "")
         assert ended.out
-    assert "143 interrupted or terminated" in " ".join(pregen("--help").out.split())
+    assert "143 terminated (SIGTERM); nothing was published" in " ".join(pregen("--help").out.split())
 
 
 def test_a_traceback_is_shown_for_debug_alone(ca: Ca, pregen: Program) -> None:
@@ -262,7 +263,7 @@ def test_every_error_has_its_exit_code(error: BaseException, failure: tuple[int,
 def test_findings_come_along() -> None:
     finding = Finding("row.serial.empty", "error", "empty", 3, ("a.csv, row 1",))
 
-    assert failure_of(InputError("bad rows", [finding])) == Failure(3, "input", "bad rows", (finding,))
+    assert failure_of(InputError("bad rows", [finding])) == Failure(ExitCode.REFUSED, "input", "bad rows", (finding,))
 
 
 @pytest.mark.parametrize("words", [("inspect", "store"), ("--help",), ("run", "--help")], ids=" ".join)
