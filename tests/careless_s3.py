@@ -4,15 +4,13 @@ Many servers ignore the header, some refuse it; those that can be installed here
 """
 
 import re
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from tests.loopback import LoopbackHandler, LoopbackServer
 
-class CarelessS3(ThreadingHTTPServer):
+
+class CarelessS3(LoopbackServer):
     """Objects in memory.
 
     Attributes:
@@ -21,19 +19,14 @@ class CarelessS3(ThreadingHTTPServer):
     """
 
     def __init__(self, *, refuses: bool) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(_Handler)
         self.refuses = refuses
         self.objects: dict[str, bytes] = {}
         self.requests: list[tuple[str, str]] = []
 
-    @property
-    def endpoint(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
 
-
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(LoopbackHandler):
     server: CarelessS3
-    protocol_version = "HTTP/1.1"
 
     @property
     def key(self) -> str:
@@ -42,13 +35,13 @@ class _Handler(BaseHTTPRequestHandler):
         return key
 
     def do_PUT(self) -> None:
-        octets = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        octets = self.body()
         key = self.key
         if self.server.refuses and self.headers.get("If-None-Match"):
-            self._answer(HTTPStatus.NOT_IMPLEMENTED, b"<Error><Code>NotImplemented</Code></Error>")
+            self.answer(HTTPStatus.NOT_IMPLEMENTED, b"<Error><Code>NotImplemented</Code></Error>")
             return
         self.server.objects[key] = octets
-        self._answer(HTTPStatus.OK)
+        self.answer(HTTPStatus.OK)
 
     def do_GET(self) -> None:
         key = self.key
@@ -57,24 +50,20 @@ class _Handler(BaseHTTPRequestHandler):
             return
         octets = self.server.objects.get(key)
         if octets is None:
-            self._answer(HTTPStatus.NOT_FOUND, b"<Error><Code>NoSuchKey</Code></Error>")
-        elif found := re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", "")):
-            start, end = int(found[1]), min(int(found[2]), len(octets) - 1)
-            place = ("Content-Range", f"bytes {start}-{end}/{len(octets)}")
-            self._answer(HTTPStatus.PARTIAL_CONTENT, octets[start : end + 1], place)
+            self.answer(HTTPStatus.NOT_FOUND, b"<Error><Code>NoSuchKey</Code></Error>")
         else:
-            self._answer(HTTPStatus.OK, octets)
+            self.answer_part(octets)
 
     def do_DELETE(self) -> None:
         self.server.objects.pop(self.key, None)
-        self._answer(HTTPStatus.NO_CONTENT)
+        self.answer(HTTPStatus.NO_CONTENT)
 
     def do_POST(self) -> None:
-        asked = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+        asked = self.body().decode()
         _ = self.key
         for key in re.findall("<Key>([^<]+)</Key>", asked):
             self.server.objects.pop(key, None)
-        self._answer(HTTPStatus.OK, b"<DeleteResult></DeleteResult>")
+        self.answer(HTTPStatus.OK, b"<DeleteResult></DeleteResult>")
 
     def _list(self, prefix: str) -> None:
         found = "".join(
@@ -83,32 +72,4 @@ class _Handler(BaseHTTPRequestHandler):
             for key, octets in self.server.objects.items()
             if key.startswith(prefix)
         )
-        self._answer(HTTPStatus.OK, f"<ListBucketResult>{found}</ListBucketResult>".encode())
-
-    def _answer(self, status: HTTPStatus, body: bytes = b"", *more: tuple[str, str]) -> None:
-        self.send_response(status)
-        headers = (
-            ("Content-Length", str(len(body))),
-            ("ETag", '"e"'),
-            ("Last-Modified", "Tue, 24 Nov 2026 00:00:00 GMT"),
-        )
-        for name, value in (*headers, *more):
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the name in http.server
-        """Say nothing."""
-
-
-@contextmanager
-def careless_s3(*, refuses: bool) -> Iterator[CarelessS3]:
-    """Run the server for the time of the context."""
-    with CarelessS3(refuses=refuses) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+        self.answer(HTTPStatus.OK, f"<ListBucketResult>{found}</ListBucketResult>".encode())

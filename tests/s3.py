@@ -3,18 +3,20 @@
 import json
 import os
 import secrets
-import socket
 import subprocess
 import sysconfig
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import boto3
+from botocore.client import BaseClient
+
+from tests.ports import free_port
 
 _PORTS = ("master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc")
 _S3_PORTS = ("s3.port", "s3.port.grpc")
@@ -29,14 +31,12 @@ class S3Server:
     region: str
     access_key: str
     secret_key: str
+    client: BaseClient  # one for all buckets: a new one reads all that Amazon has, for half a second
 
     def new_bucket(self) -> str:
         """Make an empty bucket and return its name."""
         name = f"bucket-{secrets.token_hex(6)}"
-        session = boto3.Session(self.access_key, self.secret_key, region_name=self.region)
-        client = session.client("s3", endpoint_url=self.endpoint)
-        client.create_bucket(Bucket=name)
-        client.close()
+        self.client.create_bucket(Bucket=name)
         return name
 
     def environment(self) -> dict[str, str]:
@@ -58,13 +58,11 @@ def weed_program() -> Path | None:
 @contextmanager
 def running_s3_server(program: Path, folder: Path) -> Iterator[S3Server]:
     """Start the server with its data below `folder`, wait until it answers, and kill it at the end."""
-    ports = _free_ports([*_PORTS, *_S3_PORTS])
-    server = S3Server(
-        endpoint=f"http://127.0.0.1:{ports['s3.port']}",
-        region="us-east-1",
-        access_key="AKIA" + secrets.token_hex(8).upper(),
-        secret_key=secrets.token_urlsafe(30),
-    )
+    ports = {option: free_port() for option in (*_PORTS, *_S3_PORTS)}
+    endpoint, region = f"http://127.0.0.1:{ports['s3.port']}", "us-east-1"
+    access_key, secret_key = "AKIA" + secrets.token_hex(8).upper(), secrets.token_urlsafe(30)
+    client = boto3.Session(access_key, secret_key, region_name=region).client("s3", endpoint_url=endpoint)
+    server = S3Server(endpoint, region, access_key, secret_key, client)
     with (folder / "weed.log").open("wb") as log:
         process = subprocess.Popen(
             _command(program, folder, server, ports),
@@ -77,6 +75,7 @@ def running_s3_server(program: Path, folder: Path) -> Iterator[S3Server]:
             _wait_until_ready(process, server, folder)
             yield server
         finally:
+            client.close()
             process.kill()  # a friendly end takes it ten seconds
             process.wait()
             for port in ports.values():
@@ -111,12 +110,6 @@ def _command(program: Path, folder: Path, server: S3Server, ports: dict[str, int
         "-s3.port.lance=0",
         *(f"-{option}={port}" for option, port in ports.items()),
     ]
-
-
-def _free_ports(options: list[str]) -> dict[str, int]:
-    with ExitStack() as held:
-        sockets = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in options]
-        return {option: held_socket.getsockname()[1] for option, held_socket in zip(options, sockets, strict=True)}
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], server: S3Server, folder: Path) -> None:

@@ -16,7 +16,7 @@ from cryptography.x509 import ocsp
 from pregen.__main__ import main
 from pregen.cli.outcome import SIGNING_PACKAGES
 from pregen.issuers.certificates import read_certificates
-from storage.edge.launch import free_address
+from tests.ports import free_port
 from tests.pregen.cli.ca import GOOD, Ca
 from tests.storage.edge.processes import ServerProcess
 
@@ -100,7 +100,7 @@ def test_the_edge_is_installed_without_any_signing_code_and_serves(edge_python: 
     assert run(edge_python, "-c", where, cwd=tmp_path).startswith(str(edge_python.parent.parent))
     request = ocsp_request(ca.pem, GOOD)
     head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/ocsp-request\r\nContent-Length: %d\r\n\r\n"
-    port = free_address("127.0.0.1", 0)[1]
+    port = free_port()
     command = [str(edge_python), "-m", "storage.edge", str(ca.store), "--port", str(port)]
 
     with ServerProcess(command, tmp_path, port, OUTSIDE) as edge:
@@ -115,7 +115,7 @@ def test_the_edge_is_installed_without_any_signing_code_and_serves(edge_python: 
 def test_pregen_serves_and_inspects_where_only_the_edge_is_installed(edge_python: Path, tmp_path: Path) -> None:
     ca = Ca(tmp_path)
     assert main(["run", str(ca.config)]) == 0
-    port = free_address("127.0.0.1", 0)[1]
+    port = free_port()
     program = str(edge_python.with_name("pregen"))
     with ServerProcess([program, "serve", str(ca.store), "--port", str(port)], tmp_path, port, OUTSIDE) as edge:
         assert edge.get(b"/readyz").status == 200

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.careless_s3 import careless_s3
+from tests.careless_s3 import CarelessS3
 from tests.pregen.cli.ca import Ca, Program
 
 SAID = {False: "conditional writes are not atomic here", True: "publishing needs conditional writes (If-None-Match)"}
@@ -15,7 +15,7 @@ def test_a_store_without_conditional_writes_is_refused_before_anything_is_signed
 ) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "the-secret")
-    with careless_s3(refuses=refuses) as server:
+    with CarelessS3(refuses=refuses).running() as server:
         ca.configure(publish={"store": "s3://bucket/ca", "s3": {"endpoint": server.endpoint, "region": "us-east-1"}})
 
         ended = pregen(command, ca.config, "--json")

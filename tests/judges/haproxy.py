@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from storage.edge.launch import free_address
 from tests.judges.conftest import Authority
 from tests.judges.programs import judge
+from tests.ports import free_port
 
 CONFIG = """
 global
@@ -47,7 +47,7 @@ def verdict(authority: Authority, staple: bytes, folder: Path) -> str:
 @contextmanager
 def haproxy(authority: Authority, staple: bytes, folder: Path) -> Iterator[int]:
     """Run HAProxy in front of nothing, with the authority's server certificate and this staple; its port comes."""
-    port = free_address("127.0.0.1", 0)[1]
+    port = free_port()
     process = subprocess.Popen(_command(authority, staple, folder, port), stderr=subprocess.DEVNULL)
     try:
         yield port

@@ -6,24 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from storage.edge.launch import free_address
 from tests.judges.conftest import Authority
+from tests.judges.nginx import nginx_command
 from tests.judges.programs import judge
+from tests.ports import free_port
 from tests.storage.edge.processes import ServerProcess, wait_until
 
-CONFIG = """
-daemon off;
-master_process off;
-pid {folder}/pid;
-error_log {folder}/error.log info;
-events {{}}
-http {{
-    access_log off;
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
+SERVER = """
     server {{
         listen 127.0.0.1:{port} ssl;
         ssl_certificate {authority}/server.pem;
@@ -33,19 +22,15 @@ http {{
         ssl_stapling_verify on;
         ssl_stapling_responder http://127.0.0.1:{edge}{path};
     }}
-}}
 """
 
 
 @contextmanager
 def nginx(authority: Authority, edge: ServerProcess, folder: Path, path: str = "/") -> Iterator[int]:
     """Run nginx in front of nothing, with the authority's server certificate; the port is what comes."""
-    program = judge("nginx")
-    port = free_address("127.0.0.1", 0)[1]
-    text = CONFIG.format(folder=folder, port=port, authority=authority.folder, edge=edge.port, path=path)
-    (folder / "nginx.conf").write_text(text)
-    command = [program, "-p", str(folder), "-e", str(folder / "error.log"), "-c", str(folder / "nginx.conf")]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    port = free_port()
+    server = SERVER.format(port=port, authority=authority.folder, edge=edge.port, path=path)
+    process = subprocess.Popen(nginx_command(folder, server), stderr=subprocess.DEVNULL)
     try:
         yield port
         assert process.poll() is None, "nginx ended by itself"

@@ -13,31 +13,16 @@ from urllib.parse import quote
 import pytest
 
 from storage.certid import CertID
-from storage.edge.launch import free_address
 from tests.judges.conftest import Authority
+from tests.judges.nginx import nginx_command
 from tests.judges.programs import judge
+from tests.ports import free_port
 from tests.storage.edge import folder_server
 from tests.storage.edge.answers import cert_id, cert_ids_in, encode_request
 from tests.storage.edge.processes import Response, ServerProcess, start
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "edge.md"
 CAP_S = 3
-FRAME = """
-daemon off;
-master_process off;
-pid {folder}/pid;
-error_log {folder}/error.log info;
-events {{}}
-http {{
-    access_log off;
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
-    {configuration}
-}}
-"""
 
 
 class Front(ServerProcess):
@@ -53,15 +38,13 @@ class Front(ServerProcess):
 
 @contextmanager
 def nginx(folder: Path, port: int, configuration: str) -> Iterator[ServerProcess]:
-    (folder / "nginx.conf").write_text(FRAME.format(folder=folder, configuration=configuration))
-    command = [judge("nginx"), "-p", str(folder), "-e", f"{folder}/error.log", "-c", f"{folder}/nginx.conf"]
-    with Front(command, folder, port, {}) as front:
+    with Front(nginx_command(folder, configuration), folder, port, {}) as front:
         yield front
 
 
 @contextmanager
 def documented_nginx(folder: Path, edge_port: int) -> Iterator[ServerProcess]:
-    port = free_address("127.0.0.1", 0)[1]
+    port = free_port()
     (block,) = re.findall(r"```nginx\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
     for documented, ours in {
         "/var/cache/nginx/ocsp": f"{folder}/cache",
@@ -155,7 +138,7 @@ def fronted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]
     folder = tmp_path_factory.mktemp("paths")
     (folder / "edge").mkdir()
     (folder / "edge" / "generation").write_text(str(2**128))
-    port = free_address("127.0.0.1", 0)[1]
+    port = free_port()
     with (
         start(folder / "edge", folder_server.__file__, str(folder / "edge"), "PORT", "1", "local") as edge,
         nginx(folder, port, PATHS.format(port=port, edge=edge.port)) as front,

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from storage.edge.launch import free_address
+from tests.ports import free_port
 
 START_S = 20.0
 
@@ -138,7 +138,7 @@ def start(
 
     Its output goes into files of these names in `folder`, where no descriptors are given.
     """
-    port = free_address("127.0.0.1", 0)[1]
+    port = free_port()
     command = [sys.executable, *(str(port) if argument == "PORT" else argument for argument in arguments)]
     return ServerProcess(command, folder, port, environment or {}, stdout, stderr)
 

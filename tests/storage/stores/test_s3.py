@@ -1,12 +1,10 @@
 """What only a store on S3 has: credentials, buckets, servers that fail, and what messages may not show."""
 
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,58 +12,39 @@ from obstore.store import S3Store as Client
 
 from storage.stores import ObjectInfo, Store, open_store
 from storage.stores.s3 import S3Store
+from tests.loopback import LoopbackHandler, LoopbackServer
 from tests.s3 import S3Server
 
 if TYPE_CHECKING:
     from obstore.store import S3Credential
 
 
-class ScriptedServer(ThreadingHTTPServer):
+class ScriptedServer(LoopbackServer):
     """Gives prepared answers, one after the other; then 200 without a body."""
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), ScriptedHandler)
+        super().__init__(ScriptedHandler)
         self.answers: list[tuple[int, bytes]] = []
         self.requests: list[str] = []
 
-    @property
-    def endpoint(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
 
-
-class ScriptedHandler(BaseHTTPRequestHandler):
+class ScriptedHandler(LoopbackHandler):
     server: ScriptedServer
-    protocol_version = "HTTP/1.1"
 
-    def answer(self) -> None:
-        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+    def answer_next(self) -> None:
+        self.body()
         self.server.requests.append(f"{self.command} {self.path}")
         status, body = self.server.answers.pop(0) if self.server.answers else (200, b"")
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("ETag", '"e"')
-        self.send_header("Last-Modified", "Tue, 24 Nov 2026 00:00:00 GMT")
-        if status == 206:
-            self.send_header("Content-Range", f"bytes 0-{len(body) - 1}/{len(body)}")
-        self.end_headers()
-        self.wfile.write(body)
+        place = ("Content-Range", f"bytes 0-{len(body) - 1}/{len(body)}")
+        self.answer(status, body, *([place] if status == 206 else []))
 
-    do_GET = do_PUT = do_POST = do_DELETE = answer  # noqa: N815  the names that http.server looks for
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the name in http.server
-        pass
+    do_GET = do_PUT = do_POST = do_DELETE = answer_next
 
 
 @pytest.fixture
 def scripted(without_aws: None) -> Iterator[ScriptedServer]:
-    with ScriptedServer() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    with ScriptedServer().running() as server:
+        yield server
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Snapshots in a bucket of a real S3 server: what is found, how much is read, what is said if it cannot be."""
 
 import contextlib
-import http.server
 import pickle
 import socket
 import socketserver
@@ -22,6 +21,7 @@ from obstore.store import S3Store
 from pregen.config import ColumnConfig, S3Config, SnapshotConfig
 from pregen.errors import InputError
 from pregen.snapshot import Reading, Snapshot
+from tests.loopback import LoopbackHandler, LoopbackServer
 from tests.pregen.cli.ca import Ca, Program, Value
 from tests.pregen.snapshot.desk import AS_OF, Desk, table
 from tests.s3 import S3Server
@@ -318,7 +318,7 @@ def test_a_folder_that_is_marked_by_an_empty_object_is_no_empty_file(bucket: Buc
     assert bucket.names("day/s.parquet/*") == bucket.names("day/*/part-*") == ["day/s.parquet/part-0.parquet"]
 
 
-class _ListedKeys(http.server.BaseHTTPRequestHandler):
+class _ListedKeys(LoopbackHandler):
     """A bucket whose keys are any text; SeaweedFS keeps files, and has no key with an empty segment."""
 
     keys: ClassVar[Mapping[str, int]] = {}
@@ -332,30 +332,19 @@ class _ListedKeys(http.server.BaseHTTPRequestHandler):
             for key, size in self.keys.items()
             if key.startswith(prefix)
         )
-        self._answer(200, f"<ListBucketResult><EncodingType>url</EncodingType>{found}</ListBucketResult>".encode())
+        self.answer(200, f"<ListBucketResult><EncodingType>url</EncodingType>{found}</ListBucketResult>".encode())
 
     def do_HEAD(self) -> None:
-        self._answer(404, b"")
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-    def _answer(self, status: int, body: bytes) -> None:
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+        self.answer(404, b"")
 
 
 @pytest.fixture
 def any_keys(monkeypatch: pytest.MonkeyPatch, s3_environment: S3Server) -> Iterator[dict[str, int]]:
     keys: dict[str, int] = {}
     monkeypatch.setattr(_ListedKeys, "keys", keys)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _ListedKeys) as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+    with LoopbackServer(_ListedKeys).running() as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server.endpoint)
         yield keys
-        server.shutdown()
 
 
 @pytest.mark.parametrize("path", ["day", "day/", "day//", "day/*.parquet", "d*/*.parquet"])
