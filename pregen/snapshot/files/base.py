@@ -79,7 +79,7 @@ def slices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
     Raises:
         pa.ArrowInvalid: they are not; the text names the column.
     """
-    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+    for name, column in zip(batch.schema.names, _columns(batch), strict=True):
         with within(f"column {name!r}"):
             column.validate(full=True)
             if isinstance(column, (pa.DictionaryArray, pa.RunEndEncodedArray)):
@@ -88,6 +88,18 @@ def slices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
                 _refuse_giant_parts(column)
     for start in range(0, batch.num_rows, BATCH_ROWS):
         yield batch.slice(start, BATCH_ROWS)
+
+
+def _columns(batch: pa.RecordBatch) -> list[ArrowArray]:
+    """Return the columns of a batch.
+
+    Raises:
+        pa.ArrowInvalid: pyarrow has no class for the type of one, such as an interval of days, or what damage makes.
+    """
+    try:
+        return batch.columns
+    except KeyError as error:
+        raise pa.ArrowInvalid(f"a column is of a type that cannot be read (number {error})") from error
 
 
 def refuse_giants(values: ArrowArray, rows: int) -> None:

@@ -19,6 +19,8 @@ _AT_ONCE_BYTES = 64 << 10  # of the end of a file: mostly the whole footer
 _DEEPEST = 32  # structs within structs; a footer has less than ten
 _TRUE, _FALSE, _BYTE, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = 1, 2, 3, 7, 8, 9, 10, 11, 12
 _BYTE_ARRAY = 6
+_SIGNATURE_BYTES = 28  # nonce and tag behind a footer that is signed, as it is where columns alone are encrypted
+_ALGORITHM, _ALGORITHMS = 8, (1, 2)  # of FileMetaData; AES_GCM_V1 and AES_GCM_CTR_V1
 _WHOLE_NUMBERS = (4, 5, 6)
 _FIXED_BYTES = {_TRUE: 0, _FALSE: 0, _BYTE: 1, _DOUBLE: 8}  # a field says by its type whether it is true
 
@@ -53,7 +55,7 @@ class Footer(NamedTuple):
 
     Attributes:
         groups: the row groups.
-        is_encrypted: whether any column is, or the footer is signed by a key.
+        is_encrypted: whether any column is, or the footer itself.
         file: a file of this footer alone, for whoever wants to read the same octets.
     """
 
@@ -74,7 +76,7 @@ def read_footer(file: pa.NativeFile) -> Footer:
     file.seek(max(0, size - _AT_ONCE_BYTES))
     end = file.read(_AT_ONCE_BYTES)
     length, magic = struct.unpack("<I4s", end[-_TAIL_BYTES:])
-    if magic == MAGIC_ENCRYPTED:
+    if magic == MAGIC_ENCRYPTED and _head(file) == MAGIC_ENCRYPTED:  # else an octet of the magic is damaged
         return Footer((), is_encrypted=True, file=b"")
     if magic != MAGIC or length > size - len(MAGIC) - _TAIL_BYTES:
         raise pa.ArrowInvalid("it does not end in a footer")
@@ -112,6 +114,10 @@ class _Compact:
             raise IndexError(count)
         for _ in range(count):
             yield head & 15
+
+    def left(self) -> int:
+        """Return how many octets are left."""
+        return len(self._octets) - self._at
 
     def number(self) -> int:
         """Return a whole number."""
@@ -175,19 +181,35 @@ class _Compact:
             raise IndexError(self._at)
 
 
+def _head(file: pa.NativeFile) -> bytes:
+    file.seek(0)
+    return file.read(len(MAGIC))
+
+
 def _file_metadata(at: _Compact) -> tuple[tuple[RowGroup, ...], bool]:
+    """Return the row groups, and whether columns are encrypted.
+
+    A file with encrypted columns names its algorithm (a union, one of two structs) as well, even where no column of a
+    group tells, and is signed. Where a column alone says that it is encrypted, or nothing is signed, that is damage.
+    """
     groups: list[RowGroup] = []
-    is_encrypted = False
+    has_algorithm = holds_encrypted = False
     for number, kind in at.fields():
         if (number, kind) == (4, _LIST):
             for item in at.items():
-                group, holds_encrypted = _row_group(at, item)
+                group, is_hidden = _row_group(at, item)
                 groups.append(group)
-                is_encrypted |= holds_encrypted
+                holds_encrypted |= is_hidden
+        elif (number, kind) == (_ALGORITHM, _STRUCT):
+            for own, field in at.fields():
+                has_algorithm |= own in _ALGORITHMS and field == _STRUCT
+                at.skip(field)
         else:
-            is_encrypted |= number in {8, 9}  # encryption_algorithm, footer_signing_key_metadata
             at.skip(kind)
-    return tuple(groups), is_encrypted
+    is_signed = has_algorithm and at.left() == _SIGNATURE_BYTES
+    if (has_algorithm or holds_encrypted) and not is_signed:
+        raise IndexError(_ALGORITHM)
+    return tuple(groups), is_signed
 
 
 def _row_group(at: _Compact, kind: int) -> tuple[RowGroup, bool]:

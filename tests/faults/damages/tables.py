@@ -194,7 +194,7 @@ FILES = [
     ),
     Damage(
         name="encrypted footer",
-        make=octets(FILE, lambda data: data[:-4] + b"PARE"),
+        make=octets(FILE, lambda data: b"PARE" + data[4:-4] + b"PARE"),
         code="file.encrypted",
         file=FILE,
         value="encrypted",

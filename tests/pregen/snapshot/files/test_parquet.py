@@ -1,12 +1,14 @@
 """Times of every physical type of Parquet, at the bounds of what it can hold: right, or refused."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from pregen.config import ColumnConfig
+from pregen.snapshot.files.footer import read_footer
 from tests.pregen.snapshot.desk import AS_OF, Desk, table
 
 LAST = 253_402_300_799  # 9999-12-31T23:59:59Z
@@ -82,3 +84,23 @@ def test_a_certificate_that_never_expires_is_answered_as_of_today(desk: Desk) ->
 
     assert len(batch) == 1
     assert batch.not_after[0] > 2**32
+
+
+def test_a_damaged_footer_is_not_called_encrypted(tmp_path: Path) -> None:
+    path = tmp_path / "s.parquet"
+    table = pa.table({"serial": pa.array([b"\x05", b"\x06"]), "status": pa.array(["good", None])})
+    pq.write_table(table.replace_schema_metadata({"pregen.as_of": "2026-11-24T00:00:00Z"}), path)
+    octets = path.read_bytes()
+    footer = int.from_bytes(octets[-8:-4], "little") + 8
+    damaged = 0
+    for bit in range(8 * footer):
+        changed = bytearray(octets)
+        changed[-1 - bit // 8] ^= 1 << bit % 8
+        try:
+            assert not read_footer(pa.BufferReader(bytes(changed))).is_encrypted, bit
+        except pa.ArrowInvalid:
+            damaged += 1
+    assert damaged > footer
+    for magic in (b"PARE", b"PAR2"):
+        with pytest.raises(pa.ArrowInvalid):
+            read_footer(pa.BufferReader(octets[:-4] + magic))
