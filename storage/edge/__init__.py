@@ -57,11 +57,12 @@ overdue (`storage.edge.readiness` lists the codes). Unready is 503, degraded onl
 is expired, overdue or unreachable, and a wrong clock, are alarms on stderr: when they begin, and when they are over.
 
 **Files.** `respond.py` replies to what `storage.request_path` and `storage.request` have read, with `caching.py`
-(headers), `guard.py` (the last look) and `record.py` (the log's line). `launch.py` and `server.py` make a server of it,
-with `readiness.py` (``/readyz``), `troubles.py` (what lookups show of the store), `alarms.py` (in the log),
-`refresh.py` (a thread that looks for new generations), `takeover.py` (which of them can be served), `patience.py`
-(stores that hang), `limits.py` (connections and descriptors), `farewell.py` (the end of a worker), `log.py` and
-`lines.py` (a queue for what is written). `source.py` says what is needed of whoever knows the answers.
+(headers), `guard.py` (the last look) and `record.py` (the log's line). `application.py` makes an ASGI application of
+it, with `readiness.py` (``/readyz``), `troubles.py` (what lookups show of the store), `alarms.py` (in the log),
+`refresh.py` (a thread that looks for new generations), `takeover.py` (which of them can be served) and `patience.py`
+(stores that hang). `launch.py`, `server.py` and `worker.py` make a server and its processes of that, with `limits.py`
+(connections and descriptors), `farewell.py` (the end of a worker), `log.py` and `lines.py` (a queue for what is
+written). `source.py` says what is needed of whoever knows the answers.
 """
 
 from storage.edge.launch import serve

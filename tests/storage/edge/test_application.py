@@ -1,6 +1,6 @@
 import asyncio
 
-from storage.edge.server import Application, Message, Scope
+from storage.edge.application import Application, Message, Scope
 from tests.storage.edge.answers import FakeSource
 
 
