@@ -14,19 +14,23 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
+import storage.edge
 from pregen.gates.acceptance import CODES, DAMAGED, MALFORMED
+from storage.edge.record import Outcome
 from tests.judges.programs import judge
 from tests.pki import DAY, make_key, make_name
 from tests.pregen.cli.ca import GOOD, REVOKED, Ca, Program
 from tests.storage.edge.processes import start
 
 ROOT = Path(__file__).parents[1]
-README, OPERATIONS, FINDINGS = (ROOT / name for name in ("README.md", "docs/operations.md", "docs/findings.md"))
+README = ROOT / "README.md"
+OPERATIONS, FINDINGS, EDGE = (ROOT / "docs" / f"{name}.md" for name in ("operations", "findings", "edge"))
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "storage" / "FORMAT.md"]
 _FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^()\s]+)\)")
 _CODE = re.compile(r"[a-z][a-z-]*(\.[a-z0-9][a-z0-9-]*[a-z0-9])+")
 NO_CODES = {"issuer.pem", "snapshot.parquet"}
+NO_FIELDS = {"unauthorized"}
 _HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 
 
@@ -167,6 +171,36 @@ def test_the_units_are_ones_that_systemd_reads(tmp_path: Path) -> None:
         (tmp_path / name).write_text(text)
     for name in ("pregen.service", "pregen.timer"):
         subprocess.run([program, "verify", str(tmp_path / name)], check=True, timeout=20)
+
+
+def rows_of(page: Path, heading: str) -> list[list[str]]:
+    """Return the cells of the rows of the first table behind a heading."""
+    table = page.read_text().partition(f"## {heading}\n")[2].partition("\n| ")[2].partition("\n\n")[0]
+    lines = [line for line in table.splitlines() if line.startswith("| ")]
+    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
+
+
+def test_where_to_look_first_is_where_it_is() -> None:
+    rows = rows_of(ROOT / "ARCHITECTURE.md", "Where to look first")
+    assert len(rows) >= 20
+    for what, files, symbols in rows:
+        first, *more = re.findall(r"`([^`]+)`", files)
+        for name in (first, *(str(Path(first).parent / one) for one in more)):
+            text = (ROOT / name).read_text()
+            assert all(symbol in text for symbol in re.findall(r"`([^`]+)`", symbols)), (what, name)
+
+
+def test_the_fields_of_the_request_log_are_those_that_the_edge_documents() -> None:
+    fields = {name for row in rows_of(EDGE, "What is logged") for name in re.findall(r"`(\w+)`", row[0])}
+    documented = (storage.edge.__doc__ or "").partition("**Logging policy.**")[2].partition("**A store that")[0]
+    assert fields == set(re.findall(r"``(\w+)``", re.sub(r"(?m)^(    .{23}).*", r"\1", documented))) - NO_FIELDS
+
+
+def test_every_outcome_of_a_request_is_explained() -> None:
+    explained = re.findall(
+        r"^\| (`[a-z`, -]+`) \| ", EDGE.read_text().partition("| `outcome` | when |")[2], re.MULTILINE
+    )
+    assert set(Outcome) <= set(re.findall(r"`([a-z-]+)`", "".join(explained)))
 
 
 def codes_of(text: str) -> set[str]:
