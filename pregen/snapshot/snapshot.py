@@ -205,10 +205,13 @@ class Snapshot:
     def _units(self) -> tuple[Finding, ...]:
         found: tuple[Finding, ...] = ()
         for canonical in TIMES:
-            noted = Units()
-            for reading in self._readings.values():
-                noted.add(reading.units.get(canonical, Units()))
-            found += noted.findings(self._columns[canonical])
+            noted, column = Units(), self._columns[canonical]
+            by_file = dict[str, tuple[Finding, ...]]()
+            for number, reading in sorted(self._readings.items(), key=lambda item: item[0]):
+                one = reading.units.get(canonical, Units())
+                noted.add(one)
+                by_file[f"file {self.files[number]}"] = one.findings(column)
+            found += narrowed(noted.findings(column), Parts(by_file, len(by_file)))
         return found
 
     def _stand_ins(self) -> tuple[Finding, ...]:

@@ -6,11 +6,16 @@ year 9999, where each of them is a fault of its row. Both are told by a whole co
 to where times of certificates are. By chance none of them would lie so; 1970-01-01 itself stands for none
 (`standins.py`).
 
+Of a UTCTime, DDMMYY is read as YYMMDD without a fault: then the years are days of a month, all of 2001 to 2031 but a
+few, and the days are the few years that certificates have lived in. That many distinct dates lie on `w` days of the
+month alone, in all those years, has a chance of (w / 30) ** dates; a column is refused below `CHANCE`.
+
 Days beyond 12 that are read as months are faults of their rows, and the other rows would be published with a wrong
 date: so where all malformed times of a column have such a month, the column is refused as a whole.
 """
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +25,7 @@ from numpy.typing import NDArray
 from pregen.errors import Finding
 from pregen.snapshot.column import Column
 from pregen.snapshot.octets import ArrowArray
+from pregen.snapshot.odds import CHANCE
 from pregen.snapshot.standins import FIRST_S
 from pregen.snapshot.times.instants import Instants
 
@@ -28,6 +34,9 @@ MANY = 10
 _FEW = 3
 _LAST_S = 7_258_118_400  # 2200: what is later is no time of issuance or revocation, and few expiries
 _NANOSECONDS = {"epoch-s": 10**9, "epoch-ms": 10**6, "epoch-us": 10**3, "epoch-ns": 1}
+_DAY_S = 86_400
+_WITH_SHORT_YEARS = ("utctime", "asn1")
+_DAYS_AS_YEARS, _FIRST_DAY_AS_YEAR = 15, 2001  # so many years at least, of those that the days of a month look like
 _DAY_AS_MONTH = r"^\s*(?:\d{4}-|\d{2}|\d{4})(?:1[3-9]|2\d|3[01])"
 
 
@@ -41,6 +50,7 @@ class Units:
     last_s: float = -np.inf
     malformed: int = 0
     days_as_months: int = 0
+    short_dates: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
 
     def add(self, other: "Units") -> None:
         """Count what was counted elsewhere too."""
@@ -49,6 +59,7 @@ class Units:
         self.first_s = min(self.first_s, other.first_s)
         self.last_s = max(self.last_s, other.last_s)
         self.malformed += other.malformed
+        self.short_dates = np.union1d(self.short_dates, other.short_dates)
         self.days_as_months += other.days_as_months
 
     def note(self, column: ArrowArray, found: Instants, judged: NDArray[np.bool_], encoding: str | None) -> None:
@@ -57,6 +68,9 @@ class Units:
             seconds = found.seconds[found.given & judged & (found.seconds != 0) & (found.seconds != -1)]
             self.given += len(seconds)
             self._put(seconds[(seconds > 0) & (seconds < FIRST_S)].astype(np.float64))
+        if encoding in _WITH_SHORT_YEARS:
+            days = np.unique(found.seconds[found.given & judged] // _DAY_S)
+            self.short_dates = np.union1d(self.short_dates, days)
         for fault in found.faults:
             rows = fault.rows & judged
             if not rows.any():
@@ -91,6 +105,8 @@ class Units:
                 "the day in the export"
             )
             found.append(Finding(CODE, "error", text, self.malformed))
+        if text := _with_days_as_years(self.short_dates):
+            found.append(Finding(CODE, "error", f"column {column.name!r}: {text}"))
         return tuple(found)
 
     def _remedy(self, column: Column) -> str:
@@ -108,6 +124,23 @@ class Units:
                     f'"{right[0]}"'
                 )
         return ""
+
+
+def _with_days_as_years(days: NDArray[np.int64]) -> str:
+    """Return what is wrong with dates, in days since 1970, if their years seem to be days; else nothing."""
+    dates = days.astype("datetime64[D]")
+    years = np.unique(dates.astype("datetime64[Y]").astype(np.int64)) + 1970
+    if len(years) < _DAYS_AS_YEARS or years[0] < _FIRST_DAY_AS_YEAR or years[-1] > _FIRST_DAY_AS_YEAR + 30:
+        return ""
+    of_month = np.unique((dates - dates.astype("datetime64[M]")).astype(np.int64)) + 1
+    if (len(days) - len(of_month)) * math.log10(len(of_month) / 30) > math.log10(CHANCE):
+        return ""
+    listed = ", ".join(map(str, of_month.tolist()))
+    return (
+        f"its {len(days):,} dates are of {len(years)} of the years 2001 to 2031, and all of them on days {listed} of a "
+        "month, as where DDMMYY is written and YYMMDD read: write the year, the month and the day in the export; if "
+        f"they are right, say so by --accept {CODE}"
+    )
 
 
 def _numbers(column: ArrowArray) -> NDArray[np.float64]:

@@ -71,3 +71,24 @@ def test_a_few_devices_without_a_clock_are_taken(ca: Ca, pregen: Program, few: i
     export(ca, not_before=early)
 
     assert CODE not in pregen("check", ca.config).err
+
+
+@pytest.mark.parametrize("encoding", ["utctime", "asn1"])
+@pytest.mark.parametrize("column", ["not_after", "not_before"])
+def test_a_utctime_with_day_and_year_in_each_others_place_is_told(
+    ca: Ca, pregen: Program, encoding: str, column: str
+) -> None:
+    ca.configure(snapshot={"columns": {column: {"encoding": encoding}}})
+    sign = 1 if column == "not_after" else -1
+    times = [ca.now + sign * (at * 9 + 5) * DAY for at in range(40)]
+    export(ca, **{column: pa.array([f"{time:%y%m%d%H%M%SZ}" for time in times])})
+    right = pregen("check", ca.config)
+    export(ca, **{column: pa.array([f"{time:%d%m%y%H%M%SZ}" for time in times])})
+    wrong = pregen("check", ca.config)
+
+    assert right.code == 0, right.err
+    assert wrong.code == 3
+    assert f"error {CODE}: column '{column}': its 40 dates are of " in wrong.err
+    assert "as where DDMMYY is written and YYMMDD read" in wrong.err
+    export(ca, **{column: pa.array([f"{time:%y%d%m%H%M%SZ}" for time in times])})
+    assert f"error {CODE}" in pregen("check", ca.config).err
