@@ -13,7 +13,7 @@ from pregen.cli.report import Report, aligned
 from pregen.engines import EngineState
 from pregen.gates.results import gates_document
 from pregen.generation import Checked, Published
-from pregen.generation.collapse import Precertificates
+from pregen.generation.counts import Counts
 from pregen.importing import Imported
 
 BY_VALUE = ("status", "no-ocsp")  # reasons why rows are left out for what a column says of them
@@ -42,8 +42,8 @@ def run_report(published: Published, seconds: float, cpu_before: float = 0.0) ->
         "certificates": published.certificates,
         "excluded": published.excluded,
         "excluded_values": published.excluded_values,
-        "precertificates": _precertificates(published.precertificates),
-        "again": published.again,
+        "precertificates": _precertificates(published.counts),
+        "again": published.counts.again,
         "responses": published.responses,
         "issuers": published.issuers,
         "by_issuer": issuers_document(published.by_issuer),
@@ -73,8 +73,8 @@ def run_report(published: Published, seconds: float, cpu_before: float = 0.0) ->
             [
                 ("rows in", published.rows_in),
                 ("excluded", _left_out(published.excluded, published.excluded_values)),
-                *_pairs(published.precertificates),
-                *_again(published.again),
+                *_pairs(published.counts),
+                *_again(published.counts.again),
                 ("issuers", published.issuers),
                 ("window", f"{document['this_update']} .. {document['next_update']}"),
                 ("refresh by", document["refresh_by"]),
@@ -132,8 +132,8 @@ def check_report(checked: Checked) -> Report:
         "certificates": checked.certificates,
         "excluded": checked.excluded,
         "excluded_values": checked.excluded_values,
-        "precertificates": _precertificates(checked.precertificates),
-        "again": checked.again,
+        "precertificates": _precertificates(checked.counts),
+        "again": checked.counts.again,
         "responses": checked.responses,
         "issuers": checked.issuers,
         "by_issuer": issuers_document(checked.by_issuer),
@@ -155,8 +155,8 @@ def check_report(checked: Checked) -> Report:
             [
                 ("rows in", checked.rows_in),
                 ("excluded", _left_out(checked.excluded, checked.excluded_values)),
-                *_pairs(checked.precertificates),
-                *_again(checked.again),
+                *_pairs(checked.counts),
+                *_again(checked.counts.again),
                 ("issuers", checked.issuers),
                 ("as of", document["as_of"]),
                 ("window", f"{document['this_update']} .. {document['next_update']}"),
@@ -260,11 +260,11 @@ def import_report(imported: Imported) -> Report:
     )
 
 
-def _precertificates(seen: Precertificates) -> dict[str, int]:
+def _precertificates(seen: Counts) -> dict[str, int]:
     return {"joined": seen.joined, "alone": seen.alone, "differing": seen.differing}
 
 
-def _pairs(seen: Precertificates) -> list[tuple[str, object]]:
+def _pairs(seen: Counts) -> list[tuple[str, object]]:
     if not seen.joined and not seen.alone:
         return []
     return [("precertificates", f"{seen.joined:,} joined with their final certificates, {seen.alone:,} without one")]

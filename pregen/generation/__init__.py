@@ -6,7 +6,8 @@ survey.py        all that can be refused without a signature: gatekeeping.py ask
 routing.py       rows to shards by their keys (routing_key.py), by a router (router.py) a process, into spill files
                  (spill.py) in a folder (spool.py)
 rows.py          the rows of one shard, sorted; collapse.py makes one of all those of a certificate, or finds that they
-                 contradict each other; tally.py adds up all shards
+                 contradict each other
+counting.py      one shard in a worker, before anything is signed: what it holds (counts.py); tally.py adds up all
 groups.py        rows whose responses are alike but for serial, time and reason
 claims.py        what CRLs and anchors say of certificates, held against the rows of a shard (held.py); disputes.py says
                  what came of it

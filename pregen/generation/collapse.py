@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pregen.errors import MAX_EXAMPLES
+from pregen.generation.counts import NO_EXAMPLES, NOTHING_COUNTED, Counts, Examples, Pair, RowNumber
 from pregen.generation.groups import KINDS, Group
 from pregen.generation.spill import (
     AGAIN,
@@ -38,57 +39,18 @@ _IS_REVOKED = np.array([status == "revoked" for status, _ in KINDS])
 _DAY_S = 86_400
 
 
-class RowNumber(NamedTuple):
-    """Where a row is in the snapshot: number of the file, and of the row in it, both from 0."""
-
-    file: int
-    row: int
-
-
-class Pair(NamedTuple):
-    """Two rows of one certificate, and its serial; `is_withheld`: the other row is bad or left out."""
-
-    row: RowNumber
-    other: RowNumber
-    serial: bytes
-    is_withheld: bool = False
-
-
-class Precertificates(NamedTuple):
-    """What became of the rows of precertificates.
-
-    Attributes:
-        joined: those that are one certificate with the row of a final one, which is counted in their place.
-        alone: those that get an answer of their own.
-        differing: those of the joined ones that differ from the other row in status, time or reason of revocation.
-        examples: the first of these.
-    """
-
-    joined: int = 0
-    alone: int = 0
-    differing: int = 0
-    examples: tuple[Pair, ...] = ()
-
-
-NO_PRECERTIFICATES = Precertificates()
-
-
 class Collapsed(NamedTuple):
     """What came of rows with equal keys.
 
     Attributes:
         dropped: places of rows that another row of the same certificate stands for.
-        conflicts, conflict_count, repetitions: see `pregen.generation.rows.ShardRows`.
-        joined, differing, examples: see `Precertificates`.
+        counts: how many of them conflict, are joined, or differ.
+        examples: of these, the first ones.
     """
 
     dropped: Places = np.empty(0, np.intp)
-    conflicts: tuple[Pair, ...] = ()
-    conflict_count: int = 0
-    repetitions: tuple[Pair, ...] = ()
-    joined: int = 0
-    differing: int = 0
-    examples: tuple[Pair, ...] = ()
+    counts: Counts = NOTHING_COUNTED
+    examples: Examples = NO_EXAMPLES
 
 
 def collapse(rows: Spilled, suspects: Places, limit: int) -> Collapsed:
@@ -126,19 +88,21 @@ def collapse(rows: Spilled, suspects: Places, limit: int) -> Collapsed:
     shown = np.where(withheld, leader, peer)
     differs &= is_live & ~(again & again[shown])  # which was found where they were spooled before
     uneven &= is_live & ~again
-    conflicts, repetitions, examples = (
-        tuple(
-            Pair(_row_number(these[one[i]]), _row_number(these[i]), _serial(these[i]), bool(withheld[i]))
-            for i in np.flatnonzero(which)[:MAX_EXAMPLES]
-        )
-        for one, which in (
-            (shown, differs),
-            (peer, follows & ~differs & ~withheld & ~joined & ~again),
-            (leader, uneven),
+    examples = Examples(
+        *(
+            tuple(
+                Pair(_row_number(these[one[i]]), _row_number(these[i]), _serial(these[i]), bool(withheld[i]))
+                for i in np.flatnonzero(which)[:MAX_EXAMPLES]
+            )
+            for one, which in (
+                (shown, differs),
+                (peer, follows & ~differs & ~withheld & ~joined & ~again),
+                (leader, uneven),
+            )
         )
     )
-    counts = int((joined & ~again).sum()), int(uneven.sum())
-    return Collapsed(suspects[follows], conflicts, int(differs.sum()), repetitions, *counts, examples)
+    counts = Counts(conflicting=int(differs.sum()), joined=int((joined & ~again).sum()), differing=int(uneven.sum()))
+    return Collapsed(suspects[follows], counts, examples)
 
 
 def _first_of(identities: NDArray[np.generic]) -> Places:

@@ -10,7 +10,7 @@ from pregen.gates.detector.verdict import Verdict
 from pregen.gates.evidence import Evidence
 from pregen.generation.by_issuer import certificates_of, rows_in_spite, without_rows
 from pregen.generation.claims import Claims
-from pregen.generation.collapse import Pair
+from pregen.generation.counts import Pair
 from pregen.generation.disputes import left_out_in_crls, mislabelled, proved_labels, revoked_in_crls
 from pregen.generation.past import named
 from pregen.generation.preparation import Prepared
@@ -33,7 +33,7 @@ def evidence_of(
         started=clock.seconds(prepared.started),
         is_public=bool(prepared.public_windows),
         rows_in=snapshot.rows_in,
-        repeated=tally.repeated,
+        repeated=tally.counts.repeated,
         invalid=invalid,
         rows=tuple(finding for finding in errors if finding.code not in {IN_COLUMNS, *REASON_CODES}),
         against_profile=tuple(finding for finding in errors if finding.code in REASON_CODES),
@@ -83,7 +83,7 @@ def match_name(prepared: Prepared, index: int) -> str:
 
 
 def _conflicts(tally: Tally, snapshot: Snapshot) -> tuple[Finding, ...]:
-    if not tally.conflict_count:
+    if not tally.counts.conflicting:
         return ()
     return (
         Finding(
@@ -91,34 +91,38 @@ def _conflicts(tally: Tally, snapshot: Snapshot) -> tuple[Finding, ...]:
             "error",
             "rows of one certificate differ in status, revocation time or reason, or one of them is bad, or left out "
             "and says otherwise: decide at the source which one is right, and export that one alone",
-            tally.conflict_count,
+            tally.counts.conflicting,
             tuple(
                 f"{_located(one, snapshot)}: "
                 f"{'is bad or left out, and contradicts' if one.is_withheld else 'contradicts'} "
                 f"{snapshot.locate(*one.row)}"
-                for one in tally.conflicts
+                for one in tally.examples.conflicts
             ),
         ),
     )
 
 
 def _repetitions(tally: Tally, snapshot: Snapshot) -> tuple[str, ...]:
-    return tuple(f"{_located(one, snapshot)}: repeats {snapshot.locate(*one.row)}" for one in tally.repetitions)
+    return tuple(
+        f"{_located(one, snapshot)}: repeats {snapshot.locate(*one.row)}" for one in tally.examples.repetitions
+    )
 
 
 def _precertificates(tally: Tally, snapshot: Snapshot) -> Finding | None:
     """Return a warning where a precertificate and its final certificate are not revoked alike."""
-    seen = tally.precertificates
-    if not seen.differing:
+    differing = tally.counts.differing
+    if not differing:
         return None
-    examples = (f"{_located(one, snapshot)}: differs from {snapshot.locate(*one.row)}" for one in seen.examples)
+    examples = (
+        f"{_located(one, snapshot)}: differs from {snapshot.locate(*one.row)}" for one in tally.examples.differing
+    )
     return Finding(
         "row.precertificate-differs",
         "warning",
-        f"{seen.differing:,} precertificates are not revoked as their final certificates are, which are one to "
+        f"{differing:,} precertificates are not revoked as their final certificates are, which are one to "
         "clients: what one of both says is revoked counts as revoked, since the earlier time of both; look at the "
         "source which one is right",
-        seen.differing,
+        differing,
         tuple(examples),
     )
 

@@ -114,12 +114,12 @@ def ask(
     if prepared.past.history is None and prepared.past.commit is not None and not prepared.past.damage:
         text = f"{prepared.past.why_absent}; gates that compare with it are skipped, this once"
         warnings += (Finding("history.absent", "warning", text),)
-    if tally.undated:
+    if tally.counts.undated:
         text = (
             "end_with_certificate is set, and these certificates have no not_after (or one after the year 2105), so "
             "their answers may be valid for longer than they are: export not_after"
         )
-        warnings += (Finding("window.undated", "warning", text, tally.undated),)
+        warnings += (Finding("window.undated", "warning", text, tally.counts.undated),)
     warnings = rows + warnings + unneeded
     failed = [result.gate for result in decided if result.outcome == "failed"]
     if failed or not tally.groups:

@@ -10,15 +10,15 @@ from pregen.errors import Finding, VerificationError
 from pregen.gates import GateResult
 from pregen.gates.results import gates_document
 from pregen.generation.by_issuer import IssuerFigures
-from pregen.generation.collapse import Precertificates
+from pregen.generation.counts import Counts
 from pregen.generation.gatekeeping import after_signing
 from pregen.generation.pace import pace_warning
 from pregen.generation.past import write_past
 from pregen.generation.plan import Plan, make_plan
 from pregen.generation.preparation import Prepared, RunOptions, prepare
-from pregen.generation.shard import ShardSigner, ShardTask, SignedShard, SigningJob
+from pregen.generation.shard import ShardSigner, SignedShard, SigningJob, SignTask
 from pregen.generation.steps import Steps
-from pregen.generation.survey import Surveyed, survey
+from pregen.generation.survey import Survey, survey
 from pregen.interruption import uninterruptible
 from pregen.issuers import client_warnings
 from pregen.progress import Progress
@@ -34,8 +34,8 @@ class Published:
 
     `cpu_by_step` are the CPU seconds of all processes that can be told apart; start-up of processes is not among them.
     `history_bytes`, what the next run's gates need, are not among `stored_bytes`. `rates` are the signatures a second
-    of CPU time that engines were chosen by, by algorithm and engine. `precertificates` is what became of their rows;
-    `again` of the certificates are there for a further name or key of their issuer.
+    of CPU time that engines were chosen by, by algorithm and engine. `counts` say what became of rows that
+    get no answer of their own.
     """
 
     commit: int
@@ -43,8 +43,7 @@ class Published:
     certificates: int
     excluded: dict[str, int]
     excluded_values: dict[str, dict[str, int]]
-    precertificates: Precertificates
-    again: int
+    counts: Counts
     responses: int
     issuers: int
     by_issuer: tuple[IssuerFigures, ...]
@@ -72,8 +71,7 @@ class Checked:
     certificates: int
     excluded: dict[str, int]
     excluded_values: dict[str, dict[str, int]]
-    precertificates: Precertificates
-    again: int
+    counts: Counts
     responses: int
     issuers: int
     by_issuer: tuple[IssuerFigures, ...]
@@ -105,8 +103,7 @@ def check(config: Config, options: RunOptions, progress: Progress) -> Checked:
             certificates=surveyed.certificates,
             excluded=surveyed.excluded,
             excluded_values=prepared.snapshot.excluded_values,
-            precertificates=surveyed.precertificates,
-            again=surveyed.again,
+            counts=surveyed.counts,
             responses=surveyed.responses(prepared.issuers),
             issuers=len(prepared.issuers),
             by_issuer=surveyed.by_issuer,
@@ -154,8 +151,7 @@ def run(config: Config, options: RunOptions, progress: Progress) -> Published:
         certificates=surveyed.certificates,
         excluded=surveyed.excluded,
         excluded_values=prepared.snapshot.excluded_values,
-        precertificates=surveyed.precertificates,
-        again=surveyed.again,
+        counts=surveyed.counts,
         responses=committed.responses,
         issuers=len(prepared.issuers),
         by_issuer=surveyed.by_issuer,
@@ -187,7 +183,7 @@ class _Committed(NamedTuple):
 
 
 def _commit(
-    prepared: Prepared, surveyed: Surveyed, signed: Sequence[SignedShard], steps: Steps, probed_at: int | None
+    prepared: Prepared, surveyed: Survey, signed: Sequence[SignedShard], steps: Steps, probed_at: int | None
 ) -> _Committed:
     """Look at everything that was signed once more, and publish it."""
     responses = check_counts(prepared, surveyed, signed)
@@ -195,7 +191,7 @@ def _commit(
     windows = frozenset(window for one in signed for window in one.windows)
     verified = sum(one.verified for one in signed)
     gates = surveyed.gates + after_signing(
-        surveyed.rows_in, surveyed.excluded, surveyed.again, shards, windows, verified
+        surveyed.rows_in, surveyed.excluded, surveyed.counts.again, shards, windows, verified
     )
     with steps("gates"):
         history, history_bytes = _remember(prepared, surveyed, signed)
@@ -206,8 +202,8 @@ def _commit(
         "responses": responses,
         "excluded": surveyed.excluded,
     }
-    if surveyed.again:
-        counts["again"] = surveyed.again
+    if surveyed.counts.again:
+        counts["again"] = surveyed.counts.again
     manifest = Manifest(
         profile=prepared.profiles,
         shards=shards,
@@ -229,7 +225,7 @@ def _commit(
     return _Committed(head, put_bytes, history_bytes, responses, gates)
 
 
-def _remember(prepared: Prepared, surveyed: Surveyed, signed: Sequence[SignedShard]) -> tuple[str | None, int]:
+def _remember(prepared: Prepared, surveyed: Survey, signed: Sequence[SignedShard]) -> tuple[str | None, int]:
     """Put the index of what the next run's gates need; return its name, and the octets of it and of its parts."""
     if surveyed.history is None:
         return None, 0
@@ -238,14 +234,12 @@ def _remember(prepared: Prepared, surveyed: Surveyed, signed: Sequence[SignedSha
     return name, index_bytes + sum(part.size_bytes for part in parts)
 
 
-def _sign(prepared: Prepared, surveyed: Surveyed, plan: Plan, progress: Progress) -> list[SignedShard]:
+def _sign(prepared: Prepared, surveyed: Survey, plan: Plan, progress: Progress) -> list[SignedShard]:
     """Return all signed shards in the order of their keys."""
     engines = {use: choice.engine for use, choice in prepared.choices.items()}
     job = SigningJob(prepared.issuers, prepared.windows, plan, engines, prepared.open_store)
     tasks = [
-        ShardTask(
-            file, prepared.expired_before, surveyed.proofs.get(file.number, frozenset()), endings=prepared.endings
-        )
+        SignTask(file, prepared.expired_before, prepared.endings, surveyed.proofs.get(file.number, frozenset()))
         for file in surveyed.files
     ]
     signed, done = [], 0
@@ -256,13 +250,13 @@ def _sign(prepared: Prepared, surveyed: Surveyed, plan: Plan, progress: Progress
     return sorted(signed, key=lambda one: one.number)
 
 
-def check_counts(prepared: Prepared, surveyed: Surveyed, signed: Sequence[SignedShard]) -> int:
+def check_counts(prepared: Prepared, surveyed: Survey, signed: Sequence[SignedShard]) -> int:
     """Return the number of responses, after every row is accounted for by what was read back."""
     certificates = sum(one.shard.rows for one in signed)
     responses = sum(one.responses for one in signed)
     excluded = sum(surveyed.excluded.values())
-    if surveyed.rows_in != certificates - surveyed.again + excluded:
-        again = f", {surveyed.again:,} of them for a further name or key," if surveyed.again else ""
+    if surveyed.rows_in != certificates - surveyed.counts.again + excluded:
+        again = f", {surveyed.counts.again:,} of them for a further name or key," if surveyed.counts.again else ""
         raise VerificationError(
             f"{surveyed.rows_in:,} rows came in, but {certificates:,} certificates were read back{again} and "
             f"{excluded:,} rows were excluded: nothing was published; please report this"

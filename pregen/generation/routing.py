@@ -35,7 +35,7 @@ class ShardFile:
     Attributes:
         path: the folder of its spill files, one of each router.
         written: what these files are.
-        surveyed: `pregen.generation.tally.Survey.digest` of the shard; None before it is surveyed.
+        digest: `pregen.generation.tally.ShardCount.digest` of the shard; None before it is counted.
     """
 
     number: int
@@ -43,7 +43,12 @@ class ShardFile:
     high: int
     path: Path
     written: tuple[SpillFile, ...]
-    surveyed: int | None = None
+    digest: int | None = None
+
+    @property
+    def label(self) -> str:
+        """What messages call it."""
+        return f"shard {self.number}"
 
     @property
     def rows(self) -> int:

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pregen.errors import VerificationError
-from pregen.generation.collapse import NO_PRECERTIFICATES, Collapsed, Pair, Precertificates, collapse
+from pregen.generation.collapse import Collapsed, collapse
+from pregen.generation.counts import NO_EXAMPLES, NOTHING_COUNTED, Counts, Examples
 from pregen.generation.endings import Endings
 from pregen.generation.groups import Group
 from pregen.generation.routing_key import serial_matrix
@@ -46,17 +47,8 @@ class ShardRows:
         codes: int64[n], the group of each row (`Group.code`).
         revoked_at: uint32[n], seconds since 1970.
         reason: int8[n].
-        repeated: rows that said the same as another one.
-        expired: certificates that need no response any more.
-        conflicts: the first ones.
-        conflict_count: how many rows contradict another one.
-        withheld: rows that get none, and are not counted anywhere else.
-        repetitions: the first ones.
-        precertificates: what became of their rows.
-        again: certificates that are answered for a further name or key of their issuer; they are here, but no count of
-            rows is about them.
-        again_rows: their rows.
-        undated: those whose window is to end with them, and of which nobody says when that is.
+        counts: what became of the other rows of the shard.
+        examples: of these, the first ones.
         left_out: rows without a response for their status alone, as they were spooled, whose certificates have neither
             another row nor expired.
         keys: uint64[n], the whole keys.
@@ -69,16 +61,8 @@ class ShardRows:
     codes: NDArray[np.int64]
     revoked_at: NDArray[np.uint32]
     reason: NDArray[np.int8]
-    repeated: int = 0
-    expired: int = 0
-    conflicts: tuple[Pair, ...] = field(default=())
-    conflict_count: int = 0
-    withheld: int = 0
-    repetitions: tuple[Pair, ...] = field(default=())
-    precertificates: Precertificates = NO_PRECERTIFICATES
-    again: int = 0
-    again_rows: int = 0
-    undated: int = 0
+    counts: Counts = NOTHING_COUNTED
+    examples: Examples = NO_EXAMPLES
     left_out: Spilled = field(default_factory=lambda: np.empty(0, SPILLED))
     keys: NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
     not_after: NDArray[np.uint32] = field(default_factory=lambda: np.empty(0, np.uint32))
@@ -97,23 +81,22 @@ class ShardRows:
         return {Group.of_code(code): count for code, count in zip(codes.tolist(), counts.tolist(), strict=True)}
 
     def digest(self) -> int:
-        """Return what `Survey.digest` is if nothing else was surveyed."""
-        codes, counts = np.unique(self.codes, return_counts=True)
-        return digest_of(codes, counts, self.repeated, self.expired, self.precertificates)
+        """Return what `ShardCount.digest` of these rows is."""
+        codes, rows = np.unique(self.codes, return_counts=True)
+        return digest_of(codes, rows, self.counts)
 
 
-def digest_of(
-    codes: NDArray[np.int64], counts: NDArray[np.int64], repeated: int, expired: int, early: Precertificates
-) -> int:
+def digest_of(codes: NDArray[np.int64], rows: NDArray[np.int64], counts: Counts) -> int:
     """Return a CRC-32 of the number of rows of each group, by ascending codes, and of those left out."""
-    return zlib.crc32(np.concatenate([codes, counts, [repeated, expired, early.joined, early.alone]]).data)
+    left_out = [counts.repeated, counts.expired, counts.joined, counts.alone]
+    return zlib.crc32(np.concatenate([codes, rows, left_out]).data)
 
 
 def load_rows(
     path: Path,
     expired_before: int | None,
     written: Sequence[SpillFile] | None = None,
-    surveyed: int | None = None,
+    digest: int | None = None,
     endings: Endings | None = None,
 ) -> ShardRows:
     """Return the rows of a spooled shard.
@@ -122,12 +105,12 @@ def load_rows(
         path: the folder of the shard's files.
         expired_before: certificates whose not_after is before it are left out, in seconds since 1970; None keeps all.
         written: what the files must be; None takes them as they are.
-        surveyed: what `ShardRows.digest` must be; None takes any.
+        digest: what `ShardRows.digest` must be; None takes any.
         endings: which certificates get a window that ends with them; None: none do.
 
     Raises:
         SpoolError: the files cannot be read, or are not what was written.
-        VerificationError: the rows are not those that were surveyed.
+        VerificationError: the rows are not those that were counted.
     """
     rows, suspects = _in_order(read_spilled(path, written))
     limit = 0 if expired_before is None else int(clipped(np.array(expired_before)))
@@ -138,7 +121,7 @@ def load_rows(
     again_rows = len(rows) - withheld - own_rows
     kept[collapsed.dropped] = False
     certificates = int(np.count_nonzero(kept & own))
-    repeated = own_rows - certificates - collapsed.joined
+    repeated = own_rows - certificates - collapsed.counts.joined
     kept &= rows["not_after"] >= limit
     live = int(np.count_nonzero(kept & own))
     alone = int(np.count_nonzero(kept & own & (rows["code"] & PRECERTIFICATE != 0)))
@@ -157,23 +140,23 @@ def load_rows(
         codes=codes,
         revoked_at=rows["revoked_at"].copy(),
         reason=rows["reason"].copy(),
-        repeated=repeated,
-        expired=certificates - live,
-        conflicts=collapsed.conflicts,
-        conflict_count=collapsed.conflict_count,
-        withheld=withheld,
-        repetitions=collapsed.repetitions,
-        precertificates=Precertificates(collapsed.joined, alone, collapsed.differing, collapsed.examples),
-        again=len(rows) - live,
-        again_rows=again_rows,
-        undated=undated,
+        counts=collapsed.counts._replace(
+            repeated=repeated,
+            expired=certificates - live,
+            withheld=withheld,
+            again=len(rows) - live,
+            again_rows=again_rows,
+            undated=undated,
+            alone=alone,
+        ),
+        examples=collapsed.examples,
         left_out=left_out,
         keys=rows["key"].copy(),
         not_after=rows["not_after"].copy(),
     )
-    if surveyed is not None and loaded.digest() != surveyed:
+    if digest is not None and loaded.digest() != digest:
         raise VerificationError(
-            f"{path}: {len(rows):,} rows to sign, {loaded.repeated:,} repeated and {loaded.expired:,} expired ones are "
+            f"{path}: {len(rows):,} rows to sign, {repeated:,} repeated and {certificates - live:,} expired ones are "
             "not by issuer, serial length and status what was surveyed: nothing was published; please report this"
         )
     return loaded

@@ -11,20 +11,17 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pregen.errors import PublishError, explained
-from pregen.gates.comparison import NOT_COMPARED, Comparison
-from pregen.generation.claims import NO_CLAIMS, ClaimArray, hold_against
 from pregen.generation.endings import Endings
 from pregen.generation.groups import Group
 from pregen.generation.keyring import KeyRing, OpenSigner
 from pregen.generation.layout import Block, Layout, Numbers, RunNumbers
 from pregen.generation.messages import BATCH_ROWS, Messages, Scratch
-from pregen.generation.past import Comparer, ComparisonJob, entries_of
+from pregen.generation.past import entries_of
 from pregen.generation.plan import Plan
 from pregen.generation.readback import ReadBack
 from pregen.generation.routing import ShardFile
 from pregen.generation.rows import ShardRows, load_rows
 from pregen.generation.steps import Steps
-from pregen.generation.tally import Survey
 from pregen.issuers import Issuer
 from pregen.signers import Flight, KeyUse, Octets, Rows, open_signer
 from pregen.validity import ValidityWindow
@@ -36,27 +33,24 @@ from storage.tables import Shape
 
 
 @dataclass(frozen=True, slots=True)
-class ShardTask:
-    """One shard to survey or to sign.
+class SignTask:
+    """One shard to sign.
 
     Attributes:
         file: its rows.
-        expired_before: see `pregen.generation.rows.load_rows`.
+        expired_before, endings: see `pregen.generation.rows.load_rows`.
         proofs: groups of which one response at least is verified here (one of each group in a run).
-        claims: to be held against its rows, by ascending keys.
-        endings: see `pregen.generation.rows.load_rows`.
     """
 
     file: ShardFile
-    expired_before: int | None
-    proofs: frozenset[Group] = frozenset()
-    claims: ClaimArray = field(default_factory=lambda: NO_CLAIMS)
+    expired_before: int | None = None
     endings: Endings | None = None
+    proofs: frozenset[Group] = frozenset()
 
     @property
     def label(self) -> str:
         """What messages call it."""
-        return f"shard {self.file.number}"
+        return self.file.label
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,57 +95,6 @@ class SignedShard:
     windows: frozenset[tuple[int, int]] = frozenset()
 
 
-class Surveyor:
-    """Counts what a shard holds, compares it with the current generation, and finds rows that contradict each other.
-
-    Args:
-        job: what to compare with; None: there is nothing.
-    """
-
-    def __init__(self, job: ComparisonJob | None = None) -> None:
-        self._comparer = Comparer(job) if job else None
-
-    def __call__(self, task: ShardTask) -> Survey:
-        """Return the survey of one shard.
-
-        Raises:
-            SpoolError: its rows cannot be read, or are not what was written.
-            PublishError: the store did not return what is to be compared with.
-        """
-        steps = Steps()
-        with steps("survey"):
-            rows = load_rows(task.file.path, task.expired_before, task.file.written, endings=task.endings)
-            groups = rows.groups()
-        with steps("gates"):
-            comparison = self._compared(task, rows)
-            held = hold_against(rows, task.claims)
-        return Survey(
-            shard=task.file.number,
-            groups=groups,
-            repeated=rows.repeated,
-            expired=rows.expired,
-            conflicts=rows.conflicts,
-            conflict_count=rows.conflict_count,
-            repetitions=rows.repetitions,
-            precertificates=rows.precertificates,
-            again=rows.again,
-            again_rows=rows.again_rows,
-            undated=rows.undated,
-            withheld=rows.withheld,
-            steps=steps.take(),
-            comparison=comparison,
-            held=held,
-        )
-
-    def _compared(self, task: ShardTask, rows: ShardRows) -> Comparison:
-        if self._comparer is None:
-            return NOT_COMPARED
-        try:
-            return self._comparer.compare(task.file.low, task.file.high, entries_of(rows))
-        except OSError as e:
-            raise PublishError(f"{task.label}: {explained(e)}; nothing was published") from e
-
-
 class ShardSigner:
     """Signs shards in one worker process; holds its keys, its signers and its store.
 
@@ -181,7 +124,7 @@ class ShardSigner:
         self._messages: dict[tuple[int, int], Messages] = {}
         self._read_back = ReadBack(job.issuers, job.windows, job.plan)
 
-    def __call__(self, task: ShardTask) -> SignedShard:
+    def __call__(self, task: SignTask) -> SignedShard:
         """Sign, store and read back one shard.
 
         Raises:
@@ -196,10 +139,10 @@ class ShardSigner:
                 f"{task.label}: {explained(e)}; nothing was published, the current generation is what it was"
             ) from e
 
-    def _signed(self, task: ShardTask) -> SignedShard:
+    def _signed(self, task: SignTask) -> SignedShard:
         plan, steps, low, high = self._job.plan, self._steps, task.file.low, task.file.high
         with steps("load"):
-            rows = load_rows(task.file.path, task.expired_before, task.file.written, task.file.surveyed, task.endings)
+            rows = load_rows(task.file.path, task.expired_before, task.file.written, task.file.digest, task.endings)
             layout = Layout(rows, self._run_numbers.of(rows.codes), self._shapes)
         flight = Flight()
         records = [self._sign(rows, block, flight) for block in layout.blocks()]

@@ -16,7 +16,8 @@ from pregen.gates import GateResult, History
 from pregen.gates.detector.observation import Observation, Observer, Watch
 from pregen.gates.detector.observation import add_up as all_observed
 from pregen.generation.by_issuer import IssuerFigures, figures_by_issuer
-from pregen.generation.collapse import NO_PRECERTIFICATES, Precertificates
+from pregen.generation.counting import CountTask, ShardCounter
+from pregen.generation.counts import NOTHING_COUNTED, Counts
 from pregen.generation.gatekeeping import (
     INVALID,
     ask,
@@ -31,10 +32,9 @@ from pregen.generation.groups import Group
 from pregen.generation.memory import keep_freed_memory
 from pregen.generation.preparation import Prepared
 from pregen.generation.routing import RoutingJob, ShardFile, route, route_files, shard_count
-from pregen.generation.shard import ShardTask, Surveyor
 from pregen.generation.spool import spool_folder
 from pregen.generation.steps import Steps
-from pregen.generation.tally import Survey, Tally, add_up
+from pregen.generation.tally import ShardCount, add_up
 from pregen.generation.workers import Pool, open_pool
 from pregen.issuers import Issuer
 from pregen.progress import Progress
@@ -46,7 +46,7 @@ RECORD_BYTES = 26  # of a record, its signatures apart: the longest serial, time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Surveyed:
+class Survey:
     """A snapshot in its shards, counted.
 
     Attributes:
@@ -59,8 +59,7 @@ class Surveyed:
         warnings: all of them.
         gates: what the gates said that look at the snapshot.
         history: what the next generation's gates need; None where nobody looked.
-        precertificates: what became of their rows.
-        again: certificates that are answered for a further name or key of their issuer.
+        counts: what became of the rows that get none, by shards.
         by_issuer: figures of each issuer.
     """
 
@@ -73,8 +72,7 @@ class Surveyed:
     warnings: tuple[Finding, ...]
     gates: tuple[GateResult, ...] = ()
     history: History | None = field(default=None)
-    precertificates: Precertificates = NO_PRECERTIFICATES
-    again: int = 0
+    counts: Counts = NOTHING_COUNTED
     by_issuer: tuple[IssuerFigures, ...] = ()
 
     @property
@@ -88,7 +86,7 @@ class Surveyed:
 
 
 @contextlib.contextmanager
-def survey(prepared: Prepared, steps: Steps, progress: Progress) -> Iterator[Surveyed]:
+def survey(prepared: Prepared, steps: Steps, progress: Progress) -> Iterator[Survey]:
     """Route all rows to shards and count them; the spill files and the workers live until the end of the context.
 
     The shards, and the order of the rows in them, are those of the snapshot, however many workers there are.
@@ -121,32 +119,29 @@ def survey(prepared: Prepared, steps: Steps, progress: Progress) -> Iterator[Sur
         with steps("gates"):
             claims = claims_of(prepared)
         parts = zip(files, claims.split([(file.low, file.high) for file in files]), strict=True)
-        tasks = [
-            ShardTask(file, prepared.expired_before, claims=part, endings=prepared.endings) for file, part in parts
-        ]
-        tally = add_up(_timed(pool.map(Surveyor, comparison_job(prepared), tasks), steps))
+        tasks = [CountTask(file, prepared.expired_before, prepared.endings, part) for file, part in parts]
+        tally = add_up(_timed(pool.map(ShardCounter, comparison_job(prepared), tasks), steps))
         with steps("gates"):
             observation = all_observed(observations, watch)
             verdict = judge_times(prepared, observation, watch)
-            invalid = invalid_rows(snapshot, sum(file.rows for file in files) - tally.withheld - tally.again_rows)
-            excluded = _excluded(snapshot, tally, invalid)
+            counts = tally.counts
+            invalid = invalid_rows(snapshot, sum(file.rows for file in files) - counts.withheld - counts.again_rows)
+            excluded = _excluded(snapshot, counts, invalid)
             gates, warnings = ask(prepared, tally, verdict, watch, excluded, claims)
             history = remembered(prepared, tally.groups, verdict, observation, watch)
-        surveyed = Surveyed(
+        yield Survey(
             pool=pool,
-            files=tuple(replace(file, surveyed=tally.digests[file.number]) for file in files),
+            files=tuple(replace(file, digest=tally.digests[file.number]) for file in files),
             groups=tally.groups,
             proofs=tally.proofs,
             rows_in=snapshot.rows_in,
             excluded=excluded,
-            precertificates=tally.precertificates,
-            again=tally.again,
+            counts=counts,
             warnings=prepared.warnings + warnings,
             gates=gates,
             history=history,
             by_issuer=figures_by_issuer(prepared.issuers, snapshot, tally.groups, observation),
         )
-        yield surveyed
 
 
 def record_bytes(issuers: Sequence[Issuer]) -> int:
@@ -192,18 +187,18 @@ def _counted(snapshot: Snapshot, show: Callable[[], None]) -> Iterator[StatusBat
         show()
 
 
-def _timed(surveys: Iterable[Survey], steps: Steps) -> Iterator[Survey]:
-    for one in surveys:
+def _timed(shards: Iterable[ShardCount], steps: Steps) -> Iterator[ShardCount]:
+    for one in shards:
         steps.add(one.steps)
         yield one
 
 
-def _excluded(snapshot: Snapshot, tally: Tally, invalid: int) -> dict[str, int]:
+def _excluded(snapshot: Snapshot, counted: Counts, invalid: int) -> dict[str, int]:
     counts = {
         **snapshot.excluded,
-        "expired": tally.expired,
-        "joined-precertificate": tally.precertificates.joined,
-        "repeated": tally.repeated,
+        "expired": counted.expired,
+        "joined-precertificate": counted.joined,
+        "repeated": counted.repeated,
         INVALID: invalid,
     }
     return {reason: count for reason, count in sorted(counts.items()) if count}

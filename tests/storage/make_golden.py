@@ -23,9 +23,10 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from pregen.clock import seconds
 from pregen.config import load_config
+from pregen.generation.counting import CountTask, ShardCounter
 from pregen.generation.plan import make_plan
 from pregen.generation.routing import route
-from pregen.generation.shard import ShardSigner, ShardTask, SigningJob, Surveyor
+from pregen.generation.shard import ShardSigner, SigningJob, SignTask
 from pregen.generation.steps import Steps
 from pregen.generation.tally import add_up
 from pregen.issuers import Issuer, load_issuers
@@ -167,11 +168,10 @@ class Maker:
         ids = np.array([issuer.issuer_id for issuer in self.issuers], np.uint64)
         with tempfile.TemporaryDirectory() as spool:
             files = route([_batch(of)], Path(spool), split(0, KEY32, parts), ids, Steps())
-            tasks = [ShardTask(file, None) for file in files]
-            plan = make_plan(self.issuers, windows, add_up(map(Surveyor(), tasks)).groups)
+            plan = make_plan(self.issuers, windows, add_up(map(ShardCounter(), map(CountTask, files))).groups)
             self.store.put(plan.name, plan.octets)
             sign = ShardSigner(SigningJob(self.issuers, windows, plan, engines, lambda: self.store))
-            return tuple(sign(task).shard for task in tasks)
+            return tuple(sign(SignTask(file)).shard for file in files)
 
     def publish(self, parent: Head | None, shards: tuple[Shard, ...], overlays: tuple[Shard, ...], author: str) -> Head:
         """Return the new commit."""

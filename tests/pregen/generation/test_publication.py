@@ -20,7 +20,7 @@ from pregen.generation.preparation import prepare
 from pregen.generation.publication import check_counts
 from pregen.generation.routing import SHARD_ROWS
 from pregen.generation.shard import SignedShard
-from pregen.generation.survey import Surveyed
+from pregen.generation.survey import Survey
 from pregen.generation.workers import OwnProcess
 from pregen.issuers import Issuer, load_issuers
 from pregen.signers import ALGORITHMS
@@ -374,7 +374,7 @@ def test_every_row_is_accounted_for_by_what_was_read_back(
     authority.publish(plain_rows(5))
     (shard,) = authority.generation().manifest.shards
     prepared = prepare(load_config(authority.configure()), RunOptions(now=NOW))
-    surveyed = Surveyed(
+    surveyed = Survey(
         pool=OwnProcess(),
         files=(),
         groups={Group(0, 16, 0): 5},

@@ -258,7 +258,7 @@ def test_shards_and_findings_are_the_same_however_many_workers_read_the_files(de
         for file in files:
             rows = load_rows(file.path, None)
             columns = (rows.key32, rows.codes, rows.revoked_at, rows.reason)
-            about = (rows.repeated, rows.conflicts, rows.conflict_count)
+            about = (rows.counts.repeated, rows.examples.conflicts, rows.counts.conflicting)
             shards.append((file.rows, serials_of(rows), *(column.tolist() for column in columns), *about))
         made.append((noted, shards))
         if workers:

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pregen.errors import MAX_EXAMPLES, VerificationError
-from pregen.generation.collapse import Pair, RowNumber
+from pregen.generation.counts import Counts, Examples, Pair, RowNumber
 from pregen.generation.groups import KINDS, Group
 from pregen.generation.rows import ShardRows, load_rows
 from pregen.generation.spill import read_spilled
-from pregen.generation.tally import Survey, add_up
+from pregen.generation.tally import ShardCount, add_up
 from pregen.snapshot import GOOD, NO_EXPIRY, NO_REASON, REVOKED, UNKNOWN
 from storage.key import key32
 from tests.pregen.generation.workshop import Row, load, plain_rows, serials_of, spool, various_rows
@@ -64,15 +64,15 @@ def test_each_row_keeps_its_own_status_time_and_reason(tmp_path: Path) -> None:
 
 def test_identical_rows_collapse_and_are_counted(tmp_path: Path) -> None:
     rows = load(tmp_path, [REVOCATION, *plain_rows(5), REVOCATION, REVOCATION])
-    assert (len(rows.codes), rows.repeated, rows.conflict_count) == (6, 2, 0)
+    assert (len(rows.codes), rows.counts.repeated, rows.counts.conflicting) == (6, 2, 0)
     assert serials_of(rows).count(REVOCATION.serial) == 1
 
 
 def test_the_first_repetitions_are_shown_with_the_rows_that_they_repeat(tmp_path: Path) -> None:
     twice = plain_rows(50)
     rows = load(tmp_path, [*twice, *twice])
-    assert rows.repeated == 50
-    assert rows.repetitions == tuple(
+    assert rows.counts.repeated == 50
+    assert rows.examples.repetitions == tuple(
         Pair(RowNumber(0, number), RowNumber(0, number + 50), twice[number].serial) for number in range(MAX_EXAMPLES)
     )
 
@@ -89,16 +89,16 @@ def test_a_row_that_contradicts_another_or_gets_no_answer_is_no_repetition(tmp_p
             REVOCATION,
         ],
     )
-    assert rows.repetitions == (Pair(RowNumber(0, 0), RowNumber(0, 2), b"\x05"),)
-    assert (rows.conflict_count, rows.withheld) == (1, 2)
+    assert rows.examples.repetitions == (Pair(RowNumber(0, 0), RowNumber(0, 2), b"\x05"),)
+    assert (rows.counts.conflicting, rows.counts.withheld) == (1, 2)
 
 
 @pytest.mark.parametrize("order", [(100, 300, 200), (300, 100, 200), (100, 200, 300)])
 def test_of_identical_rows_the_latest_expiry_counts(tmp_path: Path, order: tuple[int, ...]) -> None:
     rows = [REVOCATION._replace(not_after=not_after) for not_after in order]
     kept, gone = (load(tmp_path / str(limit), rows, expired_before=limit) for limit in (300, 301))
-    assert (len(kept.codes), kept.expired, kept.repeated) == (1, 0, 2)
-    assert (len(gone.codes), gone.expired, gone.repeated) == (0, 1, 2)
+    assert (len(kept.codes), kept.counts.expired, kept.counts.repeated) == (1, 0, 2)
+    assert (len(gone.codes), gone.counts.expired, gone.counts.repeated) == (0, 1, 2)
 
 
 def test_a_repetition_without_an_expiry_never_expires(tmp_path: Path) -> None:
@@ -118,19 +118,21 @@ def test_a_repetition_without_an_expiry_never_expires(tmp_path: Path) -> None:
 )
 def test_rows_of_one_certificate_that_differ_are_a_conflict(tmp_path: Path, other: Row) -> None:
     rows = load(tmp_path, [*plain_rows(3), REVOCATION, *plain_rows(2), other])
-    assert rows.conflict_count == 1
-    (conflict,) = rows.conflicts
+    assert rows.counts.conflicting == 1
+    (conflict,) = rows.examples.conflicts
     assert conflict == Pair(RowNumber(0, 3), RowNumber(0, 6), REVOCATION.serial)
 
 
 def test_conflicts_are_all_counted_and_the_first_are_shown(tmp_path: Path) -> None:
     twice = plain_rows(50)
     rows = load(tmp_path, [*twice, *(row._replace(status=UNKNOWN) for row in twice)])
-    assert rows.conflict_count == 50
-    assert len(rows.conflicts) == MAX_EXAMPLES
-    assert [conflict.row for conflict in rows.conflicts] == [(0, number) for number in range(MAX_EXAMPLES)]
-    assert all(conflict.other.row == conflict.row.row + 50 for conflict in rows.conflicts)
-    assert [conflict.serial for conflict in rows.conflicts] == [twice[c.row.row].serial for c in rows.conflicts]
+    assert rows.counts.conflicting == 50
+    assert len(rows.examples.conflicts) == MAX_EXAMPLES
+    assert [conflict.row for conflict in rows.examples.conflicts] == [(0, number) for number in range(MAX_EXAMPLES)]
+    assert all(conflict.other.row == conflict.row.row + 50 for conflict in rows.examples.conflicts)
+    assert [conflict.serial for conflict in rows.examples.conflicts] == [
+        twice[c.row.row].serial for c in rows.examples.conflicts
+    ]
 
 
 def test_rows_of_a_certificate_that_has_expired_need_not_agree(tmp_path: Path) -> None:
@@ -138,10 +140,15 @@ def test_rows_of_a_certificate_that_has_expired_need_not_agree(tmp_path: Path) -
 
     gone, live = (load(tmp_path / str(limit), rows, expired_before=limit) for limit in (10, 9))
 
-    assert (gone.conflict_count, gone.conflicts, gone.expired, gone.repeated) == (0, (), 1, 1)
+    assert (gone.counts.conflicting, gone.examples.conflicts, gone.counts.expired, gone.counts.repeated) == (
+        0,
+        (),
+        1,
+        1,
+    )
     assert serials_of(gone) == [b"\x01"]
-    assert (live.conflict_count, live.expired) == (1, 0), "the last second counts"
-    assert load(tmp_path / "kept", rows).conflict_count == 1
+    assert (live.counts.conflicting, live.counts.expired) == (1, 0), "the last second counts"
+    assert load(tmp_path / "kept", rows).counts.conflicting == 1
 
 
 @pytest.mark.parametrize("order", [1, -1])
@@ -149,14 +156,14 @@ def test_rows_of_a_certificate_that_has_expired_need_not_agree(tmp_path: Path) -
 def test_a_row_that_has_expired_contradicts_one_that_has_not(tmp_path: Path, order: int, live: int) -> None:
     rows = [REVOCATION._replace(not_after=5), REVOCATION._replace(not_after=live, status=GOOD, revoked_at=0, reason=-1)]
 
-    assert load(tmp_path, rows[::order], expired_before=10).conflict_count == 1
+    assert load(tmp_path, rows[::order], expired_before=10).counts.conflicting == 1
 
 
 @pytest.mark.parametrize("says", [REVOKED, UNKNOWN])
 def test_what_a_withheld_row_says_of_an_expired_certificate_does_not_matter(tmp_path: Path, says: int) -> None:
     rows = load(tmp_path, [Row(b"\x05", not_after=5), Row(b"\x05", says, withheld=True)], expired_before=10)
 
-    assert (rows.conflict_count, rows.expired, rows.withheld, len(rows.codes)) == (0, 1, 1, 0)
+    assert (rows.counts.conflicting, rows.counts.expired, rows.counts.withheld, len(rows.codes)) == (0, 1, 1, 0)
 
 
 @pytest.mark.parametrize("withheld", [0, 1, 2])
@@ -170,8 +177,9 @@ def test_a_withheld_row_contradicts_the_others_of_its_certificate(
     loaded = load_with_equal_keys(tmp_path, rows) if with_equal_keys else load(tmp_path, rows)
 
     first = 1 if withheld == 0 else 0
-    assert loaded.conflicts == (Pair(RowNumber(0, first), RowNumber(0, withheld), b"\x05", is_withheld=True),)
-    assert (loaded.conflict_count, loaded.withheld, loaded.repeated, len(loaded.codes)) == (1, 1, 1, 3)
+    assert loaded.examples.conflicts == (Pair(RowNumber(0, first), RowNumber(0, withheld), b"\x05", is_withheld=True),)
+    assert loaded.counts == Counts(conflicting=1, withheld=1, repeated=1)
+    assert len(loaded.codes) == 3
 
 
 def test_rows_that_are_all_withheld_are_no_conflict_and_get_no_response(tmp_path: Path) -> None:
@@ -179,7 +187,7 @@ def test_rows_that_are_all_withheld_are_no_conflict_and_get_no_response(tmp_path
     loaded = load(tmp_path, [first, Row(b"\x06"), second], expired_before=9)
 
     assert serials_of(loaded) == [b"\x06"]
-    assert (loaded.conflict_count, loaded.withheld, loaded.repeated, loaded.expired) == (0, 2, 0, 0)
+    assert loaded.counts == Counts(withheld=2)
 
 
 @pytest.mark.parametrize("withheld_first", [True, False])
@@ -204,13 +212,13 @@ def test_a_withheld_row_is_no_conflict_with_what_it_does_not_contradict(
     rows = [Row(b"\x05", says, withheld=True), published, published]
     loaded = load(tmp_path, rows if withheld_first else rows[::-1])
 
-    assert (loaded.conflict_count, loaded.withheld, loaded.repeated) == (conflicts, 1, 1)
+    assert (loaded.counts.conflicting, loaded.counts.withheld, loaded.counts.repeated) == (conflicts, 1, 1)
     assert (serials_of(loaded), loaded.revoked_at.tolist()) == ([b"\x05"], [published.revoked_at])
 
 
 def test_one_serial_of_two_issuers_is_two_certificates(tmp_path: Path) -> None:
     rows = load(tmp_path, [REVOCATION, REVOCATION._replace(issuer=1, status=GOOD, revoked_at=0, reason=-1)])
-    assert (len(rows.codes), rows.repeated, rows.conflict_count) == (2, 0, 0)
+    assert (len(rows.codes), rows.counts.repeated, rows.counts.conflicting) == (2, 0, 0)
     assert sorted(Group.of_code(code).issuer for code in rows.codes.tolist()) == [0, 1]
 
 
@@ -223,7 +231,7 @@ def test_equal_keys_of_different_certificates_are_legal(tmp_path: Path) -> None:
         Row(b"\x7f" * 21),
     ]
     rows = load_with_equal_keys(tmp_path, different)
-    assert (len(rows.codes), rows.repeated, rows.conflict_count) == (5, 0, 0)
+    assert (len(rows.codes), rows.counts.repeated, rows.counts.conflicting) == (5, 0, 0)
     assert serials_of(rows) == [row.serial for row in different], "ties stay in the order of the snapshot"
 
 
@@ -231,8 +239,8 @@ def test_among_equal_keys_repetitions_and_conflicts_are_still_found(tmp_path: Pa
     rows = load_with_equal_keys(
         tmp_path, [Row(b"\x01"), Row(b"\x02"), Row(b"\x01"), Row(b"\x03"), Row(b"\x02", UNKNOWN), Row(b"\x01")]
     )
-    assert (rows.repeated, rows.conflict_count) == (3, 1)
-    assert rows.conflicts == (Pair(RowNumber(0, 1), RowNumber(0, 4), b"\x02"),)
+    assert (rows.counts.repeated, rows.counts.conflicting) == (3, 1)
+    assert rows.examples.conflicts == (Pair(RowNumber(0, 1), RowNumber(0, 4), b"\x02"),)
     assert serials_of(rows) == [b"\x01", b"\x02", b"\x03"]
 
 
@@ -244,7 +252,7 @@ def test_keys_with_equal_upper_halves_are_in_the_order_of_the_lower_ones_whateve
     order = sorted(range(8), key=halves.__getitem__)
     assert serials_of(rows) == [plain_rows(8)[at].serial for at in order]
     assert rows.key32.tolist() == [halves[at][0] for at in order]
-    assert rows.repeated == 0
+    assert rows.counts.repeated == 0
 
 
 def test_rows_of_several_files_are_in_the_order_of_the_snapshot_whoever_has_spilled_them(tmp_path: Path) -> None:
@@ -261,10 +269,10 @@ def test_rows_of_several_files_are_in_the_order_of_the_snapshot_whoever_has_spil
         first.tofile(path)
         there = spilled.rename(file.path / name)
         loaded = load_rows(file.path, 6)
-        (conflict,) = loaded.conflicts
+        (conflict,) = loaded.examples.conflicts
         assert {conflict.row, conflict.other} == {(3, 1), (number, 1)}
         assert conflict.row.file == min(3, number)
-        assert (loaded.repeated, loaded.expired, len(loaded.codes)) == (2, 0, 2)
+        assert (loaded.counts.repeated, loaded.counts.expired, len(loaded.codes)) == (2, 0, 2)
         there.rename(spilled)
 
 
@@ -305,15 +313,15 @@ def test_times_before_1970_and_after_2106_expire_as_others_do(
     tmp_path: Path, not_after: int, expired_before: int, *, kept: bool
 ) -> None:
     rows = load(tmp_path, [Row(b"\x01", not_after=not_after)], expired_before=expired_before)
-    assert (len(rows.codes), rows.expired) == ((1, 0) if kept else (0, 1))
+    assert (len(rows.codes), rows.counts.expired) == ((1, 0) if kept else (0, 1))
 
 
 def test_a_certificate_expires_to_the_second(tmp_path: Path) -> None:
     expiring = [Row(bytes([1, 1 + i]), not_after=100 + i) for i in range(-1, 2)]
     rows = load(tmp_path, expiring, expired_before=100)
     assert sorted(serials_of(rows)) == [b"\x01\x01", b"\x01\x02"]
-    assert rows.expired == 1
-    assert load(tmp_path / "all", expiring).expired == 0
+    assert rows.counts.expired == 1
+    assert load(tmp_path / "all", expiring).counts.expired == 0
 
 
 def test_the_order_of_rows_does_not_depend_on_that_of_the_snapshot(tmp_path: Path) -> None:
@@ -324,11 +332,11 @@ def test_the_order_of_rows_does_not_depend_on_that_of_the_snapshot(tmp_path: Pat
 
 def test_a_shard_without_rows_is_empty(tmp_path: Path) -> None:
     rows = load(tmp_path, [])
-    assert (len(rows.codes), rows.groups(), rows.expired) == (0, {}, 0)
+    assert (len(rows.codes), rows.groups(), rows.counts.expired) == (0, {}, 0)
 
 
-def survey_of(rows: ShardRows) -> Survey:
-    return Survey(0, rows.groups(), rows.repeated, rows.expired, rows.conflicts, rows.conflict_count)
+def count_of(rows: ShardRows) -> ShardCount:
+    return ShardCount(0, rows.groups(), rows.counts, rows.examples)
 
 
 @pytest.mark.parametrize(
@@ -337,7 +345,7 @@ def survey_of(rows: ShardRows) -> Survey:
 def test_rows_that_were_surveyed_may_be_signed(tmp_path: Path, rows: list[Row]) -> None:
     (file,) = spool(tmp_path, rows)
     loaded = load_rows(file.path, 10, file.written)
-    again = load_rows(file.path, 10, file.written, survey_of(loaded).digest())
+    again = load_rows(file.path, 10, file.written, count_of(loaded).digest())
     assert serials_of(again) == serials_of(loaded)
 
 
@@ -355,7 +363,7 @@ def test_rows_that_were_surveyed_may_be_signed(tmp_path: Path, rows: list[Row]) 
     ],
 )
 def test_other_rows_than_were_surveyed_are_not_signed(tmp_path: Path, other: list[Row]) -> None:
-    surveyed = survey_of(load(tmp_path / "surveyed", [REVOCATION, Row(b"\x01")], expired_before=10)).digest()
+    surveyed = count_of(load(tmp_path / "surveyed", [REVOCATION, Row(b"\x01")], expired_before=10)).digest()
     (file,) = spool(tmp_path / "other", other)
     with pytest.raises(
         VerificationError, match=r"rows to sign, .* nothing was published; please report this"
@@ -365,44 +373,36 @@ def test_other_rows_than_were_surveyed_are_not_signed(tmp_path: Path, other: lis
 
 
 @pytest.mark.parametrize("order", list(permutations(range(3))), ids=str)
-def test_surveys_add_up_to_the_same_in_whatever_order_they_come(order: tuple[int, ...]) -> None:
+def test_shards_add_up_to_the_same_in_whatever_order_they_come(order: tuple[int, ...]) -> None:
     a, b, c = Group(0, 16, 0), Group(0, 16, 1), Group(1, 5, 3)
     one, two = (Pair(RowNumber(0, row), RowNumber(0, 9), bytes([row])) for row in (1, 2))
-    surveys = [
-        Survey(0, {a: 2, c: 1}, 1, 0, (), 0),
-        Survey(1, {a: 3, b: 5}, 0, 4, (one,), 30),
-        Survey(2, {b: 1}, 2, 0, (two,), 1),
+    shards = [
+        ShardCount(0, {a: 2, c: 1}, Counts(repeated=1)),
+        ShardCount(1, {a: 3, b: 5}, Counts(expired=4, conflicting=30), Examples((one,))),
+        ShardCount(2, {b: 1}, Counts(repeated=2, conflicting=1), Examples((two,))),
     ]
 
-    tally = add_up(surveys[at] for at in order)
+    tally = add_up(shards[at] for at in order)
 
     assert list(tally.groups.items()) == [(a, 5), (b, 6), (c, 1)]
     assert tally.proofs == {0: frozenset({a, c}), 1: frozenset({b})}
-    assert (tally.repeated, tally.expired, tally.conflict_count) == (3, 4, 31)
-    assert tally.conflicts == (one, two)
-    assert tally.digests == {survey.shard: survey.digest() for survey in surveys}
+    assert (tally.counts.repeated, tally.counts.expired, tally.counts.conflicting) == (3, 4, 31)
+    assert tally.examples.conflicts == (one, two)
+    assert tally.digests == {one.shard: one.digest() for one in shards}
 
 
 @pytest.mark.parametrize("step", [1, -1])
 def test_of_many_shards_the_first_ones_show_what_contradicts_and_what_repeats(step: int) -> None:
     """Whichever comes first: every shard has two pairs, and the first ten shards are enough."""
-    pairs = [[(RowNumber(0, row), RowNumber(1, row), b"\x05") for row in (shard, shard + 1)] for shard in range(90)]
-    surveys = [
-        Survey(
-            shard,
-            {},
-            2,
-            0,
-            tuple(Pair(*pair) for pair in two),
-            2,
-            repetitions=tuple(Pair(*pair) for pair in two),
-        )
+    pairs = [[Pair(RowNumber(0, row), RowNumber(1, row), b"\x05") for row in (shard, shard + 1)] for shard in range(90)]
+    shards = [
+        ShardCount(shard, {}, Counts(repeated=2, conflicting=2), Examples(tuple(two), tuple(two)))
         for shard, two in enumerate(pairs)
     ]
 
-    tally = add_up(surveys[::step])
+    tally = add_up(shards[::step])
 
     first = [pair for two in pairs[:10] for pair in two]
-    assert tally.conflicts == tuple(Pair(*pair) for pair in first)
-    assert tally.repetitions == tuple(Pair(*pair) for pair in first)
-    assert (tally.conflict_count, tally.repeated) == (180, 180)
+    assert tally.examples.conflicts == tuple(first)
+    assert tally.examples.repetitions == tuple(first)
+    assert (tally.counts.conflicting, tally.counts.repeated) == (180, 180)

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 
 from pregen.errors import VerificationError
+from pregen.generation.counting import CountTask, ShardCounter
 from pregen.generation.layout import Layout
 from pregen.generation.messages import BATCH_ROWS, generalized_times
 from pregen.generation.plan import Plan
 from pregen.generation.readback import SAMPLE_EVERY, ReadBack
 from pregen.generation.rows import ShardRows, load_rows
-from pregen.generation.shard import ShardSigner, ShardTask, Surveyor
+from pregen.generation.shard import ShardSigner, SignTask
 from pregen.signers import P256_SHA256, KeyIndexes, Octets, Signer, open_signer
 from pregen.snapshot import REVOKED
 from pregen.verification import load_public_key, parse_response, verify_signature
@@ -146,11 +147,10 @@ def test_a_shard_whose_rows_have_all_expired_is_an_empty_pack(bench: Bench) -> N
     plan = bench.spool([Row(b"\x11" * 16)])
     files = Bench(bench.folder / "expired", bench.issuers)
     files.spool([Row(b"\x11" * 16, not_after=5)])
-    task = ShardTask(files.files[0], 6)
-    signed = ShardSigner(bench.job(plan))(task)
+    signed = ShardSigner(bench.job(plan))(SignTask(files.files[0], 6))
     assert (signed.shard.rows, signed.responses) == (0, 0)
-    survey = Surveyor()(task)
-    assert (survey.groups, survey.expired) == ({}, 1)
+    counted = ShardCounter()(CountTask(files.files[0], 6))
+    assert (counted.groups, counted.counts.expired) == ({}, 1)
 
 
 def test_the_same_rows_give_the_same_records_in_the_same_order_but_other_signatures(bench: Bench) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from pregen.errors import SpoolError
-from pregen.generation.shard import ShardSigner, Surveyor
+from pregen.generation.counting import CountTask, ShardCounter
+from pregen.generation.shard import ShardSigner
 from pregen.generation.spill import ROW_BYTES
 from pregen.generation.spool import BLOCK_BYTES, PREFIX, spool_folder
 from tests.pregen.generation.workshop import Bench, make_issuers, various_rows
@@ -161,11 +162,12 @@ def test_rows_that_changed_in_the_spill_files_are_neither_surveyed_nor_signed(
     bench = Bench(tmp_path, make_issuers(tmp_path / "pki"))
     plan = bench.spool(various_rows(100))
     (task,), signer = bench.tasks(), ShardSigner(bench.job(plan))
-    assert Surveyor()(task).expired == 0
+    count = CountTask(task.file)
+    assert ShardCounter()(count).counts.expired == 0
     damage(task.file.path / "0")
-    for read in (Surveyor(), signer):
+    for read in (lambda: ShardCounter()(count), lambda: signer(task)):
         with pytest.raises(SpoolError, match="nothing was published; look at the disk and the memory") as caught:
-            read(task)
+            read()
         assert f"{tmp_path}/spool/0" in caught.value.message
         assert said in caught.value.message
     assert list(bench.store.list()) == []

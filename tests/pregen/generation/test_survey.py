@@ -10,9 +10,10 @@ import pytest
 
 from pregen.config import load_config
 from pregen.errors import InputError, VerificationError
+from pregen.generation.counting import CountTask, ShardCounter
 from pregen.generation.preparation import RunOptions, prepare
 from pregen.generation.rows import load_rows
-from pregen.generation.shard import ShardSigner, Surveyor
+from pregen.generation.shard import ShardSigner
 from pregen.generation.steps import Steps
 from pregen.generation.survey import record_bytes, survey
 from tests.pregen.cli.ca import Ca, instants
@@ -99,19 +100,19 @@ def test_what_is_signed_must_be_what_was_surveyed(ca: Ca) -> None:
     prepared = prepare(load_config(ca.config), RunOptions(now=ca.now, workers=1))
     with survey(prepared, Steps(), lambda *_: None) as surveyed:
         first, second = surveyed.files
-        assert len(load_rows(first.path, None, first.written, first.surveyed).codes) > 20_000
+        assert len(load_rows(first.path, None, first.written, first.digest).codes) > 20_000
         with pytest.raises(VerificationError, match="please report this"):
-            load_rows(first.path, None, first.written, second.surveyed)
+            load_rows(first.path, None, first.written, second.digest)
 
 
 def test_a_shard_with_other_rows_than_were_surveyed_is_not_signed(tmp_path: Path) -> None:
     bench = Bench(tmp_path, make_issuers(tmp_path / "pki"))
     plan = bench.spool(various_rows(50))
     (task,), signer = bench.tasks(), ShardSigner(bench.job(plan))
-    right = Surveyor()(task).digest()
-    assert signer(replace(task, file=replace(task.file, surveyed=right))).responses == 100
+    right = ShardCounter()(CountTask(task.file)).digest()
+    assert signer(replace(task, file=replace(task.file, digest=right))).responses == 100
     with pytest.raises(VerificationError, match="please report this"):
-        signer(replace(task, file=replace(task.file, surveyed=right ^ 1)))
+        signer(replace(task, file=replace(task.file, digest=right ^ 1)))
 
 
 def test_files_of_the_folder_that_are_not_read_are_among_the_warnings(ca: Ca) -> None:

@@ -13,7 +13,7 @@ from pregen.config import load_config
 from pregen.generation.plan import Plan, make_plan
 from pregen.generation.routing import ShardFile, route
 from pregen.generation.rows import ShardRows, load_rows
-from pregen.generation.shard import ShardSigner, ShardTask, SignedShard, SigningJob
+from pregen.generation.shard import ShardSigner, SignedShard, SigningJob, SignTask
 from pregen.generation.steps import Steps
 from pregen.issuers import Issuer, load_issuers
 from pregen.signers import KeyUse
@@ -161,9 +161,9 @@ class Bench:
         engines = {use: self.engine if use.algorithm == "p256-sha256" else "software" for use in uses} | self.engines
         return SigningJob(self.issuers, self.windows, plan, engines, lambda: self.store)
 
-    def tasks(self) -> list[ShardTask]:
+    def tasks(self) -> list[SignTask]:
         """Return a task for each shard; every group of a shard is to be proven there."""
-        return [ShardTask(file, None, frozenset(load_rows(file.path, None).groups())) for file in self.files]
+        return [SignTask(file, proofs=frozenset(load_rows(file.path, None).groups())) for file in self.files]
 
     def sign(self, plan: Plan, job: SigningJob | None = None) -> list[SignedShard]:
         signer = ShardSigner(job or self.job(plan))

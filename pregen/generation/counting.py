@@ -1,0 +1,72 @@
+"""The first look at a shard, in a worker: what it holds, what became of it since the current generation.
+
+Nothing is signed here, and no key is needed: whoever counts shards may be another than who signs them.
+"""
+
+from dataclasses import dataclass, field
+
+from pregen.errors import PublishError, explained
+from pregen.gates.comparison import NOT_COMPARED, Comparison
+from pregen.generation.claims import NO_CLAIMS, ClaimArray, hold_against
+from pregen.generation.endings import Endings
+from pregen.generation.past import Comparer, ComparisonJob, entries_of
+from pregen.generation.routing import ShardFile
+from pregen.generation.rows import ShardRows, load_rows
+from pregen.generation.steps import Steps
+from pregen.generation.tally import ShardCount
+
+
+@dataclass(frozen=True, slots=True)
+class CountTask:
+    """One shard to count.
+
+    Attributes:
+        file: its rows.
+        expired_before, endings: see `pregen.generation.rows.load_rows`.
+        claims: to be held against its rows, by ascending keys.
+    """
+
+    file: ShardFile
+    expired_before: int | None = None
+    endings: Endings | None = None
+    claims: ClaimArray = field(default_factory=lambda: NO_CLAIMS)
+
+    @property
+    def label(self) -> str:
+        """What messages call it."""
+        return self.file.label
+
+
+class ShardCounter:
+    """Counts what a shard holds, compares it with the current generation, and finds rows that contradict each other.
+
+    Args:
+        job: what to compare with; None: there is nothing.
+    """
+
+    def __init__(self, job: ComparisonJob | None = None) -> None:
+        self._comparer = Comparer(job) if job else None
+
+    def __call__(self, task: CountTask) -> ShardCount:
+        """Return what one shard holds.
+
+        Raises:
+            SpoolError: its rows cannot be read, or are not what was written.
+            PublishError: the store did not return what is to be compared with.
+        """
+        steps = Steps()
+        with steps("survey"):
+            rows = load_rows(task.file.path, task.expired_before, task.file.written, endings=task.endings)
+            groups = rows.groups()
+        with steps("gates"):
+            comparison = self._compared(task, rows)
+            held = hold_against(rows, task.claims)
+        return ShardCount(task.file.number, groups, rows.counts, rows.examples, comparison, held, steps.take())
+
+    def _compared(self, task: CountTask, rows: ShardRows) -> Comparison:
+        if self._comparer is None:
+            return NOT_COMPARED
+        try:
+            return self._comparer.compare(task.file.low, task.file.high, entries_of(rows))
+        except OSError as e:
+            raise PublishError(f"{task.label}: {explained(e)}; nothing was published") from e
