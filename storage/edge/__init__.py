@@ -62,7 +62,8 @@ it, with `readiness.py` (``/readyz``), `troubles.py` (what lookups show of the s
 `refresh.py` (a thread that looks for new generations), `takeover.py` (which of them can be served) and `patience.py`
 (stores that hang). `launch.py`, `server.py` and `worker.py` make a server and its processes of that, with `limits.py`
 (connections and descriptors), `farewell.py` (the end of a worker), `log.py` and `lines.py` (a queue for what is
-written). `source.py` says what is needed of whoever knows the answers.
+written). `settings.py` is what an operator may set, by `options.py`, and `source.py` says what is needed of whoever
+knows the answers.
 """
 
 from storage.edge.launch import serve

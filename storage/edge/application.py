@@ -17,20 +17,17 @@ from functools import partial
 from typing import Final, TypedDict
 
 from storage.edge.alarms import Alarms
-from storage.edge.caching import MAX_AGE_CAP_S
 from storage.edge.farewell import DRAIN_S, Connections, kept_connections, unanswered
 from storage.edge.log import ALARM, REQUESTS, SERVER
 from storage.edge.patience import PatientLookups
 from storage.edge.readiness import Readiness, Reason, State, instant_text, readiness_of
 from storage.edge.record import OcspStatus, Outcome, Record
-from storage.edge.refresh import PERIOD_S, Refresher
+from storage.edge.refresh import Refresher
 from storage.edge.respond import MAX_BODY_BYTES, HttpRequest, Reply, is_probe, ocsp_error, probe, refuse, respond
-from storage.edge.source import STORE_DEADLINE_S, LiveSource
+from storage.edge.settings import Settings
+from storage.edge.source import LiveSource
 from storage.edge.troubles import Troubles
 from storage.stores import NotAtHandError
-
-BODY_S: Final = 10.0
-"""A client that takes longer over a body is cut off."""
 
 DRAIN: Final = signal.SIGUSR1
 """Asks a worker to let its clients go with their next reply, and to end then."""
@@ -72,11 +69,7 @@ class Application:
     Args:
         source: where answers come from.
         is_local: whether lookups take microseconds, or raise `NotAtHandError`; else they are made in threads.
-        refresh_s: time between looks for a new generation.
-        body_s: how long a client may take to send a body.
-        max_age_cap_s: for how long caches may keep an answer at most.
-        store_deadline_s: how long a request may wait for the store.
-        unready_when_degraded: whether ``/readyz`` fails as soon as anything is not as it should be.
+        settings: how it answers.
         at_end: called when all requests are answered; need not return.
     """
 
@@ -85,20 +78,18 @@ class Application:
         source: LiveSource,
         *,
         is_local: bool,
-        refresh_s: float = PERIOD_S,
-        body_s: float = BODY_S,
-        max_age_cap_s: int = MAX_AGE_CAP_S,
-        store_deadline_s: float = STORE_DEADLINE_S,
-        unready_when_degraded: bool = False,
+        settings: Settings,
         at_end: Callable[[], object] = bool,
     ) -> None:
         self._source = source
-        self._respond = partial(respond, max_age_cap_s=max_age_cap_s)
-        self._body_s = body_s
-        self._refresher = Refresher(source, refresh_s)
+        self._respond = partial(respond, max_age_cap_s=settings.max_age_cap_s)
+        self._body_s = settings.body_s
+        self._refresher = Refresher(source, settings.refresh_s)
         self._is_local = is_local
-        self._lookups = PatientLookups(source, self._respond, deadline_s=store_deadline_s)
-        self._unready = frozenset({State.UNREADY, State.DEGRADED} if unready_when_degraded else {State.UNREADY})
+        self._lookups = PatientLookups(source, self._respond, deadline_s=settings.store_deadline_s)
+        self._unready = frozenset(
+            {State.UNREADY, State.DEGRADED} if settings.unready_when_degraded else {State.UNREADY}
+        )
         self._troubles = Troubles()
         self._alarms = Alarms()
         self._at_end = at_end

@@ -14,7 +14,8 @@ from typing import TypeAlias
 from storage.edge.caching import MAX_AGE_CAP_S
 from storage.edge.limits import connections_within, raise_descriptors
 from storage.edge.lines import hold_standard_descriptors, open_log
-from storage.edge.source import STORE_DEADLINE_S, LiveSource
+from storage.edge.settings import DEFAULT, Settings
+from storage.edge.source import LiveSource
 from storage.edge.takeover import ServingReader
 from storage.stores import LocalStore, Store, open_store
 
@@ -40,9 +41,7 @@ def serve(
     endpoint: str | None = None,
     region: str | None = None,
     log_file: Path | None = None,
-    max_age_cap_s: int = MAX_AGE_CAP_S,
-    store_deadline_s: float = STORE_DEADLINE_S,
-    unready_when_degraded: bool = False,
+    settings: Settings = DEFAULT,
     is_quiet: bool = False,
     opener: StoreOpener = open_plain_store,
 ) -> int:
@@ -59,9 +58,7 @@ def serve(
         endpoint: of an S3 server, where it is not AWS.
         region: of the bucket.
         log_file: where the lines about requests go; stdout without it.
-        max_age_cap_s: for how long caches may keep an answer at most; 0 to a day.
-        store_deadline_s: how long a request waits for the store before it gets ``tryLater``.
-        unready_when_degraded: whether ``/readyz`` fails as soon as anything is not as it should be.
+        settings: how they answer.
         is_quiet: whether the server's own log has warnings and errors alone.
         opener: opens the store in each process; for those who bring credentials of their own.
     """
@@ -79,7 +76,7 @@ def serve(
     open_reader = partial(open_live_reader, opener, store_address, endpoint, region)
     try:
         connections_within(raise_descriptors())
-        _check_deadline(store_deadline_s)
+        _check_deadline(settings.store_deadline_s)
         _check_log(log_file)
         open_reader()
     except ValueError as error:
@@ -96,9 +93,7 @@ def serve(
         port=port,
         workers=workers,
         log_file=log_file,
-        max_age_cap_s=max_age_cap_s,
-        store_deadline_s=store_deadline_s,
-        unready_when_degraded=unready_when_degraded,
+        settings=settings,
         is_quiet=is_quiet,
     )
 

@@ -18,13 +18,11 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server.mp import MPServer, WorkerProcess
 
-from storage.edge.application import BODY_S, DRAIN
-from storage.edge.caching import MAX_AGE_CAP_S
+from storage.edge.application import DRAIN
 from storage.edge.farewell import DRAIN_S
 from storage.edge.limits import CONNECTIONS, connections_within, raise_descriptors
 from storage.edge.log import SERVER, configuration
-from storage.edge.refresh import PERIOD_S
-from storage.edge.source import STORE_DEADLINE_S
+from storage.edge.settings import BODY_S, Settings
 from storage.edge.worker import OpenSource, make_application
 
 # A connection that says nothing, or says it slowly, is one of 1,024 of its worker: it is kept as long as a slow
@@ -73,11 +71,8 @@ def run(
     host: str,
     port: int,
     workers: int,
+    settings: Settings,
     log_file: Path | None = None,
-    refresh_s: float = PERIOD_S,
-    max_age_cap_s: int = MAX_AGE_CAP_S,
-    store_deadline_s: float = STORE_DEADLINE_S,
-    unready_when_degraded: bool = False,
     is_quiet: bool = False,
 ) -> int:
     """Serve until SIGTERM or SIGINT, then let the requests under way end; return the exit code.
@@ -87,11 +82,8 @@ def run(
         host: address to listen at.
         port: port to listen at.
         workers: number of processes.
+        settings: how they answer.
         log_file: where the lines about requests go; stdout without it.
-        refresh_s: time between looks for a new generation.
-        max_age_cap_s: for how long caches may keep an answer at most.
-        store_deadline_s: how long a request may wait for the store.
-        unready_when_degraded: whether ``/readyz`` fails as soon as anything is not as it should be.
         is_quiet: whether the server's own log has warnings and errors alone.
     """
     multiprocessing.set_start_method("spawn", force=True)  # obstore does not survive a fork
@@ -116,7 +108,7 @@ def run(
     _log.info("serving at http://%s:%d with %d worker(s)", f"[{host}]" if ":" in host else host, port, workers)
     if connections < CONNECTIONS:
         _log.warning("a worker takes %d connections and no more: ulimit -n is %d", connections, descriptors)
-    loader = partial(make_application, open_source, refresh_s, max_age_cap_s, store_deadline_s, unready_when_degraded)
+    loader = partial(make_application, open_source, settings)
     try:
         server.serve(target_loader=loader, wrap_loader=False)
     except SystemExit:  # a worker died, and was not to be replaced, or died while all were asked to end

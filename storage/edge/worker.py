@@ -10,28 +10,20 @@ from typing import TypeAlias
 
 from storage.edge.application import Application
 from storage.edge.log import finish
+from storage.edge.settings import Settings
 from storage.edge.source import LiveSource
 
 # Returns the source and whether it is local; called by the thread that serves. Travels to workers, so it must pickle.
 OpenSource: TypeAlias = Callable[[], tuple[LiveSource, bool]]
 
 
-def make_application(
-    open_source: OpenSource, refresh_s: float, max_age_cap_s: int, store_deadline_s: float, unready_when_degraded: bool
-) -> Application:
+def make_application(open_source: OpenSource, settings: Settings) -> Application:
     """Open the source in this worker process and return its application."""
     atexit.register(_leave)
     threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
     source, is_local = open_source()
-    return Application(
-        source,
-        is_local=is_local,
-        refresh_s=refresh_s,
-        max_age_cap_s=max_age_cap_s,
-        store_deadline_s=store_deadline_s,
-        unready_when_degraded=unready_when_degraded,
-        at_end=_leave,  # at once: threads that hang in the store would keep the process
-    )
+    # At the end it leaves at once: threads that hang in the store would keep the process.
+    return Application(source, is_local=is_local, settings=settings, at_end=_leave)
 
 
 def _end_with_parent() -> None:

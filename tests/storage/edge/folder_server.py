@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from storage.certid import CertID
 from storage.edge import server
+from storage.edge.settings import Settings
 from storage.edge.source import LiveSource
 from storage.errors import NothingPublishedError
 from storage.reader import Answer
@@ -74,4 +75,5 @@ def open_folder(folder: Path, is_local: bool) -> tuple[LiveSource, bool]:
 if __name__ == "__main__":
     folder, port, workers, kind = sys.argv[1:]
     opener = partial(open_folder, Path(folder), kind == "local")
-    sys.exit(server.run(opener, host="127.0.0.1", port=int(port), workers=int(workers), refresh_s=0.2))
+    settings = Settings(refresh_s=0.2)
+    sys.exit(server.run(opener, host="127.0.0.1", port=int(port), workers=int(workers), settings=settings))

@@ -1,6 +1,7 @@
 import asyncio
 
 from storage.edge.application import Application, Message, Scope
+from storage.edge.settings import Settings
 from tests.storage.edge.answers import FakeSource
 
 
@@ -10,7 +11,7 @@ class Idle(FakeSource):
 
 
 def test_a_client_that_does_not_send_its_body_is_told_so_and_let_go() -> None:
-    application = Application(Idle(), is_local=True, body_s=0.01)
+    application = Application(Idle(), is_local=True, settings=Settings(body_s=0.01))
     scope: Scope = {"type": "http", "method": "POST", "raw_path": b"/", "headers": [], "client": ("192.0.2.1", 1)}
     sent: list[Message] = []
 
