@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from pregen import clock
-from pregen.errors import Finding, GateError, InputError, VerificationError
+from pregen.errors import MAX_EXAMPLES, Finding, GateError, InputError, VerificationError
 from pregen.gates import GateResult, History
 from pregen.gates.acceptance import acceptable, decide, is_refused
 from pregen.gates.detector.observation import Observation, Watch
@@ -29,6 +29,7 @@ from pregen.snapshot import Snapshot
 from pregen.validity import REASON_CODES
 from storage.manifest import Shard
 
+DAY_S = 86_400
 INVALID = "invalid"  # the reason of rows that are left out because they cannot be published
 _OF_ROWS = frozenset({"rows-invalid", "duplicate"})  # as these rows get no answers
 
@@ -120,7 +121,7 @@ def ask(
             "their answers may be valid for longer than they are: export not_after"
         )
         warnings += (Finding("window.undated", "warning", text, tally.counts.undated),)
-    warnings = rows + warnings + unneeded
+    warnings = rows + warnings + _late(prepared) + unneeded
     failed = [result.gate for result in decided if result.outcome == "failed"]
     if failed or not tally.groups:
         # What is wrong with rows comes first: much of the rest may follow from it.
@@ -129,6 +130,26 @@ def ask(
         refused = [one.gate for one in prepared.accept if is_refused(one, decided)]
         raise _refusal(failed, acceptable(decided), refused, evidence, excluded, (*errors, *warnings))
     return decided, warnings
+
+
+def _late(prepared: Prepared) -> tuple[Finding, ...]:
+    """Return a warning of revocations of an offline CA that clients get to know later than a day after they were made.
+
+    Status of subordinate CAs must be newer within 24 hours of a revocation (TLS Baseline Requirements, 4.9.9).
+    """
+    if prepared.head is None:
+        return ()
+    times = prepared.snapshot.revoked_of_cas
+    late = times[(times > prepared.head.commit.as_of) & (times < clock.seconds(prepared.started) - DAY_S)]
+    if not len(late):
+        return ()
+    text = (
+        "under profile offline-ca, certificates were revoked after the generation that is published, and more than 24 "
+        "hours before this run, which is when their status had to be renewed (TLS Baseline Requirements, 4.9.9): "
+        "publish at once, and run within a day of each revocation"
+    )
+    examples = tuple(f"revoked {clock.text(one)}" for one in late[:MAX_EXAMPLES].tolist())
+    return (Finding("revocation.late", "warning", text, len(late), examples),)
 
 
 def _decided(evidence: Evidence, prepared: Prepared) -> tuple[tuple[GateResult, ...], tuple[Finding, ...]]:

@@ -163,6 +163,8 @@ class _BatchIntake(BatchRows):
             revoked = status == REVOKED
         kind = self._kind()
         self._apply_profiles(issuer, kind, revoked, reason, reason_given)
+        of_cas = revoked_at[self._intake.rules.of_cas_alone(issuer, revoked & self.sound)]
+        self.reading.revoked_of_cas = np.union1d(self.reading.revoked_of_cas, of_cas)
         not_after = self._optional_time("not_after", NO_EXPIRY)
         self._note_unexpired(not_after)
         if self._by_status.any():

@@ -33,6 +33,7 @@ class Reading:
         zone_used: columns (canonical names) with a declared zone, and with times that it was needed for.
         zone_written: those with times that name their own.
         negative_serials: how many rows of each issuer have a serial that is negative, int64[issuers].
+        revoked_of_cas: when certificates of issuers whose profile is for CAs alone were revoked, int64[k], distinct.
         of_issuers: what is odd about the serials of issuers (indices), each by itself.
         remnants: what rows that are not revoked say of revocations.
         units: in which its times seem to be written, by canonical column.
@@ -54,6 +55,7 @@ class Reading:
     zone_used: set[str] = field(default_factory=set)
     zone_written: set[str] = field(default_factory=set)
     negative_serials: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    revoked_of_cas: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     of_issuers: Mapping[int, tuple[Finding, ...]] = field(default_factory=dict)
     remnants: Remnants = field(default_factory=Remnants)
     units: dict[str, Units] = field(default_factory=lambda: {canonical: Units() for canonical in TIMES})

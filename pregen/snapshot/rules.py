@@ -35,6 +35,10 @@ class RowRules:
         self._any = bool(self._forbidden.any())
         self._any_of_cas_alone = bool(self._of_cas_alone.any())
 
+    def of_cas_alone(self, issuer: NDArray[np.int32], chosen: NDArray[np.bool_]) -> NDArray[np.intp]:
+        """Return which of the rows that are `chosen`, bool[n], are of issuers whose profile is for CAs alone."""
+        return np.flatnonzero(chosen & self._of_cas_alone[issuer]) if self._any_of_cas_alone else _NO_ROWS
+
     def kind_faults(self, issuer: NDArray[np.int32], is_ca: NDArray[np.bool_]) -> Iterator[Fault]:
         """Yield which rows may not have the windows of their issuer, as they are no certificates of CAs."""
         if self._any_of_cas_alone:

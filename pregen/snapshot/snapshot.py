@@ -89,6 +89,12 @@ class Snapshot:
         return sum((one.rows_of for one in self._readings.values() if one.rows_of is not None), none)
 
     @property
+    def revoked_of_cas(self) -> NDArray[np.int64]:
+        """When certificates of issuers whose profile is for CAs alone were revoked, so far, int64[k], distinct."""
+        parts = [one.revoked_of_cas for one in self._readings.values()]
+        return np.unique(np.concatenate([np.zeros(0, np.int64), *parts]))
+
+    @property
     def excluded(self) -> dict[str, int]:
         """Rows left out on purpose so far, by reason."""
         counts = sum((reading.excluded for reading in self._readings.values()), Counter[str]())

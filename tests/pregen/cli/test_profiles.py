@@ -267,3 +267,33 @@ def test_an_offline_ca_has_windows_of_up_to_twelve_months_for_its_subordinates(c
     assert pregen("verify", ca.store, "--config", ca.config).code == 0
     ca.configure(validity={"profile": "offline-ca", "lifetime": "366d"})
     assert "at most 365d, not 366d" in pregen("check", ca.config).err
+
+
+@pytest.mark.parametrize(("hours", "is_late"), [(49, True), (23, False), (80, False)])
+@pytest.mark.parametrize("profile", ["offline-ca", "microsoft"])
+def test_a_run_of_an_offline_ca_that_comes_a_day_after_a_revocation_is_late(
+    ca: Ca, pregen: Program, profile: str, hours: int, *, is_late: bool
+) -> None:
+    make_responder(ca.issuer, not_before=ca.now - 9 * DAY, not_after=ca.now + 800 * DAY).write(ca.folder, "ocsp")
+    lifetime = "365d" if profile == "offline-ca" else "7d"
+    ca.configure(validity={"profile": profile, "lifetime": lifetime}, gates={"stale_snapshot": "10d", "unrevoke": 9})
+    kind = pa.array(["ca"] * 3)
+    ca.export(
+        kind=kind,
+        status=pa.array([1, 0, 0]),
+        reason=pa.array([1, None, None]),
+        revoked_at=instants(ca.now - 9 * DAY, None, None),
+        as_of=ca.now - 3 * DAY,
+    )
+    assert pregen("run", ca.config).code == 0
+    ca.export(
+        kind=kind,
+        status=pa.array([1, 1, 0]),
+        reason=pa.array([1, 4, None]),
+        revoked_at=instants(ca.now - 9 * DAY, ca.now - timedelta(hours=hours), None),
+    )
+
+    ended = pregen("run", ca.config)
+
+    assert ended.code == 0, ended.err
+    assert ("warning revocation.late: " in ended.err) == (is_late and profile == "offline-ca")
