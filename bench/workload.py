@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from bench.authorities import make_authorities
+from bench.authorities import SECTION, make_authorities
 from pregen import clock
 from pregen.demo.authority import make_authority
 from pregen.generation.spill import ROW_BYTES as SPOOLED_BYTES
@@ -174,9 +174,9 @@ def make_many_issuers(folder: Path, issuers: int, rows_each: int) -> Workload:
     authorities = make_authorities(folder, issuers, now)
     rows = issuers * rows_each
     workload = Workload(folder, rows, rows, P256_SHA256.signature_bytes)
-    workload.config.write_text(CONFIGURATION + "".join(one.section for one in authorities))
+    workload.config.write_text(CONFIGURATION + "".join(SECTION.format(name=name) for name in authorities))
     as_of, random = clock.seconds(now), np.random.default_rng(SEED)
-    names = pa.array([one.name for one in authorities])
+    names = pa.array(authorities)
 
     def columns(start: int, count: int) -> dict[str, ArrowArray]:
         turns = (np.arange(start, start + count) % issuers).astype(np.int32)

@@ -26,8 +26,8 @@ def make_authority(folder: Path, kind: str, now: datetime) -> ec.EllipticCurvePr
     responder_key = make_key(next(algorithm for algorithm in ALGORITHMS.values() if algorithm.key == kind))
     root_name, issuer_name = _name("Demo Root"), _name("Demo Issuing CA R1")
     began = now - timedelta(days=30)
-    root = _authority(root_name, root_name, root_key, root_key, began, now + 20 * YEAR)
-    issuer = _authority(issuer_name, root_name, issuer_key, root_key, began, now + 10 * YEAR)
+    root = make_ca_certificate(root_name, root_name, root_key, root_key, began, now + 20 * YEAR)
+    issuer = make_ca_certificate(issuer_name, root_name, issuer_key, root_key, began, now + 10 * YEAR)
     responder = (
         _builder(_name("Demo OCSP Responder"), issuer_name, responder_key, began, now + timedelta(days=60))
         # TLS Baseline Requirements, 7.1.2.8
@@ -39,24 +39,31 @@ def make_authority(folder: Path, kind: str, now: datetime) -> ec.EllipticCurvePr
     )
     for name, certificate in (("root", root), ("issuer", issuer), ("ocsp", responder)):
         (folder / f"{name}.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
-    key_file = folder / "ocsp.key"
-    key_file.touch(mode=0o600)
-    key_file.write_bytes(responder_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    write_key(folder / "ocsp.key", responder_key)
     return issuer_key
 
 
-def _authority(
+def write_key(path: Path, key: PrivateKey) -> None:
+    """Write a key that only its owner can read."""
+    path.touch(mode=0o600)
+    path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+
+
+def make_ca_certificate(
     subject: x509.Name,
     issuer: x509.Name,
     key: ec.EllipticCurvePrivateKey,
     issuer_key: ec.EllipticCurvePrivateKey,
     not_before: datetime,
     not_after: datetime,
+    *,
+    signs_answers: bool = False,
 ) -> x509.Certificate:
+    """Return the certificate of a CA, signed by its issuer; `signs_answers`: it may sign OCSP responses itself."""
     return (
         _builder(subject, issuer, key, not_before, not_after)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .add_extension(_key_usage(key_cert_sign=True), critical=True)
+        .add_extension(_key_usage(digital_signature=signs_answers, key_cert_sign=True), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(issuer_key, hashes.SHA256())
     )
