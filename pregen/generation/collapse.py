@@ -87,7 +87,7 @@ def collapse(rows: Spilled, suspects: Places, limit: int) -> Collapsed:
     is_live = rows["not_after"][suspects[leader]] >= limit
     shown = np.where(withheld, leader, peer)
     differs &= is_live & ~(again & again[shown])  # which was found where they were spooled before
-    uneven &= is_live & ~again
+    uneven = (uneven | _expire_apart(these, leader, early, peer)) & is_live & ~again
     examples = Examples(
         *(
             tuple(
@@ -128,6 +128,14 @@ def _paired(these: Spilled, leader: Places, early: NDArray[np.bool_]) -> tuple[P
     joined = np.zeros(len(these), bool)
     joined[first[fits]] = True
     return np.where(early & ~joined[own], leader, own), joined
+
+
+def _expire_apart(these: Spilled, leader: Places, early: NDArray[np.bool_], peer: Places) -> NDArray[np.bool_]:
+    """Return which rows of precertificates are no pair with the final certificate's, as both say another expiry."""
+    apart: NDArray[np.bool_] = early & ~early[leader] & (peer == leader)
+    expiries = these["not_after"].astype(np.int64), these["not_after"][leader].astype(np.int64)
+    apart &= np.abs(expiries[0] - expiries[1]) > _DAY_S
+    return apart & (expiries[0] != LAST_SECOND) & (expiries[1] != LAST_SECOND)
 
 
 def _differ(these: Spilled, others: Places) -> NDArray[np.bool_]:

@@ -109,7 +109,7 @@ def _repetitions(tally: Tally, snapshot: Snapshot) -> tuple[str, ...]:
 
 
 def _precertificates(tally: Tally, snapshot: Snapshot) -> Finding | None:
-    """Return a warning where a precertificate and its final certificate are not revoked alike."""
+    """Return a warning where a precertificate and its final certificate are not revoked alike, or expire otherwise."""
     differing = tally.counts.differing
     if not differing:
         return None
@@ -119,9 +119,9 @@ def _precertificates(tally: Tally, snapshot: Snapshot) -> Finding | None:
     return Finding(
         "row.precertificate-differs",
         "warning",
-        f"{differing:,} precertificates are not revoked as their final certificates are, which are one to "
-        "clients: what one of both says is revoked counts as revoked, since the earlier time of both; look at the "
-        "source which one is right",
+        f"{differing:,} precertificates are not revoked as their final certificates are, or expire more than a day "
+        "before or after them, though both are one to clients (RFC 6962, 3.1): what one of both says is revoked counts "
+        "as revoked, since the earlier time of both, and the later expiry counts; look at the source which is right",
         differing,
         tuple(examples),
     )

@@ -117,6 +117,7 @@ def test_what_expires_at_another_time_is_no_pair(tmp_path: Path, order: int) -> 
     early, final = EARLY._replace(not_after=AT), FINAL._replace(not_after=AT + DAY_S + 1)
     rows = load(tmp_path / "alike", [early, final][::order])
     assert (rows.counts.repeated, rows.counts.joined, rows.counts.conflicting) == (1, 0, 0)
+    assert rows.counts.differing == 1
     assert load(tmp_path / "unlike", [revoked(early), final][::order]).counts.conflicting == 1
 
 
