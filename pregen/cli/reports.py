@@ -4,6 +4,7 @@ import resource
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
+from typing import NamedTuple, Self
 
 from pregen import clock
 from pregen.audit import Audit
@@ -34,72 +35,73 @@ def run_report(published: Published, seconds: float, cpu_before: float = 0.0) ->
         seconds: how long it took.
         cpu_before: CPU time of this process that was not for the run.
     """
-    own, workers = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    cpu = cpu_seconds() - cpu_before
-    unit = 2**20 if sys.platform == "darwin" else 2**10  # of ru_maxrss: octets there, KiB here
-    document: dict[str, object] = {
-        "rows_in": published.rows_in,
-        "certificates": published.certificates,
-        "excluded": published.excluded,
-        "excluded_values": published.excluded_values,
-        "precertificates": _precertificates(published.counts),
-        "again": published.counts.again,
-        "responses": published.responses,
-        "issuers": published.issuers,
-        "by_issuer": issuers_document(published.by_issuer),
+    cost = _Cost.of_this_process(seconds, cpu_before)
+    return Report(
+        document=_run_document(published, cost),
+        lines=_run_lines(published, cost),
+        findings=published.warnings,
+        done=f"commit {published.commit} is published",
+    )
+
+
+class _Cost(NamedTuple):
+    """What a run has cost, all of its processes together."""
+
+    seconds: float
+    cpu_seconds: float
+    peak_rss_mib: float
+
+    @classmethod
+    def of_this_process(cls, seconds: float, cpu_before: float) -> Self:
+        own, workers = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        unit = 2**20 if sys.platform == "darwin" else 2**10  # of ru_maxrss: octets there, KiB here
+        return cls(seconds, cpu_seconds() - cpu_before, round(max(own.ru_maxrss, workers.ru_maxrss) / unit, 1))
+
+
+def _run_document(published: Published, cost: _Cost) -> dict[str, object]:
+    return {
+        **_counted(published),
         "engine": published.engine,
         "signing_rates": _rounded(published.rates),
         "workers": published.workers,
-        "seconds": round(seconds, 3),
-        "cpu_seconds": round(cpu, 3),
+        "seconds": round(cost.seconds, 3),
+        "cpu_seconds": round(cost.cpu_seconds, 3),
         "cpu_by_step": {step: round(spent, 3) for step, spent in published.cpu_by_step.items()},
-        "responses_per_second": round(published.responses / seconds),
-        "responses_per_cpu_second": round(published.responses / cpu),
+        "responses_per_second": round(published.responses / cost.seconds),
+        "responses_per_cpu_second": round(published.responses / cost.cpu_seconds),
         "stored_bytes": published.stored_bytes,
         "history_bytes": published.history_bytes,
         "bytes_per_response": round(published.stored_bytes / published.responses, 2),
-        "peak_rss_mib": round(max(own.ru_maxrss, workers.ru_maxrss) / unit, 1),
+        "peak_rss_mib": cost.peak_rss_mib,
         "commit": published.commit,
         "shards": published.shards,
-        "this_update": clock.text(published.this_update),
-        "next_update": clock.text(published.next_update),
-        "refresh_by": clock.text(published.refresh_by),
+        **_times(published),
         "gates": gates_document(published.gates),
     }
-    certificates = f"{published.certificates:,} certificates"
-    lines = [
-        f"published commit {published.commit}: {published.responses:,} responses for {certificates}",
+
+
+def _run_lines(published: Published, cost: _Cost) -> list[str]:
+    count, seconds, cpu = published.responses, cost.seconds, cost.cpu_seconds
+    packs = f"every pack ({published.shards:,})"
+    return [
+        f"published commit {published.commit}: {count:,} responses for {published.certificates:,} certificates",
         *aligned(
             [
-                ("rows in", published.rows_in),
-                ("excluded", _left_out(published.excluded, published.excluded_values)),
-                *_pairs(published.counts),
-                *_again(published.counts.again),
-                ("issuers", published.issuers),
-                ("window", f"{document['this_update']} .. {document['next_update']}"),
-                ("refresh by", document["refresh_by"]),
-                (
-                    "read back",
-                    f"every pack ({published.shards:,}); {published.verified:,} responses parsed and verified",
-                ),
+                *_counted_lines(published),
+                *_times_lines(published),
+                ("read back", f"{packs}; {published.verified:,} responses parsed and verified"),
                 ("engine", f"{published.engine}, {published.workers} worker(s)"),
                 *_rate_lines(published.rates),
-                ("time", f"{seconds:,.1f} s, {cpu:,.1f} s of CPU: {document['responses_per_second']:,} responses/s"),
+                ("time", f"{seconds:,.1f} s, {cpu:,.1f} s of CPU: {round(count / seconds):,} responses/s"),
                 ("CPU", _shares(published.cpu_by_step, cpu)),
-                ("stored", f"{published.stored_bytes:,} octets, {document['bytes_per_response']} a response"),
+                ("stored", f"{published.stored_bytes:,} octets, {round(published.stored_bytes / count, 2)} a response"),
                 ("history", f"{published.history_bytes:,} octets, for the gates of the next run"),
-                ("peak memory", f"{document['peak_rss_mib']} MiB"),
+                ("peak memory", f"{cost.peak_rss_mib} MiB"),
             ]
         ),
         *issuer_lines(published.by_issuer),
         *gate_lines(gates_document(published.gates)),
     ]
-    return Report(
-        document=document,
-        lines=lines,
-        findings=published.warnings,
-        done=f"commit {published.commit} is published",
-    )
 
 
 def _shares(steps: Mapping[str, float], total: float) -> str:
@@ -128,22 +130,12 @@ def _rate_lines(rates: Mapping[str, Mapping[str, float]]) -> list[tuple[str, obj
 def check_report(checked: Checked) -> Report:
     """Return the report of a check."""
     document: dict[str, object] = {
-        "rows_in": checked.rows_in,
-        "certificates": checked.certificates,
-        "excluded": checked.excluded,
-        "excluded_values": checked.excluded_values,
-        "precertificates": _precertificates(checked.counts),
-        "again": checked.counts.again,
-        "responses": checked.responses,
-        "issuers": checked.issuers,
-        "by_issuer": issuers_document(checked.by_issuer),
+        **_counted(checked),
         "engines": checked.engines,
         "signing_rates": _rounded(checked.rates),
         "shards": checked.shards,
         "as_of": clock.text(checked.as_of),
-        "this_update": clock.text(checked.this_update),
-        "next_update": clock.text(checked.next_update),
-        "refresh_by": clock.text(checked.refresh_by),
+        **_times(checked),
         "current_commit": checked.current_commit,
         "store": checked.store,
         "gates": gates_document(checked.gates),
@@ -153,14 +145,9 @@ def check_report(checked: Checked) -> Report:
         f"all right: a run would publish {checked.responses:,} responses for {checked.certificates:,} certificates",
         *aligned(
             [
-                ("rows in", checked.rows_in),
-                ("excluded", _left_out(checked.excluded, checked.excluded_values)),
-                *_pairs(checked.counts),
-                *_again(checked.counts.again),
-                ("issuers", checked.issuers),
+                *_counted_lines(checked),
                 ("as of", document["as_of"]),
-                ("window", f"{document['this_update']} .. {document['next_update']}"),
-                ("refresh by", document["refresh_by"]),
+                *_times_lines(checked),
                 ("engines", ", ".join(f"{name}: {engine}" for name, engine in checked.engines.items())),
                 *_rate_lines(checked.rates),
                 ("store", f"{checked.store}: holds {current}; racing creates have one winner"),
@@ -170,6 +157,42 @@ def check_report(checked: Checked) -> Report:
         *gate_lines(gates_document(checked.gates)),
     ]
     return Report(document=document, lines=lines, findings=checked.warnings)
+
+
+def _counted(done: Checked | Published) -> dict[str, object]:
+    return {
+        "rows_in": done.rows_in,
+        "certificates": done.certificates,
+        "excluded": done.excluded,
+        "excluded_values": done.excluded_values,
+        "precertificates": _precertificates(done.counts),
+        "again": done.counts.again,
+        "responses": done.responses,
+        "issuers": done.issuers,
+        "by_issuer": issuers_document(done.by_issuer),
+    }
+
+
+def _counted_lines(done: Checked | Published) -> list[tuple[str, object]]:
+    return [
+        ("rows in", done.rows_in),
+        ("excluded", _left_out(done.excluded, done.excluded_values)),
+        *_pairs(done.counts),
+        *_again(done.counts.again),
+        ("issuers", done.issuers),
+    ]
+
+
+def _times(done: Checked | Published) -> dict[str, object]:
+    instants = {"this_update": done.this_update, "next_update": done.next_update, "refresh_by": done.refresh_by}
+    return {name: clock.text(instant) for name, instant in instants.items()}
+
+
+def _times_lines(done: Checked | Published) -> list[tuple[str, object]]:
+    return [
+        ("window", f"{clock.text(done.this_update)} .. {clock.text(done.next_update)}"),
+        ("refresh by", clock.text(done.refresh_by)),
+    ]
 
 
 def verify_report(audit: Audit) -> Report:

@@ -202,7 +202,7 @@ def unrevoke(evidence: Evidence, config: GatesConfig) -> GateResult:
     """Judge certificates that are revoked no more, or will soon not be."""
     if evidence.history is None:
         return skipped("unrevoke", evidence.why_absent or "there is no history")
-    seen, findings = evidence.comparison, []
+    seen = evidence.comparison
     lost = max(seen.lost - evidence.excused, 0)
     # Where not_after is exported for the first time, it is new for all of them.
     dated = 0 if seen.undated == seen.before else seen.dated
@@ -218,44 +218,61 @@ def unrevoke(evidence: Evidence, config: GatesConfig) -> GateResult:
     }
     is_refused = seen.unrevoked + seen.held + lost + seen.shortened + dated > limit
     severity: Severity = "error" if is_refused else "warning"
+    findings = [
+        *_undone(evidence, severity, limit),
+        *([_lost(evidence, severity, limit)] if lost else []),
+        *([_shortened(evidence, severity, limit, seen.shortened + dated)] if seen.shortened or dated else []),
+        *([_released(evidence)] if seen.released > max(MIN_RELEASED, seen.on_hold // 2, limit) else []),
+    ]
+    if evidence.damage and not findings:
+        return skipped("unrevoke", _IS_DAMAGED)
+    return result("unrevoke", figures, *findings)
+
+
+def _undone(evidence: Evidence, severity: Severity, limit: int) -> Iterator[Finding]:
+    """Yield what is known of revocations that are none any more, or could be taken back."""
+    seen = evidence.comparison
     if seen.unrevoked:
         message = (
             f"{seen.unrevoked:,} certificates that were revoked, and not only on hold, are good or unknown "
             f"({limit:,} are allowed): a revocation is final (RFC 5280, 5.3.1); look whether the export lost the "
             "statuses, or maps them wrongly"
         )
-        findings.append(about_certificates(evidence, "revocation.undone", severity, message, "unrevoked"))
+        yield about_certificates(evidence, "revocation.undone", severity, message, "unrevoked")
     if seen.held:
         message = (
             f"{seen.held:,} certificates that were revoked are on hold, from where they could come back ({limit:,} are "
             "allowed): a revocation is final (RFC 5280, 5.3.1); look why their reason was changed"
         )
-        findings.append(about_certificates(evidence, "revocation.weakened", severity, message, "held"))
-    if lost:
-        message = (
-            f"{seen.lost:,} revoked certificates have vanished, and are not known to have expired ({limit:,} are "
-            "allowed): they must stay until then (TLS Baseline Requirements, 4.10.1), and could come back as good; "
-            "look where the export lost them, and export not_after"
-        )
-        findings.append(about_certificates(evidence, "revocation.lost", severity, message, "lost"))
-    if seen.shortened or dated:
-        message = (
-            f"{seen.shortened + dated:,} revoked certificates expire earlier than in the current generation "
-            f"({limit:,} are allowed), would soon be left out as expired, and could come back as good: the notAfter of "
-            "a certificate never changes; correct not_after at its source"
-        )
-        which = "shortened" if seen.shortened else "dated"
-        found = about_certificates(evidence, "revocation.shortened", severity, message, which)
-        findings.append(replace(found, count=seen.shortened + dated))
-    if seen.released > max(MIN_RELEASED, seen.on_hold // 2, limit):
-        message = (
-            f"{seen.released:,} of {seen.on_hold:,} certificates that were on hold are good or unknown: holds are "
-            "released one by one; look whether the export lost their statuses or reasons, or maps them wrongly"
-        )
-        findings.append(about_certificates(evidence, "revocation.released", "error", message, "released"))
-    if evidence.damage and not findings:
-        return skipped("unrevoke", _IS_DAMAGED)
-    return result("unrevoke", figures, *findings)
+        yield about_certificates(evidence, "revocation.weakened", severity, message, "held")
+
+
+def _lost(evidence: Evidence, severity: Severity, limit: int) -> Finding:
+    message = (
+        f"{evidence.comparison.lost:,} revoked certificates have vanished, and are not known to have expired "
+        f"({limit:,} are allowed): they must stay until then (TLS Baseline Requirements, 4.10.1), and could come back "
+        "as good; look where the export lost them, and export not_after"
+    )
+    return about_certificates(evidence, "revocation.lost", severity, message, "lost")
+
+
+def _shortened(evidence: Evidence, severity: Severity, limit: int, count: int) -> Finding:
+    message = (
+        f"{count:,} revoked certificates expire earlier than in the current generation "
+        f"({limit:,} are allowed), would soon be left out as expired, and could come back as good: the notAfter of "
+        "a certificate never changes; correct not_after at its source"
+    )
+    which = "shortened" if evidence.comparison.shortened else "dated"
+    return replace(about_certificates(evidence, "revocation.shortened", severity, message, which), count=count)
+
+
+def _released(evidence: Evidence) -> Finding:
+    seen = evidence.comparison
+    message = (
+        f"{seen.released:,} of {seen.on_hold:,} certificates that were on hold are good or unknown: holds are "
+        "released one by one; look whether the export lost their statuses or reasons, or maps them wrongly"
+    )
+    return about_certificates(evidence, "revocation.released", "error", message, "released")
 
 
 def mass_revocation(evidence: Evidence, config: GatesConfig) -> GateResult:
