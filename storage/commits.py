@@ -2,7 +2,8 @@
 
 * Commits are numbered from 1 without gaps, written put-if-absent, and never deleted: the highest number is the truth.
 * `LATEST` is a hint. Readers start there and probe forward; without it they find the head by galloping.
-* Packs and tables come first, then manifest, commit: readers see the old generation or the new one, never a mixture.
+* Packs, tables and windows come first, then manifest, commit: readers see the old generation or the new one, never a
+  mixture.
 * The outcome of a put-if-absent that raised is learned by reading the commit back: our publisher id means that we won.
 """
 
@@ -26,7 +27,9 @@ from storage.errors import (
 from storage.manifest import MANIFEST_NAME, Manifest, encode_manifest, manifest_name
 from storage.stores.base import Store
 
-FORMAT_VERSION = 1  # of the whole format: what reader_min and writer_min are compared with
+# What reader_min and writer_min are compared with. Each grows alone: a publisher may have to know what readers ignore.
+READER_VERSION = 2
+WRITER_VERSION = 2
 LATEST = "LATEST"
 # A commit is the one object whose name says nothing of its octets: its last member is the CRC-32 of all before it.
 _CRC = re.compile(rb',"crc":"([0-9a-f]{8})"}')
@@ -54,8 +57,8 @@ class Commit:
     as_of: int
     started_at: int
     manifest: str
-    reader_min: int = FORMAT_VERSION
-    writer_min: int = FORMAT_VERSION
+    reader_min: int = READER_VERSION
+    writer_min: int = WRITER_VERSION
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +108,8 @@ def decode_commit(number: int, octets: bytes) -> Head:
     if int(end[1], 16) != zlib.crc32(body):
         raise ChecksumError(name, "is damaged")
     document = Document.parse(name, octets)
-    if (needed := document.number("reader_min")) > FORMAT_VERSION:
-        raise UpgradeNeededError(number, needed, FORMAT_VERSION, "reader")
+    if (needed := document.number("reader_min")) > READER_VERSION:
+        raise UpgradeNeededError(number, needed, READER_VERSION, "reader")
     commit = Commit(
         number=document.number("number"),
         parent=document.for_people(partial(document.hexadecimal, size=32), "parent", None),
@@ -194,8 +197,8 @@ def check_readable(commit: Commit) -> None:
     Raises:
         UpgradeNeededError: it does.
     """
-    if commit.reader_min > FORMAT_VERSION:
-        raise UpgradeNeededError(commit.number, commit.reader_min, FORMAT_VERSION, "reader")
+    if commit.reader_min > READER_VERSION:
+        raise UpgradeNeededError(commit.number, commit.reader_min, READER_VERSION, "reader")
 
 
 def check_writable(commit: Commit) -> None:
@@ -205,14 +208,14 @@ def check_writable(commit: Commit) -> None:
         UpgradeNeededError: it does.
     """
     check_readable(commit)
-    if commit.writer_min > FORMAT_VERSION:
-        raise UpgradeNeededError(commit.number, commit.writer_min, FORMAT_VERSION, "publisher")
+    if commit.writer_min > WRITER_VERSION:
+        raise UpgradeNeededError(commit.number, commit.writer_min, WRITER_VERSION, "publisher")
 
 
 def publish(
     store: Store, parent: Head | None, manifest: Manifest, *, publisher: str, as_of: int, started_at: int
 ) -> tuple[Head, int]:
-    """Make a generation the truth; its packs and tables must be stored already.
+    """Make a generation the truth; its packs, tables and windows must be stored already.
 
     Returns:
         The new commit, and how many octets were put.

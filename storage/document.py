@@ -2,22 +2,30 @@
 
 import base64
 import json
+import os
 import re
 from collections.abc import Callable, Iterator
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from storage.errors import MalformedError
 
 LAST_SECOND = 253_402_300_799  # 9999-12-31T23:59:59Z: GeneralizedTime has four digits for the year
+RANDOM_BYTES = 16
 BEYOND_NUMBERS = 1 << 53  # what every JSON library can tell from its neighbours is below
 # X.660: three roots; below the first two of them, arcs up to 39.
 _OID = re.compile(r"(?:[01]\.(?:[1-3]?[0-9])|2\.(?:0|[1-9][0-9]*))(?:\.(?:0|[1-9][0-9]*))*")
+_HEX = re.compile("[0-9a-f]*")
 _Value = TypeVar("_Value")
 
 
 def encode(document: dict[str, object]) -> bytes:
     """Return a document as compact JSON in UTF-8, its members in the order given."""
     return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def new_random() -> str:
+    """Return what makes a document another one than all before it, so that a name that was removed never comes back."""
+    return os.urandom(RANDOM_BYTES).hex()
 
 
 def base64_text(octets: bytes) -> str:
@@ -42,7 +50,8 @@ class Document:
         """Return the document that the stored object `name` holds."""
         try:
             # Decoded here, because json would guess UTF-16 and UTF-32 as well.
-            members = json.loads(octets.decode(), object_pairs_hook=_without_repetition, parse_constant=_refuse)
+            # That no member stands twice is the publisher's duty: looking took longer than the rest of the parsing.
+            members = json.loads(octets.decode(), parse_constant=_refuse)
         except (ValueError, RecursionError) as e:
             raise MalformedError(name, f"is not JSON: {e}") from e
         return cls(name, members)
@@ -91,7 +100,12 @@ class Document:
 
     def each_hexadecimal(self, member: str, size: int) -> tuple[bytes, ...]:
         """Return a member that is a list of texts, each `size` octets in lower-case hex."""
-        return tuple(self._unhex(member, value, size) for value in self.texts(member))
+        values = self.texts(member)
+        whole, digits = "".join(values), 2 * size
+        if set(map(len, values)) - {digits} or not _HEX.fullmatch(whole):
+            self.fail(f"member {member!r} is not a list of hex texts of {size} octets")
+        octets = bytes.fromhex(whole)
+        return tuple(octets[at : at + size] for at in range(0, len(octets), size))
 
     def object_name(self, member: str, pattern: re.Pattern[str]) -> str:
         """Return a member that names another object of the store; nothing else may reach a store as a name."""
@@ -108,6 +122,21 @@ class Document:
         """Return a member that is a list of dotted OIDs."""
         return tuple(self._check_oid(member, value) for value in self.texts(member))
 
+    def object_names(self, member: str, pattern: re.Pattern[str]) -> tuple[str, ...]:
+        """Return a member that is a list of names of other objects of the store."""
+        values = self.texts(member)
+        if not all(map(pattern.fullmatch, values)):
+            odd = next(value for value in values if not pattern.fullmatch(value))
+            self.fail(f"member {member!r} has what is not the name of such an object: {odd!r}")
+        return values
+
+    def column(self, member: str, limit: int = BEYOND_NUMBERS) -> tuple[int, ...]:
+        """Return a member that is a list of whole numbers from 0 up to below `limit`."""
+        values = self._list(member)
+        if set(map(type, values)) - {int} or (values and not (min(values) >= 0 and max(values) < limit)):
+            self.fail(f"member {member!r} is not a list of whole numbers below {limit}")
+        return tuple(values)
+
     def octets(self, member: str) -> bytes:
         """Return a member that is octets in base64."""
         return self._decode(member, self.text(member))
@@ -119,9 +148,9 @@ class Document:
     def texts(self, member: str) -> tuple[str, ...]:
         """Return a member that is a list of texts."""
         values = self._list(member)
-        if not all(isinstance(value, str) for value in values):
+        if set(map(type, values)) - {str}:
             self.fail(f"member {member!r} is not a list of texts")
-        return tuple(str(value) for value in values)
+        return tuple(values)
 
     def numbers(self, member: str) -> tuple[tuple[int, ...], ...]:
         """Return a member that is a list of lists of whole numbers."""
@@ -171,19 +200,11 @@ class Document:
     def _path(self, member: str) -> str:
         return f"{self.where}.{member}" if self.where else member
 
-    def _list(self, member: str) -> list[object]:
+    def _list(self, member: str) -> list[Any]:
         value = self.members.get(member)
         if not isinstance(value, list):
             self.fail(f"has no list {member!r}")
         return value
-
-
-def _without_repetition(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """Refuse a member that stands twice: readers in other languages would take the other one."""
-    members = dict(pairs)
-    if len(members) < len(pairs):
-        raise ValueError("a member stands twice in one object")
-    return members
 
 
 def _refuse(constant: str) -> NoReturn:

@@ -21,6 +21,15 @@ def issuer_id(name: bytes, key_bits: bytes) -> int:
     return int.from_bytes(hashlib.sha256(inner).digest()[:8], "big")
 
 
+def key64(serial: bytes, issuer: int) -> int:
+    """Return a certificate's key: XXH64 of the serial's content octets, seeded with `issuer_id`.
+
+    >>> hex(key64(bytes.fromhex("0102"), 1))
+    '0x93490f56380980a1'
+    """
+    return xxhash.xxh64_intdigest(serial, issuer)
+
+
 def key32(serial: bytes, issuer: int) -> int:
     """Return the upper 32 bits of a certificate's key: XXH64 of the serial's content octets, seeded with `issuer_id`.
 

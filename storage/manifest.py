@@ -1,18 +1,31 @@
-"""Manifests: all that a generation consists of (FORMAT.md, section 7)."""
+"""Manifests: all that a generation consists of (FORMAT.md, section 7).
+
+What is said of shards is written in columns: a generation may have thousands of them, and of one object for each of
+them, most octets and most of a reader's time went into the names of the members. Manifests of version 1 have such
+objects, and are read.
+"""
 
 import hashlib
+import operator
 import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
-from storage.document import Document, encode
-from storage.errors import ChecksumError, MalformedError, UnsupportedVersionError
+from storage.document import LAST_SECOND, Document, encode, new_random
+from storage.errors import ChecksumError, MalformedError
+from storage.key import KEY32
 from storage.pack import PACK_NAME
 from storage.stores.base import Store
-from storage.tables import TABLE_NAME
+from storage.tables import TABLE_NAME, check_kind
+from storage.windows import RUNS_NAME
 
-MANIFEST_VERSION = 1
+MANIFEST_VERSION = 2
+WITH_OBJECTS = 1  # the version that has an object for each shard
 MANIFEST_NAME = re.compile("manifests/[0-9a-f]{64}")
+_Value = TypeVar("_Value")
+_Other = TypeVar("_Other")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,11 +39,12 @@ class Shard:
         sha256: of the whole pack.
         directory_at: where its directory begins.
         directory_crc: CRC-32 of the octets from there on.
-        tables: object name of the tables that its runs are numbers of.
+        tables: object name of what its runs are numbers of: of windows, or of tables of version 1 (`storage.windows`).
         rows: records in it.
         revoked: how many of them are revoked.
         refresh_by: the earliest of its windows, in seconds since 1970.
         next_update: the latest of its windows, in seconds since 1970.
+        as_of: the instant for which its statuses are complete, in seconds since 1970; None: that of the commit.
     """
 
     low: int
@@ -45,6 +59,7 @@ class Shard:
     revoked: int
     refresh_by: int
     next_update: int
+    as_of: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,13 +104,15 @@ def read_manifest(store: Store, name: str) -> Manifest:
     if manifest_name(octets) != name:
         raise ChecksumError(name, "these octets are not the ones that were stored under this name")
     document = Document.parse(name, octets)
-    if (version := document.number("version")) != MANIFEST_VERSION:
-        raise UnsupportedVersionError(name, f"is of version {version}, this reader knows {MANIFEST_VERSION}")
-    shards = tuple(_read_shard(item) for item in document.children("shards"))
+    if document.number("version") == WITH_OBJECTS:
+        shards = tuple(_read_shard(item) for item in document.children("shards"))
+        overlays = tuple(_read_shard(item) for item in document.children("overlays"))
+    else:
+        check_kind(document, (WITH_OBJECTS, MANIFEST_VERSION))
+        shards, overlays = _shards_in_columns(document), _overlays_in_columns(document)
     bounds = [0, *(shard.high for shard in shards)]
-    if [shard.low for shard in shards] != bounds[:-1] or bounds[-1] != 1 << 32 or bounds != sorted(set(bounds)):
+    if [shard.low for shard in shards] != bounds[:-1] or bounds[-1] != KEY32 or bounds != sorted(set(bounds)):
         raise MalformedError(name, "its shards do not hold every key once")
-    overlays = tuple(_read_shard(item) for item in document.children("overlays"))
     return Manifest(
         profile=document.for_people(document.text, "profile", ""),
         shards=shards,
@@ -114,12 +131,18 @@ def manifest_name(octets: bytes) -> str:
 
 def encode_manifest(manifest: Manifest) -> bytes:
     """Return the stored form of a manifest."""
+    names = {name: index for index, name in enumerate(dict.fromkeys(one.tables for one in manifest.searched))}
+    overlays = _columns(manifest.overlays, names)
+    overlays["high"] = [one.high for one in manifest.overlays]
     return encode(
         {
             "version": MANIFEST_VERSION,
+            "features": [],
+            "random": new_random(),
             "profile": manifest.profile,
-            "shards": [_shard_members(shard) for shard in manifest.shards],
-            "overlays": [_shard_members(shard) for shard in manifest.overlays],
+            "windows": list(names),
+            "shards": _columns(manifest.shards, names),
+            "overlays": overlays,
             "counts": manifest.counts,
             "gates": manifest.gates,
             **({} if manifest.history is None else {"history": manifest.history}),
@@ -128,29 +151,98 @@ def encode_manifest(manifest: Manifest) -> bytes:
     )
 
 
-def _shard_members(shard: Shard) -> dict[str, object]:
-    return {
-        "low": shard.low,
-        "high": shard.high,
-        "pack": shard.pack,
-        "size": shard.size_bytes,
-        "sha256": shard.sha256.hex(),
-        "directory_at": shard.directory_at,
-        "directory_crc": f"{shard.directory_crc:08x}",
-        "tables": shard.tables,
-        "rows": shard.rows,
-        "revoked": shard.revoked,
-        "refresh_by": shard.refresh_by,
-        "next_update": shard.next_update,
+def _columns(shards: Sequence[Shard], names: Mapping[str, int]) -> dict[str, list[object]]:
+    columns: dict[str, list[object]] = {
+        "low": [one.low for one in shards],
+        "pack": [one.pack for one in shards],
+        "size": [one.size_bytes for one in shards],
+        "directory_at": [one.directory_at for one in shards],
+        "directory_crc": [f"{one.directory_crc:08x}" for one in shards],
+        "windows": [names[one.tables] for one in shards],
+        "refresh_by": [one.refresh_by for one in shards],
+        "next_update": [one.next_update for one in shards],
+        "sha256": [one.sha256.hex() for one in shards],
+        "rows": [one.rows for one in shards],
+        "revoked": [one.revoked for one in shards],
     }
+    if all(one.as_of is not None for one in shards):
+        columns["as_of"] = [one.as_of for one in shards]
+    return columns
+
+
+def _shards_in_columns(document: Document) -> tuple[Shard, ...]:
+    """Return shards of which each ends where the next one begins."""
+    columns = document.child("shards")
+    lows = columns.column("low", KEY32)
+    return _from_columns(document, columns, lows, (*lows[1:], KEY32))
+
+
+def _overlays_in_columns(document: Document) -> tuple[Shard, ...]:
+    columns = document.child("overlays")
+    return _from_columns(document, columns, columns.column("low", KEY32), columns.column("high", KEY32 + 1))
+
+
+def _from_columns(
+    document: Document, columns: Document, lows: Sequence[int], highs: Sequence[int]
+) -> tuple[Shard, ...]:
+    names, count = document.object_names("windows", RUNS_NAME), len(lows)
+    needed = (
+        highs,
+        columns.object_names("pack", PACK_NAME),
+        columns.column("size"),
+        columns.column("directory_at", KEY32),
+        columns.each_hexadecimal("directory_crc", 4),
+        columns.column("windows", len(names)),
+        columns.column("refresh_by", LAST_SECOND + 1),
+        columns.column("next_update", LAST_SECOND + 1),
+    )
+    if any(len(column) != count for column in needed):
+        columns.fail("has columns of different lengths")
+    for_people = (
+        _for_people(columns, partial(columns.each_hexadecimal, size=32), "sha256", count, b""),
+        _for_people(columns, columns.column, "rows", count, 0),
+        _for_people(columns, columns.column, "revoked", count, 0),
+        _for_people(columns, columns.column, "as_of", count, None),
+    )
+    if any(map(operator.ge, lows, highs)):
+        columns.fail("has ranges that hold no keys")
+    if any(map(operator.ge, needed[3], needed[2])):
+        columns.fail("has a directory behind the end of its pack")
+    return tuple(
+        Shard(
+            low=low,
+            high=high,
+            pack=pack,
+            size_bytes=size,
+            directory_at=directory_at,
+            directory_crc=int.from_bytes(crc, "big"),
+            tables=names[index],
+            refresh_by=due,
+            next_update=end,
+            sha256=sha256,
+            rows=rows,
+            revoked=revoked,
+            as_of=as_of,
+        )
+        for low, (high, pack, size, directory_at, crc, index, due, end), (sha256, rows, revoked, as_of) in zip(
+            lows, zip(*needed, strict=True), zip(*for_people, strict=True), strict=True
+        )
+    )
+
+
+def _for_people(
+    columns: Document, read: Callable[[str], Sequence[_Value]], member: str, count: int, default: _Other
+) -> Sequence[_Value | _Other]:
+    column: Sequence[_Value] = columns.for_people(read, member, ())
+    return column if len(column) == count else [default] * count
 
 
 def _read_shard(item: Document) -> Shard:
     shard = Shard(
-        low=item.number("low", 1 << 32),
-        high=item.number("high", (1 << 32) + 1),
+        low=item.number("low", KEY32),
+        high=item.number("high", KEY32 + 1),
         pack=item.object_name("pack", PACK_NAME),
-        size_bytes=item.number("size", 1 << 33),
+        size_bytes=item.number("size"),
         sha256=item.for_people(partial(item.hexadecimal, size=32), "sha256", b""),
         directory_at=item.number("directory_at", 1 << 32),
         directory_crc=int.from_bytes(item.hexadecimal("directory_crc", 4), "big"),

@@ -1,6 +1,7 @@
 """A CertID becomes the DER of its response: the newest generation, loaded and checked, one ranged read a lookup."""
 
 from bisect import bisect_right
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -15,7 +16,8 @@ from storage.manifest import Manifest, Shard, read_manifest
 from storage.pack import PackReader, find
 from storage.response import Assembler, check_known_answers
 from storage.stores.base import Store
-from storage.tables import Tables, Window, decode_tables
+from storage.tables import Tables, Window
+from storage.windows import read_tables
 
 _NO_RUNS: AbstractSet[int] = frozenset()
 
@@ -52,15 +54,22 @@ class Way(NamedTuple):
 
 
 class LoadedTables:
-    """Tables, proven by their known answers, with what lookups need computed once.
+    """Tables with their windows and runs, proven by their known answers, with what lookups need computed once.
 
     Nothing is added by lookups, so that no client can make it grow, and a template that does not fit an issuer is found
     here and not by the issuer's clients.
+
+    Attributes:
+        name: what the shards of a manifest name: the windows, or tables of version 1.
+        tables_name: of the tables alone, which several windows may share.
+        tables: all of it.
     """
 
-    def __init__(self, name: str, tables: Tables) -> None:
-        check_known_answers(name, tables)
+    def __init__(self, name: str, tables: Tables, tables_name: str | None = None, *, is_proven: bool = False) -> None:
         self.name = name
+        self.tables_name = tables_name or name
+        if not is_proven:
+            check_known_answers(self.tables_name, tables)
         self.tables = tables
         self.strides = [tables.shapes[run.shape].stride for run in tables.runs]
         self._wanted: dict[tuple[int, int], set[int]] = {}
@@ -81,14 +90,20 @@ class LoadedTables:
         return self._ways.get((run, hash_oid))
 
 
-def load_tables(store: Store, name: str) -> LoadedTables:
-    """Return tables that reproduce their known answers.
+def load_tables(store: Store, name: str, proven: Mapping[str, Tables] | None = None) -> LoadedTables:
+    """Return tables that reproduce their known answers, with their windows and runs.
+
+    Args:
+        store: where they are.
+        name: what the shards of a manifest name.
+        proven: tables, by their own names, that have been loaded already.
 
     Raises:
         FormatError: they do not, or are damaged.
         FileNotFoundError: they were removed.
     """
-    return LoadedTables(name, decode_tables(name, store.get(name)))
+    tables_name, tables = read_tables(store, name, proven)
+    return LoadedTables(name, tables, tables_name, is_proven=tables_name in (proven or {}))
 
 
 def load_pack(store: Store, shard: Shard) -> PackReader:
@@ -116,9 +131,11 @@ class Generation:
         self._store = store
         kept = older.tables if older else {}
         searched = self.manifest.searched
-        self.tables: dict[str, LoadedTables] = {
-            name: kept.get(name) or load_tables(store, name) for name in dict.fromkeys(one.tables for one in searched)
-        }
+        proven = {loaded.tables_name: loaded.tables for loaded in kept.values()}
+        self.tables: dict[str, LoadedTables] = {}
+        for name in dict.fromkeys(one.tables for one in searched):
+            loaded = self.tables[name] = kept.get(name) or load_tables(store, name, proven)
+            proven[loaded.tables_name] = loaded.tables
         packs = {one.pack for one in searched}
         self.packs: dict[str, PackReader] = {
             name: pack for name, pack in (older.packs if older else {}).items() if name in packs

@@ -1,11 +1,13 @@
 """Tables and a record become the DER of an OCSP response (RFC 6960, 4.2.1; FORMAT.md, section 6)."""
 
 import hashlib
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from storage import der
 from storage.errors import KnownAnswerError, MalformedError
+from storage.key import key64
 from storage.tables import RECORD_FIELDS, TIME_DIGITS, TIME_FIELDS, Run, Tables, Template
 
 BASIC_RESPONSE = bytes.fromhex("06092b0601050507300101")  # id-pkix-ocsp-basic
@@ -175,12 +177,15 @@ def check_known_answers(name: str, tables: Tables) -> None:
     """Prove that these tables, in this reader, make the responses that their publisher meant.
 
     Raises:
-        KnownAnswerError: a response comes out otherwise.
+        KnownAnswerError: a response, or the key that a certificate is found by, comes out otherwise.
     """
     for index, shape in enumerate(tables.shapes):
         answer = shape.known_answer
-        run = Run(answer.issuer, index, answer.window)
+        serial, issuer = answer.record[: shape.serial_bytes], tables.issuers[answer.issuer]
+        if answer.key is not None and key64(serial, issuer.issuer_id) != answer.key:
+            raise KnownAnswerError(name, f"shape {index} does not reproduce the key of its known answer")
+        stage = replace(tables, windows=(answer.window,))
         for which, wanted in enumerate(answer.sha256):
-            made = Assembler(name, tables, run, which).response(answer.record)
+            made = Assembler(name, stage, Run(answer.issuer, index, 0), which).response(answer.record)
             if hashlib.sha256(made).digest() != wanted:
                 raise KnownAnswerError(name, f"shape {index} does not reproduce its known answer {which}")

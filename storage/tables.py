@@ -1,18 +1,20 @@
 """What is the same in many responses, stored once: issuers, templates, shapes, windows (FORMAT.md, section 5).
 
 A record in a pack holds only what is its own: serial, revocation, signatures. Its run names an issuer, a shape and a
-window in the tables, and `storage.response` makes the DER of a response from both.
+window in the tables, and `storage.response` makes the DER of a response from both. Windows and runs, which are other
+ones each night, are a document of their own (`storage.windows`); tables of version 1 hold them, too.
 """
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from storage.certid import SHA256
-from storage.document import Document, base64_text, encode
+from storage.document import Document, base64_text, encode, new_random
 from storage.errors import ChecksumError, MalformedError, UnknownFeatureError, UnsupportedVersionError
 
-TABLES_VERSION = 1
+TABLES_VERSION = 2
+WITH_WINDOWS = 1  # the version whose tables hold windows and runs
 # Fields that a record may hold between serial and signatures, in this order, with their sizes in octets.
 RECORD_FIELDS = {"revoked_at": 4, "reason": 1}
 TIME_FIELDS = ("produced_at", "this_update", "next_update")
@@ -65,13 +67,32 @@ class ResponseShape:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """When a response may be served, in seconds since 1970; both ends are inclusive."""
+
+    produced_at: int
+    this_update: int
+    next_update: int
+    refresh_by: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KnownAnswer:
-    """A record, and the SHA-256 of each response it must become: a reader proves itself before it answers."""
+    """A record, and what it must become: a reader proves itself before it answers.
+
+    Attributes:
+        issuer: index of the issuer.
+        window: of the responses; its refresh_by has no meaning.
+        record: its signatures are not genuine.
+        sha256: of each response that it becomes.
+        key: of the record's certificate (`storage.key.key64`); None in tables of version 1, which do not tell.
+    """
 
     issuer: int
-    window: int
+    window: Window
     record: bytes
     sha256: tuple[bytes, ...]
+    key: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,16 +144,6 @@ class StoredIssuer:
         return self.names[0] if self.names else f"{self.issuer_id:016x}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Window:
-    """When a response may be served, in seconds since 1970; both ends are inclusive."""
-
-    produced_at: int
-    this_update: int
-    next_update: int
-    refresh_by: int
-
-
 @dataclass(frozen=True, slots=True)
 class Run:
     """What a run header in a bucket stands for: indexes of issuer, shape and window."""
@@ -144,13 +155,18 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tables:
-    """All tables that the packs of one run share."""
+    """All that packs share: issuers, templates and shapes, which stay for long; windows and runs, which do not."""
 
     issuers: tuple[StoredIssuer, ...]
     templates: tuple[Template, ...]
     shapes: tuple[Shape, ...]
-    windows: tuple[Window, ...]
-    runs: tuple[Run, ...]
+    windows: tuple[Window, ...] = ()
+    runs: tuple[Run, ...] = ()
+
+    @property
+    def lasting(self) -> "Tables":
+        """The tables without windows and runs, as they are stored under one name for many nights."""
+        return replace(self, windows=(), runs=())
 
 
 def table_name(octets: bytes) -> str:
@@ -159,21 +175,18 @@ def table_name(octets: bytes) -> str:
 
 
 def encode_tables(tables: Tables) -> bytes:
-    """Return the stored form of tables."""
+    """Return the stored form of tables, without windows and runs."""
     return encode(
         {
             "version": TABLES_VERSION,
             "features": [],
+            "random": new_random(),
             "issuers": [_issuer_members(issuer) for issuer in tables.issuers],
             "templates": [
                 {"tbs": base64_text(template.tbs), "holes": [_hole_members(hole) for hole in template.holes]}
                 for template in tables.templates
             ],
             "shapes": [_shape_members(shape) for shape in tables.shapes],
-            "windows": [
-                {field: getattr(window, field) for field in (*TIME_FIELDS, "refresh_by")} for window in tables.windows
-            ],
-            "runs": [[run.issuer, run.shape, run.window] for run in tables.runs],
         }
     )
 
@@ -190,19 +203,51 @@ def decode_tables(name: str, octets: bytes) -> Tables:
     if table_name(octets) != name:
         raise ChecksumError(name, "these octets are not the ones that were stored under this name")
     document = Document.parse(name, octets)
-    if (version := document.number("version")) != TABLES_VERSION:
-        raise UnsupportedVersionError(name, f"is of version {version}, this reader knows {TABLES_VERSION}")
-    if features := document.texts("features"):
-        raise UnknownFeatureError(name, f"uses {', '.join(features)}, which this reader does not know")
+    version = check_kind(document, (WITH_WINDOWS, TABLES_VERSION))
+    windows = read_windows(document) if version == WITH_WINDOWS else ()
     tables = Tables(
         issuers=tuple(_read_issuer(item) for item in document.children("issuers")),
         templates=tuple(_read_template(item) for item in document.children("templates")),
-        shapes=tuple(_read_shape(item) for item in document.children("shapes")),
-        windows=tuple(_read_window(item) for item in document.children("windows")),
-        runs=tuple(_read_run(name, row) for row in document.numbers("runs")),
+        shapes=tuple(_read_shape(item, version, windows) for item in document.children("shapes")),
     )
+    if version == WITH_WINDOWS:
+        if len({issuer.issuer_id for issuer in tables.issuers}) < len(tables.issuers):
+            raise MalformedError(name, "two issuers are one name and key")
+        tables = with_runs(document, tables, windows)
     _check_indexes(name, tables)
     return tables
+
+
+def check_kind(document: Document, versions: tuple[int, ...]) -> int:
+    """Return the version of a document, if this reader knows it and all of its features.
+
+    Raises:
+        UnsupportedVersionError, UnknownFeatureError: it does not.
+    """
+    if (version := document.number("version")) not in versions:
+        known = " and ".join(map(str, versions))
+        raise UnsupportedVersionError(document.name, f"is of version {version}, this reader knows {known}")
+    if features := document.texts("features"):
+        raise UnknownFeatureError(document.name, f"uses {', '.join(features)}, which this reader does not know")
+    return version
+
+
+def read_windows(document: Document) -> tuple[Window, ...]:
+    """Return the windows of a document that has them."""
+    return tuple(_read_window(item) for item in document.children("windows"))
+
+
+def with_runs(document: Document, tables: Tables, windows: tuple[Window, ...]) -> Tables:
+    """Return tables with windows, and with the runs of a document that has them.
+
+    Raises:
+        MalformedError: a run names what is not there.
+    """
+    runs = tuple(_read_run(document.name, row) for row in document.numbers("runs"))
+    issuers, shapes = len(tables.issuers), len(tables.shapes)
+    if any(run.issuer >= issuers or run.shape >= shapes or run.window >= len(windows) for run in runs):
+        document.fail("has a run that names an issuer, a shape or a window that is not there")
+    return replace(tables, windows=windows, runs=runs)
 
 
 def _issuer_members(issuer: StoredIssuer) -> dict[str, object]:
@@ -243,7 +288,8 @@ def _shape_members(shape: Shape) -> dict[str, object]:
         ],
         "known_answer": {
             "issuer": answer.issuer,
-            "window": answer.window,
+            "key": f"{answer.key or 0:016x}",
+            **{field: getattr(answer.window, field) for field in TIME_FIELDS},
             "record": base64_text(answer.record),
             "sha256": [digest.hex() for digest in answer.sha256],
         },
@@ -296,7 +342,7 @@ def _read_window(item: Document) -> Window:
     return window
 
 
-def _read_shape(item: Document) -> Shape:
+def _read_shape(item: Document, version: int, windows: tuple[Window, ...]) -> Shape:
     fields, status = item.texts("fields"), item.text("status")
     responses = tuple(_read_response(response) for response in item.children("responses"))
     unknown = [field for field in fields if field not in RECORD_FIELDS]
@@ -312,18 +358,28 @@ def _read_shape(item: Document) -> Shape:
     serial_bytes = item.number("serial_bytes", 256)
     if serial_bytes == 0:
         item.fail("has serials of no octets")
-    answer = item.child("known_answer")
     return Shape(
         serial_bytes=serial_bytes,
         status=status,
         fields=fields,
         responses=responses,
-        known_answer=KnownAnswer(
-            issuer=answer.number("issuer"),
-            window=answer.number("window"),
-            record=answer.octets("record"),
-            sha256=answer.each_hexadecimal("sha256", 32),
-        ),
+        known_answer=_read_known_answer(item.child("known_answer"), version, windows),
+    )
+
+
+def _read_known_answer(item: Document, version: int, windows: tuple[Window, ...]) -> KnownAnswer:
+    if version > WITH_WINDOWS:
+        window = Window(**{field: item.instant(field) for field in TIME_FIELDS}, refresh_by=0)
+    elif (index := item.number("window")) < len(windows):
+        window = windows[index]
+    else:
+        item.fail("names a window that is not there")
+    return KnownAnswer(
+        issuer=item.number("issuer"),
+        window=window,
+        record=item.octets("record"),
+        sha256=item.each_hexadecimal("sha256", 32),
+        key=int.from_bytes(item.hexadecimal("key", 8), "big") if version > WITH_WINDOWS else None,
     )
 
 
@@ -351,16 +407,11 @@ def _read_run(name: str, row: tuple[int, ...]) -> Run:
 
 
 def _check_indexes(name: str, tables: Tables) -> None:
-    issuers, shapes, windows = len(tables.issuers), len(tables.shapes), len(tables.windows)
-    if len({issuer.issuer_id for issuer in tables.issuers}) < issuers:
-        raise MalformedError(name, "two issuers are one name and key")
-    if any(run.issuer >= issuers or run.shape >= shapes or run.window >= windows for run in tables.runs):
-        raise MalformedError(name, "a run names an issuer, a shape or a window that is not there")
     for shape in tables.shapes:
         answer = shape.known_answer
         if any(response.template >= len(tables.templates) for response in shape.responses):
             raise MalformedError(name, "a shape names a template that is not there")
-        if answer.issuer >= issuers or answer.window >= windows:
-            raise MalformedError(name, "a known answer names an issuer or a window that is not there")
+        if answer.issuer >= len(tables.issuers):
+            raise MalformedError(name, "a known answer names an issuer that is not there")
         if len(answer.record) != shape.stride or len(answer.sha256) != len(shape.responses):
             raise MalformedError(name, "a known answer does not fit its shape")

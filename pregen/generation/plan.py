@@ -2,11 +2,12 @@
 
 Every worker gets the same plan, and every reader gets its tables, so both sides make the same octets. Runs are numbered
 by shape, then by group: what has one shape lies side by side in a shard, and is filled and signed in one go, whoever
-the issuers are.
+the issuers are. What stays from night to night (issuers, templates, shapes) is taken from the current generation where
+it is the same there, so that a night adds its windows and runs alone.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pregen.clock import seconds
@@ -16,6 +17,7 @@ from pregen.generation.templates import Form, Values, make_template, oracle, ora
 from pregen.issuers import Issuer
 from pregen.signers import ALGORITHMS, algorithm_of
 from pregen.validity import ValidityWindow, window_until
+from storage.key import key64
 from storage.response import Assembler, generalized_time, signature_value
 from storage.tables import (
     RECORD_FIELDS,
@@ -30,11 +32,14 @@ from storage.tables import (
     encode_tables,
     table_name,
 )
+from storage.windows import encode_windows, windows_name
 
 # Some custom clients read no more (AWS IoT, of a custom responder), and nginx staples out of a buffer of 16 KiB.
 LARGE_BYTES = 4096
-# A known answer's revocation: an instant whose digits all count, and keyCompromise.
-KNOWN_REVOKED_AT, KNOWN_REASON = 1_234_567_890, 1
+# What known answers are made of shows mistakes of a port: instants that differ in all of their parts, one of them
+# beyond 31 bits and one beyond 32, and a reason that is not the usual one. A refresh_by is in no response.
+KNOWN_REVOKED_AT, KNOWN_REASON = 2_345_678_901, 5
+KNOWN_WINDOW = Window(produced_at=1_234_567_890, this_update=1_098_765_432, next_update=4_567_890_123, refresh_by=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +49,14 @@ class Plan:
     Attributes:
         tables: what every reader will have.
         runs: number of the run that holds a group, in ascending order.
-        octets: the tables' stored form.
-        name: the object's name.
+        name: of the object that packs name: the windows and runs.
+        objects: octets of all that is to be put, by name: the windows, and the tables unless they are there.
     """
 
     tables: Tables
     runs: dict[Group, int]
-    octets: bytes
     name: str
+    objects: dict[str, bytes]
 
     def warnings(self) -> tuple[Finding, ...]:
         """Return a warning where responses are so large that some clients will not take them."""
@@ -85,13 +90,19 @@ class Record:
     signature: bytes
 
 
-def make_plan(issuers: Sequence[Issuer], windows: Sequence[ValidityWindow], groups: Iterable[Group]) -> Plan:
+def make_plan(
+    issuers: Sequence[Issuer],
+    windows: Sequence[ValidityWindow],
+    groups: Iterable[Group],
+    current: Mapping[str, Tables] | None = None,
+) -> Plan:
     """Return the plan for groups of rows.
 
     Args:
         issuers: as configured.
         windows: one for each issuer.
-        groups: what the snapshot holds.
+        groups: what the snapshot holds, in ascending order.
+        current: tables of the current generation, by their names.
     """
     planner = _Planner(issuers, windows)
     shapes = {group: planner.shape(group) for group in groups}
@@ -104,8 +115,21 @@ def make_plan(issuers: Sequence[Issuer], windows: Sequence[ValidityWindow], grou
         windows=planner.windows,
         runs=tuple(Run(group.issuer, shapes[group], windows_of[group]) for group in runs),
     )
-    octets = encode_tables(tables)
-    return Plan(tables, runs, octets, table_name(octets))
+    return stored_plan(tables, runs, current or {})
+
+
+def stored_plan(tables: Tables, runs: dict[Group, int], current: Mapping[str, Tables]) -> Plan:
+    """Return a plan with the names and the octets of its objects; see `make_plan`."""
+    objects: dict[str, bytes] = {}
+    lasting = tables.lasting
+    tables_name = next((name for name, one in current.items() if one.lasting == lasting), None)
+    if tables_name is None:
+        octets = encode_tables(tables)
+        tables_name = table_name(octets)
+        objects[tables_name] = octets
+    octets = encode_windows(tables, tables_name)
+    name = windows_name(octets)
+    return Plan(tables, runs, name, {**objects, name: octets})
 
 
 def forms(issuer: Issuer, group: Group) -> list[Form]:
@@ -183,12 +207,11 @@ class _Planner:
         status, has_reason = KINDS[group.kind]
         fields = ("revoked_at", "reason")[: 1 + has_reason] if status == "revoked" else ()
         record = _known_record(group.serial_bytes, fields, algorithm.signature_bytes)
-        window = self.window(group)
         octets = record.serial
         for field in fields:
             octets += getattr(record, field).to_bytes(RECORD_FIELDS[field], "little")
         octets += record.signature * len(wanted)
-        answers = [oracle_of(issuer, window_of(self._issuers, self._usual, group), form, record) for form in wanted]
+        answers = [oracle_of(issuer, KNOWN_WINDOW, form, record) for form in wanted]
         return Shape(
             serial_bytes=group.serial_bytes,
             status=status,
@@ -205,9 +228,10 @@ class _Planner:
             ),
             known_answer=KnownAnswer(
                 issuer=group.issuer,
-                window=window,
+                window=KNOWN_WINDOW,
                 record=octets,
                 sha256=tuple(hashlib.sha256(answer).digest() for answer in answers),
+                key=key64(record.serial, issuer.issuer_id),
             ),
         )
 

@@ -25,6 +25,7 @@ from pregen.validity import ValidityWindow, check_run_times, check_store_clock, 
 from storage.commits import Head, check_log, check_writable, find_head
 from storage.reader import Generation
 from storage.stores import Store
+from storage.tables import Tables
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +98,12 @@ class Prepared:
         tables = self.current.tables.values() if self.current else ()
         stored = {issuer.issuer_id for one in tables for issuer in one.tables.issuers}
         return frozenset(stored - {issuer.issuer_id for issuer in self.issuers})
+
+    @property
+    def current_tables(self) -> dict[str, Tables]:
+        """The tables of the current generation, by their names."""
+        loaded = self.current.tables.values() if self.current else ()
+        return {one.tables_name: one.tables for one in loaded if one.tables_name != one.name}
 
     @property
     def endings(self) -> Endings | None:

@@ -135,8 +135,9 @@ def run(config: Config, options: RunOptions, progress: Progress) -> Published:
         probed_at = probed_lately(prepared.store, before, clock.seconds(clock.now()))
     with survey(prepared, steps, progress) as surveyed:
         with steps("plan"):
-            plan = make_plan(prepared.issuers, prepared.windows, surveyed.groups)
-        prepared.store.put(plan.name, plan.octets)  # before the first signature: is the store writable at all?
+            plan = make_plan(prepared.issuers, prepared.windows, surveyed.groups, prepared.current_tables)
+        for name, octets in plan.objects.items():  # before the first signature: is the store writable at all?
+            prepared.store.put(name, octets)
         signed = _sign(prepared, surveyed, plan, progress)
     for one in signed:
         steps.add(one.steps)
@@ -159,7 +160,9 @@ def run(config: Config, options: RunOptions, progress: Progress) -> Published:
         rates=prepared.rates,
         workers=min(prepared.workers, len(shards)),
         shards=len(shards),
-        stored_bytes=committed.put_bytes + len(plan.octets) + sum(shard.size_bytes for shard in shards),
+        stored_bytes=committed.put_bytes
+        + sum(map(len, plan.objects.values()))
+        + sum(shard.size_bytes for shard in shards),
         history_bytes=committed.history_bytes,
         verified=sum(one.verified for one in signed),
         as_of=committed.head.commit.as_of,
@@ -236,8 +239,9 @@ def _remember(prepared: Prepared, surveyed: Survey, signed: Sequence[SignedShard
 
 def _sign(prepared: Prepared, surveyed: Survey, plan: Plan, progress: Progress) -> list[SignedShard]:
     """Return all signed shards in the order of their keys."""
+    as_of = clock.seconds(prepared.snapshot.as_of)
     engines = {use: choice.engine for use, choice in prepared.choices.items()}
-    job = SigningJob(prepared.issuers, prepared.windows, plan, engines, prepared.open_store)
+    job = SigningJob(prepared.issuers, prepared.windows, plan, engines, prepared.open_store, as_of)
     tasks = [
         SignTask(file, prepared.expired_before, prepared.endings, surveyed.proofs.get(file.number, frozenset()))
         for file in surveyed.files

@@ -63,6 +63,7 @@ class SigningJob:
         plan: what is signed.
         engines: name of the engine that signs, of each use of a key.
         open_store: returns the store, opened in the process that calls it.
+        as_of: the instant for which the snapshot is complete, in seconds since 1970.
     """
 
     issuers: tuple[Issuer, ...]
@@ -70,6 +71,7 @@ class SigningJob:
     plan: Plan
     engines: Mapping[KeyUse, str]
     open_store: Callable[[], Store]
+    as_of: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +183,7 @@ class ShardSigner:
             ),
             refresh_by=min(window.refresh_by for window in windows),
             next_update=max(window.next_update for window in windows),
+            as_of=self._job.as_of,
         )
         return SignedShard(
             task.file.number, shard, checked.responses, checked.verified, steps.take(), history, checked.windows

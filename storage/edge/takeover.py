@@ -172,7 +172,7 @@ class ServingReader(Reader):
                 examples = ", ".join(faults[:_EXAMPLES])
                 return (
                     f"of {len(shards)} packs, {len(faults)} or more are not there: {examples}; where the store is a "
-                    "copy, copy packs and tables first, then manifests, and commits last"
+                    "copy, copy packs, tables and windows first, then manifests, and commits last"
                 )
         return None
 

@@ -71,7 +71,7 @@ def stored(request: pytest.FixtureRequest, published: Workload) -> Stored:
         found for bucket in range(pack.buckets) for found in walk(pack, bucket, loaded.strides) if found[0] in wanted
     )
     assembler = Assembler(loaded.name, tables, tables.runs[run], 0)
-    plan = Plan(tables, {}, b"", loaded.name)  # to fill messages, no more is asked of it
+    plan = Plan(tables, {}, loaded.name, {})  # to fill messages, no more is asked of it
     return Stored(assembler, octets[start : start + loaded.strides[run]], plan, run)
 
 

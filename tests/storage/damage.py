@@ -332,12 +332,12 @@ def _member(name: str, value: Value) -> Callable[[Json], None]:
 
 
 def _future_manifest(objects: Objects) -> Objects:
-    return with_manifest(objects, {**manifest_of(objects), "version": 2})
+    return with_manifest(objects, {**manifest_of(objects), "version": 3})
 
 
 def _future_commit(objects: Objects) -> Objects:
     number = head_number(objects) + 1
-    return with_commit(number, {"number": number, "reader_min": 2, "writer_min": 2, "shape": "of a later format"})
+    return with_commit(number, {"number": number, "reader_min": 3, "writer_min": 3, "shape": "of a later format"})
 
 
 def _newest_commit(change: Callable[[bytes], bytes]) -> Callable[[Objects], Objects]:
@@ -405,7 +405,7 @@ CASES = (
         "tables-future-version",
         UnsupportedVersionError,
         "load",
-        lambda objects: with_tables(objects, _member("version", 2)),
+        lambda objects: with_tables(objects, _member("version", 3)),
     ),
     Case(
         "tables-unknown-feature",

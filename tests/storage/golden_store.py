@@ -9,6 +9,7 @@ from storage.stores.memory import MemoryStore
 
 GOLDEN = Path(__file__).parent / "golden"
 COMBINED = GOLDEN / "combined"
+VERSION_2 = GOLDEN / "version-2"
 
 
 @dataclass(frozen=True, slots=True)

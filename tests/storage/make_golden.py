@@ -1,8 +1,8 @@
-"""Makes a golden store anew: `python -m tests.storage.make_golden FOLDER`; see golden/README.md for when that is right.
+"""Makes golden files anew: `python -m tests.storage.make_golden WHAT`; see golden/README.md for when that is right.
 
-The folder is one of `STORES`. Serials, statuses and times are fixed, keys are read from its keys/ or made there.
-Signatures and pack ids are random, so every run of this script makes other octets: its output is committed, and tests
-read only that.
+What is one of `STORES`. Serials, statuses and times are fixed, keys are read from folders of keys or made there.
+Signatures, pack ids and documents are random, so every run of this script makes another store: its output is committed,
+and tests read only that.
 """
 
 import hashlib
@@ -12,13 +12,16 @@ import shutil
 import struct
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pyarrow as pa
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from pregen.clock import seconds
@@ -34,7 +37,7 @@ from pregen.snapshot import StatusBatch
 from pregen.snapshot.batch import GOOD, NO_EXPIRY, NO_ISSUANCE, NO_REASON, REVOKED, UNKNOWN
 from pregen.validity import ValidityWindow
 from storage.certid import HASH_NAMES, CertID
-from storage.commits import Head, publish
+from storage.commits import Head, find_head, publish
 from storage.history import Columns, Entry, HistoryIndex, IssuerHistory, encode_index, encode_part, word
 from storage.key import KEY32, split
 from storage.manifest import Manifest, Shard
@@ -43,48 +46,31 @@ from storage.stores.memory import MemoryStore
 from tests import pki
 from tests.judges.parsers import public_key, read_by_asn1crypto
 from tests.storage.damage import CASES, ODDITIES
-from tests.storage.golden_store import COMBINED, GOLDEN, objects_of
+from tests.storage.damage_of_version_2 import CASES_OF_VERSION_2
+from tests.storage.golden_store import GOLDEN, VERSION_2, golden_store, objects_of
 
 SHARDS = 3
+# Labels of the answers that are written whole.
+WHOLE = {"overlay-new", "overlay-revoked", "overlay-expired", "good-01", "good-16", "good-negative", "unknown"}
+WHOLE |= {"revoked", "revoked-reason-5", "good-self-signed", "revoked-self-signed-reason-9"}
 START = datetime(2026, 11, 24, 6, 0, 0, tzinfo=UTC)
 AS_OF = datetime(2026, 11, 24, 5, 30, 0, tzinfo=UTC)
 REVOKED_AT = seconds(datetime(2026, 11, 20, 12, 34, 56, tzinfo=UTC))
-CONFIG = """
+# All three issuers, as tests read them; `pregen` itself takes no issuer twice, and reads the last one alone.
+ROLLED = """
 [[issuer]]
 name = "delegated"
-certificate = "delegated.pem"
+certificate = "../../keys/delegated.pem"
 responder_certificate = "responder.pem"
 key = "responder.key"
+"""
+OTHERS = """
+[[issuer]]
+name = "delegated"
+key = "../../keys/responder.key"
 [[issuer]]
 name = "self-signed"
-certificate = "self-signed.pem"
-key = "self-signed.key"
-responder_id = "by-name"
-cert_ids = "sha1"
-[publish]
-store = "store"
-"""
-COMBINED_CONFIG = """
-[[issuer]]
-name = "p256"
-certificate = "p256.pem"
-responder_certificate = "p256-responder.pem"
-key = "p256-responder.key"
-cert_ids = "combined"
-[[issuer]]
-name = "ed25519"
-certificate = "ed25519.pem"
-key = "ed25519.key"
-responder_id = "by-name"
-cert_ids = "combined"
-[[issuer]]
-name = "pss"
-certificate = "pss.pem"
-key = "pss.key"
-rsa_padding = "pss"
-cert_ids = "sha256"
-[publish]
-store = "store"
+key = "../../keys/self-signed.key"
 """
 
 
@@ -120,27 +106,14 @@ def rows() -> list[Row]:
     return found
 
 
-def combined_rows() -> list[Row]:
-    """Return the certificates of the other store: few for each issuer, all of them with a label."""
-    rng = random.Random("pregen golden store, combined")
-    found = []
-    for issuer, name in enumerate(("p256", "ed25519", "pss")):
-        found += [
-            Row(issuer, b"\x2c" + rng.randbytes(15), label=f"good-{name}"),
-            Row(issuer, b"\x05", label=f"good-{name}-short"),
-            Row(issuer, b"\x80\x01", label=f"good-{name}-negative"),
-            Row(issuer, b"\x2a" + rng.randbytes(15), REVOKED, label=f"revoked-{name}"),
-            Row(issuer, b"\x2a" + rng.randbytes(19), REVOKED, 1, f"revoked-{name}-reason-1"),
-            Row(issuer, b"\x2b" + rng.randbytes(19), UNKNOWN, label=f"unknown-{name}"),
-        ]
-    return found
-
-
 def newest_overlay(of: Sequence[Row]) -> list[Row]:
-    """Return two urgent changes: a certificate that was good is revoked, and one that the shards do not hold."""
+    """Return two urgent changes: a certificate that was good is revoked, and one that the shards do not hold.
+
+    The first is signed by another responder of the same issuer.
+    """
     good = next(row for row in of if row.label == "good")
     return [
-        Row(0, good.serial, REVOKED, 1, "overlay-revoked"),
+        Row(2, good.serial, REVOKED, 1, "overlay-revoked"),
         Row(0, b"\x2dnot in the shards", label="overlay-new"),
     ]
 
@@ -162,15 +135,18 @@ class Maker:
         self.issuers = issuers
 
     def shards(self, of: Sequence[Row], start: datetime, parts: int) -> tuple[Shard, ...]:
-        """Return stored shards of rows, as a run makes them."""
-        windows = tuple(_window(start) for _ in self.issuers)
+        """Return stored shards of rows, as a run makes them; windows of the second issuer are longer."""
+        windows = tuple(_window(start, days=5 if number == 1 else 4) for number in range(len(self.issuers)))
         engines = {issuer.responder.use: "software" for issuer in self.issuers}
         ids = np.array([issuer.issuer_id for issuer in self.issuers], np.uint64)
+        current = open_reader(self.store).current if find_head(self.store) else None
+        tables = {one.tables_name: one.tables for one in current.tables.values()} if current else {}
         with tempfile.TemporaryDirectory() as spool:
             files = route([_batch(of)], Path(spool), split(0, KEY32, parts), ids, Steps())
-            plan = make_plan(self.issuers, windows, add_up(map(ShardCounter(), map(CountTask, files))).groups)
-            self.store.put(plan.name, plan.octets)
-            sign = ShardSigner(SigningJob(self.issuers, windows, plan, engines, lambda: self.store))
+            plan = make_plan(self.issuers, windows, add_up(map(ShardCounter(), map(CountTask, files))).groups, tables)
+            for name, octets in plan.objects.items():
+                self.store.put(name, octets)
+            sign = ShardSigner(SigningJob(self.issuers, windows, plan, engines, lambda: self.store, seconds(AS_OF)))
             return tuple(sign(SignTask(file)).shard for file in files)
 
     def publish(self, parent: Head | None, shards: tuple[Shard, ...], overlays: tuple[Shard, ...], author: str) -> Head:
@@ -182,46 +158,48 @@ class Maker:
         return head
 
 
-def make_golden() -> None:
-    """Write the golden store, the expected answers and a few damaged copies."""
-    issuers = _issuers(GOLDEN / "keys", _make_keys)
-    maker, base = Maker(MemoryStore(), issuers), rows()
-    shards = maker.shards(base, START, SHARDS)
-    first = maker.publish(None, shards, (), "0" * 32)
-    overlays = [
-        maker.shards(changes, start, 1)[0]
-        for changes, start in ((newest_overlay(base), START), (older_overlay(base), START - timedelta(days=30)))
-    ]
-    maker.publish(first, shards, tuple(overlays), "1" * 32)
-    objects = {info.name: maker.store.get(info.name) for info in maker.store.list()}
-    _write(GOLDEN / "store", objects)
-    _write_answers(GOLDEN, maker.store, issuers, [*newest_overlay(base), *older_overlay(base), *base])
+def make_version_2() -> None:
+    """Write the golden store of version 2, one shard of which is still of version 1, and the expected answers."""
+    issuers, base, store = _issuers(), rows(), MemoryStore()
+    maker = Maker(store, issuers[:2])
+    night = maker.shards(base, START, SHARDS)
+    first = maker.publish(None, night, (), "3" * 32)
+    (renewed, *_) = maker.shards(base, START + timedelta(days=1), SHARDS)
+    *_, kept = (carried := open_reader(golden_store()).current or _nothing()).manifest.shards
+    for name in (kept.pack, kept.tables):
+        store.put(name, objects_of(GOLDEN / "store")[name])
+    newest = Maker(store, issuers).shards(newest_overlay(base), START, 1)
+    older = maker.shards(older_overlay(base), START - timedelta(days=30), 1)
+    carried_on = replace(kept, as_of=carried.commit.as_of)
+    maker.publish(first, (renewed, night[1], carried_on), (*newest, *older), "4" * 32)
+    named = {one.pack for one in (renewed, kept, *night, *newest, *older)}
+    objects = {info.name: store.get(info.name) for info in store.list()}
+    unnamed = {name for name in objects if name.startswith(("packs/", "history/"))} - named
+    _write(VERSION_2 / "store", {name: octets for name, octets in objects.items() if name not in unnamed})
+    _write_answers(VERSION_2, store, issuers, [*newest_overlay(base), *older_overlay(base), *base])
     make_changed()
 
 
+def _nothing() -> NoReturn:
+    raise AssertionError("the golden store of version 1 has nothing to carry on")
+
+
 def make_changed() -> None:
-    """Write the damaged and the odd copies of the golden store as it is: the same octets in every run."""
-    objects, index = objects_of(GOLDEN / "store"), dict[str, object]()
-    shutil.rmtree(GOLDEN / "damaged", ignore_errors=True)
-    for case in CASES:
-        if case.is_committed:
-            _write(GOLDEN / "damaged" / case.name, case.changed(objects))
-            index[case.name] = {"error": case.error.__name__, "seen": case.seen}
-    (GOLDEN / "damaged" / "index.json").write_text(json.dumps(index, indent=1) + "\n")
+    """Write the damaged and the odd copies of the golden stores as they are: the same octets in every run."""
+    for folder, cases in ((GOLDEN, CASES), (VERSION_2, CASES_OF_VERSION_2)):
+        objects, index = objects_of(folder / "store"), dict[str, object]()
+        shutil.rmtree(folder / "damaged", ignore_errors=True)
+        for case in cases:
+            if case.is_committed:
+                _write(folder / "damaged" / case.name, case.changed(objects))
+                index[case.name] = {"error": case.error.__name__, "seen": case.seen}
+        (folder / "damaged" / "index.json").write_text(json.dumps(index, indent=1) + "\n")
+    objects = objects_of(GOLDEN / "store")
     shutil.rmtree(GOLDEN / "accepted", ignore_errors=True)
     for oddity in ODDITIES:
         _write(GOLDEN / "accepted" / oddity.name, oddity.changed(objects))
     asked = {oddity.name: oddity.asked(objects) for oddity in ODDITIES}
     (GOLDEN / "accepted" / "index.json").write_text(json.dumps(asked, indent=1) + "\n")
-
-
-def make_combined() -> None:
-    """Write the store of combined responses, and the expected answers."""
-    issuers = _issuers(COMBINED / "keys", _make_combined_keys)
-    maker, base = Maker(MemoryStore(), issuers), combined_rows()
-    maker.publish(None, maker.shards(base, START, 1), (), "2" * 32)
-    _write(COMBINED / "store", {info.name: maker.store.get(info.name) for info in maker.store.list()})
-    _write_answers(COMBINED, maker.store, issuers, base)
 
 
 def make_history() -> None:
@@ -257,16 +235,16 @@ def make_history() -> None:
 
 
 def _write_answers(folder: Path, store: MemoryStore, issuers: tuple[Issuer, ...], of: Iterable[Row]) -> None:
-    """Write what each CertID is answered: the digest of all, the octets of those with a label."""
+    """Write what each CertID is answered: the digest of all, the octets of some of those with a label."""
     reader, seen, answers = open_reader(store), set[tuple[int, bytes]](), []
     shutil.rmtree(folder / "answers", ignore_errors=True)
     (folder / "answers").mkdir()
     for row in of:
-        hidden = (row.issuer, row.serial) in seen  # by an overlay, which comes first here
-        seen.add((row.issuer, row.serial))
+        issuer = issuers[row.issuer]
+        hidden = (issuer.issuer_id, row.serial) in seen  # by an overlay, which comes first here
+        seen.add((issuer.issuer_id, row.serial))
         if hidden:
             continue
-        issuer = issuers[row.issuer]
         key = public_key(issuer.responder.certificate or issuer.certificates[0])
         for oid, name in HASH_NAMES.items():
             cert_id = CertID(oid, issuer.name_hashes[oid], issuer.key_hashes[oid], row.serial)
@@ -282,7 +260,7 @@ def _write_answers(folder: Path, store: MemoryStore, issuers: tuple[Issuer, ...]
                 raise AssertionError(f"{row} is answered {statements}")
             digest = hashlib.sha256(answer.der).hexdigest()
             asked |= {"sha256": digest, "next_update": answer.next_update}
-            if row.label:
+            if row.label in WHOLE:
                 file = f"{row.label}.{'-'.join(one.hash_name for one in statements)}.der"
                 asked["file"] = file
                 (folder / "answers" / file).write_bytes(answer.der)
@@ -307,43 +285,36 @@ def _batch(of: Sequence[Row]) -> StatusBatch:
     )
 
 
-def _window(start: datetime) -> ValidityWindow:
+def _window(start: datetime, days: int) -> ValidityWindow:
     this_update = start - timedelta(minutes=30)
     return ValidityWindow(
         this_update=this_update,
-        next_update=this_update + timedelta(days=4) - timedelta(seconds=1),
+        next_update=this_update + timedelta(days=days) - timedelta(seconds=1),
         produced_at=start,
         refresh_by=this_update + timedelta(days=2),
     )
 
 
-def _make_keys(folder: Path) -> None:
-    (folder / "pregen.toml").write_text(CONFIG.lstrip())
-    delegated = pki.make_issuer("Golden Delegated")
-    delegated.write(folder, "delegated")
-    pki.make_responder(delegated, "Golden Responder").write(folder, "responder")
-    pki.make_issuer("Golden Self-Signed", key=pki.make_key("rsa2048")).write(folder, "self-signed")
+def _issuers() -> tuple[Issuer, ...]:
+    """Return the issuers of the golden store of version 1, and the first of them once more with another responder.
 
-
-def _make_combined_keys(folder: Path) -> None:
-    (folder / "pregen.toml").write_text(COMBINED_CONFIG.lstrip())
-    delegated = pki.make_issuer("Golden P-256")
-    delegated.write(folder, "p256")
-    pki.make_responder(delegated, "Golden P-256 Responder").write(folder, "p256-responder")
-    pki.make_issuer("Golden Ed25519", key=pki.make_key("ed25519")).write(folder, "ed25519")
-    pki.make_issuer("Golden PSS", key=pki.make_key("rsa2048")).write(folder, "pss")
-
-
-def _issuers(folder: Path, make_keys: Callable[[Path], None]) -> tuple[Issuer, ...]:
-    """Return the issuers; keys and certificates are made where the folder holds none."""
-    folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / "pregen.toml").exists():
-        make_keys(folder)
-    for path in folder.glob("*.key"):
-        load_pem_private_key(path.read_bytes(), None)
-        path.chmod(0o600)
-    issuers, _ = load_issuers(load_config(folder / "pregen.toml"), START)
-    return issuers
+    The responder's key and certificate are made where there are none.
+    """
+    keys, rolled = GOLDEN / "keys", VERSION_2 / "keys"
+    if not (rolled / "responder.key").exists():
+        rolled.mkdir(parents=True, exist_ok=True)
+        authority = x509.load_pem_x509_certificate((keys / "delegated.pem").read_bytes())
+        key = load_pem_private_key((keys / "delegated.key").read_bytes(), None)
+        assert isinstance(key, EllipticCurvePrivateKey)
+        pki.make_responder(pki.Party(authority, key), "Golden Responder, rolled").write(rolled, "responder")
+        (rolled / "rolled.toml").write_text(f'{ROLLED.lstrip()}[publish]\nstore = "store"\n')
+        (rolled / "pregen.toml").write_text(f"{OTHERS.lstrip()}{ROLLED.lstrip()}")
+    loaded: list[Issuer] = []
+    for config in (keys / "pregen.toml", rolled / "rolled.toml"):
+        for path in config.parent.glob("*.key"):
+            path.chmod(0o600)
+        loaded += load_issuers(load_config(config), START)[0]
+    return tuple(loaded)
 
 
 def _write(folder: Path, objects: dict[str, bytes]) -> None:
@@ -354,7 +325,7 @@ def _write(folder: Path, objects: dict[str, bytes]) -> None:
         path.write_bytes(octets)
 
 
-STORES = {"golden": make_golden, "combined": make_combined, "history": make_history, "changed": make_changed}
+STORES = {"version-2": make_version_2, "history": make_history, "changed": make_changed}
 
 if __name__ == "__main__":
     STORES[sys.argv[1]]()

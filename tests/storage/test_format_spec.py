@@ -16,6 +16,7 @@ import xxhash
 from tests.storage.golden_store import (
     COMBINED,
     GOLDEN,
+    VERSION_2,
     Expected,
     accepted_cases,
     expected_answers,
@@ -67,9 +68,9 @@ def stride(shape: dict[str, Any]) -> int:
     return int(shape["serial_bytes"] + {0: 0, 1: 4, 2: 5}[len(shape["fields"])] + signatures)
 
 
-def make(tables: dict[str, Any], run: list[int], which: int, record: bytes) -> bytes:
+def make(tables: dict[str, Any], issuer_at: int, shape_at: int, window: Any, which: int, record: bytes) -> bytes:
     """Section 6."""
-    issuer, shape, window = (tables[kind][i] for kind, i in zip(("issuers", "shapes", "windows"), run, strict=True))
+    issuer, shape = tables["issuers"][issuer_at], tables["shapes"][shape_at]
     response, at, has = shape["responses"][which], shape["serial_bytes"], {"serial": record[: shape["serial_bytes"]]}
     for field, size in (("revoked_at", 4), ("reason", 1)):
         if field in shape["fields"]:
@@ -109,37 +110,67 @@ class SpecReader:
         assert end is not None
         check(int(end[1], 16) == zlib.crc32(octets[:-18]), "Checksum")
         commit = json.loads(octets)
-        check(commit["reader_min"] <= 1, "UpgradeNeeded")
+        check(commit["reader_min"] <= 2, "UpgradeNeeded")
         check(commit["number"] == number, "Malformed")
-        self.manifest = self.document(commit["manifest"])
-        bounds = [0] + [shard["high"] for shard in self.manifest["shards"]]
-        lows = [shard["low"] for shard in self.manifest["shards"]]
+        self.manifest = self.document(commit["manifest"], (1, 2))
+        shards, overlays = self.rows("shards"), self.rows("overlays")
+        bounds = [0] + [shard["high"] for shard in shards]
+        lows = [shard["low"] for shard in shards]
         check(lows == bounds[:-1] and bounds[-1] == 1 << 32 and bounds == sorted(bounds), "Malformed")
-        self.searched = self.manifest["overlays"] + self.manifest["shards"]
-        self.tables = {shard["tables"]: self.document(shard["tables"]) for shard in self.searched}
+        self.searched = overlays + shards
+        self.loaded = {shard["runs"]: self.load(shard["runs"]) for shard in self.searched}
         for shard in self.searched:
             for member in ("low", "high", "size", "directory_at", "refresh_by", "next_update"):
                 whole(shard[member])
-        for tables in self.tables.values():
-            check(tables["features"] == [], "UnknownFeature")
-            for issuer in tables["issuers"]:
-                check(all(OID.fullmatch(oid) for oid in issuer["name_hashes"]), "Malformed")
-                octets_of(issuer["responder_id"])
-            for index, shape in enumerate(tables["shapes"]):
-                known = shape["known_answer"]
-                run, record = [known["issuer"], index, known["window"]], octets_of(known["record"])
-                made = [make(tables, run, which, record) for which in range(len(shape["responses"]))]
-                check([hashlib.sha256(one).hexdigest() for one in made] == known["sha256"], "KnownAnswer")
 
-    def document(self, name: str) -> dict[str, Any]:
+    def rows(self, kind: str) -> list[dict[str, Any]]:
+        """Sections 7 and 14: what is said of each shard."""
+        rows: Any = self.manifest[kind]
+        if self.manifest["version"] == 1:
+            return [{**row, "runs": row["tables"]} for row in rows]
+        needed = ["low", "pack", "size", "directory_at", "directory_crc", "windows", "refresh_by", "next_update"]
+        columns = {name: rows[name] for name in needed}
+        columns["high"] = rows["high"] if kind == "overlays" else [*rows["low"][1:], 1 << 32]
+        check({len(column) for column in columns.values()} == {len(rows["low"])}, "Malformed")
+        check(all(index < len(self.manifest["windows"]) for index in rows["windows"]), "Malformed")
+        columns["runs"] = [self.manifest["windows"][index] for index in rows["windows"]]
+        return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+    def load(self, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return tables, and what has the windows and runs; sections 5 and 14."""
+        if name.startswith("tables/"):
+            tables = windows = self.document(name, (1,))
+        else:
+            windows = self.document(name, (2,))
+            tables = self.document(windows["tables"], (2,))
+        for issuer in tables["issuers"]:
+            check(all(OID.fullmatch(oid) for oid in issuer["name_hashes"]), "Malformed")
+            octets_of(issuer["responder_id"])
+        for index, shape in enumerate(tables["shapes"]):
+            known = shape["known_answer"]
+            record = octets_of(known["record"])
+            times = windows["windows"][known["window"]] if tables["version"] == 1 else known
+            made = [make(tables, known["issuer"], index, times, i, record) for i in range(len(shape["responses"]))]
+            check([hashlib.sha256(one).hexdigest() for one in made] == known["sha256"], "KnownAnswer")
+            if tables["version"] > 1:
+                seed = int(tables["issuers"][known["issuer"]]["id"], 16)
+                key = xxhash.xxh64_intdigest(record[: shape["serial_bytes"]], seed)
+                check(f"{key:016x}" == known["key"], "KnownAnswer")
+        for issuer_at, shape_at, window_at in windows["runs"]:
+            counts = [len(tables["issuers"]), len(tables["shapes"]), len(windows["windows"])]
+            check(all(i < n for i, n in zip((issuer_at, shape_at, window_at), counts, strict=True)), "Malformed")
+        return tables, windows
+
+    def document(self, name: str, versions: tuple[int, ...]) -> dict[str, Any]:
         check(hashlib.sha256(self.objects[name]).hexdigest() == name.rpartition("/")[2], "Checksum")
         document: dict[str, Any] = json.loads(self.objects[name])
-        check(document["version"] == 1, "UnsupportedVersion")
+        check(document["version"] in versions, "UnsupportedVersion")
+        check(document.get("features", []) == [], "UnknownFeature")
         return document
 
     def lookup(self, oid: str, name_hash: bytes, key_hash: bytes, serial: bytes) -> bytes | None:
         asked = [base64.b64encode(octets).decode() for octets in (name_hash, key_hash)]
-        issuers = [issuer for tables in self.tables.values() for issuer in tables["issuers"]]
+        issuers = [issuer for tables, _ in self.loaded.values() for issuer in tables["issuers"]]
         ids = {i["id"] for i in issuers if [i["name_hashes"].get(oid), i["key_hashes"].get(oid)] == asked}
         if not ids:
             return None
@@ -147,14 +178,14 @@ class SpecReader:
         key32 = xxhash.xxh64_intdigest(serial, int(issuer_id, 16)) >> 32
         for shard in self.searched:
             if shard["low"] <= key32 < shard["high"]:
-                tables, bucket = self.tables[shard["tables"]], self.bucket(shard, key32)
-                hit = self.search(tables, bucket, issuer_id, serial)
+                (tables, windows), bucket = self.loaded[shard["runs"]], self.bucket(shard, key32)
+                hit = self.search(tables, windows["runs"], bucket, issuer_id, serial)
                 if hit is not None:
-                    number, record = hit
-                    run = tables["runs"][number]
-                    for which, response in enumerate(tables["shapes"][run[1]]["responses"]):
+                    (issuer_at, shape_at, window_at), record = hit
+                    for which, response in enumerate(tables["shapes"][shape_at]["responses"]):
                         if oid in response["hashes"]:
-                            return make(tables, run, which, record)
+                            window = windows["windows"][window_at]
+                            return make(tables, issuer_at, shape_at, window, which, record)
                     return None
         return None
 
@@ -174,17 +205,19 @@ class SpecReader:
         check(seen == int.from_bytes(bucket[:4], "little"), "Checksum")
         return bucket
 
-    def search(self, tables: dict[str, Any], bucket: bytes, issuer_id: str, serial: bytes) -> tuple[int, bytes] | None:
+    def search(
+        self, tables: dict[str, Any], numbered: list[Any], bucket: bytes, issuer_id: str, serial: bytes
+    ) -> tuple[list[int], bytes] | None:
         (runs,), at = struct.unpack_from("<H", bucket, 4), 6
         for _ in range(runs):
             number, count = struct.unpack_from("<IH", bucket, at)
-            issuer, shape, _window = tables["runs"][number]
+            issuer, shape, _window = run = numbered[number]
             size, at = stride(tables["shapes"][shape]), at + 6
             check(at + count * size <= len(bucket), "Malformed")
             for record in (bucket[at + i * size : at + (i + 1) * size] for i in range(count)):
                 is_length = tables["shapes"][shape]["serial_bytes"] == len(serial)
                 if is_length and tables["issuers"][issuer]["id"] == issuer_id and record.startswith(serial):
-                    return number, record
+                    return run, record
             at += count * size
         return None
 
@@ -193,7 +226,7 @@ def ask(reader: SpecReader, expected: Expected) -> bytes | None:
     return reader.lookup(*expected.cert_id)
 
 
-@pytest.mark.parametrize(("folder", "least"), [(GOLDEN, 400), (COMBINED, 29)])
+@pytest.mark.parametrize(("folder", "least"), [(GOLDEN, 400), (COMBINED, 29), (VERSION_2, 400)])
 def test_a_reader_written_from_the_specification_gives_every_golden_answer(folder: Path, least: int) -> None:
     reader, answered = SpecReader(objects_of(folder / "store")), 0
     for expected in expected_answers(folder):
@@ -204,14 +237,18 @@ def test_a_reader_written_from_the_specification_gives_every_golden_answer(folde
     assert answered > least
 
 
-@pytest.mark.parametrize("folder", sorted(path for path in (GOLDEN / "damaged").iterdir() if path.is_dir()))
+DAMAGED = [path for of in (GOLDEN, VERSION_2) for path in sorted((of / "damaged").iterdir()) if path.is_dir()]
+
+
+@pytest.mark.parametrize("folder", DAMAGED, ids=lambda folder: folder.name)
 def test_a_reader_written_from_the_specification_refuses_every_damaged_store(folder: Path) -> None:
-    case = json.loads((GOLDEN / "damaged" / "index.json").read_bytes())[folder.name]
+    golden = folder.parents[1]
+    case = json.loads((folder.parent / "index.json").read_bytes())[folder.name]
     seen = "load"
     with pytest.raises(RefusedError) as refused:  # noqa: PT012 - the point in time is part of the case
-        reader = SpecReader(objects_of(GOLDEN / "store") | objects_of(folder))
+        reader = SpecReader(objects_of(golden / "store") | objects_of(folder))
         seen = "lookup"
-        for expected in expected_answers():
+        for expected in expected_answers(golden):
             ask(reader, expected)
     assert (f"{refused.value}Error", seen) == (case["error"], case["seen"])
 
@@ -230,21 +267,49 @@ def test_a_reader_written_from_the_specification_answers_what_is_odd_but_harmles
             assert (made and hashlib.sha256(made).hexdigest()) == sha256
 
 
+def dumps(text: str) -> list[bytes]:
+    """Return what the hexadecimal dumps of the text hold, each of which begins at 0000."""
+    lines = re.findall(r"^    ([0-9a-f]{4})  ((?:[0-9a-f]{2} ?)+)$", text, re.MULTILINE)
+    starts = [at for at, (offset, _) in enumerate(lines) if offset == "0000"]
+    return [
+        bytes.fromhex("".join(octets for _, octets in lines[start:end]))
+        for start, end in zip(starts, [*starts[1:], len(lines)], strict=True)
+    ]
+
+
 def test_the_worked_example_is_the_golden_store() -> None:
-    text = FORMAT.read_text()
+    text, store = FORMAT.read_text(), golden_store(VERSION_2)
     match = re.search(r"`(packs/[0-9a-f]{8}-[0-9a-f]{32})`:", text)
     assert match is not None
-    lines = re.findall(r"^    [0-9a-f]{4}  ((?:[0-9a-f]{2} ?)+)$", text, re.MULTILINE)
-    pack = bytes.fromhex("".join(lines))
-    assert pack == golden_store().get(match[1])
-    record = pack[0xAF:0x141]
+    pack, template = dumps(text)
+    assert pack == store.get(match[1])
+    record = pack[0x14:0xA6]
     assert record[:18] == b"-not in the shards"
-    example = next(one for one in expected_answers() if one.label == "overlay-new.sha1.der")
-    assert example.der is not None
-    assert len(example.der) == 744
-    r, s = record[18:50], record[50:82]
-    assert bytes.fromhex("0348003045022100") + r + bytes.fromhex("0220") + s in example.der
     assert f"0x{xxhash.xxh64_intdigest(record[:18], 0x81DA7953B7E5F897):x}" in text
+
+    printed = re.search(r'^    (\{"version":2.*?\})\n\n', text, re.MULTILINE | re.DOTALL)
+    assert printed is not None
+    windows = json.loads(printed[1])
+    octets = json.dumps(windows, separators=(",", ":")).encode()
+    assert store.get(f"windows/{hashlib.sha256(octets).hexdigest()}") == octets
+    tables = json.loads(store.get(windows["tables"]))
+    assert base64.b64decode(tables["templates"][0]["tbs"]) == template
+    for hole in tables["templates"][0]["holes"]:
+        assert re.search(rf"^\| `{hole['field']}`[^|]*\| {hole['at']} \| {hole['size']} \|", text, re.MULTILINE)
+
+    example = next(one for one in expected_answers(VERSION_2) if one.label == "overlay-new.sha1.der")
+    assert example.der == make(tables, 0, 0, windows["windows"][0], 0, record)
+    assert len(example.der) == 743
+    assert example.der.startswith(bytes.fromhex("308202e30a0100a08202dc308202d8"))
+
+
+def test_the_vectors_of_the_text_are_those_of_xxh64() -> None:
+    text = FORMAT.read_text()
+    vectors = re.findall(r"^\| (\d+) \| ([0-9a-f]{16}) \|$", text, re.MULTILINE)
+    assert [int(size) for size, _ in vectors] == [1, 4, 8, 20, 31, 32, 40]
+    for size, digest in vectors:
+        octets = bytes(range(1, int(size) + 1))
+        assert f"{xxhash.xxh64_intdigest(octets, 0x81DA7953B7E5F897):016x}" == digest
 
 
 def test_a_history_is_read_by_the_tables_of_the_specification() -> None:

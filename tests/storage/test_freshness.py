@@ -10,9 +10,9 @@ from storage.tables import KnownAnswer, ResponseShape, Run, Shape, StoredIssuer,
 
 START, HOUR, DAY = 1_795_478_400, 3600, 86_400
 RESPONSE = ResponseShape(template=0, hashes=("1",), algorithm=b"", encoding="octets", signature_bytes=64)
-KNOWN = KnownAnswer(issuer=0, window=0, record=b"", sha256=(b"",))
-SHAPE = Shape(serial_bytes=16, status="good", fields=(), responses=(RESPONSE,), known_answer=KNOWN)
 USUAL = Window(produced_at=START, this_update=START - HOUR, next_update=START + 4 * DAY - 1, refresh_by=START + 2 * DAY)
+KNOWN = KnownAnswer(issuer=0, window=USUAL, record=b"", sha256=(b"",))
+SHAPE = Shape(serial_bytes=16, status="good", fields=(), responses=(RESPONSE,), known_answer=KNOWN)
 END, DUE = USUAL.next_update, USUAL.refresh_by
 
 

@@ -13,9 +13,11 @@ from storage.errors import StorageError
 from storage.reader import open_reader
 from tests.judges.parsers import PublicKey, read_by_asn1crypto
 from tests.storage.damage import CASES, ODDITIES, Case, Oddity
+from tests.storage.damage_of_version_2 import CASES_OF_VERSION_2
 from tests.storage.golden_store import (
     COMBINED,
     GOLDEN,
+    VERSION_2,
     accepted_cases,
     expected_answers,
     golden_store,
@@ -24,10 +26,11 @@ from tests.storage.golden_store import (
 )
 
 ECDSA_SHA256, ED25519, RSASSA_PSS = "1.2.840.10045.4.3.2", "1.3.101.112", "1.2.840.113549.1.1.10"
-COMMITTED = [case for case in CASES if case.is_committed]
+EVERY = [(GOLDEN, case) for case in CASES] + [(VERSION_2, case) for case in CASES_OF_VERSION_2]
+COMMITTED = [(folder, case) for folder, case in EVERY if case.is_committed]
 
 
-@pytest.mark.parametrize("folder", [GOLDEN, COMBINED])
+@pytest.mark.parametrize("folder", [GOLDEN, COMBINED, VERSION_2])
 def test_a_golden_store_gives_the_answers_it_always_gave(folder: Path) -> None:
     reader = open_reader(golden_store(folder))
     statuses = set()
@@ -68,7 +71,7 @@ def test_combined_golden_answers_hold_both_hashes_in_one_response_or_one_hash_al
             assert {one.serial for one in statements} == {expected.cert_id.serial_number}
 
 
-@pytest.mark.parametrize("folder", [GOLDEN, COMBINED])
+@pytest.mark.parametrize("folder", [GOLDEN, COMBINED, VERSION_2])
 def test_golden_answers_are_signed_by_the_golden_keys(folder: Path) -> None:
     document = json.loads((folder / "answers.json").read_bytes())
     sections = tomllib.loads((folder / "keys" / "pregen.toml").read_text())["issuer"]
@@ -89,35 +92,50 @@ def test_the_combined_golden_store_has_octets_that_are_no_rsa_signature_and_para
     assert found == {(ECDSA_SHA256, None), (ED25519, 64), (RSASSA_PSS, 256)}
 
 
-def refusal(objects: dict[str, bytes]) -> tuple[type[StorageError], str]:
+def refusal(folder: Path, objects: dict[str, bytes]) -> tuple[type[StorageError], str]:
     """Return what a reader of these objects raises, and when."""
     seen = "load"
     with pytest.raises(StorageError) as refused:  # noqa: PT012 - the point in time is part of the case
         reader = open_reader(store_of(objects))
         seen = "lookup"
-        for expected in expected_answers():
+        for expected in expected_answers(folder):
             reader.lookup(expected.cert_id)
     return type(refused.value), seen
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_every_kind_of_damage_is_refused_with_its_own_error(case: Case) -> None:
-    objects = objects_of(GOLDEN / "store")
-    assert refusal(objects | case.changed(objects)) == (case.error, case.seen)
+@pytest.mark.parametrize(("folder", "case"), EVERY, ids=lambda value: getattr(value, "name", ""))
+def test_every_kind_of_damage_is_refused_with_its_own_error(folder: Path, case: Case) -> None:
+    objects = objects_of(folder / "store")
+    assert refusal(folder, objects | case.changed(objects)) == (case.error, case.seen)
 
 
-@pytest.mark.parametrize("case", COMMITTED, ids=lambda case: case.name)
-def test_the_committed_damaged_stores_are_what_their_index_says(case: Case) -> None:
-    index = json.loads((GOLDEN / "damaged" / "index.json").read_bytes())
+@pytest.mark.parametrize(("folder", "case"), COMMITTED, ids=lambda value: getattr(value, "name", ""))
+def test_the_committed_damaged_stores_are_what_their_index_says(folder: Path, case: Case) -> None:
+    index = json.loads((folder / "damaged" / "index.json").read_bytes())
     assert index[case.name] == {"error": case.error.__name__, "seen": case.seen}
-    objects, damage = objects_of(GOLDEN / "store"), objects_of(GOLDEN / "damaged" / case.name)
-    assert refusal(objects | damage) == (case.error, case.seen)
+    objects, damage = objects_of(folder / "store"), objects_of(folder / "damaged" / case.name)
+    assert refusal(folder, objects | damage) == (case.error, case.seen)
     assert damage == case.changed(objects)
 
 
-def test_every_committed_damaged_store_is_a_case() -> None:
-    folders = {path.name for path in (GOLDEN / "damaged").iterdir() if path.is_dir()}
-    assert folders == {case.name for case in COMMITTED}
+@pytest.mark.parametrize("folder", [GOLDEN, VERSION_2])
+def test_every_committed_damaged_store_is_a_case(folder: Path) -> None:
+    folders = {path.name for path in (folder / "damaged").iterdir() if path.is_dir()}
+    assert folders == {case.name for of, case in COMMITTED if of == folder}
+
+
+def test_the_golden_store_of_version_2_has_what_is_new_in_it() -> None:
+    current = open_reader(golden_store(VERSION_2)).current
+    assert current is not None
+    named = [shard.tables.partition("/")[0] for shard in current.manifest.shards]
+    assert named == ["windows", "windows", "tables"]  # the last one was carried on from version 1
+    loaded = [current.tables[shard.tables] for shard in current.manifest.shards[:2]]
+    assert loaded[0].tables_name == loaded[1].tables_name
+    assert [len(one.tables.windows) for one in loaded] == [2, 2]
+    newest = current.tables[current.manifest.overlays[0].tables].tables
+    ids = [issuer.issuer_id for issuer in newest.issuers]
+    assert (len(ids), len(set(ids))) == (3, 2)  # one issuer with two responders
+    assert all(shard.as_of for shard in current.manifest.searched)
 
 
 @pytest.mark.parametrize("case", ODDITIES, ids=lambda case: case.name)

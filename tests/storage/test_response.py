@@ -30,6 +30,7 @@ RESPONDER = pki.make_responder(ISSUER)
 ENTITY = hashlib.sha1(b"key", usedforsecurity=False).digest()
 LAST_U32 = (1 << 32) - 1
 RUN = Run(0, 0, 0)
+WINDOW = Window(produced_at=0, this_update=0, next_update=1, refresh_by=0)
 
 forms = st.builds(
     Form,
@@ -108,7 +109,7 @@ def cases(draw: st.DrawFn) -> tuple[Form, Values, Tables, bytes, bytes]:
         status=form.status,
         fields=fields,
         responses=(response,),
-        known_answer=KnownAnswer(issuer=0, window=0, record=b"", sha256=()),
+        known_answer=KnownAnswer(issuer=0, window=WINDOW, record=b"", sha256=()),
     )
     issuer = StoredIssuer(
         issuer_id=0,
@@ -185,7 +186,7 @@ def _two_responses() -> Tables:
         ResponseShape(template=i, hashes=form.hashes, algorithm=ECDSA, encoding="ecdsa", signature_bytes=64)
         for i, form in enumerate(forms_)
     )
-    known = KnownAnswer(issuer=0, window=0, record=b"", sha256=())
+    known = KnownAnswer(issuer=0, window=WINDOW, record=b"", sha256=())
     shape = Shape(serial_bytes=1, status="good", fields=(), responses=responses, known_answer=known)
     issuer = StoredIssuer(
         issuer_id=0,
@@ -200,7 +201,7 @@ def _two_responses() -> Tables:
         issuers=(issuer,),
         templates=tuple(map(make_template, forms_)),
         shapes=(shape,),
-        windows=(Window(produced_at=0, this_update=0, next_update=1, refresh_by=0),),
+        windows=(WINDOW,),
         runs=(RUN,),
     )
 

@@ -2,6 +2,7 @@ import base64
 import contextlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from storage.errors import (
     UnknownFeatureError,
     UnsupportedVersionError,
 )
+from storage.key import key64
 from storage.manifest import read_manifest
 from storage.reader import LoadedTables
 from storage.tables import Tables, decode_tables, encode_tables, table_name
@@ -26,12 +28,28 @@ Change = Callable[[Any], object]
 
 
 @pytest.fixture(scope="module")
-def octets() -> bytes:
+def version_1() -> bytes:
     """The tables of the golden store's newest overlay: two shapes, four templates."""
     store = golden_store()
     head = find_head(store)
     assert head is not None
     return store.get(read_manifest(store, head.commit.manifest).overlays[0].tables)
+
+
+@pytest.fixture(scope="module", params=[1, 2], ids=["version 1", "version 2"])
+def octets(request: pytest.FixtureRequest, version_1: bytes) -> bytes:
+    """The same tables as each version has them."""
+    return version_1 if request.param == 1 else encode_tables(with_keys(load(version_1)))
+
+
+def with_keys(tables: Tables) -> Tables:
+    """Return tables whose known answers tell the keys of their certificates."""
+    shapes = []
+    for shape in tables.shapes:
+        answer = shape.known_answer
+        key = key64(answer.record[: shape.serial_bytes], tables.issuers[answer.issuer].issuer_id)
+        shapes.append(replace(shape, known_answer=replace(answer, key=key)))
+    return replace(tables, shapes=tuple(shapes))
 
 
 def load(octets: bytes) -> Tables:
@@ -45,10 +63,16 @@ def changed(octets: bytes, change: Change) -> bytes:
     return json.dumps(document).encode()
 
 
-def test_tables_come_back_as_they_were_written(octets: bytes) -> None:
-    tables = load(octets)
-    assert encode_tables(tables) == octets
+def test_tables_come_back_as_they_were_written(version_1: bytes) -> None:
+    tables = with_keys(load(version_1))
+    octets = encode_tables(tables)
+    back = load(octets).lasting
+    assert replace(back, shapes=()) == replace(tables.lasting, shapes=())
+    for shape, meant in zip(back.shapes, tables.shapes, strict=True):
+        window = replace(meant.known_answer.window, refresh_by=0)
+        assert shape == replace(meant, known_answer=replace(meant.known_answer, window=window))
     assert [shape.stride for shape in tables.shapes] == [16 + 5 + 128, 18 + 128]
+    assert encode_tables(tables) != octets
 
 
 def test_octets_of_another_name_are_refused(octets: bytes) -> None:
@@ -101,7 +125,7 @@ def issuer(of: Any, index: int = 0) -> Any:
 
 
 REFUSED: dict[str, tuple[type[FormatError], Change]] = {
-    "later version": (UnsupportedVersionError, set_at(lambda of: of, "version", 2)),
+    "later version": (UnsupportedVersionError, set_at(lambda of: of, "version", 3)),
     "feature": (UnknownFeatureError, set_at(lambda of: of, "features", ["stapled"])),
     "hole": (UnknownFeatureError, set_at(lambda of: holes(of)[0], "field", "archive_cutoff")),
     "field": (UnknownFeatureError, set_at(shape, "fields", ["revoked_at", "invalid_since"])),
@@ -164,9 +188,15 @@ REFUSED: dict[str, tuple[type[FormatError], Change]] = {
 }
 
 
+# Windows and runs are a document of their own by version 2 (test_windows.py), and there an issuer may stand twice.
+OF_VERSION_1 = {what for what in REFUSED if what.startswith(("run ", "window "))} | {"one issuer twice", "other window"}
+
+
 @pytest.mark.parametrize("what", REFUSED)
 def test_tables_that_cannot_be_right_are_refused_when_they_are_loaded(octets: bytes, what: str) -> None:
     error, change = REFUSED[what]
+    if what in OF_VERSION_1 and b'"windows"' not in octets:
+        return
     damaged = changed(octets, change)
     with pytest.raises(FormatError) as refused:
         load(damaged)

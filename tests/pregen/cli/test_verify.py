@@ -13,13 +13,14 @@ from pregen.issuers import read_certificates
 from pregen.signers import ALGORITHMS
 from storage import commits
 from storage.certid import SHA1
-from storage.key import issuer_id
+from storage.key import issuer_id, key64
 from storage.manifest import Shard, read_manifest
 from storage.pack import Segment, build_pack, open_pack, pack_name, walk
 from storage.reader import load_tables
 from storage.response import Assembler
 from storage.stores import LocalStore
 from storage.tables import Run, Tables, decode_tables, encode_tables, table_name
+from storage.windows import encode_windows, windows_name
 from tests.pki import DAY, make_issuer, make_key, make_responder, shared_key
 from tests.pregen.cli.ca import ALWAYS, Ca, Program
 
@@ -196,7 +197,7 @@ def test_an_identifier_that_was_exchanged_in_the_tables_is_found(
     assert message in ended.err
 
 
-@pytest.mark.parametrize("place", ["packs", "tables", "manifests", "commits"])
+@pytest.mark.parametrize("place", ["packs", "tables", "windows", "manifests", "commits"])
 def test_a_flipped_bit_anywhere_is_damage(published: Ca, pregen: Program, place: str) -> None:
     path = next((published.store / place).iterdir())
     whole = path.read_bytes()
@@ -366,10 +367,9 @@ def test_an_issuer_without_a_name_is_called_by_its_id(ca: Ca, pregen: Program) -
 def test_a_store_whose_tables_hold_nothing_is_an_error_and_no_crash(ca: Ca, pregen: Program) -> None:
     assert pregen("run", ca.config).code == 0
     store, head = LocalStore(ca.store), current(ca.store)
-    octets = encode_tables(Tables(issuers=(), templates=(), shapes=(), windows=(), runs=()))
-    store.put(table_name(octets), octets)
+    name = put_tables(store, Tables(issuers=(), templates=(), shapes=()))
     (shard,) = read_manifest(store, head.commit.manifest).shards
-    republish(ca.store, replace(shard, tables=table_name(octets)))
+    republish(ca.store, replace(shard, tables=name))
 
     assert pregen("verify", ca.store).code == 5
     assert pregen("inspect", ca.store).code == 0
@@ -502,19 +502,28 @@ def forge_tables(folder: Path, change: Callable[[bytes], bytes]) -> None:
     head = commits.find_head(store)
     assert head is not None
     manifest = read_manifest(store, head.commit.manifest)
-    old = store.get(manifest.shards[0].tables)
+    loaded = load_tables(store, manifest.shards[0].tables)
+    old = store.get(loaded.tables_name)
     new = change(old)
     assert new != old
-    octets = encode_tables(believable(new))
-    store.put(table_name(octets), octets)
+    name = put_tables(store, replace(believable(new), windows=loaded.tables.windows, runs=loaded.tables.runs))
     commits.publish(
         store,
         head,
-        replace(manifest, shards=tuple(replace(shard, tables=table_name(octets)) for shard in manifest.shards)),
+        replace(manifest, shards=tuple(replace(shard, tables=name) for shard in manifest.shards)),
         publisher=commits.new_publisher(),
         as_of=head.commit.as_of,
         started_at=head.commit.started_at,
     )
+
+
+def put_tables(store: LocalStore, tables: Tables) -> str:
+    """Put tables and their windows; return the name that shards name them by."""
+    octets = encode_tables(tables)
+    store.put(table_name(octets), octets)
+    windows = encode_windows(tables, table_name(octets))
+    store.put(windows_name(windows), windows)
+    return windows_name(windows)
 
 
 def believable(octets: bytes) -> Tables:
@@ -524,10 +533,11 @@ def believable(octets: bytes) -> Tables:
     shapes = []
     for number, shape in enumerate(tables.shapes):
         answer = shape.known_answer
-        run = Run(answer.issuer, number, answer.window)
-        made = (Assembler(name, tables, run, which).response(answer.record) for which in range(len(shape.responses)))
+        run, stage = Run(answer.issuer, number, 0), replace(tables, windows=(answer.window,))
+        made = (Assembler(name, stage, run, which).response(answer.record) for which in range(len(shape.responses)))
         digests = tuple(hashlib.sha256(der).digest() for der in made)
-        shapes.append(replace(shape, known_answer=replace(answer, sha256=digests)))
+        key = key64(answer.record[: shape.serial_bytes], tables.issuers[answer.issuer].issuer_id)
+        shapes.append(replace(shape, known_answer=replace(answer, sha256=digests, key=key)))
     return replace(tables, shapes=tuple(shapes))
 
 

@@ -96,7 +96,7 @@ def test_a_shard_without_rows_has_neither_blocks_nor_segments() -> None:
 def test_groups_that_were_not_planned_are_an_error() -> None:
     planned = {Group(0, 16, 0): 0, Group(3, 20, 2): 1}
     tables = Tables(issuers=(), templates=(), shapes=(), windows=(), runs=())
-    numbers = RunNumbers(Plan(tables, planned, b"", ""))
+    numbers = RunNumbers(Plan(tables, planned, "", {}))
     codes = np.array([group.code for group in planned], np.int64)
     assert numbers.of(codes[::-1]).tolist() == [1, 0]
     assert numbers.of(codes[:0]).tolist() == []

@@ -1,17 +1,22 @@
+import json
 import re
+from base64 import b64decode
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import xxhash
 
 from pregen.generation.groups import Group
 from pregen.generation.plan import Plan, make_plan
 from pregen.issuers import Issuer
 from pregen.validity import ValidityWindow
 from storage.errors import KnownAnswerError
-from storage.response import check_known_answers
-from storage.tables import decode_tables
+from storage.response import check_known_answers, generalized_time
+from storage.stores.memory import MemoryStore
+from storage.tables import encode_tables
+from storage.windows import read_tables
 from tests.pregen.generation.workshop import make_issuers, make_window
 
 GROUPS = [Group(issuer, size, kind) for issuer in (0, 1) for size in (1, 16, 21) for kind in range(4)]
@@ -28,7 +33,10 @@ def plan_of(issuers: Sequence[Issuer], *windows: ValidityWindow) -> Plan:
 
 def test_readers_get_back_the_tables_and_reproduce_every_known_answer(issuers: tuple[Issuer, ...]) -> None:
     plan = plan_of(issuers)
-    tables = decode_tables(plan.name, plan.octets)
+    store = MemoryStore()
+    for name, octets in plan.objects.items():
+        store.put(name, octets)
+    _, tables = read_tables(store, plan.name)
     assert tables == plan.tables
     check_known_answers(plan.name, tables)
     assert all(len(shape.known_answer.sha256) == 2 for shape in tables.shapes)
@@ -77,8 +85,59 @@ def test_keys_of_two_kinds_share_templates_but_no_shapes(tmp_path: Path) -> None
     check_known_answers("tables/test", tables)
 
 
-def test_one_plan_has_one_name(issuers: tuple[Issuer, ...]) -> None:
-    assert plan_of(issuers).name == plan_of(issuers).name != plan_of(issuers[::-1]).name
+def test_a_night_adds_its_windows_alone_while_all_else_stays(issuers: tuple[Issuer, ...]) -> None:
+    first = plan_of(issuers)
+    ((tables_name, tables_octets), (first_windows, _)) = first.objects.items()
+    assert (tables_name[:7], first_windows) == ("tables/", first.name)
+    night = make_plan(issuers, [make_window(days=3)] * 2, GROUPS, {tables_name: first.tables})
+    assert list(night.objects) == [night.name] != [first.name]
+    assert tables_name.encode() in night.objects[night.name]
+    assert len(night.objects[night.name]) < len(tables_octets) / 4
+    other = make_plan(issuers, [make_window(days=3)] * 2, GROUPS[1:], {tables_name: first.tables})
+    assert len(other.objects) == 2
+
+
+def test_no_two_documents_have_one_name(issuers: tuple[Issuer, ...]) -> None:
+    first, again = plan_of(issuers), plan_of(issuers)
+    assert not first.objects.keys() & again.objects.keys()
+    assert first.tables == again.tables
+
+
+def test_a_known_answer_confuses_no_two_times_no_reason_and_no_width_of_integers(issuers: tuple[Issuer, ...]) -> None:
+    shapes = json.loads(encode_tables(plan_of(issuers).tables))["shapes"]
+    for shape in shapes:
+        answer = shape["known_answer"]
+        times = [answer[field] for field in ("produced_at", "this_update", "next_update")]
+        record, at = b64decode(answer["record"]), shape["serial_bytes"]
+        if "revoked_at" in shape["fields"]:
+            times.append(int.from_bytes(record[at : at + 4], "little"))
+            assert times[-1] >= 1 << 31
+        if "reason" in shape["fields"]:
+            assert record[at + 4] not in {0, 1}
+        digits = [generalized_time(time) for time in times]
+        assert len({part for one in digits for part in (one[:8], one[8:])}) == 2 * len(times)
+        assert max(times) >= 1 << 32
+        issuer = issuers[answer["issuer"]].issuer_id
+        assert int(answer["key"], 16) == xxhash.xxh64_intdigest(record[:at], issuer)
+
+
+@pytest.mark.parametrize("damage", ["key", "reason", "produced_at", "this_update", "next_update", "record"])
+def test_a_known_answer_notices_each_of_its_parts(issuers: tuple[Issuer, ...], damage: str) -> None:
+    tables = plan_of(issuers).tables
+    index = next(i for i, shape in enumerate(tables.shapes) if "reason" in shape.fields)
+    shape = tables.shapes[index]
+    answer = shape.known_answer
+    if damage == "key":
+        changed = replace(answer, key=(answer.key or 0) ^ 1)
+    elif damage in {"record", "reason"}:
+        at = shape.serial_bytes + (4 if damage == "reason" else 0)
+        changed = replace(answer, record=answer.record[:at] + bytes([answer.record[at] ^ 1]) + answer.record[at + 1 :])
+    else:
+        later = getattr(answer.window, damage) + 1
+        changed = replace(answer, window=replace(answer.window, **{damage: later}))
+    shapes = tuple(replace(one, known_answer=changed) if one is shape else one for one in tables.shapes)
+    with pytest.raises(KnownAnswerError):
+        check_known_answers("tables/test", replace(tables, shapes=shapes))
 
 
 def test_responses_that_some_clients_will_not_take_draw_a_warning(tmp_path: Path) -> None:

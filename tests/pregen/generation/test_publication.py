@@ -290,9 +290,10 @@ def test_a_run_is_the_same_again_but_for_signatures_and_names(tmp_path: Path) ->
     assert list(stored_serials(one)) == list(stored_serials(other))
     assert sum(1 for _ in stored_serials(one)) == len(rows)
     ours, theirs = one.manifest.shards, other.manifest.shards
-    assert [(s.low, s.high, s.rows, s.revoked, s.tables) for s in ours] == [
-        (s.low, s.high, s.rows, s.revoked, s.tables) for s in theirs
+    assert [(s.low, s.high, s.rows, s.revoked, s.as_of) for s in ours] == [
+        (s.low, s.high, s.rows, s.revoked, s.as_of) for s in theirs
     ]
+    assert [loaded.tables for loaded in one.tables.values()] == [loaded.tables for loaded in other.tables.values()]
     assert {s.pack for s in ours}.isdisjoint(s.pack for s in theirs)
     sample = [rows[i] for i in np.random.default_rng(1).integers(0, len(rows), 300)]
     authority.check_all(sample, [SHA1])

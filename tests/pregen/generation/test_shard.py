@@ -14,7 +14,7 @@ from pregen.errors import VerificationError
 from pregen.generation.counting import CountTask, ShardCounter
 from pregen.generation.layout import Layout
 from pregen.generation.messages import BATCH_ROWS, generalized_times
-from pregen.generation.plan import Plan
+from pregen.generation.plan import Plan, stored_plan
 from pregen.generation.readback import SAMPLE_EVERY, ReadBack
 from pregen.generation.rows import ShardRows, load_rows
 from pregen.generation.shard import ShardSigner, SignTask
@@ -26,7 +26,7 @@ from storage.key import KEY32
 from storage.pack import Pack, open_pack, walk
 from storage.response import Assembler, generalized_time
 from storage.stores.local import LocalStore
-from storage.tables import Tables, encode_tables, table_name
+from storage.tables import Tables
 from tests import pki
 from tests.pregen.generation.workshop import Bench, Row, make_issuers, make_window, plain_rows, spool, various_rows
 
@@ -171,8 +171,7 @@ def test_times_are_written_as_readers_write_them() -> None:
 
 
 def with_tables(plan: Plan, tables: Tables) -> Plan:
-    octets = encode_tables(tables)
-    return Plan(tables, plan.runs, octets, table_name(octets))
+    return stored_plan(tables, plan.runs, {})
 
 
 def refuse(bench: Bench, plan: Plan, match: str) -> None:

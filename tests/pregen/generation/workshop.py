@@ -159,7 +159,7 @@ class Bench:
     def job(self, plan: Plan) -> SigningJob:
         uses = [issuer.responder.use for issuer in self.issuers]
         engines = {use: self.engine if use.algorithm == "p256-sha256" else "software" for use in uses} | self.engines
-        return SigningJob(self.issuers, self.windows, plan, engines, lambda: self.store)
+        return SigningJob(self.issuers, self.windows, plan, engines, lambda: self.store, 0)
 
     def tasks(self) -> list[SignTask]:
         """Return a task for each shard; every group of a shard is to be proven there."""

@@ -66,7 +66,7 @@ def serving(store: MemoryStore | CountingStore | FlakyStore | LatencyStore, now:
     return ServingReader(store, clock=lambda: now)
 
 
-@pytest.mark.parametrize("late", ["packs/", "tables/", "manifests/"])
+@pytest.mark.parametrize("late", ["packs/", "windows/", "manifests/"])
 def test_a_copy_in_the_wrong_order_is_taken_over_when_it_is_whole(history: History, late: str) -> None:
     store = store_of(history.first)
     reader = serving(store, history.now)
@@ -224,8 +224,8 @@ def test_a_new_process_serves_the_last_generation_that_is_whole_until_the_newest
     assert reader.generation == 2
 
 
-@pytest.mark.parametrize("kind", ["tables/", "manifests/"])
-def test_a_new_process_does_so_too_where_tables_or_manifest_are_missing(history: History, kind: str) -> None:
+@pytest.mark.parametrize("kind", ["windows/", "manifests/"])
+def test_a_new_process_does_so_too_where_windows_or_manifest_are_missing(history: History, kind: str) -> None:
     store = store_of(history.both)
     for name in history.new(kind):
         store.delete(name)
