@@ -24,7 +24,7 @@ demo: .venv/runtime          ## sign the responses of 100,000 certificates in ./
 	@rm -rf demo
 	$(BIN)/pregen demo --dir demo --rows 100000
 
-incident: .venv/installed    ## act out the mistake that this is made for in ./incident (docs/incident.md)
+incident: .venv/runtime      ## act out the mistake that this is made for in ./incident (docs/incident.md)
 	@rm -rf incident
 	$(BIN)/python -m tests.incident --dir incident
 
