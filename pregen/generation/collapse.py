@@ -135,7 +135,8 @@ def _expire_apart(these: Spilled, leader: Places, early: NDArray[np.bool_], peer
     apart: NDArray[np.bool_] = early & ~early[leader] & (peer == leader)
     expiries = these["not_after"].astype(np.int64), these["not_after"][leader].astype(np.int64)
     apart &= np.abs(expiries[0] - expiries[1]) > _DAY_S
-    return apart & (expiries[0] != LAST_SECOND) & (expiries[1] != LAST_SECOND)
+    apart &= (expiries[0] != LAST_SECOND) & (expiries[1] != LAST_SECOND)
+    return apart
 
 
 def _differ(these: Spilled, others: Places) -> NDArray[np.bool_]:

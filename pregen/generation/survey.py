@@ -40,6 +40,7 @@ from pregen.issuers import Issuer
 from pregen.progress import Progress
 from pregen.signers import ALGORITHMS
 from pregen.snapshot import Snapshot, StatusBatch
+from pregen.snapshot.files import end_readers
 from storage import key
 
 RECORD_BYTES = 26  # of a record, its signatures apart: the longest serial, time and reason of revocation
@@ -116,6 +117,7 @@ def survey(prepared: Prepared, steps: Steps, progress: Progress) -> Iterator[Sur
         files = _routed(
             prepared, pool if routers > 1 else None, (folder, shards), watch, observations.append, steps, progress
         )
+        end_readers()
         with steps("gates"):
             claims = claims_of(prepared)
         parts = zip(files, claims.split([(file.low, file.high) for file in files]), strict=True)

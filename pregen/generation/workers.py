@@ -23,6 +23,7 @@ from multiprocess.reduction import ForkingPickler
 from pregen.errors import CrashError, WorkerError
 from pregen.generation.memory import forbid_core_dumps, keep_freed_memory
 from pregen.interruption import postponed
+from pregen.snapshot.files import end_readers
 
 
 class Named(Protocol):
@@ -200,6 +201,7 @@ def _serve(pipe: Connection) -> None:
         try:
             message = pipe.recv()
         except (EOFError, OSError):
+            end_readers()
             os._exit(0)  # there is nothing to tidy up, and taking the interpreter down costs a sixth of starting it
         answer: tuple[bool, object]
         try:

@@ -16,6 +16,7 @@
 Descriptions of files pickle; nothing is kept open between calls, except clients of S3 within a process.
 """
 
+from pregen.snapshot.files.apart import end_readers
 from pregen.snapshot.files.base import (
     ACCEPTED_KEY,
     AS_OF_KEY,
@@ -54,6 +55,7 @@ __all__ = [
     "Wanted",
     "as_of_beside",
     "crashed",
+    "end_readers",
     "find_files",
     "index_txt_columns",
     "open_file",

@@ -138,6 +138,7 @@ def _living() -> _Reader | None:
 
 
 @atexit.register
-def _end_all() -> None:
+def end_readers() -> None:
+    """End the readers that wait for requests, so that their CPU time counts as that of children of this process."""
     while _idle:
         _idle.pop().end()

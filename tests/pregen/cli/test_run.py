@@ -1,6 +1,9 @@
+import resource
 from datetime import datetime, timedelta
 
 import pyarrow as pa
+import pyarrow.orc
+import pyarrow.parquet as pq
 import pytest
 
 from pregen import clock
@@ -218,3 +221,17 @@ def test_a_check_takes_the_options_of_the_run_that_it_is_about(ca: Ca, pregen: P
     assert pregen("run", ca.config, *words).code == 0
     late = pregen("check", ca.config, *words[:-1], ca.now - timedelta(days=1))
     assert (late.code, "older than that of the current commit" in late.err) == (3, True)
+
+
+def test_what_the_reader_of_orc_takes_is_cpu_time_of_the_run(ca: Ca, pregen: Program) -> None:
+    table = pq.read_table(ca.snapshot)
+    status = table["status"].cast(pa.int64())  # ORC has no unsigned numbers
+    table = table.set_column(table.schema.get_field_index("status"), "status", status)
+    pa.orc.write_table(table, ca.folder / "snapshot.orc")
+    ca.configure(snapshot={"path": "snapshot.orc", "as_of": ca.now.isoformat()})
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+
+    ended = pregen("run", ca.config, "--json")
+
+    assert ended.code == 0, ended.err
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before > 0.05  # it has imported pyarrow at least
