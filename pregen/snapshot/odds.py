@@ -26,7 +26,7 @@ from pregen.snapshot.octets import OctetColumn, tails
 
 CHANCE = 1e-9
 LENGTHS = 64  # longer values are no serials
-Counts = NDArray[np.int64]
+Occurrences = NDArray[np.int64]
 
 
 class Likeness(NamedTuple):
@@ -39,10 +39,10 @@ class Likeness(NamedTuple):
         moved: octets by which neighbours differ.
     """
 
-    values: Counts
-    alike: Counts
-    pairs: Counts
-    moved: Counts
+    values: Occurrences
+    alike: Occurrences
+    pairs: Occurrences
+    moved: Occurrences
 
     def plus(self, other: "Likeness") -> "Likeness":
         """Return what was counted in both."""

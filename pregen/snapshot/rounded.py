@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from pregen.errors import MAX_EXAMPLES, Finding
 from pregen.snapshot.findings import RowPlace, located, shown
 from pregen.snapshot.octets import ArrowArray, OctetColumn, octet_at, octets_of, tails, text_of
-from pregen.snapshot.odds import CHANCE, Counts
+from pregen.snapshot.odds import CHANCE, Occurrences
 
 CODE = "serial.rounded"
 _KEPT_DIGITS = (15, 17)
@@ -35,7 +35,7 @@ _TOP = 0x7F  # of the first octet of what is not negative
 _LENGTHS = 64
 
 
-def _none() -> Counts:
+def _none() -> Occurrences:
     return np.zeros(_LENGTHS, np.int64)
 
 
@@ -51,8 +51,8 @@ class Rounded:
         examples: of both.
     """
 
-    texts: Counts = field(default_factory=_none)
-    octets: Counts = field(default_factory=_none)
+    texts: Occurrences = field(default_factory=_none)
+    octets: Occurrences = field(default_factory=_none)
     by_digits: list[int] = field(default_factory=lambda: [0] * len(_KEPT_DIGITS))
     by_bits: int = 0
     examples: list[str] = field(default_factory=list)
@@ -108,7 +108,7 @@ class Rounded:
         for which, kept in enumerate(_KEPT_DIGITS):
             is_long = some.size >= kept + _ZEROS
             self.by_digits[which] += int(np.count_nonzero(plain & (significant <= kept) & is_long))
-        found: Counts = rows[plain & (significant <= _KEPT_DIGITS[-1])]
+        found: Occurrences = rows[plain & (significant <= _KEPT_DIGITS[-1])]
         return found
 
     def findings(self, name: str) -> tuple[Finding, ...]:
@@ -149,7 +149,7 @@ def _rounded_octets(values: OctetColumn) -> NDArray[np.int64]:
     first, last = bits.argmax(axis=1), 8 * width - 1 - bits[:, ::-1].argmax(axis=1)
     significant = last - first + 1
     fits = bits.any(axis=1) & (significant >= _LEAST_BITS) & (significant <= _FLOAT_BITS)
-    found: Counts = rows[fits & ~negative]
+    found: Occurrences = rows[fits & ~negative]
     return found
 
 
