@@ -14,7 +14,7 @@ from pregen.cli.report import Report, aligned
 from pregen.engines import EngineState
 from pregen.gates.results import gates_document
 from pregen.generation import Checked, Published
-from pregen.generation.counts import Counts
+from pregen.generation.counts import RowCounts
 from pregen.importing import Imported
 
 BY_VALUE = ("status", "no-ocsp")  # reasons why rows are left out for what a column says of them
@@ -283,11 +283,11 @@ def import_report(imported: Imported) -> Report:
     )
 
 
-def _precertificates(seen: Counts) -> dict[str, int]:
+def _precertificates(seen: RowCounts) -> dict[str, int]:
     return {"joined": seen.joined, "alone": seen.alone, "differing": seen.differing}
 
 
-def _pairs(seen: Counts) -> list[tuple[str, object]]:
+def _pairs(seen: RowCounts) -> list[tuple[str, object]]:
     if not seen.joined and not seen.alone:
         return []
     return [("precertificates", f"{seen.joined:,} joined with their final certificates, {seen.alone:,} without one")]

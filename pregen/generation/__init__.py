@@ -1,10 +1,17 @@
 """One run: a snapshot becomes a published generation, or nothing happens.
 
+publication.py   the conductor, of these five steps:
 preparation.py   all that can be refused without reading a row
 survey.py        all that can be refused without a signature: gatekeeping.py asks the gates, evidence.py is what they
                  are shown, and past.py what they compare with
+worklist.py      which shards are signed
+signing.py       who signs them
+committing.py    everything is accounted for, then published
+
+workplace.py     the workers (workers.py), and the folder where rows wait (spool.py), while a run lasts
+sharding.py      how keys are cut into shards
 routing.py       rows to shards by their keys (routing_key.py), by a router (router.py) a process, into spill files
-                 (spill.py) in a folder (spool.py)
+                 (spill.py)
 rows.py          the rows of one shard, sorted; collapse.py makes one of all those of a certificate, or finds that they
                  contradict each other
 counting.py      one shard in a worker, before anything is signed: what it holds (counts.py); tally.py adds up all
@@ -16,9 +23,8 @@ by_issuer.py     what a snapshot has of each issuer
 plan.py          what is going to be signed: tables, made of templates (templates.py)
 layout.py        where each row of a shard goes: run, block, bucket
 messages.py      templates filled for many rows at once
-shard.py         one shard in a worker (workers.py): fill, sign, pack, store; keyring.py has its keys and signers
+shard.py         one shard in a worker: fill, sign, pack, store; keyring.py has its keys and signers
 readback.py      what was stored is opened as an edge opens it, and verified
-publication.py   the conductor; the commit
 
 memory.py lets arrays come and go cheaply, in the parent and in the workers; steps.py counts where the CPU time goes,
 and pace.py tells whether signing was as fast as the engines can.

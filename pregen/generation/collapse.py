@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pregen.errors import MAX_EXAMPLES
-from pregen.generation.counts import NO_EXAMPLES, NOTHING_COUNTED, Counts, Examples, Pair, RowNumber
+from pregen.generation.counts import NO_EXAMPLES, NOTHING_COUNTED, Examples, Pair, RowCounts, RowNumber
 from pregen.generation.groups import KINDS, Group
 from pregen.generation.spill import (
     AGAIN,
@@ -49,7 +49,7 @@ class Collapsed(NamedTuple):
     """
 
     dropped: Places = np.empty(0, np.intp)
-    counts: Counts = NOTHING_COUNTED
+    counts: RowCounts = NOTHING_COUNTED
     examples: Examples = NO_EXAMPLES
 
 
@@ -101,7 +101,7 @@ def collapse(rows: Spilled, suspects: Places, limit: int) -> Collapsed:
             )
         )
     )
-    counts = Counts(conflicting=int(differs.sum()), joined=int((joined & ~again).sum()), differing=int(uneven.sum()))
+    counts = RowCounts(conflicting=int(differs.sum()), joined=int((joined & ~again).sum()), differing=int(uneven.sum()))
     return Collapsed(suspects[follows], counts, examples)
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from pregen.errors import MAX_EXAMPLES
 
 
-class Counts(NamedTuple):
+class RowCounts(NamedTuple):
     """What became of rows and of their certificates, beside those that get answers; counts of shards add up.
 
     Attributes:
@@ -34,16 +34,16 @@ class Counts(NamedTuple):
     alone: int = 0
     differing: int = 0
 
-    def plus(self, other: "Counts") -> "Counts":
+    def plus(self, other: "RowCounts") -> "RowCounts":
         """Return the sum of both.
 
-        >>> Counts(repeated=2).plus(Counts(repeated=1, alone=1))._asdict()["repeated"]
+        >>> RowCounts(repeated=2).plus(RowCounts(repeated=1, alone=1))._asdict()["repeated"]
         3
         """
-        return Counts(*map(add, self, other))
+        return RowCounts(*map(add, self, other))
 
 
-NOTHING_COUNTED = Counts()
+NOTHING_COUNTED = RowCounts()
 
 
 class RowNumber(NamedTuple):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pregen.errors import VerificationError
 from pregen.generation.collapse import Collapsed, collapse
-from pregen.generation.counts import NO_EXAMPLES, NOTHING_COUNTED, Counts, Examples
+from pregen.generation.counts import NO_EXAMPLES, NOTHING_COUNTED, Examples, RowCounts
 from pregen.generation.endings import Endings
 from pregen.generation.groups import Group
 from pregen.generation.routing_key import serial_matrix
@@ -61,7 +61,7 @@ class ShardRows:
     codes: NDArray[np.int64]
     revoked_at: NDArray[np.uint32]
     reason: NDArray[np.int8]
-    counts: Counts = NOTHING_COUNTED
+    counts: RowCounts = NOTHING_COUNTED
     examples: Examples = NO_EXAMPLES
     left_out: Spilled = field(default_factory=lambda: np.empty(0, SPILLED))
     keys: NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
@@ -86,7 +86,7 @@ class ShardRows:
         return digest_of(codes, rows, self.counts)
 
 
-def digest_of(codes: NDArray[np.int64], rows: NDArray[np.int64], counts: Counts) -> int:
+def digest_of(codes: NDArray[np.int64], rows: NDArray[np.int64], counts: RowCounts) -> int:
     """Return a CRC-32 of the number of rows of each group, by ascending codes, and of those left out."""
     left_out = [counts.repeated, counts.expired, counts.joined, counts.alone]
     return zlib.crc32(np.concatenate([codes, rows, left_out]).data)

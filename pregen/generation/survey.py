@@ -4,10 +4,8 @@ Every row is read and routed to its shard, every shard is sorted, counted and co
 all gates are asked.
 """
 
-import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import numpy as np
 
@@ -17,7 +15,7 @@ from pregen.gates.detector.observation import Observation, Observer, Watch
 from pregen.gates.detector.observation import add_up as all_observed
 from pregen.generation.by_issuer import IssuerFigures, figures_by_issuer
 from pregen.generation.counting import CountTask, ShardCounter
-from pregen.generation.counts import NOTHING_COUNTED, Counts
+from pregen.generation.counts import NOTHING_COUNTED, RowCounts
 from pregen.generation.gatekeeping import (
     INVALID,
     ask,
@@ -29,21 +27,16 @@ from pregen.generation.gatekeeping import (
     watch_of,
 )
 from pregen.generation.groups import Group
-from pregen.generation.memory import keep_freed_memory
 from pregen.generation.preparation import Prepared
-from pregen.generation.routing import RoutingJob, ShardFile, route, route_files, shard_count
-from pregen.generation.spool import spool_folder
+from pregen.generation.routing import RoutingJob, ShardFile, route, route_files
 from pregen.generation.steps import Steps
 from pregen.generation.tally import ShardCount, add_up
-from pregen.generation.workers import Pool, open_pool
+from pregen.generation.workplace import Workplace
 from pregen.issuers import Issuer
 from pregen.progress import Progress
-from pregen.signers import ALGORITHMS
 from pregen.snapshot import Snapshot, StatusBatch
 from pregen.snapshot.files import end_readers
 from storage import key
-
-RECORD_BYTES = 26  # of a record, its signatures apart: the longest serial, time and reason of revocation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +44,6 @@ class Survey:
     """A snapshot in its shards, counted.
 
     Attributes:
-        pool: the workers.
         files: the shards.
         groups: rows of each group.
         proofs: by shard, groups that are seen there first.
@@ -64,7 +56,6 @@ class Survey:
         by_issuer: figures of each issuer.
     """
 
-    pool: Pool
     files: tuple[ShardFile, ...]
     groups: dict[Group, int]
     proofs: dict[int, frozenset[Group]]
@@ -73,7 +64,7 @@ class Survey:
     warnings: tuple[Finding, ...]
     gates: tuple[GateResult, ...] = ()
     history: History | None = field(default=None)
-    counts: Counts = NOTHING_COUNTED
+    counts: RowCounts = NOTHING_COUNTED
     by_issuer: tuple[IssuerFigures, ...] = ()
 
     @property
@@ -86,14 +77,14 @@ class Survey:
         return sum(len(issuers[group.issuer].cert_ids) * count for group, count in self.groups.items())
 
 
-@contextlib.contextmanager
-def survey(prepared: Prepared, steps: Steps, progress: Progress) -> Iterator[Survey]:
-    """Route all rows to shards and count them; the spill files and the workers live until the end of the context.
+def survey(prepared: Prepared, place: Workplace, steps: Steps, progress: Progress) -> Survey:
+    """Route all rows to shards, count them, and ask all gates.
 
     The shards, and the order of the rows in them, are those of the snapshot, however many workers there are.
 
     Args:
         prepared: what to read, and for whom.
+        place: where the rows go, and who counts them.
         steps: told what reading, routing and counting took.
         progress: told how many rows are read.
 
@@ -103,67 +94,47 @@ def survey(prepared: Prepared, steps: Steps, progress: Progress) -> Iterator[Sur
         PublishError: the store did not return what the snapshot is to be compared with.
         SpoolError: no space for spill files, or they are not what was written.
     """
-    keep_freed_memory()
-    snapshot, config = prepared.snapshot, prepared.config
-    estimate = snapshot.row_estimate
-    shards = shard_count(estimate, record_bytes(prepared.issuers))
-    workers = min(prepared.workers, shards)
-    routers = min(workers, len(snapshot.files))
-    with (
-        spool_folder(config.resolve(config.run.spool), estimate, shards * routers) as folder,
-        open_pool(workers) as pool,
-    ):
-        watch, observations = watch_of(prepared), list[Observation]()
-        files = _routed(
-            prepared, pool if routers > 1 else None, (folder, shards), watch, observations.append, steps, progress
-        )
-        end_readers()
-        with steps("gates"):
-            claims = claims_of(prepared)
-        parts = zip(files, claims.split([(file.low, file.high) for file in files]), strict=True)
-        tasks = [CountTask(file, prepared.expired_before, prepared.endings, part) for file, part in parts]
-        tally = add_up(_timed(pool.map(ShardCounter, comparison_job(prepared), tasks), steps))
-        with steps("gates"):
-            observation = all_observed(observations, watch)
-            verdict = judge_times(prepared, observation, watch)
-            counts = tally.counts
-            invalid = invalid_rows(snapshot, sum(file.rows for file in files) - counts.withheld - counts.again_rows)
-            excluded = _excluded(snapshot, counts, invalid)
-            gates, warnings = ask(prepared, tally, verdict, watch, excluded, claims)
-            history = remembered(prepared, tally.groups, verdict, observation, watch)
-        yield Survey(
-            pool=pool,
-            files=tuple(replace(file, digest=tally.digests[file.number]) for file in files),
-            groups=tally.groups,
-            proofs=tally.proofs,
-            rows_in=snapshot.rows_in,
-            excluded=excluded,
-            counts=counts,
-            warnings=prepared.warnings + warnings,
-            gates=gates,
-            history=history,
-            by_issuer=figures_by_issuer(prepared.issuers, snapshot, tally.groups, observation),
-        )
-
-
-def record_bytes(issuers: Sequence[Issuer]) -> int:
-    """Return what the largest record of any of the issuers takes in a pack."""
-    return RECORD_BYTES + max(
-        len(issuer.cert_ids) * ALGORITHMS[issuer.responder.algorithm].signature_bytes for issuer in issuers
+    snapshot = prepared.snapshot
+    watch, observations = watch_of(prepared), list[Observation]()
+    files = _routed(prepared, place, watch, observations.append, steps, progress)
+    end_readers()
+    with steps("gates"):
+        claims = claims_of(prepared)
+    parts = zip(files, claims.split([(file.low, file.high) for file in files]), strict=True)
+    tasks = [CountTask(file, prepared.expired_before, prepared.endings, part) for file, part in parts]
+    tally = add_up(_timed(place.pool.map(ShardCounter, comparison_job(prepared), tasks), steps))
+    with steps("gates"):
+        observation = all_observed(observations, watch)
+        verdict = judge_times(prepared, observation, watch)
+        counts = tally.counts
+        invalid = invalid_rows(snapshot, sum(file.rows for file in files) - counts.withheld - counts.again_rows)
+        excluded = _excluded(snapshot, counts, invalid)
+        gates, warnings = ask(prepared, tally, verdict, watch, excluded, claims)
+        history = remembered(prepared, tally.groups, verdict, observation, watch)
+    return Survey(
+        files=tuple(replace(file, digest=tally.digests[file.number]) for file in files),
+        groups=tally.groups,
+        proofs=tally.proofs,
+        rows_in=snapshot.rows_in,
+        excluded=excluded,
+        counts=counts,
+        warnings=prepared.warnings + warnings,
+        gates=gates,
+        history=history,
+        by_issuer=figures_by_issuer(prepared.issuers, snapshot, tally.groups, observation),
     )
 
 
 def _routed(
     prepared: Prepared,
-    pool: Pool | None,
-    spool: tuple[Path, int],
+    place: Workplace,
     watch: Watch,
     observe: Callable[[Observation], None],
     steps: Steps,
     progress: Progress,
 ) -> tuple[ShardFile, ...]:
-    """Read and route all rows: file by file in the workers, or with None here; `spool` is a folder, and shards."""
-    snapshot, (folder, shards) = prepared.snapshot, spool
+    """Read and route all rows: file by file in the workers, where several have something to read, or else here."""
+    snapshot, folder, shards = prepared.snapshot, place.spool, place.shards
     bounds = key.split(0, key.KEY32, shards)
     repeats = tuple((of, index) for index, issuer in enumerate(prepared.issuers) for of in issuer.rows_of)
     ids = np.array([issuer.issuer_id for issuer in prepared.issuers], np.uint64)
@@ -172,9 +143,9 @@ def _routed(
         rows = snapshot.rows_in
         progress("read", rows, max(snapshot.row_estimate, rows))
 
-    if pool is not None:
+    if place.routers > 1:
         return route_files(
-            pool, RoutingJob(snapshot, folder, shards, ids, watch, repeats), bounds, steps, show, observe
+            place.pool, RoutingJob(snapshot, folder, shards, ids, watch, repeats), bounds, steps, show, observe
         )
     observer = Observer(watch)
     files = route(_counted(snapshot, show), folder, bounds, ids, steps, observer, repeats)
@@ -195,7 +166,7 @@ def _timed(shards: Iterable[ShardCount], steps: Steps) -> Iterator[ShardCount]:
         yield one
 
 
-def _excluded(snapshot: Snapshot, counted: Counts, invalid: int) -> dict[str, int]:
+def _excluded(snapshot: Snapshot, counted: RowCounts, invalid: int) -> dict[str, int]:
     counts = {
         **snapshot.excluded,
         "expired": counted.expired,

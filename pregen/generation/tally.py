@@ -7,7 +7,7 @@ from itertools import chain
 import numpy as np
 
 from pregen.gates.comparison import NOT_COMPARED, Comparison
-from pregen.generation.counts import NO_EXAMPLES, NOTHING_COUNTED, Counts, Examples, FirstExamples
+from pregen.generation.counts import NO_EXAMPLES, NOTHING_COUNTED, Examples, FirstExamples, RowCounts
 from pregen.generation.groups import CODE, Group
 from pregen.generation.held import Held, all_held
 from pregen.generation.rows import digest_of
@@ -29,7 +29,7 @@ class ShardCount:
 
     shard: int
     groups: dict[Group, int]
-    counts: Counts = NOTHING_COUNTED
+    counts: RowCounts = NOTHING_COUNTED
     examples: Examples = NO_EXAMPLES
     comparison: Comparison = NOT_COMPARED
     held: Held = field(default_factory=Held)
@@ -56,7 +56,7 @@ class Tally:
     groups: dict[Group, int]
     proofs: dict[int, frozenset[Group]]
     digests: dict[int, int]
-    counts: Counts
+    counts: RowCounts
     examples: Examples
     comparison: Comparison
     held: Held

@@ -8,17 +8,23 @@ from pathlib import Path
 
 import pytest
 
+from pregen.config import load_config
 from pregen.errors import SigningError
 from pregen.generation.keyring import KeyRing
 from pregen.generation.plan import Plan
+from pregen.generation.preparation import RunOptions, prepare
+from pregen.generation.publication import publish_prepared
 from pregen.generation.shard import ShardSigner
+from pregen.generation.steps import Steps
+from pregen.generation.workers import open_pool
 from pregen.issuers import Issuer
-from pregen.signers import P256_SHA256, KeySource, Signer, open_signer
+from pregen.signers import ALGORITHMS, P256_SHA256, KeySource, Signer, open_signer
 from pregen.verification import load_public_key, parse_response, verify_signature
 from storage.certid import SHA1, SHA256
 from storage.stores.local import LocalStore
+from tests.pregen.generation.test_publication import Authority, quiet
 from tests.pregen.generation.test_shard import every_response
-from tests.pregen.generation.workshop import Bench, make_issuers, various_rows
+from tests.pregen.generation.workshop import NOW, Bench, make_issuers, various_rows
 from tests.pregen.signers.distant import ENGINE, DistantKey
 
 
@@ -77,6 +83,31 @@ def test_rows_of_one_shape_are_signed_by_this_machine_and_by_a_device(three: Ben
         verify_signature(parsed, load_public_key(three.issuers[number].responder.public_key), P256_SHA256)
         seen[number] += 1
     assert seen == [180, 180, 180]
+
+
+def test_workers_open_the_keys_of_a_device_themselves(three: Bench) -> None:
+    mixed(three, moved(three.issuers[2]))
+    plan = three.spool(various_rows(90, issuers=3), shards=2)
+    job = replace(three.job(plan), open_store=partial(LocalStore, three.folder / "store"))
+    with open_pool(2) as pool:
+        signed = list(pool.map(ShardSigner, job, three.tasks()))
+    assert sum(one.responses for one in signed) == 180
+    assert all(one.verified for one in signed)
+
+
+def test_a_run_publishes_what_this_machine_and_a_device_have_signed(tmp_path: Path) -> None:
+    authority = Authority(tmp_path, issuers=[{}, {}])
+    rows = various_rows(60, issuers=2)
+    authority.write(rows)
+    prepared = prepare(load_config(authority.configure()), RunOptions(now=NOW, workers=1, engine="software"))
+    one, other = prepared.issuers[0], moved(prepared.issuers[1])
+    uses = [issuer.responder.use for issuer in (one, other)]
+    choices = {use: use.source.choose("software", ALGORITHMS[use.algorithm]) for use in uses}
+    prepared = replace(prepared, issuers=(one, other), choices=choices)
+    assert prepared.engines == {"p256-sha256": f"{ENGINE}, software"}
+    published = publish_prepared(prepared, Steps(), quiet)
+    assert (published.engine, published.responses) == (f"{ENGINE}, software", 120)
+    authority.check_all(rows, (SHA1, SHA256))
 
 
 def test_a_device_that_cannot_sign_ends_the_shard_before_its_pack_is_stored(three: Bench) -> None:

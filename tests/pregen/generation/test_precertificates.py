@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pregen.generation.counts import Counts, Pair, RowNumber
+from pregen.generation.counts import Pair, RowCounts, RowNumber
 from pregen.generation.groups import KINDS, Group
 from pregen.generation.rows import ShardRows
 from pregen.snapshot import GOOD, NO_EXPIRY, NO_REASON, REVOKED, UNKNOWN
@@ -32,7 +32,7 @@ def test_a_precertificate_alone_gets_an_answer(tmp_path: Path) -> None:
     rows = load(tmp_path, [EARLY, *plain_rows(3)])
     assert len(rows.codes) == 4
     assert Group(0, 1, 0) in rows.groups()
-    assert rows.counts == Counts(alone=1)
+    assert rows.counts == RowCounts(alone=1)
 
 
 @pytest.mark.parametrize("order", [1, -1])
@@ -40,7 +40,7 @@ def test_a_pair_is_one_certificate_and_no_repetition(tmp_path: Path, order: int)
     rows = load(tmp_path, [EARLY, FINAL][::order])
     assert (len(rows.codes), rows.counts.repeated, rows.counts.conflicting) == (1, 0, 0)
     assert rows.examples.repetitions == ()
-    assert rows.counts == Counts(joined=1)
+    assert rows.counts == RowCounts(joined=1)
 
 
 @pytest.mark.parametrize("order", [1, -1])
@@ -83,7 +83,7 @@ def test_of_two_revocations_the_earlier_one_counts(
 def test_a_revoked_pair_that_agrees_is_not_worth_a_word(tmp_path: Path) -> None:
     rows = load(tmp_path, [revoked(EARLY, AT, 4), revoked(FINAL, AT, 4)])
     assert answer(rows) == ("revoked", AT, 4)
-    assert rows.counts == Counts(joined=1)
+    assert rows.counts == RowCounts(joined=1)
 
 
 @pytest.mark.parametrize("order", list(permutations(range(3))), ids=str)
@@ -153,7 +153,7 @@ def test_pairs_that_have_expired_add_up_too(tmp_path: Path, *, expired: bool) ->
 
     counts = rows.counts
     assert len(rows.codes) + counts.expired + counts.repeated + counts.joined == 5
-    assert counts == (Counts(expired=2, joined=1) if expired else Counts(joined=1, alone=1, differing=1))
+    assert counts == (RowCounts(expired=2, joined=1) if expired else RowCounts(joined=1, alone=1, differing=1))
 
 
 def test_pairs_are_found_among_all_rows_of_a_shard(tmp_path: Path) -> None:

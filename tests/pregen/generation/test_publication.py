@@ -15,13 +15,12 @@ from pregen.clock import seconds
 from pregen.config import load_config
 from pregen.errors import GateError, InputError, VerificationError
 from pregen.generation import Published, RunOptions, run
+from pregen.generation.committing import check_counts
 from pregen.generation.groups import Group
 from pregen.generation.preparation import prepare
-from pregen.generation.publication import check_counts
-from pregen.generation.routing import SHARD_ROWS
 from pregen.generation.shard import SignedShard
+from pregen.generation.sharding import SHARD_ROWS
 from pregen.generation.survey import Survey
-from pregen.generation.workers import OwnProcess
 from pregen.issuers import Issuer, load_issuers
 from pregen.signers import ALGORITHMS
 from pregen.snapshot import NO_EXPIRY, REVOKED, UNKNOWN
@@ -376,7 +375,6 @@ def test_every_row_is_accounted_for_by_what_was_read_back(
     (shard,) = authority.generation().manifest.shards
     prepared = prepare(load_config(authority.configure()), RunOptions(now=NOW))
     surveyed = Survey(
-        pool=OwnProcess(),
         files=(),
         groups={Group(0, 16, 0): 5},
         proofs={},

@@ -16,8 +16,9 @@ import xxhash
 
 from pregen.errors import InputError, SpoolError, WorkerError
 from pregen.generation.groups import KINDS, Group
-from pregen.generation.routing import PACK_BYTES, SHARD_ROWS, RoutingJob, ShardFile, route, route_files, shard_count
+from pregen.generation.routing import RoutingJob, ShardFile, route, route_files
 from pregen.generation.rows import load_rows
+from pregen.generation.sharding import PACK_BYTES, SHARD_ROWS, shard_count
 from pregen.generation.spill import ROW_BYTES, read_spilled
 from pregen.generation.spool import BLOCK_BYTES
 from pregen.generation.steps import Steps

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pregen.errors import MAX_EXAMPLES, VerificationError
-from pregen.generation.counts import Counts, Examples, Pair, RowNumber
+from pregen.generation.counts import Examples, Pair, RowCounts, RowNumber
 from pregen.generation.groups import KINDS, Group
 from pregen.generation.rows import ShardRows, load_rows
 from pregen.generation.spill import read_spilled
@@ -178,7 +178,7 @@ def test_a_withheld_row_contradicts_the_others_of_its_certificate(
 
     first = 1 if withheld == 0 else 0
     assert loaded.examples.conflicts == (Pair(RowNumber(0, first), RowNumber(0, withheld), b"\x05", is_withheld=True),)
-    assert loaded.counts == Counts(conflicting=1, withheld=1, repeated=1)
+    assert loaded.counts == RowCounts(conflicting=1, withheld=1, repeated=1)
     assert len(loaded.codes) == 3
 
 
@@ -187,7 +187,7 @@ def test_rows_that_are_all_withheld_are_no_conflict_and_get_no_response(tmp_path
     loaded = load(tmp_path, [first, Row(b"\x06"), second], expired_before=9)
 
     assert serials_of(loaded) == [b"\x06"]
-    assert loaded.counts == Counts(withheld=2)
+    assert loaded.counts == RowCounts(withheld=2)
 
 
 @pytest.mark.parametrize("withheld_first", [True, False])
@@ -377,9 +377,9 @@ def test_shards_add_up_to_the_same_in_whatever_order_they_come(order: tuple[int,
     a, b, c = Group(0, 16, 0), Group(0, 16, 1), Group(1, 5, 3)
     one, two = (Pair(RowNumber(0, row), RowNumber(0, 9), bytes([row])) for row in (1, 2))
     shards = [
-        ShardCount(0, {a: 2, c: 1}, Counts(repeated=1)),
-        ShardCount(1, {a: 3, b: 5}, Counts(expired=4, conflicting=30), Examples((one,))),
-        ShardCount(2, {b: 1}, Counts(repeated=2, conflicting=1), Examples((two,))),
+        ShardCount(0, {a: 2, c: 1}, RowCounts(repeated=1)),
+        ShardCount(1, {a: 3, b: 5}, RowCounts(expired=4, conflicting=30), Examples((one,))),
+        ShardCount(2, {b: 1}, RowCounts(repeated=2, conflicting=1), Examples((two,))),
     ]
 
     tally = add_up(shards[at] for at in order)
@@ -396,7 +396,7 @@ def test_of_many_shards_the_first_ones_show_what_contradicts_and_what_repeats(st
     """Whichever comes first: every shard has two pairs, and the first ten shards are enough."""
     pairs = [[Pair(RowNumber(0, row), RowNumber(1, row), b"\x05") for row in (shard, shard + 1)] for shard in range(90)]
     shards = [
-        ShardCount(shard, {}, Counts(repeated=2, conflicting=2), Examples(tuple(two), tuple(two)))
+        ShardCount(shard, {}, RowCounts(repeated=2, conflicting=2), Examples(tuple(two), tuple(two)))
         for shard, two in enumerate(pairs)
     ]
 

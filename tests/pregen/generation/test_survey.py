@@ -1,6 +1,7 @@
 """Snapshots of several files, counted in their shards by several workers."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,11 +12,14 @@ import pytest
 from pregen.config import load_config
 from pregen.errors import InputError, VerificationError
 from pregen.generation.counting import CountTask, ShardCounter
-from pregen.generation.preparation import RunOptions, prepare
+from pregen.generation.preparation import Prepared, RunOptions, prepare
 from pregen.generation.rows import load_rows
 from pregen.generation.shard import ShardSigner
+from pregen.generation.sharding import record_bytes
 from pregen.generation.steps import Steps
-from pregen.generation.survey import record_bytes, survey
+from pregen.generation.survey import Survey, survey
+from pregen.generation.workplace import open_workplace
+from pregen.progress import Progress
 from tests.pregen.cli.ca import Ca, instants
 from tests.pregen.generation.workshop import Bench, make_issuers, serials_of, various_rows
 
@@ -39,6 +43,12 @@ def ca(tmp_path: Path) -> Ca:
     return ca
 
 
+@contextmanager
+def surveyed_by(prepared: Prepared, progress: Progress) -> Iterator[Survey]:
+    with open_workplace(prepared) as place:
+        yield survey(prepared, place, Steps(), progress)
+
+
 def write(ca: Ca, name: str, numbers: Sequence[int], statuses: Sequence[int]) -> None:
     ca.export(
         to=name,
@@ -53,7 +63,7 @@ def write(ca: Ca, name: str, numbers: Sequence[int], statuses: Sequence[int]) ->
 def test_a_survey_is_the_same_however_many_workers_read(ca: Ca, workers: int) -> None:
     told: list[tuple[str, int, int]] = []
     prepared = prepare(load_config(ca.config), RunOptions(now=ca.now, workers=workers))
-    with survey(prepared, Steps(), lambda *step: told.append(step)) as surveyed:
+    with surveyed_by(prepared, lambda *step: told.append(step)) as surveyed:
         assert (surveyed.rows_in, surveyed.excluded) == (sum(SIZES), {"repeated": 90 + 300, "status": 21})
         assert sum(file.rows for file in surveyed.files) == sum(SIZES), "excluded ones are compared with the others"
         assert surveyed.certificates == sum(SIZES) - 411
@@ -84,7 +94,7 @@ def test_rows_of_two_files_that_contradict_each_other_are_both_named(ca: Ca, wor
     write(ca, "day/3.parquet", range(60_000, 81_000), [2 if n == 60_005 else 0 for n in range(60_000, 81_000)])
     write(ca, "day/4.parquet", [5, 60_005, 99_999], [2, 0, 0])
     prepared = prepare(load_config(ca.config), RunOptions(now=ca.now, workers=workers))
-    with pytest.raises(InputError) as caught, survey(prepared, Steps(), lambda *_: None):
+    with pytest.raises(InputError) as caught, surveyed_by(prepared, lambda *_: None):
         pytest.fail("it should be refused")
     (finding,) = caught.value.findings
     assert (finding.code, finding.count) == ("row.conflict", 2)
@@ -98,7 +108,7 @@ def test_rows_of_two_files_that_contradict_each_other_are_both_named(ca: Ca, wor
 
 def test_what_is_signed_must_be_what_was_surveyed(ca: Ca) -> None:
     prepared = prepare(load_config(ca.config), RunOptions(now=ca.now, workers=1))
-    with survey(prepared, Steps(), lambda *_: None) as surveyed:
+    with surveyed_by(prepared, lambda *_: None) as surveyed:
         first, second = surveyed.files
         assert len(load_rows(first.path, None, first.written, first.digest).codes) > 20_000
         with pytest.raises(VerificationError, match="please report this"):
@@ -118,7 +128,7 @@ def test_a_shard_with_other_rows_than_were_surveyed_is_not_signed(tmp_path: Path
 def test_files_of_the_folder_that_are_not_read_are_among_the_warnings(ca: Ca) -> None:
     (ca.folder / "day" / "4.json").touch()
     prepared = prepare(load_config(ca.config), RunOptions(now=ca.now, workers=2))
-    with survey(prepared, Steps(), lambda *_: None) as surveyed:
+    with surveyed_by(prepared, lambda *_: None) as surveyed:
         assert [warning.code for warning in surveyed.warnings] == ["file.ignored"]
 
 

@@ -1,0 +1,111 @@
+"""The last step of a run: everything is accounted for once more, and then published by one commit."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from pregen import clock
+from pregen.errors import VerificationError
+from pregen.gates import GateResult
+from pregen.gates.results import gates_document
+from pregen.generation.gatekeeping import after_signing
+from pregen.generation.past import write_past
+from pregen.generation.preparation import Prepared
+from pregen.generation.shard import SignedShard
+from pregen.generation.steps import Steps
+from pregen.generation.survey import Survey
+from pregen.interruption import uninterruptible
+from pregen.validity import check_still_timely
+from storage.commits import Head, new_publisher, publish
+from storage.manifest import Manifest
+
+
+class Committed(NamedTuple):
+    """A generation that is published: its commit, octets put with it and for the next run's gates, and the results."""
+
+    head: Head
+    put_bytes: int
+    history_bytes: int
+    responses: int
+    gates: tuple[GateResult, ...]
+
+
+def commit(
+    prepared: Prepared, survey: Survey, signed: Sequence[SignedShard], steps: Steps, probed_at: int | None
+) -> Committed:
+    """Look at everything that was signed once more, and publish it.
+
+    Args:
+        prepared: what was looked at before a row was read.
+        survey: what came in.
+        signed: all shards, by ascending keys.
+        steps: told what it took.
+        probed_at: when the store's conditional writes were last tried out.
+
+    Raises:
+        VerificationError: a row is not accounted for, or a response is missing.
+        CommitError, StorageError, OSError: see `storage.commits.publish`.
+    """
+    responses = check_counts(prepared, survey, signed)
+    shards = tuple(one.shard for one in signed)
+    windows = frozenset(window for one in signed for window in one.windows)
+    verified = sum(one.verified for one in signed)
+    gates = survey.gates + after_signing(
+        survey.rows_in, survey.excluded, survey.counts.again, shards, windows, verified
+    )
+    with steps("gates"):
+        history, history_bytes = _remember(prepared, survey, signed)
+    check_still_timely(started=prepared.started, clock_now=clock.now(), windows=prepared.public_windows)
+    counts: dict[str, object] = {
+        "rows_in": survey.rows_in,
+        "certificates": survey.certificates,
+        "responses": responses,
+        "excluded": survey.excluded,
+    }
+    if survey.counts.again:
+        counts["again"] = survey.counts.again
+    manifest = Manifest(
+        profile=prepared.profiles,
+        shards=shards,
+        counts=counts,
+        gates=gates_document(gates),
+        history=history,
+        probed_at=probed_at,
+    )
+    with steps("commit"), uninterruptible() as done:
+        head, put_bytes = publish(
+            prepared.store,
+            prepared.head,
+            manifest,
+            publisher=new_publisher(),
+            as_of=clock.seconds(prepared.snapshot.as_of),
+            started_at=clock.seconds(prepared.started),
+        )
+        done()
+    return Committed(head, put_bytes, history_bytes, responses, gates)
+
+
+def _remember(prepared: Prepared, survey: Survey, signed: Sequence[SignedShard]) -> tuple[str | None, int]:
+    """Put the index of what the next run's gates need; return its name, and the octets of it and of its parts."""
+    if survey.history is None:
+        return None, 0
+    parts = [one.history for one in signed if one.history is not None]
+    name, index_bytes = write_past(prepared.store, survey.history, parts)
+    return name, index_bytes + sum(part.size_bytes for part in parts)
+
+
+def check_counts(prepared: Prepared, survey: Survey, signed: Sequence[SignedShard]) -> int:
+    """Return the number of responses, after every row is accounted for by what was read back."""
+    certificates = sum(one.shard.rows for one in signed)
+    responses = sum(one.responses for one in signed)
+    excluded = sum(survey.excluded.values())
+    if survey.rows_in != certificates - survey.counts.again + excluded:
+        again = f", {survey.counts.again:,} of them for a further name or key," if survey.counts.again else ""
+        raise VerificationError(
+            f"{survey.rows_in:,} rows came in, but {certificates:,} certificates were read back{again} and "
+            f"{excluded:,} rows were excluded: nothing was published; please report this"
+        )
+    if responses != (wanted := survey.responses(prepared.issuers)):
+        raise VerificationError(
+            f"{responses:,} responses were read back where {wanted:,} belong: nothing was published; please report this"
+        )
+    return responses
