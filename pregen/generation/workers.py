@@ -8,6 +8,7 @@ third of a second, as long as signing 100,000 responses.
 import contextlib
 import os
 import signal
+import sys
 import time
 import traceback
 from collections import deque
@@ -23,7 +24,6 @@ from multiprocess.reduction import ForkingPickler
 from pregen.errors import CrashError, WorkerError
 from pregen.generation.memory import forbid_core_dumps, keep_freed_memory
 from pregen.interruption import postponed
-from pregen.snapshot.files import end_readers
 
 
 class Named(Protocol):
@@ -201,7 +201,8 @@ def _serve(pipe: Connection) -> None:
         try:
             message = pipe.recv()
         except (EOFError, OSError):
-            end_readers()
+            if readers := sys.modules.get("pregen.snapshot.files.apart"):  # not imported for it, which takes long
+                readers.end_readers()
             os._exit(0)  # there is nothing to tidy up, and taking the interpreter down costs a sixth of starting it
         answer: tuple[bool, object]
         try:
