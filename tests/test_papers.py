@@ -25,7 +25,7 @@ from tests.storage.edge.processes import start
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 OPERATIONS, FINDINGS, EDGE = (ROOT / "docs" / f"{name}.md" for name in ("operations", "findings", "edge"))
-PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "storage" / "FORMAT.md"]
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "storage").glob("*.md")]
 _FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^()\s]+)\)")
 _CODE = re.compile(r"[a-z][a-z-]*(\.[a-z0-9][a-z0-9-]*[a-z0-9])+")
