@@ -26,6 +26,7 @@ ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 OPERATIONS, FINDINGS, EDGE = (ROOT / "docs" / f"{name}.md" for name in ("operations", "findings", "edge"))
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "storage").glob("*.md")]
+ROOMS = ("pregen/", "storage/", "bench/", "tests/")
 _FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^()\s]+)\)")
 _CODE = re.compile(r"[a-z][a-z-]*(\.[a-z0-9][a-z0-9-]*[a-z0-9])+")
@@ -109,6 +110,14 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         target = (page.parent / name).resolve() if name else page
         assert target.exists(), link
         assert not anchor or anchor in anchors(target), link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_file_that_is_named_exists(page: Path) -> None:
+    there = {str(path.relative_to(ROOT)) for room in ROOMS for path in (ROOT / room).rglob("*.py")}
+    names = {Path(path).name for path in there}
+    for name in re.findall(r"`([\w/]+\.py)`", page.read_text()):
+        assert name in there if name.startswith(ROOMS) else Path(name).name in names, name
 
 
 def test_the_readme_lists_every_page() -> None:
