@@ -138,6 +138,19 @@ def test_a_hash_that_no_response_answers_gets_none(store: MemoryStore) -> None:
 # Overlays
 
 
+def test_what_is_said_of_a_generation_is_said_of_its_shards(store: MemoryStore) -> None:
+    generation = open_reader(store).current
+    assert generation is not None
+    manifest = generation.manifest
+    assert manifest.overlays, "the golden store has lost its overlays"
+    assert manifest.counts["certificates"] == sum(shard.rows for shard in manifest.shards)
+    before = open_reader(first_generation()).current
+    assert before is not None
+    assert generation.freshness.fresh_until == before.freshness.fresh_until
+    assert generation.freshness.holds_until == before.freshness.holds_until
+    assert generation.freshness.refresh_by == before.freshness.refresh_by
+
+
 @pytest.mark.parametrize("name", ["sha1", "sha256"])
 def test_a_revocation_in_an_overlay_beats_the_shards_good(name: str) -> None:
     expected = answer_to(f"overlay-revoked.{name}")
