@@ -2,10 +2,7 @@
 
 from datetime import timedelta
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING
-
-from storage.stores import Store, open_store, parse_address
 
 if TYPE_CHECKING:
     from boto3 import Session
@@ -15,30 +12,10 @@ if TYPE_CHECKING:
 _LIFETIME = timedelta(minutes=10)
 
 
-def open_publish_store(address: str, endpoint: str | None, region: str | None) -> Store:
-    """Open a store for publishing; on S3 with credentials that boto3 resolves and renews.
-
-    Where boto3 is not installed, which is at edges, only the AWS_* variables and roles of machines are known.
-
-    Raises:
-        ValueError: the address or the endpoint cannot be one.
-        PermissionError: no credentials, or ones that cannot be used; the text says what to set.
-    """
-    if isinstance(parse_address(address), Path):
-        return open_store(address)
-    if find_spec("boto3") is None:
-        return open_store(address, endpoint=endpoint, region=region)
-    provider = aws_credentials(address)
-    return open_store(
-        address,
-        endpoint=endpoint,
-        region=region or provider.config.get("region"),
-        credential_provider=provider,
-    )
-
-
-def aws_credentials(place: str) -> "Boto3CredentialProvider":
+def aws_credentials(place: str) -> "Boto3CredentialProvider | None":
     """Return what gives credentials to a client, in the process that calls it.
+
+    None where boto3 is not installed, which is at edges: there the AWS_* variables and roles of machines are all.
 
     Args:
         place: what they are for, to be named in messages.
@@ -46,6 +23,8 @@ def aws_credentials(place: str) -> "Boto3CredentialProvider":
     Raises:
         PermissionError: as of `aws_session`.
     """
+    if find_spec("boto3") is None:
+        return None
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
     from obstore.auth.boto3 import Boto3CredentialProvider  # noqa: PLC0415
 

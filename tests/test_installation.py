@@ -124,8 +124,9 @@ def test_pregen_serves_and_inspects_where_only_the_edge_is_installed(edge_python
 
 def test_a_store_on_s3_is_opened_without_boto3_by_the_variables_alone() -> None:
     code = (
-        "import sys; sys.modules['boto3'] = None; from pregen.credentials import open_publish_store;"
-        "print(open_publish_store('s3://bucket/prefix', None, None).url)"
+        "import sys; sys.modules['boto3'] = None; from pregen.credentials import aws_credentials as found;"
+        "from storage.stores import StoreAddress, StoreOptions, open_store;"
+        "print(open_store(StoreAddress('s3://bucket/prefix', StoreOptions(credentials=found))).url)"
     )
     keys = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
     ended = subprocess.run(

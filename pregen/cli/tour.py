@@ -23,7 +23,7 @@ from pregen.lookup import look_up
 from pregen.progress import Progress
 from pregen.signers import ALGORITHMS, AUTO, Algorithm, engine_named
 from pregen.snapshot import GOOD, REVOKED, UNKNOWN
-from storage.stores import open_store
+from storage.stores import LocalStore
 
 CONFIGURATION = Template("""\
 # Configuration of pregen, made by `pregen demo`. Paths are relative to this file.
@@ -233,7 +233,7 @@ def _look_up_some(folder: Path, serials: dict[int, bytes], now: datetime, judge:
     lines, issuer = [], folder / "issuer.pem"
     for status, serial in serials.items():
         number = f"{int.from_bytes(serial, 'big'):x}"
-        store = open_store(str(folder / "store"))
+        store = LocalStore(folder / "store")
         answer = look_up(store, issuer, cert=None, serial=number, hash_name=judge.hash_name).answer
         if answer.status != WANTED[status] or not answer.this_update <= clock.seconds(now) <= answer.next_update:
             raise VerificationError(f"serial {number} is {answer.status} where {WANTED[status]} belongs")
@@ -242,7 +242,7 @@ def _look_up_some(folder: Path, serials: dict[int, bytes], now: datetime, judge:
         lines.append(f"  {number:<40}  {answer.status:<8} {len(answer.der)} octets  {judge.verify(out, number)}")
     absent = ABSENT.hex()
     try:
-        look_up(open_store(str(folder / "store")), issuer, cert=None, serial=absent, hash_name=judge.hash_name)
+        look_up(LocalStore(folder / "store"), issuer, cert=None, serial=absent, hash_name=judge.hash_name)
     except NotFoundError:
         lines.append(f"  {absent:<40}  absent   an edge answers unauthorized")
     else:

@@ -26,6 +26,7 @@ from pregen.config.sections import (
     ValidityConfig,
 )
 from pregen.errors import ConfigError, Finding
+from storage.stores import StoreAddress
 
 _TOP = ("snapshot", "issuer", "validity", "gates", "run", "publish")
 
@@ -59,9 +60,17 @@ class Config:
         return self.folder / name
 
     @property
-    def store(self) -> str:
-        """The store's address; one written as a path no longer depends on where the process stands."""
-        return self.publish.store if "://" in self.publish.store else str(self.resolve(self.publish.store))
+    def store(self) -> StoreAddress:
+        """Where the store is; a path starts from the folder of the file.
+
+        Raises:
+            ConfigError: nowhere.
+        """
+        written = self.publish.store if "://" in self.publish.store else str(self.resolve(self.publish.store))
+        try:
+            return StoreAddress(written, self.publish.s3.options)
+        except ValueError as error:
+            raise ConfigError(f"{self.path}: publish.store: {error}") from None
 
 
 def load_config(path: Path) -> Config:

@@ -14,7 +14,10 @@ import msgspec
 
 from pregen.config.columns import ColumnConfig, column_problems
 from pregen.config.section import Duration, FieldProblem, Section, duration_problems, empty_problems, parse_duration
+from pregen.credentials import aws_credentials
 from pregen.validity import PROFILES
+from storage.stores import StoreOptions
+from storage.stores.address import SCHEMES
 
 CertIds: TypeAlias = Literal["separate", "combined", "sha1", "sha256"]
 RsaPadding: TypeAlias = Literal["pkcs1v15", "pss"]
@@ -39,6 +42,11 @@ class S3Config(Section, frozen=True, kw_only=True):
             text = f"{self.endpoint!r} is no address: write http://host:port or https://host"
             yield FieldProblem("config.bad-value", "endpoint", text)
         yield from empty_problems(region=self.region)
+
+    @property
+    def options(self) -> StoreOptions:
+        """How to reach a bucket: with these, and credentials as boto3 finds them."""
+        return StoreOptions(self.endpoint, self.region, aws_credentials)
 
 
 class AnchorConfig(Section, frozen=True, kw_only=True):
@@ -349,4 +357,4 @@ def _address_problem(address: str) -> str | None:
         return None if rest.startswith("/") else f"{address!r} needs three slashes, as in file:///var/lib/pregen"
     if scheme == "s3":
         return None if rest.strip("/") and not rest.startswith("/") else f"{address!r} names no bucket: {possible}"
-    return f"{address!r} is no store that is known here: {possible}"
+    return None if scheme.lower() in SCHEMES else f"{address!r} is no store that is known here: {possible}"

@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 
 from pregen import clock
 from pregen.config import Config
-from pregen.credentials import open_publish_store
 from pregen.errors import MAX_EXAMPLES, ConfigError, Finding, GateError, PregenError
 from pregen.gates import Acceptance
 from pregen.gates.detector.anchor_files import Anchors, load_anchors
@@ -24,7 +23,7 @@ from pregen.snapshot import CrlIssuer, Snapshot, open_snapshot
 from pregen.validity import ValidityWindow, check_run_times, check_store_clock, duration_text, plan_window
 from storage.commits import Head, check_log, check_writable, find_head
 from storage.reader import Generation
-from storage.stores import Store
+from storage.stores import Store, open_store
 from storage.tables import Tables
 
 
@@ -132,13 +131,11 @@ def prepare(config: Config, options: RunOptions) -> Prepared:
     started = options.now or clock.now()
     issuers, warnings = load_issuers(config, started)
     choices = _choices(issuers, options.engine or config.run.engine)
-    open_store = functools.partial(
-        open_publish_store, config.store, config.publish.s3.endpoint, config.publish.s3.region
-    )
+    address = config.store
     try:
-        store = open_store()
+        store = open_store(address)
     except ValueError as e:
-        raise ConfigError(f"{config.path}: publish.store or publish.s3: {e}") from None
+        raise ConfigError(f"{config.path}: publish.s3: {e}") from None
     warnings += check_store_clock(clock.seconds_ahead_of(store.clock_s), store.url)
     anchors = load_anchors(config, issuers)
     head, current = find_head(store), None
@@ -164,7 +161,7 @@ def prepare(config: Config, options: RunOptions) -> Prepared:
         windows=windows,
         choices=choices,
         workers=workers or len(os.sched_getaffinity(0)),
-        open_store=open_store,
+        open_store=functools.partial(open_store, address),
         store=store,
         head=head,
         current=current,

@@ -12,13 +12,13 @@ from pregen.snapshot.files import (
     TABLES,
     Chosen,
     FoundFile,
-    S3Settings,
     SnapshotFile,
     Wanted,
     as_of_beside,
     find_files,
     partition_values,
 )
+from storage.stores import StoreOptions
 
 MAX_FILES = 1 << 16  # so that two octets number them
 
@@ -36,12 +36,12 @@ def choose_files(
         usual = replace(TABLES, column=columns_of(config)["serial"].name)
     wanted = replace(usual, deep=config.partitioning != "none", beside=config.as_of_file)
     place = pattern if pattern.startswith("s3://") else str(base / pattern)
-    settings = S3Settings(config.s3.endpoint, config.s3.region)
-    found, ignored, misnamed = find_files(pattern, base, wanted, settings)
+    options = config.s3.options
+    found, ignored, misnamed = find_files(pattern, base, wanted, options)
     if misnamed:
         raise InputError("the snapshot cannot be used", (_misnamed(place, wanted, misnamed),))
     if not found:
-        deeper = () if wanted.deep else _deeper(pattern, base, wanted, settings)
+        deeper = () if wanted.deep else _deeper(pattern, base, wanted, options)
         raise InputError("there is no snapshot", (_missing(place, wanted, deeper), *_ignored(place, wanted, ignored)))
     if len(found) > MAX_FILES:
         text = f"{place}: {len(found):,} files, of which {MAX_FILES:,} can be read: export fewer, larger ones"
@@ -51,15 +51,15 @@ def choose_files(
         raise InputError("the snapshot cannot be used", findings)
     instant = None
     if config.as_of_file is not None:
-        instant = as_of_beside(pattern, base, config.as_of_file, settings, is_needed=not is_dated)
+        instant = as_of_beside(pattern, base, config.as_of_file, options, is_needed=not is_dated)
     chosen = tuple(Chosen(file, own, config.kind, instant) for file, own in zip(found, values, strict=True))
     return chosen, _ignored(place, wanted, ignored)
 
 
-def _deeper(pattern: str, base: Path, wanted: Wanted, settings: S3Settings) -> tuple[FoundFile, ...]:
+def _deeper(pattern: str, base: Path, wanted: Wanted, options: StoreOptions) -> tuple[FoundFile, ...]:
     """Return the files in subfolders; none where these cannot be looked into."""
     try:
-        return find_files(pattern, base, replace(wanted, deep=True), settings).files
+        return find_files(pattern, base, replace(wanted, deep=True), options).files
     except InputError:
         return ()
 

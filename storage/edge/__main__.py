@@ -4,8 +4,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from storage.edge.launch import serve
+from storage.edge.launch import EXIT_USAGE, refuse, serve
 from storage.edge.options import add_options, settings_of
+from storage.stores import StoreAddress, StoreOptions
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -25,13 +26,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--quiet", action="store_true", help="nothing on stderr but warnings and errors; the log of requests stays"
     )
     options = parser.parse_args(arguments)
+    try:
+        address = StoreAddress(options.store, StoreOptions(options.endpoint, options.region))
+    except ValueError as error:
+        return refuse(EXIT_USAGE, str(error))
     return serve(
-        options.store,
+        address,
         host=options.host,
         port=options.port,
         workers=options.workers,
-        endpoint=options.endpoint,
-        region=options.region,
         log_file=options.log_file,
         settings=settings_of(options),
         is_quiet=options.quiet,

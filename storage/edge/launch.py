@@ -5,11 +5,9 @@ import os
 import re
 import socket
 import sys
-from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TypeAlias
 
 from storage.edge.caching import MAX_AGE_CAP_S
 from storage.edge.limits import connections_within, raise_descriptors
@@ -17,33 +15,22 @@ from storage.edge.lines import hold_standard_descriptors, open_log
 from storage.edge.settings import DEFAULT, Settings
 from storage.edge.source import LiveSource
 from storage.edge.takeover import ServingReader
-from storage.stores import LocalStore, Store, open_store
+from storage.stores import LocalStore, StoreAddress, open_store
 
 EXIT_USAGE, EXIT_STORAGE = 2, 5
 _LENGTH = re.compile(r"([0-9]{1,9})([smhd]?)")
 _UNIT_S = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
-# From address, endpoint and region to a store; travels to worker processes, so a function of a module.
-StoreOpener: TypeAlias = Callable[[str, str | None, str | None], Store]
-
-
-def open_plain_store(address: str, endpoint: str | None, region: str | None) -> Store:
-    """Open a store with what the AWS_* variables say; see `storage.stores.open_store`."""
-    return open_store(address, endpoint=endpoint, region=region)
-
 
 def serve(
-    store_address: str,
+    address: StoreAddress,
     *,
     host: str,
     port: int,
     workers: int,
-    endpoint: str | None = None,
-    region: str | None = None,
     log_file: Path | None = None,
     settings: Settings = DEFAULT,
     is_quiet: bool = False,
-    opener: StoreOpener = open_plain_store,
 ) -> int:
     """Serve the answers of a store until SIGTERM or SIGINT; return the exit code.
 
@@ -51,16 +38,13 @@ def serve(
     ``tryLater`` and ``/readyz`` fails until a generation is loaded.
 
     Args:
-        store_address: a path, ``file:///...`` or ``s3://bucket/prefix``.
+        address: of the store; it travels to the worker processes, which open it.
         host: address to listen at.
         port: port to listen at; 0 takes a free one.
         workers: number of processes.
-        endpoint: of an S3 server, where it is not AWS.
-        region: of the bucket.
         log_file: where the lines about requests go; stdout without it.
         settings: how they answer.
         is_quiet: whether the server's own log has warnings and errors alone.
-        opener: opens the store in each process; for those who bring credentials of their own.
     """
     hold_standard_descriptors()
     try:
@@ -70,23 +54,23 @@ def serve(
             raise
         # With what is here already: tools that make an environment anew (pipx, uv) would take it away again.
         extras = "edge" if find_spec("msgspec") is None else "sign,edge"
-        return _refuse(EXIT_USAGE, f'the server is not installed: pip install "ocsp-pregen[{extras}]"')
+        return refuse(EXIT_USAGE, f'the server is not installed: pip install "ocsp-pregen[{extras}]"')
     if workers < 1:
-        return _refuse(EXIT_USAGE, f"{workers} workers cannot serve: give 1 or more")
-    open_reader = partial(open_live_reader, opener, store_address, endpoint, region)
+        return refuse(EXIT_USAGE, f"{workers} workers cannot serve: give 1 or more")
+    open_reader = partial(open_live_reader, address)
     try:
         connections_within(raise_descriptors())
         _check_deadline(settings.store_deadline_s)
         _check_log(log_file)
         open_reader()
     except ValueError as error:
-        return _refuse(EXIT_USAGE, str(error))
+        return refuse(EXIT_USAGE, str(error))
     except OSError as error:
-        return _refuse(EXIT_STORAGE, str(error))
+        return refuse(EXIT_STORAGE, str(error))
     try:
         host, port = free_address(host, port)
     except OSError as error:
-        return _refuse(EXIT_USAGE, f"cannot listen at {host} port {port}: {error.strerror or error}")
+        return refuse(EXIT_USAGE, f"cannot listen at {host} port {port}: {error.strerror or error}")
     return server.run(
         open_reader,
         host=host,
@@ -113,11 +97,9 @@ def max_age_cap_in(text: str) -> int:
     return seconds
 
 
-def open_live_reader(
-    opener: StoreOpener, store_address: str, endpoint: str | None, region: str | None
-) -> tuple[LiveSource, bool]:
+def open_live_reader(address: StoreAddress) -> tuple[LiveSource, bool]:
     """Return a reader with nothing loaded yet, and whether its store is local: then no lookup of this thread waits."""
-    store = opener(store_address, endpoint, region)
+    store = open_store(address)
     is_local = store.is_local
     if is_local and isinstance(store, LocalStore):
         store.hurry()
@@ -156,7 +138,8 @@ def _check_log(log_file: Path | None) -> None:
             raise ValueError(f"the log file {log_file} cannot be written: {error.strerror or error}") from None
 
 
-def _refuse(code: int, message: str) -> int:
+def refuse(code: int, message: str) -> int:
+    """Say in one line what is refused; return the exit code."""
     if sys.stderr is not None:  # closed by who has called
         sys.stderr.write(f"error: {message}\n")
     return code

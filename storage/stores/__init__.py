@@ -1,27 +1,30 @@
 """Stores: where packs, tables, manifests and commits live.
 
 base.py       the contract; terms.py is what all share of it
-address.py    a URL to a store
+address.py    where a store is, as it travels; the registry of all kinds of stores
 local.py      a folder; mounts.py tells whether on a disk of this machine
-s3.py         a bucket, imported where one is opened; s3_faults.py is what its errors mean, and server_clock.py
-              what time it is there
+s3.py         a bucket, imported where one is opened; s3_access.py is how it is reached, s3_faults.py what its errors
+              mean, and server_clock.py what time it is there
 memory.py     for tests
 probe.py      whether a store lets only one of two racing commits win; imported by those who ask
+
+A further kind of store is a module with the store, a line in the registry of address.py, and a line in the conformance
+suite (tests/storage/stores/test_conformance.py), which runs the contract against it.
 """
 
-from storage.stores.address import BucketAddress, open_store, parse_address
+from storage.stores.address import StoreAddress, StoreOptions, open_store
 from storage.stores.base import ObjectInfo, Store
 from storage.stores.local import LocalStore
 from storage.stores.memory import MemoryStore
 from storage.stores.terms import NotAtHandError
 
 __all__ = [
-    "BucketAddress",
     "LocalStore",
     "MemoryStore",
     "NotAtHandError",
     "ObjectInfo",
     "Store",
+    "StoreAddress",
+    "StoreOptions",
     "open_store",
-    "parse_address",
 ]

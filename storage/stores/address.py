@@ -1,8 +1,14 @@
-"""From the address of a store, as people write it, to the store."""
+"""Where a store is: from an address, as people write it, to the store.
+
+A `StoreAddress` is made once, where the words of people come in (a configuration, a command line), and is all that
+travels from there: to whoever opens the store, also in other processes. `SCHEMES` is the registry of all kinds.
+"""
 
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from urllib.parse import unquote, urlsplit
 
 from storage.stores.base import Store
@@ -12,77 +18,86 @@ from storage.stores.terms import is_name
 if TYPE_CHECKING:
     from obstore.store import S3CredentialProvider
 
+FindCredentials: TypeAlias = Callable[[str], "S3CredentialProvider | None"]
+
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")
-_POSSIBLE = "possible are a path, file:///path and s3://bucket/prefix"
 
 
-class BucketAddress(NamedTuple):
-    """A bucket of S3, and the prefix of the store's objects in it (may be empty)."""
+@dataclass(frozen=True, slots=True)
+class StoreOptions:
+    """What of a store is not in its URL; a kind of store passes over what it has no use for.
 
-    bucket: str
-    prefix: str
+    Attributes:
+        endpoint: the server's address where it is not Amazon's. None: as the AWS_* variables say.
+        region: of the bucket. None: as the AWS_* variables say.
+        credentials: who finds credentials: a function of a module, so that it travels by its name and no secret does.
+            It is called by the process that opens the store, with the URL for its messages, and returns None where
+            the AWS_* variables and the roles of machines are enough. None: they are.
+    """
+
+    endpoint: str | None = None
+    region: str | None = None
+    credentials: FindCredentials | None = None
 
 
-def parse_address(address: str) -> Path | BucketAddress:
-    """Return where an address leads.
+@dataclass(frozen=True, slots=True)
+class StoreAddress:
+    """A store that can be opened by any process of this machine; see `open_store`.
 
-    >>> parse_address("s3://bucket/ca/ocsp/")
-    BucketAddress(bucket='bucket', prefix='ca/ocsp')
-    >>> parse_address("file:///var/lib/a%20b").as_posix(), parse_address("./a:b").as_posix()
-    ('/var/lib/a b', 'a:b')
+    Attributes:
+        url: given as people write it: a path, file:///path, s3://bucket/prefix; held as the store itself gives it,
+            which no longer depends on the folder where we stand, and has no secret.
+        options: what else is needed to reach it.
+
+    >>> StoreAddress("S3://bucket/ca/ocsp/").url, StoreAddress("/var/lib/a b").url
+    ('s3://bucket/ca/ocsp', 'file:///var/lib/a%20b')
 
     Raises:
         ValueError: it leads nowhere; the text says what is possible.
     """
-    found = _SCHEME.match(address)
-    match found.group(1).lower() if found else "":
-        case "" if address:
-            return Path(address)
-        case "":
-            raise ValueError(f"the address of the store is empty: {_POSSIBLE}")
-        case "file":
-            return _path_of(address)
-        case "s3":
-            return _bucket_of(address)
-        case other:
-            raise ValueError(f"{other}: is no kind of store: {_POSSIBLE} (write ./a:b for a path with a colon)")
+
+    url: str
+    options: StoreOptions = StoreOptions()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "url", SCHEMES[_scheme_of(self.url)].parse(self.url))
 
 
-def open_store(
-    address: str,
-    *,
-    endpoint: str | None = None,
-    region: str | None = None,
-    credential_provider: "S3CredentialProvider | None" = None,
-) -> Store:
-    """Open the store at `address`; nothing is written, and no server is asked yet.
+class Scheme(NamedTuple):
+    """A kind of store.
 
-    Endpoint, region and credentials are for S3 alone; those not given come from the standard AWS_* variables.
+    Attributes:
+        example: an address of it, for messages.
+        parse: from an address, as people write it, to its URL; raises ValueError.
+        open: from an address to the store; modules that not every process needs are imported there.
+    """
+
+    example: str
+    parse: Callable[[str], str]
+    open: Callable[[StoreAddress], Store]
+
+
+def open_store(address: StoreAddress) -> Store:
+    """Open a store; nothing is written, and no server is asked yet.
 
     Raises:
-        ValueError: the address or the endpoint cannot be one; the text says what is possible.
-        PermissionError: there are no credentials for S3.
+        ValueError: the endpoint cannot be one.
+        PermissionError: there are no credentials for S3, or ones that cannot be used.
     """
-    place = parse_address(address)
-    if isinstance(place, Path):
-        return LocalStore(place)
-    from storage.stores.s3 import S3Store  # noqa: PLC0415 - a client of S3 costs as much as the rest of a lookup
-
-    return S3Store(
-        place.bucket, place.prefix, endpoint=endpoint, region=region, credential_provider=credential_provider
-    )
+    return SCHEMES[_scheme_of(address.url)].open(address)
 
 
-def _path_of(address: str) -> Path:
-    parts = urlsplit(address)
-    if parts.netloc not in ("", "localhost") or not parts.path.startswith("/") or parts.query or parts.fragment:
-        raise ValueError(f"{address!r} is not file:///path: three slashes, %23 for # and %3F for ?")
-    return Path(unquote(parts.path))
+def bucket_and_prefix(url: str) -> tuple[str, str]:
+    """Return the bucket and the prefix (may be empty) of a store on S3.
 
+    >>> bucket_and_prefix("s3://bucket/ca/ocsp/")
+    ('bucket', 'ca/ocsp')
 
-def _bucket_of(address: str) -> BucketAddress:
-    bucket, _, prefix = address.partition("://")[2].partition("/")
+    Raises:
+        ValueError: it names none.
+    """
+    bucket, _, prefix = url.partition("://")[2].partition("/")
     prefix = prefix.rstrip("/")
     if not _BUCKET.fullmatch(bucket):
         # The text does not repeat it: people write credentials there.
@@ -92,4 +107,56 @@ def _bucket_of(address: str) -> BucketAddress:
         )
     if prefix and not is_name(prefix):
         raise ValueError(f"{prefix!r} cannot be a prefix: segments of A-Z a-z 0-9 . _ - joined by single slashes")
-    return BucketAddress(bucket, prefix)
+    return bucket, prefix
+
+
+def _scheme_of(address: str) -> str:
+    """Return the key of an address in `SCHEMES`: a path has none."""
+    found = _SCHEME.match(address)
+    scheme = found.group(1).lower() if found else ""
+    if scheme not in SCHEMES:
+        raise ValueError(f"{scheme}: is no kind of store: {_possible()} (write ./a:b for a path with a colon)")
+    if not address:
+        raise ValueError(f"the address of the store is empty: {_possible()}")
+    return scheme
+
+
+def _possible() -> str:
+    *most, last = (scheme.example for scheme in SCHEMES.values())
+    return f"possible are {', '.join(most)} and {last}"
+
+
+def _url_of_path(address: str) -> str:
+    return Path(address).absolute().as_uri()
+
+
+def _url_of_file(address: str) -> str:
+    parts = urlsplit(address)
+    if parts.netloc not in ("", "localhost") or not parts.path.startswith("/") or parts.query or parts.fragment:
+        raise ValueError(f"{address!r} is not file:///path: three slashes, %23 for # and %3F for ?")
+    return _path_in(address).as_uri()
+
+
+def _path_in(url: str) -> Path:
+    return Path(unquote(urlsplit(url).path, errors="surrogateescape"))  # as Path.as_uri wrote it, whatever its octets
+
+
+def _url_of_bucket(address: str) -> str:
+    return "s3://" + "/".join(part for part in bucket_and_prefix(address) if part)
+
+
+def _open_folder(address: StoreAddress) -> Store:
+    return LocalStore(_path_in(address.url))
+
+
+def _open_s3(address: StoreAddress) -> Store:
+    from storage.stores.s3 import S3Store  # noqa: PLC0415 - a client of S3 costs as much as the rest of a lookup
+
+    return S3Store(address)
+
+
+SCHEMES = {
+    "": Scheme("a path", _url_of_path, _open_folder),
+    "file": Scheme("file:///path", _url_of_file, _open_folder),
+    "s3": Scheme("s3://bucket/prefix", _url_of_bucket, _open_s3),
+}

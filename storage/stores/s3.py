@@ -11,25 +11,23 @@ How it keeps the contract:
   commit, would hold readers back.
 """
 
-import os
 import random
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
-from obstore.store import S3Store as Client
 
+from storage.stores.address import StoreAddress
 from storage.stores.base import ObjectInfo
-from storage.stores.s3_faults import S3Place, is_behind_the_end, is_conflict, no_credentials, translate
+from storage.stores.s3_access import S3Access
+from storage.stores.s3_faults import is_behind_the_end, is_conflict
 from storage.stores.server_clock import server_clock_s
 from storage.stores.terms import check_name, check_range, is_name, short_range, taken
 
 if TYPE_CHECKING:
-    from obstore.store import ClientConfig, RetryConfig, S3Config, S3CredentialProvider
+    from obstore.store import ClientConfig, RetryConfig
 
 _CONNECT = timedelta(seconds=2)
 _RETRY: "RetryConfig" = {"max_retries": 2, "retry_timeout": timedelta(seconds=8)}
@@ -41,79 +39,35 @@ _PART_BYTES = 8 << 20
 _PARTS_AT_ONCE = 4  # a slow line has 60 seconds for these together
 _CREATE_PAUSES_S = (0.02, 0.05, 0.1, 0.2, 0.5)
 _MUTABLE = ("LATEST", "commits/")
-_CREDENTIAL_SOURCES = (
-    "AWS_ACCESS_KEY_ID",
-    "AWS_WEB_IDENTITY_TOKEN_FILE",
-    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-    "AWS_SKIP_SIGNATURE",
-)
 
 
 class S3Store:
-    """Objects in a bucket, below `prefix`.
-
-    Endpoint, region and credentials that are not given come from the standard AWS_* variables; credentials also from
-    the role of a container, a web identity or an instance. Do not carry it over a fork: it has threads.
-
-    Raises:
-        ValueError: the endpoint cannot be one.
-        PermissionError: there are no credentials, as far as that can be known without asking anyone.
-    """
+    """Objects in a bucket, below a prefix. Do not carry it over a fork: it has threads."""
 
     is_local = False
 
-    def __init__(
-        self,
-        bucket: str,
-        prefix: str = "",
-        *,
-        endpoint: str | None = None,
-        region: str | None = None,
-        credential_provider: "S3CredentialProvider | None" = None,
-    ) -> None:
-        self.url = f"s3://{bucket}/{prefix}".rstrip("/")
-        if endpoint is None:
-            endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or None
-        if endpoint is not None:
-            _check_endpoint(endpoint)
-        region = region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-        suffix = ".cn" if region and region.startswith("cn-") else ""
-        self._server = endpoint or f"https://s3.{region or 'us-east-1'}.amazonaws.com{suffix}/"
-        self._place = S3Place(self.url, bucket, endpoint or f"Amazon S3 in {region or 'us-east-1'}")
-        if credential_provider is None and not _may_find_credentials():
-            raise no_credentials(self._place)
-        config: S3Config = {}
-        if endpoint:
-            config["aws_endpoint_url_s3"] = endpoint  # under its other key, AWS_ENDPOINT_URL_S3 would go before it
-        if region:
-            config["region"] = region
+    def __init__(self, address: StoreAddress) -> None:
+        """Open clients; no server is asked for objects yet.
 
-        def client(options: "ClientConfig") -> Client:
-            return Client(
-                bucket,
-                prefix=prefix or None,
-                config=config,
-                client_options={**options, "allow_http": endpoint is not None and endpoint.startswith("http:")},
-                retry_config=_RETRY,
-                credential_provider=credential_provider,
-            )
-
-        with self._translated("", reading=True):
-            self._reads = client(_READS)
-            self._writes = client(_WRITES)
+        Raises:
+            ValueError, PermissionError: as of `S3Access.of`.
+        """
+        self.url = address.url
+        self._access = S3Access.of(address)
+        self._reads = self._access.client(_READS, _RETRY)
+        self._writes = self._access.client(_WRITES, _RETRY)
 
     def get(self, name: str) -> bytes:
         """Return the whole object."""
         check_name(name)
-        with self._translated(name, reading=True):
+        with self._access.translated(name, reading=True):
             return self._reads.get(name).bytes().to_bytes()
 
     def get_range(self, name: str, start: int, length: int) -> bytes:
         """Return exactly `length` octets from `start` on, by one request."""
         check_name(name)
         check_range(start, length)
-        with self._translated(name, reading=True):
+        with self._access.translated(name, reading=True):
             try:
                 octets = self._reads.get_range(name, start=start, length=length).to_bytes()
             except BaseError as error:
@@ -137,7 +91,7 @@ class S3Store:
     def put(self, name: str, data: bytes | bytearray | memoryview) -> None:
         """Write the object, a large one in parts; replaces one that is there."""
         check_name(name)
-        with self._translated(name, reading=False):
+        with self._access.translated(name, reading=False):
             self._writes.put(
                 name,
                 memoryview(data).cast("B"),
@@ -150,7 +104,7 @@ class S3Store:
         """Write the object, in one request, unless one of that name exists."""
         check_name(name)
         for pause_s in (*_CREATE_PAUSES_S, None):
-            with self._translated(name, reading=False):
+            with self._access.translated(name, reading=False):
                 try:
                     self._writes.put(name, data, mode="create", attributes={"Cache-Control": _cache_control(name)})
                 except (AlreadyExistsError, PreconditionError) as error:
@@ -167,7 +121,7 @@ class S3Store:
         folder = prefix.rpartition("/")[0]  # obstore lists whole folders only
         if folder and not is_name(folder):
             return
-        with self._translated("", reading=True):
+        with self._access.translated("", reading=True):
             for batch in self._reads.list(folder or None):
                 for found in batch:
                     name = found["path"]
@@ -177,32 +131,13 @@ class S3Store:
     def delete(self, name: str) -> None:
         """Remove the object; one that is not there is no error."""
         check_name(name)
-        with self._translated(name, reading=False):
+        with self._access.translated(name, reading=False):
             self._reads.delete(name)
 
     def clock_s(self, *, may_write: bool = True) -> float | None:
         """Return what the server's clock says, by one request that writes nothing."""
         del may_write
-        return server_clock_s(self._server)
-
-    @contextmanager
-    def _translated(self, name: str, *, reading: bool) -> Iterator[None]:
-        try:
-            yield
-        except (BaseError, FileNotFoundError) as error:
-            raise translate(error, self._place, name, reading=reading) from None
-
-
-def _check_endpoint(endpoint: str) -> None:
-    parts = urlsplit(endpoint)
-    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
-        raise ValueError("the endpoint must be http://host:port or https://host:port, without credentials")
-
-
-def _may_find_credentials() -> bool:
-    """Say whether some source of credentials is left: without variables, it is the instance's metadata service."""
-    has_instance = os.environ.get("AWS_EC2_METADATA_DISABLED", "").lower() != "true"
-    return has_instance or any(os.environ.get(source) for source in _CREDENTIAL_SOURCES)
+        return server_clock_s(self._access.server_url)
 
 
 def _cache_control(name: str) -> str:

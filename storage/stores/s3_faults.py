@@ -1,8 +1,9 @@
-"""What obstore says about a failed request, turned into the builtin errors of the contract.
+"""What a failed request to S3 was, turned into the builtin errors of the contract.
 
-obstore's errors carry no fields, only a text: what was asked, the status, the body of the answer, and the chain of
-causes. The parts used here are picked out of it one by one and the text itself is never shown: the address of a
-request for credentials can hold a token, and the body of an answer repeats what was signed.
+obstore's errors carry no fields: a class, and a text of what was asked, the status and the body of the answer, and the
+chain of causes. Where the class decides, the text is not looked at. Where it does not, the parts used here are picked
+out of the text one by one, and the text itself is never shown: the address of a request for credentials can hold a
+token, and the body of an answer repeats what was signed. Each line that picks says what would be lost without it.
 """
 
 import re
@@ -10,7 +11,13 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Self
 
-from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError, UnauthenticatedError
+from obstore.exceptions import (
+    AlreadyExistsError,
+    BaseError,
+    PermissionDeniedError,
+    PreconditionError,
+    UnauthenticatedError,
+)
 
 from storage.stores.terms import absent
 
@@ -19,43 +26,53 @@ HOW_TO_GIVE_CREDENTIALS = (
     "or run where an instance, container or web identity role is given"
 )
 
-
 _SETTLED = frozenset({HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, HTTPStatus.INSUFFICIENT_STORAGE, HTTPStatus.LOOP_DETECTED})
+_ELSEWHERE = frozenset({"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"})
+_STATUS_OF: dict[type[Exception], int] = {
+    FileNotFoundError: HTTPStatus.NOT_FOUND,
+    PermissionDeniedError: HTTPStatus.FORBIDDEN,
+    PreconditionError: HTTPStatus.PRECONDITION_FAILED,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class S3Place:
-    """Where a store on S3 is, for messages."""
+    """Where a bucket is, for messages: the URL of what is kept in it, its name, and what its server is called."""
 
     url: str
     bucket: str
-    endpoint: str
+    server: str
 
 
 @dataclass(frozen=True, slots=True)
-class _Failure:
-    """The parts of obstore's text; empty (0 for the status) where it does not say."""
+class S3Answer:
+    """What a server said: the status, and the code and the words of S3's error document; empty where it did not say."""
 
-    uri: str
     status: int
-    code: str
-    message: str
-    cause: str
+    code: str = ""
+    words: str = ""
 
     @classmethod
-    def of(cls, error: Exception) -> Self:
+    def told_by(cls, error: Exception) -> Self:
+        """Return what obstore tells of an answer; status 0: there was none."""
         text = str(error)
+        # The class decides but for three. A listing that fails is a GenericError, whatever was answered; so is a range
+        # behind the end (416), and trouble of the server that leaves the outcome open (503) beside a refusal that does
+        # not (400). AlreadyExistsError is 412, or 409, which decides nothing. UnauthenticatedError is 401, or no answer
+        # at all: our own provider of credentials has failed.
+        status = _STATUS_OF.get(type(error)) or int(_first(r"status code: (\d{3})", text) or 0)
         return cls(
-            uri=_first(r"Error performing [A-Z]+ (\S+) in ", text),
-            status=int(_first(r"status code: (\d{3})", text) or 0),
+            status,
+            # Status 404 and the class are the same for an absent object, which is nothing unusual (the next commit),
+            # and for an absent bucket, in which a first generation would be published (NoSuchKey, NoSuchBucket).
             code=_first(r"<Code>([A-Za-z0-9.]{1,80})</Code>", text),
-            message=_first(r"<Message>([^<]{1,300})</Message>", text),
-            cause=_cause(text),
+            # Status 403 is a wrong key, a wrong secret, a clock that is off, or a right that is missing: only the
+            # server's own words say which, to the operator.
+            words=_first(r"<Message>([^<]{1,300})</Message>", text),
         )
 
     def __str__(self) -> str:
-        answer = " ".join(part for part in (self.code, self.message) if part)
-        return answer or (f"HTTP status {self.status}" if self.status else self.cause)
+        return " ".join(part for part in (self.code, self.words) if part) or f"HTTP status {self.status}"
 
 
 def is_conflict(error: AlreadyExistsError | PreconditionError) -> bool:
@@ -63,12 +80,12 @@ def is_conflict(error: AlreadyExistsError | PreconditionError) -> bool:
 
     obstore reports it as if the object were there.
     """
-    return _Failure.of(error).status == HTTPStatus.CONFLICT
+    return S3Answer.told_by(error).status == HTTPStatus.CONFLICT
 
 
 def is_behind_the_end(error: BaseError) -> bool:
     """Say whether a range begins at or behind the object's end (416)."""
-    return _Failure.of(error).status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
+    return S3Answer.told_by(error).status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
 
 
 def no_credentials(place: S3Place, detail: str = "") -> PermissionError:
@@ -79,58 +96,75 @@ def no_credentials(place: S3Place, detail: str = "") -> PermissionError:
 
 
 def translate(error: Exception, place: S3Place, name: str, *, reading: bool) -> OSError:
-    """Return the builtin error for one of obstore's; `name` is empty where the store as a whole is meant."""
-    failure = _Failure.of(error)
-    if isinstance(error, UnauthenticatedError) and not failure.status:  # raised by a credential provider
+    """Return the builtin error for one of obstore's; `name` is empty where the bucket as a whole is meant."""
+    answer, text = S3Answer.told_by(error), str(error)
+    if isinstance(error, UnauthenticatedError) and not answer.status:
         return PermissionError(f"{place.url}: the AWS credentials could not be renewed: {_first_line(error)}")
-    if _is_about_credentials(failure, place, error):
-        return no_credentials(place, str(failure) or _first_line(error))
+    asked = _first(r"Error performing [A-Z]+ (\S+) in ", text)
+    if _is_about_credentials(asked, place, error):
+        said = str(answer) if answer.status else _cause(text)
+        return no_credentials(place, said or _first_line(error))
+    if answer.status:
+        return fault_of(answer, place, name, reading=reading)
+    if "configured region" in text:  # a redirection that says not where to: S3's, and obstore gives no status
+        return _in_another_region(place)
     at = f"{place.url}/{name}" if name else place.url
-    if failure.status:
-        return _of_answer(failure, place, name, at, reads_object=reading and name != "")
-    if "configured region" in str(error):
-        return ConnectionError(f"{place.url}: the bucket is in another region: set AWS_REGION, or region in [publish]")
-    if failure.uri:
-        return ConnectionError(f"{at}: no answer from {place.endpoint}: {failure}")
+    if asked:
+        return ConnectionError(f"{at}: no answer from {place.server}: {_cause(text)}")
     return OSError(f"{at}: {_first_line(error)}")
 
 
-def _of_answer(failure: _Failure, place: S3Place, name: str, at: str, *, reads_object: bool) -> OSError:
-    """Return the error for an answer with a status."""
-    status = failure.status
-    if failure.code == "NoSuchBucket" or (status == HTTPStatus.NOT_FOUND and not reads_object):
+def fault_of(answer: S3Answer, place: S3Place, name: str, *, reading: bool) -> OSError:
+    """Return the error for an answer; `name` is empty where the bucket as a whole is meant."""
+    status = answer.status
+    reads_object = reading and name != ""
+    if answer.code == "NoSuchBucket" or (status == HTTPStatus.NOT_FOUND and not reads_object):
         return ConnectionError(
-            f"{place.url}: there is no bucket {place.bucket!r} at {place.endpoint}: create it, or correct its name, "
+            f"{place.url}: there is no bucket {place.bucket!r} at {place.server}: create it, or correct its name, "
             "the endpoint or the region"
         )
     if status == HTTPStatus.NOT_FOUND:
         return absent(place.url, name)
+    if answer.code in _ELSEWHERE or status in (HTTPStatus.MOVED_PERMANENTLY, HTTPStatus.TEMPORARY_REDIRECT):
+        return _in_another_region(place)
+    return _refusal(answer, place, f"{place.url}/{name}" if name else place.url, reads_object=reads_object)
+
+
+def _refusal(answer: S3Answer, place: S3Place, at: str, *, reads_object: bool) -> OSError:
+    status = answer.status
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         # Wrong keys and signatures have codes of their own.
-        may_be_absent = reads_object and failure.code in ("", "AccessDenied")
+        may_be_absent = reads_object and answer.code in ("", "AccessDenied")
         hint = " (S3 says so of an absent object too, unless s3:ListBucket is allowed)" if may_be_absent else ""
-        return PermissionError(f"{at}: not allowed: {failure}{hint}: check the credentials and what they may do")
+        right = " (s3:ListBucket)" if at == place.url else ""
+        return PermissionError(f"{at}: not allowed: {answer}{hint}: check the credentials and what they may do{right}")
     if status == HTTPStatus.NOT_IMPLEMENTED:
         return OSError(
-            f"{at}: {place.endpoint} cannot do that: {failure}; publishing needs conditional writes (If-None-Match): "
+            f"{at}: {place.server} cannot do that: {answer}; publishing needs conditional writes (If-None-Match): "
             "use another server, or a newer version of this one"
         )
     # What a server in trouble says leaves open what came of a request; these say that nothing did.
     is_settled = status in _SETTLED or status < HTTPStatus.INTERNAL_SERVER_ERROR
     if is_settled and status != HTTPStatus.TOO_MANY_REQUESTS:
-        return OSError(f"{at}: refused by {place.endpoint}: {failure}")
-    return ConnectionError(f"{at}: no good answer from {place.endpoint}: {failure}")
+        return OSError(f"{at}: refused by {place.server}: {answer}")
+    return ConnectionError(f"{at}: no good answer from {place.server}: {answer}")
 
 
-def _is_about_credentials(failure: _Failure, place: S3Place, error: Exception) -> bool:
+def _in_another_region(place: S3Place) -> ConnectionError:
+    return ConnectionError(
+        f"{place.url}: the bucket is in another region: set AWS_REGION, or s3.region in the configuration"
+    )
+
+
+def _is_about_credentials(asked: str, place: S3Place, error: Exception) -> bool:
     """Say whether the failed request asked for credentials: then its address does not hold the bucket."""
-    if failure.uri:
-        return place.bucket not in failure.uri
+    if asked:
+        return place.bucket not in asked
     return re.search(r"Missing \w*(AccessKey|Key)\w*|token file", _first_line(error)) is not None
 
 
 def _cause(text: str) -> str:
-    """Return what a request died of, from the chain of causes."""
+    """Return what a request died of without an answer, from the chain of causes."""
     if "kind: Timeout" in text or "TimedOut" in text:
         return "no answer in time"
     if "InvalidContentType" in text:

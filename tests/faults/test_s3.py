@@ -14,7 +14,7 @@ import boto3
 import pytest
 
 from storage.reader import open_reader
-from storage.stores import open_store
+from storage.stores import StoreAddress, open_store
 from tests.faults.processes import RunningProgram, process_with
 from tests.judges.programs import judge
 from tests.pregen.cli.ca import ABSENT, GOOD, REVOKED, UNKNOWN, Ca, Program
@@ -67,7 +67,7 @@ def test_a_run_to_s3_is_looked_up_verified_inspected_and_served(
 
 def test_a_store_is_probed_by_the_first_run_of_a_day(ca: Ca, pregen: Program, address: str) -> None:
     def probed_at() -> int | None:
-        generation = open_reader(open_store(address)).current
+        generation = open_reader(open_store(StoreAddress(address))).current
         assert generation is not None
         return generation.manifest.probed_at
 

@@ -4,12 +4,11 @@ import errno
 import os
 import signal
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from pregen.__main__ import main
-from storage.stores import LocalStore, Store
+from storage.stores import Store, StoreAddress, open_store
 from tests.fakes import FlakyStore, WrappedStore
 from tests.pregen.cli.ca import Ca, Program
 
@@ -18,8 +17,8 @@ NO_PLAN: Plan = lambda _store: None  # noqa: E731 - what workers do: only the pu
 plan = NO_PLAN
 
 
-def open_flaky(address: str, _endpoint: str | None, _region: str | None) -> Store:
-    store = FlakyStore(LocalStore(Path(address)))
+def open_flaky(address: StoreAddress) -> Store:
+    store = FlakyStore(open_store(address))
     plan(store)
     return store
 
@@ -28,7 +27,7 @@ def open_flaky(address: str, _endpoint: str | None, _region: str | None) -> Stor
 def published(ca: Ca, monkeypatch: pytest.MonkeyPatch) -> Ca:
     """A CA with a current generation, and from now on a store that does as `plan` says."""
     assert main(["run", str(ca.config)]) == 0
-    monkeypatch.setattr("pregen.generation.preparation.open_publish_store", open_flaky)
+    monkeypatch.setattr("pregen.generation.preparation.open_store", open_flaky)
     return ca
 
 
@@ -124,8 +123,8 @@ class SignallingStore(WrappedStore):
             os.kill(os.getpid(), self.number)
 
 
-def open_signalling(address: str, _endpoint: str | None, _region: str | None) -> Store:
-    return SignallingStore(LocalStore(Path(address)))
+def open_signalling(address: StoreAddress) -> Store:
+    return SignallingStore(open_store(address))
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
@@ -133,7 +132,7 @@ def test_a_signal_before_the_commit_publishes_nothing(
     published: Ca, pregen: Program, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, code: int
 ) -> None:
     before = published.published()
-    monkeypatch.setattr("pregen.generation.preparation.open_publish_store", open_signalling)
+    monkeypatch.setattr("pregen.generation.preparation.open_store", open_signalling)
     monkeypatch.setattr(SignallingStore, "number", number)
     monkeypatch.setattr(SignallingStore, "place", "tables/")
 
@@ -147,7 +146,7 @@ def test_a_signal_before_the_commit_publishes_nothing(
 def test_a_signal_during_the_commit_comes_too_late_and_what_is_said_is_true(
     published: Ca, pregen: Program, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, place: str
 ) -> None:
-    monkeypatch.setattr("pregen.generation.preparation.open_publish_store", open_signalling)
+    monkeypatch.setattr("pregen.generation.preparation.open_store", open_signalling)
     monkeypatch.setattr(SignallingStore, "number", number)
     monkeypatch.setattr(SignallingStore, "place", place)
 

@@ -13,7 +13,7 @@ from pregen.issuers import read_certificates
 from storage.edge.record import OcspStatus
 from storage.edge.respond import HttpRequest, respond
 from storage.reader import open_reader
-from storage.stores import open_store
+from storage.stores import LocalStore
 
 _HASHES = {"sha1": hashes.SHA1(), "sha256": hashes.SHA256()}
 
@@ -35,7 +35,7 @@ def answers(
     Raises:
         StorageError, OSError: the store is empty or damaged.
     """
-    source, authority = open_reader(open_store(str(store))), read_certificates(issuer)[0]
+    source, authority = open_reader(LocalStore(store)), read_certificates(issuer)[0]
     numbers = [int(serial, 16) for serial in serials]
     counts: dict[str, Counter[str]] = {}
     for hash_name in hash_names:

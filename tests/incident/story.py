@@ -22,7 +22,7 @@ from pregen.gates.detector.offsets import offset_text
 from pregen.generation import RunOptions, check, run
 from pregen.lookup import look_up
 from storage.commits import find_head
-from storage.stores import open_store
+from storage.stores import LocalStore
 from tests.incident import acts
 from tests.incident.acts import LOST, REVOKED_MEANWHILE, Silence, Timeline
 from tests.incident.asking import answers
@@ -103,7 +103,7 @@ class Scene:
         words += ["--hash", hash_name] if hash_name != "sha1" else []
         command = f"$ pregen lookup {shlex.join(words)}"
         try:
-            store = open_store(str(self.store))
+            store = LocalStore(self.store)
             found = look_up(store, self.issuer, cert=certificate, serial=None, hash_name=hash_name)
         except NotFoundError as error:
             _show_error(command, error)
@@ -123,7 +123,7 @@ class Scene:
 
     def generation(self) -> int | None:
         """Return the number of the current commit."""
-        head = find_head(open_store(str(self.store)))
+        head = find_head(LocalStore(self.store))
         return head.commit.number if head else None
 
 

@@ -21,7 +21,7 @@ from pregen.zones import zone
 from storage.certid import SHA1, SHA256, CertID
 from storage.edge.respond import HttpRequest, respond
 from storage.reader import open_reader
-from storage.stores import open_store
+from storage.stores import LocalStore
 from tests.incident.conftest import Story, act
 from tests.incident.story import expect
 from tests.pregen.cli.ca import Outcome, Program
@@ -169,7 +169,7 @@ def test_after_the_repair_an_edge_says_revoked_for_what_was_revoked_meanwhile(st
 
 def ask(story: Story, serials: list[str], hash_oid: str) -> Counter[object]:
     """Ask an edge in this process; count statuses, of the response where it holds none of a certificate."""
-    reader = open_reader(open_store(str(story.folder / "store")))
+    reader = open_reader(LocalStore(story.folder / "store"))
     current = reader.current
     assert current is not None
     (tables,) = current.tables.values()

@@ -18,7 +18,7 @@ from pregen.__main__ import main
 from pregen.signers import ALGORITHMS, PrivateKey, make_key
 from storage.certid import HASH_OIDS, CertID
 from storage.reader import Reader, open_reader
-from storage.stores import open_store
+from storage.stores import LocalStore
 from tests.judges.parsers import Statement
 from tests.pki import DAY, Party, make_issuer, make_responder
 
@@ -159,7 +159,7 @@ def make_store(folder: Path) -> dict[Kind, Answered]:
     accept = ["--accept", "serial.negative", "--accept", "profile", "--reason", "judges must read these too"]
     assert main(["run", str(folder / "pregen.toml"), "--as-of", f"{now:%Y-%m-%dT%H:%M:%SZ}", *accept]) == 0
     after = datetime.now(UTC)
-    reader = open_reader(open_store(str(folder / "store")))
+    reader = open_reader(LocalStore(folder / "store"))
     answered = {}
     for kind, (issuer, signer) in parties.items():
         responses = tuple(

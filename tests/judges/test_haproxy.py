@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pregen.lookup import look_up
-from storage.stores import open_store
+from storage.stores import LocalStore
 from tests.judges.conftest import Authority, make_authority
 from tests.judges.haproxy import haproxy, verdict
 from tests.judges.test_nginx import handshake
@@ -15,7 +15,7 @@ from tests.storage.edge.processes import wait_until
 
 def response(authority: Authority, hash_name: str) -> bytes:
     """Return the DER of the response for the server's certificate, as `pregen lookup --out` writes it."""
-    store, folder = open_store(str(authority.store)), authority.folder
+    store, folder = LocalStore(authority.store), authority.folder
     return look_up(
         store, folder / "issuer.pem", cert=folder / "server.pem", serial=None, hash_name=hash_name
     ).answer.der

@@ -23,7 +23,7 @@ from asn1crypto import x509 as asn1
 from pregen.__main__ import main
 from storage.certid import HASH_OIDS, CertID
 from storage.reader import Reader, open_reader
-from storage.stores import open_store
+from storage.stores import LocalStore
 from tests.judges import openssl
 from tests.judges.linting import lint
 from tests.judges.parsers import PublicKey, Statement, public_key, read_by_asn1crypto, read_by_cryptography
@@ -124,7 +124,7 @@ def publish(
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
         assert main(["run", str(config), "--now", f"{AS_OF:%Y-%m-%dT%H:%M:%SZ}", "--json"]) == 0
-    reader = open_reader(open_store(str(config.with_name(f"{config.stem}-store"))))
+    reader = open_reader(LocalStore(config.with_name(f"{config.stem}-store")))
     responses = tuple(
         response
         for (issuer, serial), ruling in rulings.items()

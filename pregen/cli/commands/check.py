@@ -8,7 +8,6 @@ from pregen.cli.progress import progress
 from pregen.cli.remarks import clock_remarks, remarked
 from pregen.cli.report import Report
 from pregen.cli.reports import check_report
-from pregen.cli.stores import url_of
 from pregen.config import load_config
 from pregen.generation import check
 
@@ -21,5 +20,5 @@ def call(given: Namespace, account: Account) -> Report:
     remarks = clock_remarks(options.now)
     with remarked(remarks), progress(is_quiet=given.quiet) as show:
         config = load_config(given.config)
-        account.store = url_of(config.store)
+        account.store = config.store.url
         return check_report(check(config, options, show)).after(remarks)

@@ -9,7 +9,6 @@ from pregen.cli.progress import progress
 from pregen.cli.remarks import clock_remarks, remarked
 from pregen.cli.report import Report
 from pregen.cli.reports import run_report
-from pregen.cli.stores import url_of
 from pregen.config import load_config
 from pregen.gates.acceptance import read_acceptances
 from pregen.generation import RunOptions, run
@@ -72,7 +71,7 @@ def call(given: Namespace, account: Account) -> Report:
     remarks = clock_remarks(options.now)
     with remarked(remarks), progress(is_quiet=given.quiet) as show:
         config = load_config(given.config)
-        account.store = url_of(config.store)
+        account.store = config.store.url
         published = run(config, options, show)
     account.commit = published.commit
     return run_report(published, time.perf_counter() - started).after(remarks)

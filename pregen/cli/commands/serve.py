@@ -5,7 +5,6 @@ from argparse import Namespace
 from pregen.cli.account import Account
 from pregen.cli.options import Parser
 from pregen.cli.stores import read_address
-from pregen.credentials import open_publish_store
 from storage.edge.launch import serve
 from storage.edge.options import add_options, settings_of
 
@@ -18,16 +17,12 @@ def describe(parser: Parser) -> None:
 
 def call(given: Namespace, account: Account) -> int:
     """Answer OCSP requests over HTTP until a signal ends it."""
-    address, endpoint, region = read_address(given.store, given.config, account)
     return serve(
-        address,
+        read_address(given.store, given.config, account),
         host=given.host,
         port=given.port,
         workers=given.workers,
-        endpoint=endpoint,
-        region=region,
         log_file=given.log_file,
         settings=settings_of(given),
         is_quiet=given.quiet,
-        opener=open_publish_store,
     )

@@ -31,7 +31,6 @@ from pregen.snapshot.files.dated import as_of_beside
 from pregen.snapshot.files.formats import Chosen, open_file
 from pregen.snapshot.files.index_txt import index_txt_columns
 from pregen.snapshot.files.partitions import Value, partition_values
-from pregen.snapshot.files.remote import S3Settings
 from pregen.snapshot.files.search import INDEXES, TABLES, FoundFile, FoundFiles, Wanted, find_files
 
 SUFFIXES = TABLES.suffixes
@@ -49,7 +48,6 @@ __all__ = [
     "Chosen",
     "FoundFile",
     "FoundFiles",
-    "S3Settings",
     "SnapshotFile",
     "Value",
     "Wanted",

@@ -9,9 +9,10 @@ import pyarrow as pa
 
 from pregen import clock
 from pregen.snapshot.files.base import SnapshotFile, unusable
-from pregen.snapshot.files.remote import S3Settings, open_bucket
+from pregen.snapshot.files.remote import open_bucket
 from pregen.snapshot.files.search import SCHEME, fixed_segments
 from pregen.snapshot.files.sources import looking_at
+from storage.stores import StoreAddress, StoreOptions
 
 _MOST_BYTES = 256  # no instant has so many
 
@@ -33,7 +34,7 @@ class DatedFile:
         return self._file.batches(names, categories)
 
 
-def as_of_beside(pattern: str, base: Path, name: str, settings: S3Settings, *, is_needed: bool) -> str | None:
+def as_of_beside(pattern: str, base: Path, name: str, options: StoreOptions, *, is_needed: bool) -> str | None:
     """Return what the file of that name says, which lies in the folder of a path, a glob or a folder of files.
 
     The folder of a glob is what stands before its first wildcard.
@@ -43,7 +44,7 @@ def as_of_beside(pattern: str, base: Path, name: str, settings: S3Settings, *, i
     """
     if pattern.startswith(SCHEME):
         with looking_at(pattern):
-            place, octets = _remote(pattern, name, settings)
+            place, octets = _remote(pattern, name, options)
     else:
         place, octets = _local(pattern, base, name)
     if octets is None:
@@ -72,9 +73,9 @@ def _local(pattern: str, base: Path, name: str) -> tuple[str, bytes | None]:
             return str(path), file.read(_MOST_BYTES)
 
 
-def _remote(pattern: str, name: str, settings: S3Settings) -> tuple[str, bytes | None]:
+def _remote(pattern: str, name: str, options: StoreOptions) -> tuple[str, bytes | None]:
     bucket_name, _, key = pattern.removeprefix(SCHEME).partition("/")
-    bucket = open_bucket(bucket_name, settings)
+    bucket = open_bucket(StoreAddress(SCHEME + bucket_name, options))
     segments = tuple(key.rstrip("/").split("/")) if key.rstrip("/") else ()
     if segments and not key.endswith("/") and bucket.find(key):
         segments = segments[:-1]

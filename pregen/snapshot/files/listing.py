@@ -8,15 +8,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from pregen.credentials import aws_session
+from storage.stores.s3_access import S3Access
+from storage.stores.s3_faults import S3Answer, fault_of
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
-    from botocore.exceptions import ClientError
 
-_NO_SUCH = frozenset({"NoSuchBucket", "404"})
-_REDIRECTED = frozenset(
-    {"PermanentRedirect", "301", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"}
-)
 _UNREADABLE = frozenset({"", ".", ".."})
 
 
@@ -49,58 +46,39 @@ def segments_of(key: str) -> tuple[str, ...]:
 class Lister:
     """Lists one bucket. It belongs to the process that opened it."""
 
-    def __init__(self, bucket: str, endpoint: str | None, region: str | None) -> None:
+    def __init__(self, access: S3Access) -> None:
         """Open a client; no server is asked yet.
 
         Raises:
             PermissionError: no credentials, or ones that cannot be used.
-            ConnectionError: the endpoint cannot be one.
         """
         from botocore.config import Config  # noqa: PLC0415  as of `pregen.credentials`
 
-        style = {"addressing_style": "path"} if endpoint else None
+        style = {"addressing_style": "path"} if access.endpoint else None
         settings = Config(connect_timeout=2, read_timeout=10, retries={"total_max_attempts": 3}, s3=style)
-        self._bucket, self._place = bucket, endpoint or f"Amazon S3 in {region or 'us-east-1'}"
-        session = aws_session(f"s3://{bucket}")
-        try:
-            self._client: BaseClient = session.client(
-                "s3", endpoint_url=endpoint, region_name=region or "us-east-1", config=settings
-            )
-        except ValueError as error:
-            raise ConnectionError(f"s3://{bucket}: {error}: correct the endpoint") from None
+        self._place = access.place
+        self._client: BaseClient = aws_session(access.place.url).client(
+            "s3", endpoint_url=access.endpoint, region_name=access.region or "us-east-1", config=settings
+        )
 
     def list(self, prefix: str, most: int | None = None) -> Iterator[Listed]:
         """Yield all objects whose key begins so, or so many of them.
 
         Raises:
-            PermissionError, ConnectionError: they cannot be listed.
+            OSError: they cannot be listed; as of `fault_of`.
         """
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
 
         limit = {"MaxItems": most, "PageSize": most} if most else {}
         paginator = self._client.get_paginator("list_objects_v2")
-        pages = paginator.paginate(Bucket=self._bucket, Prefix=prefix, PaginationConfig=limit)
+        pages = paginator.paginate(Bucket=self._place.bucket, Prefix=prefix, PaginationConfig=limit)
         try:
             for page in pages:
                 for found in page.get("Contents", ()):
                     yield Listed(found["Key"], found["Size"], found.get("ETag"))
         except ClientError as error:
-            raise self._refused(error) from None
+            said, status = error.response["Error"], error.response["ResponseMetadata"]["HTTPStatusCode"]
+            answer = S3Answer(status, said.get("Code", ""), said.get("Message", ""))
+            raise fault_of(answer, self._place, "", reading=True) from None
         except BotoCoreError as error:
-            raise ConnectionError(f"s3://{self._bucket}: no answer from {self._place}: {error}") from None
-
-    def _refused(self, error: "ClientError") -> OSError:
-        code, status = error.response["Error"]["Code"], error.response["ResponseMetadata"]["HTTPStatusCode"]
-        said = " ".join(part for part in (code, error.response["Error"].get("Message", "")) if part)
-        if code in _NO_SUCH:
-            return ConnectionError(
-                f"s3://{self._bucket}: there is no bucket {self._bucket!r} at {self._place}: create it, or correct its "
-                "name, the endpoint or the region"
-            )
-        if code in _REDIRECTED or status in {301, 307}:
-            return ConnectionError("the bucket is in another region: set AWS_REGION, or s3.region in [snapshot]")
-        if status in {401, 403}:
-            return PermissionError(
-                f"s3://{self._bucket}: not allowed: {said}: check the credentials and what they may do (s3:ListBucket)"
-            )
-        return ConnectionError(f"s3://{self._bucket}: no good answer from {self._place}: {said}")
+            raise ConnectionError(f"{self._place.url}: no answer from {self._place.server}: {error}") from None

@@ -12,21 +12,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
-from obstore.exceptions import BaseError, PreconditionError
-from obstore.store import S3Store
+from obstore.exceptions import PreconditionError
 
-from pregen.credentials import aws_credentials
 from pregen.snapshot.files.listing import Lister, is_readable
 from pregen.snapshot.files.sources import ChangedError
 from pregen.snapshot.location import S3Object
-from storage.stores.s3_faults import S3Place, translate
+from storage.stores import StoreAddress
+from storage.stores.s3_access import S3Access
 
 if TYPE_CHECKING:
-    from obstore import GetOptions, ObjectMeta
-    from obstore.store import ClientConfig, RetryConfig, S3Config
+    from obstore import GetOptions
+    from obstore.store import ClientConfig, RetryConfig
 
 REMOTE_READ_AHEAD_BYTES = 4 << 20  # a request costs some hundredths of a second, whatever it brings
 _RETRY: "RetryConfig" = {"max_retries": 3, "retry_timeout": timedelta(seconds=20)}
@@ -37,40 +36,23 @@ _CLIENT: "ClientConfig" = {
 }
 
 
-class S3Settings(NamedTuple):
-    """What of a bucket is not in its name; absent parts come from the AWS_* variables."""
-
-    endpoint: str | None = None
-    region: str | None = None
-
-
 class Bucket:
     """A bucket to be read, in this process."""
 
-    def __init__(self, name: str, settings: S3Settings) -> None:
+    def __init__(self, address: StoreAddress) -> None:
         """Open a client; no server is asked for objects yet.
 
         Raises:
             PermissionError: no credentials, or ones that cannot be used.
             ConnectionError: the endpoint cannot be one.
         """
-        provider = aws_credentials(f"s3://{name}")
-        endpoint = settings.endpoint or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-        region = settings.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-        region = region or provider.config.get("region")
-        config: S3Config = {}
-        if endpoint:
-            config["aws_endpoint_url_s3"] = endpoint  # under its other key, AWS_ENDPOINT_URL_S3 would go before it
-        if region:
-            config["region"] = region
-        options: ClientConfig = {**_CLIENT, "allow_http": endpoint is not None and endpoint.startswith("http:")}
-        self._settings = settings
-        self._lister = Lister(name, endpoint, region)
-        self._place = S3Place(f"s3://{name}", name, endpoint or f"Amazon S3 in {region or 'us-east-1'}")
-        with self._translated(""):
-            self._client = S3Store(
-                name, config=config, client_options=options, retry_config=_RETRY, credential_provider=provider
-            )
+        self._address = address
+        try:
+            access = S3Access.of(address)
+        except ValueError as error:
+            raise ConnectionError(f"{address.url}: {error}") from None
+        self._access, self._lister = access, Lister(access)
+        self._client = access.client(_CLIENT, _RETRY)
 
     def list(self, folder: str) -> "Iterator[RemoteSource]":
         """Yield all objects in a folder (its key, without a slash at the end; empty: the bucket), at any depth.
@@ -79,7 +61,7 @@ class Bucket:
         """
         for key, size, e_tag in self._lister.list(f"{folder}/" if folder else ""):
             if size or not key.endswith("/"):
-                yield RemoteSource(S3Object(self._place.bucket, key), size, e_tag, self._settings)
+                yield RemoteSource(S3Object(self._access.place.bucket, key), size, e_tag, self._address)
 
     def first_below(self, prefix: str) -> str | None:
         """Return the first key that begins so; None if there is none."""
@@ -89,14 +71,13 @@ class Bucket:
         """Return the object of that key; None if there is none, or none that can be read."""
         if not is_readable(key):
             return None
-        with self._translated(key):
-            try:
-                return self._source(self._client.head(key))
-            except FileNotFoundError:
-                return None
-
-    def _source(self, found: "ObjectMeta") -> "RemoteSource":
-        return RemoteSource(S3Object(self._place.bucket, found["path"]), found["size"], found["e_tag"], self._settings)
+        try:
+            with self._translated(key):
+                found = self._client.head(key)
+        except FileNotFoundError:
+            return None
+        location = S3Object(self._access.place.bucket, found["path"])
+        return RemoteSource(location, found["size"], found["e_tag"], self._address)
 
     def read(self, source: "RemoteSource", start: int, length: int) -> bytes:
         """Return so many octets from `start` on, of the object as it was when it was identified.
@@ -109,44 +90,44 @@ class Bucket:
         options: GetOptions = {"range": (start, start + length)}
         if source.e_tag is not None:
             options["if_match"] = source.e_tag
-        with self._translated(key):
-            try:
-                answer = self._client.get(key, options=options)
-                octets = answer.bytes().to_bytes()
-            except PreconditionError:
-                raise ChangedError("it was replaced by another object") from None
-            except FileNotFoundError:
-                raise ChangedError("it was removed") from None
+        try:
+            with self._translated(key):
+                try:
+                    answer = self._client.get(key, options=options)
+                    octets = answer.bytes().to_bytes()
+                except PreconditionError:
+                    raise ChangedError("it was replaced by another object") from None
+        except FileNotFoundError:
+            raise ChangedError("it was removed") from None
         if len(octets) != length or answer.meta["size"] != source.size:
             raise ChangedError(f"it has {answer.meta['size']:,} octets, and had {source.size:,}")
         return octets
 
     @contextmanager
     def _translated(self, key: str) -> Iterator[None]:
-        """Give what the client raises the form of the system's own errors; none of them is of the class OSError."""
+        """As of `S3Access.translated`; whatever else the server refuses, the object could not be reached."""
         try:
-            yield
-        except BaseError as error:
-            if "configured region" in str(error):
-                text = "the bucket is in another region: set AWS_REGION, or s3.region in [snapshot]"
-                raise ConnectionError(text) from None
-            found = translate(error, self._place, key, reading=True)
-            raise (ConnectionError(str(found)) if type(found) is OSError else found) from None
+            with self._access.translated(key, reading=True):
+                yield
+        except OSError as error:
+            if type(error) is OSError:
+                raise ConnectionError(str(error)) from None
+            raise
 
 
 @functools.lru_cache(maxsize=16)
-def _bucket(name: str, settings: S3Settings, environment: frozenset[tuple[str, str]]) -> Bucket:
+def _bucket(address: StoreAddress, environment: frozenset[tuple[str, str]]) -> Bucket:
     del environment  # other variables, another client
-    return Bucket(name, settings)
+    return Bucket(address)
 
 
-def open_bucket(name: str, settings: S3Settings) -> Bucket:
+def open_bucket(address: StoreAddress) -> Bucket:
     """Return the client for a bucket, opened once in a process for all of its objects.
 
     Raises:
         PermissionError, ConnectionError: as of `Bucket`.
     """
-    return _bucket(name, settings, frozenset(one for one in os.environ.items() if one[0].startswith("AWS_")))
+    return _bucket(address, frozenset(one for one in os.environ.items() if one[0].startswith("AWS_")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +137,7 @@ class RemoteSource:
     location: S3Object
     size: int
     e_tag: str | None
-    settings: S3Settings
+    bucket: StoreAddress
 
     read_ahead_bytes = REMOTE_READ_AHEAD_BYTES
 
@@ -174,11 +155,11 @@ class RemoteSource:
             ChangedError, PermissionError, ConnectionError: as of `Bucket.read`.
         """
         length = min(length, self.size)
-        return open_bucket(self.location.bucket, self.settings).read(self, 0, length) if length else b""
+        return open_bucket(self.bucket).read(self, 0, length) if length else b""
 
     def check(self) -> None:
         """Compare it with what it was."""
-        now = open_bucket(self.location.bucket, self.settings).find(self.location.key)
+        now = open_bucket(self.bucket).find(self.location.key)
         if now is None:
             raise ChangedError("it was removed")
         if (now.e_tag, now.size) != (self.e_tag, self.size):
@@ -190,7 +171,7 @@ class _Ranges(io.RawIOBase):
 
     def __init__(self, source: RemoteSource, window_bytes: int) -> None:
         super().__init__()
-        self._bucket = open_bucket(source.location.bucket, source.settings)
+        self._bucket = open_bucket(source.bucket)
         self._source = source
         self._window_bytes = window_bytes
         self._window = b""

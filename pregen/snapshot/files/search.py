@@ -21,15 +21,15 @@ from pregen.snapshot.files import footer, ipc, orc
 from pregen.snapshot.files.base import unusable
 from pregen.snapshot.files.lakes import kind_of, refuse_local, refuse_remote, refused
 from pregen.snapshot.files.listing import is_readable, segments_of
-from pregen.snapshot.files.remote import Bucket, RemoteSource, S3Settings, open_bucket
+from pregen.snapshot.files.remote import Bucket, RemoteSource, open_bucket
 from pregen.snapshot.files.sources import LocalSource, Source, looking_at
 from pregen.snapshot.location import Location
+from storage.stores import StoreAddress, StoreOptions
 
 CSV_SUFFIXES = (".csv", ".csv.gz", ".csv.zst")
 SCHEME = "s3://"
 _HEAD_BYTES = 4_096
 _PACKINGS = (".gz", ".zst", ".bz2", ".xz", ".zip", ".7z", ".lz4", ".br", ".snappy")
-_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +148,7 @@ def _refuse_unreadable(files: Iterable[FoundFile]) -> None:
     raise InputError("the snapshot cannot be read", (finding,))
 
 
-def find_files(pattern: str, base: Path, wanted: Wanted = TABLES, settings: S3Settings | None = None) -> FoundFiles:
+def find_files(pattern: str, base: Path, wanted: Wanted, options: StoreOptions) -> FoundFiles:
     """Return the files that a path, a glob or a folder means; relative ones start at `base`, s3://bucket/... nowhere.
 
     Nothing is returned if nothing is there. What else is in a folder that is named itself is ignored; neither hidden
@@ -159,7 +159,7 @@ def find_files(pattern: str, base: Path, wanted: Wanted = TABLES, settings: S3Se
     """
     if pattern.startswith(SCHEME):
         with looking_at(pattern):
-            return _find_remote(pattern, wanted, settings or S3Settings())
+            return _find_remote(pattern, wanted, options)
     with looking_at(base / pattern):
         found = _find_local(pattern, base, wanted)
         named = base / pattern
@@ -244,16 +244,17 @@ def _head(file: FoundFile) -> bytes:
         return b""
 
 
-def _find_remote(pattern: str, wanted: Wanted, settings: S3Settings) -> FoundFiles:
+def _find_remote(pattern: str, wanted: Wanted, options: StoreOptions) -> FoundFiles:
     name, _, key = pattern.removeprefix(SCHEME).partition("/")
-    if not _BUCKET.fullmatch(name):
-        # The text does not repeat it: people write credentials there.
+    try:
+        address = StoreAddress(SCHEME + name, options)
+    except ValueError:  # its text is about a store
         what = "after s3:// the name of a bucket is needed: write s3://bucket/prefix, without credentials"
-        raise unusable("snapshot.bad-address", SCHEME, what)
+        raise unusable("snapshot.bad-address", SCHEME, what) from None
     if not is_readable(key.rstrip("/")) and key.rstrip("/"):
         what = "an object cannot be read whose key has an empty segment (//), or one of dots: write single slashes"
         raise unusable("snapshot.bad-address", pattern, what)
-    bucket = open_bucket(name, settings)
+    bucket = open_bucket(address)
     segments = segments_of(key)
     is_pattern = any(map(glob.has_magic, segments))
     refuse_remote(name, fixed_segments(segments) if is_pattern else segments, bucket.first_below)

@@ -101,7 +101,7 @@ def test_every_field_arrives(tmp_path: Path) -> None:
     assert config.validity.lifetime_span == timedelta(minutes=90)
     assert config.validity.backdate_span == timedelta(minutes=1)
     assert (config.run.workers, config.run.engine, config.run.spool) == (3, "software", "spill")
-    assert config.store == "s3://bucket/prefix"
+    assert config.store.url == "s3://bucket/prefix"
     assert config.publish.s3.endpoint == "http://127.0.0.1:8333"
 
 
@@ -137,7 +137,7 @@ def test_paths_start_at_the_folder_of_the_file_not_of_the_process(
     config = load_config(Path("ca/pregen.toml"))
 
     assert config.folder == tmp_path / "ca"
-    assert config.store == str(tmp_path / "ca" / "answers")
+    assert config.store.url == (tmp_path / "ca" / "answers").as_uri()
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 
 from storage.edge.__main__ import main
 from storage.edge.launch import free_address, serve
+from storage.stores import StoreAddress
 from tests.storage.edge.answers import cert_id, encode_request
 from tests.storage.edge.processes import start, wait_until
 
@@ -63,7 +64,7 @@ def test_a_port_in_use_is_refused_though_the_listeners_could_share_it(
         other.listen()
         port = other.getsockname()[1]
 
-        assert serve(str(tmp_path), host="127.0.0.1", port=port, workers=1) == 2
+        assert serve(StoreAddress(str(tmp_path)), host="127.0.0.1", port=port, workers=1) == 2
     assert refused(capsys) == f"error: cannot listen at 127.0.0.1 port {port}: Address already in use"
 
 

@@ -16,7 +16,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from storage.stores import LocalStore, MemoryStore, ObjectInfo, Store, open_store
+from storage.stores import LocalStore, MemoryStore, ObjectInfo, Store, StoreAddress, open_store
 from storage.stores.probe import probe_racing_creates
 from tests.s3 import S3Server
 
@@ -38,7 +38,7 @@ def new_store(request: pytest.FixtureRequest, tmp_path: Path) -> NewStore:
         return lambda: LocalStore(tmp_path / f"store-{next(numbers)}")
     request.getfixturevalue("s3_environment")
     bucket = request.getfixturevalue("bucket")
-    return lambda: open_store(f"s3://{bucket}/{secrets.token_hex(8)}")
+    return lambda: open_store(StoreAddress(f"s3://{bucket}/{secrets.token_hex(8)}"))
 
 
 @pytest.fixture

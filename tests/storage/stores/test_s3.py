@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from obstore.store import S3Store as Client
 
-from storage.stores import ObjectInfo, Store, open_store
+from storage.stores import ObjectInfo, Store, StoreAddress, StoreOptions, open_store
 from storage.stores.s3 import S3Store
 from tests.loopback import LoopbackHandler, LoopbackServer
 from tests.s3 import S3Server
@@ -51,7 +51,7 @@ def scripted(without_aws: None) -> Iterator[ScriptedServer]:
 def store(scripted: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> Store:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "the-secret")
-    return S3Store("bucket", "ca", endpoint=scripted.endpoint)
+    return S3Store(StoreAddress("s3://bucket/ca", StoreOptions(endpoint=scripted.endpoint)))
 
 
 def every_call(store: Store) -> dict[str, Callable[[], object]]:
@@ -77,7 +77,7 @@ def xml(code: str, message: str, more: str = "") -> bytes:
 
 @pytest.mark.parametrize("call", CALLS)
 def test_a_bucket_that_does_not_exist_is_named(s3_environment: S3Server, call: str) -> None:
-    store = open_store("s3://no-such-bucket/ca")
+    store = open_store(StoreAddress("s3://no-such-bucket/ca"))
 
     with pytest.raises(ConnectionError, match=r"there is no bucket 'no-such-bucket' at http://127.0.0.1:.*: create it"):
         every_call(store)[call]()
@@ -89,7 +89,7 @@ def test_wrong_credentials_are_not_allowed(
     s3_environment: S3Server, monkeypatch: pytest.MonkeyPatch, call: str, variable: str
 ) -> None:
     monkeypatch.setenv(variable, "WRONG-CREDENTIAL")
-    store = open_store("s3://bucket/ca")
+    store = open_store(StoreAddress("s3://bucket/ca"))
 
     with pytest.raises(PermissionError, match=r"not allowed: .*: check the credentials") as caught:
         every_call(store)[call]()
@@ -98,12 +98,33 @@ def test_wrong_credentials_are_not_allowed(
     assert s3_environment.secret_key not in str(caught.value)
 
 
+def test_the_servers_own_words_tell_an_unknown_key_from_a_wrong_secret(
+    s3_environment: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The class of the client's error and the status are the same."""
+    said = []
+    for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        with monkeypatch.context() as wrong:
+            wrong.setenv(variable, "WRONG")
+            store = open_store(StoreAddress(f"s3://{s3_environment.new_bucket()}"))
+            with pytest.raises(PermissionError) as caught:
+                store.get("one")
+            said.append(str(caught.value))
+
+    assert "not allowed: InvalidAccessKeyId The access key" in said[0]
+    assert "not allowed: SignatureDoesNotMatch The request signature" in said[1]
+
+
 def test_a_configured_endpoint_goes_before_the_environment(
     s3_environment: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1")
-    store = open_store(f"s3://{s3_environment.new_bucket()}", endpoint=s3_environment.endpoint, region="us-east-1")
+    store = open_store(
+        StoreAddress(
+            f"s3://{s3_environment.new_bucket()}", StoreOptions(endpoint=s3_environment.endpoint, region="us-east-1")
+        )
+    )
 
     store.put("one", b"x")
 
@@ -112,7 +133,7 @@ def test_a_configured_endpoint_goes_before_the_environment(
 
 def test_prefixes_keep_stores_apart(s3_environment: S3Server) -> None:
     bucket = s3_environment.new_bucket()
-    one, two, whole = (open_store(f"s3://{bucket}{prefix}") for prefix in ("/ca", "/ca2", ""))
+    one, two, whole = (open_store(StoreAddress(f"s3://{bucket}{prefix}")) for prefix in ("/ca", "/ca2", ""))
     one.put("LATEST", b"1")
     two.put("LATEST", b"22")
 
@@ -127,12 +148,12 @@ def test_foreign_objects_are_not_listed(s3_environment: S3Server) -> None:
     for key in ("ca/packs/one", "ca/a note of the operator.txt", "ca/.hidden/x", "ca/packs/ä"):
         raw.put(key, b"x")
 
-    assert list(open_store(f"s3://{bucket}/ca").list()) == [ObjectInfo("packs/one", 1)]
+    assert list(open_store(StoreAddress(f"s3://{bucket}/ca")).list()) == [ObjectInfo("packs/one", 1)]
 
 
 def test_caches_on_the_way_may_keep_only_what_never_changes(s3_environment: S3Server) -> None:
     bucket = s3_environment.new_bucket()
-    store = open_store(f"s3://{bucket}")
+    store = open_store(StoreAddress(f"s3://{bucket}"))
     store.put("LATEST", b"1")
     store.put_if_absent("commits/1", b"1")
     store.put("packs/one", b"1")
@@ -274,14 +295,16 @@ def test_a_forbidden_read_may_be_an_absent_object(scripted: ScriptedServer, stor
 
 @pytest.mark.parametrize("call", ["get", "put", "put_if_absent", "list"])
 def test_a_dead_endpoint_says_why(s3_environment: S3Server, call: str) -> None:
-    store = open_store("s3://bucket/ca", endpoint="http://127.0.0.1:1")
+    store = open_store(StoreAddress("s3://bucket/ca", StoreOptions(endpoint="http://127.0.0.1:1")))
 
     with pytest.raises(ConnectionError, match=r"no answer from http://127.0.0.1:1: Connection refused"):
         every_call(store)[call]()
 
 
 def test_an_https_endpoint_that_speaks_http_says_so(s3_environment: S3Server) -> None:
-    store = open_store("s3://bucket/ca", endpoint=s3_environment.endpoint.replace("http:", "https:"))
+    store = open_store(
+        StoreAddress("s3://bucket/ca", StoreOptions(endpoint=s3_environment.endpoint.replace("http:", "https:")))
+    )
 
     with pytest.raises(ConnectionError, match="does not speak TLS"):
         store.get("one")
@@ -289,7 +312,7 @@ def test_an_https_endpoint_that_speaks_http_says_so(s3_environment: S3Server) ->
 
 def test_no_credentials_and_no_role_is_known_at_once(without_aws: None) -> None:
     with pytest.raises(PermissionError, match="s3://bucket/ca: no AWS credentials: set AWS_ACCESS_KEY_ID and"):
-        open_store("s3://bucket/ca")
+        open_store(StoreAddress("s3://bucket/ca"))
 
 
 @pytest.mark.parametrize("call", ["get", "put_if_absent"])
@@ -298,7 +321,7 @@ def test_no_credentials_of_an_instance_is_known_soon(
 ) -> None:
     monkeypatch.delenv("AWS_EC2_METADATA_DISABLED")
     monkeypatch.setenv("AWS_METADATA_ENDPOINT", "http://127.0.0.1:1")
-    store = open_store("s3://bucket/ca", endpoint="http://127.0.0.1:2")
+    store = open_store(StoreAddress("s3://bucket/ca", StoreOptions(endpoint="http://127.0.0.1:2")))
 
     with pytest.raises(PermissionError, match=r"no AWS credentials \(Connection refused\): set AWS_ACCESS_KEY_ID and"):
         every_call(store)[call]()
@@ -318,14 +341,16 @@ def test_half_of_what_credentials_need_says_which_half(
         monkeypatch.setenv(name, value)
 
     with pytest.raises(PermissionError, match=f"no AWS credentials .*{detail}"):
-        open_store("s3://bucket/ca").get("one")
+        open_store(StoreAddress("s3://bucket/ca")).get("one")
 
 
 def test_a_provider_that_fails_is_a_matter_of_credentials(without_aws: None) -> None:
     def expired() -> "S3Credential":
         raise RuntimeError("the session has expired")
 
-    store = open_store("s3://bucket/ca", endpoint="http://127.0.0.1:1", credential_provider=expired)
+    store = open_store(
+        StoreAddress("s3://bucket/ca", StoreOptions(endpoint="http://127.0.0.1:1", credentials=lambda _place: expired))
+    )
 
     with pytest.raises(PermissionError, match=r"could not be renewed: .*the session has expired"):
         store.get("one")
@@ -342,12 +367,16 @@ def test_nobody_waits_long_for_a_server_that_is_silent(
             waiting.setblocking(False)
             waiting.connect_ex(deaf.getsockname())
         mute = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=50))  # accepts, says nothing
-        unreachable = open_store("s3://bucket/ca", endpoint=f"http://127.0.0.1:{deaf.getsockname()[1]}")
-        silent = open_store("s3://bucket/ca", endpoint=f"http://127.0.0.1:{mute.getsockname()[1]}")
+        unreachable = open_store(
+            StoreAddress("s3://bucket/ca", StoreOptions(endpoint=f"http://127.0.0.1:{deaf.getsockname()[1]}"))
+        )
+        silent = open_store(
+            StoreAddress("s3://bucket/ca", StoreOptions(endpoint=f"http://127.0.0.1:{mute.getsockname()[1]}"))
+        )
         for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_EC2_METADATA_DISABLED"):
             monkeypatch.delenv(variable)
         monkeypatch.setenv("AWS_METADATA_ENDPOINT", f"http://127.0.0.1:{deaf.getsockname()[1]}")
-        nameless = open_store("s3://bucket/ca", endpoint=s3_environment.endpoint)
+        nameless = open_store(StoreAddress("s3://bucket/ca", StoreOptions(endpoint=s3_environment.endpoint)))
 
         def wait_for(call: Callable[[], object]) -> tuple[type[BaseException], float]:
             start = time.monotonic()

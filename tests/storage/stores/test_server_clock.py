@@ -7,7 +7,7 @@ from email.utils import formatdate
 
 import pytest
 
-from storage.stores import open_store
+from storage.stores import StoreAddress, StoreOptions, open_store
 from storage.stores.server_clock import server_clock_s
 
 TENTH_OF_MARCH = 1_773_100_800
@@ -81,4 +81,7 @@ def test_a_remote_store_asks_its_endpoint(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
     now = int(time.time())
     with answering(f"Date: {formatdate(now - 3600, usegmt=True)}") as (address, _):
-        assert open_store("s3://bucket/prefix", endpoint=address, region="us-east-1").clock_s() == now - 3600
+        assert (
+            open_store(StoreAddress("s3://bucket/prefix", StoreOptions(endpoint=address, region="us-east-1"))).clock_s()
+            == now - 3600
+        )
