@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pregen.config import Config
-from pregen.gates.detector.observation import Observation
+from pregen.gates.detector import Observation
 from pregen.generation.groups import KINDS, Group
 from pregen.issuers import Issuer
 from pregen.snapshot import Snapshot

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pregen.errors import MAX_EXAMPLES
-from pregen.gates.detector.anchor_files import CertificateAnchor
+from pregen.gates.detector import CertificateAnchor
 from pregen.gates.listed import SAYS_FINAL, SAYS_NOTHING, says
 from pregen.generation.groups import KINDS
 from pregen.generation.held import STRANGER, Contradiction, Held

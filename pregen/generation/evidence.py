@@ -5,8 +5,7 @@ from dataclasses import replace
 
 from pregen import clock
 from pregen.errors import Finding
-from pregen.gates.detector.observation import Watch
-from pregen.gates.detector.verdict import Verdict
+from pregen.gates.detector import Verdict, Watch
 from pregen.gates.evidence import Evidence
 from pregen.generation.by_issuer import certificates_of, rows_in_spite, without_rows
 from pregen.generation.claims import Claims

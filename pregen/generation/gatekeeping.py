@@ -13,8 +13,7 @@ from pregen import clock
 from pregen.errors import MAX_EXAMPLES, Finding, GateError, InputError, VerificationError
 from pregen.gates import GateResult, History
 from pregen.gates.acceptance import acceptable, decide, is_refused
-from pregen.gates.detector.observation import Observation, Watch
-from pregen.gates.detector.verdict import Verdict, judge, remember
+from pregen.gates.detector import Case, Observation, Verdict, Watch, judge, remember
 from pregen.gates.evidence import Evidence
 from pregen.gates.gates import judge_all
 from pregen.gates.history import witness_share
@@ -72,19 +71,23 @@ def claims_of(prepared: Prepared) -> Claims:
 
 def judge_times(prepared: Prepared, observation: Observation, watch: Watch) -> Verdict:
     """Return what the times of all rows say about the zones that they are read in."""
+    case = _case_of(prepared, observation, watch)
+    return judge(case, prepared.anchors, is_public=bool(prepared.public_windows))
+
+
+def _case_of(prepared: Prepared, observation: Observation, watch: Watch) -> Case:
+    """Return what the zone detector judges: a zone that was declared and that no time needed counts for none."""
     unused = prepared.snapshot.unused_zones
     columns = {
         name: replace(column, zone=None) if name in unused else column
         for name, column in prepared.snapshot.columns.items()
     }
-    return judge(
-        observation,
-        watch,
+    return Case(
+        observation=observation,
+        watch=watch,
         columns=columns,
         issuers=prepared.issuers,
         history=prepared.past.history,
-        anchors=prepared.anchors,
-        is_public=bool(prepared.public_windows),
     )
 
 
@@ -215,14 +218,7 @@ def remembered(
     prepared: Prepared, groups: Mapping[Group, int], verdict: Verdict, observation: Observation, watch: Watch
 ) -> History:
     """Return what the next generation's gates need to know of this one, its keys apart."""
-    history = remember(
-        verdict,
-        observation,
-        watch,
-        issuers=prepared.issuers,
-        history=prepared.past.history,
-        counts=certificates_of(prepared.issuers, groups),
-    )
+    history = remember(verdict, _case_of(prepared, observation, watch), certificates_of(prepared.issuers, groups))
     matched = frozenset(match_name(prepared, index) for index in prepared.snapshot.matched)
     return replace(history, anchored=history.anchored | matched)
 

@@ -13,7 +13,7 @@ from pregen import clock
 from pregen.config import Config
 from pregen.errors import MAX_EXAMPLES, ConfigError, Finding, GateError, PregenError
 from pregen.gates import Acceptance
-from pregen.gates.detector.anchor_files import Anchors, load_anchors
+from pregen.gates.detector import Anchors, load_anchors
 from pregen.generation.endings import Endings
 from pregen.generation.memory import forbid_core_dumps
 from pregen.generation.past import Past, read_past

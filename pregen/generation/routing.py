@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pregen.errors import CrashError
-from pregen.gates.detector.observation import Observation, Observer, Watch
+from pregen.gates.detector import Observation, Observer, Watch
 from pregen.generation.router import Repeats, Router, Written, spooling
 from pregen.generation.spill import SpillFile, shard_folder
 from pregen.generation.steps import Steps

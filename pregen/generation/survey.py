@@ -11,8 +11,7 @@ import numpy as np
 
 from pregen.errors import Finding
 from pregen.gates import GateResult, History
-from pregen.gates.detector.observation import Observation, Observer, Watch
-from pregen.gates.detector.observation import add_up as all_observed
+from pregen.gates.detector import Observation, Observer, Watch, all_observed
 from pregen.generation.by_issuer import IssuerFigures, figures_by_issuer
 from pregen.generation.counting import CountTask, ShardCounter
 from pregen.generation.counts import NOTHING_COUNTED, RowCounts

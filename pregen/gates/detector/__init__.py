@@ -23,3 +23,24 @@ Three files help these: `anchor_files.py` reads the anchors and checks who signe
 are usual to an issuer (for lag and holes), and `offsets.py` knows by how much two time zones can differ, and which
 zones explain an offset.
 """
+
+from pregen.gates.detector.anchor_files import Anchors, CertificateAnchor, load_anchors
+from pregen.gates.detector.case import Case
+from pregen.gates.detector.memory import remember
+from pregen.gates.detector.observation import Observation, Watch
+from pregen.gates.detector.observer import Observer, all_observed
+from pregen.gates.detector.verdict import Verdict, judge
+
+__all__ = [
+    "Anchors",
+    "Case",
+    "CertificateAnchor",
+    "Observation",
+    "Observer",
+    "Verdict",
+    "Watch",
+    "all_observed",
+    "judge",
+    "load_anchors",
+    "remember",
+]

@@ -14,21 +14,20 @@ Dates say nothing below a day: of them, only what lies more than a day ahead is 
 come from CRLs, issuance is compared with the instant of the list of certificates, and revocations with nothing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pregen.clock import length_text
+from pregen.gates.detector.case import Case
 from pregen.gates.detector.clues import Clue, examples, until_text
-from pregen.gates.detector.observation import BIN_S, BINS, COLUMNS, HALF, KINDS, Observation, Watch
+from pregen.gates.detector.observation import BIN_S, BINS, COLUMNS, HALF, KINDS
 from pregen.gates.detector.offsets import DAY_S, is_date, nearest_possible, offset_text, possible_shifts
 from pregen.gates.detector.rhythm import ages_of, rhythm
 from pregen.gates.detector.witnesses import Witnessed
-from pregen.gates.history import History
-from pregen.issuers import Issuer
-from pregen.snapshot.column import Column
+from storage.history import IssuerHistory
 
 MIN_COUNT, MIN_LAST = 10, 3  # rows, and of them in the last quarter of the stretch
 MIN_DENSITY = 0.3  # of the day before, as a whole and in the last quarter of the stretch
@@ -119,32 +118,22 @@ def _dense(
     return Stretch(int(rows[end]), int(size[end]) * BIN_S, float(bins[end] / size[end]))
 
 
-def judge_ahead(
-    observation: Observation,
-    watch: Watch,
-    columns: Mapping[str, Column],
-    issuers: Sequence[Issuer],
-    history: History | None,
-    exact: Witnessed,
-) -> tuple[Clue, ...]:
-    """Return what times after as_of say against not_before and revoked_at.
-
-    The arguments are those of `judge`, and `exact`: what witnesses say.
-    """
-    issued, (revoked, *_) = np.split(observation.table(watch), [watch.issuers])
+def judge_ahead(case: Case, exact: Witnessed) -> tuple[Clue, ...]:
+    """Return what times after as_of say against not_before and revoked_at; `exact` is what witnesses say."""
+    observation, watch = case.observation, case.watch
+    issued, (revoked, *_) = np.split(observation.table(watch), [case.revocations])
     is_busy = issued[:, HALF:].sum(axis=1) >= MIN_COUNT
     parts = []
     for at in np.flatnonzero(is_busy).tolist():
         ages = ages_of(observation, at)
-        parts.append(Part(issued[at], ages, _backdating(ages, issuers[at], history), is_proved=exact.prove(at)))
+        parts.append(Part(issued[at], ages, _backdating(ages, case.before(at)), is_proved=exact.prove(at)))
     # Those with few issuances count together.
-    of_issuers = observation.bins[: np.searchsorted(observation.bins, watch.issuers * BINS)]
+    of_issuers = observation.bins[: np.searchsorted(observation.bins, case.revocations * BINS)]
     ages = np.unique(of_issuers[~is_busy[of_issuers // BINS]] % BINS)
     parts.append(Part(issued[~is_busy].sum(axis=0), ages, is_proved=exact.prove(~is_busy)))
-    new_bins = BINS if history is None else (watch.issued_until - history.as_of) // BIN_S
     found = (
-        _clue(parts, issued, "not_before", "ahead", observation, watch, columns, issuers, new_bins),
-        _clue([Part(revoked)], revoked[None], "revoked_at", "late", observation, watch, columns, issuers, new_bins),
+        _clue(case, parts, issued, "not_before", "ahead"),
+        _clue(case, [Part(revoked)], revoked[None], "revoked_at", "late"),
     )
     return tuple(clue for clue in found if clue is not None)
 
@@ -163,19 +152,10 @@ def has_hole(part: Part, stretch: Stretch, shift_s: int, new_bins: int) -> bool:
     return HOLE[0] * shift_s <= longest <= HOLE[1] * shift_s and longest >= 2 * rhythm(part.ages).silence_s
 
 
-def _clue(
-    parts: Sequence[Part],
-    counts: NDArray[np.int64],
-    canonical: str,
-    kind: str,
-    observation: Observation,
-    watch: Watch,
-    columns: Mapping[str, Column],
-    issuers: Sequence[Issuer],
-    new_bins: int,
-) -> Clue | None:
+def _clue(case: Case, parts: Sequence[Part], counts: NDArray[np.int64], canonical: str, kind: str) -> Clue | None:
     """Return what one column says; `parts` are looked at one by one, `counts`, int64[k, COLUMNS], are of all rows."""
-    column = columns[canonical]
+    column, watch = case.columns[canonical], case.watch
+    new_bins = BINS if case.history is None else (watch.issued_until - case.history.as_of) // BIN_S
     allowed_s = DAY_S if is_date(column) else 0
     ahead = int(counts[:, HALF + allowed_s // BIN_S :].sum())
     if not ahead:
@@ -197,7 +177,7 @@ def _clue(
     text = f"{ahead:,} times lie ahead of {origin} by more than {length_text(watch.skew_s + allowed_s)}"
     if shift is not None:
         text += f", as densely as before, up to about {offset_text(shift)[1:]} ahead"
-    rows = observation.examples[KINDS.index(kind)]
+    rows = case.observation.examples[KINDS.index(kind)]
     rows = rows[rows[canonical] > (watch.issued_until + watch.skew_s + allowed_s)]
     return Clue(
         code="time.ahead-of-as-of",
@@ -208,7 +188,7 @@ def _clue(
         "how long that is); where all of them come from one source, look at its zone",
         shift_s=shift,
         count=ahead,
-        examples=examples(rows, issuers, column, shift),
+        examples=examples(rows, case.issuers, column, shift),
     )
 
 
@@ -216,8 +196,7 @@ def _since(cumulated: NDArray[np.float64], start: NDArray[np.int64]) -> NDArray[
     return cumulated - np.where(start > 0, cumulated[np.maximum(start - 1, 0)], 0)
 
 
-def _backdating(ages: NDArray[np.int64], issuer: Issuer, history: History | None) -> int:
+def _backdating(ages: NDArray[np.int64], known: IssuerHistory | None) -> int:
     """Return how far the newest issuance is always behind as_of: more than any silence explains, or next to nothing."""
-    known = history.issuers.get(issuer.issuer_id) if history else None
     least_s = min(known.lags) if known and known.lags else 0
     return least_s if least_s > rhythm(ages).silence_s else _USUAL_LAG_S

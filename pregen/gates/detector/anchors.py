@@ -13,8 +13,8 @@ import numpy as np
 from pregen.errors import MAX_EXAMPLES, Finding
 from pregen.gates.detector.anchor_files import Anchors, CertificateAnchor, CrlAnchor
 from pregen.gates.detector.clues import Clue, example, issuer_name, shifts_text
-from pregen.gates.detector.observation import Sightings, serial_of
 from pregen.gates.detector.offsets import Difference, are_same, compare
+from pregen.gates.detector.sightings import Sightings, sighted_serial
 from pregen.issuers import Issuer
 from pregen.snapshot import NO_EXPIRY, NO_ISSUANCE, OWN_ZONE
 from pregen.snapshot.column import Column
@@ -118,7 +118,7 @@ class _Rows:
 
     def find(self, key: int, issuer: int, serial: bytes) -> list[np.void]:
         rows = [self._rows[at] for at in self._places.get(key, ())]
-        return [row for row in rows if int(row["issuer"]) == issuer and serial_of(row) == serial]
+        return [row for row in rows if int(row["issuer"]) == issuer and sighted_serial(row) == serial]
 
 
 def _pair(issuer: int, serial: bytes, row: np.void, canonical: str, true: int) -> _Pair:

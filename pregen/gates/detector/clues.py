@@ -7,8 +7,9 @@ import numpy as np
 
 from pregen import clock
 from pregen.errors import MAX_EXAMPLES, Severity
-from pregen.gates.detector.observation import Watch, serial_of
+from pregen.gates.detector.observation import Watch
 from pregen.gates.detector.offsets import Difference, Sample, offset_text
+from pregen.gates.detector.sightings import sighted_serial
 from pregen.issuers import Issuer
 from pregen.snapshot import NO_EXPIRY, NO_ISSUANCE
 from pregen.snapshot.column import Column
@@ -82,7 +83,7 @@ def examples(
         if read in {NO_ISSUANCE, NO_EXPIRY}:
             continue
         true = None if shift_s is None else read - shift_s
-        texts.append(example(issuer_name(issuers, int(row["issuer"])), serial_of(row), column.name, read, true))
+        texts.append(example(issuer_name(issuers, int(row["issuer"])), sighted_serial(row), column.name, read, true))
     return tuple(texts[:MAX_EXAMPLES])
 
 

@@ -12,30 +12,28 @@ Holes that were found do not count among the silences that are usual, unless the
 (`rhythm.py`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pregen.errors import MAX_EXAMPLES
+from pregen.gates.detector.case import Case, Events
 from pregen.gates.detector.clues import Clue, about, time_text
-from pregen.gates.detector.lag import STOP_GROWS
-from pregen.gates.detector.observation import BIN_S, Watch
+from pregen.gates.detector.observation import BIN_S
 from pregen.gates.detector.rhythm import (
     LEAST_SILENCE_S,
     MAX_SILENCE_S,
     MISSED,
     SILENCES,
+    STOP_GROWS,
     Rhythm,
     Span,
     dense_either_way,
     is_long,
     missed,
-    silences_factor,
 )
-from pregen.gates.history import History
-from pregen.issuers import Issuer
 from storage.history import IssuerHistory
 
 
@@ -95,20 +93,15 @@ def holes(own: Rhythm, before: IssuerHistory, as_of: int, silences: float = SILE
     return found
 
 
-def judge_holes(rhythms: Mapping[int, Rhythm], watch: Watch, issuers: Sequence[Issuer], history: History) -> Holes:
-    """Return what is missing of not_before, and of revoked_at; `rhythms` as `rhythms_of` returns them."""
-    silences = silences_factor(history.judged)
+def judge_holes(case: Case, events: Iterable[Events]) -> Holes:
+    """Return what is missing of not_before, and of revoked_at; `events` as `Case.events` returns them."""
     found: dict[int, tuple[Span, ...]] = {}
     told: dict[tuple[str, bool], list[tuple[str, Hole]]] = {}
-    for index, own in rhythms.items():
-        if index < watch.issuers:
-            canonical, what, as_of = "not_before", f'of "{issuers[index].names[0]}" was issued', watch.issued_until
-            before = history.issuers.get(issuers[index].issuer_id, IssuerHistory(0, None))
-        else:
-            canonical, what, as_of, before = "revoked_at", "was revoked", watch.as_of, history.revocations
-        for hole in holes(own, before, as_of, silences):
-            told.setdefault((canonical, hole.is_certain), []).append((what, hole))
-            found[index] = (*found.get(index, ()), (hole.start, hole.end))
+    for one in events:
+        before = one.before
+        for hole in holes(one.rhythm, before, one.until, case.silences) if before is not None else ():
+            told.setdefault((one.canonical, hole.is_certain), []).append((one.what, hole))
+            found[one.row] = (*found.get(one.row, ()), (hole.start, hole.end))
     return Holes(tuple(_clue(some, *key) for key, some in told.items()), found)
 
 

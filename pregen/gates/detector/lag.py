@@ -15,21 +15,20 @@ the silences that are usual to the issuer. It is
 All else is a warning, and so is whatever an issuer does of which too little is known. So is a lag that holds `MISSED`
 of the 5 minutes in which the issuer was busy at the same time in most of the last weeks: a working day that is missing.
 
-What a generation adds to the published lags (`remembered`) must not hide the same mistake from the next one. A stop
-adds nothing, however often somebody looks; that it was accepted covers `STOP_GROWS` times as long a silence. Lags that
-creep up count no further than silences explain. Another lag that was accepted becomes the usual one when that happened
-in `ADOPTED_AFTER` generations in a row.
+What a generation adds to the published lags is in `memory.py`. A stop that was accepted covers `STOP_GROWS` times as
+long a silence. Lags that creep up count no further than silences explain.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pregen.gates.detector.case import Case, Events
 from pregen.gates.detector.clues import Clue, about, examples, time_text, until_text
-from pregen.gates.detector.observation import BIN_S, BINS, NO_SIGHTINGS, Observation, Sightings, Watch
+from pregen.gates.detector.observation import BIN_S, Watch
 from pregen.gates.detector.offsets import nearest_quarter, possible_shifts
 from pregen.gates.detector.rhythm import (
     LEAST_SILENCE_S,
@@ -37,21 +36,17 @@ from pregen.gates.detector.rhythm import (
     MAX_SILENCE_S,
     MISSED,
     SILENCES,
-    Bins,
+    STOP_GROWS,
     Rhythm,
-    Span,
     is_long,
     missed,
-    rhythm,
-    silences_factor,
 )
-from pregen.gates.history import MAX_LAGS, History
+from pregen.gates.detector.sightings import SIGHTING, Sightings
 from pregen.issuers import Issuer
 from pregen.snapshot.column import Column
 from storage.history import IssuerHistory
 
 MIN_SHIFT_S = 1_500  # half an hour, less what lies between two issuances
-ADOPTED_AFTER, STOP_GROWS = 3, 3
 FEW_BINS = 20  # of an issuer that is not busy, to be told that it stopped
 SLACK_S = 600  # between the usual lag and what remains of this one when the offset is taken away
 ShiftKind = Literal["shift", "stop", "back", "odd"]
@@ -138,52 +133,42 @@ def has_stopped(before: IssuerHistory, until: int) -> bool:
 
 
 class Lags(NamedTuple):
-    """What newest times say: one clue for each offset and kind, and the issuers (indices) that errors name.
-
-    The index after the last one is that of revocations.
-    """
+    """What newest times say: one clue for each offset and kind, and the rows of events (`Events.row`) in error."""
 
     clues: tuple[Clue, ...]
     odd: frozenset[int]
 
 
-def judge_lag(
-    observation: Observation,
-    watch: Watch,
-    column: Column,
-    issuers: Sequence[Issuer],
-    history: History,
-    rhythms: Mapping[int, Rhythm],
-) -> Lags:
-    """Return what the newest issuances say against not_before; `rhythms` as `rhythms_of` returns them."""
+def judge_lag(case: Case, events: Iterable[Events]) -> Lags:
+    """Return what the newest issuances say against not_before; `events` as `Case.events` returns them."""
+    column, watch = case.columns["not_before"], case.watch
 
     def shifts() -> frozenset[int]:
         return frozenset(shift for shift in possible_shifts(column, watch.issued_until) if shift < 0)
 
-    known = [history.issuers.get(issuers[index].issuer_id) for index in observation.newest["issuer"].tolist()]
-    silences = silences_factor(history.judged)
     groups: dict[tuple[ShiftKind, int | None, bool], list[tuple[Shift, np.void]]] = {}
-    for row, before in zip(observation.newest, known, strict=True):
-        if before is None or not before.lags:
+    for one in events:
+        if one.newest is None or one.before is None or not one.before.lags:
             continue
-        own, until = rhythms[int(row["issuer"])], watch.issued_until
-        found = lag_shift(int(row["not_before"]), own, before, as_of=until, shifts=shifts, silences=silences)
+        newest = int(one.newest["not_before"])
+        found = lag_shift(newest, one.rhythm, one.before, as_of=one.until, shifts=shifts, silences=case.silences)
         if found is not None:
-            groups.setdefault((found.kind, found.shift_s, found.is_certain), []).append((found, row))
+            groups.setdefault((found.kind, found.shift_s, found.is_certain), []).append((found, one.newest))
     odd = (int(row["issuer"]) for (_, _, is_certain), found in groups.items() if is_certain for _, row in found)
-    return Lags(tuple(_clue(found, watch, column, issuers) for found in groups.values()), frozenset(odd))
+    return Lags(tuple(_clue(found, watch, column, case.issuers) for found in groups.values()), frozenset(odd))
 
 
-def judge_revocations(own: Rhythm, watch: Watch, history: History) -> Lags:
+def judge_revocations(revoked: Events) -> Lags:
     """Return what the newest revocation says against revoked_at: that revocations have stopped, or their copy has.
 
     They come less regularly than issuances: what is too early, or silent, is an error where it is `HOLE_SILENCES` times
     as long as is usual.
     """
-    before = replace(history.revocations, newest=None)
-    if not len(own.ages) or not before.lags:
+    own, as_of = revoked.rhythm, revoked.until
+    if not len(own.ages) or revoked.before is None or not revoked.before.lags:
         return Lags((), frozenset())
-    found = lag_shift(newest_in(own.ages, watch.as_of), own, before, as_of=watch.as_of, shifts=frozenset)
+    before = replace(revoked.before, newest=None)
+    found = lag_shift(newest_in(own.ages, as_of), own, before, as_of=as_of, shifts=frozenset)
     if found is None:
         return Lags((), frozenset())
     is_certain = found.is_certain and is_long(found.lag_s - min(before.lags), found.silence_s)
@@ -196,52 +181,12 @@ def judge_revocations(own: Rhythm, watch: Watch, history: History) -> Lags:
         advice="look whether the export lacks the latest revocations: what was revoked since then would be good; where "
         'nothing was revoked, accept it once: --accept time.lag-shift --reason "..."',
     )
-    return Lags((clue,), frozenset({watch.issuers}) if is_certain else frozenset())
+    return Lags((clue,), frozenset({revoked.row}) if is_certain else frozenset())
 
 
 def newest_in(ages: NDArray[np.int64], as_of: int) -> int:
     """Return when something last happened, as the used bins tell, to 5 minutes."""
     return as_of - int(ages[0]) * BIN_S
-
-
-def remembered(
-    before: IssuerHistory,
-    newest: int | None,
-    ages: NDArray[np.int64],
-    as_of: int,
-    *,
-    is_odd: bool,
-    holes: Sequence[Span] = (),
-) -> IssuerHistory:
-    """Return what the next generation needs to know of an issuer.
-
-    Args:
-        before: what is remembered of the last generation, with the certificates of this one.
-        newest: the latest not_before up to as_of, in seconds since 1970; None: there is none.
-        ages: as for `rhythm`.
-        as_of: of the snapshot.
-        is_odd: whether the lag was refused, and is accepted.
-        holes: that were found.
-    """
-    if newest is None:
-        return before
-    recent = tuple(hole for hole in (*before.holes, *holes) if hole[1] > as_of - BINS * BIN_S)
-    own = rhythm(ages, [_bins(hole, as_of) for hole in recent])
-    lag_s = lag_of(newest, own, as_of)
-    if has_stopped(before, as_of - lag_s):
-        stopped_s = lag_s - min(before.lags, default=0) if is_odd else before.stopped_s
-        return replace(before, newest=newest, until=as_of - lag_s, stopped_s=stopped_s)
-    silence_s = own.silence_s if own.busy else None
-    if is_odd:  # single rows may be later already: what is before them is a hole that was accepted
-        recent += ((as_of - lag_s, as_of),)
-    known = replace(before, newest=newest, until=as_of - lag_s, silence_s=silence_s, stopped_s=0, holes=recent)
-    if is_odd and before.accepted + 1 < ADOPTED_AFTER:
-        return replace(known, accepted=before.accepted + 1)
-    return replace(known, lags=(lag_s,) if is_odd else (lag_s, *before.lags)[:MAX_LAGS], accepted=0)
-
-
-def _bins(hole: Span, as_of: int) -> Bins:
-    return Bins(newer=(as_of - hole[1]) // BIN_S, older=(as_of - hole[0]) // BIN_S)
 
 
 def _fitting(excess_s: int, silence_s: int, shifts: frozenset[int]) -> int | None:
@@ -255,7 +200,7 @@ def _fitting(excess_s: int, silence_s: int, shifts: frozenset[int]) -> int | Non
 
 def _clue(found: Sequence[tuple[Shift, np.void]], watch: Watch, column: Column, issuers: Sequence[Issuer]) -> Clue:
     first = max((shift for shift, _ in found), key=lambda shift: shift.lag_s)
-    rows: Sightings = np.array([row for _, row in found], NO_SIGHTINGS.dtype)
+    rows: Sightings = np.array([row for _, row in found], SIGHTING)
     name = f'"{issuers[int(rows[0]["issuer"])].names[0]}"'
     whose = name if len(found) == 1 else f"{len(found):,} issuers ({name}, ...)"
     until = watch.issued_until - first.lag_s

@@ -13,14 +13,16 @@ UTC by standard, so issuance is to blame.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pregen.gates.detector.case import Case
 from pregen.gates.detector.clues import Clue, example, issuer_name, time_text
-from pregen.gates.detector.observation import BIN_S, HALF, KINDS, Observation, Sightings, Watch, serial_of
+from pregen.gates.detector.observation import BIN_S, HALF, KINDS, Watch
 from pregen.gates.detector.offsets import DAY_S, is_date, nearest_possible, offset_text, possible_shifts
+from pregen.gates.detector.sightings import Sightings, sighted_serial
 from pregen.issuers import Issuer
 from pregen.snapshot.column import Column
 
@@ -54,14 +56,12 @@ def chance_of(count: int, among: int, chance: float = CHANCE) -> float:
     return min(1.0, total)
 
 
-def judge_order(
-    observation: Observation, watch: Watch, columns: Mapping[str, Column], issuers: Sequence[Issuer]
-) -> tuple[Clue, ...]:
+def judge_order(case: Case) -> tuple[Clue, ...]:
     """Return what the order of times says against revoked_at and not_after, each with not_before."""
-    table = observation.table(watch)
+    *_, of_revocations, of_expiries = case.observation.table(case.watch)
     found = (
-        _clue(table[watch.issuers + 1], "revoked_at", "revoked", "revoked-early", observation, watch, columns, issuers),
-        _clue(table[watch.issuers + 2], "not_after", "expired", "expired-early", observation, watch, columns, issuers),
+        _clue(case, of_revocations, "revoked_at", "revoked", "revoked-early"),
+        _clue(case, of_expiries, "not_after", "expired", "expired-early"),
     )
     return tuple(clue for clue in found if clue is not None)
 
@@ -82,17 +82,9 @@ def early_shift(counts: NDArray[np.int64], possible: frozenset[int]) -> int | No
     return nearest_possible(-seen_s / (1 - _EDGE_SHARE), possible)  # as far as they go where they are spread evenly
 
 
-def _clue(
-    counts: NDArray[np.int64],
-    canonical: str,
-    verb: str,
-    kind: str,
-    observation: Observation,
-    watch: Watch,
-    columns: Mapping[str, Column],
-    issuers: Sequence[Issuer],
-) -> Clue | None:
-    column, issuance = columns[canonical], columns["not_before"]
+def _clue(case: Case, counts: NDArray[np.int64], canonical: str, verb: str, kind: str) -> Clue | None:
+    """Return what `counts`, int64[COLUMNS] by 5 minutes from issuance, say; `kind` is that of the examples."""
+    column, issuance, watch = case.columns[canonical], case.columns["not_before"], case.watch
     has_dates = is_date(column) or is_date(issuance)
     allowed_s = DAY_S if has_dates else 0  # which comes first on one day, dates do not say
     among, early = int(counts.sum()), int(counts[: HALF - allowed_s // BIN_S].sum())
@@ -100,7 +92,7 @@ def _clue(
         return None
     is_likely = early < MIN_COUNT or chance_of(early, among) >= SIGNIFICANCE
     blamed = "not_before" if watch.has_crls and canonical == "revoked_at" else canonical
-    shift = None if is_likely or has_dates else early_shift(counts, _possible(columns[blamed], blamed, watch))
+    shift = None if is_likely or has_dates else early_shift(counts, _possible(case.columns[blamed], blamed, watch))
     serious = shift is not None or (not is_likely and early >= MANY_SHARE * among)
     issued = issuance.name
     text = f"{early:,} of {among:,} certificates are {verb} before they are issued ({issued!r})"
@@ -110,7 +102,7 @@ def _clue(
     if shift is not None:
         text += f"; they go back up to about {offset_text(-shift)[1:]}"
         text += "" if blamed == "not_before" else f", unless {issued!r} is too late by as much"
-    rows = observation.examples[KINDS.index(kind)]
+    rows = case.observation.examples[KINDS.index(kind)]
     return Clue(
         code="time.order",
         severity="error" if serious else "warning",
@@ -119,7 +111,7 @@ def _clue(
         advice=f"look whether {column.name!r} and {issued!r} are the right columns, and these rows right",
         shift_s=-shift if shift is not None and blamed == "not_before" else shift,
         count=early,
-        examples=_examples(rows[rows[canonical] < rows["not_before"] - allowed_s], column, issued, issuers),
+        examples=_examples(rows[rows[canonical] < rows["not_before"] - allowed_s], column, issued, case.issuers),
     )
 
 
@@ -132,6 +124,7 @@ def _possible(column: Column, canonical: str, watch: Watch) -> frozenset[int]:
 def _examples(rows: Sightings, column: Column, issued: str, issuers: Sequence[Issuer]) -> tuple[str, ...]:
     texts = []
     for row in rows:
-        text = example(issuer_name(issuers, int(row["issuer"])), serial_of(row), issued, int(row["not_before"]), None)
+        whose = issuer_name(issuers, int(row["issuer"]))
+        text = example(whose, sighted_serial(row), issued, int(row["not_before"]), None)
         texts.append(f"{text}, {column.name} {time_text(int(row[column.canonical]))}")
     return tuple(texts)

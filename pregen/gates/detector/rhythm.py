@@ -5,14 +5,14 @@ What is usual, an issuer's own last 35 days say. Their longest silence is left o
 has lost, happen once, and would hide the next ones; nights and weekends happen again.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pregen.gates.detector.observation import BIN_S, BINS, Observation, Watch
+from pregen.gates.detector.observation import BIN_S, BINS, Observation
 
 MIN_BINS = 200
 MIN_SPAN_S, LONG_SPAN_S = 7 * 86_400, 15 * 86_400  # one weekend is among them, two are
@@ -26,6 +26,7 @@ _WEEK, _WEEKS, _MOSTLY = 7 * 86_400 // BIN_S, 4, 3
 SILENCES, MANY_SILENCES, MANY = 2.0, 3.0, 10  # of more issuers than that, one is silent so long by chance
 LEAST_SILENCE_S, HOLE_SILENCES = 1_800, 6.0  # less than half an hour is not called a silence
 MAX_SILENCE_S = 6 * 3_600  # of who is never silent
+STOP_GROWS = 3  # times as long as the stop that was accepted: up to then, nobody is asked again
 MISSED = 40  # bins: three hours and twenty minutes
 
 Ages = NDArray[np.int64]
@@ -75,12 +76,6 @@ def rhythm(ages: Ages, holes: Sequence[Bins] = ()) -> Rhythm:
 def dense_either_way(own: Rhythm) -> Ages:
     """Return the bins where issuance is dense towards the past, or towards the future: ascending."""
     return np.union1d(own.dense, own.ages[_is_dense(-own.ages[::-1])[::-1]])
-
-
-def rhythms_of(observation: Observation, watch: Watch) -> Mapping[int, Rhythm]:
-    """Return the rhythm of each issuer that issued anything, and after the last one that of revocations."""
-    rows = [*observation.newest["issuer"].tolist(), watch.issuers]
-    return {row: rhythm(ages_of(observation, row)) for row in rows}
 
 
 def ages_of(observation: Observation, row: int) -> Ages:

@@ -15,24 +15,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pregen.errors import Finding
-from pregen.gates.detector import lag
 from pregen.gates.detector.ahead import judge_ahead
 from pregen.gates.detector.anchor_files import Anchors
 from pregen.gates.detector.anchors import compare_anchors, identity, no_anchor_findings
+from pregen.gates.detector.case import Case
 from pregen.gates.detector.clues import Clue
 from pregen.gates.detector.holes import Holes, judge_holes
-from pregen.gates.detector.observation import Observation, Watch
+from pregen.gates.detector.lag import judge_lag, judge_revocations
 from pregen.gates.detector.offsets import Sample, declared_offset, offset_text, zones_with
 from pregen.gates.detector.order import judge_order
-from pregen.gates.detector.rhythm import Span, ages_of, rhythms_of
+from pregen.gates.detector.rhythm import Span
 from pregen.gates.detector.witnesses import judge_loss, judge_witnesses
-from pregen.gates.history import MAX_WITNESSES, WITNESS, History, revoked_witnesses
-from pregen.issuers import Issuer
+from pregen.gates.history import WITNESS
 from pregen.snapshot.column import Column
-from storage.history import NOTHING_REVOKED, IssuerHistory
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,45 +49,33 @@ class Verdict:
     holes: Mapping[int, tuple[Span, ...]] = field(default_factory=dict)
 
 
-def judge(
-    observation: Observation,
-    watch: Watch,
-    *,
-    columns: Mapping[str, Column],
-    issuers: Sequence[Issuer],
-    history: History | None,
-    anchors: Anchors,
-    is_public: bool,
-) -> Verdict:
+def judge(case: Case, anchors: Anchors, *, is_public: bool) -> Verdict:
     """Return what all evidence says about the zones of the columns of times.
 
     Args:
-        observation: of all rows (`add_up`).
-        watch: what was looked for; its keys are those of the anchors and of the history's witnesses.
-        columns: by canonical name.
-        issuers: in the order of their indices.
-        history: of the generation that is published; None: there is none.
+        case: the snapshot.
         anchors: of the configuration.
         is_public: whether the profile is a public one, so that declared zones must be proved.
     """
+    history, columns = case.history, case.columns
+    sightings = case.observation.sightings
     anchored = history.anchored if history else frozenset[str]()
-    certain = compare_anchors(anchors, observation.sightings, columns, issuers, watch.as_of, anchored)
+    certain = compare_anchors(anchors, sightings, columns, case.issuers, case.watch.as_of, anchored)
     witnesses = history.witnesses if history else np.empty(0, WITNESS)
-    exact = judge_witnesses(witnesses, observation.sightings, columns, issuers)
+    exact = judge_witnesses(witnesses, sightings, columns, case.issuers)
     clues = [*certain.clues, *exact.clues]
-    clues += judge_ahead(observation, watch, columns, issuers, history, exact)
+    clues += judge_ahead(case, exact)
     odd: frozenset[int] = frozenset()
     holes = Holes((), {})
     if history is not None:
-        rhythms = rhythms_of(observation, watch)
-        issued = lag.judge_lag(observation, watch, columns["not_before"], issuers, history, rhythms)
-        revoked = lag.judge_revocations(rhythms[watch.issuers], watch, history)
-        holes = judge_holes(rhythms, watch, issuers, history)
+        events = case.events()
+        issued, revoked = judge_lag(case, events), judge_revocations(events[-1])
+        holes = judge_holes(case, events)
         clues += issued.clues + revoked.clues + holes.clues
         odd = issued.odd | revoked.odd
-        clues += judge_loss(observation, issuers, history.issuers)
-    clues += (_blamed(clue, clues) for clue in judge_order(observation, watch, columns, issuers))
-    findings = [*_findings(clues, columns, watch.issued_until), *certain.findings]
+        clues += judge_loss(case.observation, case.issuers, history.issuers)
+    clues += (_blamed(clue, clues) for clue in judge_order(case))
+    findings = [*_findings(clues, columns, case.watch.issued_until), *certain.findings]
     if is_public:
         findings += no_anchor_findings(
             columns,
@@ -100,71 +85,6 @@ def judge(
         )
     proved = {identity(column) for name, column in columns.items() if column.declared_zone and name in certain.proved}
     return Verdict(tuple(sorted(findings, key=lambda finding: finding.severity)), anchored | proved, odd, holes.found)
-
-
-def remember(
-    verdict: Verdict,
-    observation: Observation,
-    watch: Watch,
-    *,
-    issuers: Sequence[Issuer],
-    history: History | None,
-    counts: Sequence[int] | NDArray[np.int64],
-) -> History:
-    """Return what the next generation's gates need to know of this one.
-
-    The arguments are the result and the arguments of `judge`, and `counts`: certificates with answers, by the index of
-    their issuer.
-    """
-    newest = {int(row["issuer"]): int(row["not_before"]) for row in observation.newest}
-    past = history.issuers if history else {}
-    known = {}
-    for index, issuer in enumerate(issuers):
-        before = replace(past.get(issuer.issuer_id, IssuerHistory(0, None)), certificates=int(counts[index]))
-        known[issuer.issuer_id] = lag.remembered(
-            before,
-            newest.get(index),
-            ages_of(observation, index),
-            watch.issued_until,
-            is_odd=index in verdict.odd,
-            holes=verdict.holes.get(index, ()),
-        )
-    ages, as_of = ages_of(observation, watch.issuers), watch.as_of
-    revocations = lag.remembered(
-        history.revocations if history else NOTHING_REVOKED,
-        lag.newest_in(ages, as_of) if len(ages) else None,
-        ages,
-        as_of,
-        is_odd=watch.issuers in verdict.odd,
-        holes=verdict.holes.get(watch.issuers, ()),
-    )
-    certificates = sum(one.certificates for one in known.values())
-    return History(
-        as_of=watch.as_of,
-        certificates=certificates,
-        issuers=known,
-        witnesses=_witnesses(observation, watch, certificates),
-        anchored=verdict.anchored,
-        revocations=revocations,
-    )
-
-
-def _witnesses(observation: Observation, watch: Watch, certificates: int) -> NDArray[np.void]:
-    """Return the sighted rows with the smallest lower halves of their keys, and some revoked ones besides.
-
-    A key that two rows have is no witness.
-    """
-    keys, first, count = np.unique(observation.sightings["key"], return_index=True, return_counts=True)
-    rows, low = observation.sightings[first[count == 1]], keys[count == 1] & np.uint64(0xFFFFFFFF)
-    order = np.argsort(low, kind="stable")
-    rows, low = rows[order], low[order]
-    usual = np.flatnonzero(low < watch.witness_limit)[:MAX_WITNESSES]
-    revoked = np.flatnonzero((low < watch.revoked_limit) & (rows["revoked_at"] != 0))
-    chosen = rows[np.union1d(usual, revoked[: revoked_witnesses(certificates)])]
-    witnesses = np.zeros(len(chosen), WITNESS)
-    for name in ("key", "not_before", "revoked_at"):
-        witnesses[name] = chosen[name]
-    return witnesses[np.argsort(witnesses["key"], kind="stable")]
 
 
 def _blamed(clue: Clue, others: Sequence[Clue]) -> Clue:

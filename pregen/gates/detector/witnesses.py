@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 
 from pregen.errors import MAX_EXAMPLES
 from pregen.gates.detector.clues import Clue, examples, shifts_text
-from pregen.gates.detector.observation import Observation, Sightings
+from pregen.gates.detector.observation import Observation, Watch
 from pregen.gates.detector.offsets import Difference, are_same, compare
+from pregen.gates.detector.sightings import Sightings
+from pregen.gates.history import MAX_WITNESSES, WITNESS, revoked_witnesses
 from pregen.issuers import Issuer
 from pregen.snapshot import NO_ISSUANCE
 from pregen.snapshot.column import Column
@@ -61,6 +63,25 @@ def judge_witnesses(
     owner = now["issuer"][given]
     agree, differ = (np.bincount(owner[which], minlength=len(issuers)) for which in (same, ~same))
     return Witnessed(tuple(clues), agree, differ)
+
+
+def choose_witnesses(sightings: Sightings, watch: Watch, certificates: int) -> NDArray[np.void]:
+    """Return the witnesses of this generation, `WITNESS`[k] by ascending keys, out of so many certificates.
+
+    They are the sighted rows with the smallest lower halves of their keys, so that two generations choose the same
+    ones; and some revoked ones besides, of which chance would leave too few.
+    """
+    rows = _unmistakable(sightings)
+    low = rows["key"] & np.uint64(0xFFFFFFFF)
+    order = np.argsort(low, kind="stable")
+    rows, low = rows[order], low[order]
+    usual = np.flatnonzero(low < watch.witness_limit)[:MAX_WITNESSES]
+    revoked = np.flatnonzero((low < watch.revoked_limit) & (rows["revoked_at"] != 0))
+    chosen = rows[np.union1d(usual, revoked[: revoked_witnesses(certificates)])]
+    witnesses = np.zeros(len(chosen), WITNESS)
+    for name in ("key", "not_before", "revoked_at"):
+        witnesses[name] = chosen[name]
+    return witnesses[np.argsort(witnesses["key"], kind="stable")]
 
 
 def judge_loss(
@@ -129,7 +150,14 @@ def _is_shifted(difference: Difference) -> bool:
 
 
 def _pairs(witnesses: NDArray[np.void], sightings: Sightings) -> tuple[NDArray[np.void], Sightings]:
-    """Return witnesses and their rows, pair by pair; a key that several rows have leaves doubt, and is left out."""
-    keys, first, count = np.unique(sightings["key"], return_index=True, return_counts=True)
-    _, at_then, at_now = np.intersect1d(witnesses["key"], keys[count == 1], return_indices=True)
-    return witnesses[at_then], sightings[first[count == 1][at_now]]
+    """Return witnesses and their rows, pair by pair."""
+    rows = _unmistakable(sightings)
+    _, at_then, at_now = np.intersect1d(witnesses["key"], rows["key"], return_indices=True)
+    return witnesses[at_then], rows[at_now]
+
+
+def _unmistakable(sightings: Sightings) -> Sightings:
+    """Return the rows by ascending keys, but for keys that several of them have: whose these are is in doubt."""
+    _, first, count = np.unique(sightings["key"], return_index=True, return_counts=True)
+    rows: Sightings = sightings[first[count == 1]]
+    return rows

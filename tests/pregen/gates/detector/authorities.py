@@ -3,6 +3,7 @@
 Everything here is true UTC. What a wrong zone makes of it is `misread`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -15,10 +16,12 @@ from numpy.typing import NDArray
 
 from pregen.gates import History
 from pregen.gates.detector.anchor_files import Anchors, CertificateAnchor, CrlAnchor
+from pregen.gates.detector.case import Case
 from pregen.gates.detector.lag import Lags, judge_lag
-from pregen.gates.detector.observation import Observation, Observer, Watch, add_up
-from pregen.gates.detector.rhythm import rhythms_of
-from pregen.gates.detector.verdict import Verdict, remember
+from pregen.gates.detector.memory import remember
+from pregen.gates.detector.observation import Observation, Watch
+from pregen.gates.detector.observer import Observer, all_observed
+from pregen.gates.detector.verdict import Verdict
 from pregen.gates.history import witness_share
 from pregen.issuers import Issuer, KeyFile, Responder
 from pregen.snapshot import GOOD, NO_REASON, REVOKED, StatusBatch
@@ -214,7 +217,7 @@ def observe(register: Register, watch: Watch) -> Observation:
     late = register.revoked_at > watch.as_of + CLOCK_SKEW_S
     observer = Observer(watch)
     observer.add(batch_of(register, watch.as_of), register.key[~late])
-    return add_up([observer.take()], watch)
+    return all_observed([observer.take()], watch)
 
 
 def watch_for(register: Register, as_of: int, issuers: int, keys: NDArray[np.uint64] | None = None) -> Watch:
@@ -222,19 +225,35 @@ def watch_for(register: Register, as_of: int, issuers: int, keys: NDArray[np.uin
     return Watch(as_of, 300, issuers, keys, witness_share(len(register)))
 
 
+def case_of(
+    register: Register,
+    watch: Watch,
+    history: History | None = None,
+    *dates: str,
+    zones: Mapping[str, str] | None = None,
+) -> Case:
+    """Return what the detector judges of a snapshot; `dates` and `zones` are those of its columns."""
+    return Case(
+        observation=observe(register, watch),
+        watch=watch,
+        columns=columns(*dates, **(zones or {})),
+        issuers=make_issuers(watch.issuers),
+        history=history,
+    )
+
+
 def publish(
     register: Register, as_of: int, issuers: tuple[Issuer, ...], history: History | None, verdict: Verdict = NOTHING
 ) -> History:
     """Return what a generation leaves behind that was made of a snapshot as it is."""
-    watch = watch_for(register, as_of, len(issuers))
     counts = np.bincount(register.issuer, minlength=len(issuers))
-    return remember(verdict, observe(register, watch), watch, issuers=issuers, history=history, counts=counts)
+    return remember(verdict, case_of(register, watch_for(register, as_of, len(issuers)), history), counts)
 
 
 def lags_of(register: Register, watch: Watch, history: History) -> Lags:
     """Return what the newest issuances of one issuer say."""
-    seen = observe(register, watch)
-    return judge_lag(seen, watch, columns()["not_before"], make_issuers(1), history, rhythms_of(seen, watch))
+    case = case_of(register, watch, history)
+    return judge_lag(case, case.events())
 
 
 def anchors_of(register: Register, issuer: int = 0) -> Anchors:

@@ -14,10 +14,9 @@ from tests.pregen.gates.detector.authorities import (
     Habits,
     Rhythm,
     Scan,
-    columns,
+    case_of,
     export,
     make_issuers,
-    observe,
     publish,
     watch_for,
     work,
@@ -80,12 +79,4 @@ def findings_of(seed: int) -> tuple[Finding, ...]:
     assert history is not None
     snapshot = export(register, life.as_of, scan=life.scan, runs_s=life.runs_s, behind_s=life.behind_s)
     watch = watch_for(snapshot, life.as_of, len(issuers), history.witnesses["key"])
-    return judge(
-        observe(snapshot, watch),
-        watch,
-        columns=columns(),
-        issuers=issuers,
-        history=history,
-        anchors=Anchors(),
-        is_public=False,
-    ).findings
+    return judge(case_of(snapshot, watch, history), Anchors(), is_public=False).findings

@@ -23,11 +23,10 @@ from tests.pregen.gates.detector.authorities import (
     Habits,
     Register,
     anchors_of,
-    columns,
+    case_of,
     export,
     make_issuers,
     misread,
-    observe,
     publish,
     watch_for,
     work,
@@ -135,19 +134,12 @@ def try_case(case: Case) -> Found:
         revoked_at=revoked_at,
     )
     watch = watch_for(snapshot, here.as_of, 1, np.append(here.anchors.keys, here.history.witnesses["key"]))
-    observation = observe(snapshot, watch)
     declared = {} if case.mistake == "utc" else dict.fromkeys(COLUMNS, case.declared)
 
+    told = case_of(snapshot, watch, zones=declared)
+
     def found(history: History | None, anchors: Anchors) -> tuple[Finding, ...]:
-        return judge(
-            observation,
-            watch,
-            columns=columns(**declared),
-            issuers=make_issuers(1),
-            history=history,
-            anchors=anchors,
-            is_public=False,
-        ).findings
+        return judge(replace(told, history=history), anchors, is_public=False).findings
 
     return Found(found(here.history, Anchors()), found(None, here.anchors))
 

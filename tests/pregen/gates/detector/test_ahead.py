@@ -16,10 +16,9 @@ from tests.pregen.gates.detector.authorities import (
     HOUR,
     Habits,
     Register,
-    columns,
+    case_of,
     export,
     make_issuers,
-    observe,
     publish,
     watch_for,
     work,
@@ -50,9 +49,7 @@ def judged(
     history = None
     if lag_s is not None:
         history = History(AS_OF - DAY, 9, {1: IssuerHistory(9, None, lags=(lag_s,))}, np.empty(0, WITNESS), frozenset())
-    return list(
-        judge_ahead(observe(rows, watch), watch, columns(*dates), make_issuers(1), history, witnessed(proved, 1))
-    )
+    return list(judge_ahead(case_of(rows, watch, history, *dates), witnessed(proved, 1)))
 
 
 def shifted(rows: Register, shift_s: int) -> Register:
@@ -122,7 +119,7 @@ def test_all_that_is_new_since_the_last_generation_can_be_wrong(interval_s: int,
     history = publish(export(rows, before), before, issuers, None)
     late = replace(rows, not_before=np.where(rows.issued_at > before, rows.not_before + shift_s, rows.not_before))
     watch = watch_for(late, AS_OF, 1)
-    (clue,) = judge_ahead(observe(late, watch), watch, columns(), issuers, history, witnessed(FIRST, 1))
+    (clue,) = judge_ahead(case_of(late, watch, history), witnessed(FIRST, 1))
 
     assert (clue.severity, clue.shift_s) == ("error", shift_s)
 
@@ -133,7 +130,7 @@ def test_that_one_issuer_is_read_rightly_says_nothing_of_another() -> None:
     rows = export(work((Habits(per_day=1_000), Habits(per_day=1_000)), AS_OF - 20 * DAY, AS_OF, rng), AS_OF)
     both = replace(rows, not_before=rows.not_before + np.where(rows.issuer == 1, 5 * HOUR, 0))
     watch = watch_for(both, AS_OF, 2)
-    (clue,) = judge_ahead(observe(both, watch), watch, columns(), make_issuers(2), None, witnessed(FIRST, 2))
+    (clue,) = judge_ahead(case_of(both, watch), witnessed(FIRST, 2))
 
     assert (clue.severity, clue.shift_s) == ("error", 5 * HOUR)
 
@@ -143,7 +140,7 @@ def test_issuers_with_few_issuances_are_judged_together() -> None:
     rows = export(work((Habits(per_day=30),) * 40, AS_OF - 20 * DAY, AS_OF, rng), AS_OF)
     shifted_rows = shifted(rows, 5 * HOUR)
     watch = watch_for(shifted_rows, AS_OF, 40)
-    (clue,) = judge_ahead(observe(shifted_rows, watch), watch, columns(), make_issuers(40), None, witnessed(NOBODY, 40))
+    (clue,) = judge_ahead(case_of(shifted_rows, watch), witnessed(NOBODY, 40))
 
     assert (clue.severity, clue.shift_s) == ("error", 5 * HOUR)
 
@@ -154,8 +151,7 @@ def test_a_few_witnesses_of_several_small_issuers_prove_all_of_them() -> None:
     rows = export(register_, AS_OF, scan="by-issuance", runs_s=2 * HOUR)
     watch = watch_for(rows, AS_OF, 100)
     for agree, severity in ((NOBODY, "error"), ((1, 1, 1), "warning")):
-        exact = witnessed(agree, 100)
-        (clue,) = judge_ahead(observe(rows, watch), watch, columns(), make_issuers(100), None, exact)
+        (clue,) = judge_ahead(case_of(rows, watch), witnessed(agree, 100))
         assert clue.severity == severity
 
 

@@ -13,7 +13,7 @@ from pregen.config import Config, load_config
 from pregen.errors import ConfigError
 from pregen.gates.detector.anchor_files import MAX_ENTRIES, Anchors, load_anchors
 from pregen.gates.detector.anchors import Anchored, compare_anchors, identity
-from pregen.gates.detector.observation import SIGHTING, Sightings
+from pregen.gates.detector.sightings import SIGHTING, Sightings
 from pregen.issuers import Issuer, load_issuers
 from pregen.snapshot import NO_EXPIRY, NO_ISSUANCE
 from tests import pki

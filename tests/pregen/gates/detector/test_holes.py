@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
+from pregen.gates.detector.case import Case
 from pregen.gates.detector.clues import Clue
-from pregen.gates.detector.holes import judge_holes
-from pregen.gates.detector.rhythm import rhythms_of
+from pregen.gates.detector.holes import Holes, judge_holes
 from pregen.gates.detector.verdict import Verdict
 from storage.history import IssuerHistory
 from tests.pregen.gates.detector.authorities import (
@@ -15,10 +15,10 @@ from tests.pregen.gates.detector.authorities import (
     Habits,
     Register,
     Rhythm,
+    case_of,
     export,
     lags_of,
     make_issuers,
-    observe,
     publish,
     watch_for,
     work,
@@ -36,6 +36,10 @@ def without(rows: Register, start: int, end: int) -> Register:
     return rows.where((rows.issued_at < start) | (rows.issued_at >= end))
 
 
+def holes_of(case: Case) -> Holes:
+    return judge_holes(case, case.events())
+
+
 def sequence(rows: Register, runs: list[int], *, accepts: bool = False) -> list[list[Clue]]:
     """Return what each run says after a good one of a day before; those with an error publish only if accepted."""
     issuers = make_issuers(1)
@@ -44,7 +48,7 @@ def sequence(rows: Register, runs: list[int], *, accepts: bool = False) -> list[
     for as_of in runs:
         seen = export(rows, as_of)
         watch = watch_for(seen, as_of, 1)
-        clues, found = judge_holes(rhythms_of(observe(seen, watch), watch), watch, issuers, history)
+        clues, found = holes_of(case_of(seen, watch, history))
         said.append(list(clues))
         if accepts or all(clue.severity == "warning" for clue in clues):
             history = publish(seen, as_of, issuers, history, Verdict(holes=found))
@@ -158,14 +162,10 @@ def test_the_end_of_a_stop_that_was_accepted_is_a_warning() -> None:
     seen = export(rested, AS_OF + 8 * HOUR)
     watch = watch_for(seen, AS_OF + 8 * HOUR, 1)
 
-    (clue,) = judge_holes(
-        rhythms_of(observe(seen, watch), watch), watch, issuers, replace(history, issuers={1: stopped})
-    ).clues
+    (clue,) = holes_of(case_of(seen, watch, replace(history, issuers={1: stopped}))).clues
     assert (clue.severity, "for 15h" in clue.text) == ("warning", True)
     for other in (history.issuers[1], replace(stopped, stopped_s=4 * HOUR)):
-        (clue,) = judge_holes(
-            rhythms_of(observe(seen, watch), watch), watch, issuers, replace(history, issuers={1: other})
-        ).clues
+        (clue,) = holes_of(case_of(seen, watch, replace(history, issuers={1: other}))).clues
         assert clue.severity == "error"
 
 
@@ -177,7 +177,7 @@ def test_what_was_accepted_as_a_lag_is_no_hole_when_issuance_goes_on() -> None:
         seen = export(lost, as_of)
         watch = watch_for(seen, as_of, 1)
         lags = lags_of(seen, watch, history)
-        clues, found = judge_holes(rhythms_of(observe(seen, watch), watch), watch, issuers, history)
+        clues, found = holes_of(case_of(seen, watch, history))
         said.append([(clue.code, clue.severity) for clue in (*lags.clues, *clues)])
         history = publish(seen, as_of, issuers, history, Verdict(odd=lags.odd, holes=found))
 
@@ -194,7 +194,7 @@ def test_of_many_issuers_one_is_silent_by_chance(issuers: int, severities: list[
     seen = export(lost, AS_OF)
     watch = watch_for(seen, AS_OF, 1)
 
-    found = judge_holes(rhythms_of(observe(seen, watch), watch), watch, make_issuers(1), history)
+    found = holes_of(case_of(seen, watch, history))
     assert [clue.severity for clue in found.clues] == severities
 
 

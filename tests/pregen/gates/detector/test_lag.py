@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pregen.gates.detector.lag import Shift, lag_of, lag_shift, remembered
+from pregen.gates.detector.lag import Shift, lag_of, lag_shift
+from pregen.gates.detector.memory import remembered
 from pregen.gates.detector.observation import BIN_S, BINS
 from pregen.gates.detector.offsets import possible_shifts
 from pregen.gates.detector.rhythm import rhythm

@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pregen.errors import MAX_EXAMPLES
-from pregen.gates.detector.observation import BIN_S, BINS, COLUMNS, HALF, KINDS, Observer, Watch, add_up, serial_of
+from pregen.gates.detector.observation import BIN_S, BINS, COLUMNS, HALF, KINDS, Watch
+from pregen.gates.detector.observer import Observer, all_observed
+from pregen.gates.detector.sightings import sighted_serial
 from pregen.snapshot import NO_EXPIRY, NO_ISSUANCE
 from tests.pregen.gates.detector.authorities import DAY, HOUR, Habits, Register, batch_of, observe, watch_for, work
 
@@ -43,7 +45,7 @@ def test_the_newest_of_each_issuer_is_the_latest_up_to_as_of() -> None:
     assert newest["issuer"].tolist() == [0, 1]
     assert newest["not_before"].tolist() == [AS_OF - 60, AS_OF - 400 * DAY]
     assert newest["key"].tolist() == [1, 3]
-    assert serial_of(newest[0]) == b"\x01" * 16
+    assert sighted_serial(newest[0]) == b"\x01" * 16
 
 
 def test_bins_are_the_five_minutes_of_35_days_in_which_an_issuer_issued() -> None:
@@ -60,7 +62,7 @@ def test_rows_in_a_bin_are_counted_over_batches_and_processes() -> None:
         observer.add(batch_of(seen, AS_OF), seen.key)
     first = observer.take()
     observer.add(batch_of(seen, AS_OF), seen.key)
-    both = add_up([first, observer.take()], watch())
+    both = all_observed([first, observer.take()], watch())
 
     assert (first.bins.tolist(), first.bin_counts.tolist()) == ([0, 2], [4, 2])
     assert (both.bins.tolist(), both.bin_counts.tolist()) == ([0, 2], [6, 3])
@@ -83,7 +85,7 @@ def test_late_revocations_count_although_their_rows_are_bad() -> None:
 
     assert observation.table(watch())[1, HALF:].sum() == 1
     assert observation.examples[LATE]["revoked_at"].tolist() == [AS_OF + 7 * HOUR]
-    assert serial_of(observation.examples[LATE][0]) == b"\x01" * 16
+    assert sighted_serial(observation.examples[LATE][0]) == b"\x01" * 16
 
 
 def test_revocations_and_expiries_are_counted_from_issuance() -> None:
@@ -130,7 +132,7 @@ def test_observations_add_up_in_any_order_and_however_the_rows_are_dealt(cuts: l
     parts = [observe(part(seen, low, high), looked_for) for low, high in pairwise(bounds)]
     order.shuffle(parts)
 
-    whole, total = observe(seen, looked_for), add_up(parts, looked_for)
+    whole, total = observe(seen, looked_for), all_observed(parts, looked_for)
     for name in ("newest", "bins", "bin_counts", "places", "counts"):
         np.testing.assert_array_equal(getattr(total, name), getattr(whole, name))
     np.testing.assert_array_equal(np.sort(total.sightings), np.sort(whole.sightings))
@@ -144,7 +146,7 @@ def part(seen: Register, low: int, high: int) -> Register:
 
 
 def test_nothing_adds_up_to_nothing() -> None:
-    nothing = add_up([], watch())
+    nothing = all_observed([], watch())
 
     assert not nothing.table(watch()).any()
     assert len(nothing.newest) == 0

@@ -7,7 +7,7 @@ import pytest
 
 from pregen.gates.detector.clues import Clue
 from pregen.gates.detector.order import CHANCE, chance_of, judge_order
-from tests.pregen.gates.detector.authorities import DAY, HOUR, Register, columns, make_issuers, observe, watch_for
+from tests.pregen.gates.detector.authorities import DAY, HOUR, Register, case_of, watch_for
 
 JULY = int(datetime(2026, 7, 1, tzinfo=UTC).timestamp())
 
@@ -23,7 +23,7 @@ def judged(
     key = np.arange(1, count + 1, dtype=np.uint64)
     rows = Register(issued, issued, ends, revoked, np.zeros(count, np.int32), key, np.full((count, 16), 7, np.uint8))
     watch = replace(watch_for(rows, JULY, 1), listed_as_of=JULY if from_crls else None)
-    return judge_order(observe(rows, watch), watch, columns(*dates), make_issuers(1))
+    return judge_order(case_of(rows, watch, None, *dates))
 
 
 def uniform(low_s: int, high_s: int, count: int) -> list[int]:

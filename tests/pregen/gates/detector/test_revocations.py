@@ -14,7 +14,7 @@ from tests.pregen.gates.detector.authorities import (
     HOUR,
     Habits,
     Register,
-    columns,
+    case_of,
     export,
     make_issuers,
     observe,
@@ -39,15 +39,7 @@ def sequence(rows: Register, runs: list[int], *, accepts: bool = False) -> list[
     for as_of in runs:
         seen = export(rows, as_of)
         watch = watch_for(seen, as_of, 1)
-        found = judge(
-            observe(seen, watch),
-            watch,
-            columns=columns(),
-            issuers=issuers,
-            history=history,
-            anchors=Anchors(),
-            is_public=False,
-        )
+        found = judge(case_of(seen, watch, history), Anchors(), is_public=False)
         told: list[tuple[str, str, str]] = [
             (one.code, one.severity, one.message.split("'")[1]) for one in found.findings
         ]

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from pregen.gates.detector.observation import BIN_S, BINS, NO_SIGHTINGS, Observation
+from pregen.gates.detector.observation import BIN_S, BINS, Observation
 from pregen.gates.detector.rhythm import Bins, ages_of, is_long, missed, rhythm, silences_factor
+from pregen.gates.detector.sightings import NO_SIGHTINGS
 
 DAY = 86_400 // BIN_S
 BACK = 11  # bins until issuance is dense again: of 40, twelve must be used

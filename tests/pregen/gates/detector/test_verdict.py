@@ -9,8 +9,10 @@ from pregen.errors import Finding
 from pregen.gates import History
 from pregen.gates.detector.anchor_files import Anchors
 from pregen.gates.detector.anchors import identity
-from pregen.gates.detector.observation import Observation, Watch, serial_of
-from pregen.gates.detector.verdict import Verdict, judge, remember
+from pregen.gates.detector.memory import remember
+from pregen.gates.detector.observation import Observation, Watch
+from pregen.gates.detector.sightings import sighted_serial
+from pregen.gates.detector.verdict import Verdict, judge
 from pregen.gates.history import revoked_witnesses, witness_share
 from tests.pregen.gates.detector.authorities import (
     DAY,
@@ -18,6 +20,7 @@ from tests.pregen.gates.detector.authorities import (
     Habits,
     Register,
     anchors_of,
+    case_of,
     columns,
     export,
     make_issuers,
@@ -78,16 +81,8 @@ def verdict_on(
     zones: Mapping[str, str] | None = None,
 ) -> Verdict:
     anchors = anchors or Anchors()
-    observation, watch = seen(rows, anchors)
-    return judge(
-        observation,
-        watch,
-        columns=columns(**(zones or {})),
-        issuers=ISSUERS,
-        history=past,
-        anchors=anchors,
-        is_public=is_public,
-    )
+    _, watch = seen(rows, anchors)
+    return judge(case_of(rows, watch, past, zones=zones), anchors, is_public=is_public)
 
 
 def test_a_right_snapshot_has_no_findings() -> None:
@@ -179,11 +174,11 @@ def test_a_refuted_declaration_needs_no_second_finding() -> None:
 def test_a_generation_remembers_lags_witnesses_and_proved_columns() -> None:
     rows = export(register(), AS_OF)
     anchors = anchors_of(rows)
-    observation, watch = seen(rows, anchors)
+    _, watch = seen(rows, anchors)
     zones = {"not_before": "Etc/UTC", "not_after": "Etc/UTC"}
     declared, before = columns(**zones), replace(history(), anchored=frozenset({"before"}))
     verdict = verdict_on(rows, past=before, anchors=anchors, zones=zones)
-    kept = remember(verdict, observation, watch, issuers=ISSUERS, history=before, counts=[len(rows)])
+    kept = remember(verdict, case_of(rows, watch, before), [len(rows)])
     known, witnesses = kept.issuers[1], kept.witnesses
 
     assert known.newest == int(rows.not_before.max())
@@ -203,7 +198,7 @@ def test_the_newest_is_sighted_with_its_serial() -> None:
     rows = export(register(), AS_OF)
     observation, _ = seen(rows, Anchors())
 
-    assert serial_of(observation.newest[0]) == rows.serial[np.argmax(rows.not_before)].tobytes()
+    assert sighted_serial(observation.newest[0]) == rows.serial[np.argmax(rows.not_before)].tobytes()
 
 
 def test_a_key_that_two_certificates_have_is_no_witness() -> None:
@@ -212,7 +207,7 @@ def test_a_key_that_two_certificates_have_is_no_witness() -> None:
     twin = replace(twice.where(np.arange(3) == 1), serial=np.full((1, 16), 9, np.uint8))
     both = Register(*(np.concatenate([getattr(twice, name), getattr(twin, name)]) for name in Register.__match_args__))
     watch = replace(watch_for(both, AS_OF, 1), witness_share=1.0)
-    kept = remember(Verdict(), observe(both, watch), watch, issuers=ISSUERS, history=None, counts=[4])
+    kept = remember(Verdict(), case_of(both, watch), [4])
 
     assert set(kept.witnesses["key"].tolist()) == set(both.key.tolist()) - {int(twin.key[0])}
 
@@ -220,9 +215,9 @@ def test_a_key_that_two_certificates_have_is_no_witness() -> None:
 def test_an_accepted_lag_is_counted_apart() -> None:
     rows = export(register(), AS_OF)
     rows = rows.where(rows.issued_at < AS_OF - 7 * HOUR)
-    observation, watch = seen(rows, Anchors())
+    _, watch = seen(rows, Anchors())
     verdict = verdict_on(rows, past=history())
-    kept = remember(verdict, observation, watch, issuers=ISSUERS, history=history(), counts=[len(rows)])
+    kept = remember(verdict, case_of(rows, watch, history()), [len(rows)])
 
     assert verdict.odd == {0}
     assert (kept.issuers[1].accepted, kept.issuers[1].lags) == (1, history().issuers[1].lags)

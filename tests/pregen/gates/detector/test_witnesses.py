@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pregen.gates.detector.observation import SIGHTING, Sightings
+from pregen.gates.detector.sightings import SIGHTING, Sightings
 from pregen.gates.detector.witnesses import Witnessed, judge_loss, judge_witnesses
 from pregen.gates.history import WITNESS
 from pregen.snapshot import NO_ISSUANCE
