@@ -29,15 +29,23 @@ from pregen.gates.detector.rhythm import ages_of, rhythm
 from pregen.gates.detector.witnesses import Witnessed
 from storage.history import IssuerHistory
 
-MIN_COUNT, MIN_LAST = 10, 3  # rows, and of them in the last quarter of the stretch
-MIN_DENSITY = 0.3  # of the day before, as a whole and in the last quarter of the stretch
-MIN_USED = 0.25  # share of the bins: what is less looks like postdated ones, which are scattered over days
-MIN_BINS = 3  # of 5 minutes: a batch that is valid from tomorrow is one
-MIN_REACH_S = 1_200  # the least offset is half an hour with what is between two issuances; exports run that long
-HOLE = (0.8, 1.25)  # of the offset, least and most
-MAX_EXPORT_S = 3 * 3_600
+# A stretch needs so many rows, and so many of them in its last quarter: else a few postdated certificates behind a
+# dense hour would pull its end, and with it the offset that is named, far ahead.
+MIN_COUNT, MIN_LAST = 10, 3
+# Of what is usual at that time of day, as a whole and in the last quarter. A shifted column should have all of it; a
+# holiday or a weekend, when an automated customer asks for half, and a busy day before must not hide it.
+MIN_DENSITY = 0.3
+# Which share of the bins must usually be used where 35 days are the measure: postdated certificates are scattered over
+# days, and of an issuer with few of them any two in a row would look dense.
+MIN_USED = 0.25
+MIN_BINS = 3  # of 5 minutes: a batch of certificates that are valid from tomorrow on is one
+# The least offset is half an hour, less what lies between two issuances. Exports run for up to so long by themselves.
+MIN_REACH_S = 1_200
+# How long a hole is, in offsets, at least and at most: its ends are known to 5 minutes and to a silence.
+HOLE = (0.8, 1.25)
+MAX_EXPORT_S = 3 * 3_600  # an export that runs for longer is told apart by `[gates] skew`: most offsets are larger
 _DAY = 86_400 // BIN_S
-_USUAL_LAG_S = 150  # of the newest issuance behind as_of
+_USUAL_LAG_S = 150  # of the newest issuance behind as_of: half of the 5 minutes in which it lies
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +85,10 @@ def dense_stretch(part: Part, skew_s: int) -> Stretch | None:
 
     `skew_s` is how far they may lie ahead.
     """
-    after, before = part.counts[HALF : COLUMNS - 1], part.counts[:HALF]
+    after, before = part.counts[HALF : COLUMNS - 1], part.counts[:HALF]  # the last column has no time of its own
     if after.sum() < MIN_COUNT:
         return None
+    # The same time of the day before, as far as it is counted; for hours beyond that, the mean of what is counted.
     day_ago = np.concatenate([before[HALF - _DAY :], np.full(HALF - _DAY, before.mean())])
     found = [_dense(after, day_ago, (day_ago >= 1).astype(np.float64), 0.0, skew_s)]
     if len(part.ages):
@@ -87,6 +96,7 @@ def dense_stretch(part: Part, skew_s: int) -> Stretch | None:
         days = max(1, round((int(part.ages[-1]) + 1) / _DAY))
         of_day = np.bincount(-(part.ages + 1 + skew_s // BIN_S) % _DAY, minlength=_DAY) / days
         usual_bins = np.resize(of_day, HALF)
+        # A copy that lacks the whole last day has none before: then what lies ahead is the measure of its own rows.
         used = before[before > 0] if before.any() else after[after > 0]
         found.append(_dense(after, usual_bins * float(used.mean()), usual_bins, MIN_USED, skew_s))
     return max((one for one in found if one), key=lambda stretch: stretch.end_s, default=None)
@@ -108,13 +118,14 @@ def _dense(
     size = np.arange(1, HALF + 1)
     start = size - np.maximum(1, size // 4)
     last, usual_last = _since(rows, start), _since(usual, start)
+    # Each end of a stretch is judged at once: by its rows, by those of its last quarter, and by how many bins they use.
     dense = (rows >= MIN_COUNT) & (rows >= MIN_DENSITY * usual) & (usual > 0)
     dense &= (last >= MIN_LAST) & (last >= MIN_DENSITY * usual_last) & (after > 0)
     dense &= (bins >= MIN_BINS) & (bins >= MIN_DENSITY * most_bins) & (size * BIN_S + skew_s >= MIN_REACH_S)
     ends = np.flatnonzero(dense & (most_bins >= min_used * size))
     if not len(ends):
         return None
-    end = int(ends[-1])
+    end = int(ends[-1])  # the furthest: that is where the offset ends, whatever gaps are before it
     return Stretch(int(rows[end]), int(size[end]) * BIN_S, float(bins[end] / size[end]))
 
 
@@ -127,7 +138,7 @@ def judge_ahead(case: Case, exact: Witnessed) -> tuple[Clue, ...]:
     for at in np.flatnonzero(is_busy).tolist():
         ages = ages_of(observation, at)
         parts.append(Part(issued[at], ages, _backdating(ages, case.before(at)), is_proved=exact.prove(at)))
-    # Those with few issuances count together.
+    # Those with few issuances ahead count together: none of forty small CAs alone would reach `MIN_COUNT`.
     of_issuers = observation.bins[: np.searchsorted(observation.bins, case.revocations * BINS)]
     ages = np.unique(of_issuers[~is_busy[of_issuers // BINS]] % BINS)
     parts.append(Part(issued[~is_busy].sum(axis=0), ages, is_proved=exact.prove(~is_busy)))
@@ -169,9 +180,12 @@ def _clue(case: Case, parts: Sequence[Part], counts: NDArray[np.int64], canonica
         shift_s = nearest_possible(stretch.end_s - BIN_S // 2 + watch.skew_s + part.lag_s, possible)
         if shift_s is None:
             continue
+        # What is proved by older rows and short, or thin, is an export that ran while certificates were issued; unless
+        # there is the hole that new rows leave when they alone are read in another zone.
         is_short = stretch.end_s < MAX_EXPORT_S or stretch.used < MIN_USED
         if not (part.is_proved and is_short) or has_hole(part, stretch, shift_s, new_bins):
             votes[shift_s] = votes.get(shift_s, 0) + stretch.count
+    # Most rows decide; of equal ones the larger offset, since a stretch ends too early rather than too late.
     shift = max(votes, key=lambda shift_s: (votes[shift_s], shift_s)) if votes else None
     origin = until_text(watch) if canonical == "not_before" else "as_of"
     text = f"{ahead:,} times lie ahead of {origin} by more than {length_text(watch.skew_s + allowed_s)}"

@@ -70,7 +70,8 @@ def holes(own: Rhythm, before: IssuerHistory, as_of: int, silences: float = SILE
     if before.until is None or own.lag_s is None:
         return []
     silence_s = own.silence_s if before.silence_s is None else before.silence_s
-    # What comes after that is postdated, of a CA that backdates: in all generations, which one alone does not show.
+    # What comes after that is postdated, of a CA that backdates: it is so in all generations, which one alone does not
+    # show, so that with a single lag nothing is taken off.
     latest = as_of - max(own.lag_s, min(before.lags) if len(before.lags) > 1 else 0)
     least_s = silences * max(silence_s, LEAST_SILENCE_S)
     found: list[Hole] = []
@@ -82,7 +83,7 @@ def holes(own: Rhythm, before: IssuerHistory, as_of: int, silences: float = SILE
         newer, older = dense[at : at + 2].tolist()
         start, end = as_of - older * BIN_S, as_of - (newer + 1) * BIN_S
         if end <= before.until:
-            break  # those before it are older still
+            break  # this one was judged by the last generation, and those before it are older still
         if end > latest or ((older - newer) * BIN_S < least_s and missed(own.ages, newer, older) < MISSED):
             continue
         if any(start >= one[0] - BIN_S and end <= one[1] + BIN_S for one in before.holes):

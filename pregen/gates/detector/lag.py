@@ -6,14 +6,19 @@ certificates must not hide a silence, so it ends where issuance is dense again (
 that exceeds the published ones by `MIN_SHIFT_S`, and is (less the least of them) at least `SILENCES` times as long as
 the silences that are usual to the issuer. It is
 
-    shift   explained by an offset between two zones that exist at that date, given the lags that are usual: an error;
-    stop    a silence since before the last generation: issuance has stopped, or the copy has. An error of an issuer
-            that was never silent for `MAX_SILENCE_S`, and where it is `HOLE_SILENCES` times as long as is usual;
-    odd     none of both: an error of an issuer that was never silent so long, where it is `HOLE_SILENCES` times as
-            long as is usual (half an hour at least): the latest rows are missing.
+    shift   where an offset between two zones that exist at that date explains it, given the lags that are usual. That
+            is an error;
+    stop    where it is a silence since before the last generation: issuance has stopped, or the copy has. That is an
+            error of an issuer that was never silent for `MAX_SILENCE_S`, and of any where it is `HOLE_SILENCES` times
+            as long as is usual;
+    back    where the newest issuance is older than that of the last generation, so that rows are gone. That is an error
+            where the lag is judged to be too long as well;
+    odd     where it is none of these. That is an error of an issuer that was never silent so long, where it is
+            `HOLE_SILENCES` times as long as is usual (half an hour at least): the latest rows are missing.
 
-All else is a warning, and so is whatever an issuer does of which too little is known. So is a lag that holds `MISSED`
-of the 5 minutes in which the issuer was busy at the same time in most of the last weeks: a working day that is missing.
+All else is a warning, and so is whatever is odd about an issuer of which too little is known. A lag is a warning too if
+it holds `MISSED` of the 5 minutes in which the issuer was busy at the same time in most of the last weeks: a working
+day that is missing.
 
 What a generation adds to the published lags is in `memory.py`. A stop that was accepted covers `STOP_GROWS` times as
 long a silence. Lags that creep up count no further than silences explain.
@@ -46,9 +51,16 @@ from pregen.issuers import Issuer
 from pregen.snapshot.column import Column
 from storage.history import IssuerHistory
 
-MIN_SHIFT_S = 1_500  # half an hour, less what lies between two issuances
-FEW_BINS = 20  # of an issuer that is not busy, to be told that it stopped
-SLACK_S = 600  # between the usual lag and what remains of this one when the offset is taken away
+# Half an hour, which is the least that two zones differ by where people issue certificates, less what usually lies
+# between two issuances: the newest one may have come a few minutes before the export.
+MIN_SHIFT_S = 1_500
+# Of an issuer that is not busy: with less than so many uses, over less than two weekends, nobody knows whether it
+# issues so seldom that a long silence is nothing.
+FEW_BINS = 20
+# Between the usual lag and what remains of this one when the offset is taken away: with more, offsets that are a
+# quarter of an hour apart could not be told from each other; with less, an issuer with a certificate in five minutes
+# would be off by chance.
+SLACK_S = 600
 ShiftKind = Literal["shift", "stop", "back", "odd"]
 
 
@@ -99,28 +111,34 @@ def lag_shift(
             something is odd, because that looks into all zones.
         silences: how many times as long as is usual is too long.
     """
-    # Since it stopped, less and less of what it did is in the 35 days.
+    # What was usual is taken from the last generation where that knew it: since an issuer stopped, less and less of
+    # what it did is within the 35 days, and its silences would seem to grow with the one that is judged.
     silence_s, lag_s = own.silence_s if before.silence_s is None else before.silence_s, lag_of(newest, own, as_of)
     is_busy = own.busy or before.silence_s is not None
-    # A backdating CA is always as far behind as its least lag: that is no silence.
+    # A CA that backdates is always as far behind as its least lag: that is no silence.
     least_s = min(before.lags)
     silent_s, explained_s = lag_s - least_s, max(MIN_SHIFT_S, int(silences * silence_s))
+    # Lags that no silence explains were accepted, or crept up a little each day: as a measure, they would hide what
+    # creeps further. The least one is always among the rest.
     most_s = max(lag for lag in before.lags if lag - least_s <= explained_s)
     too_long = lag_s - most_s >= MIN_SHIFT_S and silent_s >= explained_s
     is_back = before.newest is not None and newest < before.newest
     has_missed = own.busy and missed(own.ages, least_s // BIN_S, lag_s // BIN_S) >= MISSED
     if not too_long and not is_back and not has_missed:
-        return None
+        return None  # nearly always: so all zones are looked into (`shifts`) only after it
     is_hole = is_long(silent_s, silence_s)
     is_stop, is_accepted = has_stopped(before, as_of - lag_s), silent_s <= STOP_GROWS * before.stopped_s
     usual_s, never_silent = int(np.median(before.lags)), silence_s <= MAX_SILENCE_S
     found = Shift("back", _fitting(lag_s - usual_s, silence_s, shifts()), lag_s, usual_s, silence_s, is_certain=False)
+    # The order matters: rows that are gone would else be called a stop, since nothing is newer; and a stop for as long
+    # as some zone's offset would be called a shift, which it is not, as nothing came since the last generation.
     if is_back:
         return replace(found, is_certain=is_busy and too_long and not is_accepted)
     if not is_busy:
         is_known = len(own.ages) >= FEW_BINS and (own.ages[-1] - own.ages[0]) * BIN_S >= LONG_SPAN_S
         return replace(found, kind="stop") if is_stop and is_known and is_hole else None
     if is_stop:
+        # An issuer with quiet nights is silent each morning for hours: it takes six times that to be sure.
         return replace(found, kind="stop", is_certain=too_long and (never_silent or is_hole) and not is_accepted)
     if found.shift_s is not None and too_long:
         return replace(found, kind="shift", is_certain=True)
@@ -128,7 +146,10 @@ def lag_shift(
 
 
 def has_stopped(before: IssuerHistory, until: int) -> bool:
-    """Whether issuance, which is dense until that second, has not gone on since the last generation."""
+    """Tell whether issuance, which is dense up to the second `until`, has not gone on since the last generation.
+
+    Both are known to 5 minutes only, so one of these more is no progress.
+    """
     return before.until is not None and until <= before.until + BIN_S
 
 
@@ -191,6 +212,8 @@ def newest_in(ages: NDArray[np.int64], as_of: int) -> int:
 
 def _fitting(excess_s: int, silence_s: int, shifts: frozenset[int]) -> int | None:
     """Return the possible shift that leaves a lag near the usual one, or None; long silences make long lags."""
+    # Upwards the slack grows with the silences, since the newest issuance may lie so far before the export by itself;
+    # up to half an hour, where the next offset begins.
     slack = max(SLACK_S, min(silence_s, LEAST_SILENCE_S))
     near = [shift for shift in shifts if -SLACK_S <= excess_s + shift <= slack]
     if not near:

@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 
 from pregen.gates.detector.sightings import NO_SIGHTINGS, Sightings
 
-BIN_S = 300
-BINS = 35 * 86_400 // BIN_S
+BIN_S = 300  # finer ones cost memory, coarser ones cannot tell offsets that are a quarter of an hour apart
+BINS = 35 * 86_400 // BIN_S  # five weekends: enough to know what is usual, and 40 kB an issuer
 REACH_S = 28 * 3_600  # of `counts`, either way
 HALF = REACH_S // BIN_S
 COLUMNS = 2 * HALF + 1  # the last one counts what lies beyond
 
 KINDS = ("ahead", "late", "revoked-early", "expired-early")
-REVOKED_TIMES = 64
+REVOKED_TIMES = 64  # as many of the revoked ones are sighted: few certificates are revoked
 
 
 @dataclass(frozen=True, slots=True)

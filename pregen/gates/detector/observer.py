@@ -17,7 +17,7 @@ from pregen.gates.detector.sightings import (
 )
 from pregen.snapshot import NO_EXPIRY, NO_ISSUANCE, StatusBatch
 
-_FILTER_BITS = 20
+_FILTER_BITS = 20  # a megabyte, which a processor's cache holds: one look for a row that nobody asks for
 
 RowIndexes = NDArray[np.intp]
 

@@ -23,9 +23,11 @@ QUARTER_S = 900
 DAY_S = 86_400
 MAX_SHIFT_S = 28 * 3_600
 TOLERANCE_S = 300  # clocks of two machines, and what is written a little later, are no zone mistake
-ALIGNED_S = 60  # between a difference and whole quarters of an hour; far from it, it is none of two zones
+ALIGNED_S = 60  # between a difference and whole quarters of an hour; further from it, it is none of two zones
+# Instants at which the zone's offset must have been what the data show: two a month of a year, so that zones with other
+# clock changes drop out; each more costs a look into all zones.
 _MAX_SAMPLES = 24
-_MISSES = 0.1  # of the samples, near clock changes where a wrong zone garbles local times
+_MISSES = 0.1  # which share of the samples may fail: near clock changes, a wrong zone garbles local times
 
 
 class Sample(NamedTuple):
@@ -58,6 +60,7 @@ class Difference:
     @property
     def shift_s(self) -> int | None:
         """The one difference that nearly all different pairs share; None: there is no such."""
+        # The rest may be rows that were corrected since, or lie near a change of clocks.
         if not self.shifts or self.shifts[0][1] < 0.9 * (self.aligned + self.odd):
             return None
         return self.shifts[0][0]
@@ -143,7 +146,8 @@ def zones_with(samples: Sequence[Sample], configured: Iterable[str] = ()) -> tup
     """
     if not samples:
         return ()
-    # The ends and the middle first: most zones are out after a few looks.
+    # Not one after the other, but seven apart: neighbours are of one season, in which most zones that differ agree, and
+    # of samples from all seasons the first few rule out nearly all zones.
     order = sorted(range(len(samples)), key=lambda at: (at * 7) % len(samples))
     allowed = int(_MISSES * len(samples))
     asked = [samples[at] for at in order]

@@ -26,8 +26,9 @@ from pregen.gates.detector.sightings import Sightings, sighted_serial
 from pregen.issuers import Issuer
 from pregen.snapshot.column import Column
 
+# One row in fifty is far more than single ones that are known to be odd: no CA is to be accused of its habits.
 CHANCE = 0.02
-SIGNIFICANCE = 1e-6
+SIGNIFICANCE = 1e-6  # of one run: of a CA that has so many, a false alarm in some thousand years of nights
 MIN_COUNT = 3
 FAR_SHARE, MANY_SHARE = 0.1, 0.1  # of the odd rows, beyond what zones can explain; of all rows
 _EDGE_SHARE = 0.02  # of the odd rows, those that go furthest are left out of the estimate: they were odd before

@@ -14,20 +14,29 @@ from numpy.typing import NDArray
 
 from pregen.gates.detector.observation import BIN_S, BINS, Observation
 
+# So many of the 5 minutes must have been used: with fewer, the longest silence of a CA that works at random is a matter
+# of luck, and twice as long is no wonder.
 MIN_BINS = 200
 MIN_SPAN_S, LONG_SPAN_S = 7 * 86_400, 15 * 86_400  # one weekend is among them, two are
-USED = 0.1  # of the rows that a used bin usually has: what is less does not count as use
+# Of the rows that a used bin usually has: what is less does not count as use. Postdated certificates are fewer.
+USED = 0.1
 # Which share of the bins that are used on the average is dense, in windows where so many are to be expected. The long
 # one tells a few postdated certificates from issuance, the short one where that ends.
 DENSITY, _WINDOWS = 0.3, (10, 40)
-HABIT = 7  # so many holes in 35 days are one
+HABIT = 7  # so many holes in 35 days, one in five days, are how the issuer works
 _WEEK, _WEEKS, _MOSTLY = 7 * 86_400 // BIN_S, 4, 3
 
-SILENCES, MANY_SILENCES, MANY = 2.0, 3.0, 10  # of more issuers than that, one is silent so long by chance
-LEAST_SILENCE_S, HOLE_SILENCES = 1_800, 6.0  # less than half an hour is not called a silence
-MAX_SILENCE_S = 6 * 3_600  # of who is never silent
+# How many times as long as is usual a silence is too long; of many issuers, one is silent twice as long by chance every
+# few days, so that each run would warn.
+SILENCES, MANY_SILENCES, MANY = 2.0, 3.0, 10
+# Less than half an hour is not called a silence, whatever is usual: an automated CA is never silent for five minutes,
+# and a restart of ten is no finding. With six times as long, a thousand simulated snapshots made no false error.
+LEAST_SILENCE_S, HOLE_SILENCES = 1_800, 6.0
+MAX_SILENCE_S = 6 * 3_600  # the longest of an issuer that counts as never silent: shorter than any night
 STOP_GROWS = 3  # times as long as the stop that was accepted: up to then, nobody is asked again
-MISSED = 40  # bins: three hours and twenty minutes
+# Bins in which an issuer was busy in other weeks: three hours and twenty minutes are nearly half a working day, and
+# more than a long lunch or a maintenance.
+MISSED = 40
 
 Ages = NDArray[np.int64]
 Span = tuple[int, int]  # from and to, in seconds since 1970
@@ -126,7 +135,7 @@ def _usual_silence(ages: Ages, holes: Sequence[Bins]) -> int:
     silences = np.diff(ages)
     for newer, older in holes if len(holes) < HABIT else ():
         silences = np.where((ages[:-1] < older) & (ages[1:] > newer), 0, silences)
-    longest = np.sort(silences)[-2:]
+    longest = np.sort(silences)[-2:]  # the longest one, which happened once, is left out; see the module's docstring
     if not len(longest):
         return 0
     is_short = (ages[-1] - ages[0]) * BIN_S < LONG_SPAN_S

@@ -22,7 +22,8 @@ from pregen.snapshot import NO_ISSUANCE
 from pregen.snapshot.column import Column
 from storage.history import IssuerHistory
 
-# Of the witnesses: so many that share one difference of whole quarters, and so many that differ at all.
+# Of the witnesses: so many that share one difference of whole quarters of an hour, which corrections of single
+# certificates do not; and so many that differ at all, which takes more, as corrections do that too.
 MIN_SHIFTED, SHIFTED_SHARE = 3, 0.005
 MIN_ODD, ODD_SHARE = 5, 0.05
 LOST_SHARE = 0.9  # of an issuer's rows that have no not_before any more
