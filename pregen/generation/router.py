@@ -42,6 +42,15 @@ class Written:
     crcs: NDArray[np.uint32]
 
 
+def shards_of(key: NDArray[np.uint64], shards: int) -> NDArray[np.unsignedinteger]:
+    """Return the shard of each key, in the smallest type that holds it: numpy sorts 8 and 16 bits by radix.
+
+    >>> shards_of(np.array([0, 2**63 - 1, 2**63], np.uint64), 2).tolist()
+    [0, 0, 1]
+    """
+    return ((key >> np.uint64(32)) * np.uint64(shards) >> np.uint64(32)).astype(np.min_scalar_type(shards - 1))
+
+
 class Router:
     """Writes batches of rows to its own files of all shards; they are closed at the latest when it goes.
 
@@ -97,9 +106,7 @@ class Router:
         return keys(serial, self._issuer_ids if len(self._issuer_ids) == 1 else self._issuer_ids[issuer])
 
     def _spool(self, rows: Spilled, key: NDArray[np.uint64]) -> None:
-        shards = np.uint64(len(self._files))
-        # In the smallest type that holds it: numpy sorts 8 and 16 bits by radix.
-        shard = ((key >> np.uint64(32)) * shards >> np.uint64(32)).astype(np.min_scalar_type(len(self._files) - 1))
+        shard = shards_of(key, len(self._files))
         routed = take(rows, np.argsort(shard, kind="stable"))
         counts = np.bincount(shard, minlength=len(self._files))
         octets, start = routed.view(np.uint8).data, 0

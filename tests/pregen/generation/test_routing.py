@@ -16,6 +16,7 @@ import xxhash
 
 from pregen.errors import InputError, SpoolError, WorkerError
 from pregen.generation.groups import KINDS, Group
+from pregen.generation.router import shards_of
 from pregen.generation.routing import RoutingJob, ShardFile, route, route_files
 from pregen.generation.rows import load_rows
 from pregen.generation.sharding import PACK_BYTES, SHARD_ROWS, shard_count
@@ -101,11 +102,11 @@ def test_keys_at_a_boundary_go_where_readers_look_for_them(tmp_path: Path, shard
 
 
 def test_the_exact_bounds_of_shards_are_cut_as_readers_cut_them() -> None:
-    # What `Router.write` computes, for keys that no serial could be found for.
+    """The router is asked for keys of which no serial could be found."""
     for shards in (1, 2, 3, 7, 1000, 65_535):
         bounds = split(0, KEY32, shards)
         keys = np.array([edge for bound in bounds[:-1] for edge in (bound, bound - 1) if edge >= 0], np.uint64)
-        computed = (keys * np.uint64(shards) >> np.uint64(32)).tolist()
+        computed = shards_of(keys << np.uint64(32), shards).tolist()
         assert computed == [part_of(int(key), 0, KEY32, shards) for key in keys]
         assert all(bounds[shard] <= key < bounds[shard + 1] for key, shard in zip(keys.tolist(), computed, strict=True))
 
