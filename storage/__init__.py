@@ -11,7 +11,7 @@ reader.py                  a CertID becomes the DER of its response
 request.py                 an OCSP request becomes a CertID; request_path.py finds it in the path of a GET
 certificate.py             when certificates of issuers and responders end
 der.py, certid.py, document.py    DER, CertIDs and JSON, as far as they are needed; errors.py
-stores, edge               where objects lie; who answers requests
+stores/, edge/             where objects lie; who answers requests
 
 Imports nothing of `pregen`, and no signing, columnar or cloud code, so that an edge holds none.
 """
