@@ -30,10 +30,10 @@ class _Work(threading.Thread, Generic[Result]):
             self.failure = failure
 
 
-def within(limit_s: int, do: Callable[[], Result]) -> Result:
-    """Return what a function returns, which has so long; 0: as long as it takes.
+def within(limit_s: int, url: str, do: Callable[[], Result]) -> Result:
+    """Return what a function returns that reads the store at `url`, and has so long; 0: as long as it takes.
 
-    >>> within(10, lambda: "done")
+    >>> within(10, "file:///srv/store", lambda: "done")
     'done'
 
     Raises:
@@ -48,7 +48,6 @@ def within(limit_s: int, do: Callable[[], Result]) -> Result:
     if work.failure is not None:
         raise work.failure
     if not work.results:
-        raise TimeoutError(
-            f"no answer within {clock.length_text(limit_s)}: look after the store, or wait for longer by --timeout"
-        )
+        waited = clock.length_text(limit_s)
+        raise TimeoutError(f"{url}: no answer within {waited}: look after the store, or wait for longer by --timeout")
     return work.results[0]

@@ -46,7 +46,7 @@ def call(given: Namespace, account: Account) -> Report:
     from pregen.cli.stores import open_named_store  # noqa: PLC0415 - as above
 
     store = open_named_store(given.store, given.config, account)
-    return within(given.timeout, lambda: _named_by(store, decoded, issuers, account))
+    return within(given.timeout, store.url, lambda: _named_by(store, decoded, issuers, account))
 
 
 def _named_by(store: "Store", decoded: Sequence[Decoded], issuers: Sequence[KnownIssuer], account: Account) -> Report:

@@ -22,6 +22,6 @@ def describe(parser: Parser) -> None:
 def call(given: Namespace, account: Account) -> Report:
     """Show what is published."""
     store = open_named_store(given.store, given.config, account)
-    found = within(given.timeout, lambda: inspect_store(store))
+    found = within(given.timeout, store.url, lambda: inspect_store(store))
     account.note_commit(found.commits[0])
     return inspect_report(found).strictly(given.strict)

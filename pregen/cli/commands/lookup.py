@@ -35,6 +35,7 @@ def call(given: Namespace, account: Account) -> Report:
     store = open_named_store(given.store, given.config, account)
     found = within(
         given.timeout,
+        store.url,
         lambda: look_up(
             store,
             given.issuer,

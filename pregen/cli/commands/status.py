@@ -35,7 +35,7 @@ def call(given: Namespace, account: Account) -> Report:
     if crit_s > warn_s:
         raise UsageError(f"--crit {given.crit} is longer than --warn {given.warn}: it must come after it")
     store = open_named_store(given.store, given.config, account)
-    found = within(given.timeout, lambda: status_of(store, warn_s, crit_s))
+    found = within(given.timeout, store.url, lambda: status_of(store, warn_s, crit_s))
     if found.commit is not None:
         account.note_commit(found.commit)
     return status_report(found, warn_s, crit_s)

