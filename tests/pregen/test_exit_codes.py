@@ -4,12 +4,14 @@ import re
 from pathlib import Path
 
 from pregen.cli.catalogue import PLUGIN_CODES, said_of_itself
+from pregen.cli.outcome import FOREIGN_ERRORS
 from pregen.errors import PregenError
 from pregen.exit_codes import ExitCode
 from pregen.status import Level
 from storage.edge import launch
 
 DOCS = Path(__file__).parents[2] / "docs"
+COMMANDS_PAGE = (DOCS / "commands.md").read_text(encoding="utf-8")
 BY_THE_KERNEL = {137}  # SIGKILL: no program can say anything then
 
 
@@ -41,6 +43,20 @@ def test_every_kind_of_error_has_a_code_of_the_list_which_is_not_that_of_a_succe
 
     assert {type(kind.exit_code) for kind in kinds} == {ExitCode}
     assert ExitCode.DONE not in {kind.exit_code for kind in kinds}
+
+
+def test_the_documentation_has_every_code_of_an_error_with_its_exit_code() -> None:
+    kinds = [PregenError]
+    for kind in kinds:
+        kinds += kind.__subclasses__()
+    known = {(kind.code, int(kind.exit_code)) for kind in kinds}
+    known |= {(code, int(exit_code)) for _, exit_code, code, _ in FOREIGN_ERRORS}
+
+    rows = re.findall(r"^\| ((?:`[a-z-]+`(?:, )?)+) \| ([0-9]+) \|$", COMMANDS_PAGE, re.MULTILINE)
+    listed = {(code, int(number)) for codes, number in rows for code in re.findall(r"`([a-z-]+)`", codes)}
+
+    assert known - listed == set()
+    assert {code for code, _ in listed - known} <= {"installation"}
 
 
 def test_the_edge_which_knows_nothing_of_the_list_ends_with_the_same_codes() -> None:
