@@ -36,9 +36,10 @@ RUN_COUNT = struct.Struct("<H")
 RUN = struct.Struct("<IH")
 RUNS_AT = CHECKSUM.size + RUN_COUNT.size
 MAX_RUN_RECORDS = 0xFFFF
-# A bucket is one read of the edge: about 8 KiB, but no fewer than 16 records, so that headers stay small.
+# A bucket is one read of the edge: about 8 KiB, whatever the size of records. Keys are scattered by chance, so some
+# buckets are larger; beyond the limit a pack is cut more finely.
 BUCKET_BYTES = 8192
-BUCKET_RECORDS = 16
+MAX_BUCKET_BYTES = 1 << 16
 
 
 class Segment(NamedTuple):
@@ -80,13 +81,13 @@ def pack_id(name: str) -> bytes:
     return bytes.fromhex(match[1])
 
 
-def bucket_count(stored_bytes: int, rows: int) -> int:
-    """Return how many buckets hold `rows` records of `stored_bytes` in all.
+def bucket_count(stored_bytes: int) -> int:
+    """Return how many buckets hold records of `stored_bytes` in all.
 
-    >>> bucket_count(8_100_000, 100_000), bucket_count(10_000, 10), bucket_count(0, 0)
+    >>> bucket_count(8_100_000), bucket_count(10_000), bucket_count(0)
     (988, 1, 1)
     """
-    return max(1, min(stored_bytes // BUCKET_BYTES, rows // BUCKET_RECORDS))
+    return max(1, stored_bytes // BUCKET_BYTES)
 
 
 def bucket_seed(identity: bytes, bucket: int) -> int:

@@ -48,13 +48,14 @@ def check_places(shard: Shard, buckets: int, loaded: LoadedTables, blocks: Mappi
         wrong = (at >= width) | (at * np.uint64(buckets) // width != np.repeat(block.buckets, block.counts))
         if wrong.any():
             raise _misplaced(shard, issuer, rows[int(wrong.argmax())], "lies where no edge looks for it")
-        serials.setdefault((tables.runs[run].issuer, size), []).append(rows)
-    for (index, _), parts in serials.items():
+        serials.setdefault((issuer.issuer_id, size), []).append(rows)  # one id may have several entries
+    issuers = {issuer.issuer_id: issuer for issuer in loaded.tables.issuers}
+    for (issuer_id, _), parts in serials.items():
         ordered = np.sort(_opaque(np.concatenate(parts)))
         twice = ordered[1:] == ordered[:-1]
         if twice.any():
             serial = np.frombuffer(ordered[int(twice.argmax())].tobytes(), np.uint8)
-            raise _misplaced(shard, loaded.tables.issuers[index], serial, "stands there twice, and edges take either")
+            raise _misplaced(shard, issuers[issuer_id], serial, "stands there twice, and edges take either")
 
 
 def _opaque(rows: NDArray[np.uint8]) -> NDArray[np.void]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pregen.generation.plan import Plan
 from pregen.generation.rows import ShardRows
-from storage.pack import Place
+from storage.pack import MAX_BUCKET_BYTES, Place, bucket_count
 
 Numbers = NDArray[np.intp]
 _TABLE = 1 << 32  # codes of groups with the usual windows
@@ -55,6 +55,8 @@ class Layout:
         self._runs = runs[self.order]
         self._ends = np.cumsum(self.counts)
         self._shapes = shapes
+        self._cut: tuple[int, int, int] | None = None
+        self._bucket: NDArray[np.int64] = np.empty(0, np.int64)
 
     def blocks(self) -> Iterator[Block]:
         """Yield the blocks, in the order of their shapes."""
@@ -72,6 +74,39 @@ class Layout:
             return None
         return int(self.order[self._ends[run] - self.counts[run] + index])
 
+    def buckets(self, strides: Numbers, low: int, high: int) -> int:
+        """Return how many buckets the pack has: those that `bucket_count` wants, and more while some are too large.
+
+        Args:
+            strides: intp[runs], octets of a record.
+            low: lowest key of the shard.
+            high: the one behind its highest.
+        """
+        buckets, before = bucket_count(int(self.counts @ strides)), 0
+        while len(self.order):
+            largest = self._largest_bucket(strides, low, high, buckets)
+            # Records of one key stay together, however fine the cut.
+            if largest <= MAX_BUCKET_BYTES or largest == before:
+                break
+            buckets, before = 2 * buckets, largest
+        return buckets
+
+    def _largest_bucket(self, strides: Numbers, low: int, high: int, buckets: int) -> int:
+        """Return how many octets of records the largest bucket has; where it is surely within the limit, a bound."""
+        bucket = self._buckets_of(low, high, buckets)
+        bound = int(np.bincount(bucket).max()) * int(strides[self.counts > 0].max())
+        if bound <= MAX_BUCKET_BYTES:
+            return bound
+        return int(np.bincount(bucket, weights=strides[self._runs]).max())
+
+    def _buckets_of(self, low: int, high: int, buckets: int) -> NDArray[np.int64]:
+        """Return the bucket of each row, in the order of runs, then of keys; what was asked last is kept."""
+        cut = low, high, buckets
+        if self._cut != cut:
+            self._cut = cut
+            self._bucket = (self._key32[self.order].astype(np.int64) - low) * buckets // (high - low)
+        return self._bucket
+
     def segments(self, strides: Numbers, low: int, high: int, buckets: int) -> Iterable[Place]:
         """Return where the records of each bucket lie (`storage.pack.Segment`), in the order of buckets, then of runs.
 
@@ -85,7 +120,7 @@ class Layout:
         """
         if not len(self.order):
             return []
-        bucket = (self._key32[self.order].astype(np.int64) - low) * buckets // (high - low)
+        bucket = self._buckets_of(low, high, buckets)
         place = self._runs * buckets + bucket  # ascending: one number for run and bucket
         starts = np.concatenate([[0], np.nonzero(np.diff(place))[0] + 1])
         counts = np.diff(starts, append=len(place))

@@ -27,7 +27,7 @@ from pregen.signers import Flight, KeyUse, Octets, Rows, open_signer
 from pregen.validity import ValidityWindow
 from storage.history import PART_ID_BYTES, HistoryPart, encode_part
 from storage.manifest import Shard
-from storage.pack import ID_BYTES, bucket_count, build_pack, pack_name
+from storage.pack import ID_BYTES, build_pack, pack_name
 from storage.stores.base import Store
 from storage.tables import Shape
 
@@ -154,7 +154,7 @@ class ShardSigner:
         identity = os.urandom(ID_BYTES)
         name = pack_name(low, identity)
         with steps("pack"):
-            buckets = bucket_count(int(layout.counts @ self._strides), len(rows.codes))
+            buckets = layout.buckets(self._strides, low, high)
             segments = layout.segments(self._strides, low, high, buckets)
             pack = build_pack(identity, buckets, segments, [block.data.cast("B") for block in records], name)
         with steps("store"):

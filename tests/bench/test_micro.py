@@ -78,7 +78,7 @@ def stored(request: pytest.FixtureRequest, published: Workload) -> Stored:
 @pytest.fixture(scope="module")
 def made() -> Made:
     records = random_rows(SHARD_ROWS, STRIDE)
-    buckets = bucket_count(records.size, SHARD_ROWS)
+    buckets = bucket_count(records.size)
     edges = np.linspace(0, SHARD_ROWS, buckets + 1).astype(int).tolist()
     segments = [
         Segment(bucket, 0, 0, edges[bucket] * STRIDE, edges[bucket + 1] * STRIDE, edges[bucket + 1] - edges[bucket])

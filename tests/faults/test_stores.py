@@ -36,7 +36,7 @@ def full(where: str) -> OSError:
 
 
 @pytest.mark.parametrize(
-    ("operation", "place"), [("put", "tables/"), ("put", "manifests/"), ("put_if_absent", "commits/")]
+    ("operation", "place"), [("put", "windows/"), ("put", "manifests/"), ("put_if_absent", "commits/")]
 )
 def test_a_store_that_is_full_before_the_commit_publishes_nothing(
     published: Ca, pregen: Program, monkeypatch: pytest.MonkeyPatch, operation: str, place: str
@@ -134,7 +134,7 @@ def test_a_signal_before_the_commit_publishes_nothing(
     before = published.published()
     monkeypatch.setattr("pregen.generation.preparation.open_store", open_signalling)
     monkeypatch.setattr(SignallingStore, "number", number)
-    monkeypatch.setattr(SignallingStore, "place", "tables/")
+    monkeypatch.setattr(SignallingStore, "place", "windows/")
 
     assert pregen("run", published.config).code == code
     assert published.published() == before

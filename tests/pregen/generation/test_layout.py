@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from pregen.generation.groups import Group
 from pregen.generation.layout import Layout, RunNumbers
 from pregen.generation.plan import Plan
 from pregen.generation.rows import ShardRows
-from storage.pack import Segment, bucket_count
+from storage.pack import MAX_BUCKET_BYTES, Segment, bucket_count
 from storage.tables import Tables
 
 LOW, HIGH = 1_000, 9_000
@@ -89,8 +90,46 @@ def test_segments_are_what_shares_bucket_and_run_in_the_order_of_both(world: Wor
 def test_a_shard_without_rows_has_neither_blocks_nor_segments() -> None:
     layout = Layout(EMPTY, np.empty(0, np.intp), np.array([0, 0, 1], np.intp))
     assert list(layout.blocks()) == []
-    assert list(layout.segments(np.array([80, 80, 84], np.intp), LOW, HIGH, bucket_count(0, 0))) == []
+    assert list(layout.segments(np.array([80, 80, 84], np.intp), LOW, HIGH, bucket_count(0))) == []
     assert layout.counts.tolist() == [0, 0, 0]
+
+
+def layout_of(keys: NDArray[np.uint32]) -> Layout:
+    """Return the layout of rows of one run with these keys."""
+    return Layout(replace(EMPTY, key32=np.sort(keys)), np.zeros(len(keys), np.intp), np.zeros(1, np.intp))
+
+
+@pytest.mark.parametrize("stride", [146, 532, 4_858, 9_270], ids=["p256", "rsa-2048", "ml-dsa-44", "ml-dsa-87"])
+def test_no_bucket_is_larger_than_its_limit_whatever_the_size_of_records(stride: int) -> None:
+    keys = np.random.default_rng(stride).integers(0, 1 << 32, (8 << 20) // stride, np.uint32)
+    layout, strides = layout_of(keys), np.array([stride], np.intp)
+    buckets = layout.buckets(strides, 0, 1 << 32)
+    sizes = np.zeros(buckets, np.int64)
+    for bucket, _, _, start, end, _ in layout.segments(strides, 0, 1 << 32, buckets):
+        sizes[bucket] += end - start
+    assert sizes.sum() == len(keys) * stride
+    assert sizes.max() <= MAX_BUCKET_BYTES
+    of_lookups = (sizes.astype(float) ** 2).sum() / sizes.sum()  # what a record's bucket has, on average
+    assert of_lookups < 8_192 * 2.1 + stride
+
+
+def test_a_few_large_records_among_many_small_ones_cut_nothing_more_finely() -> None:
+    random = np.random.default_rng(5)
+    keys = np.sort(random.integers(0, 1 << 32, 50_000, np.uint32))
+    runs = (random.random(len(keys)) < 0.01).astype(np.intp)
+    layout = Layout(replace(EMPTY, key32=keys), runs, np.array([0, 1], np.intp))
+    strides = np.array([146, 4_858], np.intp)
+    assert layout.buckets(strides, 0, 1 << 32) == bucket_count(int(layout.counts @ strides))
+
+
+def test_a_crowd_of_keys_is_cut_more_finely_while_that_helps() -> None:
+    strides = np.array([1_000], np.intp)
+    apart = np.concatenate([np.arange(100) << 8, np.arange(300) << 23]).astype(np.uint32)
+    crowd = layout_of(apart).buckets(strides, 0, 1 << 32)
+    assert crowd > bucket_count(400_000)
+    together = np.concatenate([np.full(100, 7), np.arange(300) << 23]).astype(np.uint32)
+    assert layout_of(together).buckets(strides, 0, 1 << 32) <= crowd
+    assert layout_of(np.empty(0, np.uint32)).buckets(strides, 0, 1 << 32) == 1
 
 
 def test_groups_that_were_not_planned_are_an_error() -> None:
