@@ -1,7 +1,6 @@
 """README and docs: what they tell operators to type works, what they link to is there, and the README stays short."""
 
 import ast
-import itertools
 import re
 import shlex
 import shutil
@@ -16,8 +15,6 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
 import storage.edge
-from pregen.cli.outcome import FOREIGN_ERRORS
-from pregen.errors import PregenError
 from pregen.gates.acceptance import CODES, DAMAGED, MALFORMED
 from storage.edge.record import Outcome
 from tests.judges.programs import judge
@@ -27,9 +24,7 @@ from tests.storage.edge.processes import start
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
-OPERATIONS, FINDINGS, EDGE, COMMANDS = (
-    ROOT / "docs" / f"{name}.md" for name in ("operations", "findings", "edge", "commands")
-)
+OPERATIONS, FINDINGS, EDGE = (ROOT / "docs" / f"{name}.md" for name in ("operations", "findings", "edge"))
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "storage").glob("*.md")]
 ROOMS = ("pregen/", "storage/", "bench/", "tests/")
 _FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -215,18 +210,6 @@ def test_every_outcome_of_a_request_is_explained() -> None:
         r"^\| (`[a-z`, -]+`) \| ", EDGE.read_text().partition("| `outcome` | when |")[2], re.MULTILINE
     )
     assert set(Outcome) <= set(re.findall(r"`([a-z-]+)`", "".join(explained)))
-
-
-def test_the_codes_of_errors_are_those_of_the_program_with_their_exit_codes() -> None:
-    table = COMMANDS.read_text().partition("| `error.code` | exit code |")[2].partition("\n\n")[0]
-    listed = {
-        (code, exit_code)
-        for codes, exits in re.findall(r"^\| (`.*`) \| ([0-9, ]+) \|$", table, re.MULTILINE)
-        for code, exit_code in itertools.product(re.findall(r"`([a-z-]+)`", codes), map(int, exits.split(", ")))
-    } - {("interrupted", 143), ("terminated", 130)}
-    kinds: list[type[PregenError]] = [PregenError, *PregenError.__subclasses__()]
-    ours = {(kind.code, int(kind.exit_code)) for kind in kinds}
-    assert listed == ours | {(code, int(exits)) for _, exits, code, _ in FOREIGN_ERRORS} | {("installation", 2)}
 
 
 def codes_of(text: str) -> set[str]:
