@@ -191,8 +191,13 @@ def encode_tables(tables: Tables) -> bytes:
     )
 
 
-def decode_tables(name: str, octets: bytes) -> Tables:
+def decode_tables(name: str, octets: bytes, versions: tuple[int, ...] = (WITH_WINDOWS, TABLES_VERSION)) -> Tables:
     """Return the tables stored as `name`, checked for everything but their known answers.
+
+    Args:
+        name: the object's name.
+        octets: its octets.
+        versions: of which it may be.
 
     Raises:
         ChecksumError: these are not the octets that were stored under this name.
@@ -203,7 +208,7 @@ def decode_tables(name: str, octets: bytes) -> Tables:
     if table_name(octets) != name:
         raise ChecksumError(name, "these octets are not the ones that were stored under this name")
     document = Document.parse(name, octets)
-    version = check_kind(document, (WITH_WINDOWS, TABLES_VERSION))
+    version = check_kind(document, versions)
     windows = read_windows(document) if version == WITH_WINDOWS else ()
     tables = Tables(
         issuers=tuple(_read_issuer(item) for item in document.children("issuers")),

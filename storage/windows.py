@@ -10,7 +10,17 @@ from collections.abc import Mapping
 from storage.document import Document, encode, new_random
 from storage.errors import ChecksumError
 from storage.stores.base import Store
-from storage.tables import TABLE_NAME, TIME_FIELDS, Tables, check_kind, decode_tables, read_windows, with_runs
+from storage.tables import (
+    TABLE_NAME,
+    TABLES_VERSION,
+    TIME_FIELDS,
+    WITH_WINDOWS,
+    Tables,
+    check_kind,
+    decode_tables,
+    read_windows,
+    with_runs,
+)
 
 WINDOWS_VERSION = 2
 WINDOWS_NAME = re.compile("windows/[0-9a-f]{64}")
@@ -53,7 +63,7 @@ def read_tables(store: Store, name: str, known: Mapping[str, Tables] | None = No
     """
     octets = store.get(name)
     if not WINDOWS_NAME.fullmatch(name):
-        return name, decode_tables(name, octets)
+        return name, decode_tables(name, octets, (WITH_WINDOWS,))
     if windows_name(octets) != name:
         raise ChecksumError(name, "these octets are not the ones that were stored under this name")
     document = Document.parse(name, octets)
@@ -61,5 +71,5 @@ def read_tables(store: Store, name: str, known: Mapping[str, Tables] | None = No
     tables_name = document.object_name("tables", TABLE_NAME)
     tables = (known or {}).get(tables_name)
     if tables is None:
-        tables = decode_tables(tables_name, store.get(tables_name))
+        tables = decode_tables(tables_name, store.get(tables_name), (TABLES_VERSION,))
     return tables_name, with_runs(document, tables, read_windows(document))

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from storage.errors import (
     ChecksumError,
@@ -74,6 +74,20 @@ def _flipped_windows(objects: Objects) -> Objects:
     return {name: flipped(objects[name], 40)}
 
 
+def _tables_instead_of_windows(objects: Objects) -> Objects:
+    """Return a new commit that names tables of version 2, which have no runs, where windows belong."""
+    manifest: Any = manifest_of(objects)
+    manifest["windows"][0] = _first_windows(objects)["tables"]
+    return with_manifest(objects, manifest)
+
+
+def _tables_of_version_1(objects: Objects) -> Objects:
+    """Return a new commit with windows that name tables of version 1, which have their own."""
+    windows, manifest = _first_windows(objects), cast("dict[str, list[str]]", manifest_of(objects))
+    windows["tables"] = next(name for name in manifest["windows"] if name.startswith("tables/"))
+    return _with_windows(objects, windows)
+
+
 def _another_key(tables: Any) -> None:
     answer = tables["shapes"][0]["known_answer"]
     answer["key"] = f"{int(answer['key'], 16) ^ 1:016x}"
@@ -94,6 +108,20 @@ CASES_OF_VERSION_2 = (
         MalformedError,
         "load",
         _windows(lambda of: of["runs"][0].__setitem__(0, 99)),
+        is_committed=True,
+    ),
+    Case(
+        "windows-of-tables-of-version-1",
+        UnsupportedVersionError,
+        "load",
+        _tables_of_version_1,
+        is_committed=True,
+    ),
+    Case(
+        "manifest-tables-instead-of-windows",
+        UnsupportedVersionError,
+        "load",
+        _tables_instead_of_windows,
         is_committed=True,
     ),
     Case("tables-another-key", KnownAnswerError, "load", _tables(_another_key), is_committed=True),
