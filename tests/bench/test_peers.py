@@ -91,6 +91,7 @@ def test_without_its_library_go_is_missing_and_it_is_said_how_to_get_it(tmp_path
     assert "golang-golang-x-crypto-dev" in reason
 
 
+@pytest.mark.slow  # on a fresh clone, Go compiles its library first; each run compiles Go's judge of responses
 def test_go_refuses_to_measure_what_it_cannot_check(
     published: Workload, go_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -97,13 +97,13 @@ fitting = given(case=fitting_cases(), form=formats, more=st.just([]) | words)
 
 
 @wild
-@fuzz(60)
+@fuzz(20)
 def test_no_table_ends_in_a_traceback(ca: Ca, case: Case, form: Format, more: list[str]) -> None:
     check_table(ca, case, form, more)
 
 
 @fitting
-@fuzz(80)
+@fuzz(30)
 def test_no_row_ends_in_a_traceback(ca: Ca, case: Case, form: Format, more: list[str]) -> None:
     check_table(ca, case, form, more)
 
@@ -133,7 +133,7 @@ def check_text(ca: Ca, octets: bytes, section: dict[str, Value], as_of: str | No
 
 
 @text_examples
-@fuzz(80)
+@fuzz(40)
 def test_no_csv_file_ends_in_a_traceback(
     ca: Ca, octets: bytes, section: dict[str, Value], as_of: str | None, more: list[str]
 ) -> None:
@@ -150,7 +150,7 @@ def test_no_csv_file_of_many_ends_in_a_traceback(
 
 
 @given(octets=lines)
-@fuzz(50)
+@fuzz(25)
 def test_no_index_txt_ends_in_a_traceback(ca: Ca, octets: bytes) -> None:
     check_file(ca, "index.txt", octets, {"kind": "index-txt", "as_of": ca.now})
 

@@ -54,8 +54,15 @@ def assert_nothing_published(ca: Ca, before: dict[str, bytes]) -> None:
 @pytest.mark.parametrize(
     ("number", "code", "word"), [(signal.SIGTERM, 143, "terminated"), (signal.SIGINT, 130, "interrupted")]
 )
-@pytest.mark.parametrize("send", [os.kill, os.killpg], ids=["to the program alone", "to all its processes"])
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(
+    ("send", "workers"),
+    [
+        pytest.param(os.kill, 2, id="to the program alone, 2 workers"),
+        pytest.param(os.killpg, 1, id="to all its processes, 1 worker"),
+        pytest.param(os.kill, 1, id="to the program alone, 1 worker", marks=pytest.mark.slow),
+        pytest.param(os.killpg, 2, id="to all its processes, 2 workers", marks=pytest.mark.slow),
+    ],
+)
 def test_a_signal_in_the_middle_cleans_up_and_publishes_nothing(
     ca: Ca, number: signal.Signals, code: int, word: str, send: Callable[[int, int], None], workers: int
 ) -> None:
@@ -91,7 +98,9 @@ def test_a_second_signal_does_not_break_into_the_cleaning_up(ca: Ca, workers: in
     ca.assert_clean()
 
 
-@pytest.mark.parametrize("after_s", [0.0, 0.1, 0.2, 0.3, 0.4, 0.6])
+@pytest.mark.parametrize(
+    "after_s", [0.0, 0.2, 0.4, *(pytest.param(after_s, marks=pytest.mark.slow) for after_s in (0.1, 0.3, 0.6))]
+)
 def test_ctrl_c_at_any_moment_of_the_beginning_shows_no_traceback(ca: Ca, after_s: float) -> None:
     """Before, during and after the start of the workers: Ctrl-C on a terminal reaches all processes at once."""
     before = ca.stored()
@@ -144,8 +153,17 @@ def test_a_killed_program_takes_its_workers_along_and_the_next_run_clears_its_sp
     assert [path.name for path in ca.spool.iterdir()] == ["of-someone-else"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("after_s", [0.0, 0.01, 0.03])
+@pytest.mark.parametrize(
+    ("number", "after_s"),
+    [
+        (signal.SIGTERM, 0.0),
+        (signal.SIGINT, 0.01),
+        (signal.SIGTERM, 0.03),
+        pytest.param(signal.SIGINT, 0.0, marks=pytest.mark.slow),
+        pytest.param(signal.SIGTERM, 0.01, marks=pytest.mark.slow),
+        pytest.param(signal.SIGINT, 0.03, marks=pytest.mark.slow),
+    ],
+)
 def test_a_signal_after_the_commit_no_longer_says_that_nothing_was_published(
     ca: Ca, number: signal.Signals, after_s: float
 ) -> None:

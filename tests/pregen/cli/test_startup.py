@@ -98,6 +98,7 @@ def test_a_configuration_adds_its_own_libraries_and_no_more(published: Path) -> 
     assert imported & (NEVER | SIGNING) == set()
 
 
+@pytest.mark.slow  # each run has the names of modules above, which no busy machine changes
 @pytest.mark.parametrize("option", ["--help", "--version"])
 def test_what_the_program_says_of_itself_costs_little_beside_the_smallest_import(tmp_path: Path, option: str) -> None:
     pairs = [
@@ -117,6 +118,7 @@ def cpu_seconds(folder: Path, *words: str) -> float:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", LIGHT[:-1], ids=" ".join)
 def test_starting_costs_little_beside_loading_one_library(published: Path, words: Sequence[str]) -> None:
     """In turns, so that both see the same machine; the median, because others work on it too."""

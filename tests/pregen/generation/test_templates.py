@@ -60,7 +60,7 @@ def numbers_of(size: int) -> bytes:
     return bytes(range(1, 1 + size))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     serial=serials,
     kind=st.integers(0, 3),

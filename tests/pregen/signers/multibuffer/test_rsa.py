@@ -17,6 +17,7 @@ OF_2048 = [algorithm for algorithm in ALL if algorithm.key == "rsa2048"]
 PRIVATE, PUBLIC = "mbx_rsa_private_crt_mb8", "mbx_rsa_public_mb8"
 ENCODED, RESULT, P, Q, DP, DQ, IQ = range(7)
 SIGNATURE, RECOVERED, MODULUS = range(3)
+MOMENTS: tuple[Moment, Moment] = ("for the call", "before it")
 MESSAGES = messages_of(19)
 KEYS = np.arange(19) % 9
 
@@ -27,14 +28,27 @@ def numbers_of(algorithm: Algorithm = RSA2048_SHA256) -> rsa.RSAPrivateNumbers:
     return key.private_numbers()
 
 
-@pytest.mark.parametrize("algorithm", ALL, ids=lambda algorithm: algorithm.name)
+FLIPPED: list[tuple[str, int, Moment]] = [
+    *[(PRIVATE, part, moment) for part in (ENCODED, P, Q, DP, DQ, IQ) for moment in MOMENTS],
+    (PRIVATE, RESULT, "after it"),
+    *[(PUBLIC, part, moment) for part in (SIGNATURE, MODULUS) for moment in MOMENTS],
+    (PUBLIC, RECOVERED, "after it"),
+]
+# Larger keys go the same way and take ten times as long: of each function, one fault is in every run.
+IN_EVERY_RUN = [(PRIVATE, DP, "before it"), (PUBLIC, RECOVERED, "after it")]
+
+
 @pytest.mark.parametrize(
-    ("function", "argument", "moment"),
+    ("algorithm", "function", "argument", "moment"),
     [
-        *[(PRIVATE, part, moment) for part in (ENCODED, P, Q, DP, DQ, IQ) for moment in ("for the call", "before it")],
-        (PRIVATE, RESULT, "after it"),
-        *[(PUBLIC, part, moment) for part in (SIGNATURE, MODULUS) for moment in ("for the call", "before it")],
-        (PUBLIC, RECOVERED, "after it"),
+        pytest.param(
+            algorithm,
+            *flipped,
+            id="-".join(map(str, (algorithm.name, *flipped))),
+            marks=() if algorithm in OF_2048 or flipped in IN_EVERY_RUN else pytest.mark.slow,
+        )
+        for algorithm in ALL
+        for flipped in FLIPPED
     ],
 )
 def test_a_flipped_bit_never_leaves_the_signer(

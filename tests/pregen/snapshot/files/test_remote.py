@@ -293,8 +293,18 @@ def test_an_object_that_is_damaged_is_refused_as_a_file_is(bucket: Bucket) -> No
     assert bucket.refusal("empty.parquet")[0] == "file.empty"
 
 
-@pytest.mark.parametrize("mark", ["_delta_log/00000000000000000000.json", ".hoodie/x", "metadata/0.metadata.json"])
-@pytest.mark.parametrize("path", ["lake", "lake/*.parquet", "lake/a.parquet", "l*/a.parquet", "lake/data/b.parquet"])
+LOGS = ["_delta_log/00000000000000000000.json", ".hoodie/x", "metadata/0.metadata.json"]
+PATHS = ["lake", "lake/*.parquet", "lake/a.parquet", "l*/a.parquet", "lake/data/b.parquet"]
+
+
+@pytest.mark.parametrize(
+    ("mark", "path"),
+    [  # in every run, each log under one path, and each path beside one log
+        pytest.param(mark, path, marks=() if mark == LOGS[at % 3] else pytest.mark.slow)
+        for at, path in enumerate(PATHS)
+        for mark in LOGS
+    ],
+)
 def test_a_table_with_a_log_is_refused_in_a_bucket_too(bucket: Bucket, mark: str, path: str) -> None:
     bucket.write("lake/a.parquet", table(1))
     bucket.write("lake/data/b.parquet", table(1))
