@@ -4,6 +4,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check
 COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --all-extras --custom-compile-command 'make lock'
+# Worker processes of `make test`; 0: the tests are in one. A file's tests stay together, and files in their order, so that
+# the long ones of tests/bench and tests/faults come first.
+WORKERS ?= 0
+PARALLEL = --dist loadfile --no-loadscope-reorder
 .DEFAULT_GOAL := help
 
 help:            ## this list
@@ -29,7 +33,10 @@ incident: .venv/runtime      ## act out the mistake that this is made for in ./i
 	$(BIN)/python -m tests.incident --dir incident
 
 test: .venv/installed lint   ## linters, types, import contracts and the tests
-	$(BIN)/pytest --durations=20
+	$(BIN)/pytest --durations=20 -n $(WORKERS) $(PARALLEL)
+
+check: .venv/installed lint  ## the daily loop: linters, types, and the tests without processes, servers and judges
+	$(BIN)/pytest -q -m "not slow and not whole" --hypothesis-profile=quick -n 2 $(PARALLEL)
 
 test-slow: .venv/installed   ## the tests that take minutes
 	$(BIN)/pytest -m slow --durations=20
@@ -54,4 +61,4 @@ lock:                        ## refresh requirements.lock and requirements-dev.l
 clean:
 	rm -rf .venv demo incident bench/results
 
-.PHONY: help demo incident test test-slow lint bench judges lock clean
+.PHONY: help demo incident check test test-slow lint bench judges lock clean

@@ -1,4 +1,4 @@
-"""Fixtures for all tests: a real S3 server, and an environment without anyone's AWS settings."""
+"""For all tests: which of them are unit tests, a real S3 server, and an environment without anyone's AWS settings."""
 
 import os
 import signal
@@ -11,11 +11,20 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.reach import reaches_out
 from tests.s3 import S3Server, running_s3_server, weed_program
 
 # How long an example takes says more of the machine than of the code: on a busy one, any takes 200 ms at times.
 settings.register_profile("pregen", deadline=None)
+settings.register_profile("quick", deadline=None, max_examples=10)
 settings.load_profile("pregen")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is no unit test, by what its module and its fixtures reach for."""
+    for item in items:
+        if reaches_out(item):
+            item.add_marker(pytest.mark.whole)
 
 
 @pytest.fixture(scope="session", autouse=True)
