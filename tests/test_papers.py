@@ -120,6 +120,14 @@ def test_every_file_that_is_named_exists(page: Path) -> None:
         assert name in there if name.startswith(ROOMS) else Path(name).name in names, name
 
 
+def test_every_file_that_is_named_on_how_to_work_here_is_there() -> None:
+    text = _FENCE.sub("", (ROOT / "CONTRIBUTING.md").read_text())
+    named = re.findall(r"`(\.?\w[\w.-]*/[\w./-]*|[A-Za-z][\w-]*\.(?:lock|md|py|toml))`", text)
+
+    assert len(named) > 30
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
 def test_the_readme_lists_every_page() -> None:
     index = README.read_text().rpartition("## Documentation")[2]
     listed = {(ROOT / link).resolve() for link in _LINK.findall(index)}
