@@ -8,7 +8,7 @@ it is the same there, so that a night adds its windows and runs alone.
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pregen.clock import seconds
 from pregen.errors import Finding
@@ -105,24 +105,49 @@ def make_plan(
         current: tables of the current generation, by their names.
     """
     planner = _Planner(issuers, windows)
-    shapes = {group: planner.shape(group) for group in groups}
-    runs = {group: number for number, group in enumerate(sorted(shapes, key=lambda group: (shapes[group], group)))}
-    windows_of = {group: planner.window(group) for group in runs}
-    tables = Tables(
+    planned = {group: planner.shape(group) for group in groups}
+    lasting = Tables(
         issuers=tuple(_stored(issuer) for issuer in issuers),
         templates=tuple(planner.templates),
         shapes=tuple(planner.shapes),
-        windows=planner.windows,
-        runs=tuple(Run(group.issuer, shapes[group], windows_of[group]) for group in runs),
     )
-    return stored_plan(tables, runs, current or {})
+    tables_name, lasting, numbers = _there_already(lasting, current or {})
+    shapes = {group: numbers[shape] for group, shape in planned.items()}
+    runs = {group: number for number, group in enumerate(sorted(shapes, key=lambda group: (shapes[group], group)))}
+    windows_of = {group: planner.window(group) for group in runs}
+    numbered = tuple(Run(group.issuer, shapes[group], windows_of[group]) for group in runs)
+    return stored_plan(replace(lasting, windows=planner.windows, runs=numbered), runs, tables_name)
 
 
-def stored_plan(tables: Tables, runs: dict[Group, int], current: Mapping[str, Tables]) -> Plan:
-    """Return a plan with the names and the octets of its objects; see `make_plan`."""
+def _there_already(wanted: Tables, current: Mapping[str, Tables]) -> tuple[str | None, Tables, Sequence[int]]:
+    """Return the name of tables that have all that is wanted, them, and the number of each wanted shape in them.
+
+    They may have more: what no row needs tonight may be needed tomorrow. None: there are none, and the wanted ones are
+    new.
+    """
+    shapes = [_apart_from_issuers(wanted, shape) for shape in wanted.shapes]
+    for name, tables in current.items():
+        numbers = {_apart_from_issuers(tables, shape): number for number, shape in enumerate(tables.shapes)}
+        if tables.issuers == wanted.issuers and numbers.keys() >= set(shapes):
+            return name, tables.lasting, [numbers[shape] for shape in shapes]
+    return None, wanted, range(len(wanted.shapes))
+
+
+def _apart_from_issuers(tables: Tables, shape: Shape) -> tuple[Shape, tuple[Template, ...]]:
+    """Return what tells a shape from others, whosever its known answer is and however its templates are numbered."""
+    return (
+        replace(
+            shape,
+            responses=tuple(replace(response, template=0) for response in shape.responses),
+            known_answer=replace(shape.known_answer, issuer=0, sha256=(), key=None),
+        ),
+        tuple(tables.templates[response.template] for response in shape.responses),
+    )
+
+
+def stored_plan(tables: Tables, runs: dict[Group, int], tables_name: str | None = None) -> Plan:
+    """Return a plan with the octets of its objects; `tables_name` is that of tables that are stored already."""
     objects: dict[str, bytes] = {}
-    lasting = tables.lasting
-    tables_name = next((name for name, one in current.items() if one.lasting == lasting), None)
     if tables_name is None:
         octets = encode_tables(tables)
         tables_name = table_name(octets)

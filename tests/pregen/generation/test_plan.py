@@ -93,8 +93,30 @@ def test_a_night_adds_its_windows_alone_while_all_else_stays(issuers: tuple[Issu
     assert list(night.objects) == [night.name] != [first.name]
     assert tables_name.encode() in night.objects[night.name]
     assert len(night.objects[night.name]) < len(tables_octets) / 4
-    other = make_plan(issuers, [make_window(days=3)] * 2, GROUPS[1:], {tables_name: first.tables})
-    assert len(other.objects) == 2
+
+
+def test_tables_that_have_more_than_a_night_needs_stay_and_those_that_lack_something_do_not(
+    issuers: tuple[Issuer, ...],
+) -> None:
+    first = plan_of(issuers)
+    (tables_name, _) = first.objects
+    windows = [make_window()] * 2
+    fewer = make_plan(
+        issuers, windows, GROUPS[5:14], {"tables/other": plan_of(issuers[::-1]).tables, tables_name: first.tables}
+    )
+    assert list(fewer.objects) == [fewer.name]
+    assert fewer.tables.lasting == first.tables.lasting
+    for group, number in fewer.runs.items():
+        run, before = fewer.tables.runs[number], first.tables.runs[first.runs[group]]
+        assert (run.issuer, run.shape) == (before.issuer, before.shape)
+    shapes = [run.shape for run in fewer.tables.runs]
+    assert shapes == sorted(shapes)
+    more = make_plan(issuers, windows, [*GROUPS, Group(1, 22, 0)], {tables_name: first.tables})
+    rolled = (issuers[0], replace(issuers[1], responder=issuers[0].responder))
+    other = make_plan(rolled, windows, GROUPS, {tables_name: first.tables})
+    for plan in (more, other):
+        assert len(plan.objects) == 2
+        check_known_answers(plan.name, plan.tables)
 
 
 def test_no_two_documents_have_one_name(issuers: tuple[Issuer, ...]) -> None:

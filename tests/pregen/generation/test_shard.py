@@ -171,7 +171,7 @@ def test_times_are_written_as_readers_write_them() -> None:
 
 
 def with_tables(plan: Plan, tables: Tables) -> Plan:
-    return stored_plan(tables, plan.runs, {})
+    return stored_plan(tables, plan.runs)
 
 
 def refuse(bench: Bench, plan: Plan, match: str) -> None:
