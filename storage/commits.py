@@ -25,7 +25,7 @@ from storage.errors import (
     UpgradeNeededError,
 )
 from storage.manifest import MANIFEST_NAME, Manifest, encode_manifest, manifest_name
-from storage.stores.base import Store
+from storage.stores.base import ReadableStore, Store
 
 # What reader_min and writer_min are compared with. Each grows alone: a publisher may have to know what readers ignore.
 READER_VERSION = 2
@@ -83,7 +83,7 @@ def new_publisher() -> str:
     return os.urandom(16).hex()
 
 
-def read_commit(store: Store, number: int) -> Head | None:
+def read_commit(store: ReadableStore, number: int) -> Head | None:
     """Return a commit, or None if there is none of that number.
 
     Raises:
@@ -125,7 +125,7 @@ def decode_commit(number: int, octets: bytes) -> Head:
     return Head(commit, octets)
 
 
-def find_head(store: Store, known: Head | None = None) -> Head | None:
+def find_head(store: ReadableStore, known: Head | None = None) -> Head | None:
     """Return the newest commit, or None where nothing is published.
 
     With a known commit, and nothing newer, the only cost is the probe of the next, and `known` itself comes back; an
@@ -155,7 +155,7 @@ def find_head(store: Store, known: Head | None = None) -> Head | None:
     return known if newest is None else decode_commit(low, newest)
 
 
-def check_log(store: Store, head: Head | None) -> None:
+def check_log(store: ReadableStore, head: Head | None) -> None:
     """Refuse to begin a log where there was one: the hint is written after a commit, so it names one that was there.
 
     Raises:
@@ -169,21 +169,21 @@ def check_log(store: Store, head: Head | None) -> None:
         )
 
 
-def _hinted(store: Store) -> tuple[int, bytes | None]:
+def _hinted(store: ReadableStore) -> tuple[int, bytes | None]:
     """Return the commit that the hint speaks of, if it is there; else number 0, which never is."""
     number = _hint(store)
     octets = _octets(store, number) if number else None
     return (0, None) if octets is None else (number, octets)
 
 
-def _octets(store: Store, number: int) -> bytes | None:
+def _octets(store: ReadableStore, number: int) -> bytes | None:
     try:
         return store.get(commit_name(number))
     except FileNotFoundError:
         return None
 
 
-def _hint(store: Store) -> int:
+def _hint(store: ReadableStore) -> int:
     try:
         text = store.get(LATEST)
     except FileNotFoundError:

@@ -24,7 +24,7 @@ from storage.errors import (
     UnknownFeatureError,
     UnsupportedVersionError,
 )
-from storage.stores.base import Store
+from storage.stores.base import ReadableStore
 
 HISTORY_VERSION = 1
 MAGIC = b"PREGENH\n"
@@ -204,7 +204,7 @@ def decode_part(part: HistoryPart, octets: bytes) -> Columns:
     return Columns(view[HEADER.size : words_at], view[words_at : -CHECKSUM.size])
 
 
-def read_part(store: Store, part: HistoryPart) -> Columns:
+def read_part(store: ReadableStore, part: HistoryPart) -> Columns:
     """Return the entries of a stored part.
 
     Raises:
@@ -262,7 +262,7 @@ def encode_index(index: HistoryIndex) -> tuple[str, bytes]:
     return _index_name(octets), octets
 
 
-def read_index(store: Store, name: str) -> HistoryIndex:
+def read_index(store: ReadableStore, name: str) -> HistoryIndex:
     """Return what a generation left behind.
 
     Args:

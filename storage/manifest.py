@@ -17,7 +17,7 @@ from storage.document import LAST_SECOND, Document, encode, new_random
 from storage.errors import ChecksumError, MalformedError
 from storage.key import KEY32
 from storage.pack import PACK_NAME
-from storage.stores.base import Store
+from storage.stores.base import ReadableStore
 from storage.tables import TABLE_NAME, check_kind
 from storage.windows import RUNS_NAME
 
@@ -93,7 +93,7 @@ class Manifest:
         return (*self.overlays, *self.shards)
 
 
-def read_manifest(store: Store, name: str) -> Manifest:
+def read_manifest(store: ReadableStore, name: str) -> Manifest:
     """Return a manifest.
 
     Raises:

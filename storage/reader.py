@@ -15,7 +15,7 @@ from storage.key import key32, part_of
 from storage.manifest import Manifest, Shard, read_manifest
 from storage.pack import PackReader, find
 from storage.response import Assembler, check_known_answers
-from storage.stores.base import Store
+from storage.stores.base import ReadableStore
 from storage.tables import Tables, Window
 from storage.windows import read_tables
 
@@ -90,7 +90,7 @@ class LoadedTables:
         return self._ways.get((run, hash_oid))
 
 
-def load_tables(store: Store, name: str, proven: Mapping[str, Tables] | None = None) -> LoadedTables:
+def load_tables(store: ReadableStore, name: str, proven: Mapping[str, Tables] | None = None) -> LoadedTables:
     """Return tables that reproduce their known answers, with their windows and runs.
 
     Args:
@@ -106,7 +106,7 @@ def load_tables(store: Store, name: str, proven: Mapping[str, Tables] | None = N
     return LoadedTables(name, tables, tables_name, is_proven=tables_name in (proven or {}))
 
 
-def load_pack(store: Store, shard: Shard) -> PackReader:
+def load_pack(store: ReadableStore, shard: Shard) -> PackReader:
     """Return a reader of a shard's pack; one ranged read, for its directory.
 
     Raises:
@@ -124,7 +124,7 @@ def load_pack(store: Store, shard: Shard) -> PackReader:
 class Generation:
     """One commit with its manifest and tables; directories are read when first needed. Threads may share it."""
 
-    def __init__(self, store: Store, head: Head, older: "Generation | None" = None) -> None:
+    def __init__(self, store: ReadableStore, head: Head, older: "Generation | None" = None) -> None:
         check_readable(head.commit)
         self.head = head
         self.manifest: Manifest = read_manifest(store, head.commit.manifest)
@@ -214,7 +214,7 @@ class Generation:
 class Reader:
     """The newest generation of a store; `refresh` swaps to a newer one only after that one checks out."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: ReadableStore) -> None:
         self._store = store
         self._current: Generation | None = None
 
@@ -264,7 +264,7 @@ class Reader:
         return self._current.lookup(cert_id)
 
 
-def open_reader(store: Store) -> Reader:
+def open_reader(store: ReadableStore) -> Reader:
     """Return a reader whose generation is loaded.
 
     Raises:

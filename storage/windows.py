@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from storage.document import Document, encode, new_random
 from storage.errors import ChecksumError
-from storage.stores.base import Store
+from storage.stores.base import ReadableStore
 from storage.tables import (
     TABLE_NAME,
     TABLES_VERSION,
@@ -49,7 +49,7 @@ def encode_windows(tables: Tables, tables_name: str) -> bytes:
     )
 
 
-def read_tables(store: Store, name: str, known: Mapping[str, Tables] | None = None) -> tuple[str, Tables]:
+def read_tables(store: ReadableStore, name: str, known: Mapping[str, Tables] | None = None) -> tuple[str, Tables]:
     """Return the name of the tables that are stored for a name of `RUNS_NAME`, and them with their windows and runs.
 
     Args:

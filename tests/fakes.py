@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from threading import Lock
 
@@ -47,9 +47,10 @@ class WrappedStore:
         self._call("list", prefix)
         yield from self.inner.list(prefix)
 
-    def delete(self, name: str) -> None:
-        self._call("delete", name)
-        self.inner.delete(name)
+    def delete(self, names: Sequence[str]) -> None:
+        for name in names:
+            self._call("delete", name)
+        self.inner.delete(names)
 
     def clock_s(self, *, may_write: bool = True) -> float | None:
         return self.inner.clock_s(may_write=may_write)

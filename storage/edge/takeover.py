@@ -37,7 +37,7 @@ from storage.errors import (
 )
 from storage.manifest import Shard
 from storage.reader import Generation, Reader
-from storage.stores.base import Store
+from storage.stores.base import ReadableStore
 
 _THREADS = 32  # a remote read waits, it does not compute
 _PACKS_AT_ONCE = 64
@@ -56,7 +56,7 @@ class ServingReader(Reader):
         clock: seconds since 1970.
     """
 
-    def __init__(self, store: Store, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, store: ReadableStore, *, clock: Callable[[], float] = time.time) -> None:
         super().__init__(store)
         self._clock = clock
         self._waiting: Generation | None = None  # the newest, loaded as far as it was there

@@ -13,7 +13,7 @@ suite (tests/storage/stores/test_conformance.py), which runs the contract agains
 """
 
 from storage.stores.address import StoreAddress, StoreOptions, open_store
-from storage.stores.base import ObjectInfo, Store
+from storage.stores.base import ObjectInfo, ReadableStore, Store
 from storage.stores.local import LocalStore
 from storage.stores.memory import MemoryStore
 from storage.stores.terms import NotAtHandError
@@ -23,6 +23,7 @@ __all__ = [
     "MemoryStore",
     "NotAtHandError",
     "ObjectInfo",
+    "ReadableStore",
     "Store",
     "StoreAddress",
     "StoreOptions",

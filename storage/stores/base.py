@@ -5,7 +5,7 @@ Rules that every backend keeps (tests/storage/stores/test_conformance.py runs th
 * A name is one or more segments of ``[A-Za-z0-9._-]`` joined by single slashes; a segment has at most 200 characters
   and does not begin with a dot. Anything else is `ValueError`. What lies in the same place under other names is not
   an object, and is not listed. No name may be the folder of another (``a`` beside ``a/b``): a file system cannot.
-* A write is visible whole or not at all, and is durable when the call returns.
+* A write is visible whole or not at all, and is durable when the call returns; so is a deletion.
 * `put_if_absent` has one winner among any number of racing callers.
 * A range comes back complete or raises: a short read is never returned.
 * Errors are builtin ones; what a backend's library raises never leaks:
@@ -24,7 +24,7 @@ repeated, `FileExistsError` may speak of the caller's own success: the caller re
 is (storage.commits does).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 
@@ -35,8 +35,11 @@ class ObjectInfo(NamedTuple):
     size_bytes: int
 
 
-class Store(Protocol):
-    """Where packs, tables, manifests and commits live. Belongs to the process that opened it; threads may share it."""
+class ReadableStore(Protocol):
+    """As much of a store as answers need: an edge neither lists nor writes, and needs no right to.
+
+    Belongs to the process that opened it; threads may share it.
+    """
 
     @property
     def url(self) -> str:
@@ -55,6 +58,16 @@ class Store(Protocol):
     def exists(self, name: str) -> bool:
         """Tell whether the object is there now, whatever was read of it before."""
 
+    def clock_s(self, *, may_write: bool = True) -> float | None:
+        """Return what the store's own clock says, in seconds since 1970, give or take one; None: it does not say.
+
+        Some stores say it only to those who write: with `may_write` false, nothing is written, not even for a moment.
+        """
+
+
+class Store(ReadableStore, Protocol):
+    """Where packs, tables, manifests and commits live: for publishers, and for those who clean up."""
+
     def put(self, name: str, data: bytes | bytearray | memoryview) -> None:
         """Write the object; replaces one that is there."""
 
@@ -62,13 +75,14 @@ class Store(Protocol):
         """Write the object unless one of that name exists."""
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
-        """Yield the objects whose names begin with `prefix` (any string), in no stated order."""
+        """Yield the objects whose names begin with `prefix` (any string), in no stated order.
 
-    def delete(self, name: str) -> None:
-        """Remove the object; one that is not there is no error."""
+        Memory does not grow with their number. What is written or deleted meanwhile may be in it or not.
+        """
 
-    def clock_s(self, *, may_write: bool = True) -> float | None:
-        """Return what the store's own clock says, in seconds since 1970, give or take one; None: it does not say.
+    def delete(self, names: Sequence[str]) -> None:
+        """Remove objects, as many as are named, in no stated order; one that is not there is no error.
 
-        Some stores say it only to those who write: with `may_write` false, nothing is written, not even for a moment.
+        Where it raises, some may be gone and others not: call it again with the same names. A name that cannot be one
+        is refused before anything is removed.
         """

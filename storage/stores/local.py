@@ -16,7 +16,7 @@ import errno
 import os
 import resource
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache, partial
 from pathlib import Path
@@ -24,7 +24,16 @@ from threading import get_ident
 
 from storage.stores.base import ObjectInfo
 from storage.stores.mounts import is_in_memory, is_on_local_disk
-from storage.stores.terms import NotAtHandError, absent, check_name, check_range, is_name, short_range, taken
+from storage.stores.terms import (
+    NotAtHandError,
+    absent,
+    check_name,
+    check_names,
+    check_range,
+    is_name,
+    short_range,
+    taken,
+)
 
 _IMMUTABLE = "packs/"
 _OPEN_PACKS = 256
@@ -135,14 +144,20 @@ class LocalStore:
         if not folder or is_name(folder):
             yield from self._walk(folder, prefix)
 
-    def delete(self, name: str) -> None:
-        """Remove the object; one that is not there is no error."""
-        check_name(name)
-        target = self._root / name
-        if not target.is_dir():  # a folder of objects is not an object
-            with suppress(*_NO_OBJECT):
+    def delete(self, names: Sequence[str]) -> None:
+        """Remove objects; one that is not there is no error. Their folders stay, for writers may be about to use them.
+
+        Each folder is fsynced once, also where nothing was found: who removed it may have been killed before.
+        """
+        check_names(names)
+        targets = [self._root / name for name in names]
+        for name, target in zip(names, targets, strict=True):
+            with suppress(*_NO_OBJECT):  # a folder of objects is none either
                 target.unlink()
-        self._forget(name)
+            self._forget(name)
+        for folder in {target.parent for target in targets}:
+            with suppress(*_NO_OBJECT):
+                _fsync_folder(folder)
 
     def _kept_open(self, name: str) -> _OpenFile:
         try:
@@ -207,21 +222,22 @@ class LocalStore:
 
     def _walk(self, folder: str, prefix: str) -> Iterator[ObjectInfo]:
         try:
-            entries = sorted((self._root / folder).iterdir())
+            entries = os.scandir(self._root / folder)
         except _NO_OBJECT:
             return
-        for entry in entries:
-            name = f"{folder}/{entry.name}" if folder else entry.name
-            if not is_name(name) or not (name.startswith(prefix) or prefix.startswith(f"{name}/")):
-                continue
-            try:
-                status = entry.stat()
-            except _NO_OBJECT:  # removed meanwhile
-                continue
-            if stat.S_ISDIR(status.st_mode):
-                yield from self._walk(name, prefix)
-            elif name.startswith(prefix):
-                yield ObjectInfo(name, status.st_size)
+        with entries:
+            for entry in entries:
+                name = f"{folder}/{entry.name}" if folder else entry.name
+                if not is_name(name) or not (name.startswith(prefix) or prefix.startswith(f"{name}/")):
+                    continue
+                try:
+                    status = entry.stat()
+                except _NO_OBJECT:  # removed meanwhile
+                    continue
+                if stat.S_ISDIR(status.st_mode):
+                    yield from self._walk(name, prefix)
+                elif name.startswith(prefix):
+                    yield ObjectInfo(name, status.st_size)
 
 
 def _open_packs() -> int:

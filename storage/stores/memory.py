@@ -1,11 +1,11 @@
 """A store in memory, for tests: the contract in its plainest form."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from threading import Lock
 
 from storage.stores.base import ObjectInfo
-from storage.stores.terms import absent, check_name, check_range, short_range, taken
+from storage.stores.terms import absent, check_name, check_names, check_range, short_range, taken
 
 
 class MemoryStore:
@@ -59,11 +59,12 @@ class MemoryStore:
             found = [ObjectInfo(name, len(data)) for name, data in self._objects.items() if name.startswith(prefix)]
         yield from found
 
-    def delete(self, name: str) -> None:
-        """Remove the object; one that is not there is no error."""
-        check_name(name)
+    def delete(self, names: Sequence[str]) -> None:
+        """Remove objects; one that is not there is no error."""
+        check_names(names)
         with self._lock:
-            self._objects.pop(name, None)
+            for name in names:
+                self._objects.pop(name, None)
 
     def clock_s(self, *, may_write: bool = True) -> float | None:
         """Return what the machine's clock says."""

@@ -89,6 +89,6 @@ def _not_atomic(store: Store, seen: str) -> OSError:
 def _remove(store: Store, name: str) -> None:
     """Remove the probe; a publisher that may not delete can publish all the same."""
     try:
-        store.delete(name)
+        store.delete([name])
     except OSError as error:
         _log.warning("the probe %s/%s stays behind: %s", store.url, name, error)

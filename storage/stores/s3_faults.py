@@ -33,6 +33,15 @@ _STATUS_OF: dict[type[Exception], int] = {
     PermissionDeniedError: HTTPStatus.FORBIDDEN,
     PreconditionError: HTTPStatus.PRECONDITION_FAILED,
 }
+# S3 answers 200 to a request that names objects to be deleted, and tells of each one that it did not delete (API
+# reference, DeleteObjects). obstore reads that, and gives it neither a class nor a status.
+_REFUSED_DELETION = re.compile(r"DeleteObjects request failed for key (\S+): (.{0,300}) \(code: (\w{1,80})\)")
+_STATUS_OF_CODE = {
+    "AccessDenied": HTTPStatus.FORBIDDEN,
+    "InternalError": HTTPStatus.INTERNAL_SERVER_ERROR,
+    "ServiceUnavailable": HTTPStatus.SERVICE_UNAVAILABLE,
+    "SlowDown": HTTPStatus.SERVICE_UNAVAILABLE,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +65,21 @@ class S3Answer:
     def told_by(cls, error: Exception) -> Self:
         """Return what obstore tells of an answer; status 0: there was none."""
         text = str(error)
+        if refused := _REFUSED_DELETION.search(text):
+            key, words, code = refused.groups()
+            return cls(_STATUS_OF_CODE.get(code, HTTPStatus.BAD_REQUEST), code, f"{key}: {words}")
         # The class decides but for three. A listing that fails is a GenericError, whatever was answered; so is a range
         # behind the end (416), and trouble of the server that leaves the outcome open (503) beside a refusal that does
         # not (400). AlreadyExistsError is 412, or 409, which decides nothing. UnauthenticatedError is 401, or no answer
         # at all: our own provider of credentials has failed.
         status = _STATUS_OF.get(type(error)) or int(_first(r"status code: (\d{3})", text) or 0)
+        # Status 404 and the class are the same for an absent object, which is nothing unusual (the next commit), and
+        # for an absent bucket, in which a first generation would be published (NoSuchKey, NoSuchBucket). And what may
+        # be over soon, in an answer of 200 to a request for deletions, is repeated by obstore and then has no status.
+        code = _first(r"<Code>([A-Za-z0-9.]{1,80})</Code>", text)
         return cls(
-            status,
-            # Status 404 and the class are the same for an absent object, which is nothing unusual (the next commit),
-            # and for an absent bucket, in which a first generation would be published (NoSuchKey, NoSuchBucket).
-            code=_first(r"<Code>([A-Za-z0-9.]{1,80})</Code>", text),
+            status or _STATUS_OF_CODE.get(code, 0),
+            code,
             # Status 403 is a wrong key, a wrong secret, a clock that is off, or a right that is missing: only the
             # server's own words say which, to the operator.
             words=_first(r"<Message>([^<]{1,300})</Message>", text),
@@ -127,16 +141,17 @@ def fault_of(answer: S3Answer, place: S3Place, name: str, *, reading: bool) -> O
         return absent(place.url, name)
     if answer.code in _ELSEWHERE or status in (HTTPStatus.MOVED_PERMANENTLY, HTTPStatus.TEMPORARY_REDIRECT):
         return _in_another_region(place)
-    return _refusal(answer, place, f"{place.url}/{name}" if name else place.url, reads_object=reads_object)
+    right = "" if name else "s3:ListBucket" if reading else "s3:DeleteObject"  # what is done to a bucket as a whole
+    return _refusal(answer, place, f"{place.url}/{name}" if name else place.url, right, reads_object=reads_object)
 
 
-def _refusal(answer: S3Answer, place: S3Place, at: str, *, reads_object: bool) -> OSError:
+def _refusal(answer: S3Answer, place: S3Place, at: str, right: str, *, reads_object: bool) -> OSError:
     status = answer.status
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         # Wrong keys and signatures have codes of their own.
         may_be_absent = reads_object and answer.code in ("", "AccessDenied")
         hint = " (S3 says so of an absent object too, unless s3:ListBucket is allowed)" if may_be_absent else ""
-        right = " (s3:ListBucket)" if at == place.url else ""
+        right = f" ({right})" if right else ""
         return PermissionError(f"{at}: not allowed: {answer}{hint}: check the credentials and what they may do{right}")
     if status == HTTPStatus.NOT_IMPLEMENTED:
         return OSError(

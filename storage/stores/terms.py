@@ -2,6 +2,7 @@
 
 import errno
 import re
+from collections.abc import Sequence
 
 _SEGMENT = r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}"
 _NAME = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT})*")
@@ -37,6 +38,18 @@ def check_name(name: str) -> None:
     """Raise `ValueError` unless `name` may name an object."""
     if not is_name(name):
         raise ValueError(f"{name!r} cannot name an object: segments of A-Z a-z 0-9 . _ - joined by single slashes")
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Raise `ValueError` unless each of `names` may name an object.
+
+    Raises:
+        TypeError: it is a single name, whose letters would be names too.
+    """
+    if isinstance(names, str):
+        raise TypeError(f"{names!r} is one name: give a list of names")
+    for name in names:
+        check_name(name)
 
 
 def check_range(start: int, length: int) -> None:

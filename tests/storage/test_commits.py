@@ -140,7 +140,7 @@ class CommitLog(RuleBasedStateMachine):
 
     @rule()
     def lose_the_hint(self) -> None:
-        self.memory.delete(LATEST)
+        self.memory.delete([LATEST])
 
     @rule(hint=st.binary(max_size=24) | st.integers(0, 10**25).map(lambda number: str(number).encode()))
     def spoil_the_hint(self, hint: bytes) -> None:
@@ -184,7 +184,7 @@ def test_the_head_costs_the_hint_the_commit_and_a_probe_and_later_the_probe_alon
 @pytest.mark.parametrize("hint", [None, b"", b"0", b"-1", b"9" * 19, b"9" * 40, b"1", b"\xff\xfe"])
 def test_a_head_far_from_its_hint_is_found_in_twice_the_logarithm_of_reads(hint: bytes | None) -> None:
     inner, heads = log_of(1000)
-    inner.delete(LATEST)
+    inner.delete([LATEST])
     if hint is not None:
         inner.put(LATEST, hint)
     store = CountingStore(inner)
@@ -207,7 +207,7 @@ def test_a_store_that_does_not_answer_is_not_an_empty_one() -> None:
 def test_a_known_commit_is_never_left_for_an_older_one() -> None:
     store, heads = log_of(5)
     for number in (3, 4, 5):
-        store.delete(commit_name(number))
+        store.delete([commit_name(number)])
     store.put(LATEST, b"2")
     assert find_head(store, heads[-1]) is heads[-1]
 
@@ -216,7 +216,7 @@ def test_only_the_newest_commit_is_looked_into() -> None:
     store, heads = log_of(6)
     for number in (1, 3, 5):
         store.put(commit_name(number), b"damaged")
-    store.delete(LATEST)
+    store.delete([LATEST])
     assert find_head(store) == heads[-1]
 
 

@@ -233,7 +233,7 @@ def test_a_damaged_generation_is_refused_and_the_old_one_stays(case: Case) -> No
         assert reader.lookup(asked("overlay-revoked.sha1")) == before
 
     for name in case.changed(objects):  # the damage is repaired
-        store.delete(name)
+        store.delete([name])
     for name, octets in objects.items():
         store.put(name, octets)
     assert reader.refresh() is True
@@ -264,7 +264,7 @@ def test_an_object_that_is_gone_leaves_the_old_generation(folder: str) -> None:
         store.put(name, octets)
     for name in set(objects_of(GOLDEN / "store")) - {info.name for info in first_generation().list("commits/")}:
         if name.startswith(folder):
-            store.delete(name)
+            store.delete([name])
     with pytest.raises(FileNotFoundError):
         reader.refresh()
     assert reader.generation == 1

@@ -66,7 +66,7 @@ def test_shards_of_any_cut_are_compared_with_parts_of_any_other_cut(
 def test_a_part_that_cannot_be_read_is_told_and_the_others_are_compared() -> None:
     store, before = MemoryStore(), entries([1, 2, (1 << 63) + 1, (3 << 62) + 5])
     first, second, third = put_parts(store, before, [1 << 31, 3 << 30])
-    store.delete(first.name)
+    store.delete([first.name])
     octets = bytearray(store.get(second.name))
     octets[20] ^= 1
     store.put(second.name, octets)

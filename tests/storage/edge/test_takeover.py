@@ -212,7 +212,7 @@ def test_when_the_old_answers_run_out_half_a_new_generation_is_better(
 def test_a_new_process_serves_the_last_generation_that_is_whole_until_the_newest_is(history: History) -> None:
     store = store_of(history.both)
     for name in history.new("packs/"):
-        store.delete(name)
+        store.delete([name])
     reader = serving(store, history.now)
 
     for _ in range(2):
@@ -228,7 +228,7 @@ def test_a_new_process_serves_the_last_generation_that_is_whole_until_the_newest
 def test_a_new_process_does_so_too_where_windows_or_manifest_are_missing(history: History, kind: str) -> None:
     store = store_of(history.both)
     for name in history.new(kind):
-        store.delete(name)
+        store.delete([name])
     reader = serving(store, history.now)
 
     with pytest.raises(FileNotFoundError):
@@ -240,7 +240,7 @@ def test_a_new_process_does_so_too_where_windows_or_manifest_are_missing(history
 def test_a_new_process_takes_the_newest_as_it_is_where_none_can_be_served(history: History, now: str) -> None:
     store = store_of(history.both)
     for name in history.new("packs/") if now != "now" else [name for name in history.both if name.startswith("packs/")]:
-        store.delete(name)
+        store.delete([name])
     reader = serving(store, history.now if now == "now" else history.ends + 1)
 
     assert reader.refresh() is True
@@ -251,7 +251,7 @@ def test_what_is_loaded_without_all_of_its_packs_is_not_called_ready_until_they_
     store = store_of(history.first)
     packs = {name: octets for name, octets in history.first.items() if name.startswith("packs/")}
     for name in packs:
-        store.delete(name)
+        store.delete([name])
     reader = serving(store, history.now)
     assert reader.refresh() is True
 
@@ -306,7 +306,7 @@ def publish_again(store: MemoryStore, change: Callable[[Manifest], Manifest] = l
 
 def before_overlays() -> MemoryStore:
     store = golden_store()
-    store.delete(commit_name(2))
+    store.delete([commit_name(2)])
     store.put(LATEST, b"1")
     return store
 
@@ -323,7 +323,7 @@ def test_an_overlay_must_be_there() -> None:
     head = find_head(whole)
     assert head is not None
     overlay = read_manifest(whole, head.commit.manifest).overlays[-1].pack
-    store.delete(overlay)
+    store.delete([overlay])
     store.put(commit_name(2), whole.get(commit_name(2)))
 
     with pytest.raises(NotServableError, match=overlay):
@@ -344,7 +344,7 @@ def test_the_times_of_shards_count_and_those_of_overlays_do_not(late: str) -> No
 
     publish_again(store, two_times)
     for number in (1, 2):
-        store.delete(commit_name(number))
+        store.delete([commit_name(number)])
     reader = serving(before_overlays(), 1_793_000_000)
     reader.refresh()
     assert reader.generation == 1, "there is no better one"

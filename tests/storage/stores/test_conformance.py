@@ -56,7 +56,7 @@ def test_an_object_exists_from_its_writing_to_its_deletion(store: Store, name: s
     assert not store.exists(name)
     store.put(name, data)
     assert store.exists(name)
-    store.delete(name)
+    store.delete([name])
     assert not store.exists(name)
     assert not store.exists("packs")
 
@@ -117,7 +117,7 @@ def test_what_is_not_there_is_not_found(store: Store) -> None:
             store.get(name)
         with pytest.raises(FileNotFoundError, match=name):
             store.get_range(name, 0, 1)
-        store.delete(name)
+        store.delete([name])
 
     assert store.get("packs/there") == b"x"
 
@@ -127,13 +127,50 @@ def test_a_deleted_object_is_gone_also_when_it_was_read_before(store: Store, nam
     store.put(name, b"octets")
     assert store.get_range(name, 0, 6) == b"octets"
 
-    store.delete(name)
+    store.delete([name])
 
     with pytest.raises(FileNotFoundError):
         store.get_range(name, 0, 6)
     with pytest.raises(FileNotFoundError):
         store.get(name)
     assert listed(store) == []
+
+
+def test_as_many_objects_are_deleted_as_are_named_and_no_others(store: Store) -> None:
+    for name in ("LATEST", "packs/a", "packs/b", "packs/b2", "deep/er/one"):
+        store.put(name, b"octets")
+
+    store.delete([])
+    assert len(listed(store)) == 5
+    store.delete(("packs/b", "deep/er/one", "packs/absent", "nowhere/at/all", "packs", "packs/b"))
+
+    assert [info.name for info in listed(store)] == ["LATEST", "packs/a", "packs/b2"]
+    store.delete(["packs/b", "packs/a"])
+    store.put("packs/b", b"again")
+    assert [info.name for info in listed(store)] == ["LATEST", "packs/b", "packs/b2"]
+
+
+def test_a_name_that_cannot_be_one_is_refused_before_anything_is_deleted(store: Store) -> None:
+    for name in ("packs/a", "p"):
+        store.put(name, b"octets")
+
+    with pytest.raises(ValueError, match="cannot name an object"):
+        store.delete(["packs/a", "../a"])
+    with pytest.raises(TypeError, match="'packs/a' is one name: give a list of names"):
+        store.delete("packs/a")  # a list of letters, to Python
+
+    assert [info.name for info in listed(store)] == ["p", "packs/a"]
+
+
+def test_more_objects_than_an_answer_or_a_request_of_a_server_holds(store: Store) -> None:
+    names = [f"packs/{number:04}" for number in range(1_010)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda name: store.put(name, b"x"), ["LATEST", *names]))
+
+    assert listed(store, "packs/") == [ObjectInfo(name, 1) for name in names]
+    store.delete(names)
+
+    assert listed(store) == [ObjectInfo("LATEST", 1)]
 
 
 @pytest.mark.parametrize("name", ["packs/one", "manifests/one"])
@@ -193,7 +230,7 @@ def test_other_names_are_refused_by_everything(store: Store, name: str) -> None:
         lambda: store.get_range(name, 0, 1),
         lambda: store.put(name, b""),
         lambda: store.put_if_absent(name, b""),
-        lambda: store.delete(name),
+        lambda: store.delete([name]),
     ]
     for call in calls:
         with pytest.raises(ValueError, match="cannot name an object"):
@@ -353,10 +390,16 @@ class StoreAgainstDict(RuleBasedStateMachine):
             with pytest.raises(EOFError):
                 self.store.get_range(name, start, length)
 
-    @rule(name=names)
-    def delete(self, name: str) -> None:
-        self.store.delete(name)
-        self.model.pop(name, None)
+    @rule(names=st.lists(names, max_size=4))
+    def delete(self, names: list[str]) -> None:
+        self.store.delete(names)
+        for name in names:
+            self.model.pop(name, None)
+
+    @rule(prefix=st.sampled_from(["packs/", "packs/b", "LATEST", "commits/1", "t"]))
+    def list(self, prefix: str) -> None:
+        found = [ObjectInfo(name, len(data)) for name, data in self.model.items() if name.startswith(prefix)]
+        assert listed(self.store, prefix) == sorted(found)
 
     @invariant()
     def lists_what_is_there(self) -> None:

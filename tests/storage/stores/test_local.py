@@ -11,6 +11,7 @@ import sys
 import tempfile
 import threading
 import time
+import tracemalloc
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
@@ -103,7 +104,7 @@ from storage.stores import LocalStore
 store, data = LocalStore(Path(sys.argv[1])), bytes(32 << 20)
 while True:
     getattr(store, sys.argv[2])("packs/one", data)
-    store.delete("packs/one")
+    store.delete(["packs/one"])
 """
 
 
@@ -222,6 +223,45 @@ def test_octets_are_durable_before_their_name_and_the_name_before_the_return(
     assert seen == [("new/store/packs", False), ("new/store", False), ("octets", False), ("new/store/packs", True)]
 
 
+def test_a_deletion_is_durable_when_it_returns_also_one_that_a_killed_process_began(
+    store: LocalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["packs/one", "packs/two", "history/one"]
+    for name in names:
+        store.put(name, b"octets")
+    real_fsync = os.fsync
+    synced: list[str] = []
+
+    def spy(descriptor: int) -> None:
+        assert list(store.list()) == []
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+        real_fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", spy)
+
+    for _ in range(2):
+        synced.clear()
+        store.delete([*names, "nowhere/one"])
+        assert sorted(synced) == ["history", "packs"]
+
+
+def test_a_listing_takes_no_memory_for_each_object(store: LocalStore, tmp_path: Path) -> None:
+    store.put("packs/0", b"")
+    [folder] = tmp_path.rglob("packs")
+    for number in range(1, 2_000):
+        folder.joinpath(str(number)).touch()
+
+    tracemalloc.start()
+    try:
+        count = sum(1 for _ in store.list())
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert count == 2_000
+    assert peak_bytes < 100_000
+
+
 def test_other_users_may_read_as_the_umask_says(tmp_path: Path) -> None:
     before = os.umask(0o022)
     try:
@@ -246,7 +286,7 @@ def test_foreign_files_are_not_objects(store: LocalStore, tmp_path: Path) -> Non
     (root / "packs" / "empty").mkdir()
 
     assert list(store.list()) == [ObjectInfo("packs/one", 1)]
-    store.delete("packs/empty")
+    store.delete(["packs/empty"])
     assert (root / "packs" / "empty").is_dir()
 
 

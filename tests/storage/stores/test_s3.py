@@ -61,7 +61,7 @@ def every_call(store: Store) -> dict[str, Callable[[], object]]:
         "put": lambda: store.put("packs/one", b"octets"),
         "put_if_absent": lambda: store.put_if_absent("commits/1", b"octets"),
         "list": lambda: list(store.list("packs/")),
-        "delete": lambda: store.delete("packs/one"),
+        "delete": lambda: store.delete(["packs/one"]),
     }
 
 
@@ -281,6 +281,37 @@ def test_messages_hold_nothing_that_was_signed_or_secret(scripted: ScriptedServe
     text = str(caught.value)
     assert "SignatureDoesNotMatch The signature does not match." in text
     assert not any(word in text for word in ("AKIAEXAMPLE", "the-secret", "AWS4", "token", "Debug", "\n"))
+
+
+def test_a_thousand_objects_are_deleted_by_each_request(scripted: ScriptedServer, store: Store) -> None:
+    scripted.answers = [(200, b"<DeleteResult><Deleted><Key>ca/packs/1</Key></Deleted></DeleteResult>")] * 5
+
+    store.delete([f"packs/{number}" for number in range(4_001)])
+
+    assert scripted.requests == ["POST /bucket?delete"] * 5
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "text"),
+    [
+        ("AccessDenied", PermissionError, "ca: not allowed: AccessDenied ca/packs/b: Not yours.: check the"),
+        ("SlowDown", ConnectionError, "no good answer from http://127.0.0.1:.*: SlowDown Not yours."),
+        ("InternalError", ConnectionError, "no good answer"),
+        ("Unheard", OSError, "refused by"),
+    ],
+)
+def test_a_deletion_that_is_refused_within_an_answer_of_200_is_an_error(
+    scripted: ScriptedServer, store: Store, code: str, kind: type[OSError], text: str
+) -> None:
+    refused = f"<Error><Key>ca/packs/b</Key><Code>{code}</Code><Message>Not yours.</Message></Error>"
+    answer = f"<DeleteResult><Deleted><Key>ca/packs/a</Key></Deleted>{refused}</DeleteResult>"
+    scripted.answers = [(200, answer.encode())] * 3  # what may be over soon is asked again
+
+    with pytest.raises(OSError, match=text) as caught:
+        store.delete(["packs/a", "packs/b"])
+
+    assert type(caught.value) is kind
+    assert ("s3:DeleteObject" in str(caught.value)) == (code == "AccessDenied")
 
 
 def test_a_forbidden_read_may_be_an_absent_object(scripted: ScriptedServer, store: Store) -> None:
