@@ -17,7 +17,7 @@ from tests.storage.edge.processes import wait_until
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks for processes in /proc")
 
-ROWS = 200_000  # four shards of about a second each
+ROWS, SHARDS = 200_000, 4  # of about a second each
 FEW = "few.parquet"
 
 
@@ -48,7 +48,7 @@ def assert_nothing_published(ca: Ca, before: dict[str, bytes]) -> None:
     after = ca.stored()
     assert {name: after.get(name) for name in before} == before
     left = {name.partition("/")[0] for name in after.keys() - before.keys()}
-    assert left <= {"packs", "tables", "history"}, "only what no commit names may be left"
+    assert left <= {"packs", "tables", "windows", "history"}, "only what no commit names may be left"
 
 
 @pytest.mark.parametrize(
@@ -70,10 +70,10 @@ def test_a_signal_in_the_middle_cleans_up_and_publishes_nothing(
     with RunningProgram(ca.folder, "run", ca.config, "--json", "--workers", workers) as running:
         in_the_middle(ca, running)
         send(running.pid, number)
-        sent = time.monotonic()
         ended = running.end()
 
-    assert time.monotonic() - sent < 10
+    signed = [name for name in ca.stored().keys() - before.keys() if name.startswith("packs/")]
+    assert 0 < len(signed) < SHARDS, "the rest is not signed first; by the clock, a busy machine would be blamed"
     assert ended.code == code
     assert ended.err == f"error: {word}: nothing was published\n"
     assert ended.error == {"code": word, "message": f"{word}: nothing was published", "findings": []}
