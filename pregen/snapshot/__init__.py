@@ -14,8 +14,8 @@ certificates exist and which of them are revoked. Reading goes
                   looks at many values' octets at once)
     crls/         revocations, where they come from CRLs and the files only say what was issued
     intake.py     one record batch to one `StatusBatch` (batch.py), bad rows left out: rows.py is how far they are
-                  judged, exclusion.py which are left out on purpose, reading.py what is noted of a file, and
-                  suspicions.py what of whole columns
+                  judged, judged_rows.py judges each column by itself, exclusion.py says which rows are left out on
+                  purpose, reading.py what is noted of a file, and suspicions.py what of whole columns
     rules.py      what the profile of an issuer demands of its rows
     rounded.py    long serials that a program has rounded
     scripts.py    whether serials are written otherwise than declared, by what odds.py says of chance
