@@ -1,6 +1,6 @@
 """The files of a snapshot: which they are, and the columns that are asked for, batch by batch.
 
-    search.py       a path, a glob, a folder, s3://bucket/prefix: to files
+    search.py       a path, a glob, a folder, s3://bucket/prefix: to files; found.py says what of a folder they are
     lakes.py        tables whose files are not the table: Delta Lake, Iceberg, Hudi
     partitions.py   names of folders to columns
     dated.py        the instant of files that cannot hold it
@@ -29,9 +29,10 @@ from pregen.snapshot.files.base import (
 )
 from pregen.snapshot.files.dated import as_of_beside
 from pregen.snapshot.files.formats import Chosen, open_file
+from pregen.snapshot.files.found import INDEXES, TABLES, FoundFile, FoundFiles, Wanted
 from pregen.snapshot.files.index_txt import index_txt_columns
 from pregen.snapshot.files.partitions import Value, partition_values
-from pregen.snapshot.files.search import INDEXES, TABLES, FoundFile, FoundFiles, Wanted, find_files
+from pregen.snapshot.files.search import find_files
 
 SUFFIXES = TABLES.suffixes
 

@@ -13,12 +13,12 @@ from pregen.snapshot.files import footer, ipc, orc
 from pregen.snapshot.files.base import SnapshotFile, unusable
 from pregen.snapshot.files.csv import CsvFile, Packing
 from pregen.snapshot.files.dated import DatedFile
+from pregen.snapshot.files.found import CSV_SUFFIXES, FoundFile
 from pregen.snapshot.files.index_txt import IndexTxtFile
 from pregen.snapshot.files.ipc import IpcFile
 from pregen.snapshot.files.orc import OrcFile
 from pregen.snapshot.files.parquet import ParquetFile
 from pregen.snapshot.files.partitions import PartitionedFile, Value, clashes
-from pregen.snapshot.files.search import CSV_SUFFIXES, FoundFile
 from pregen.snapshot.files.sources import LocalSource, Source, looking_at, reading
 
 _PACKED = {

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from pregen.errors import MAX_EXAMPLES, Finding
 from pregen.snapshot.files.base import SnapshotFile
-from pregen.snapshot.files.search import FoundFile
+from pregen.snapshot.files.found import FoundFile
 from pregen.snapshot.location import Location
 
 _NULL = "__HIVE_DEFAULT_PARTITION__"
