@@ -14,9 +14,9 @@ from zoneinfo import ZoneInfo
 import tzdata
 
 from pregen import clock
+from pregen.clock import DAY_S
 
 _NEAREST, _CERTAIN = 3, 0.9
-_DAY_S = 86_400
 _YEAR_0001, _YEAR_9999 = -62_135_596_800, 253_402_300_799
 
 
@@ -67,7 +67,7 @@ def utc_offset(name: str, at: int) -> int:
         ValueError: no zone is called so.
     """
     # within a day of the first and the last year, datetime could not say what the clocks show
-    moment = clock.instant(min(max(at, _YEAR_0001 + _DAY_S), _YEAR_9999 - _DAY_S))
+    moment = clock.instant(min(max(at, _YEAR_0001 + DAY_S), _YEAR_9999 - DAY_S))
     offset = moment.astimezone(zone(name)).utcoffset()
     assert offset is not None
     return offset // timedelta(seconds=1)

@@ -9,12 +9,12 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pregen import clock
+from pregen.clock import DAY_S
 from pregen.snapshot import AS_OF_KEY, GOOD, REVOKED, UNKNOWN
 
 SERIAL_BYTES = (16, 17, 18, 19, 20)
 REVOKED_SHARE, EXPIRED_SHARE, UNKNOWN_SHARE = 0.02, 0.01, 0.0005
 REASONS = (1, 3, 4, 5, 9)  # those that server certificates have; absent in a third of the cases
-DAY_S = 86_400
 VALID_DAYS = 90
 
 

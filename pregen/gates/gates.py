@@ -7,15 +7,13 @@ operator accepts is taken into account afterwards (`pregen.gates.acceptance`).
 from collections.abc import Callable
 from dataclasses import replace
 
-from pregen.clock import length_text, text
+from pregen.clock import DAY_S, length_text, text
 from pregen.config import GatesConfig, parse_duration
 from pregen.errors import Finding
 from pregen.gates.changes import growth, issuer_missing, mass_revocation, shrink, unrevoke
 from pregen.gates.evidence import Evidence
 from pregen.gates.judging import allowed, result, share_of, shown
 from pregen.gates.results import GateResult
-
-DAY_S = 86_400
 
 
 def judge_all(evidence: Evidence, config: GatesConfig) -> tuple[GateResult, ...]:

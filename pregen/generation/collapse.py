@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pregen.clock import DAY_S
 from pregen.errors import MAX_EXAMPLES
 from pregen.generation.counts import NO_EXAMPLES, NOTHING_COUNTED, Examples, Pair, RowCounts, RowNumber
 from pregen.generation.groups import KINDS, Group
@@ -36,7 +37,6 @@ from pregen.snapshot import MAX_SERIAL_BYTES, NO_REASON
 
 _UNKNOWN = KINDS.index(("unknown", False))
 _IS_REVOKED = np.array([status == "revoked" for status, _ in KINDS])
-_DAY_S = 86_400
 
 
 class Collapsed(NamedTuple):
@@ -121,7 +121,7 @@ def _paired(these: Spilled, leader: Places, early: NDArray[np.bool_]) -> tuple[P
     first = np.flatnonzero(early & (own == np.arange(len(these))) & ~early[leader])
     one, other = these[first], these[leader[first]]
     expiries = one["not_after"].astype(np.int64), other["not_after"].astype(np.int64)
-    fits = np.abs(expiries[0] - expiries[1]) <= _DAY_S
+    fits = np.abs(expiries[0] - expiries[1]) <= DAY_S
     fits |= (expiries[0] == LAST_SECOND) | (expiries[1] == LAST_SECOND)  # one of both does not say
     says = one["code"] & 3, other["code"] & 3
     fits &= ((says[0] == _UNKNOWN) == (says[1] == _UNKNOWN)) | _IS_REVOKED[says[0]] | _IS_REVOKED[says[1]]
@@ -134,7 +134,7 @@ def _expire_apart(these: Spilled, leader: Places, early: NDArray[np.bool_], peer
     """Return which rows of precertificates are no pair with the final certificate's, as both say another expiry."""
     apart: NDArray[np.bool_] = early & ~early[leader] & (peer == leader)
     expiries = these["not_after"].astype(np.int64), these["not_after"][leader].astype(np.int64)
-    apart &= np.abs(expiries[0] - expiries[1]) > _DAY_S
+    apart &= np.abs(expiries[0] - expiries[1]) > DAY_S
     apart &= (expiries[0] != LAST_SECOND) & (expiries[1] != LAST_SECOND)
     return apart
 

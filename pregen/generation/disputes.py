@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pregen import clock
+from pregen.clock import DAY_S
 from pregen.errors import MAX_EXAMPLES, Finding
 from pregen.gates.listed import SAYS_FINAL, SAYS_HOLD
 from pregen.generation.claims import Claims, ClaimSource
@@ -15,7 +16,6 @@ from pregen.snapshot import Snapshot
 from storage.certid import serial_text
 
 RANDOM_BYTES = 8  # serials of so many octets are hardly those of two issuers (TLS Baseline Requirements, 7.1)
-DAY_S = 86_400  # within which a time without a zone, or a date, is the same
 FEW = 3  # serials that may be equal by chance, or by the habits of a CA: one or two are no evidence
 _FINAL = (
     "certificates are good or unknown, and CRLs list them as revoked, which is final (RFC 5280, 5.3.1): look whether "
@@ -93,6 +93,7 @@ def _pairs(strangers: NDArray[np.void], claims: Claims, signer: NDArray[np.int64
 
 def _evident(rows: NDArray[np.void], *, are_disjoint: bool) -> NDArray[np.bool_]:
     is_long = rows["size"] >= RANDOM_BYTES
+    # Within a day, a time without a zone, or a date, is the same.
     evident: NDArray[np.bool_] = is_long & (rows["gap_s"] <= DAY_S)
     for others in (~is_long & (rows["gap_s"] <= 1), is_long & are_disjoint):
         if np.count_nonzero(others) >= FEW:

@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from pregen import clock
+from pregen.clock import DAY_S
 from pregen.errors import MAX_EXAMPLES, Finding, GateError, InputError, VerificationError
 from pregen.gates import GateResult, History
 from pregen.gates.acceptance import acceptable, decide, is_refused
@@ -28,7 +29,6 @@ from pregen.snapshot import Snapshot
 from pregen.validity import REASON_CODES
 from storage.manifest import Shard
 
-DAY_S = 86_400
 INVALID = "invalid"  # the reason of rows that are left out because they cannot be published
 _OF_ROWS = frozenset({"rows-invalid", "duplicate"})  # as these rows get no answers
 

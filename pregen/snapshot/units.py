@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from pregen.clock import DAY_S
 from pregen.errors import Finding
 from pregen.snapshot.column import Column
 from pregen.snapshot.octets import ArrowArray
@@ -34,7 +35,6 @@ MANY = 10
 _FEW = 3
 _LAST_S = 7_258_118_400  # 2200: what is later is no time of issuance or revocation, and few expiries
 _NANOSECONDS = {"epoch-s": 10**9, "epoch-ms": 10**6, "epoch-us": 10**3, "epoch-ns": 1}
-_DAY_S = 86_400
 _WITH_SHORT_YEARS = ("utctime", "asn1")
 _DAYS_AS_YEARS, _FIRST_DAY_AS_YEAR = 15, 2001  # so many years at least, of those that the days of a month look like
 _DAY_AS_MONTH = r"^\s*(?:\d{4}-|\d{2}|\d{4})(?:1[3-9]|2\d|3[01])"
@@ -69,7 +69,7 @@ class Units:
             self.given += len(seconds)
             self._put(seconds[(seconds > 0) & (seconds < FIRST_S)].astype(np.float64))
         if encoding in _WITH_SHORT_YEARS:
-            days = np.unique(found.seconds[found.given & judged] // _DAY_S)
+            days = np.unique(found.seconds[found.given & judged] // DAY_S)
             self.short_dates = np.union1d(self.short_dates, days)
         for fault in found.faults:
             rows = fault.rows & judged

@@ -20,11 +20,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from pregen.clock import length_text
+from pregen.clock import DAY_S, length_text
 from pregen.gates.detector.case import Case
 from pregen.gates.detector.clues import Clue, examples, until_text
 from pregen.gates.detector.observation import BIN_S, BINS, COLUMNS, HALF, KINDS
-from pregen.gates.detector.offsets import DAY_S, is_date, nearest_possible, offset_text, possible_shifts
+from pregen.gates.detector.offsets import is_date, nearest_possible, offset_text, possible_shifts
 from pregen.gates.detector.rhythm import ages_of, rhythm
 from pregen.gates.detector.witnesses import Witnessed
 from storage.history import IssuerHistory

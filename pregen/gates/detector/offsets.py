@@ -16,11 +16,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pregen.clock import DAY_S
 from pregen.snapshot.column import Column
 from pregen.zones import utc_offset, zone_names, zone_octets
 
 QUARTER_S = 900
-DAY_S = 86_400
 MAX_SHIFT_S = 28 * 3_600
 TOLERANCE_S = 300  # clocks of two machines, and what is written a little later, are no zone mistake
 ALIGNED_S = 60  # between a difference and whole quarters of an hour; further from it, it is none of two zones

@@ -18,10 +18,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from pregen.clock import DAY_S
 from pregen.gates.detector.case import Case
 from pregen.gates.detector.clues import Clue, example, issuer_name, time_text
 from pregen.gates.detector.observation import BIN_S, HALF, KINDS, Watch
-from pregen.gates.detector.offsets import DAY_S, is_date, nearest_possible, offset_text, possible_shifts
+from pregen.gates.detector.offsets import is_date, nearest_possible, offset_text, possible_shifts
 from pregen.gates.detector.sightings import Sightings, sighted_serial
 from pregen.issuers import Issuer
 from pregen.snapshot.column import Column

@@ -15,6 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pregen import clock
+from pregen.clock import DAY_S
 from pregen.errors import MAX_EXAMPLES, Finding
 from pregen.snapshot.batch import GOOD, NO_EXPIRY, NO_REASON, REVOKED
 from pregen.snapshot.crls.entries import SERIAL_WIDTH, CrlEntries, minimal_serials
@@ -24,7 +25,6 @@ from pregen.snapshot.crls.signs import noted, other_signs, sign_findings
 from pregen.snapshot.octets import octets_of, tails
 from storage.certid import serial_text
 
-_DAY_S = 86_400  # more than a wrong zone of not_before, or a time of revocation that is dated back
 _TABLE_BITS = 3  # so that one row in eight that is not revoked is searched for in vain
 WORDS = SERIAL_WIDTH // 8
 # Odd, so that multiplying loses nothing; those of splitmix64, and the golden ratio.
@@ -195,7 +195,8 @@ class Revocations:
         for one in listed:
             missing[one] = False
         with_row = np.bincount(self.issuer[~missing], minlength=len(oldest))
-        since = np.where(oldest == NO_EXPIRY, oldest.min(), oldest) - _DAY_S
+        # A day is more than a wrong zone of not_before makes, or than a time of revocation is dated back.
+        since = np.where(oldest == NO_EXPIRY, oldest.min(), oldest) - DAY_S
         is_strange = with_row == 0
         is_strange[sorted(matched)] = False
         strangers = is_strange[self.issuer] & (self.revoked_at >= since[self.issuer])

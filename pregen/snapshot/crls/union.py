@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pregen import clock
+from pregen.clock import DAY_S
 from pregen.errors import MAX_EXAMPLES, Finding, InputError, Severity
 from pregen.reasons import CERTIFICATE_HOLD, REMOVE_FROM_CRL
 from pregen.snapshot.crls.crl import Crl, read_crls
@@ -19,7 +20,6 @@ from pregen.snapshot.crls.rules import CLOCK_SKEW_S, CrlIssuer, Effective, effec
 from pregen.snapshot.crls.scope import Uncovered, partition_findings, uncovered
 from storage.certid import serial_text
 
-_DAY_S = 86_400
 _FAULTS = {
     "crl.critical-extension": "entries have critical extensions that are not known here, so they may mean something "
     "else (RFC 5280, 5.3): issue CRLs without them",
@@ -217,14 +217,14 @@ def _entry_findings(crl: Crl, entries: CrlEntries) -> Iterator[Finding]:
     if len(removed) and not crl.is_delta:
         yield _counted("crl.entry", "error", crl, _FAULTS["crl.entry"], len(removed), _serials(entries, removed))
     after_s = entries.revoked_at - crl.this_update
-    far = np.flatnonzero(after_s > _DAY_S)
+    far = np.flatnonzero(after_s > DAY_S)
     if len(far):
         text = (
             "entries were revoked more than a day after thisUpdate, which no clock explains: issue the CRL again, with "
             "the times at which certificates were revoked"
         )
         yield _counted("crl.entry-late", "error", crl, text, len(far), _times(entries, far))
-    late = np.flatnonzero((after_s > CLOCK_SKEW_S) & (after_s <= _DAY_S))
+    late = np.flatnonzero((after_s > CLOCK_SKEW_S) & (after_s <= DAY_S))
     if len(late):
         text = (
             f"entries were revoked more than {CLOCK_SKEW_S // 60} minutes after thisUpdate: either the CA backdates "

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.types as is_type
 from numpy.typing import NDArray
 
+from pregen.clock import DAY_S
 from pregen.config.columns import ASN1_ENCODINGS
 from pregen.snapshot.column import Column
 from pregen.snapshot.layouts import is_text
@@ -28,7 +29,6 @@ from pregen.snapshot.times.wallclock import YEAR_0000_S, YEAR_9999_S, seconds_of
 from pregen.snapshot.times.zones import local_to_utc
 
 _PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
-_DAY_S = 86_400
 _MOST_DIGITS = 19  # of a number of 64 bits
 
 
@@ -121,7 +121,7 @@ def _on_the_wall(
     if source is None or source.zone is None:
         return Instants(np.zeros_like(wall), np.zeros_like(given), [*faults, Fault("row.time.not-utc", given)])
     # what is far outside stays outside, and the search is spared numbers that would overflow
-    bounded = np.clip(wall, YEAR_0000_S - 2 * _DAY_S, YEAR_9999_S + 2 * _DAY_S)
+    bounded = np.clip(wall, YEAR_0000_S - 2 * DAY_S, YEAR_9999_S + 2 * DAY_S)
     seconds, ambiguous, nonexistent = local_to_utc(bounded, source.zone, source.ambiguous, source.nonexistent)
     for policy, code, rows in (
         (source.ambiguous, "row.time.ambiguous", ambiguous),
@@ -164,10 +164,10 @@ def _merged(faults: list[Fault]) -> list[Fault]:
 def _dates(column: ArrowArray, source: Column | None) -> NDArray[np.int64]:
     """Return a column of date32 or date64 at the declared time of day as seconds as if it were UTC."""
     if is_type.is_date64(column.type):  # milliseconds, of whole days by contract
-        days = integers(column) // (_DAY_S * 1_000)
+        days = integers(column) // (DAY_S * 1_000)
     else:
         days = integers(column.cast(pa.int32()).cast(pa.int64()))
-    return days * _DAY_S + _time_of_day(source)
+    return days * DAY_S + _time_of_day(source)
 
 
 def _time_of_day(source: Column | None) -> int:

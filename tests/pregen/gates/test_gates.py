@@ -5,12 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from pregen.clock import DAY_S
 from pregen.config import GatesConfig, Limit
 from pregen.errors import Finding
 from pregen.gates import GATES, GateResult, History
 from pregen.gates.comparison import Comparison
 from pregen.gates.evidence import Evidence
-from pregen.gates.gates import DAY_S, judge_all
+from pregen.gates.gates import judge_all
 from pregen.gates.history import WITNESS
 from storage.history import IssuerHistory
 
