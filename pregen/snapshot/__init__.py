@@ -20,7 +20,7 @@ certificates exist and which of them are revoked. Reading goes
     rounded.py    long serials that a program has rounded
     scripts.py    whether serials are written otherwise than declared, by what odds.py says of chance
     swapped.py    serials whose octets stand in another order
-    habits.py     how each issuer's serials are written
+    habits.py     how each issuer's serials and times are written
     parts.py      what is found in the rows of some issuers, or of some files, alone
     units.py      times that are read in another unit, or order, than they were written in
     standins.py   times that hardly are any, and stand for "none"; calendar_times.py has those at the edges of calendars

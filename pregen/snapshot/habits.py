@@ -1,23 +1,27 @@
-"""How the serials of each issuer are written, as one of several CAs may write them otherwise than the others.
+"""How serials and times of each issuer are written, as one of several CAs may write them otherwise than the others.
 
 What is odd about a few of its rows would hide among the many of another one. What all of its rows have in common shows
 in some of them as well, so that looking costs nothing where there are many: `SAMPLE_ROWS` of each issuer in each file,
 from all over the batch that it is first seen in. Nothing is added up over files, since each is judged by itself.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from pregen.config.columns import TIMES
 from pregen.errors import Finding
+from pregen.snapshot.column import Column
 from pregen.snapshot.findings import RowPlace
 from pregen.snapshot.octets import ArrowArray, octets_of
 from pregen.snapshot.rounded import Rounded
 from pregen.snapshot.scripts import Scripts
 from pregen.snapshot.swapped import Swapped
+from pregen.snapshot.times.instants import Instants
+from pregen.snapshot.units import Units
 
 SAMPLE_ROWS = 2_048
 
@@ -52,22 +56,55 @@ class SerialColumn:
     is_text: bool
 
 
+@dataclass(frozen=True, slots=True)
+class TimeColumn:
+    """The times of a batch: which column they are, what the file holds, what was read of it, and how."""
+
+    canonical: str
+    array: ArrowArray
+    found: Instants
+    encoding: str | None
+
+
 class Habits:
-    """What is noted of the serials of each issuer, in one file."""
+    """What is noted of the serials and times of each issuer, in one file."""
 
     def __init__(self, issuers: int) -> None:
         """Nothing is noted yet of any issuer (index)."""
-        self._wanted = np.full(issuers, SAMPLE_ROWS, np.int64)
+        self._wanted = {what: np.full(issuers, SAMPLE_ROWS, np.int64) for what in ("serial", *TIMES)}
         self._habits: dict[int, _Habit] = {}
+        self._units: dict[tuple[str, int], Units] = {}
 
     def note(self, column: SerialColumn, issuer: NDArray[np.int32], chosen: NDArray[np.bool_]) -> None:
         """Note the serials of some of the rows that are `chosen`, bool[n]; `issuer` is int32[n]."""
-        present = np.bincount(issuer[chosen], minlength=len(self._wanted))
-        for one in np.flatnonzero((present > 0) & (self._wanted > 0)).tolist():
-            rows = np.flatnonzero(chosen & (issuer == one))
-            rows = rows[:: -(-len(rows) // int(self._wanted[one]))]
-            self._wanted[one] -= len(rows)
+        for one, rows in self._samples("serial", issuer, chosen):
             self._note(self._habits.setdefault(one, _Habit()), column, rows)
+
+    def note_times(self, column: TimeColumn, issuer: NDArray[np.int32], chosen: NDArray[np.bool_]) -> None:
+        """Note some of the times that rows have that are `chosen`, bool[n]; `issuer` is int32[n]."""
+        written = column.found.given.copy()
+        for fault in column.found.faults:
+            written |= fault.rows
+        for one, rows in self._samples(column.canonical, issuer, chosen & written):
+            sample = np.zeros(len(issuer), np.bool_)
+            sample[rows] = True
+            self._units.setdefault((column.canonical, one), Units()).note(
+                column.array, column.found, sample, column.encoding
+            )
+
+    def _samples(
+        self, what: str, issuer: NDArray[np.int32], chosen: NDArray[np.bool_]
+    ) -> Iterator[tuple[int, NDArray[np.intp]]]:
+        """Yield issuers of which rows are still wanted, and as many of these, from all over the batch."""
+        wanted = self._wanted[what]
+        if not wanted.any():
+            return
+        present = np.bincount(issuer[chosen], minlength=len(wanted))
+        for one in np.flatnonzero((present > 0) & (wanted > 0)).tolist():
+            rows = np.flatnonzero(chosen & (issuer == one))
+            rows = rows[:: -(-len(rows) // int(wanted[one]))]
+            wanted[one] -= len(rows)
+            yield one, rows
 
     def _note(self, habit: _Habit, column: SerialColumn, rows: NDArray[np.intp]) -> None:
         array, serial = column.array.take(rows), column.serial.take(rows)
@@ -87,3 +124,11 @@ class Habits:
             for one, habit in sorted(self._habits.items())
         }
         return {one: findings for one, findings in found.items() if findings}
+
+    def units(self, columns: Mapping[str, Column]) -> Mapping[str, Mapping[int, tuple[Finding, ...]]]:
+        """Return which units are odd, by column of times (canonical name) and issuer."""
+        found: dict[str, dict[int, tuple[Finding, ...]]] = {}
+        for (canonical, one), noted in sorted(self._units.items()):
+            if findings := noted.findings(columns[canonical]):
+                found.setdefault(canonical, {})[one] = findings
+        return found

@@ -138,6 +138,8 @@ class _BatchIntake(JudgedRows):
             unexpired = not_after > self._intake.latest_s
             note_left_out(self, revocations, self._by_status & unexpired, self.meanings.latest_revocation_s)
         not_before = self._optional_time("not_before", NO_ISSUANCE)
+        for column in self._time_columns:
+            self._intake.habits.note_times(column, issuer, self.judged & ~self._unplaced)
         from_crls = self._intake.revocations is not None
         note_stand_ins(self, issuer, revoked_at, revoked, not_before, not_after, from_crls=from_crls)
         row = np.arange(self.first.row, self.first.row + self.count, dtype=np.int64)

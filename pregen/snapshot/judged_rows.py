@@ -26,6 +26,7 @@ from pregen.snapshot.codes import (
 )
 from pregen.snapshot.column import Column
 from pregen.snapshot.findings import RowPlace
+from pregen.snapshot.habits import TimeColumn
 from pregen.snapshot.octets import Fault
 from pregen.snapshot.reading import Reading
 from pregen.snapshot.rows import BatchRows, Mask
@@ -91,6 +92,7 @@ class JudgedRows(BatchRows):
         self._by_status = np.zeros(self.count, np.bool_)
         self._own_zone: NDArray[np.uint8] | None = None
         self._precertificate: Mask | None = None
+        self._time_columns: list[TimeColumn] = []
 
     def _times(self, canonical: str) -> Instants:
         array = self.arrays.get(canonical)
@@ -100,6 +102,7 @@ class JudgedRows(BatchRows):
         if array is not None and self.first.unit == "row":
             encoding = self.columns[canonical].encoding
             self.reading.units[canonical].note(array, found, self.judged, encoding)
+            self._time_columns.append(TimeColumn(canonical, array, found, encoding))
         return found
 
     def _note_zone(self, canonical: str, found: Instants) -> None:

@@ -35,6 +35,7 @@ class Reading:
         negative_serials: how many rows of each issuer have a serial that is negative, int64[issuers].
         revoked_of_cas: when certificates of issuers whose profile is for CAs alone were revoked, int64[k], distinct.
         of_issuers: what is odd about the serials of issuers (indices), each by itself.
+        units_of_issuers: what is odd about their units of times, by canonical column.
         remnants: what rows that are not revoked say of revocations.
         units: in which its times seem to be written, by canonical column.
         rounded: serials that seem to be rounded.
@@ -57,6 +58,7 @@ class Reading:
     negative_serials: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     revoked_of_cas: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     of_issuers: Mapping[int, tuple[Finding, ...]] = field(default_factory=dict)
+    units_of_issuers: Mapping[str, Mapping[int, tuple[Finding, ...]]] = field(default_factory=dict)
     remnants: Remnants = field(default_factory=Remnants)
     units: dict[str, Units] = field(default_factory=lambda: {canonical: Units() for canonical in TIMES})
     rounded: Rounded = field(default_factory=Rounded)

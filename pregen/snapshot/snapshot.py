@@ -144,6 +144,7 @@ class Snapshot:
                 yield batch
         column = self._columns["serial"]
         reading.of_issuers = intake.habits.findings(column.name, column.encoding or "binary")
+        reading.units_of_issuers = intake.habits.units(self._columns)
 
     def add(self, number: int, reading: Reading) -> None:
         """Count what is noted while a file is read, here or in a worker."""
@@ -183,7 +184,7 @@ class Snapshot:
         scripts, rounded, by_file = Scripts(), Rounded(), dict[str, tuple[Finding, ...]]()
         by_issuer = dict[str, tuple[Finding, ...]]()
         negative, rows = np.zeros(max(self._issuers.values()) + 1, np.int64), self.rows_of.sum(axis=1)
-        names = {index: name for name, index in [*self._issuers.items()][::-1]}
+        names = self._names
         for number, one in sorted(self._readings.items(), key=lambda item: item[0]):
             scripts.add(one.scripts)
             rounded.add(one.rounded)
@@ -212,13 +213,21 @@ class Snapshot:
         found: tuple[Finding, ...] = ()
         for canonical in TIMES:
             noted, column = Units(), self._columns[canonical]
-            by_file = dict[str, tuple[Finding, ...]]()
+            by_file, by_issuer = dict[str, tuple[Finding, ...]](), dict[str, tuple[Finding, ...]]()
             for number, reading in sorted(self._readings.items(), key=lambda item: item[0]):
                 one = reading.units.get(canonical, Units())
                 noted.add(one)
                 by_file[f"file {self.files[number]}"] = one.findings(column)
-            found += narrowed(noted.findings(column), Parts(by_file, len(by_file)))
+                for index, odd in reading.units_of_issuers.get(canonical, {}).items():
+                    by_issuer.setdefault(f"issuer {self._names[index]!r}", odd)
+            issuers = int(np.count_nonzero(self.rows_of.any(axis=1)))
+            found += narrowed(noted.findings(column), Parts(by_issuer, issuers), Parts(by_file, len(by_file)))
         return found
+
+    @property
+    def _names(self) -> Mapping[int, str]:
+        """What each issuer (index) is called: of several names, the first."""
+        return {index: name for name, index in [*self._issuers.items()][::-1]}
 
     def _stand_ins(self) -> tuple[Finding, ...]:
         noted = StandIns()

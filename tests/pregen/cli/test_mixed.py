@@ -91,3 +91,51 @@ def test_one_file_of_several_that_writes_serials_otherwise_is_named(
     assert codes(ended) == [code]
     message = str(ended.error["findings"])
     assert "b.parquet" in message or code == "serial.encoding"
+
+
+def _days(ca: Ca, column: str, form: str) -> Column:
+    """Return sixty times, one a day, as numbers of some unit, or as texts of a form."""
+    step = DAY if column == "not_after" else -DAY
+    times = [ca.now + (at + 5) * step for at in range(60)]
+    if form.isdigit():
+        return pa.array([int(one.timestamp()) * int(form) for one in times])
+    return pa.array([one.strftime(form) for one in times])
+
+
+UNITS = [
+    ("not_before", "epoch-ms", "1000", "1", False),
+    ("not_before", "epoch-us", "1000000", "1000", False),
+    ("not_after", "utctime", "%y%m%d%H%M%SZ", "%d%m%y%H%M%SZ", False),
+    ("not_before", "iso8601", "%Y-%m-%dT%H:%M:%SZ", "%Y-%d-%mT%H:%M:%SZ", True),
+]
+
+
+@pytest.mark.parametrize(("column", "encoding", "right", "wrong", "has_bad_rows"), UNITS)
+def test_a_small_issuer_that_writes_times_otherwise_is_named(
+    ca: Ca, pregen: Program, column: str, encoding: str, right: str, wrong: str, *, has_bad_rows: bool
+) -> None:
+    second_issuer(ca, columns={column: {"encoding": encoding}})
+    right_ones, wrong_ones = _days(ca, column, right), _days(ca, column, wrong)
+    serial = pa.array([(1 << 60 | at * 977).to_bytes(8, "big") for at in range(240)], pa.binary())
+    issuer = pa.array(["r1"] * 180 + ["r2"] * 60)
+
+    def export(others: Column) -> None:
+        times: Column = pa.concat_arrays([right_ones, right_ones, right_ones, others])
+        changes: dict[str, Column | None] = {
+            "serial": serial,
+            "issuer": issuer,
+            "status": pa.array([0] * 240),
+            "revoked_at": None,
+            "reason": None,
+            column: times,
+        }
+        ca.export(as_of=None, to="snapshot.parquet", **changes)
+
+    export(wrong_ones)
+    ended = pregen("check", ca.config, "--json")
+    export(right_ones)
+    honest = pregen("check", ca.config)
+
+    assert codes(ended) == [*["row.time.malformed"] * has_bad_rows, "time.encoding"]
+    assert f"rows of issuer 'r2': column '{column}'" in str(ended.error["findings"]).replace("\\", "")
+    assert honest.code == 0, honest.err
