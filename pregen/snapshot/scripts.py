@@ -7,6 +7,7 @@ Each of these can be read all the same, and gives another number. Which octets v
     binary, unsigned-...   digits, a-f and what may separate    28/256                hex or decimal text
     binary, unsigned-...   letters, digits and - _ + / =        67/256                base64 text
     hex, decimal           (once decoded) digits and a-f        28/256                text that was encoded twice
+    any                    02, the count of what follows, that  1/65536 a value       whole DER INTEGERs
 
 What does not parse is a fault of its row; where a column of decimal numbers holds mostly hex ones, or base64, the rows
 that parse are wrong as well, and leaving out the others would publish them: so that is refused as a whole, too.
@@ -23,12 +24,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pregen.errors import Finding
-from pregen.snapshot.octets import ArrowArray, OctetColumn, holds, text_of
+from pregen.snapshot.octets import ArrowArray, OctetColumn, holds, octet_at, octets_of, text_of
 from pregen.snapshot.odds import CHANCE, Likeness, chance_exponent, count_alike, no_likeness
 
 CODE = "serial.encoding"
 _SAMPLE_ROWS = 1_024  # of a batch
 _COUNTING = 1.05  # octets by which neighbours differ where octets count; of digits that count, it is 1.07 or 1.11
+_WHOLE = 3  # values that begin as an INTEGER of DER do, and would by chance one in 2 ** 16 each
+_INTEGER_TAG = 2
 _MIXED_COUNT, _MIXED_SHARE = 10, 10  # rows that are surely of another encoding, and one in so many
 
 
@@ -53,13 +56,15 @@ class Scripts:
     Attributes:
         digits: values of decimal digits alone, among all of a text column, or among the texts of a binary one.
         hex_text, base64: octets that are such text.
-        hex_numbers, base64_numbers: texts that are no decimal, or no hex number, but that.
+        whole: values that are DER INTEGERs with tag and length, rather than their content octets.
+    hex_numbers, base64_numbers: texts that are no decimal, or no hex number, but that.
         rows: that were looked at.
     """
 
     digits: Likeness = field(default_factory=no_likeness)
     hex_text: Likeness = field(default_factory=no_likeness)
     base64: Likeness = field(default_factory=no_likeness)
+    whole: int = 0
     hex_numbers: int = 0
     base64_numbers: int = 0
     rows: int = 0
@@ -69,6 +74,7 @@ class Scripts:
         self.digits = self.digits.plus(other.digits)
         self.hex_text = self.hex_text.plus(other.hex_text)
         self.base64 = self.base64.plus(other.base64)
+        self.whole += other.whole
         self.hex_numbers += other.hex_numbers
         self.base64_numbers += other.base64_numbers
         self.rows += other.rows
@@ -85,6 +91,7 @@ class Scripts:
         if pa.types.is_integer(column.type) or pa.types.is_decimal(column.type):
             return
         self.rows += len(column)
+        self.whole += _count_whole(octets_of(serial))
         if encoding.endswith("binary"):
             self._note_octets(column)
             return
@@ -134,6 +141,12 @@ class Scripts:
                 f"{_counts(self.base64)} serials are text in base64, and no octets of a number: decode them in the "
                 f"export, or write hex there and {_set(name, chr(34) + 'hex' + chr(34))}"
             )
+        if self.whole >= _WHOLE and self.whole * 2 >= self.rows:
+            yield (
+                f"{self.whole:,} of {self.rows:,} serials begin with 02 and the count of the octets that follow, as "
+                "whole DER INTEGERs do: export their content octets alone, without tag and length; if the serials "
+                f"themselves begin so, say so by --accept {CODE}"
+            )
         if encoding == "hex" and _is_so(self.digits, _OF_DIGITS):
             yield (
                 f"{_counts(self.digits)} serials hold decimal digits alone, which hexadecimal numbers do by chance "
@@ -165,6 +178,13 @@ def _counted(column: ArrowArray, mask: NDArray[np.bool_]) -> Likeness:
             return count_alike(sample, alike).times(step)
     text = text_of(column)
     return count_alike(text, ~holds(text, ~mask[text.data]))
+
+
+def _count_whole(values: OctetColumn) -> int:
+    """Count what begins with the tag of an INTEGER and the count of the octets after it."""
+    size = values.size
+    rows = np.flatnonzero((octet_at(values, values.start) == _INTEGER_TAG) & (size > _INTEGER_TAG))
+    return int(np.count_nonzero(octet_at(values, values.start[rows] + 1) == size[rows] - 2))
 
 
 def _is_so(found: Likeness, share: float) -> bool:

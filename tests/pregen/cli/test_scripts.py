@@ -168,3 +168,28 @@ def test_scientific_notation_is_refused_as_what_it_is(ca: Ca, pregen: Program) -
 
     assert refused.code == 3
     assert "error row.serial.rounded: column 'serial' is in scientific notation ('1.23E+30')" in refused.err
+
+
+@pytest.mark.parametrize("encoding", ["binary", "unsigned-binary", "hex", "decimal"])
+@pytest.mark.parametrize("count", [3, 200])
+def test_whole_integers_of_der_are_refused_in_place_of_their_octets(
+    ca: Ca, pregen: Program, encoding: str, count: int
+) -> None:
+    contents = [number.to_bytes(16, "big") for number in numbers(count)]
+    declare(ca, encoding)
+    export(ca, _written([b"\x02\x10" + one for one in contents], encoding))
+    refused = pregen("check", ca.config)
+    export(ca, _written(contents, encoding))
+    taken = pregen("check", ca.config)
+
+    assert refused.code == 3
+    assert f"error {CODE}: column 'serial': {count} of {count} serials begin with 02 and the count" in refused.err
+    assert taken.code == 0, taken.err
+
+
+def _written(serials: list[bytes], encoding: str) -> Column:
+    if encoding == "hex":
+        return pa.array([one.hex() for one in serials])
+    if encoding == "decimal":
+        return pa.array([str(int.from_bytes(one, "big")) for one in serials])
+    return pa.array(serials, pa.binary())
