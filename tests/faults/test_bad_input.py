@@ -361,7 +361,7 @@ def test_a_store_of_a_newer_version_is_not_touched(ca: Ca, pregen: Program) -> N
     store = LocalStore(ca.store)
     head = commits.find_head(store)
     assert head is not None
-    for reader_min, duty in ((1, "publisher"), (2, "reader")):
+    for reader_min, duty in ((commits.READER_VERSION, "publisher"), (commits.READER_VERSION + 1, "reader")):
         newer = commits.Commit(
             number=head.commit.number + 1,
             parent=None,
@@ -370,7 +370,7 @@ def test_a_store_of_a_newer_version_is_not_touched(ca: Ca, pregen: Program) -> N
             started_at=head.commit.started_at,
             manifest=head.commit.manifest,
             reader_min=reader_min,
-            writer_min=2,
+            writer_min=commits.WRITER_VERSION + 1,
         )
         store.put(commits.commit_name(newer.number), commits.encode_commit(newer))
         before = ca.stored()
@@ -378,7 +378,7 @@ def test_a_store_of_a_newer_version_is_not_touched(ca: Ca, pregen: Program) -> N
         for command in ("run", "check"):
             ended = pregen(command, ca.config, "--json")
             assert (ended.code, ended.error["code"]) == (5, "storage")
-            assert f"commit 2 needs a {duty} of format version 2" in ended.err
+            assert f"commit 2 needs a {duty} of format version 3" in ended.err
             assert "upgrade ocsp-pregen" in ended.err
         assert ca.stored() == before
     for words in (("inspect",), ("verify",), ("lookup", "--issuer", ca.pem, "--serial", f"{REVOKED:x}")):
