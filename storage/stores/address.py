@@ -6,39 +6,17 @@ travels from there: to whoever opens the store, also in other processes. `SCHEME
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from storage.stores.base import Store
 from storage.stores.local import LocalStore
-from storage.stores.terms import is_name
-
-if TYPE_CHECKING:
-    from obstore.store import S3CredentialProvider
-
-FindCredentials: TypeAlias = Callable[[str], "S3CredentialProvider | None"]
+from storage.stores.options import StoreOptions
+from storage.stores.s3_url import bucket_and_prefix
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
-_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")
-
-
-@dataclass(frozen=True, slots=True)
-class StoreOptions:
-    """What of a store is not in its URL; a kind of store passes over what it has no use for.
-
-    Attributes:
-        endpoint: the server's address where it is not Amazon's. None: as the AWS_* variables say.
-        region: of the bucket. None: as the AWS_* variables say.
-        credentials: who finds credentials: a function of a module, so that it travels by its name and no secret does.
-            It is called by the process that opens the store, with the URL for its messages, and returns None where
-            the AWS_* variables and the roles of machines are enough. None: they are.
-    """
-
-    endpoint: str | None = None
-    region: str | None = None
-    credentials: FindCredentials | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +36,7 @@ class StoreAddress:
     """
 
     url: str
-    options: StoreOptions = StoreOptions()
+    options: StoreOptions = field(default_factory=StoreOptions)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "url", SCHEMES[_scheme_of(self.url)].parse(self.url))
@@ -86,28 +64,6 @@ def open_store(address: StoreAddress) -> Store:
         PermissionError: there are no credentials for S3, or ones that cannot be used.
     """
     return SCHEMES[_scheme_of(address.url)].open(address)
-
-
-def bucket_and_prefix(url: str) -> tuple[str, str]:
-    """Return the bucket and the prefix (may be empty) of a store on S3.
-
-    >>> bucket_and_prefix("s3://bucket/ca/ocsp/")
-    ('bucket', 'ca/ocsp')
-
-    Raises:
-        ValueError: it names none.
-    """
-    bucket, _, prefix = url.partition("://")[2].partition("/")
-    prefix = prefix.rstrip("/")
-    if not _BUCKET.fullmatch(bucket):
-        # The text does not repeat it: people write credentials there.
-        raise ValueError(
-            "after s3:// the name of a bucket is needed, 3 to 63 characters of letters, digits, dot and hyphen: "
-            "write s3://bucket/prefix, without credentials"
-        )
-    if prefix and not is_name(prefix):
-        raise ValueError(f"{prefix!r} cannot be a prefix: segments of A-Z a-z 0-9 . _ - joined by single slashes")
-    return bucket, prefix
 
 
 def _scheme_of(address: str) -> str:
@@ -152,7 +108,7 @@ def _open_folder(address: StoreAddress) -> Store:
 def _open_s3(address: StoreAddress) -> Store:
     from storage.stores.s3 import S3Store  # noqa: PLC0415 - a client of S3 costs as much as the rest of a lookup
 
-    return S3Store(address)
+    return S3Store(address.url, address.options)
 
 
 SCHEMES = {

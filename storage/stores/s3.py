@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 
 from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 
-from storage.stores.address import StoreAddress
 from storage.stores.base import ObjectInfo
+from storage.stores.options import StoreOptions
 from storage.stores.s3_access import S3Access
 from storage.stores.s3_faults import is_behind_the_end, is_conflict
 from storage.stores.server_clock import server_clock_s
@@ -48,14 +48,14 @@ class S3Store:
 
     is_local = False
 
-    def __init__(self, address: StoreAddress) -> None:
+    def __init__(self, url: str, options: StoreOptions) -> None:
         """Open clients; no server is asked for objects yet.
 
         Raises:
             ValueError, PermissionError: as of `S3Access.of`.
         """
-        self.url = address.url
-        self._access = S3Access.of(address)
+        self.url = url
+        self._access = S3Access.of(url, options)
         self._reads = self._access.client(_READS, _RETRY)
         self._writes = self._access.client(_WRITES, _RETRY)
 

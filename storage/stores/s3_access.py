@@ -14,8 +14,9 @@ from urllib.parse import urlsplit
 from obstore.exceptions import BaseError
 from obstore.store import S3Store as Client
 
-from storage.stores.address import StoreAddress, bucket_and_prefix
+from storage.stores.options import StoreOptions
 from storage.stores.s3_faults import S3Place, no_credentials, translate
+from storage.stores.s3_url import bucket_and_prefix
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig, S3Config, S3CredentialProvider
@@ -48,24 +49,23 @@ class S3Access:
     provider: "S3CredentialProvider | None" = field(repr=False)
 
     @classmethod
-    def of(cls, address: StoreAddress) -> Self:
-        """Complete an address; no server is asked, but perhaps one for credentials.
+    def of(cls, url: str, options: StoreOptions) -> Self:
+        """Complete the address s3://bucket/prefix; no server is asked, but perhaps one for credentials.
 
         Raises:
             ValueError: the endpoint cannot be one.
             PermissionError: there are no credentials, or ones that cannot be used, as far as that can be known now.
         """
-        bucket, prefix = bucket_and_prefix(address.url)
-        options = address.options
+        bucket, prefix = bucket_and_prefix(url)
         endpoint = options.endpoint
         if endpoint is None:
             endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or None
         if endpoint is not None:
             _check_endpoint(endpoint)
-        provider = None if options.credentials is None else options.credentials(address.url)
+        provider = None if options.credentials is None else options.credentials(url)
         region = options.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
         region = region or getattr(provider, "config", {}).get("region")  # of a profile
-        place = S3Place(address.url, bucket, endpoint or f"Amazon S3 in {region or 'us-east-1'}")
+        place = S3Place(url, bucket, endpoint or f"Amazon S3 in {region or 'us-east-1'}")
         if provider is None and not _may_find_credentials():
             raise no_credentials(place)
         return cls(place, prefix, endpoint, region, provider)

@@ -42,7 +42,7 @@ def test_the_region_of_the_configuration_goes_before_the_variables_and_these_bef
     write_profile(tmp_path, monkeypatch, [*keys, "region = eu-west-1"])
 
     def region(configured: str | None = None) -> str | None:
-        return S3Access.of(StoreAddress("s3://bucket/ca", StoreOptions(None, configured, aws_credentials))).region
+        return S3Access.of("s3://bucket/ca", StoreOptions(None, configured, aws_credentials)).region
 
     assert region() == "eu-west-1"
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-2")

@@ -48,7 +48,7 @@ class Bucket:
         """
         self._address = address
         try:
-            access = S3Access.of(address)
+            access = S3Access.of(address.url, address.options)
         except ValueError as error:
             raise ConnectionError(f"{address.url}: {error}") from None
         self._access, self._lister = access, Lister(access)

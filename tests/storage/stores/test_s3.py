@@ -51,7 +51,7 @@ def scripted(without_aws: None) -> Iterator[ScriptedServer]:
 def store(scripted: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> Store:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "the-secret")
-    return S3Store(StoreAddress("s3://bucket/ca", StoreOptions(endpoint=scripted.endpoint)))
+    return S3Store("s3://bucket/ca", StoreOptions(endpoint=scripted.endpoint))
 
 
 def every_call(store: Store) -> dict[str, Callable[[], object]]:
