@@ -141,7 +141,8 @@ class _BatchIntake(JudgedRows):
         for column in self._time_columns:
             self._intake.habits.note_times(column, issuer, self.judged & ~self._unplaced)
         from_crls = self._intake.revocations is not None
-        note_stand_ins(self, issuer, revoked_at, revoked, not_before, not_after, from_crls=from_crls)
+        latest_s = self._intake.latest_s
+        note_stand_ins(self, issuer, revoked_at, revoked, not_before, not_after, latest_s, from_crls=from_crls)
         row = np.arange(self.first.row, self.first.row + self.count, dtype=np.int64)
         file = self.first.file
 

@@ -12,7 +12,9 @@ value what was meant, so nothing is repaired here; the finding names the values,
     * without a column of statuses, one same time of revocation in a tenth of all rows, or of those of an issuer, `MANY`
       at least, or in half of them, `SOME` at least. A real incident can look like that, when one statement revoked them
       all; so it can be accepted by its own code;
-    * without a column of statuses, what `calendar_times.py` says of rarer ones.
+    * without a column of statuses, what `calendar_times.py` says of rarer ones;
+    * one same turn of a year as the expiry of `MANY` rows at least, two years ago or more, and a year before any other
+      expiry. Where most others are aligned too, as where certificates end with a year, that is only worth a warning.
 
 Counters of batches, files and workers are added up; memory is bounded whatever the rows hold.
 """
@@ -26,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pregen.errors import MAX_EXAMPLES, Finding
+from pregen.snapshot.batch import NO_EXPIRY
 from pregen.snapshot.calendar_times import Calendar, Same
 from pregen.snapshot.findings import RowPlace, located, shown
 from pregen.snapshot.octets import ArrowArray
@@ -38,6 +41,8 @@ _FEW_SHARE, _MANY_SHARE = 100, 10  # one in so many
 _VALUES = 64  # distinct ones that are kept of each kind in one batch
 _KEPT = 4_096  # and in all
 _SHOWN = 5
+_SAMPLED = 64  # expiries of each batch
+_QUARTER_S = 900
 _SECONDS_BITS, _FIRST_S = 39, -(1 << 37)  # of a time between the years 0 and 9999, counted from before them
 
 
@@ -116,6 +121,9 @@ class StandIns:
         has_status: whether there is a column of statuses.
         early, before_issuance, same: kinds of times of revocation.
         expired_early: expiries that no certificate has.
+        turns: expiries long ago that are a turn of a year.
+        first_expiry: the first of all others since 1994.
+        sampled, aligned: of some of these, how many there are, and how many are full quarters of an hour, or end one.
         calendar: how times of revocation lie in the calendar.
     """
 
@@ -126,6 +134,10 @@ class StandIns:
     expired_early: _Kind = field(default_factory=_Kind)
     before_issuance: _Kind = field(default_factory=_Kind)
     same: _Kind = field(default_factory=lambda: _Kind(least=2))
+    turns: _Kind = field(default_factory=lambda: _Kind(least=2))
+    first_expiry: int = NO_EXPIRY
+    sampled: int = 0
+    aligned: int = 0
     calendar: Calendar = field(default_factory=Calendar)
 
     def add(self, other: "StandIns") -> None:
@@ -140,6 +152,10 @@ class StandIns:
             (self.same, other.same),
         ):
             mine.add(others)
+        self.turns.add(other.turns)
+        self.first_expiry = min(self.first_expiry, other.first_expiry)
+        self.sampled += other.sampled
+        self.aligned += other.aligned
         self.calendar.add(other.calendar)
 
     def note_rows(self, issuer: NDArray[np.int32]) -> None:
@@ -169,6 +185,17 @@ class StandIns:
         if early.any():
             self.expired_early.note(times, early)
 
+    def note_turns(self, times: Times, others: NDArray[np.int64]) -> None:
+        """Note expiries that are a turn of a year, long ago, and the other ones, int64[k]."""
+        if len(times.rows):
+            self.turns.note(times, np.ones(len(times.rows), np.bool_))
+        since = others[:_SAMPLED]
+        self.sampled += len(since)
+        self.aligned += int(np.count_nonzero((since + 1) % _QUARTER_S <= 1))
+        later = others[others >= FIRST_S]
+        if len(later):
+            self.first_expiry = min(self.first_expiry, int(later.min()))
+
     def findings(self, revoked_at: str, not_after: str, as_of_s: int) -> tuple[Finding, ...]:
         """Return what to refuse, and what to warn of; the texts are the columns' names in the files."""
         found = [*self._revocations(revoked_at)]
@@ -178,7 +205,21 @@ class StandIns:
             count = self.expired_early.count
             what = f"lies before 1994 in {count:,} rows, which would get no answer, as if they had expired"
             found.append(_finding(not_after, "not_after", what, count, self.expired_early.commonest()))
-        return tuple(found)
+        return (*found, *self._turns(not_after))
+
+    def _turns(self, name: str) -> Iterator[Finding]:
+        turns, is_coarse = self.turns.commonest(), self.aligned * 2 >= self.sampled
+        later = np.array([self.first_expiry, *(one.second for one in turns if is_coarse)])
+        soon = {one: bool(((later > one.second) & (later <= one.second + LONG_S)).any()) for one in turns}
+        same = [one for one in turns if one.count >= MANY and one.second < self.first_expiry and not soon[one]]
+        if not same or self.first_expiry == NO_EXPIRY:
+            return
+        count = sum(one.count for one in same)
+        what = (
+            f"is the turn of a year, long before any other expiry, in {count:,} of {sum(self.rows.values()):,} rows, "
+            "which get no answer, as if they had expired"
+        )
+        yield _finding(name, "not_after", what, count, same, "warning" if is_coarse else "error")
 
     def _revocations(self, name: str) -> Iterator[Finding]:
         if self.early.count:

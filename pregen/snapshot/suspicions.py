@@ -8,13 +8,14 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pregen.reasons import CERTIFICATE_HOLD
+from pregen.snapshot.calendar_times import are_turns
 from pregen.snapshot.codes import UNSPECIFIED, are_released
 from pregen.snapshot.habits import Habits, SerialColumn
 from pregen.snapshot.octets import Fault, nulls
 from pregen.snapshot.remnants import IN_COLUMNS, NO_REVOCATION_BEFORE, Remnants
 from pregen.snapshot.rows import BatchRows, Mask
 from pregen.snapshot.serials import NOT_MINIMAL
-from pregen.snapshot.standins import FIRST_S, Times
+from pregen.snapshot.standins import FIRST_S, LONG_S, Times
 from pregen.snapshot.times.instants import Instants
 
 _ZONE_FAULTS = frozenset({"row.time.not-utc", "row.time.ambiguous", "row.time.nonexistent"})
@@ -105,6 +106,7 @@ def note_stand_ins(
     revoked: Mask,
     not_before: NDArray[np.int64],
     not_after: NDArray[np.int64],
+    latest_s: int,
     *,
     from_crls: bool,
 ) -> None:
@@ -128,3 +130,7 @@ def note_stand_ins(
         early = sound & (not_after < FIRST_S)
         if early.any():
             noted.note_expiries(times("not_after", not_after, early))
+        old = np.flatnonzero(sound & (not_after >= FIRST_S) & (not_after < latest_s - 2 * LONG_S))
+        turns = np.zeros(rows.count, np.bool_)
+        turns[old] = are_turns(not_after[old])
+        noted.note_turns(times("not_after", not_after, turns), not_after[sound & ~turns])

@@ -307,3 +307,33 @@ def test_a_value_of_a_small_issuer_does_not_hide_among_the_rows_of_a_large_one(c
 
     assert refused.code == 3
     assert f"error {CODE}: column 'revoked_at' is one same time in 40 of 100 rows of an issuer" in refused.err
+
+
+def test_a_turn_of_a_year_as_the_expiry_of_many_is_refused_and_declared_it_is_none(ca: Ca, pregen: Program) -> None:
+    ends = [ca.now + DAY + timedelta(seconds=at * 977) for at in range(970)]
+    export(ca, instants(*[None] * 1_000), not_after=instants(*[datetime(2000, 1, 1, tzinfo=UTC)] * 30, *ends))
+
+    refused = pregen("check", ca.config)
+    declare(ca, "not_after", absent=["2000-01-01T00:00:00.000Z"])
+    ended = pregen("run", ca.config, "--json")
+
+    assert refused.code == 3
+    assert f"error {CODE}: column 'not_after' is the turn of a year, long before any other expiry" in refused.err
+    assert "in 30 of 1,000 rows" in refused.err
+    assert 'not_after = { name = "not_after", absent = ["2000-01-01T00:00:00.000Z"] }' in refused.err
+    assert ended.code == 0, ended.err
+    assert ended.document["certificates"] == 1_000
+
+
+@pytest.mark.parametrize(("first", "is_odd"), [(datetime(2001, 12, 31, 23, 59, 59, tzinfo=UTC), True), (None, False)])
+def test_certificates_that_end_with_a_year_are_taken(
+    ca: Ca, pregen: Program, first: datetime | None, *, is_odd: bool
+) -> None:
+    year = ca.now.year
+    years = [datetime(year + at % 9 - 6, 12, 31, 23, 59, 59, tzinfo=UTC) for at in range(400)]
+    export(ca, instants(*[None] * 430), not_after=instants(*[first or years[0]] * 30, *years))
+
+    ended = pregen("check", ca.config)
+
+    assert ended.code == 0, ended.err
+    assert (f"warning {CODE}" in ended.err) == is_odd
