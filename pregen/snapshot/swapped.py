@@ -8,7 +8,8 @@ A program that hands out numbers of its machine (.NET's `GetSerialNumber`), or a
                chance it would with 2 ** -`_LEAST`
     UUIDs      version and variant stand in certain places (RFC 9562, 4): six bits that are alike in all serials, and
                are so by chance with 2 ** -6 each time
-    a prefix   that all serials share stands before what varies: one at the end is odd, and worth a warning
+    a prefix   that all serials share stands before what varies: one at the end is odd, and worth a warning; numbers
+               that count have one, the octets that do not change yet
 
 Numbers that count are not taken for swapped ones, since their first octets do not vary. Only serials of one issuer and
 one length are compared, as each issuer has habits of its own. All is known from the bits that were ever set, and those
@@ -27,11 +28,11 @@ CODE = "serial.encoding"
 ENDS_ALIKE = "serial.ends-alike"
 _LEAST = 128  # serials, so that one octet that counts has gone round, or has been seen to count
 _LEAST_UUIDS = 8
-_SIZES = range(8, 21)  # shorter ones count, mostly; longer ones are none
+_SIZES = range(4, 21)  # shorter ones tell nothing; longer ones are none
 _WIDTH = _SIZES[-1]
 _TOP, _ALL = 0x80, 0xFF
+_LEAST_SIZE = 8  # of serials whose sign is looked for: in shorter ones that count, octets in the middle look like one
 _VARYING_BITS = 4  # of the octet with the sign: some programs set the bit below it, so that no number is short
-_MOST_ALIKE = 4  # octets of a prefix
 _HIGH_SHARE = 4  # one serial in so many has the top bit set, where half of them are expected
 _LITTLE = "in little-endian order, as .NET's GetSerialNumber gives them: reverse them"
 _GUID = "as SQL Server keeps a uniqueidentifier, the first groups of 4, 2 and 2 octets reversed: reverse these"
@@ -87,7 +88,11 @@ class Swapped:
             size, count = _SIZES[at], int(self.count[at])
             ever, always = (octets[at, _WIDTH - size :] for octets in (self.ever, self.always))
             is_signed_elsewhere = count >= _LEAST and int(self.high[at]) * _HIGH_SHARE >= count
-            order = _order_of_uuids(ever, always) or (_order_of_signs(ever, always) if is_signed_elsewhere else "")
+            order = _order_of_uuids(ever, always)
+            if not order and is_signed_elsewhere and size >= _LEAST_SIZE:
+                order = _order_of_signs(ever, always)
+                if order and _ends_alike(ever, always):
+                    order = _LITTLE
             what = f"column {name!r}: {count:,} serials of {size} octets"
             if order:
                 text = (
@@ -130,7 +135,7 @@ def _order_of_signs(ever: NDArray[np.uint8], always: NDArray[np.uint8]) -> str:
 
 
 def _ends_alike(ever: NDArray[np.uint8], always: NDArray[np.uint8]) -> bool:
-    """Whether serials have all of the last octets in common, one to four, and nothing else."""
+    """Whether serials have all of the last octets in common, one at least, and nothing else."""
     alike = ever == always
     first = int(alike.argmax()) if alike.any() else len(alike)
-    return bool(alike[first:].all()) and 1 <= len(alike) - first <= _MOST_ALIKE
+    return bool(alike[first:].all()) and 0 < first < len(alike)

@@ -98,3 +98,18 @@ def test_numbers_that_count_and_random_ones_are_in_order() -> None:
         [draw.randbytes(16) for _ in range(20)],
     ):
         assert said(serials) == []
+
+
+@pytest.mark.parametrize("size", [4, 6, 8, 16])
+@pytest.mark.parametrize(("count", "codes"), [(300, [ENDS_ALIKE]), (6_000, [CODE])])
+def test_numbers_that_count_are_told_where_they_are_little_endian(size: int, count: int, codes: list[str]) -> None:
+    numbers = [(0x40 << 8 * (size - 1)) + at for at in range(count)]
+    assert said([one.to_bytes(size, "big") for one in numbers]) == []
+    found = said([one.to_bytes(size, "little") for one in numbers])
+    assert [code for code, _ in found] == (codes if size >= 8 else [ENDS_ALIKE])
+    assert "little-endian" in found[0][1]
+
+
+@pytest.mark.parametrize("size", [4, 5, 7])
+def test_short_numbers_that_count_far_from_a_set_top_bit_are_in_order(size: int) -> None:
+    assert said([((0x80 << 8 * (size - 1)) + at * 977).to_bytes(size, "big") for at in range(5_000)]) == []
