@@ -12,6 +12,7 @@ value what was meant, so nothing is repaired here; the finding names the values,
     * without a column of statuses, one same time of revocation in a tenth of all rows, or of those of an issuer, `MANY`
       at least, or in half of them, `SOME` at least. A real incident can look like that, when one statement revoked them
       all; so it can be accepted by its own code;
+    * without a column of statuses, the time of issuance as that of the revocation, in as many rows as of one same time;
     * without a column of statuses, what `calendar_times.py` says of rarer ones;
     * one same turn of a year as the expiry of `MANY` rows at least, two years ago or more, and a year before any other
       expiry. Where most others are aligned too, as where certificates end with a year, that is only worth a warning.
@@ -119,7 +120,7 @@ class StandIns:
     Attributes:
         rows, revoked: those that were judged, and that are revoked, by issuer (index).
         has_status: whether there is a column of statuses.
-        early, before_issuance, same: kinds of times of revocation.
+        early, before_issuance, at_issuance, same: kinds of times of revocation.
         expired_early: expiries that no certificate has.
         turns: expiries long ago that are a turn of a year.
         first_expiry: the first of all others since 1994.
@@ -133,6 +134,7 @@ class StandIns:
     early: _Kind = field(default_factory=_Kind)
     expired_early: _Kind = field(default_factory=_Kind)
     before_issuance: _Kind = field(default_factory=_Kind)
+    at_issuance: _Kind = field(default_factory=_Kind)
     same: _Kind = field(default_factory=lambda: _Kind(least=2))
     turns: _Kind = field(default_factory=lambda: _Kind(least=2))
     first_expiry: int = NO_EXPIRY
@@ -152,6 +154,7 @@ class StandIns:
             (self.same, other.same),
         ):
             mine.add(others)
+        self.at_issuance.add(other.at_issuance)
         self.turns.add(other.turns)
         self.first_expiry = min(self.first_expiry, other.first_expiry)
         self.sampled += other.sampled
@@ -173,6 +176,9 @@ class StandIns:
         before = ~early & (times.seconds < not_before - LONG_S)
         if before.any():
             self.before_issuance.note(times, before)
+        copied = times.seconds == not_before
+        if copied.any() and not self.has_status:
+            self.at_issuance.note(times, copied)
         of_calendar = self.calendar.note(times.seconds, times.column.type, has_status=self.has_status)
         if not self.has_status:
             of_calendar = np.ones(len(times.rows), np.bool_)
@@ -233,6 +239,11 @@ class StandIns:
         if before:
             what = f"lies more than a year before the issuance in {before:,} of {revoked:,} revoked rows"
             yield _finding(name, "revoked_at", what, before, self.before_issuance.commonest())
+        copied, rows = _most(self.at_issuance.counts, self.rows, _are_many)
+        if copied:
+            what = f"is the time of issuance in {copied:,} of {rows:,} rows, which makes all of them revoked"
+            yield _finding(name, "revoked_at", what, copied, self.at_issuance.commonest())
+            return
         for issuer in () if self.has_status or self.early.count or before else (None, *self.same.counts):
             rows = sum(self.rows.values()) if issuer is None else self.rows.get(issuer, 0)
             same = [one for one in self.same.commonest(issuer) if _are_many(one.count, rows)]

@@ -337,3 +337,17 @@ def test_certificates_that_end_with_a_year_are_taken(
 
     assert ended.code == 0, ended.err
     assert (f"warning {CODE}" in ended.err) == is_odd
+
+
+@pytest.mark.parametrize(("count", "is_odd"), [(400, True), (40, True), (3, False)])
+def test_times_of_issuance_in_the_column_of_revocations_are_refused(
+    ca: Ca, pregen: Program, count: int, *, is_odd: bool
+) -> None:
+    issued = [ca.now - timedelta(days=1 + at % 60, seconds=at) for at in range(400)]
+    revoked = [issued[at] if at < count else None for at in range(400)]
+    export(ca, instants(*revoked), not_before=instants(*issued))
+
+    ended = pregen("check", ca.config)
+
+    assert ended.code == (3 if is_odd else 0), ended.err
+    assert (f"error {CODE}: column 'revoked_at' is the time of issuance in {count} of 400 rows" in ended.err) == is_odd
