@@ -37,7 +37,9 @@ _LAST_S = 7_258_118_400  # 2200: what is later is no time of issuance or revocat
 _NANOSECONDS = {"epoch-s": 10**9, "epoch-ms": 10**6, "epoch-us": 10**3, "epoch-ns": 1}
 _WITH_SHORT_YEARS = ("utctime", "asn1")
 _DAYS_AS_YEARS, _FIRST_DAY_AS_YEAR = 15, 2001  # so many years at least, of those that the days of a month look like
-_DAY_AS_MONTH = r"^\s*(?:\d{4}-|\d{2}|\d{4})(?:1[3-9]|2\d|3[01])"
+_DAY_AS_MONTH = r"^\s*\d{4}-?(?:1[3-9]|2\d|3[01])"
+# Of what begins with a year of four digits, the last two would be a month: a date of six digits ends with its time.
+_DAY_AS_MONTH_OF_SHORT_YEARS = r"^\s*\d{2}(?:1[3-9]|2\d|3[01])\d{6}(?:\d{2})?(?:\D|$)"
 
 
 @dataclass(slots=True)
@@ -78,8 +80,7 @@ class Units:
             if fault.code == "row.time.malformed" and isinstance(column, pa.StringArray | pa.LargeStringArray):
                 text = column.filter(pa.array(rows))
                 self.malformed += len(text)
-                matching = pc.match_substring_regex(text, _DAY_AS_MONTH)
-                self.days_as_months += int(np.count_nonzero(matching.to_numpy(zero_copy_only=False)))
+                self.days_as_months += len(text.filter(_have_day_as_month(text, encoding)))
             if fault.code == "row.time.out-of-range" and encoding in _NANOSECONDS:
                 numbers = _numbers(column.filter(pa.array(rows)))
                 self.given += len(numbers)
@@ -124,6 +125,14 @@ class Units:
                     f'"{right[0]}"'
                 )
         return ""
+
+
+def _have_day_as_month(text: pa.StringArray | pa.LargeStringArray, encoding: str | None) -> pa.BooleanArray:
+    """Say of each text whether it has a month beyond 12, and nothing else before it that cannot be."""
+    if encoding == "utctime":
+        return pc.match_substring_regex(text, _DAY_AS_MONTH_OF_SHORT_YEARS)
+    long = pc.match_substring_regex(text, _DAY_AS_MONTH)
+    return pc.or_(long, pc.match_substring_regex(text, _DAY_AS_MONTH_OF_SHORT_YEARS)) if encoding == "asn1" else long
 
 
 def _with_days_as_years(days: NDArray[np.int64]) -> str:

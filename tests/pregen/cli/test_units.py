@@ -65,6 +65,30 @@ def test_day_and_month_in_another_order_are_told_although_rows_are_accepted(ca: 
     assert "day and month stand in another order" in ended.err
 
 
+@pytest.mark.parametrize(
+    ("encoding", "form"),
+    [
+        ("iso8601", "%Y-%m-%d %H:%M:%S GMT"),
+        ("iso8601", "%Y%m%d%H%M%S+"),
+        ("generalizedtime", "%Y%m%d%H%M%SGMT"),
+        ("asn1", "%Y%m%d%H%M%SGMT"),
+        ("utctime", "%Y-%m-%dT%H:%M:%SZ"),
+        ("utctime", "%Y%m%d%H%M%SZ"),
+    ],
+)
+def test_a_year_of_this_century_is_not_taken_for_day_and_month(
+    ca: Ca, pregen: Program, encoding: str, form: str
+) -> None:
+    ca.configure(snapshot={"columns": {"not_before": {"encoding": encoding}}})
+    export(ca, not_before=pa.array([f"{ca.now - (at + 5) * DAY:{form}}" for at in range(40)]))
+
+    ended = pregen("check", ca.config)
+
+    assert ended.code == 3
+    assert "row.time.malformed" in ended.err
+    assert "day and month" not in ended.err
+
+
 @pytest.mark.parametrize("few", [1, 9])
 def test_a_few_devices_without_a_clock_are_taken(ca: Ca, pregen: Program, few: int) -> None:
     early = pa.array([86_400_000 * 20] * few + [1_700_000_000_000] * (40 - few)).cast(pa.timestamp("ms", "UTC"))
