@@ -2,8 +2,8 @@
 
 key.py                     where a certificate lives: shard and bucket
 pack.py                    buckets of records, writer beside reader
-tables.py                  what many responses share; windows.py what of it is new each night; response.py makes the DER
-                           of one from tables and a record
+tables.py                  what many responses share; tables_document.py has its stored form, windows.py that of what is
+                           new each night; response.py makes the DER of one from tables and a record
 manifest.py, commits.py    what a generation consists of, and which one is the truth
 history.py                 what a generation leaves behind for the publisher's checks of the next one
 freshness.py               until when the answers of a generation hold, by issuer and shard

@@ -18,7 +18,7 @@ from storage.errors import ChecksumError, MalformedError
 from storage.key import KEY32
 from storage.pack import PACK_NAME
 from storage.stores.base import ReadableStore
-from storage.tables import TABLE_NAME, check_kind
+from storage.tables_document import TABLE_NAME, check_kind
 from storage.windows import RUNS_NAME
 
 MANIFEST_VERSION = 2

@@ -10,12 +10,11 @@ from collections.abc import Mapping
 from storage.document import Document, encode, new_random
 from storage.errors import ChecksumError
 from storage.stores.base import ReadableStore
-from storage.tables import (
+from storage.tables import TIME_FIELDS, Tables
+from storage.tables_document import (
     TABLE_NAME,
     TABLES_VERSION,
-    TIME_FIELDS,
     WITH_WINDOWS,
-    Tables,
     check_kind,
     decode_tables,
     read_windows,

@@ -19,19 +19,8 @@ from pregen.signers import ALGORITHMS, algorithm_of
 from pregen.validity import ValidityWindow, window_until
 from storage.key import key64
 from storage.response import Assembler, generalized_time, signature_value
-from storage.tables import (
-    RECORD_FIELDS,
-    KnownAnswer,
-    ResponseShape,
-    Run,
-    Shape,
-    StoredIssuer,
-    Tables,
-    Template,
-    Window,
-    encode_tables,
-    table_name,
-)
+from storage.tables import RECORD_FIELDS, KnownAnswer, ResponseShape, Run, Shape, StoredIssuer, Tables, Template, Window
+from storage.tables_document import encode_tables, table_name
 from storage.windows import encode_windows, windows_name
 
 # Some custom clients read no more (AWS IoT, of a custom responder), and nginx staples out of a buffer of 16 KiB.

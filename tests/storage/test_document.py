@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from storage.commits import decode_commit
 from storage.document import Document, base64_text, encode
 from storage.errors import FormatError, MalformedError, StorageError
-from storage.tables import decode_tables, table_name
+from storage.tables_document import decode_tables, table_name
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

@@ -21,7 +21,8 @@ from storage.errors import (
 from storage.key import key64
 from storage.manifest import read_manifest
 from storage.reader import LoadedTables
-from storage.tables import Tables, decode_tables, encode_tables, table_name
+from storage.tables import Tables
+from storage.tables_document import decode_tables, encode_tables, table_name
 from tests.storage.golden_store import golden_store
 
 Change = Callable[[Any], object]

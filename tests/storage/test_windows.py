@@ -12,7 +12,8 @@ from storage.errors import ChecksumError, FormatError, MalformedError, UnknownFe
 from storage.manifest import read_manifest
 from storage.reader import LoadedTables, load_tables
 from storage.stores.memory import MemoryStore
-from storage.tables import Tables, encode_tables, table_name
+from storage.tables import Tables
+from storage.tables_document import encode_tables, table_name
 from storage.windows import encode_windows, read_tables, windows_name
 from tests.fakes import CountingStore
 from tests.storage.golden_store import golden_store

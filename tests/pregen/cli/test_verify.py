@@ -19,7 +19,8 @@ from storage.pack import Segment, build_pack, open_pack, pack_name, walk
 from storage.reader import load_tables
 from storage.response import Assembler
 from storage.stores import LocalStore
-from storage.tables import Run, Tables, decode_tables, encode_tables, table_name
+from storage.tables import Run, Tables
+from storage.tables_document import decode_tables, encode_tables, table_name
 from storage.windows import encode_windows, windows_name
 from tests.pki import DAY, make_issuer, make_key, make_responder, shared_key
 from tests.pregen.cli.ca import ALWAYS, Ca, Program

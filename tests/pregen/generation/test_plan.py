@@ -15,7 +15,7 @@ from pregen.validity import ValidityWindow
 from storage.errors import KnownAnswerError
 from storage.response import check_known_answers, generalized_time
 from storage.stores.memory import MemoryStore
-from storage.tables import encode_tables
+from storage.tables_document import encode_tables
 from storage.windows import read_tables
 from tests.pregen.generation.workshop import make_issuers, make_window
 
