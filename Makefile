@@ -6,7 +6,7 @@ INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check
 COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --all-extras --custom-compile-command 'make lock'
 # Worker processes of `make test`; 0: the tests are in one. A file's tests stay together, and files in their order, so that
 # the long ones of tests/bench and tests/faults come first.
-WORKERS ?= 0
+WORKERS ?= 2
 PARALLEL = --dist loadfile --no-loadscope-reorder
 .DEFAULT_GOAL := help
 
