@@ -17,13 +17,7 @@ certificates exist and which of them are revoked. Reading goes
                   judged, judged_rows.py judges each column by itself, exclusion.py says which rows are left out on
                   purpose, reading.py what is noted of a file, and suspicions.py what of whole columns
     rules.py      what the profile of an issuer demands of its rows
-    rounded.py    long serials that a program has rounded
-    scripts.py    whether serials are written otherwise than declared, by what odds.py says of chance
-    swapped.py    serials whose octets stand in another order
-    habits.py     how each issuer's serials and times are written
-    parts.py      what is found in the rows of some issuers, or of some files, alone
-    units.py      times that are read in another unit, or order, than they were written in
-    standins.py   times that hardly are any, and stand for "none"; calendar_times.py has those at the edges of calendars
+    habits/       what whole columns tell: another encoding, unit or order than declared, rounded numbers, stand-ins
     findings.py   bad rows to `Finding`s: counted by kind, with examples, and where they are (location.py)
     remnants.py   revocation data in rows that are not revoked: when it is too much
     snapshot.py   the whole: its rows from the first to the last

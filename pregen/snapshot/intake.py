@@ -28,7 +28,7 @@ from pregen.snapshot.crls.scope import KINDS, NOT_SAID
 from pregen.snapshot.exclusion import count_excluded, leave_out_no_ocsp
 from pregen.snapshot.files.base import ODD
 from pregen.snapshot.findings import RowPlace
-from pregen.snapshot.habits import Habits
+from pregen.snapshot.habits.by_issuer import Habits
 from pregen.snapshot.judged_rows import LAST_REVOCATION_S, JudgedRows, Meanings, have_time
 from pregen.snapshot.octets import ArrowArray, Fault, nulls
 from pregen.snapshot.reading import Reading

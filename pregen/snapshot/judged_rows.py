@@ -26,7 +26,7 @@ from pregen.snapshot.codes import (
 )
 from pregen.snapshot.column import Column
 from pregen.snapshot.findings import RowPlace
-from pregen.snapshot.habits import TimeColumn
+from pregen.snapshot.habits.by_issuer import TimeColumn
 from pregen.snapshot.octets import Fault
 from pregen.snapshot.reading import Reading
 from pregen.snapshot.rows import BatchRows, Mask

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from pregen.config.columns import TIMES
 from pregen.errors import Finding
 from pregen.snapshot.findings import RowFindings
+from pregen.snapshot.habits.rounded import Rounded
+from pregen.snapshot.habits.scripts import Scripts
+from pregen.snapshot.habits.standins import StandIns
+from pregen.snapshot.habits.units import Units
 from pregen.snapshot.remnants import Remnants
-from pregen.snapshot.rounded import Rounded
-from pregen.snapshot.scripts import Scripts
-from pregen.snapshot.standins import StandIns
-from pregen.snapshot.units import Units
 
 
 @dataclass(slots=True)

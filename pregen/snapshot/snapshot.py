@@ -20,15 +20,15 @@ from pregen.snapshot.crls.scope import KINDS, out_of_scope
 from pregen.snapshot.crls.signs import entries_in
 from pregen.snapshot.files import SnapshotFile
 from pregen.snapshot.findings import RowFindings, RowPlace, located, negative_finding
+from pregen.snapshot.habits.parts import Parts, narrowed
+from pregen.snapshot.habits.rounded import Rounded
+from pregen.snapshot.habits.scripts import Scripts
+from pregen.snapshot.habits.standins import StandIns
+from pregen.snapshot.habits.units import Units
 from pregen.snapshot.intake import CLOCK_SKEW_S, Intake
-from pregen.snapshot.parts import Parts, narrowed
 from pregen.snapshot.reading import Reading
 from pregen.snapshot.remnants import Remnants, judged
-from pregen.snapshot.rounded import Rounded
 from pregen.snapshot.rules import NO_PROFILES
-from pregen.snapshot.scripts import Scripts
-from pregen.snapshot.standins import StandIns
-from pregen.snapshot.units import Units
 from pregen.validity import Profile
 
 

@@ -8,14 +8,14 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pregen.reasons import CERTIFICATE_HOLD
-from pregen.snapshot.calendar_times import are_turns
 from pregen.snapshot.codes import UNSPECIFIED, are_released
-from pregen.snapshot.habits import Habits, SerialColumn
+from pregen.snapshot.habits.by_issuer import Habits, SerialColumn
+from pregen.snapshot.habits.calendar_times import are_turns
+from pregen.snapshot.habits.standins import FIRST_S, LONG_S, Times
 from pregen.snapshot.octets import Fault, nulls
 from pregen.snapshot.remnants import IN_COLUMNS, NO_REVOCATION_BEFORE, Remnants
 from pregen.snapshot.rows import BatchRows, Mask
 from pregen.snapshot.serials import NOT_MINIMAL
-from pregen.snapshot.standins import FIRST_S, LONG_S, Times
 from pregen.snapshot.times.instants import Instants
 
 _ZONE_FAULTS = frozenset({"row.time.not-utc", "row.time.ambiguous", "row.time.nonexistent"})

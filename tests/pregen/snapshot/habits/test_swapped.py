@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pyarrow as pa
 import pytest
 
+from pregen.snapshot.habits.swapped import CODE, ENDS_ALIKE, Swapped
 from pregen.snapshot.octets import octets_of
 from pregen.snapshot.serials import read_serials
-from pregen.snapshot.swapped import CODE, ENDS_ALIKE, Swapped
 
 
 def said(serials: list[bytes]) -> list[tuple[str, str]]:

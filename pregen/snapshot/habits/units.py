@@ -25,9 +25,9 @@ from numpy.typing import NDArray
 from pregen.clock import DAY_S
 from pregen.errors import Finding
 from pregen.snapshot.column import Column
+from pregen.snapshot.habits.odds import CHANCE
+from pregen.snapshot.habits.standins import FIRST_S
 from pregen.snapshot.octets import ArrowArray
-from pregen.snapshot.odds import CHANCE
-from pregen.snapshot.standins import FIRST_S
 from pregen.snapshot.times.instants import Instants
 
 CODE = "time.encoding"

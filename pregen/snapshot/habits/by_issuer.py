@@ -16,12 +16,12 @@ from pregen.config.columns import TIMES
 from pregen.errors import Finding
 from pregen.snapshot.column import Column
 from pregen.snapshot.findings import RowPlace
+from pregen.snapshot.habits.rounded import Rounded
+from pregen.snapshot.habits.scripts import Scripts
+from pregen.snapshot.habits.swapped import Swapped
+from pregen.snapshot.habits.units import Units
 from pregen.snapshot.octets import ArrowArray, octets_of
-from pregen.snapshot.rounded import Rounded
-from pregen.snapshot.scripts import Scripts
-from pregen.snapshot.swapped import Swapped
 from pregen.snapshot.times.instants import Instants
-from pregen.snapshot.units import Units
 
 SAMPLE_ROWS = 2_048
 

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pytest
 
 from pregen.snapshot.findings import RowPlace
+from pregen.snapshot.habits.rounded import CODE, Rounded
 from pregen.snapshot.octets import ArrowArray
-from pregen.snapshot.rounded import CODE, Rounded
 from pregen.snapshot.serials import read_serials
 
 PLACE = RowPlace(0, Path("day.csv"), 0)

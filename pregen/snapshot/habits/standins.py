@@ -30,8 +30,8 @@ from numpy.typing import NDArray
 
 from pregen.errors import MAX_EXAMPLES, Finding
 from pregen.snapshot.batch import NO_EXPIRY
-from pregen.snapshot.calendar_times import Calendar, Same
 from pregen.snapshot.findings import RowPlace, located, shown
+from pregen.snapshot.habits.calendar_times import Calendar, Same
 from pregen.snapshot.octets import ArrowArray
 
 CODE = "time.stands-for-none"

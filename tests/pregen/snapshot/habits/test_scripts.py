@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pregen.snapshot.habits.scripts import CODE, Scripts
 from pregen.snapshot.octets import ArrowArray
-from pregen.snapshot.scripts import CODE, Scripts
 from pregen.snapshot.serials import read_serials
 
 BITS = [63, 64, 96, 127, 128, 158]

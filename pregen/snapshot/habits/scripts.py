@@ -24,8 +24,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pregen.errors import Finding
+from pregen.snapshot.habits.odds import CHANCE, Likeness, chance_exponent, count_alike, no_likeness
 from pregen.snapshot.octets import ArrowArray, OctetColumn, holds, octet_at, octets_of, text_of
-from pregen.snapshot.odds import CHANCE, Likeness, chance_exponent, count_alike, no_likeness
 
 CODE = "serial.encoding"
 _SAMPLE_ROWS = 1_024  # of a batch

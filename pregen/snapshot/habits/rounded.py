@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from pregen.errors import MAX_EXAMPLES, Finding
 from pregen.snapshot.findings import RowPlace, located, shown
+from pregen.snapshot.habits.odds import CHANCE, Occurrences
 from pregen.snapshot.octets import ArrowArray, OctetColumn, octet_at, octets_of, tails, text_of
-from pregen.snapshot.odds import CHANCE, Occurrences
 
 CODE = "serial.rounded"
 _KEPT_DIGITS = (15, 17)
