@@ -204,8 +204,8 @@ def test_rows_that_are_left_out_by_their_status_and_that_a_crl_lists_are_refused
 
     assert codes(ended) == ["revocation.left-out"]
     (finding,) = [one for one in ended.error["findings"] if one["severity"] == "error"]  # type: ignore[attr-defined]
-    assert finding["count"] == 4
-    assert "row 1, serial 800000000000000000, left out: " in finding["examples"][0]
+    assert finding["count"] == 4 == len(finding["examples"])
+    assert any("row 1, serial 800000000000000000, left out: " in one for one in finding["examples"])
     assert accepted.code == 0, accepted.err
     assert "warning revocation.left-out: 4 rows" in accepted.err
 
