@@ -40,6 +40,7 @@ def typed(library: ctypes.CDLL, name: str, arguments: list[type], result: type) 
     return function
 
 
+@functools.cache  # asking takes 80 us, and each of a thousand keys asks
 def has_lanes(library: ctypes.CDLL, algorithm_id: int) -> bool:
     """Tell whether the library has an algorithm (MBX_ALGO of crypto_mb/cpu_features.h) on this CPU."""
     return bool(typed(library, "mbx_get_algo_info", [ctypes.c_int], ctypes.c_uint64)(algorithm_id))
