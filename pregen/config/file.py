@@ -106,6 +106,11 @@ class _Reader:
         self._places: set[str] = set()
 
     def config(self, raw: Mapping[str, object]) -> Config:
+        """Return the configuration that a parsed file holds.
+
+        Raises:
+            ConfigError: it has mistakes; all of them are named.
+        """
         self._unknown(raw, _TOP, "")
         snapshot = self._table(raw.get("snapshot", {}), SnapshotConfig, "snapshot")
         before = len(self._findings)
