@@ -88,6 +88,8 @@ class Habits:
 
     def note_times(self, column: TimeColumn, issuer: NDArray[np.int32], chosen: NDArray[np.bool_]) -> None:
         """Note some of the times that rows have that are `chosen`, bool[n]; `issuer` is int32[n]."""
+        if not self._wanted[column.canonical].any():
+            return
         written = column.found.given.copy()
         for fault in column.found.faults:
             written |= fault.rows
