@@ -59,48 +59,49 @@ class _Cost(NamedTuple):
 
 
 def _run_document(published: Published, cost: _Cost) -> dict[str, object]:
+    responses = published.committed.responses
     return {
-        **_counted(published),
+        **_counted(published, responses),
         "engine": published.engine,
-        "signing_rates": _rounded(published.rates),
+        "signing_rates": _rounded(published.prepared.rates),
         "workers": published.workers,
         "seconds": round(cost.seconds, 3),
         "cpu_seconds": round(cost.cpu_seconds, 3),
         "cpu_by_step": {step: round(spent, 3) for step, spent in published.cpu_by_step.items()},
-        "responses_per_second": round(published.responses / cost.seconds),
-        "responses_per_cpu_second": round(published.responses / cost.cpu_seconds),
+        "responses_per_second": round(responses / cost.seconds),
+        "responses_per_cpu_second": round(responses / cost.cpu_seconds),
         "stored_bytes": published.stored_bytes,
-        "history_bytes": published.history_bytes,
-        "bytes_per_response": round(published.stored_bytes / published.responses, 2),
+        "history_bytes": published.committed.history_bytes,
+        "bytes_per_response": round(published.stored_bytes / responses, 2),
         "peak_rss_mib": cost.peak_rss_mib,
         "commit": published.commit,
-        "shards": published.shards,
+        "shards": len(published.signed),
         **_times(published),
-        "gates": gates_document(published.gates),
+        "gates": gates_document(published.committed.gates),
     }
 
 
 def _run_lines(published: Published, cost: _Cost) -> list[str]:
-    count, seconds, cpu = published.responses, cost.seconds, cost.cpu_seconds
-    packs = f"every pack ({published.shards:,})"
+    count, seconds, cpu = published.committed.responses, cost.seconds, cost.cpu_seconds
+    packs = f"every pack ({len(published.signed):,})"
     return [
-        f"published commit {published.commit}: {count:,} responses for {published.certificates:,} certificates",
+        f"published commit {published.commit}: {count:,} responses for {published.survey.certificates:,} certificates",
         *aligned(
             [
                 *_counted_lines(published),
                 *_times_lines(published),
                 ("read back", f"{packs}; {published.verified:,} responses parsed and verified"),
                 ("engine", f"{published.engine}, {published.workers} worker(s)"),
-                *_rate_lines(published.rates),
+                *_rate_lines(published.prepared.rates),
                 ("time", f"{seconds:,.1f} s, {cpu:,.1f} s of CPU: {round(count / seconds):,} responses/s"),
                 ("CPU", _shares(published.cpu_by_step, cpu)),
                 ("stored", f"{published.stored_bytes:,} octets, {round(published.stored_bytes / count, 2)} a response"),
-                ("history", f"{published.history_bytes:,} octets, for the gates of the next run"),
+                ("history", f"{published.committed.history_bytes:,} octets, for the gates of the next run"),
                 ("peak memory", f"{cost.peak_rss_mib} MiB"),
             ]
         ),
-        *issuer_lines(published.by_issuer),
-        *gate_lines(gates_document(published.gates)),
+        *issuer_lines(published.survey.by_issuer),
+        *gate_lines(gates_document(published.committed.gates)),
     ]
 
 
@@ -129,70 +130,71 @@ def _rate_lines(rates: Mapping[str, Mapping[str, float]]) -> list[tuple[str, obj
 
 def check_report(checked: Checked) -> Report:
     """Return the report of a check."""
+    prepared, survey = checked.prepared, checked.survey
+    responses, number = survey.responses(prepared.issuers), prepared.head.commit.number if prepared.head else None
     document: dict[str, object] = {
-        **_counted(checked),
-        "engines": checked.engines,
-        "signing_rates": _rounded(checked.rates),
-        "shards": checked.shards,
-        "as_of": clock.text(checked.as_of),
+        **_counted(checked, responses),
+        "engines": prepared.engines,
+        "signing_rates": _rounded(prepared.rates),
+        "shards": len(survey.files),
+        "as_of": clock.text(prepared.snapshot.as_of),
         **_times(checked),
-        "current_commit": checked.current_commit,
-        "store": checked.store,
-        "gates": gates_document(checked.gates),
+        "current_commit": number,
+        "store": prepared.store.url,
+        "gates": gates_document(survey.gates),
     }
-    current = "nothing yet" if checked.current_commit is None else f"commit {checked.current_commit}"
+    current = "nothing yet" if number is None else f"commit {number}"
     lines = [
-        f"all right: a run would publish {checked.responses:,} responses for {checked.certificates:,} certificates",
+        f"all right: a run would publish {responses:,} responses for {survey.certificates:,} certificates",
         *aligned(
             [
                 *_counted_lines(checked),
                 ("as of", document["as_of"]),
                 *_times_lines(checked),
-                ("engines", ", ".join(f"{name}: {engine}" for name, engine in checked.engines.items())),
-                *_rate_lines(checked.rates),
-                ("store", f"{checked.store}: holds {current}; racing creates have one winner"),
+                ("engines", ", ".join(f"{name}: {engine}" for name, engine in prepared.engines.items())),
+                *_rate_lines(prepared.rates),
+                ("store", f"{prepared.store.url}: holds {current}; racing creates have one winner"),
             ]
         ),
-        *issuer_lines(checked.by_issuer),
-        *gate_lines(gates_document(checked.gates)),
+        *issuer_lines(survey.by_issuer),
+        *gate_lines(gates_document(survey.gates)),
     ]
     return Report(document=document, lines=lines, findings=checked.warnings)
 
 
-def _counted(done: Checked | Published) -> dict[str, object]:
+def _counted(done: Checked | Published, responses: int) -> dict[str, object]:
+    survey = done.survey
     return {
-        "rows_in": done.rows_in,
-        "certificates": done.certificates,
-        "excluded": done.excluded,
-        "excluded_values": done.excluded_values,
-        "precertificates": _precertificates(done.counts),
-        "again": done.counts.again,
-        "responses": done.responses,
-        "issuers": done.issuers,
-        "by_issuer": issuers_document(done.by_issuer),
+        "rows_in": survey.rows_in,
+        "certificates": survey.certificates,
+        "excluded": survey.excluded,
+        "excluded_values": done.prepared.snapshot.excluded_values,
+        "precertificates": _precertificates(survey.counts),
+        "again": survey.counts.again,
+        "responses": responses,
+        "issuers": len(done.prepared.issuers),
+        "by_issuer": issuers_document(survey.by_issuer),
     }
 
 
 def _counted_lines(done: Checked | Published) -> list[tuple[str, object]]:
+    survey = done.survey
     return [
-        ("rows in", done.rows_in),
-        ("excluded", _left_out(done.excluded, done.excluded_values)),
-        *_pairs(done.counts),
-        *_again(done.counts.again),
-        ("issuers", done.issuers),
+        ("rows in", survey.rows_in),
+        ("excluded", _left_out(survey.excluded, done.prepared.snapshot.excluded_values)),
+        *_pairs(survey.counts),
+        *_again(survey.counts.again),
+        ("issuers", len(done.prepared.issuers)),
     ]
 
 
 def _times(done: Checked | Published) -> dict[str, object]:
-    instants = {"this_update": done.this_update, "next_update": done.next_update, "refresh_by": done.refresh_by}
-    return {name: clock.text(instant) for name, instant in instants.items()}
+    return {name: clock.text(instant) for name, instant in done.prepared.times.items()}
 
 
 def _times_lines(done: Checked | Published) -> list[tuple[str, object]]:
-    return [
-        ("window", f"{clock.text(done.this_update)} .. {clock.text(done.next_update)}"),
-        ("refresh by", clock.text(done.refresh_by)),
-    ]
+    times = _times(done)
+    return [("window", f"{times['this_update']} .. {times['next_update']}"), ("refresh by", times["refresh_by"])]
 
 
 def verify_report(audit: Audit) -> Report:

@@ -116,6 +116,12 @@ class Prepared:
         return tuple(window for issuer, window in paired if issuer.validity.profile.is_public)
 
     @property
+    def times(self) -> dict[str, datetime]:
+        """The earliest thisUpdate, nextUpdate and refresh_by of all windows, by their names."""
+        names = ("this_update", "next_update", "refresh_by")
+        return {name: min(getattr(window, name) for window in self.windows) for name in names}
+
+    @property
     def profiles(self) -> str:
         """Names of the profiles that windows were checked against, in the order of the issuers."""
         return ", ".join(dict.fromkeys(issuer.validity.profile.name for issuer in self.issuers))

@@ -5,16 +5,14 @@ from dataclasses import dataclass
 from pregen import clock
 from pregen.config import Config
 from pregen.errors import Finding
-from pregen.gates import GateResult
-from pregen.generation.by_issuer import IssuerFigures
-from pregen.generation.committing import commit
-from pregen.generation.counts import RowCounts
+from pregen.generation.committing import Committed, commit
 from pregen.generation.pace import pace_warning
 from pregen.generation.plan import make_plan
 from pregen.generation.preparation import Prepared, RunOptions, prepare
+from pregen.generation.shard import SignedShard
 from pregen.generation.signing import sign
 from pregen.generation.steps import Steps
-from pregen.generation.survey import survey
+from pregen.generation.survey import Survey, survey
 from pregen.generation.worklist import shards_to_sign
 from pregen.generation.workplace import open_workplace
 from pregen.issuers import client_warnings
@@ -23,63 +21,61 @@ from storage.stores.probe import probe_racing_creates, probed_lately
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Published:
-    """What a run published; times are seconds since 1970, of windows the earliest.
+class Checked:
+    """What a check found to be right: what was prepared, what came in, and all warnings."""
 
-    `cpu_by_step` are the CPU seconds of all processes that can be told apart; start-up of processes is not among them.
-    `history_bytes`, what the next run's gates need, are not among `stored_bytes`. `rates` are the signatures a second
-    of CPU time that engines were chosen by, by algorithm and engine. `counts` say what became of rows that
-    get no answer of their own.
-    """
-
-    commit: int
-    rows_in: int
-    certificates: int
-    excluded: dict[str, int]
-    excluded_values: dict[str, dict[str, int]]
-    counts: RowCounts
-    responses: int
-    issuers: int
-    by_issuer: tuple[IssuerFigures, ...]
-    engine: str
-    rates: dict[str, dict[str, float]]
-    workers: int
-    shards: int
-    stored_bytes: int
-    history_bytes: int
-    verified: int
-    as_of: int
-    this_update: int
-    next_update: int
-    refresh_by: int
-    cpu_by_step: dict[str, float]
-    gates: tuple[GateResult, ...]
+    prepared: Prepared
+    survey: Survey
     warnings: tuple[Finding, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Checked:
-    """What a check found to be right; times are seconds since 1970, of windows the earliest."""
+class Published:
+    """What a run published.
 
-    rows_in: int
-    certificates: int
-    excluded: dict[str, int]
-    excluded_values: dict[str, dict[str, int]]
-    counts: RowCounts
-    responses: int
-    issuers: int
-    by_issuer: tuple[IssuerFigures, ...]
-    engines: dict[str, str]
-    rates: dict[str, dict[str, float]]
-    shards: int
-    as_of: int
-    this_update: int
-    next_update: int
-    refresh_by: int
-    current_commit: int | None
-    store: str
-    gates: tuple[GateResult, ...]
+    Attributes:
+        prepared: what was looked at before a row was read.
+        survey: what came in.
+        committed: what was published, and the commit.
+        signed: the shards, by ascending keys.
+        plan_bytes: octets of tables and windows that were put.
+        cpu_by_step: the CPU seconds of all processes that can be told apart; start-up of processes is not among them.
+        warnings: all of them.
+    """
+
+    prepared: Prepared
+    survey: Survey
+    committed: Committed
+    signed: tuple[SignedShard, ...]
+    plan_bytes: int
+    cpu_by_step: dict[str, float]
     warnings: tuple[Finding, ...]
+
+    @property
+    def commit(self) -> int:
+        """Number of the new commit."""
+        return self.committed.head.commit.number
+
+    @property
+    def engine(self) -> str:
+        """Names of the engines that signed."""
+        used = {self.prepared.issuers[group.issuer].responder.use for group in self.survey.groups}
+        return ", ".join(sorted({self.prepared.choices[use].engine for use in used}))
+
+    @property
+    def workers(self) -> int:
+        """How many worker processes there were, at most one a shard."""
+        return min(self.prepared.workers, len(self.signed))
+
+    @property
+    def stored_bytes(self) -> int:
+        """Octets put, without the history: what the next run's gates need."""
+        return self.committed.put_bytes + self.plan_bytes + sum(one.shard.size_bytes for one in self.signed)
+
+    @property
+    def verified(self) -> int:
+        """How many responses were parsed and verified."""
+        return sum(one.verified for one in self.signed)
 
 
 def check(config: Config, options: RunOptions, progress: Progress) -> Checked:
@@ -92,29 +88,10 @@ def check(config: Config, options: RunOptions, progress: Progress) -> Checked:
     probe_racing_creates(prepared.store)
     with open_workplace(prepared) as place:
         surveyed = survey(prepared, place, Steps(), progress)
-        plan = make_plan(prepared.issuers, prepared.windows, surveyed.groups)
-        return Checked(
-            rows_in=surveyed.rows_in,
-            certificates=surveyed.certificates,
-            excluded=surveyed.excluded,
-            excluded_values=prepared.snapshot.excluded_values,
-            counts=surveyed.counts,
-            responses=surveyed.responses(prepared.issuers),
-            issuers=len(prepared.issuers),
-            by_issuer=surveyed.by_issuer,
-            engines=prepared.engines,
-            rates=prepared.rates,
-            shards=len(surveyed.files),
-            as_of=clock.seconds(prepared.snapshot.as_of),
-            this_update=min(clock.seconds(window.this_update) for window in prepared.windows),
-            next_update=min(clock.seconds(window.next_update) for window in prepared.windows),
-            refresh_by=min(clock.seconds(window.refresh_by) for window in prepared.windows),
-            current_commit=prepared.head.commit.number if prepared.head else None,
-            store=prepared.store.url,
-            gates=surveyed.gates,
-            # Who runs this each night has decided; who checks, decides.
-            warnings=(*surveyed.warnings, *plan.warnings(), *client_warnings(prepared.issuers)),
-        )
+    plan = make_plan(prepared.issuers, prepared.windows, surveyed.groups)
+    # Who runs this each night has decided; who checks, decides.
+    warnings = (*surveyed.warnings, *plan.warnings(), *client_warnings(prepared.issuers))
+    return Checked(prepared=prepared, survey=surveyed, warnings=warnings)
 
 
 def run(config: Config, options: RunOptions, progress: Progress) -> Published:
@@ -147,34 +124,14 @@ def publish_prepared(prepared: Prepared, steps: Steps, progress: Progress) -> Pu
     for one in signed:
         steps.add(one.steps)
     committed = commit(prepared, surveyed, signed, steps, probed_at)
-    used = {prepared.issuers[group.issuer].responder.use for group in surveyed.groups}
-    shards = [one.shard for one in signed]
     cpu_by_step = steps.take()
     slow = pace_warning(surveyed.groups, prepared.issuers, prepared.choices, cpu_by_step.get("sign", 0.0))
     return Published(
-        commit=committed.head.commit.number,
-        rows_in=surveyed.rows_in,
-        certificates=surveyed.certificates,
-        excluded=surveyed.excluded,
-        excluded_values=prepared.snapshot.excluded_values,
-        counts=surveyed.counts,
-        responses=committed.responses,
-        issuers=len(prepared.issuers),
-        by_issuer=surveyed.by_issuer,
-        engine=", ".join(sorted({prepared.choices[use].engine for use in used})),
-        rates=prepared.rates,
-        workers=min(prepared.workers, len(shards)),
-        shards=len(shards),
-        stored_bytes=committed.put_bytes
-        + sum(map(len, plan.objects.values()))
-        + sum(shard.size_bytes for shard in shards),
-        history_bytes=committed.history_bytes,
-        verified=sum(one.verified for one in signed),
-        as_of=committed.head.commit.as_of,
-        this_update=min(clock.seconds(window.this_update) for window in prepared.windows),
-        next_update=min(clock.seconds(window.next_update) for window in prepared.windows),
-        refresh_by=min(clock.seconds(window.refresh_by) for window in prepared.windows),
+        prepared=prepared,
+        survey=surveyed,
+        committed=committed,
+        signed=tuple(signed),
+        plan_bytes=sum(map(len, plan.objects.values())),
         cpu_by_step=cpu_by_step,
-        gates=committed.gates,
         warnings=surveyed.warnings + plan.warnings() + slow,
     )

@@ -79,7 +79,7 @@ class Authority:
         )
         (self.folder / "pregen.toml").write_text(text)
         published = run(load_config(self.folder / "pregen.toml"), RunOptions(), lambda _step, _done, _all: None)
-        assert published.certificates == len(serials)
+        assert published.survey.certificates == len(serials)
 
 
 def make_authority(folder: Path, algorithm: str = "p256-sha256", cert_ids: str = "separate") -> Authority:

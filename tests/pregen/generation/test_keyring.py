@@ -106,7 +106,7 @@ def test_a_run_publishes_what_this_machine_and_a_device_have_signed(tmp_path: Pa
     prepared = replace(prepared, issuers=(one, other), choices=choices)
     assert prepared.engines == {"p256-sha256": f"{ENGINE}, software"}
     published = publish_prepared(prepared, Steps(), quiet)
-    assert (published.engine, published.responses) == (f"{ENGINE}, software", 120)
+    assert (published.engine, published.committed.responses) == (f"{ENGINE}, software", 120)
     authority.check_all(rows, (SHA1, SHA256))
 
 

@@ -170,7 +170,7 @@ def test_the_index_names_a_part_for_each_shard_that_has_certificates(tmp_path: P
     assert name is not None
     index = read_index(authority.store, name)
     assert [part.rows for part in index.parts] == [50]
-    assert published.history_bytes == index.parts[0].size_bytes + len(authority.store.get(name))
+    assert published.committed.history_bytes == index.parts[0].size_bytes + len(authority.store.get(name))
 
 
 def test_damaged_packs_of_a_dropped_issuer_are_told_as_damage(tmp_path: Path) -> None:

@@ -165,7 +165,11 @@ def test_every_row_is_answered_under_the_configured_hashes(tmp_path: Path, cert_
     published = authority.publish(rows)
     oids = [SHA1, SHA256] if cert_ids in {"separate", "combined"} else [HASH_OIDS[cert_ids]]
     responses = 120 if cert_ids == "separate" else 60
-    assert (published.rows_in, published.certificates, published.responses) == (60, 60, responses)
+    assert (published.survey.rows_in, published.survey.certificates, published.committed.responses) == (
+        60,
+        60,
+        responses,
+    )
     authority.check_all(rows, oids)
     for oid in {SHA1, SHA256} - set(oids):
         assert authority.answer(authority.generation(), rows[0], oid) is None
@@ -175,7 +179,7 @@ def test_two_issuers_with_one_serial_get_their_own_answers(tmp_path: Path) -> No
     authority = Authority(tmp_path, issuers=[{}, {"alone": "yes", "responder_id": "by-name"}])
     rows = [Row(b"\x11" * 16), Row(b"\x11" * 16, REVOKED, NOW_S - 5, 1, issuer=1), *various_rows(30, issuers=2)]
     published = authority.publish(rows)
-    assert (published.issuers, published.certificates) == (2, 32)
+    assert (len(published.prepared.issuers), published.survey.certificates) == (2, 32)
     authority.check_all(rows, [SHA1, SHA256])
 
 
@@ -195,8 +199,8 @@ def test_expired_repeated_and_answered_rows_add_up(authority: Authority) -> None
         *plain_rows(10)[:4],
     ]
     published = authority.publish(rows)
-    assert published.excluded == {"expired": 7, "repeated": 4}
-    assert (published.rows_in, published.certificates, published.responses) == (24, 13, 26)
+    assert published.survey.excluded == {"expired": 7, "repeated": 4}
+    assert (published.survey.rows_in, published.survey.certificates, published.committed.responses) == (24, 13, 26)
 
 
 def test_certificates_expire_to_the_second_after_what_is_kept(authority: Authority) -> None:
@@ -204,7 +208,7 @@ def test_certificates_expire_to_the_second_after_what_is_kept(authority: Authori
     limit = NOW_S - 2 * DAY_S
     last, first = Row(b"\x11" * 8, not_after=limit), Row(b"\x12" * 8, not_after=limit - 1)
     published = authority.publish([last, first])
-    assert (published.certificates, published.excluded) == (1, {"expired": 1})
+    assert (published.survey.certificates, published.survey.excluded) == (1, {"expired": 1})
     generation = authority.generation()
     assert authority.answer(generation, last) is not None
     assert authority.answer(generation, first) is None
@@ -239,9 +243,9 @@ def test_an_issuer_of_the_current_commit_is_not_lost_by_accident(tmp_path: Path)
     assert authority.generation().commit.number == 1
 
     published = authority.publish(only=[0], drop_issuers=("r1", "nobody"))
-    assert (published.commit, published.issuers) == (2, 1)
+    assert (published.commit, len(published.prepared.issuers)) == (2, 1)
     assert [warning.code for warning in published.warnings] == ["drop-issuer.nothing"]
-    shrink = next(result for result in published.gates if result.gate == "shrink")
+    shrink = next(result for result in published.committed.gates if result.gate == "shrink")
     assert (shrink.outcome, shrink.figures["dropped"]) == ("passed", len(rows) - len(first))
     assert shrink.figures["vanished"] == 0
     assert authority.answer(authority.generation(), rows[1]) is None
@@ -281,7 +285,7 @@ def test_a_run_is_the_same_again_but_for_signatures_and_names(tmp_path: Path) ->
     rows = [*plain_rows(SHARD_ROWS), *various_rows(2_000)]
     authority = Authority(tmp_path, issuers=[{"cert_ids": "sha1"}])
     first = authority.publish(rows, workers=2)
-    assert (first.shards, first.workers) == (2, 2)
+    assert (len(first.signed), first.workers) == (2, 2)
     one = authority.generation()
     authority.store_name = "other"
     authority.publish(workers=1)
@@ -302,7 +306,7 @@ def test_a_shard_of_which_all_rows_have_expired_is_published_empty(tmp_path: Pat
     kept, *gone = plain_rows(SHARD_ROWS + 1)
     authority = Authority(tmp_path, issuers=[{"cert_ids": "sha1"}])
     published = authority.publish([kept, *(row._replace(not_after=LONG_AGO_S) for row in gone)])
-    assert (published.certificates, published.shards) == (1, 2)
+    assert (published.survey.certificates, len(published.signed)) == (1, 2)
     assert sorted(shard.rows for shard in authority.generation().manifest.shards) == [0, 1]
     authority.check_all([kept], [SHA1])
 
@@ -318,9 +322,9 @@ from tests.pki import NOW
 if __name__ == "__main__":
     others = tuple(Acceptance(gate, "other certificates than before", "test") for gate in ("shrink", "growth"))
     published = run(load_config(Path(sys.argv[1])), RunOptions(now=NOW, workers=1, accept=others), quiet)
-    assert published.history_bytes <= 12 * published.certificates
+    assert published.committed.history_bytes <= 12 * published.survey.certificates
     users = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    print(published.certificates, max(resource.getrusage(user).ru_maxrss for user in users) // 1024)
+    print(published.survey.certificates, max(resource.getrusage(user).ru_maxrss for user in users) // 1024)
 """
 
 
