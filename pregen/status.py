@@ -13,11 +13,9 @@ from storage.errors import (
     UnknownFeatureError,
     UnsupportedVersionError,
 )
-from storage.freshness import Freshness, IssuerFreshness
+from storage.freshness import CLOCK_TOLERANCE_S, Freshness, IssuerFreshness
 from storage.reader import Generation
 from storage.stores import Store
-
-CLOCK_TOLERANCE_S = 60
 
 
 class Level(IntEnum):

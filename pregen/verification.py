@@ -22,10 +22,9 @@ from pregen.errors import VerificationError
 from pregen.reasons import CRL_REASONS
 from pregen.signers import ALGORITHMS, Algorithm, PublicKey, kind_of
 from storage import der
-from storage.certid import SHA1, SHA256
+from storage.certid import HASH_OIDS
 
 Fields: TypeAlias = tuple[tuple[str, type, dict[str, object]], ...]  # of asn1crypto
-HASH_OIDS = {hashes.SHA1.name: SHA1, hashes.SHA256.name: SHA256}
 _DIGESTS: dict[str | None, hashes.HashAlgorithm] = {
     "sha256": hashes.SHA256(),
     "sha384": hashes.SHA384(),

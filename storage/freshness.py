@@ -20,6 +20,7 @@ from typing import Literal
 from storage.manifest import Manifest, Shard
 from storage.tables import StoredIssuer, Tables, Window
 
+CLOCK_TOLERANCE_S = 60  # by so much the clocks of publishers, edges and the store may differ
 FreshnessState = Literal["fresh", "overdue", "expired"]
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pregen import clock
 from pregen.errors import Finding
 from pregen.snapshot.files import AS_OF_KEY, LISTED_KEY, SnapshotFile
-from pregen.snapshot.intake import CLOCK_SKEW_S
+from pregen.validity import CLOCK_SKEW_S
 
 _AS_OF = AS_OF_KEY.decode()
 

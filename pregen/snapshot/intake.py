@@ -23,13 +23,14 @@ from pregen.snapshot.batch import (
     Withheld,
 )
 from pregen.snapshot.column import Column
+from pregen.snapshot.crls.entries import LAST_REVOCATION_S
 from pregen.snapshot.crls.revocations import Revocations, Statuses
 from pregen.snapshot.crls.scope import KINDS, NOT_SAID
 from pregen.snapshot.exclusion import count_excluded, leave_out_no_ocsp
 from pregen.snapshot.files.base import ODD
 from pregen.snapshot.findings import RowPlace
 from pregen.snapshot.habits.by_issuer import Habits
-from pregen.snapshot.judged_rows import LAST_REVOCATION_S, JudgedRows, Meanings, have_time
+from pregen.snapshot.judged_rows import JudgedRows, Meanings, have_time
 from pregen.snapshot.octets import ArrowArray, Fault, nulls
 from pregen.snapshot.reading import Reading
 from pregen.snapshot.rows import Mask
@@ -44,9 +45,8 @@ from pregen.snapshot.suspicions import (
     note_stand_ins,
 )
 from pregen.snapshot.times.instants import Instants
-from pregen.validity import Profile
+from pregen.validity import CLOCK_SKEW_S, Profile
 
-CLOCK_SKEW_S = 300
 MOST_UNPLACED = 1 << 17  # rows of a file, times issuers, that are held against each issuer
 
 

@@ -25,14 +25,13 @@ from pregen.snapshot.codes import (
     with_keys,
 )
 from pregen.snapshot.column import Column
+from pregen.snapshot.crls.entries import LAST_REVOCATION_S
 from pregen.snapshot.findings import RowPlace
 from pregen.snapshot.habits.by_issuer import TimeColumn
 from pregen.snapshot.octets import Fault
 from pregen.snapshot.reading import Reading
 from pregen.snapshot.rows import BatchRows, Mask
 from pregen.snapshot.times.instants import Instants, read_instants
-
-LAST_REVOCATION_S = 2**32 - 1  # a record holds the time in 32 bits
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,11 +25,11 @@ from pregen.snapshot.habits.rounded import Rounded
 from pregen.snapshot.habits.scripts import Scripts
 from pregen.snapshot.habits.standins import StandIns
 from pregen.snapshot.habits.units import Units
-from pregen.snapshot.intake import CLOCK_SKEW_S, Intake
+from pregen.snapshot.intake import Intake
 from pregen.snapshot.reading import Reading
 from pregen.snapshot.remnants import Remnants, judged
 from pregen.snapshot.rules import NO_PROFILES
-from pregen.validity import Profile
+from pregen.validity import CLOCK_SKEW_S, Profile
 
 
 class Snapshot:

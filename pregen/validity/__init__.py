@@ -8,10 +8,17 @@ timeliness.py    when a run may take place, and when what it signed may still be
 
 from pregen.validity.profiles import PROFILES, Profile, Refresh, duration_text
 from pregen.validity.reason_rules import REASON_CODES, ReasonRules
-from pregen.validity.timeliness import CLOCK_TOLERANCE, check_run_times, check_still_timely, check_store_clock
+from pregen.validity.timeliness import (
+    CLOCK_SKEW_S,
+    CLOCK_TOLERANCE,
+    check_run_times,
+    check_still_timely,
+    check_store_clock,
+)
 from pregen.validity.windows import Validity, ValidityWindow, plan_window, window_problem, window_until
 
 __all__ = [
+    "CLOCK_SKEW_S",
     "CLOCK_TOLERANCE",
     "PROFILES",
     "REASON_CODES",

@@ -7,9 +7,10 @@ from pregen.clock import length_text, text
 from pregen.errors import Finding, GateError, InputError, UsageError
 from pregen.validity.profiles import duration_text
 from pregen.validity.windows import ValidityWindow
+from storage.freshness import CLOCK_TOLERANCE_S
 
-CLOCK_TOLERANCE = timedelta(minutes=5)
-STORE_CLOCK_TOLERANCE_S = 60
+CLOCK_SKEW_S = 300  # by so much clocks of two machines may differ, one of which is not ours
+CLOCK_TOLERANCE = timedelta(seconds=CLOCK_SKEW_S)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -67,7 +68,7 @@ def check_store_clock(ahead_s: float | None, store: str) -> tuple[Finding, ...]:
     if ahead_s is None:
         text = f"{store} does not say what time it is there, so that the clock here could not be compared with it"
         return (Finding("clock.unchecked", "warning", text),)
-    if abs(ahead_s) <= STORE_CLOCK_TOLERANCE_S:
+    if abs(ahead_s) <= CLOCK_TOLERANCE_S:
         return ()
     way = "ahead of" if ahead_s > 0 else "behind"
     text = (
@@ -75,7 +76,7 @@ def check_store_clock(ahead_s: float | None, store: str) -> tuple[Finding, ...]:
         "the one right that is wrong (time synchronisation: chrony, systemd-timesyncd), then run again"
     )
     raise GateError(
-        f"the clocks of this machine and of the store differ by more than {STORE_CLOCK_TOLERANCE_S} seconds; nothing "
+        f"the clocks of this machine and of the store differ by more than {CLOCK_TOLERANCE_S} seconds; nothing "
         "was published",
         [Finding("clock.store", "error", text)],
     )

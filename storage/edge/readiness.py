@@ -34,9 +34,8 @@ from enum import StrEnum, auto
 
 from storage.edge.caching import EXPIRY_MARGIN_S
 from storage.edge.source import AnswerSource
-from storage.freshness import Freshness
+from storage.freshness import CLOCK_TOLERANCE_S, Freshness
 
-CLOCK_TOLERANCE_S = 60
 _MAX_REASONS = 100  # in the answer to a probe; their number is said
 
 

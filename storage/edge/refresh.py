@@ -6,9 +6,10 @@ import time
 from collections.abc import Iterator, Mapping
 
 from storage.edge.log import ALARM, SERVER
-from storage.edge.readiness import CLOCK_TOLERANCE_S, Reason
+from storage.edge.readiness import Reason
 from storage.edge.source import LiveSource
 from storage.errors import NothingPublishedError, NotServableError, StorageError, VanishedError
+from storage.freshness import CLOCK_TOLERANCE_S
 
 PERIOD_S = 3.0
 """A new commit is seen after so long; each look costs one GET, of a commit that is mostly not there yet."""

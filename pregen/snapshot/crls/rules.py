@@ -29,8 +29,8 @@ from pregen import clock
 from pregen.errors import Finding, Severity
 from pregen.names import name_key
 from pregen.snapshot.crls.crl import Crl
+from pregen.validity import CLOCK_SKEW_S
 
-CLOCK_SKEW_S = 300
 _FORBIDDEN, _WEAK = frozenset({"md2", "md5"}), frozenset({"sha1"})
 
 

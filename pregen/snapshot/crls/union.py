@@ -16,8 +16,9 @@ from pregen.snapshot.crls.crl import Crl, read_crls
 from pregen.snapshot.crls.entries import NO_ENTRIES, CrlEntries
 from pregen.snapshot.crls.lists import RevocationList
 from pregen.snapshot.crls.revocations import WORDS, Entries, Revocations, Words, shown_serial, words_of
-from pregen.snapshot.crls.rules import CLOCK_SKEW_S, CrlIssuer, Effective, effective_crls, namesakes
+from pregen.snapshot.crls.rules import CrlIssuer, Effective, effective_crls, namesakes
 from pregen.snapshot.crls.scope import Uncovered, partition_findings, uncovered
+from pregen.validity import CLOCK_SKEW_S
 from storage.certid import serial_text
 
 _FAULTS = {

@@ -27,8 +27,7 @@ from pregen.issuers import Issuer, KeyFile, Responder
 from pregen.snapshot import GOOD, NO_REASON, REVOKED, StatusBatch
 from pregen.snapshot.batch import Late
 from pregen.snapshot.column import Column
-from pregen.snapshot.intake import CLOCK_SKEW_S
-from pregen.validity import PROFILES, Validity
+from pregen.validity import CLOCK_SKEW_S, PROFILES, Validity
 from pregen.zones import zone
 
 HOUR, DAY = 3_600, 86_400
