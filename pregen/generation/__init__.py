@@ -10,8 +10,8 @@ committing.py    everything is accounted for, then published
 
 workplace.py     the workers (workers.py), and the folder where rows wait (spool.py), while a run lasts
 sharding.py      how keys are cut into shards
-routing.py       rows to shards by their keys (routing_key.py), by a router (router.py) a process, into spill files
-                 (spill.py)
+routing.py       rows to shards by their keys (pregen/routing_key.py), by a router (router.py) a process, into spill
+                 files (spill.py)
 rows.py          the rows of one shard, sorted; collapse.py makes one of all those of a certificate, or finds that they
                  contradict each other
 counting.py      one shard in a worker, before anything is signed: what it holds (counts.py); tally.py adds up all

@@ -20,11 +20,11 @@ from pregen.gates.detector import CertificateAnchor
 from pregen.gates.listed import SAYS_FINAL, SAYS_NOTHING, says
 from pregen.generation.groups import KINDS
 from pregen.generation.held import STRANGER, Contradiction, Held
-from pregen.generation.routing_key import serial_matrix, serial_octets, serial_offsets, xxh64
 from pregen.generation.rows import ShardRows
 from pregen.generation.spill import AGAIN, FLAGS, LAST_SECOND, ROW_BYTES, SERIAL_AT, Spilled, clipped
 from pregen.issuers import Issuer
 from pregen.names import name_key
+from pregen.routing_key import serial_matrix, serial_octets, serial_offsets, xxh64
 from pregen.snapshot import MAX_SERIAL_BYTES, RevocationList
 
 MOST_FOREIGN = 1 << 19  # claims about other labels, of all sources together

@@ -21,9 +21,9 @@ from pregen.gates.comparison import (
 )
 from pregen.gates.history import WITNESS
 from pregen.generation.groups import KINDS
-from pregen.generation.routing_key import xxh64
 from pregen.generation.rows import ShardRows
 from pregen.reasons import CERTIFICATE_HOLD
+from pregen.routing_key import xxh64
 from pregen.signers import Octets
 from storage.certid import serial_text
 from storage.commits import Head

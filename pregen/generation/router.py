@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from pregen.errors import SpoolError
 from pregen.generation.groups import again_for, group_codes
-from pregen.generation.routing_key import keys, serial_matrix, serial_octets, serial_offsets
 from pregen.generation.spill import PRECERTIFICATE, ROW_BYTES, SPILLED, WITHHELD, Spilled, clipped, shard_folder, take
+from pregen.routing_key import keys, serial_matrix, serial_octets, serial_offsets
 from pregen.snapshot import MAX_SERIAL_BYTES, NO_REASON, StatusBatch, Withheld
 
 SPARE_FILES = 256  # what the rest of the process has open

@@ -16,7 +16,6 @@ from pregen.generation.collapse import Collapsed, collapse
 from pregen.generation.counts import NO_EXAMPLES, NOTHING_COUNTED, Examples, RowCounts
 from pregen.generation.endings import Endings
 from pregen.generation.groups import Group
-from pregen.generation.routing_key import serial_matrix
 from pregen.generation.spill import (
     AGAIN,
     FLAGS,
@@ -32,6 +31,7 @@ from pregen.generation.spill import (
     read_spilled,
     take,
 )
+from pregen.routing_key import serial_matrix
 
 _HALF, _LOWER = np.uint64(32), np.uint64(2**32 - 1)
 

@@ -17,7 +17,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from bench.workload import SERIAL_BYTES, Workload
 from pregen.generation.messages import BATCH_ROWS, Messages, Scratch, generalized_times
 from pregen.generation.plan import Plan
-from pregen.generation.routing_key import xxh64
+from pregen.routing_key import xxh64
 from pregen.signers import Octets
 from pregen.signers.base import digests
 from pregen.snapshot.times.zones import local_to_utc, wall_table

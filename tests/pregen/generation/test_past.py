@@ -15,7 +15,7 @@ from pregen.gates import History
 from pregen.gates.comparison import NOT_COMPARED, Comparison, Remembered, compare, words
 from pregen.gates.history import WITNESS
 from pregen.generation.past import Comparer, ComparisonJob, Past, entries_of, named, read_past, write_past
-from pregen.generation.routing_key import xxh64
+from pregen.routing_key import xxh64
 from pregen.snapshot import REVOKED, UNKNOWN
 from storage.commits import find_head
 from storage.history import STATUSES, HistoryPart, IssuerHistory, encode_part, read_index

@@ -6,8 +6,6 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pregen.signers import Octets
-
 Number = TypeVar("Number", np.int32, np.uint8)
 
 P1, P2, P3, P4, P5 = (
@@ -27,12 +25,14 @@ def serial_offsets(serial: pa.BinaryArray) -> NDArray[np.int32]:
     return _view(serial.buffers()[1], np.int32)[serial.offset : serial.offset + len(serial) + 1]
 
 
-def serial_octets(serial: pa.BinaryArray) -> Octets:
+def serial_octets(serial: pa.BinaryArray) -> NDArray[np.uint8]:
     """Return the octets of all serials, end to end."""
     return _view(serial.buffers()[2], np.uint8)
 
 
-def serial_matrix(octets: Octets, starts: NDArray[np.int32] | NDArray[np.intp], size: int) -> Octets:
+def serial_matrix(
+    octets: NDArray[np.uint8], starts: NDArray[np.int32] | NDArray[np.intp], size: int
+) -> NDArray[np.uint8]:
     """Return the serials that begin at `starts`, all of `size` octets, as uint8[n, size]."""
     # Overlapping items of `size` octets, each copied as a whole: twice as fast as a window of single octets.
     windows = np.ndarray((len(octets) - size + 1,), f"V{size}", octets, strides=(1,))
@@ -56,7 +56,7 @@ def keys(serial: pa.BinaryArray, seeds: NDArray[np.uint64]) -> NDArray[np.uint64
     return out
 
 
-def xxh64(rows: Octets, seed: NDArray[np.uint64]) -> NDArray[np.uint64]:
+def xxh64(rows: NDArray[np.uint8], seed: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Return XXH64 of each row of `rows`, uint8[n, width] with width below 32, seeded with uint64[n] or uint64[1].
 
     >>> f"{xxh64(np.frombuffer(b'abc', np.uint8)[None], np.zeros(1, np.uint64))[0]:x}"
@@ -85,7 +85,7 @@ def xxh64(rows: Octets, seed: NDArray[np.uint64]) -> NDArray[np.uint64]:
         return h ^ (h >> np.uint64(32))
 
 
-def _numbers(rows: Octets, at: int, kind: str) -> NDArray[np.uint64]:
+def _numbers(rows: NDArray[np.uint8], at: int, kind: str) -> NDArray[np.uint64]:
     """Return the numbers of a kind at one octet of all rows, which lie end to end: no octet is copied by itself."""
     count, width = rows.shape
     return np.ndarray(count, kind, rows, at, (width,)).astype(np.uint64)

@@ -5,7 +5,7 @@ import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pregen.generation.routing_key import keys, serial_offsets, xxh64
+from pregen.routing_key import keys, serial_offsets, xxh64
 
 SEEDS = st.integers(0, 2**64 - 1)
 
