@@ -1,7 +1,8 @@
 """The configuration: the TOML file, its sections, what they say about a column, and what all sections share.
 
-They are file.py, sections.py (and gates.py), columns.py and section.py; allowed.py says what a field may hold. The
-docstrings of the sections are the tables of docs/configuration.md (`python -m tests.pregen.config.page` writes them).
+They are file.py, sections.py (with gates.py and upkeep.py), columns.py and section.py; allowed.py says what a field
+may hold. The docstrings of the sections are the tables of docs/configuration.md (`python -m tests.pregen.config.page`
+writes them).
 """
 
 from pregen.config.columns import COLUMNS, KINDS, STATUSES, TIMES, ColumnConfig
@@ -21,6 +22,7 @@ from pregen.config.sections import (
     SnapshotConfig,
     ValidityConfig,
 )
+from pregen.config.upkeep import KeepConfig, RefreshConfig
 
 __all__ = [
     "COLUMNS",
@@ -36,8 +38,10 @@ __all__ = [
     "GrowthLimit",
     "IssuerConfig",
     "IssuerValidityConfig",
+    "KeepConfig",
     "Limit",
     "PublishConfig",
+    "RefreshConfig",
     "RsaPadding",
     "RunConfig",
     "S3Config",

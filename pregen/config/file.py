@@ -25,10 +25,11 @@ from pregen.config.sections import (
     SnapshotConfig,
     ValidityConfig,
 )
+from pregen.config.upkeep import RefreshConfig
 from pregen.errors import ConfigError, Finding
 from storage.stores import StoreAddress
 
-_TOP = ("snapshot", "issuer", "validity", "gates", "run", "publish")
+_TOP = ("snapshot", "issuer", "validity", "refresh", "gates", "run", "publish")
 
 S = TypeVar("S", bound=Section)
 
@@ -46,6 +47,7 @@ class Config:
     snapshot: SnapshotConfig
     issuer: tuple[IssuerConfig, ...]
     validity: ValidityConfig
+    refresh: RefreshConfig
     gates: GatesConfig
     run: RunConfig
     publish: PublishConfig
@@ -116,6 +118,7 @@ class _Reader:
         before = len(self._findings)
         validity = self._table(raw.get("validity", {}), ValidityConfig, "validity")
         common = validity if len(self._findings) == before else None
+        refresh = self._table(raw.get("refresh", {}), RefreshConfig, "refresh")
         gates = self._table(raw.get("gates", {}), GatesConfig, "gates")
         run = self._table(raw.get("run", {}), RunConfig, "run")
         publish = self._table(raw.get("publish", {}), PublishConfig, "publish")
@@ -123,7 +126,7 @@ class _Reader:
         self._validities(common, issuers)
         if self._findings:
             self._missing_files(issuers, snapshot)
-        if self._findings or snapshot is None or validity is None or gates is None or run is None or publish is None:
+        if self._findings or not (snapshot and validity and refresh and gates and run and publish):
             count = len(self._findings)
             text = f"the configuration has {count} mistake{'s' * (count > 1)}; correct {self._path.name} and run again"
             raise ConfigError(text, self._findings)
@@ -132,6 +135,7 @@ class _Reader:
             snapshot=snapshot,
             issuer=issuers,
             validity=validity,
+            refresh=refresh,
             gates=gates,
             run=run,
             publish=publish,

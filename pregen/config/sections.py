@@ -14,6 +14,7 @@ import msgspec
 
 from pregen.config.columns import ColumnConfig, column_problems
 from pregen.config.section import Duration, FieldProblem, Section, duration_problems, empty_problems, parse_duration
+from pregen.config.upkeep import KeepConfig
 from pregen.credentials import aws_credentials
 from pregen.validity import PROFILES
 from storage.stores import StoreOptions
@@ -213,6 +214,9 @@ class IssuerConfig(Section, frozen=True, kw_only=True):
             response for both (RFC 9919), which docs/clients.md says who refuses; or one of them alone.
         validity: what differs from ``[validity]`` for this issuer: its section is ``[issuer.validity]``.
         empty: whether it has issued nothing yet, so that a snapshot without a row of it is right.
+        on_trouble: what becomes of a run where its certificate or its responder's has ended, or its key cannot be
+            opened: nothing is published ("refuse"), or the other issuers are, and its own answers stay until they run
+            out ("leave-behind"): docs/operations.md says what that means for its revocations.
     """
 
     name: str | tuple[str, ...]
@@ -226,6 +230,7 @@ class IssuerConfig(Section, frozen=True, kw_only=True):
     cert_ids: CertIds = "separate"
     validity: IssuerValidityConfig = IssuerValidityConfig()
     empty: bool = False
+    on_trouble: Literal["refuse", "leave-behind"] = "refuse"
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -333,10 +338,13 @@ class PublishConfig(Section, frozen=True, kw_only=True):
     Attributes:
         store: ``s3://bucket/prefix``, ``file:///folder`` or a path relative to the configuration file.
         s3: endpoint and region where `store` is on S3.
+        keep: which old generations stay: what nothing keeps is removed at the end of each run. Absent: nothing is ever
+            removed by a run.
     """
 
     store: str
     s3: S3Config = S3Config()
+    keep: KeepConfig = KeepConfig()
 
     def problems(self) -> Iterator[FieldProblem]:
         """Yield what is wrong beyond the types."""

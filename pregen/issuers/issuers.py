@@ -63,7 +63,8 @@ def merged_section(sections: Sequence[IssuerConfig]) -> str:
     files = tuple(dict.fromkeys(name for section in sections for name in section.certificates))
     # A JSON text is a TOML basic string, and a list of them a TOML array.
     lines = ["[[issuer]]", f"name = {_json(names)}", f"certificate = {_json(files)}"]
-    for field in ("responder_certificate", "key", "key_passphrase_env", "rsa_padding", "responder_id", "cert_ids"):
+    signing = "responder_certificate", "key", "key_passphrase_env", "rsa_padding", "responder_id"
+    for field in (*signing, "cert_ids", "on_trouble"):
         values = [getattr(section, field) for section in sections]
         if values[0] is not None:
             lines.append(f"{field} = {_json(values[0])}" + ("  # they disagree here" if len(set(values)) > 1 else ""))

@@ -42,11 +42,17 @@ key_passphrase_env = "OCSP_KEY_PASS"
 responder_id = "by-name"
 cert_ids = "combined"
 rsa_padding = "pss"
+on_trouble = "leave-behind"
 
 [validity]
 profile = "lab"
 lifetime = "90m"
 backdate = "1m"
+
+[refresh]
+every = "6h"
+missed_runs = 2
+spread = false
 
 [run]
 workers = 3
@@ -56,6 +62,7 @@ spool = "spill"
 [publish]
 store = "s3://bucket/prefix"
 s3 = { endpoint = "http://127.0.0.1:8333", region = "us-east-1" }
+keep = { generations = 7, days = 14 }
 """
 
 
@@ -100,6 +107,9 @@ def test_every_field_arrives(tmp_path: Path) -> None:
     assert (issuer.responder_id, issuer.cert_ids, issuer.rsa_padding) == ("by-name", "combined", "pss")
     assert config.validity.lifetime_span == timedelta(minutes=90)
     assert config.validity.backdate_span == timedelta(minutes=1)
+    assert issuer.on_trouble == "leave-behind"
+    assert (config.refresh.every_s, config.refresh.missed_runs, config.refresh.spread) == (21_600, 2, False)
+    assert (config.publish.keep.generations, config.publish.keep.days) == (7, 14)
     assert (config.run.workers, config.run.engine, config.run.spool) == (3, "software", "spill")
     assert config.store.url == "s3://bucket/prefix"
     assert config.publish.s3.endpoint == "http://127.0.0.1:8333"
@@ -115,6 +125,9 @@ def test_the_least_configuration_has_strict_defaults(tmp_path: Path) -> None:
     assert config.snapshot.keep_expired_s == 0
     assert config.snapshot.as_of is None
     assert config.run.workers == 0
+    assert (config.refresh.every, config.refresh.missed_runs, config.refresh.spread) == ("1d", 1, True)
+    assert issuer.on_trouble == "refuse"
+    assert not config.publish.keep.is_given
 
 
 def test_a_configuration_travels_to_a_worker(tmp_path: Path) -> None:
@@ -144,7 +157,7 @@ def test_paths_start_at_the_folder_of_the_file_not_of_the_process(
     ("text", "expected"),
     [
         ("[validty]\n", "validty: is not a known field; did you mean 'validity'?"),
-        ("[zzz]\n", "zzz: is not a known field; known here: snapshot, issuer, validity, gates, run, publish"),
+        ("[zzz]\n", "zzz: is not a known field; known here: snapshot, issuer, validity, refresh, gates, run, publish"),
         ('[snapshot]\npth = "x"\n', "snapshot.pth: is not a known field; did you mean 'path'?"),
         (
             '[snapshot.columns]\nnotafter = "x"\n',
@@ -729,3 +742,66 @@ def test_folders_that_are_values_need_the_names_of_their_columns(tmp_path: Path,
 
     assert text.startswith("snapshot.partition_columns: ")
     assert advice in text
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "expected"),
+    [
+        ('every = "0s"', "bad-value", "every: '0s' is not how often runs can take place: write 1m to 366d, such as 1d"),
+        ('every = "59s"', "bad-value", "every: '59s' is not how often runs can take place"),
+        ('every = "367d"', "bad-value", "every: '367d' is not how often runs can take place"),
+        ('every = "-1d"', "duration", "every: '-1d' is a negative duration"),
+        ('every = "daily"', "duration", "every: 'daily' is not a duration: write an integer and one of s, m, h, d"),
+        ("every = 1", "wrong-type", 'every: must be a duration such as "4d", not a number'),
+        ("missed_runs = -1", "bad-value", "missed_runs: must be a whole number from 0 to 1000, not -1"),
+        ("missed_runs = 1001", "bad-value", "missed_runs: must be a whole number from 0 to 1000, not 1001"),
+        ("missed_runs = 1.5", "wrong-type", "missed_runs: must be a whole number from 0 to 1000, not a number with"),
+        ("missed_runs = true", "wrong-type", "missed_runs: must be a whole number from 0 to 1000, not a truth value"),
+        ('spread = "no"', "wrong-type", "spread: must be true or false, not a text"),
+        ("evry = 1", "unknown-field", "evry: is not a known field; did you mean 'every'?"),
+    ],
+)
+def test_a_refresh_that_makes_no_sense_is_named_with_what_is_allowed(
+    tmp_path: Path, line: str, code: str, expected: str
+) -> None:
+    [text] = mistakes(tmp_path, f"[refresh]\n{line}\n" + ISSUER + PUBLISH)[f"config.{code}"]
+
+    assert text.startswith(f"refresh.{expected}")
+
+
+@pytest.mark.parametrize("line", ['every = "1m"', 'every = "366d"', "missed_runs = 0", "missed_runs = 1000"])
+def test_the_bounds_of_a_refresh_are_taken(tmp_path: Path, line: str) -> None:
+    name, value = tomllib.loads(line).popitem()
+
+    assert getattr(load(tmp_path, f"[refresh]\n{line}\n" + ISSUER + PUBLISH).refresh, name) == value
+
+
+@pytest.mark.parametrize(
+    ("value", "code", "expected"),
+    [
+        ("{}", "bad-value", "generations: an empty table keeps nothing: write { generations = 7, days = 14 }"),
+        ("{ generations = 0 }", "bad-value", "generations: must be a whole number from 1 to 10000, not 0"),
+        ("{ days = -1 }", "bad-value", "days: must be a whole number from 0 to 36525, not -1"),
+        ('{ days = "14d" }', "wrong-type", "days: must be a whole number from 0 to 36525, not a text"),
+        ("{ day = 14 }", "unknown-field", "day: is not a known field; did you mean 'days'?"),
+    ],
+)
+def test_what_keeps_no_generation_is_named(tmp_path: Path, value: str, code: str, expected: str) -> None:
+    texts = mistakes(tmp_path, ISSUER + PUBLISH + f"keep = {value}\n")[f"config.{code}"]
+
+    assert texts[0].startswith(f"publish.keep.{expected}")
+
+
+def test_one_rule_is_enough_to_keep_generations(tmp_path: Path) -> None:
+    kept = load(tmp_path, ISSUER + PUBLISH + "keep = { days = 0 }\n").publish.keep
+
+    assert kept.is_given
+    assert kept.generations is None
+
+
+def test_a_word_that_is_no_answer_to_trouble_is_named(tmp_path: Path) -> None:
+    assert mistakes(tmp_path, ISSUER + 'on_trouble = "leave_behind"\n' + PUBLISH) == {
+        "config.bad-value": [
+            "issuer[\"r1\"].on_trouble: 'leave_behind' is not one of refuse, leave-behind; did you mean 'leave-behind'?"
+        ]
+    }

@@ -83,7 +83,8 @@ def _tables(raw: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, object]]
     for issuer in raw.get("issuer", []):
         yield "[[issuer]]", issuer
         yield "[issuer.validity]", issuer.get("validity", {})
-    yield from ((f"[{name}]", raw.get(name, {})) for name in ("validity", "gates", "run", "publish"))
+    yield from ((f"[{name}]", raw.get(name, {})) for name in ("validity", "refresh", "gates", "run", "publish"))
     yield from (("Limits", gates.get(name, {})) for name in ("shrink", "mass_revocation", "duplicate"))
     yield "The limit of growth", gates.get("growth", {})
+    yield "keep", publish.get("keep", {})
     yield from (("s3", table.get("s3", {})) for table in (snapshot, publish))
