@@ -75,6 +75,8 @@ class Manifest:
         gates: results of the gates, by name.
         history: object name of what the next run's gates need (`storage.history`); None where there is none. Whoever
             reads it checks it: readers of answers ignore it, whatever a later version may write there.
+        took_s: what the longest of the publisher's last runs took, in seconds; None: nobody knows. Readers of answers
+            ignore it.
         probed_at: when a publisher last saw that the store's conditional writes are atomic, in seconds since 1970; None
             where nobody looked. Readers of answers ignore it.
     """
@@ -85,6 +87,7 @@ class Manifest:
     counts: dict[str, object]
     gates: dict[str, object]
     history: str | None = None
+    took_s: int | None = None
     probed_at: int | None = None
 
     @property
@@ -120,6 +123,7 @@ def read_manifest(store: ReadableStore, name: str) -> Manifest:
         counts=document.for_people(document.plain, "counts", {}),
         gates=document.for_people(document.plain, "gates", {}),
         history=document.for_people(document.text, "history", "") or None,
+        took_s=document.for_people(document.number, "took", None),
         probed_at=document.for_people(document.instant, "probed_at", None),
     )
 
@@ -146,6 +150,7 @@ def encode_manifest(manifest: Manifest) -> bytes:
             "counts": manifest.counts,
             "gates": manifest.gates,
             **({} if manifest.history is None else {"history": manifest.history}),
+            **({} if manifest.took_s is None else {"took": manifest.took_s}),
             **({} if manifest.probed_at is None else {"probed_at": manifest.probed_at}),
         }
     )

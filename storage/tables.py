@@ -60,12 +60,16 @@ class ResponseShape:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
-    """When a response may be served, in seconds since 1970; both ends are inclusive."""
+    """When a response may be served, in seconds since 1970; both ends are inclusive.
+
+    `backdate` is how much earlier it begins than was configured to be necessary, in seconds; None: nobody said.
+    """
 
     produced_at: int
     this_update: int
     next_update: int
     refresh_by: int
+    backdate: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

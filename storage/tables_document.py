@@ -203,7 +203,10 @@ def _read_template(item: Document) -> Template:
 
 
 def _read_window(item: Document) -> Window:
-    window = Window(**{field: item.instant(field) for field in (*TIME_FIELDS, "refresh_by")})
+    window = Window(
+        **{field: item.instant(field) for field in (*TIME_FIELDS, "refresh_by")},
+        backdate=item.for_people(item.number, "backdate", None),
+    )
     if window.next_update < window.this_update:
         item.fail("ends before it begins")
     return window

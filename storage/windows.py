@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from storage.document import Document, encode, new_random
 from storage.errors import ChecksumError
 from storage.stores.base import ReadableStore
-from storage.tables import TIME_FIELDS, Tables
+from storage.tables import TIME_FIELDS, Tables, Window
 from storage.tables_document import (
     TABLE_NAME,
     TABLES_VERSION,
@@ -40,12 +40,17 @@ def encode_windows(tables: Tables, tables_name: str) -> bytes:
             "features": [],
             "random": new_random(),
             "tables": tables_name,
-            "windows": [
-                {field: getattr(window, field) for field in (*TIME_FIELDS, "refresh_by")} for window in tables.windows
-            ],
+            "windows": [_members(window) for window in tables.windows],
             "runs": [[run.issuer, run.shape, run.window] for run in tables.runs],
         }
     )
+
+
+def _members(window: Window) -> dict[str, object]:
+    members: dict[str, object] = {field: getattr(window, field) for field in (*TIME_FIELDS, "refresh_by")}
+    if window.backdate is not None:
+        members["backdate"] = window.backdate
+    return members
 
 
 def read_tables(store: ReadableStore, name: str, known: Mapping[str, Tables] | None = None) -> tuple[str, Tables]:

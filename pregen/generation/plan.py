@@ -278,6 +278,7 @@ def stored_window(window: ValidityWindow) -> Window:
         this_update=seconds(window.this_update),
         next_update=seconds(window.next_update),
         refresh_by=seconds(window.refresh_by),
+        backdate=None if window.backdate is None else int(window.backdate.total_seconds()),
     )
 
 

@@ -48,12 +48,14 @@ class ValidityWindow:
         next_update: the last second of the window.
         refresh_by: the last instant at which a newer answer must be there; after `next_update` where the certificate
             has ended then (`window_until`).
+        backdate: how much earlier than the status was known to be right it begins by configuration; None: not known.
     """
 
     produced_at: datetime
     this_update: datetime
     next_update: datetime
     refresh_by: datetime
+    backdate: timedelta | None = None
 
     def __post_init__(self) -> None:
         for instant in (self.produced_at, self.this_update, self.next_update, self.refresh_by):
@@ -114,7 +116,13 @@ def plan_window(
             f"({text(started)}), says profile {profile}: take a newer snapshot"
             + (f", or renew the certificate that ends at {text(cap)}" if is_capped else ", or use a longer lifetime")
         )
-    return ValidityWindow(produced_at=started, this_update=this_update, next_update=next_update, refresh_by=refresh_by)
+    return ValidityWindow(
+        produced_at=started,
+        this_update=this_update,
+        next_update=next_update,
+        refresh_by=refresh_by,
+        backdate=backdate,
+    )
 
 
 def window_until(usual: ValidityWindow, validity: Validity, span_s: int) -> ValidityWindow:
@@ -131,6 +139,7 @@ def window_until(usual: ValidityWindow, validity: Validity, span_s: int) -> Vali
         this_update=min(usual.this_update, next_update - validity.profile.shortest + _SECOND),
         next_update=next_update,
         refresh_by=usual.refresh_by,
+        backdate=usual.backdate,
     )
 
 

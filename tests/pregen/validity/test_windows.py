@@ -1,5 +1,6 @@
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -201,6 +202,7 @@ def test_a_window_is_planned_exactly_when_the_standards_allow_it(
         this_update=NOW - before_s * SECOND,
         next_update=NOW + (length - 1 - before_s) * SECOND,
         refresh_by=NOW + (refreshed - before_s) * SECOND,
+        backdate=backdate_s * SECOND,
     )
     signed = {"profile": profile, "this_update": window.this_update, "produced_at": NOW}
     cap = NOW + left_s * SECOND
@@ -287,8 +289,7 @@ def test_an_older_snapshot_never_lives_longer(age_s: int, lifetime_s: int) -> No
     ],
 )
 def test_a_window_that_contradicts_itself_cannot_be_made(changes: dict[str, datetime]) -> None:
-    right = {"produced_at": NOW, "this_update": NOW, "next_update": NOW + 2 * DAY, "refresh_by": NOW + DAY}
-    ValidityWindow(**right)
+    right = ValidityWindow(produced_at=NOW, this_update=NOW, next_update=NOW + 2 * DAY, refresh_by=NOW + DAY)
 
     with pytest.raises(ValueError, match=r"window|outside|before it begins|whole UTC second"):
-        ValidityWindow(**(right | changes))
+        replace(right, **changes)  # type: ignore[arg-type]  # none of them is the backdate
