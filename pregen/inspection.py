@@ -54,10 +54,10 @@ def inspect_store(store: Store) -> Inspection:
     generation = Generation(store, head)
     tables = [loaded.tables for loaded in generation.tables.values()]
     counts, sizes = Counter[str](), Counter[str]()
-    for name, size in store.list():
-        folder = name.partition("/")[0]
+    for info in store.list():
+        folder = info.name.partition("/")[0]
         counts[folder] += 1
-        sizes[folder] += size
+        sizes[folder] += info.size_bytes
     return Inspection(
         url=store.url,
         commits=tuple(_recent(store, head)),

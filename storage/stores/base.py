@@ -25,14 +25,24 @@ is (storage.commits does).
 """
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass, field
+from typing import Protocol
 
 
-class ObjectInfo(NamedTuple):
-    """One object of a listing."""
+@dataclass(frozen=True, slots=True, order=True)
+class ObjectInfo:
+    """One object of a listing.
+
+    Attributes:
+        name: of the object.
+        size_bytes: its octets.
+        written_s: when it was last written, by the store's own clock, in seconds since 1970; it tells no two objects
+            apart.
+    """
 
     name: str
     size_bytes: int
+    written_s: float = field(default=0.0, compare=False)
 
 
 class ReadableStore(Protocol):

@@ -237,7 +237,7 @@ class LocalStore:
                 if stat.S_ISDIR(status.st_mode):
                     yield from self._walk(name, prefix)
                 elif name.startswith(prefix):
-                    yield ObjectInfo(name, status.st_size)
+                    yield ObjectInfo(name, status.st_size, status.st_mtime)
 
 
 def _open_packs() -> int:

@@ -16,6 +16,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._objects: dict[str, bytes] = {}
+        self._written_s: dict[str, float] = {}
         self._lock = Lock()
 
     def get(self, name: str) -> bytes:
@@ -43,7 +44,7 @@ class MemoryStore:
         """Write the object; replaces one that is there."""
         check_name(name)
         with self._lock:
-            self._objects[name] = bytes(data)
+            self._write(name, data)
 
     def put_if_absent(self, name: str, data: bytes) -> None:
         """Write the object unless one of that name exists."""
@@ -51,12 +52,16 @@ class MemoryStore:
         with self._lock:
             if name in self._objects:
                 raise taken(self.url, name)
-            self._objects[name] = bytes(data)
+            self._write(name, data)
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Yield the objects whose names begin with `prefix`."""
         with self._lock:
-            found = [ObjectInfo(name, len(data)) for name, data in self._objects.items() if name.startswith(prefix)]
+            found = [
+                ObjectInfo(name, len(data), self._written_s[name])
+                for name, data in self._objects.items()
+                if name.startswith(prefix)
+            ]
         yield from found
 
     def delete(self, names: Sequence[str]) -> None:
@@ -64,9 +69,13 @@ class MemoryStore:
         check_names(names)
         with self._lock:
             for name in names:
-                self._objects.pop(name, None)
+                if self._objects.pop(name, None) is not None:
+                    del self._written_s[name]
 
     def clock_s(self, *, may_write: bool = True) -> float | None:
         """Return what the machine's clock says."""
         del may_write
         return time.time()
+
+    def _write(self, name: str, data: bytes | bytearray | memoryview) -> None:
+        self._objects[name], self._written_s[name] = bytes(data), time.time()

@@ -128,7 +128,7 @@ class S3Store:
                 for found in batch:
                     name = found["path"]
                     if name.startswith(prefix) and is_name(name):
-                        yield ObjectInfo(name, found["size"])
+                        yield ObjectInfo(name, found["size"], found["last_modified"].timestamp())
 
     def delete(self, names: Sequence[str]) -> None:
         """Remove objects, a thousand by each request; one that is not there is no error."""

@@ -117,7 +117,7 @@ def test_a_device_that_cannot_sign_ends_the_shard_before_its_pack_is_stored(thre
     (task,) = three.tasks()
     with pytest.raises(SigningError, match="the device is locked"):
         signer(task)
-    assert [name for name, _ in three.store.list() if name.startswith("packs/")] == []
+    assert [info.name for info in three.store.list("packs/")] == []
 
 
 def test_what_travels_to_a_worker_has_no_octet_of_a_key(three: Bench) -> None:

@@ -259,6 +259,20 @@ def test_a_listing_has_the_objects_of_any_prefix(store: Store) -> None:
         assert listed(store, prefix) == []
 
 
+def test_a_listing_tells_when_each_object_was_last_written(store: Store) -> None:
+    began_s = time.time()
+    store.put("packs/one", b"1")
+    store.put_if_absent("packs/two", b"2")
+    time.sleep(1.1)
+    again_s = time.time()
+    store.put("packs/one", b"3")
+
+    written_s = {info.name: info.written_s for info in store.list()}
+
+    assert began_s - 1 <= written_s["packs/two"] < again_s  # a server may leave out fractions
+    assert again_s - 1 <= written_s["packs/one"] <= time.time() + 1
+
+
 def test_an_empty_store_lists_nothing(store: Store) -> None:
     assert listed(store) == []
 
