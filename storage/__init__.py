@@ -5,7 +5,9 @@ pack.py                    buckets of records, writer beside reader
 tables.py                  what many responses share; tables_document.py has its stored form, windows.py that of what is
                            new each night; response.py makes the DER of one from tables and a record
 manifest.py, commits.py    what a generation consists of, and which one is the truth
-history.py                 what a generation leaves behind for the publisher's checks of the next one
+history.py                 what a generation leaves behind for the publisher's checks of the next one; overlay_part.py
+                           has what it says of overlays, sealed.py the checksums of both
+removals.py                which objects go away
 freshness.py               until when the answers of a generation hold, by issuer and shard
 reader.py                  a CertID becomes the DER of its response
 request.py                 an OCSP request becomes a CertID; request_path.py finds it in the path of a GET

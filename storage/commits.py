@@ -29,7 +29,11 @@ from storage.stores.base import ReadableStore, Store
 
 # What reader_min and writer_min are compared with. Each grows alone: a publisher may have to know what readers ignore.
 READER_VERSION = 2
-WRITER_VERSION = 2
+WRITER_VERSION = 3
+# What the next publisher must know of a commit without overlays and removals: version 0.1 may go on from that.
+PLAIN_WRITER = 2
+RUN, ROLLBACK = "run", "rollback"
+BASES = frozenset({RUN, ROLLBACK})
 LATEST = "LATEST"
 # A commit is the one object whose name says nothing of its octets: its last member is the CRC-32 of all before it.
 _CRC = re.compile(rb',"crc":"([0-9a-f]{8})"}')
@@ -49,6 +53,12 @@ class Commit:
         manifest: object name of the manifest.
         reader_min: least format version of a reader.
         writer_min: least format version of the next publisher.
+        kind: what made it: ``run``, ``delta``, ``revoke``, ``hold``, ``release``, ``rollback``, ``gc`` or ``merge``.
+        by: who made it, as they said; None: nobody said.
+        note: what they wanted to be remembered; None: nothing.
+        base: number of the run or rollback whose shards it serves: its own, where it is one.
+        removals: object name of the list of objects that go away with it (`storage.removals`); None: none do. Whoever
+            reads the list checks the name: readers of answers ignore it.
     """
 
     number: int
@@ -58,7 +68,37 @@ class Commit:
     started_at: int
     manifest: str
     reader_min: int = READER_VERSION
-    writer_min: int = WRITER_VERSION
+    writer_min: int = PLAIN_WRITER
+    kind: str = RUN
+    by: str | None = None
+    note: str | None = None
+    base: int
+    removals: str | None = None
+
+    @property
+    def is_base(self) -> bool:
+        """Whether it brought shards: it is a run or a rollback, and no change on top of one."""
+        return self.base == self.number
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommitTerms:
+    """What a publisher says of its commit beside the generation itself; times are seconds since 1970.
+
+    Attributes:
+        publisher: random id of the run that makes it (`new_publisher`).
+        as_of, started_at, kind, by, note, removals: see `Commit`.
+        base: see `Commit`; None: its own number where it is a run or a rollback, else that of its parent's base.
+    """
+
+    publisher: str
+    as_of: int
+    started_at: int
+    kind: str = RUN
+    by: str | None = None
+    note: str | None = None
+    removals: str | None = None
+    base: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +159,21 @@ def decode_commit(number: int, octets: bytes) -> Head:
         manifest=document.object_name("manifest", MANIFEST_NAME),
         reader_min=needed,
         writer_min=document.number("writer_min"),
+        kind=document.for_people(document.text, "kind", RUN),
+        by=document.for_people(document.text, "by", None),
+        note=document.for_people(document.text, "note", None),
+        base=_base(document, number),
+        # A publisher must not take a list that it cannot read for none; a reader of answers does not care.
+        removals=document.for_people(document.text, "removals", "") if document.has("removals") else None,
     )
     if commit.number != number:
         raise MalformedError(name, f"says that it is commit {commit.number}")
     return Head(commit, octets)
+
+
+def _base(document: Document, number: int) -> int:
+    base = document.for_people(document.number, "base", number)
+    return base if 1 <= base <= number else number
 
 
 def find_head(store: ReadableStore, known: Head | None = None) -> Head | None:
@@ -212,10 +263,14 @@ def check_writable(commit: Commit) -> None:
         raise UpgradeNeededError(commit.number, commit.writer_min, WRITER_VERSION, "publisher")
 
 
-def publish(
-    store: Store, parent: Head | None, manifest: Manifest, *, publisher: str, as_of: int, started_at: int
-) -> tuple[Head, int]:
-    """Make a generation the truth; its packs, tables and windows must be stored already.
+def publish(store: Store, parent: Head | None, manifest: Manifest, terms: CommitTerms) -> tuple[Head, int]:
+    """Make a generation the truth; its packs, tables, windows and keys must be stored already.
+
+    Args:
+        store: where to.
+        parent: the newest commit, which this one was planned from; None: there is none.
+        manifest: of the generation; shards and overlays without an as_of get that of the commit.
+        terms: what the commit says beside.
 
     Returns:
         The new commit, and how many octets were put.
@@ -226,16 +281,24 @@ def publish(
         FormatError: another publisher was first, with a commit that is damaged.
         OSError: the store refused a write; nothing is published.
     """
-    octets = encode_manifest(manifest)
+    octets = encode_manifest(manifest.dated(terms.as_of))
     name = manifest_name(octets)
     store.put(name, octets)
+    number = parent.commit.number + 1 if parent else 1
+    inherited = number if parent is None or terms.kind in BASES else parent.commit.base
     commit = Commit(
-        number=parent.commit.number + 1 if parent else 1,
+        number=number,
         parent=hashlib.sha256(parent.octets).digest() if parent else None,
-        publisher=publisher,
-        as_of=as_of,
-        started_at=started_at,
+        publisher=terms.publisher,
+        as_of=terms.as_of,
+        started_at=terms.started_at,
         manifest=name,
+        writer_min=WRITER_VERSION if manifest.overlays or terms.removals else PLAIN_WRITER,
+        kind=terms.kind,
+        by=terms.by,
+        note=terms.note,
+        base=inherited if terms.base is None else terms.base,
+        removals=terms.removals,
     )
     head = Head(commit, encode_commit(commit))
     _put_commit(store, head)
@@ -281,6 +344,11 @@ def encode_commit(commit: Commit) -> bytes:
         "manifest": commit.manifest,
         "reader_min": commit.reader_min,
         "writer_min": commit.writer_min,
+        "kind": commit.kind,
+        "base": commit.base,
     }
+    for member in ("by", "note", "removals"):
+        if (value := getattr(commit, member)) is not None:
+            members[member] = value
     body = encode(members).removesuffix(b"}")
     return body + f',"crc":"{zlib.crc32(body):08x}"}}'.encode()

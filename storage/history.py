@@ -1,38 +1,31 @@
-"""What a generation leaves behind for the checks of the next run (FORMAT.md, section 7): writer and reader.
+"""What a generation leaves behind for the checks of the next run (HISTORY.md): writer and reader.
 
     part:   magic (8) | version u16 | features u16 | n u32 | keys u64 * n | words u24 * n | CRC-32
-    index:  a document, which names the parts
+    index:  a document, which names the parts, and those of overlays (`storage.overlay_part`)
 
-Readers of answers need none of this. All integers are little-endian; a part's checksum covers its id, so that the right
-octets from the wrong place are noticed. Keys and words are columns, which whoever compares takes as arrays.
+Readers of answers need none of this. Keys and words are columns, which whoever compares takes as arrays.
 """
 
 import hashlib
 import re
 import struct
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from storage.document import Document, base64_text, encode
-from storage.errors import (
-    BadMagicError,
-    ChecksumError,
-    MalformedError,
-    TruncatedError,
-    UnknownFeatureError,
-    UnsupportedVersionError,
-)
+from storage.errors import ChecksumError, MalformedError, UnsupportedVersionError
+from storage.overlay_part import OverlayPart
+from storage.pack import PACK_NAME
+from storage.sealed import ID_BYTES, SEALED_NAME, seal, sealed_name, unseal
 from storage.stores.base import ReadableStore
 
 HISTORY_VERSION = 1
 MAGIC = b"PREGENH\n"
-PART_ID_BYTES = 16
-PART_NAME = re.compile("history/([0-9a-f]{32})")
+PART_ID_BYTES = ID_BYTES
+PART_NAME = SEALED_NAME
 INDEX_NAME = re.compile("history/[0-9a-f]{64}")
-HEADER = struct.Struct("<8sHHI")
-CHECKSUM = struct.Struct("<I")
+DIGEST_BYTES = 32
 KEY_BYTES, WORD_BYTES = 8, 3
 ENTRY_BYTES = KEY_BYTES + WORD_BYTES
 # A word: the status in the lower two bits, in the upper 22 not_after in units of 1,024 seconds since 1970, rounded
@@ -68,6 +61,8 @@ class HistoryPart:
         rows: how many entries.
         size_bytes: octets of the whole object.
         crc: its last four octets, as a number.
+        digest: of all that the shard was made from, 32 octets: the next run may keep its pack where the same would be
+            made again. None: something was left out of it, or nobody knows.
     """
 
     low: int
@@ -76,6 +71,7 @@ class HistoryPart:
     rows: int
     size_bytes: int
     crc: int
+    digest: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +116,8 @@ class HistoryIndex:
         parts: by ascending keys, not overlapping; where there is no certificate, there is none.
         issuers: by issuer id.
         revocations: the same of all revocations together, as if one issuer issued them.
+        overlays: one for each pack of the manifest's overlays, in the same order; none at all where the publisher did
+            not know of such.
         witnesses: certificates with their times, `WITNESS_BYTES` each, by ascending keys.
         anchored: columns whose time zone was proved, and issuers of whose CRLs an entry had a row.
     """
@@ -130,6 +128,7 @@ class HistoryIndex:
     witnesses: bytes
     anchored: tuple[str, ...]
     revocations: IssuerHistory = NOTHING_REVOKED
+    overlays: tuple[OverlayPart, ...] = ()
 
 
 class Columns(NamedTuple):
@@ -137,11 +136,6 @@ class Columns(NamedTuple):
 
     keys: bytes | memoryview
     words: bytes | memoryview
-
-
-def part_name(identity: bytes) -> str:
-    """Return the object name of a part with this random id, which 16 octets are."""
-    return f"history/{identity.hex()}"
 
 
 def word(status: str, not_after: int | None) -> int:
@@ -165,13 +159,10 @@ def encode_part(identity: bytes, low: int, high: int, columns: Columns) -> tuple
         high: the one behind the highest.
         columns: its entries.
     """
-    count = len(columns.keys) // KEY_BYTES
-    body = b"".join((HEADER.pack(MAGIC, HISTORY_VERSION, 0, count), columns.keys, columns.words))
-    crc = zlib.crc32(body, zlib.crc32(identity))
-    octets = body + CHECKSUM.pack(crc)
-    name = part_name(identity)
+    name, count = sealed_name(identity), len(columns.keys) // KEY_BYTES
     if len(columns.words) != count * WORD_BYTES:
         raise MalformedError(name, "would have more keys than words, or fewer")
+    octets, crc = seal(identity, MAGIC, count, columns.keys, columns.words)
     return HistoryPart(low=low, high=high, name=name, rows=count, size_bytes=len(octets), crc=crc), octets
 
 
@@ -181,27 +172,17 @@ def decode_part(part: HistoryPart, octets: bytes) -> Columns:
     Raises:
         FormatError: it is damaged, or not what its index says.
     """
-    name = part.name
-    match = PART_NAME.fullmatch(name)
-    if match is None:
-        raise MalformedError(name, "is not the name of a part of a history")
-    if len(octets) != part.size_bytes or len(octets) < HEADER.size + CHECKSUM.size:
-        raise TruncatedError(name, f"has {len(octets)} octets where {part.size_bytes} belong")
-    magic, version, features, count = HEADER.unpack_from(octets)
-    if magic != MAGIC:
-        raise BadMagicError(name, "does not begin as a part of a history does")
-    if version != HISTORY_VERSION:
-        raise UnsupportedVersionError(name, f"is of version {version}, this reader knows {HISTORY_VERSION}")
-    if features:
-        raise UnknownFeatureError(name, f"uses feature bits {features:#06x}, which this reader does not know")
-    view = memoryview(octets)
-    crc = zlib.crc32(view[: -CHECKSUM.size], zlib.crc32(bytes.fromhex(match[1])))
-    if crc != part.crc or CHECKSUM.unpack_from(octets, len(octets) - CHECKSUM.size)[0] != crc:
-        raise ChecksumError(name, "is damaged, or is another part")
-    if count != part.rows or len(octets) != HEADER.size + count * ENTRY_BYTES + CHECKSUM.size:
-        raise MalformedError(name, f"has {count} entries in {len(octets)} octets where {part.rows} belong")
-    words_at = HEADER.size + count * KEY_BYTES
-    return Columns(view[HEADER.size : words_at], view[words_at : -CHECKSUM.size])
+    view = unseal(
+        part.name,
+        octets,
+        MAGIC,
+        rows=part.rows,
+        size_bytes=part.size_bytes,
+        crc=part.crc,
+        entry_bytes=ENTRY_BYTES,
+    )
+    words_at = part.rows * KEY_BYTES
+    return Columns(view[:words_at], view[words_at:])
 
 
 def read_part(store: ReadableStore, part: HistoryPart) -> Columns:
@@ -238,8 +219,19 @@ def encode_index(index: HistoryIndex) -> tuple[str, bytes]:
                     "rows": part.rows,
                     "size": part.size_bytes,
                     "crc": f"{part.crc:08x}",
+                    **({} if part.digest is None else {"digest": part.digest.hex()}),
                 }
                 for part in index.parts
+            ],
+            "overlays": [
+                {
+                    "pack": part.pack,
+                    "part": part.name,
+                    "rows": part.rows,
+                    "size": part.size_bytes,
+                    "crc": f"{part.crc:08x}",
+                }
+                for part in index.overlays
             ],
             "issuers": [
                 {
@@ -306,6 +298,9 @@ def read_index(store: ReadableStore, name: str) -> HistoryIndex:
         witnesses=witnesses,
         anchored=document.texts("anchored"),
         revocations=revocations,
+        overlays=tuple(_read_overlay(item) for item in document.children("overlays"))
+        if document.has("overlays")
+        else (),
     )
 
 
@@ -321,10 +316,21 @@ def _read_part(item: Document) -> HistoryPart:
         rows=item.number("rows", 1 << 32),
         size_bytes=item.number("size", 1 << 40),
         crc=int.from_bytes(item.hexadecimal("crc", 4), "big"),
+        digest=item.hexadecimal("digest", DIGEST_BYTES) if item.has("digest") else None,
     )
     if part.low >= part.high:
         item.fail("holds no keys")
     return part
+
+
+def _read_overlay(item: Document) -> OverlayPart:
+    return OverlayPart(
+        pack=item.object_name("pack", PACK_NAME),
+        name=item.object_name("part", PART_NAME),
+        rows=item.number("rows", 1 << 32),
+        size_bytes=item.number("size", 1 << 40),
+        crc=int.from_bytes(item.hexadecimal("crc", 4), "big"),
+    )
 
 
 def _read_holes(item: Document) -> tuple[tuple[int, int], ...]:

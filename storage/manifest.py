@@ -9,7 +9,7 @@ import hashlib
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
@@ -94,6 +94,20 @@ class Manifest:
     def searched(self) -> tuple[Shard, ...]:
         """All packs of the generation in the order in which a certificate is looked for: overlays, then shards."""
         return (*self.overlays, *self.shards)
+
+    def dated(self, as_of: int) -> "Manifest":
+        """Return the same manifest, in which each shard and overlay says for which instant its statuses are complete.
+
+        Args:
+            as_of: that of the commit, which counts for those that do not say.
+        """
+        if all(one.as_of is not None for one in self.searched):
+            return self
+        return replace(self, shards=_dated(self.shards, as_of), overlays=_dated(self.overlays, as_of))
+
+
+def _dated(shards: Sequence[Shard], as_of: int) -> tuple[Shard, ...]:
+    return tuple(shard if shard.as_of is not None else replace(shard, as_of=as_of) for shard in shards)
 
 
 def read_manifest(store: ReadableStore, name: str) -> Manifest:

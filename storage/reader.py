@@ -127,7 +127,7 @@ class Generation:
     def __init__(self, store: ReadableStore, head: Head, older: "Generation | None" = None) -> None:
         check_readable(head.commit)
         self.head = head
-        self.manifest: Manifest = read_manifest(store, head.commit.manifest)
+        self.manifest: Manifest = read_manifest(store, head.commit.manifest).dated(head.commit.as_of)
         self._store = store
         kept = older.tables if older else {}
         searched = self.manifest.searched

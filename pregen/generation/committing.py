@@ -15,7 +15,7 @@ from pregen.generation.steps import Steps
 from pregen.generation.survey import Survey
 from pregen.interruption import uninterruptible
 from pregen.validity import check_still_timely
-from storage.commits import Head, new_publisher, publish
+from storage.commits import CommitTerms, Head, new_publisher, publish
 from storage.manifest import Manifest
 
 
@@ -71,15 +71,13 @@ def commit(
         history=history,
         probed_at=probed_at,
     )
+    terms = CommitTerms(
+        publisher=new_publisher(),
+        as_of=clock.seconds(prepared.snapshot.as_of),
+        started_at=clock.seconds(prepared.started),
+    )
     with steps("commit"), uninterruptible() as done:
-        head, put_bytes = publish(
-            prepared.store,
-            prepared.head,
-            manifest,
-            publisher=new_publisher(),
-            as_of=clock.seconds(prepared.snapshot.as_of),
-            started_at=clock.seconds(prepared.started),
-        )
+        head, put_bytes = publish(prepared.store, prepared.head, manifest, terms)
         done()
     return Committed(head, put_bytes, history_bytes, responses, gates)
 

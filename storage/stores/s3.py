@@ -40,7 +40,7 @@ _PARTS_AT_ONCE = 4  # a slow line has 60 seconds for these together
 _CREATE_PAUSES_S = (0.02, 0.05, 0.1, 0.2, 0.5)
 _DELETED_AT_ONCE = 4_000  # names that wait in memory: four requests at once, of the thousand names that S3 takes
 _FEW = 10  # a server may think for many seconds about removing more
-_MUTABLE = ("LATEST", "commits/")
+_MUTABLE = ("LATEST", "commits/", "runs/")
 
 
 class S3Store:

@@ -37,7 +37,7 @@ from pregen.snapshot import StatusBatch
 from pregen.snapshot.batch import GOOD, NO_EXPIRY, NO_ISSUANCE, NO_REASON, REVOKED, UNKNOWN
 from pregen.validity import ValidityWindow
 from storage.certid import HASH_NAMES, CertID
-from storage.commits import WRITER_VERSION, Head, commit_name, encode_commit, find_head, publish
+from storage.commits import CommitTerms, Head, find_head, publish
 from storage.history import Columns, Entry, HistoryIndex, IssuerHistory, encode_index, encode_part, word
 from storage.key import KEY32, split
 from storage.manifest import Manifest, Shard
@@ -153,8 +153,8 @@ class Maker:
         """Return the new commit."""
         counts: dict[str, object] = {"certificates": sum(shard.rows for shard in shards)}
         manifest = Manifest(profile="lab", shards=shards, overlays=overlays, counts=counts, gates={})
-        times = {"as_of": seconds(AS_OF), "started_at": seconds(START)}
-        head, _ = publish(self.store, parent, manifest, publisher=author, **times)
+        terms = CommitTerms(publisher=author, as_of=seconds(AS_OF), started_at=seconds(START))
+        head, _ = publish(self.store, parent, manifest, terms)
         return head
 
 
@@ -171,9 +171,7 @@ def make_version_2() -> None:
     newest = Maker(store, issuers).shards(newest_overlay(base), START, 1)
     older = maker.shards(older_overlay(base), START - timedelta(days=30), 1)
     carried_on = replace(kept, as_of=carried.commit.as_of)
-    head = maker.publish(first, (renewed, night[1], carried_on), (*newest, *older), "4" * 32)
-    # Publishers of this version would take back what overlays say, and must keep out.
-    store.put(commit_name(2), encode_commit(replace(head.commit, writer_min=WRITER_VERSION + 1)))
+    maker.publish(first, (renewed, night[1], carried_on), (*newest, *older), "4" * 32)
     named = {one.pack for one in (renewed, kept, *night, *newest, *older)}
     objects = {info.name: store.get(info.name) for info in store.list()}
     unnamed = {name for name in objects if name.startswith(("packs/", "history/"))} - named

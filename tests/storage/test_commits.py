@@ -3,6 +3,7 @@ import hashlib
 import json
 import pickle
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +12,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from storage.commits import (
     LATEST,
+    PLAIN_WRITER,
+    READER_VERSION,
+    WRITER_VERSION,
     Commit,
+    CommitTerms,
     Head,
     check_log,
     check_writable,
@@ -32,7 +37,7 @@ from storage.errors import (
     StorageError,
     UpgradeNeededError,
 )
-from storage.manifest import Manifest, Shard
+from storage.manifest import Manifest, Shard, read_manifest
 from storage.stores import Store
 from storage.stores.memory import MemoryStore
 from tests.fakes import CountingStore, FlakyStore
@@ -52,12 +57,17 @@ SHARD = Shard(
     refresh_by=0,
     next_update=0,
 )
+REMOVALS = f"removals/{0:064x}"
 MANIFEST = Manifest(profile="lab", shards=(SHARD,), counts={"certificates": 1}, gates={})
 
 
 def published(store: Store, parent: Head | None, publisher: str | None = None) -> Head:
-    head, _ = publish(store, parent, MANIFEST, publisher=publisher or new_publisher(), as_of=1, started_at=2)
+    head, _ = publish(store, parent, MANIFEST, terms(publisher or new_publisher()))
     return head
+
+
+def terms(publisher: str = "one", **members: Any) -> CommitTerms:
+    return CommitTerms(publisher=publisher, as_of=1, started_at=2, **members)
 
 
 def log_of(length: int, store: Store | None = None) -> tuple[Store, list[Head]]:
@@ -245,7 +255,7 @@ def test_packs_manifest_commit_and_hint_are_written_in_this_order() -> None:
 
 def test_publish_tells_how_many_octets_it_put() -> None:
     store = MemoryStore()
-    _, put = publish(store, None, MANIFEST, publisher=new_publisher(), as_of=1, started_at=2)
+    _, put = publish(store, None, MANIFEST, terms())
     assert put == sum(info.size_bytes for info in store.list())
 
 
@@ -264,7 +274,7 @@ def test_a_commit_under_another_number_is_refused() -> None:
 
 
 COMMIT = Commit(
-    number=7, parent=bytes(32), publisher=new_publisher(), as_of=1, started_at=2, manifest=f"manifests/{0:064x}"
+    number=7, parent=bytes(32), publisher=new_publisher(), as_of=1, started_at=2, manifest=f"manifests/{0:064x}", base=7
 )
 
 
@@ -275,8 +285,8 @@ def test_a_commit_for_newer_readers_says_upgrade_whatever_else_it_holds() -> Non
 
 
 def test_a_commit_for_newer_publishers_is_read_but_not_built_upon() -> None:
-    head = decode_commit(7, encode_commit(replace(COMMIT, writer_min=3)))
-    with pytest.raises(UpgradeNeededError, match="needs a publisher of format version 3"):
+    head = decode_commit(7, encode_commit(replace(COMMIT, writer_min=WRITER_VERSION + 1)))
+    with pytest.raises(UpgradeNeededError, match=f"needs a publisher of format version {WRITER_VERSION + 1}"):
         check_writable(head.commit)
 
 
@@ -290,8 +300,64 @@ def test_a_race_lost_to_a_newer_version_is_lost() -> None:
 def test_members_for_people_are_no_reason_to_refuse_a_commit() -> None:
     members = json.loads(encode_commit(COMMIT))
     del members["parent"]
-    (octets,) = with_commit(7, {**members, "started_at": "then"}).values()
+    odd = {"started_at": "then", "kind": 7, "by": [], "note": {}, "base": "six"}
+    (octets,) = with_commit(7, members | odd).values()
     assert decode_commit(7, octets).commit == replace(COMMIT, parent=None, started_at=0)
+
+
+def test_a_commit_says_what_made_it_who_and_why() -> None:
+    said = replace(COMMIT, kind="revoke", by="Ann", note="laptop stolen", base=5, removals=REMOVALS)
+    assert decode_commit(7, encode_commit(said)).commit == said
+
+
+def test_a_commit_of_an_earlier_version_is_a_run_with_shards_of_its_own() -> None:
+    members = json.loads(encode_commit(COMMIT))
+    del members["kind"], members["base"]
+    (octets,) = with_commit(7, members).values()
+    read = decode_commit(7, octets).commit
+    assert (read.kind, read.base, read.is_base, read.by, read.note, read.removals) == ("run", 7, True, None, None, None)
+
+
+@pytest.mark.parametrize("base", [0, 8, -1, 1.5, None])
+def test_a_base_that_cannot_be_is_none(base: Any) -> None:
+    members = json.loads(encode_commit(COMMIT))
+    (octets,) = with_commit(7, {**members, "base": base}).values()
+    assert decode_commit(7, octets).commit.base == 7
+
+
+def test_a_list_of_removals_that_cannot_be_read_is_not_taken_for_none() -> None:
+    members = json.loads(encode_commit(COMMIT))
+    (octets,) = with_commit(7, {**members, "removals": [REMOVALS]}).values()
+    assert decode_commit(7, octets).commit.removals == ""
+
+
+def test_changes_on_top_of_a_run_serve_its_shards() -> None:
+    store, head, bases = MemoryStore(), None, []
+    for kind in ("run", "delta", "gc", "revoke", "rollback", "hold", "run"):
+        head, _ = publish(store, head, MANIFEST, terms(kind=kind))
+        bases.append(head.commit.base)
+    assert bases == [1, 1, 1, 1, 5, 5, 7]
+    assert head is not None
+    assert publish(store, head, MANIFEST, terms(kind="delta", base=3))[0].commit.base == 3
+
+
+def test_overlays_and_removals_keep_out_publishers_that_know_neither_and_readers_not() -> None:
+    overlaid = replace(MANIFEST, overlays=(SHARD,))
+    head = None
+    found = []
+    for manifest, removals in ((MANIFEST, None), (overlaid, None), (MANIFEST, REMOVALS), (MANIFEST, None)):
+        head, _ = publish(store := MemoryStore(), None, manifest, terms(removals=removals))
+        found.append((head.commit.reader_min, head.commit.writer_min))
+        assert find_head(store) == head
+    assert found == [(2, 2), (2, 3), (2, 3), (2, 2)]
+    assert (READER_VERSION, PLAIN_WRITER, WRITER_VERSION) == (2, 2, 3)
+
+
+def test_shards_that_do_not_say_for_which_instant_they_are_complete_get_that_of_the_commit() -> None:
+    store = MemoryStore()
+    shards = (replace(SHARD, high=9), replace(SHARD, low=9, as_of=5))
+    head, _ = publish(store, None, replace(MANIFEST, shards=shards, overlays=(SHARD,)), terms())
+    assert [one.as_of for one in read_manifest(store, head.commit.manifest).searched] == [1, 1, 5]
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ from storage.history import (
     word,
 )
 from storage.manifest import Manifest, Shard, encode_manifest, manifest_name, read_manifest
+from storage.overlay_part import OverlayPart
 from storage.stores.memory import MemoryStore
 from tests.storage.golden_store import GOLDEN
 
@@ -39,7 +40,9 @@ INDEX = HistoryIndex(
     as_of=1_700_000_000,
     parts=(
         HistoryPart(low=0, high=7, name=f"history/{1:032x}", rows=3, size_bytes=56, crc=9),
-        HistoryPart(low=9, high=1 << 32, name=f"history/{2:032x}", rows=1, size_bytes=32, crc=0),
+        HistoryPart(
+            low=9, high=1 << 32, name=f"history/{2:032x}", rows=1, size_bytes=32, crc=0, digest=bytes(range(32))
+        ),
     ),
     issuers={
         1: IssuerHistory(
@@ -57,6 +60,7 @@ INDEX = HistoryIndex(
     witnesses=bytes(48),
     anchored=("a", "b"),
     revocations=IssuerHistory(certificates=0, newest=9, until=8, lags=(4,), silence_s=5),
+    overlays=(OverlayPart(pack=f"packs/00000000-{3:032x}", name=f"history/{4:032x}", rows=2, size_bytes=62, crc=5),),
 )
 
 
@@ -143,6 +147,15 @@ def test_an_index_comes_back_as_it_was_put() -> None:
     assert read_index(store, name) == INDEX
 
 
+def test_an_index_of_an_earlier_version_has_neither_digests_nor_overlays() -> None:
+    earlier = replace(INDEX, parts=tuple(replace(part, digest=None) for part in INDEX.parts), overlays=())
+    octets = encode_index(earlier)[1].replace(b'"overlays":[],', b"")
+    assert b"digest" not in octets
+    name, store = f"history/{hashlib.sha256(octets).hexdigest()}", MemoryStore()
+    store.put(name, octets)
+    assert read_index(store, name) == earlier
+
+
 def test_a_damaged_index_is_refused() -> None:
     store = MemoryStore()
     name, octets = encode_index(INDEX)
@@ -173,6 +186,9 @@ def test_a_damaged_index_is_refused() -> None:
         ((b'"holes":[[7,9]', b'"holes":[[9,9]'), "holes that do not begin"),
         ((b'"holes":[[7,9]', b'"holes":[[7]'), "holes that do not begin"),
         ((b'"anchored":["a","b"]', b'"anchored":[1]'), "anchored"),
+        ((b'"digest":"00', b'"digest":"'), "digest"),
+        ((b'"overlays":[{', b'"overlays":[1,{'), "overlays"),
+        ((b'"pack":"packs/', b'"pack":"other/'), "pack"),
         ((b'"witnesses":"AAAA', b'"witnesses":"'), "24 does not divide"),
     ],
     ids=lambda change: change[1].decode() if isinstance(change, tuple) else "",

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from storage.certid import SHA256, CertID
-from storage.commits import LATEST, commit_name, find_head, new_publisher, publish
+from storage.commits import LATEST, CommitTerms, commit_name, find_head, new_publisher, publish
 from storage.errors import NothingPublishedError, StorageError, TruncatedError
 from storage.manifest import Manifest, read_manifest
 from storage.reader import Reader, load_tables, open_reader
@@ -34,7 +34,7 @@ def publish_again(store: MemoryStore, change: Callable[[Manifest], Manifest] = l
     head = find_head(store)
     assert head is not None
     manifest = change(read_manifest(store, head.commit.manifest))
-    publish(store, head, manifest, publisher=new_publisher(), as_of=head.commit.as_of, started_at=0)
+    publish(store, head, manifest, CommitTerms(publisher=new_publisher(), as_of=head.commit.as_of, started_at=0))
 
 
 def asked(label: str) -> CertID:

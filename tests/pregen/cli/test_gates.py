@@ -318,9 +318,9 @@ def test_a_generation_without_history_is_compared_with_nothing_this_once(publish
         store,
         head,
         replace(manifest, history=None),
-        publisher=commits.new_publisher(),
-        as_of=head.commit.as_of,
-        started_at=head.commit.started_at,
+        commits.CommitTerms(
+            publisher=commits.new_publisher(), as_of=head.commit.as_of, started_at=head.commit.started_at
+        ),
     )
     export(published, range(1, 20))
 

@@ -41,7 +41,8 @@ def test_people_see_the_newest_commit_first(ca: Ca, pregen: Program) -> None:
         assert head is not None
         manifest = read_manifest(store, head.commit.manifest)
         at = head.commit.as_of
-        commits.publish(store, head, manifest, publisher=commits.new_publisher(), as_of=at, started_at=at)
+        terms = commits.CommitTerms(publisher=commits.new_publisher(), as_of=at, started_at=at)
+        commits.publish(store, head, manifest, terms)
 
     out = pregen("inspect", ca.store).out
 

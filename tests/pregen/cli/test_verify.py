@@ -327,12 +327,10 @@ def test_old_answers_that_were_published_anew_are_worth_a_warning(ca: Ca, pregen
     assert pregen("run", ca.config).code == 0
     second = current(ca.store)
 
-    def back_to_the_first(**times: int) -> str:
+    def back_to_the_first(as_of: int = second.commit.as_of, started_at: int = first.commit.started_at) -> str:
         manifest = read_manifest(LocalStore(ca.store), first.commit.manifest)
-        usual = {"as_of": second.commit.as_of, "started_at": first.commit.started_at}
-        commits.publish(
-            LocalStore(ca.store), current(ca.store), manifest, publisher=commits.new_publisher(), **(usual | times)
-        )
+        terms = commits.CommitTerms(publisher=commits.new_publisher(), as_of=as_of, started_at=started_at)
+        commits.publish(LocalStore(ca.store), current(ca.store), manifest, terms)
         ended = pregen("verify", ca.store, "--issuer", ca.pem)
         assert ended.code == 0
         return ended.err
@@ -482,8 +480,14 @@ def republish(folder: Path, shard: Shard) -> None:
     """Commit a manifest with another shard in the place of the only one."""
     store, head = LocalStore(folder), current(folder)
     manifest = replace(read_manifest(store, head.commit.manifest), shards=(shard,))
-    times = {"as_of": head.commit.as_of, "started_at": head.commit.started_at}
-    commits.publish(store, head, manifest, publisher=commits.new_publisher(), **times)
+    commits.publish(store, head, manifest, again(head))
+
+
+def again(head: commits.Head) -> commits.CommitTerms:
+    """Return the terms of a commit like this one, of another publisher."""
+    return commits.CommitTerms(
+        publisher=commits.new_publisher(), as_of=head.commit.as_of, started_at=head.commit.started_at
+    )
 
 
 def forge(folder: Path, change: Callable[[Members], Members]) -> None:
@@ -512,9 +516,7 @@ def forge_tables(folder: Path, change: Callable[[bytes], bytes]) -> None:
         store,
         head,
         replace(manifest, shards=tuple(replace(shard, tables=name) for shard in manifest.shards)),
-        publisher=commits.new_publisher(),
-        as_of=head.commit.as_of,
-        started_at=head.commit.started_at,
+        again(head),
     )
 
 

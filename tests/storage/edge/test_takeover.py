@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from storage.certid import CertID
-from storage.commits import LATEST, commit_name, find_head, new_publisher, publish
+from storage.commits import LATEST, CommitTerms, commit_name, find_head, new_publisher, publish
 from storage.edge.takeover import ServingReader
 from storage.errors import NotServableError, VanishedError
 from storage.manifest import Manifest, read_manifest
@@ -301,7 +301,7 @@ def publish_again(store: MemoryStore, change: Callable[[Manifest], Manifest] = l
     head = find_head(store)
     assert head is not None
     manifest = change(read_manifest(store, head.commit.manifest))
-    publish(store, head, manifest, publisher=new_publisher(), as_of=head.commit.as_of, started_at=0)
+    publish(store, head, manifest, CommitTerms(publisher=new_publisher(), as_of=head.commit.as_of, started_at=0))
 
 
 def before_overlays() -> MemoryStore:

@@ -1,0 +1,83 @@
+"""Columns under a header and a checksum, as parts of histories are stored (HISTORY.md).
+
+    magic (8) | version u16 | features u16 | n u32 | columns | CRC-32
+
+All integers are little-endian. The checksum covers the id in the object's name, so that the right octets from the wrong
+place are noticed. Readers of answers need none of this.
+"""
+
+import re
+import struct
+import zlib
+
+from storage.errors import (
+    BadMagicError,
+    ChecksumError,
+    MalformedError,
+    TruncatedError,
+    UnknownFeatureError,
+    UnsupportedVersionError,
+)
+
+SEALED_VERSION = 1
+ID_BYTES = 16
+SEALED_NAME = re.compile("history/([0-9a-f]{32})")
+HEADER = struct.Struct("<8sHHI")
+CHECKSUM = struct.Struct("<I")
+
+
+def sealed_name(identity: bytes) -> str:
+    """Return the object name of columns with this random id, which 16 octets are."""
+    return f"history/{identity.hex()}"
+
+
+def seal(identity: bytes, magic: bytes, count: int, *columns: bytes | memoryview) -> tuple[bytes, int]:
+    """Return the stored form of columns, and its checksum.
+
+    Args:
+        identity: the object's random id, 16 octets.
+        magic: tells the kind, 8 octets.
+        count: how many entries the columns have.
+        columns: one after the other.
+    """
+    body = b"".join((HEADER.pack(magic, SEALED_VERSION, 0, count), *columns))
+    crc = zlib.crc32(body, zlib.crc32(identity))
+    return body + CHECKSUM.pack(crc), crc
+
+
+def unseal(
+    name: str, octets: bytes, magic: bytes, *, rows: int, size_bytes: int, crc: int, entry_bytes: int
+) -> memoryview:
+    """Return the columns of an object, after everything about it was checked.
+
+    Args:
+        name: of the object.
+        octets: what is stored under it.
+        magic: of the kind.
+        rows: how many entries it must have.
+        size_bytes: how many octets it must have.
+        crc: what its checksum must be.
+        entry_bytes: octets of one entry, in all columns together.
+
+    Raises:
+        FormatError: it is damaged, or not what was said of it.
+    """
+    match = SEALED_NAME.fullmatch(name)
+    if match is None:
+        raise MalformedError(name, "is not the name of a part of a history")
+    if len(octets) != size_bytes or len(octets) < HEADER.size + CHECKSUM.size:
+        raise TruncatedError(name, f"has {len(octets)} octets where {size_bytes} belong")
+    found, version, features, count = HEADER.unpack_from(octets)
+    if found != magic:
+        raise BadMagicError(name, "does not begin as such a part of a history does")
+    if version != SEALED_VERSION:
+        raise UnsupportedVersionError(name, f"is of version {version}, this reader knows {SEALED_VERSION}")
+    if features:
+        raise UnknownFeatureError(name, f"uses feature bits {features:#06x}, which this reader does not know")
+    view = memoryview(octets)
+    summed = zlib.crc32(view[: -CHECKSUM.size], zlib.crc32(bytes.fromhex(match[1])))
+    if summed != crc or CHECKSUM.unpack_from(octets, len(octets) - CHECKSUM.size)[0] != summed:
+        raise ChecksumError(name, "is damaged, or is another part")
+    if count != rows or len(octets) != HEADER.size + count * entry_bytes + CHECKSUM.size:
+        raise MalformedError(name, f"has {count} entries in {len(octets)} octets where {rows} belong")
+    return view[HEADER.size : -CHECKSUM.size]
