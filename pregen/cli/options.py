@@ -117,7 +117,7 @@ class Parser(ArgumentParser):
         )
 
     def takes_acceptances(self, what: str) -> None:
-        """Take --accept, --reason and --by, which `pregen.gates.acceptance` reads; `what` is the help of the first."""
+        """Take --accept and --reason, which `pregen.gates.acceptance` reads; `what` is the help of the first."""
         self.add_argument("--accept", metavar="GATE", action="append", default=[], help=what)
         self.add_argument(
             "--reason",
@@ -126,8 +126,18 @@ class Parser(ArgumentParser):
             default=[],
             help="why --accept is right: one for all, or one for each in their order",
         )
+
+    def takes_by(self, does: str) -> None:
+        """Take --by, and say what who is named there does."""
         self.add_argument(
-            "--by", metavar="NAME", help="who accepts; default: who called sudo, else the user of this process"
+            "--by", metavar="NAME", help=f"who {does}; default: who called sudo, else the user of this process"
+        )
+
+    def takes_author(self) -> None:
+        """Take --by and --note, which `pregen.gates.author` reads."""
+        self.takes_by("does this; it is kept with the commit, and with what --accept names")
+        self.add_argument(
+            "--note", metavar="TEXT", help="what this is for, such as a ticket; it is kept with the commit"
         )
 
     def takes_workers(self) -> None:

@@ -10,6 +10,7 @@ accepted where the operator said so. Each has a name that `--accept` takes; what
     comparison.py   the certificates of a snapshot beside those of the current generation
     listed.py       which entries of CRLs say that a certificate is revoked at as_of
     acceptance.py   who publishes in spite of a gate, and why
+    author.py       who runs a command that commits, and what for
     results.py      the names of the gates, and what one says
     history.py      what a generation leaves behind for the next one's gates
     detector/       is a column of times read in a wrong zone? What is noted of the rows for that, and the gate `zone`

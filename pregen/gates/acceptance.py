@@ -1,18 +1,16 @@
 """Who publishes in spite of a gate, and why: `--accept GATE --reason TEXT`, and what it makes of a gate's result."""
 
-import os
-import pwd
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
 from pregen.errors import Finding, UsageError
+from pregen.gates.author import check_name, system_user
 from pregen.gates.results import GATES, NEVER_ACCEPTED, Acceptance, GateResult, Outcome
 from pregen.validity import REASON_CODES
 
 MAX_REASON = 1_000  # characters: it is kept in every manifest, and shown
-MAX_NAME = 100
 DAMAGED, NONE_LISTED, MALFORMED = "history.damaged", "crl.none-listed", "line.malformed"
 UNPLACED = "issuer.unplaced"
 # Of whole columns: what their values show together.
@@ -75,7 +73,7 @@ def read_acceptances(gates: Sequence[str], reasons: Sequence[str], user: str | N
         UsageError: an unknown gate, one that cannot be accepted, or a reason or a name that is missing, empty, too long
             or left over.
     """
-    _check_name_of_user(gates, user)
+    check_name(user)
     if not gates and not reasons:
         return ()
     user = system_user() if user is None else user.strip()
@@ -97,17 +95,6 @@ def read_acceptances(gates: Sequence[str], reasons: Sequence[str], user: str | N
     return tuple(Acceptance(gate, reason.strip(), user) for gate, reason in zip(gates, each, strict=True))
 
 
-def _check_name_of_user(gates: Sequence[str], user: str | None) -> None:
-    if user is None:
-        return
-    if not gates:
-        raise UsageError("--by belongs to --accept GATE: it says who accepts")
-    if not user.strip():
-        raise UsageError("--by is empty: say who accepts, or leave it out")
-    if len(user) > MAX_NAME:
-        raise UsageError(f"--by has {len(user):,} characters: {MAX_NAME} are kept")
-
-
 def _check_name(gate: str) -> None:
     if gate in NEVER_ACCEPTED or gate == CONFLICT:
         raise UsageError(f"--accept {gate}: that cannot be accepted: it is never right to publish")
@@ -115,17 +102,6 @@ def _check_name(gate: str) -> None:
     if gate not in CODES and gate not in codes and not _OF_ROWS.fullmatch(gate):
         known = ", ".join([*(name for name in GATES if name in CODES), *sorted(codes)])
         raise UsageError(f"--accept {gate}: no such gate; there are: {known}, and the codes of findings about rows")
-
-
-def system_user() -> str:
-    """Return who runs this process: behind sudo, who called it; else as the operating system names the user."""
-    if caller := os.environ.get("SUDO_USER", "").strip()[:MAX_NAME]:
-        return caller
-    number = os.getuid()
-    try:
-        return pwd.getpwuid(number).pw_name
-    except KeyError:  # a container that knows no names
-        return str(number)
 
 
 def decide(

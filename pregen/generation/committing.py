@@ -69,6 +69,7 @@ def commit(
         counts=counts,
         gates=gates_document(gates),
         history=history,
+        took_s=prepared.took_s,
         probed_at=probed_at,
     )
     terms = CommitTerms(

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pregen.clock import seconds
-from pregen.validity import Validity, ValidityWindow
+from pregen.validity import Fit, Validity, ValidityWindow
 
 PARTS = 16
 _UNITS_S = np.array([1, 15, 60, 300, 900, 3_600, 21_600, 86_400])  # each divides the next one
@@ -68,8 +68,40 @@ class Endings:
         spans = np.zeros(len(issuer), np.int64)
         own = (not_after < self.usual[issuer]) & (not_after > self.started) & (not_after != _LAST_SECOND)
         if own.any():
-            end = not_after[own].astype(np.int64) + 1  # the first second in which the certificate is not valid
-            fitting = np.searchsorted(_UNITS_S * PARTS, end - self.started, side="right")
-            unit = _UNITS_S[np.maximum(fitting - 1, 0)]
-            spans[own] = end // unit * unit - 1 - self.started
+            spans[own] = _ends(self.started, not_after[own]) - self.started
         return spans
+
+
+def as_today(
+    fits: NDArray[np.int8],
+    produced_at: NDArray[np.int64],
+    next_update: NDArray[np.int64],
+    not_after: NDArray[np.uint32],
+) -> NDArray[np.bool_]:
+    """Return of which certificates the window is as today's, bool[n].
+
+    Args:
+        fits: int8[n], what `pregen.validity.fit` says of the window of each.
+        produced_at: of these windows.
+        next_update: of these windows.
+        not_after: of the certificates, as the snapshot says now.
+
+    >>> once, not_after = np.array([10_000, 10_000, 10_000]), np.array([99_999, 99_000, 2**32 - 1], np.uint32)
+    >>> as_today(np.full(3, Fit.OWN, np.int8), once, np.full(3, 97_199), not_after).tolist()
+    [True, True, False]
+    """
+    is_inside = (not_after > produced_at) & (not_after != _LAST_SECOND)  # of the time in which windows end by it
+    right: NDArray[np.bool_] = fits == Fit.ANY
+    right |= (fits == Fit.USUAL) & ~(is_inside & (not_after < next_update))
+    own = (fits == Fit.OWN) & is_inside
+    if own.any():
+        right[own] = _ends(produced_at[own], not_after[own]) == next_update[own]
+    return right
+
+
+def _ends(started: int | NDArray[np.int64], not_after: NDArray[np.uint32]) -> NDArray[np.int64]:
+    """Return where windows end that end with certificates, for the starts of the runs that made them."""
+    end = not_after.astype(np.int64) + 1  # the first second in which the certificate is not valid
+    fitting = np.searchsorted(_UNITS_S * PARTS, end - started, side="right")
+    unit: NDArray[np.int64] = _UNITS_S[np.maximum(fitting - 1, 0)]
+    return end // unit * unit - 1

@@ -13,6 +13,7 @@ from pregen import clock
 from pregen.config import Config
 from pregen.errors import MAX_EXAMPLES, ConfigError, Finding, GateError, PregenError
 from pregen.gates import Acceptance
+from pregen.gates.author import Author
 from pregen.gates.detector import Anchors, load_anchors
 from pregen.generation.endings import Endings
 from pregen.generation.memory import forbid_core_dumps
@@ -20,7 +21,16 @@ from pregen.generation.past import Past, read_past
 from pregen.issuers import Issuer, ending_soon, load_issuers, parse_certificate
 from pregen.signers import ALGORITHMS, Choice, KeyUse
 from pregen.snapshot import CrlIssuer, Snapshot, open_snapshot
-from pregen.validity import ValidityWindow, check_run_times, check_store_clock, duration_text, plan_window
+from pregen.validity import (
+    Refreshing,
+    ValidityWindow,
+    check_run_times,
+    check_store_clock,
+    duration_text,
+    longest_s,
+    plan_window,
+    takes_s,
+)
 from storage.commits import Head, check_log, check_writable, find_head
 from storage.reader import Generation
 from storage.stores import Store, open_store
@@ -31,7 +41,8 @@ from storage.tables import Tables
 class RunOptions:
     """What the command line says about one run; it wins over the configuration.
 
-    `tell_as_of` is told for which instant the snapshot is complete, before that is judged and before rows are read.
+    `author` says who runs it and what for, `full` whether it signs every answer again. `tell_as_of` is told for which
+    instant the snapshot is complete, before that is judged and before rows are read.
     """
 
     snapshot: str | None = None
@@ -41,6 +52,8 @@ class RunOptions:
     engine: str | None = None
     workers: int | None = None
     accept: tuple[Acceptance, ...] = ()
+    author: Author | None = None
+    full: bool = False
     tell_as_of: Callable[[datetime], None] = lambda _: None
 
 
@@ -49,7 +62,8 @@ class Prepared:
     """All that a run needs, looked at and found right, before a row is read.
 
     `choices` are the engines that sign, `current` is the generation that is published, `past` what it left behind for
-    the gates.
+    the gates, and `refreshing` says what of it is signed again. `begun` is the clock's instant at the start, `started`
+    may be that of ``--now``.
     """
 
     config: Config
@@ -64,8 +78,12 @@ class Prepared:
     past: Past
     anchors: Anchors
     accept: tuple[Acceptance, ...]
+    author: Author | None
+    full: bool
     snapshot: Snapshot
+    begun: datetime
     started: datetime
+    refreshing: Refreshing
     warnings: tuple[Finding, ...]
 
     @property
@@ -110,6 +128,20 @@ class Prepared:
         return Endings.of([issuer.validity for issuer in self.issuers], self.windows)
 
     @property
+    def cycles(self) -> tuple[int, ...]:
+        """How many periods pass until a record that is made now is due, for each issuer."""
+        return tuple(
+            self.refreshing.cycle(clock.seconds(window.refresh_by), clock.seconds(window.next_update))
+            for window in self.windows
+        )
+
+    @property
+    def took_s(self) -> int:
+        """What the longest of the last runs took, this one until now among them: what the next one reckons with."""
+        before = self.current.manifest.took_s if self.current else None
+        return longest_s(max(0, clock.seconds(clock.now()) - clock.seconds(self.begun)), before)
+
+    @property
     def public_windows(self) -> tuple[ValidityWindow, ...]:
         """Windows of the issuers under public profiles; none: the whole run is under `lab`."""
         paired = zip(self.issuers, self.windows, strict=True)
@@ -134,7 +166,8 @@ def prepare(config: Config, options: RunOptions) -> Prepared:
         PregenError, StorageError, OSError: something is; see their exit codes.
     """
     forbid_core_dumps()
-    started = options.now or clock.now()
+    begun = clock.now()
+    started = options.now or begun
     issuers, warnings = load_issuers(config, started)
     choices = _choices(issuers, options.engine or config.run.engine)
     address = config.store
@@ -174,9 +207,24 @@ def prepare(config: Config, options: RunOptions) -> Prepared:
         past=read_past(store, current),
         anchors=anchors,
         accept=options.accept,
+        author=options.author,
+        full=options.full,
         snapshot=snapshot,
+        begun=begun,
         started=started,
+        refreshing=_refreshing(config, started, current),
         warnings=warnings + ending_soon(issuers, started) + _capped(issuers, windows),
+    )
+
+
+def _refreshing(config: Config, started: datetime, current: Generation | None) -> Refreshing:
+    refresh = config.refresh
+    return Refreshing(
+        every_s=refresh.every_s,
+        missed_runs=refresh.missed_runs,
+        spread=refresh.spread,
+        now=clock.seconds(started),
+        takes_s=takes_s(refresh.every_s, current.manifest.took_s if current else None),
     )
 
 

@@ -35,6 +35,7 @@ def describe(parser: Parser) -> None:
         "write in spite of findings with this code about a whole column, which a run on the import cannot see; may be "
         "repeated; it is kept in the files, with its reason and who said so, and runs warn of it"
     )
+    parser.takes_by("accepts")
     parser.takes_json()
 
 

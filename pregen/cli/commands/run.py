@@ -11,6 +11,7 @@ from pregen.cli.report import Report
 from pregen.cli.reports import run_report
 from pregen.config import load_config
 from pregen.gates.acceptance import read_acceptances
+from pregen.gates.author import read_author
 from pregen.generation import RunOptions, run
 
 
@@ -40,6 +41,10 @@ def describe(parser: Parser) -> None:
         "publish in spite of this gate, or of findings with this code; may be repeated; it is kept with the commit, "
         "with its reason and who said so"
     )
+    parser.takes_author()
+    parser.add_argument(
+        "--full", action="store_true", help="sign every answer again, also those that could be carried over"
+    )
     parser.takes_json()
 
 
@@ -61,6 +66,8 @@ def read_options(given: Namespace, account: Account) -> RunOptions:
         engine=given.engine,
         workers=read_count("--workers", given.workers),
         accept=read_acceptances(given.accept, given.reason, given.by),
+        author=read_author(given.by, given.note),
+        full=given.full,
     )
 
 

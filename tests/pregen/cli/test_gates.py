@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from pregen.gates.acceptance import system_user
+from pregen.gates.author import system_user
 from storage import commits
 from storage.history import UNIT_S, entries, read_index, read_part
 from storage.manifest import read_manifest

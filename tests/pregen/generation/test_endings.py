@@ -5,10 +5,12 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from pregen.clock import seconds
-from pregen.generation.endings import Endings
-from pregen.validity import PROFILES, Validity, ValidityWindow, plan_window, window_problem, window_until
+from pregen.generation.endings import Endings, as_today
+from pregen.generation.plan import stored_window
+from pregen.validity import PROFILES, Fit, Validity, ValidityWindow, fit, plan_window, window_problem, window_until
 
 STARTED = datetime(2026, 11, 24, 12, 34, 56, tzinfo=UTC)
 STARTED_S = seconds(STARTED)
@@ -97,3 +99,33 @@ def test_each_of_them_obeys_its_profile_whatever_is_left(
         ends_with_certificate=window != usual,
     )
     assert problem is None
+
+
+@given(
+    before=st.integers(-DAY_S, 6 * DAY_S) | st.none(),
+    after=st.integers(-DAY_S, 6 * DAY_S) | st.none(),
+    close=st.integers(-3, 3) | st.none(),
+    age_s=st.integers(0, 12 * 3_600),
+)
+def test_a_window_is_as_today_where_the_end_of_its_certificate_would_make_the_same_one(
+    before: int | None, after: int | None, close: int | None, age_s: int
+) -> None:
+    """The other notAfter is any, or close to that which the window was made for."""
+    usual, without = planned("strict", 4 * DAY_S, age_s)
+    validity = Validity(without.profile, without.lifetime, without.backdate, ends_with_certificate=True)
+    endings = Endings.of([validity], [usual])
+    assert endings is not None
+
+    def made(left: int | None) -> tuple[ValidityWindow, NDArray[np.uint32]]:
+        not_after = np.array([2**32 - 1 if left is None else STARTED_S + left], np.uint32)
+        return window_until(usual, validity, int(endings.spans(np.zeros(1, np.int64), not_after)[0])), not_after
+
+    other = before + close if before is not None and close is not None else after
+    window, _ = made(before)
+    expected, not_after = made(other)
+    one = stored_window(window)
+    fits = np.array([fit(one, validity, seconds(FAR))], np.int8)
+
+    assert fits[0] in {Fit.USUAL, Fit.OWN}
+    found = as_today(fits, np.array([one.produced_at]), np.array([one.next_update]), not_after)
+    assert bool(found[0]) is (window == expected)
