@@ -53,6 +53,10 @@ COMMANDS: dict[str, Entry] = {
         "verify",
         "Read the current generation again: all checksums, then parse responses and verify their signatures.",
     ),
+    "history": Entry(
+        "history",
+        "Show the commits: what made each, when, who and why, and which could be rolled back to.",
+    ),
     "import": Entry(
         "import_",
         "Write a snapshot of any kind as canonical Parquet, for a run without [snapshot.columns]; needs no keys.",

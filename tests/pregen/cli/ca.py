@@ -124,6 +124,7 @@ class Ca:
             "gates": {},
             "run": {"workers": 1, "engine": "software", "spool": "spool"},
             "publish": {"store": "store"},
+            "refresh": {},
         }
         text = ""
         for section, usual in sections.items():

@@ -1,0 +1,19 @@
+"""Until when the answers of a generation hold, overlays among them: what a rollback publishes is not signed anew."""
+
+from collections.abc import Mapping
+
+from storage.freshness import freshness_of
+from storage.manifest import Manifest
+from storage.tables import Tables
+
+
+def answers_end(manifest: Manifest, tables: Mapping[str, Tables]) -> int:
+    """Return the last second in which all answers hold, but for those that end with their certificates.
+
+    Args:
+        manifest: of the generation.
+        tables: that it names, by their names.
+    """
+    fresh = freshness_of(manifest, tables)
+    end = fresh.fresh_until if fresh.is_over_with_certificates else fresh.holds_until
+    return min([end, *(overlay.next_update for overlay in manifest.overlays)])
