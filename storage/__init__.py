@@ -4,6 +4,7 @@ key.py                     where a certificate lives: shard and bucket
 pack.py                    buckets of records, writer beside reader
 tables.py                  what many responses share; tables_document.py has its stored form, windows.py that of what is
                            new each night; response.py makes the DER of one from tables and a record
+overlay_keys.py            which overlay has which key
 manifest.py, commits.py    what a generation consists of, and which one is the truth
 history.py                 what a generation leaves behind for the publisher's checks of the next one; overlay_part.py
                            has what it says of overlays, sealed.py the checksums of both

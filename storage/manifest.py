@@ -16,6 +16,7 @@ from typing import TypeVar
 from storage.document import LAST_SECOND, Document, encode, new_random
 from storage.errors import ChecksumError, MalformedError
 from storage.key import KEY32
+from storage.overlay_keys import KEYS_NAME
 from storage.pack import PACK_NAME
 from storage.stores.base import ReadableStore
 from storage.tables_document import TABLE_NAME, check_kind
@@ -73,6 +74,8 @@ class Manifest:
             of a generation are those of its shards alone (FORMAT.md, section 7).
         counts: rows in, certificates, responses, excluded by reason.
         gates: results of the gates, by name.
+        overlay_keys: object name of the merged keys of all records in overlays (`storage.overlay_keys`); None: every
+            overlay is searched for every certificate.
         history: object name of what the next run's gates need (`storage.history`); None where there is none. Whoever
             reads it checks it: readers of answers ignore it, whatever a later version may write there.
         took_s: what the longest of the publisher's last runs took, in seconds; None: nobody knows. Readers of answers
@@ -86,6 +89,7 @@ class Manifest:
     overlays: tuple[Shard, ...] = ()
     counts: dict[str, object]
     gates: dict[str, object]
+    overlay_keys: str | None = None
     history: str | None = None
     took_s: int | None = None
     probed_at: int | None = None
@@ -136,6 +140,7 @@ def read_manifest(store: ReadableStore, name: str) -> Manifest:
         overlays=overlays,
         counts=document.for_people(document.plain, "counts", {}),
         gates=document.for_people(document.plain, "gates", {}),
+        overlay_keys=document.object_name("overlay_keys", KEYS_NAME) if document.has("overlay_keys") else None,
         history=document.for_people(document.text, "history", "") or None,
         took_s=document.for_people(document.number, "took", None),
         probed_at=document.for_people(document.instant, "probed_at", None),
@@ -161,6 +166,7 @@ def encode_manifest(manifest: Manifest) -> bytes:
             "windows": list(names),
             "shards": _columns(manifest.shards, names),
             "overlays": overlays,
+            **({} if manifest.overlay_keys is None else {"overlay_keys": manifest.overlay_keys}),
             "counts": manifest.counts,
             "gates": manifest.gates,
             **({} if manifest.history is None else {"history": manifest.history}),

@@ -13,6 +13,7 @@ from storage.errors import NothingPublishedError, TruncatedError
 from storage.freshness import Freshness, freshness_of
 from storage.key import key32, part_of
 from storage.manifest import Manifest, Shard, read_manifest
+from storage.overlay_keys import OverlayKeys, read_overlay_keys
 from storage.pack import PackReader, find
 from storage.response import Assembler, check_known_answers
 from storage.stores.base import ReadableStore
@@ -140,12 +141,21 @@ class Generation:
         self.packs: dict[str, PackReader] = {
             name: pack for name, pack in (older.packs if older else {}).items() if name in packs
         }
+        self.overlay_keys = self._read_overlay_keys(older)
         self._lows = [shard.low for shard in self.manifest.shards]
         self._issuers: dict[tuple[str, bytes, bytes], int] = {}
         for loaded in self.tables.values():
             for issuer in loaded.tables.issuers:
                 for oid, name_hash in issuer.name_hashes.items():
                     self._issuers[oid, name_hash, issuer.key_hashes[oid]] = issuer.issuer_id
+
+    def _read_overlay_keys(self, older: "Generation | None") -> OverlayKeys | None:
+        name = self.manifest.overlay_keys
+        if name is None:
+            return None
+        if older and (older.manifest.overlay_keys, older.manifest.overlays) == (name, self.manifest.overlays):
+            return older.overlay_keys
+        return read_overlay_keys(self._store, name, len(self.manifest.overlays))
 
     @property
     def commit(self) -> Commit:
@@ -176,12 +186,35 @@ class Generation:
         if issuer_id is None:
             return None
         key = key32(serial, issuer_id)
-        for overlay in self.manifest.overlays:
-            found, answer = self._find(overlay, key, issuer_id, serial, oid)
-            if found:
-                return answer
+        found, answer = self._in_overlays(key, issuer_id, serial, oid)
+        if found:
+            return answer
         shard = self.manifest.shards[bisect_right(self._lows, key) - 1]
         return self._find(shard, key, issuer_id, serial, oid)[1]
+
+    def urgent(self, cert_id: CertID) -> tuple[bool, Answer | None]:
+        """Tell whether the overlays hold a certificate, and its answer, where its record has one for that hash.
+
+        Raises:
+            FormatError, OSError: see `lookup`.
+        """
+        oid, name_hash, key_hash, serial = cert_id
+        issuer_id = self._issuers.get((oid, name_hash, key_hash))
+        if issuer_id is None:
+            return False, None
+        return self._in_overlays(key32(serial, issuer_id), issuer_id, serial, oid)
+
+    def _in_overlays(self, key: int, issuer_id: int, serial: bytes, oid: str) -> tuple[bool, Answer | None]:
+        overlays = self.manifest.overlays
+        if self.overlay_keys is not None:
+            overlays = overlays[
+                self.overlay_keys.first(key) :
+            ]  # mostly none; the older ones where another has that key
+        for overlay in overlays:
+            found, answer = self._find(overlay, key, issuer_id, serial, oid)
+            if found:
+                return True, answer
+        return False, None
 
     def _find(self, shard: Shard, key: int, issuer_id: int, serial: bytes, hash_oid: str) -> tuple[bool, Answer | None]:
         """Tell whether a shard holds the certificate, and its answer, where the record has one for that hash."""

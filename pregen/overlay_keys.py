@@ -1,0 +1,111 @@
+"""The merged keys of all records in overlays, by which edges know which overlay to read, made from the packs as stored.
+
+What readers take to have no entry there, they look for in no overlay: so the keys come from the packs as they can be
+read back from the store, and what was put is read back too.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pregen.errors import VerificationError
+from pregen.routing_key import xxh64
+from storage.manifest import Shard
+from storage.overlay_keys import encode_overlay_keys, keys_name, number_bytes
+from storage.pack import open_pack, walk
+from storage.reader import Generation, LoadedTables, load_tables
+from storage.stores import Store
+
+_HALF = np.uint64(32)
+
+
+def put_overlay_keys(store: Store, overlays: Sequence[Shard], current: Generation | None = None) -> str | None:
+    """Store the merged keys of the packs of overlays, which are there already; return the name that a manifest says.
+
+    Args:
+        store: where the packs are.
+        overlays: as the manifest has them, the newest first; without any there are no keys, and None comes back.
+        current: the generation before: its newest overlays, as far as all of them are among `overlays`, need not be
+            read again.
+
+    Raises:
+        FormatError: a pack is damaged.
+        VerificationError: what was put cannot be read back.
+        OSError: the store does not answer.
+    """
+    if not overlays:
+        return None
+    if current is not None and current.manifest.overlay_keys and current.manifest.overlays == tuple(overlays):
+        return current.manifest.overlay_keys
+    known = _known(current, overlays)
+    tables: dict[str, LoadedTables] = {}
+    parts = []
+    for overlay in overlays:
+        if overlay.pack in known:
+            parts.append(known[overlay.pack])
+            continue
+        if overlay.tables not in tables:
+            tables[overlay.tables] = load_tables(store, overlay.tables)
+        parts.append(stored_keys(store, overlay, tables[overlay.tables]))
+    name, octets = encode_overlay_keys(*merged(parts))
+    store.put(name, octets)
+    if keys_name(store.get(name)) != name:
+        raise VerificationError(f"{store.url}: {name} was put, but other octets are read back; nothing was published")
+    return name
+
+
+def merged(parts: Sequence[NDArray[np.uint32]]) -> tuple[bytes, bytes]:
+    """Return keys and numbers as they are stored: each key once, with the number of the first part that has it.
+
+    >>> list(merged([np.array([5], np.uint32), np.array([2, 5], np.uint32)])[1])
+    [1, 0]
+    """
+    keys, first = np.unique(np.concatenate([np.empty(0, np.uint32), *parts]), return_index=True)
+    ends = np.cumsum([len(part) for part in parts])
+    numbers = np.searchsorted(ends, first, side="right")
+    width = number_bytes(len(parts))
+    return keys.astype("<u4", copy=False).tobytes(), numbers.astype(f"<u{width}").tobytes()
+
+
+def stored_keys(store: Store, overlay: Shard, loaded: LoadedTables) -> NDArray[np.uint32]:
+    """Return the upper halves of the keys of all records of a stored pack, uint32[n], in no order.
+
+    Raises:
+        FormatError: it is damaged.
+        OSError: the store does not answer.
+    """
+    pack = open_pack(overlay.pack, store.get(overlay.pack), overlay.directory_at, overlay.directory_crc)
+    pieces: dict[int, list[bytes]] = {}
+    for bucket in range(pack.buckets):
+        for run, start, count, octets in walk(pack, bucket, loaded.strides):
+            pieces.setdefault(run, []).append(octets[start : start + count * loaded.strides[run]])
+    found = [np.empty(0, np.uint32)]
+    for run, records in pieces.items():
+        which = loaded.tables.runs[run]
+        rows = np.frombuffer(b"".join(records), np.uint8).reshape(-1, loaded.strides[run])
+        serials = rows[:, : loaded.tables.shapes[which.shape].serial_bytes]
+        seed = np.array([loaded.tables.issuers[which.issuer].issuer_id], np.uint64)
+        found.append((xxh64(serials, seed) >> _HALF).astype(np.uint32))
+    return np.concatenate(found)
+
+
+def _known(current: Generation | None, overlays: Sequence[Shard]) -> Mapping[str, NDArray[np.uint32]]:
+    """Return the keys of packs that the current array tells.
+
+    It tells of each key the newest pack alone. So it tells all about the newest packs, from the first one on for as
+    long as these stay and so go on to hide what lies below; of a pack below one that goes away it may tell too little.
+    """
+    if current is None or current.overlay_keys is None:
+        return {}
+    places = {overlay.pack: at for at, overlay in enumerate(overlays)}
+    columns = current.overlay_keys.columns
+    keys, numbers = np.array(columns[0], np.uint32), np.array(columns[1])
+    known: dict[str, NDArray[np.uint32]] = {}
+    last = -1
+    for number, overlay in enumerate(current.manifest.overlays):
+        if places.get(overlay.pack, -1) <= last:
+            break
+        last = places[overlay.pack]
+        known[overlay.pack] = keys[numbers == number]
+    return known
