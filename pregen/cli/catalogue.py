@@ -35,6 +35,11 @@ COMMANDS: dict[str, Entry] = {
         "Do all of a run that can refuse it, with its options: configuration, keys, snapshot, store; publish nothing.",
     ),
     "run": Entry("run", "Sign a snapshot and publish it as the new generation, or change nothing."),
+    "revoke": Entry(
+        "revoke", "Revoke certificates at once, on top of what is published; edges answer so within seconds."
+    ),
+    "hold": Entry("hold", "Put certificates on hold at once, where the profile allows that."),
+    "release": Entry("release", "End the hold of certificates at once; a revocation is final."),
     "serve": Entry(
         "serve",
         "Answer OCSP requests over HTTP; the same as python -m storage.edge STORE, which needs no signing code.",

@@ -64,6 +64,7 @@ class SigningJob:
         engines: name of the engine that signs, of each use of a key.
         open_store: returns the store, opened in the process that calls it.
         as_of: the instant for which the snapshot is complete, in seconds since 1970.
+        remembers: whether what the next run compares with is put, as for shards.
     """
 
     issuers: tuple[Issuer, ...]
@@ -72,6 +73,7 @@ class SigningJob:
     engines: Mapping[KeyUse, str]
     open_store: Callable[[], Store]
     as_of: int
+    remembers: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +193,7 @@ class ShardSigner:
 
     def _remembered(self, low: int, high: int, rows: ShardRows) -> HistoryPart | None:
         """Put what the next run compares with."""
-        if not len(rows.keys):
+        if not len(rows.keys) or not self._job.remembers:
             return None
         part, octets = encode_part(os.urandom(PART_ID_BYTES), low, high, entries_of(rows).columns())
         self._store.put(part.name, octets)

@@ -8,7 +8,7 @@ ending.py         certificates that end soon
 clients.py        what clients are known to refuse of what rules allow
 """
 
-from pregen.issuers.certificates import Certificate, parse_certificate, read_certificates, signed_with
+from pregen.issuers.certificates import Certificate, parse_certificate, read_certificates, serial_of, signed_with
 from pregen.issuers.clients import client_warnings
 from pregen.issuers.ending import ending_soon
 from pregen.issuers.issuer import Issuer, Responder
@@ -27,5 +27,6 @@ __all__ = [
     "load_issuers",
     "parse_certificate",
     "read_certificates",
+    "serial_of",
     "signed_with",
 ]

@@ -77,6 +77,12 @@ class Certificate:
         usage = self.extensions.get(KEY_USAGE)
         return usage is None or use in usage.names
 
+    @property
+    def is_ca(self) -> bool:
+        """Whether it says that it is a CA's."""
+        constraints = self.extensions.get(BASIC_CONSTRAINTS)
+        return constraints is not None and "ca" in constraints.names
+
     def load_public_key(self) -> PublicKeyTypes:
         """Return the public key.
 

@@ -51,6 +51,7 @@ from pregen.snapshot.location import Location
 from pregen.snapshot.opening import open_snapshot
 from pregen.snapshot.reading import Reading
 from pregen.snapshot.remnants import IN_COLUMNS
+from pregen.snapshot.serials import read_serials
 from pregen.snapshot.snapshot import Snapshot
 
 __all__ = [
@@ -83,4 +84,5 @@ __all__ = [
     "Withheld",
     "open_snapshot",
     "read_crls",
+    "read_serials",
 ]

@@ -1,0 +1,78 @@
+"""The report of an urgent change, as one JSON object and as lines for people."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from pregen import clock
+from pregen.cli.report import Report, aligned
+from pregen.gates.results import gates_document
+from pregen.urgent import Changed
+from pregen.urgent.deciding import Fate
+from pregen.urgent.orders import ChangeKind
+
+_DONE: Mapping[ChangeKind, str] = MappingProxyType(
+    {
+        ChangeKind.DELTA: "changed",
+        ChangeKind.REVOKE: "revoked",
+        ChangeKind.HOLD: "put on hold",
+        ChangeKind.RELEASE: "released",
+    }
+)
+
+
+def change_report(changed: Changed) -> Report:
+    """Return the report of an urgent change."""
+    windows = {name: clock.text(instant) for name, instant in changed.times.items()}
+    document: dict[str, object] = {
+        "kind": str(changed.kind),
+        "dry_run": changed.is_dry,
+        "published": changed.landed is not None,
+        "certificates": sum(map(changed.count, Fate)),
+        "changed": changed.count(Fate.LANDS),
+        "unchanged": changed.count(Fate.STANDS),
+        "left_out": changed.count(Fate.AHEAD),
+        "revoked": sum(one.revoked for one in changed.resolved),
+        "new": sum(one.new for one in changed.resolved),
+        "responses": changed.responses,
+        "verified": changed.verified,
+        "overlays": changed.overlays,
+        "stored_bytes": changed.stored_bytes,
+        **windows,
+        "gates": gates_document(changed.judgement.gates),
+    }
+    return Report(
+        document=document,
+        lines=[_first_line(changed), *aligned(_rows(changed, windows))],
+        findings=changed.judgement.warnings,
+        done=None if changed.landed is None else f"commit {changed.landed.head.commit.number} is published",
+    )
+
+
+def _first_line(changed: Changed) -> str:
+    count, done = changed.count(Fate.LANDS), _DONE[changed.kind]
+    what = f"{count:,} certificate{'s' * (count != 1)}"
+    if not count:
+        return f"nothing is changed: all of it is so in commit {changed.ground.head.commit.number}"
+    if changed.is_dry:
+        return f"dry run: {what} would be {done}; nothing was published"
+    number = changed.landed.head.commit.number if changed.landed else "?"
+    return f"published commit {number}: {what} {done}; edges answer so within seconds"
+
+
+def _rows(changed: Changed, windows: Mapping[str, str]) -> list[tuple[str, object]]:
+    rows: list[tuple[str, object]] = [
+        ("certificates", sum(map(changed.count, Fate))),
+        ("unchanged", changed.count(Fate.STANDS)),
+    ]
+    if changed.count(Fate.AHEAD):
+        rows.append(("left out", changed.count(Fate.AHEAD)))
+    if new := sum(one.new for one in changed.resolved):
+        rows.append(("new", new))
+    if changed.count(Fate.LANDS):
+        rows += [
+            ("responses", changed.responses),
+            ("window", f"{windows['this_update']} .. {windows['next_update']}"),
+            ("refresh by", windows["refresh_by"]),
+            ("overlays", changed.overlays),
+        ]
+    return rows

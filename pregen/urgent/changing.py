@@ -1,0 +1,194 @@
+"""The conductor of `revoke`, `hold` and `release`: certificates are named, looked up, signed, and land in a commit."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from pregen import clock
+from pregen.config import Config
+from pregen.errors import Finding
+from pregen.gates import GateResult
+from pregen.gates.author import Author
+from pregen.gates.results import gates_document
+from pregen.generation.routing import ShardFile
+from pregen.progress import Progress
+from pregen.urgent.deciding import Fate
+from pregen.urgent.ground import Ground, take_ground
+from pregen.urgent.landing import Landed, Terms, land, overtaken, still_holds
+from pregen.urgent.mentions import Mention, read_mentions
+from pregen.urgent.orders import ChangeKind, Order, check_reasons
+from pregen.urgent.overlaying import Overlay, sign_overlay
+from pregen.urgent.place import Place, place_of
+from pregen.urgent.refusing import refuse_impossible
+from pregen.urgent.resolving import Resolved, Rules, regrouped
+from storage.errors import CommitRefusedError
+from storage.stores.probe import probed_lately
+
+ATTEMPTS = 100  # each one that fails is one of somebody else that has not
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeOptions:
+    """What the command line says beside the certificates.
+
+    Attributes:
+        now: sign as if it were this instant.
+        engine, workers: as of a run.
+        author: who makes the change, and what for.
+        is_dry: change nothing, and say what would be.
+    """
+
+    now: datetime | None = None
+    engine: str | None = None
+    workers: int | None = None
+    author: Author
+    is_dry: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What gates say of a change, and warnings."""
+
+    gates: tuple[GateResult, ...] = ()
+    warnings: tuple[Finding, ...] = ()
+
+
+Judge = Callable[[Ground, Sequence[Resolved]], Judgement]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changed:
+    """What an urgent change did, or would do.
+
+    Attributes:
+        kind: of it.
+        ground: what it stands on.
+        resolved: what became of its certificates, by ranges of their keys.
+        judgement: what gates said.
+        overlay: that was signed; None: there was nothing to change, or only to say what would be.
+        landed: its commit; None as there.
+        is_dry: whether it was only to say what would be.
+    """
+
+    kind: ChangeKind
+    ground: Ground
+    resolved: tuple[Resolved, ...]
+    judgement: Judgement
+    overlay: Overlay | None
+    landed: Landed | None
+    is_dry: bool
+
+    def count(self, fate: Fate) -> int:
+        """Return how many certificates have a fate, further names and keys of their issuers included."""
+        return sum(one.fates[fate] for one in self.resolved)
+
+    @property
+    def responses(self) -> int:
+        """How many were signed, or would be."""
+        groups = [item for one in self.resolved for item in one.groups.items()]
+        return sum(len(self.ground.issuers[group.issuer].cert_ids) * count for group, count in groups)
+
+    @property
+    def verified(self) -> int:
+        """How many responses were parsed and verified."""
+        return sum(one.signed.verified for one in self.overlay.packs) if self.overlay else 0
+
+    @property
+    def overlays(self) -> int:
+        """How many overlays there are now, packs of one apart."""
+        manifest = self.landed.manifest if self.landed else self.ground.current.manifest
+        return len(manifest.overlays)
+
+    @property
+    def stored_bytes(self) -> int:
+        """Octets put."""
+        if self.overlay is None or self.landed is None:
+            return 0
+        packs = sum(one.signed.shard.size_bytes + one.part.size_bytes for one in self.overlay.packs)
+        return packs + sum(map(len, self.overlay.plan.objects.values())) + self.landed.put_bytes
+
+    @property
+    def times(self) -> dict[str, datetime]:
+        """The earliest thisUpdate, nextUpdate and refresh_by of all windows, by their names."""
+        names = ("this_update", "next_update", "refresh_by")
+        return {name: min(getattr(window, name) for window in self.ground.windows) for name in names}
+
+
+def change(
+    config: Config,
+    order: Order,
+    mentions: Sequence[Mention],
+    options: ChangeOptions,
+    progress: Progress,
+    read_input: Callable[[], str],
+) -> Changed:
+    """Revoke certificates, hold them, or release them.
+
+    Raises:
+        PregenError, StorageError, OSError: nothing was published; see their exit codes.
+    """
+    named = read_mentions(config, mentions, read_input)
+    ground = take_ground(config, named.sections, options.now or clock.now(), options.engine, options.workers)
+    check_reasons(order, named, ground.issuers)
+    batch = order.batch(named, ground.started)
+
+    def judge(ground: Ground, resolved: Sequence[Resolved]) -> Judgement:
+        refuse_impossible(order.kind, ground.issuers, resolved)
+        return Judgement(warnings=ground.warnings)
+
+    with place_of(ground, len(batch)) as place:
+        files = place.routed([batch])
+        rules = Rules(kind=order.kind, says_when=order.at is not None)
+        return conduct(ground, place, files, rules, judge, options, progress)
+
+
+def conduct(
+    ground: Ground,
+    place: Place,
+    files: Sequence[ShardFile],
+    rules: Rules,
+    judge: Judge,
+    options: ChangeOptions,
+    progress: Progress,
+) -> Changed:
+    """Hold rows against the head, sign what changes, and commit it; again where another publisher was faster.
+
+    Raises:
+        PregenError, StorageError, OSError: nothing was published.
+        CommitRefusedError: others were faster, again and again.
+    """
+    overlay, terms = None, Terms(kind=rules.kind, author=options.author)
+    for attempt in range(ATTEMPTS):
+        if overlay is None:
+            resolved = place.resolved(ground, files, rules)
+            judgement = judge(ground, resolved)
+            landing = [one for one in regrouped(place.folder, resolved) if one.file.rows]
+            if options.is_dry or not landing:
+                landed = None
+                break
+            _see_that_commits_are_atomic(ground)
+            overlay = sign_overlay(ground, rules.kind, landing, place.pool, progress)
+            terms = replace(terms, gates=gates_document(judgement.gates))
+        try:
+            landed = land(ground, overlay, terms)
+            break
+        except CommitRefusedError as refused:
+            if attempt == ATTEMPTS - 1:
+                raise
+            before, ground = ground, overtaken(ground, refused)
+            if not still_holds(overlay, before, ground):
+                overlay = None
+    return Changed(
+        kind=rules.kind,
+        ground=ground,
+        resolved=tuple(resolved),
+        judgement=judgement,
+        overlay=overlay,
+        landed=landed,
+        is_dry=options.is_dry,
+    )
+
+
+def _see_that_commits_are_atomic(ground: Ground) -> None:
+    """Probe the store, unless a publisher saw lately that its conditional writes are atomic."""
+    probed_lately(ground.store, ground.current.manifest.probed_at, clock.seconds(clock.now()))

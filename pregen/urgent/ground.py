@@ -1,0 +1,155 @@
+"""What an urgent change stands on: its issuers and their keys, the store, and what is published there now."""
+
+import functools
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from pregen import clock
+from pregen.config import Config, IssuerConfig
+from pregen.errors import ConfigError, Finding
+from pregen.generation.endings import Endings
+from pregen.generation.memory import forbid_core_dumps
+from pregen.issuers import Issuer, ending_soon, load_issuers
+from pregen.signers import ALGORITHMS, Choice, KeyUse
+from pregen.validity import ValidityWindow, check_run_times, check_store_clock, plan_window
+from storage.commits import Head, check_writable, find_head
+from storage.errors import FormatError, NothingPublishedError
+from storage.history import HistoryIndex, read_index
+from storage.reader import Generation
+from storage.stores import Store, open_store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """What was looked at, and found right, before a certificate is looked up.
+
+    Attributes:
+        config: of the CA.
+        issuers: those that the change has to do with, and their further names.
+        windows: one for each of them.
+        choices: the engines that sign.
+        workers: how many processes may work at once.
+        open_store: opens the store, in whichever process calls it.
+        store: opened here.
+        head: the newest commit.
+        current: its generation.
+        index: what that has left behind for gates; None: nothing that can be read.
+        as_of: the instant for which the change is right.
+        started: when the command began.
+        warnings: so far.
+    """
+
+    config: Config
+    issuers: tuple[Issuer, ...]
+    windows: tuple[ValidityWindow, ...]
+    choices: dict[KeyUse, Choice]
+    workers: int
+    open_store: Callable[[], Store]
+    store: Store
+    head: Head
+    current: Generation
+    index: HistoryIndex | None
+    as_of: datetime
+    started: datetime
+    warnings: tuple[Finding, ...]
+
+    @property
+    def endings(self) -> Endings | None:
+        """Which certificates get a window that ends with them; None: none do."""
+        return Endings.of([issuer.validity for issuer in self.issuers], self.windows)
+
+    @property
+    def public_windows(self) -> tuple[ValidityWindow, ...]:
+        """Windows of the issuers under public profiles."""
+        paired = zip(self.issuers, self.windows, strict=True)
+        return tuple(window for issuer, window in paired if issuer.validity.profile.is_public)
+
+    def moved_to(self, head: Head) -> "Ground":
+        """Return the same on top of a newer commit.
+
+        Raises:
+            UpgradeNeededError, FormatError, OSError: it cannot be read, or needs a newer publisher.
+        """
+        check_writable(head.commit)
+        current = Generation(self.store, head, self.current)
+        return replace(self, head=head, current=current, index=_index(self.store, current)[0])
+
+
+def take_ground(
+    config: Config, sections: Sequence[IssuerConfig], started: datetime, engine: str | None, workers: int | None
+) -> Ground:
+    """Look at all that an urgent change of some issuers needs, and at nothing else.
+
+    Raises:
+        ConfigError, GateError: it cannot be made.
+        StorageError, OSError: the store is empty or damaged, or does not answer.
+    """
+    forbid_core_dumps()
+    issuers, warnings = load_issuers(replace(config, issuer=tuple(sections)), started)
+    check_run_times(
+        is_public=any(issuer.validity.profile.is_public for issuer in issuers),
+        as_of=started,
+        started=started,
+        clock_now=clock.now(),
+        current_as_of=None,
+    )
+    windows = tuple(_window(issuer, started) for issuer in issuers)
+    address = config.store
+    try:
+        store = open_store(address)
+    except ValueError as e:
+        raise ConfigError(f"{config.path}: publish.s3: {e}") from None
+    warnings += check_store_clock(clock.seconds_ahead_of(store.clock_s), store.url)
+    head = find_head(store)
+    if head is None:
+        raise NothingPublishedError(store.url)
+    check_writable(head.commit)
+    current = Generation(store, head)
+    index, damage = _index(store, current)
+    uses = dict.fromkeys(issuer.responder.use for issuer in issuers)
+    wanted = engine or config.run.engine
+    chosen = config.run.workers if workers is None else workers
+    return Ground(
+        config=config,
+        issuers=issuers,
+        windows=windows,
+        choices={use: use.source.choose(wanted, ALGORITHMS[use.algorithm]) for use in uses},
+        workers=chosen or len(os.sched_getaffinity(0)),
+        open_store=functools.partial(open_store, address),
+        store=store,
+        head=head,
+        current=current,
+        index=index,
+        as_of=started,
+        started=started,
+        warnings=warnings + damage + ending_soon(issuers, started),
+    )
+
+
+def _window(issuer: Issuer, started: datetime) -> ValidityWindow:
+    validity = issuer.validity
+    return plan_window(
+        profile=validity.profile.name,
+        lifetime=validity.lifetime,
+        backdate=validity.backdate,
+        as_of=started,
+        started=started,
+        cap=issuer.not_after,
+    )
+
+
+def _index(store: Store, current: Generation) -> tuple[HistoryIndex | None, tuple[Finding, ...]]:
+    """Return what a generation has left behind for gates, or a warning where that cannot be read."""
+    name = current.manifest.history
+    if name is None:
+        return None, ()
+    try:
+        return read_index(store, name), ()
+    except (FormatError, FileNotFoundError) as e:
+        text = (
+            f"the history of commit {current.commit.number} cannot be read ({e}), so nobody remembers where this "
+            "change came from: restore that object from a copy before the next run"
+        )
+        return None, (Finding("history.damaged", "warning", text),)

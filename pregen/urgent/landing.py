@@ -1,0 +1,123 @@
+"""The last step of an urgent change: its overlay becomes part of a commit, on top of whatever the head is by then.
+
+The commit serves the shards of its base, and keeps that one's as_of: the next snapshot need be newer than the last one
+alone.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from pregen import clock
+from pregen.gates.author import Author
+from pregen.interruption import uninterruptible
+from pregen.overlay_keys import put_overlay_keys
+from pregen.urgent.ground import Ground
+from pregen.urgent.orders import ChangeKind
+from pregen.urgent.overlaying import Overlay
+from pregen.validity import check_still_timely
+from storage.commits import CommitTerms, Head, find_head, new_publisher, publish
+from storage.errors import CommitRefusedError
+from storage.history import encode_index
+from storage.manifest import Manifest
+from storage.overlay_part import read_overlay_part
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What is kept in the commit beside the overlay.
+
+    Attributes:
+        kind: of the change.
+        author: who made it, and what for.
+        gates: what gates said, as a manifest has it.
+    """
+
+    kind: ChangeKind
+    author: Author
+    gates: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """A commit with an overlay, what it consists of, and octets put with it."""
+
+    head: Head
+    manifest: Manifest
+    put_bytes: int
+
+
+def land(ground: Ground, overlay: Overlay, terms: Terms) -> Landed:
+    """Commit an overlay on top of the head.
+
+    Raises:
+        GateError: newer answers are due already.
+        CommitRefusedError: another publisher was first.
+        CommitError, StorageError, OSError: see `storage.commits.publish`.
+    """
+    check_still_timely(started=ground.started, clock_now=clock.now(), windows=ground.public_windows)
+    manifest, history, put_bytes = ground.current.manifest, ground.current.manifest.history, 0
+    if ground.index is not None:
+        parts = tuple(one.part for one in overlay.packs)
+        history, octets = encode_index(replace(ground.index, overlays=parts + ground.index.overlays))
+        ground.store.put(history, octets)
+        put_bytes = len(octets)
+    overlays = tuple(one.signed.shard for one in overlay.packs) + manifest.overlays
+    manifest = replace(
+        manifest,
+        overlays=overlays,
+        overlay_keys=put_overlay_keys(ground.store, overlays, ground.current),
+        gates=dict(terms.gates),
+        history=history,
+    )
+    with uninterruptible() as done:
+        head, octets_put = publish(
+            ground.store,
+            ground.head,
+            manifest,
+            CommitTerms(
+                publisher=new_publisher(),
+                as_of=ground.head.commit.as_of,
+                started_at=clock.seconds(ground.started),
+                kind=terms.kind,
+                by=terms.author.by,
+                note=terms.author.note,
+            ),
+        )
+        done()
+    return Landed(head, manifest, put_bytes + octets_put)
+
+
+def overtaken(ground: Ground, refused: CommitRefusedError) -> Ground:
+    """Return the ground on top of the commit that was first.
+
+    Raises:
+        CommitRefusedError: there is none, whatever the store said.
+        StorageError, OSError: it cannot be read, or needs a newer publisher.
+    """
+    head = find_head(ground.store, ground.head)
+    if head is None or head is ground.head:
+        raise refused
+    return ground.moved_to(head)
+
+
+def still_holds(overlay: Overlay, before: Ground, now: Ground) -> bool:
+    """Tell whether an overlay that was made on one head is right on another: nothing there speaks of its certificates.
+
+    Raises:
+        StorageError, OSError: what is new cannot be read.
+    """
+    if before.current.manifest.shards != now.current.manifest.shards or before.index is None or now.index is None:
+        return False
+    known = {one.pack for one in before.current.manifest.overlays}
+    parts = {part.pack: part for part in now.index.overlays}
+    keys = np.concatenate([one.keys for one in overlay.packs])
+    for one in now.current.manifest.overlays:
+        if one.pack not in known:
+            if (part := parts.get(one.pack)) is None:
+                return False
+            others = np.frombuffer(read_overlay_part(now.store, part).keys, "<u8")
+            if np.isin(others, keys).any():
+                return False
+    return True

@@ -1,0 +1,116 @@
+"""What a command wants to become of certificates: revoked, put on hold, or released from that."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+
+import numpy as np
+
+from pregen import clock
+from pregen.errors import Finding, GateError, UsageError
+from pregen.issuers import Issuer
+from pregen.reasons import CERTIFICATE_HOLD, REASON_NAMES
+from pregen.snapshot import GOOD, NO_ISSUANCE, NO_REASON, REVOKED, StatusBatch
+from pregen.urgent.mentions import NamedCertificates
+from pregen.validity import CLOCK_TOLERANCE
+from pregen.validity.reason_rules import REASON_MISSING, REASON_UNSPECIFIED
+from storage.overlay_part import ORIGINS
+
+
+class ChangeKind(StrEnum):
+    """Urgent changes, by the names of their commands, which commits have too."""
+
+    DELTA = "delta"
+    REVOKE = "revoke"
+    HOLD = "hold"
+    RELEASE = "release"
+
+
+# What an overlay remembers of where its records come from; the end of a hold is a change like any other.
+ORIGIN_OF: Mapping[ChangeKind, int] = MappingProxyType(
+    {
+        ChangeKind.DELTA: ORIGINS.index("delta"),
+        ChangeKind.REVOKE: ORIGINS.index("revoke"),
+        ChangeKind.HOLD: ORIGINS.index("hold"),
+        ChangeKind.RELEASE: ORIGINS.index("delta"),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What a command line says of the certificates that it names.
+
+    Attributes:
+        kind: what is to become of them.
+        reason: CRLReason of a revocation, 0 for unspecified; None: none is given.
+        at: when they were revoked; None: now.
+    """
+
+    kind: ChangeKind
+    reason: int | None = None
+    at: datetime | None = None
+
+    def revoked_at(self, started: datetime) -> int:
+        """Return when the certificates are revoked, in seconds since 1970.
+
+        Raises:
+            UsageError: that cannot be.
+        """
+        at = self.at or started
+        if at > started + CLOCK_TOLERANCE:
+            raise UsageError(f"--at {clock.text(at)} is still to come: say when it was revoked, or leave it out")
+        if clock.seconds(at) < 0:
+            raise UsageError(f"--at {clock.text(at)} is before 1970: say when it was revoked, or leave it out")
+        return min(clock.seconds(at), clock.seconds(started))
+
+    def batch(self, named: NamedCertificates, started: datetime) -> StatusBatch:
+        """Return the certificates as a snapshot would have them."""
+        count = len(named.section)
+        is_revoked = self.kind is not ChangeKind.RELEASE
+        reason = CERTIFICATE_HOLD if self.kind is ChangeKind.HOLD else self.reason or NO_REASON
+        return StatusBatch(
+            serial=named.serial,
+            issuer=named.section,
+            status=np.full(count, REVOKED if is_revoked else GOOD, np.uint8),
+            revoked_at=np.full(count, self.revoked_at(started) if is_revoked else 0, np.int64),
+            reason=np.full(count, reason if is_revoked else NO_REASON, np.int8),
+            not_after=named.not_after,
+            not_before=np.full(count, NO_ISSUANCE, np.int64),
+            row=np.arange(count, dtype=np.int64),
+        )
+
+
+def check_reasons(order: Order, named: NamedCertificates, issuers: Sequence[Issuer]) -> None:
+    """Refuse a reason that the profile of an issuer forbids, and a revocation without one where it wants one.
+
+    Whether a certificate is a CA's is known of those alone that were given themselves; others count as what their
+    issuer's profile is for.
+
+    Raises:
+        GateError: the profile forbids it.
+    """
+    if order.kind is ChangeKind.RELEASE:
+        return
+    reason = CERTIFICATE_HOLD if order.kind is ChangeKind.HOLD else order.reason
+    for index in np.unique(named.section).tolist():
+        profile = issuers[index].validity.profile
+        members = np.flatnonzero(named.section == index).tolist()
+        kinds = {profile.is_for_cas or member in named.cas for member in members}
+        for is_ca in sorted(kinds):
+            what = "certificates of CAs" if is_ca else "certificates of end entities"
+            code = dict(profile.reasons.forbidden(is_ca=is_ca)).get(reason or NO_REASON)
+            if code is not None:
+                hint = "" if is_ca or named.cas else "; a CA's certificate is known as one if it is given by --cert"
+                text = f"profile {profile.name} does not allow {what} the reason {REASON_NAMES[reason or 0]}{hint}"
+                raise _refused(issuers[index], code, text)
+            if is_ca and profile.reasons.of_cas and not reason:
+                code = REASON_MISSING if reason is None else REASON_UNSPECIFIED
+                raise _refused(issuers[index], code, f"profile {profile.name} wants a --reason of {what}")
+
+
+def _refused(issuer: Issuer, code: str, text: str) -> GateError:
+    finding = Finding(code, "error", f"{issuer.names[0]}: {text}")
+    return GateError("the profile forbids this change; nothing was published", [finding])

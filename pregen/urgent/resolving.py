@@ -1,0 +1,260 @@
+"""One range of keys, in a worker: rows are held against the head, and what changes is spooled to be signed."""
+
+import shutil
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pregen.errors import MAX_EXAMPLES
+from pregen.gates.comparison import KeptStatus
+from pregen.generation.counts import NO_EXAMPLES, NOTHING_COUNTED, Examples, RowCounts
+from pregen.generation.endings import Endings
+from pregen.generation.groups import KINDS, Group
+from pregen.generation.router import spooling
+from pregen.generation.routing import ShardFile
+from pregen.generation.rows import ShardRows, load_rows
+from pregen.generation.spill import AGAIN, Spilled, SpillFile, shard_folder
+from pregen.reasons import CERTIFICATE_HOLD
+from pregen.urgent.deciding import Fate, Statements, decide
+from pregen.urgent.orders import ChangeKind
+from pregen.urgent.standing import Lookout
+from storage.commits import Head
+from storage.history import STATUSES, HistoryIndex
+from storage.reader import Generation
+from storage.stores import Store
+
+LANDING = "landing"  # the folder of what is to be signed, in that of the spill files
+MOST_ROWS = 65_536  # of one pack
+_STATUS_OF_KIND = np.array([STATUSES.index(status) for status, _ in KINDS], np.uint8)
+_KIND_OF = {status: number for number, (status, has_reason) in enumerate(KINDS) if not has_reason}
+_WITH_REASON = KINDS.index(("revoked", True))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """By what rules rows are held against the head.
+
+    Attributes:
+        kind: of the change.
+        says_when, accepts_unrevoke: see `pregen.urgent.deciding.decide`.
+        expired_before: see `pregen.generation.rows.load_rows`.
+    """
+
+    kind: ChangeKind
+    says_when: bool = False
+    accepts_unrevoke: bool = False
+    expired_before: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolvingJob:
+    """What a worker needs to hold rows against the head; it pickles.
+
+    Attributes:
+        open_store: opens the store, in the process that calls it.
+        head: the newest commit.
+        index: what it has left behind for gates.
+        issuer_ids: uint64[issuers], by the numbers in rows.
+        rules: of the change.
+        as_of: the instant for which it is right, in seconds since 1970.
+        endings: which certificates get a window that ends with them; None: none do.
+        folder: of the spill files.
+    """
+
+    open_store: Callable[[], Store]
+    head: Head
+    index: HistoryIndex | None
+    issuer_ids: NDArray[np.uint64]
+    rules: Rules
+    as_of: int
+    folder: Path
+    endings: Endings | None
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvingTask:
+    """One range of keys."""
+
+    file: ShardFile
+
+    @property
+    def label(self) -> str:
+        """What messages call it."""
+        return self.file.label
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One certificate of a fate: its issuer's index, its serial, and where its row stands."""
+
+    issuer: int
+    serial: bytes
+    row: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """What becomes of the certificates of a range.
+
+    Attributes:
+        file: what is to be signed.
+        groups: rows of each group of these.
+        fates: how many certificates have which fate.
+        examples: of each fate, the first ones.
+        revoked: how many of those that land were not revoked, and are.
+        new: how many of those that land nobody knew.
+        counts: what became of rows that are no certificate's own.
+        pairs: of these, the first ones.
+    """
+
+    file: ShardFile
+    groups: dict[Group, int]
+    fates: dict[Fate, int] = field(default_factory=dict)
+    examples: dict[Fate, tuple[Example, ...]] = field(default_factory=dict)
+    revoked: int = 0
+    new: int = 0
+    counts: RowCounts = NOTHING_COUNTED
+    pairs: Examples = NO_EXAMPLES
+
+
+class Resolver:
+    """Holds rows against the head.
+
+    Args:
+        job: what is needed.
+        current: the generation of the head, where it is open already.
+    """
+
+    def __init__(self, job: ResolvingJob, current: Generation | None = None) -> None:
+        self._job = job
+        store = job.open_store()
+        self._lookout = Lookout(store, current or Generation(store, job.head), job.index, job.issuer_ids)
+
+    def __call__(self, task: ResolvingTask) -> Resolved:
+        """Return what becomes of the certificates of a range.
+
+        Raises:
+            SpoolError: its rows cannot be read, or not be written.
+            FormatError: what the head says is damaged.
+            OSError: the store does not answer.
+        """
+        job, file = self._job, task.file
+        rows = load_rows(file.path, job.rules.expired_before, file.written)
+        standing = self._lookout.look_up(rows)
+        spilled = rows.spilled(np.arange(len(rows.keys)))
+        decided = decide(
+            job.rules.kind,
+            said_of(rows),
+            standing,
+            as_of=job.as_of,
+            says_when=job.rules.says_when,
+            accepts_unrevoke=job.rules.accepts_unrevoke,
+            is_again=spilled["code"] & AGAIN != 0,
+        )
+        lands = np.flatnonzero(decided.fate == Fate.LANDS)
+        is_revoked = np.isin(decided.said.status[lands], [KeptStatus.REVOKED, KeptStatus.ON_HOLD])
+        was_revoked = np.isin(standing.said.status[lands], [KeptStatus.REVOKED, KeptStatus.ON_HOLD])
+        was_known = standing.is_known[lands]
+        landing = _landing(spilled[lands], rows.codes[lands], decided.said, lands)
+        return Resolved(
+            file=_written(job.folder / LANDING, file, landing),
+            groups=_groups(landing, job.endings),
+            fates={fate: int(np.count_nonzero(decided.fate == fate)) for fate in Fate},
+            examples={fate: _examples(spilled, np.flatnonzero(decided.fate == fate)) for fate in Fate},
+            revoked=int(np.count_nonzero(is_revoked & was_known & ~was_revoked)),
+            new=int(np.count_nonzero(~was_known)),
+            counts=rows.counts,
+            pairs=rows.examples,
+        )
+
+
+def said_of(rows: ShardRows) -> Statements:
+    """Return what rows say of their certificates."""
+    status = _STATUS_OF_KIND[rows.codes & 3]
+    status[rows.reason == CERTIFICATE_HOLD] = KeptStatus.ON_HOLD
+    return Statements(status, rows.revoked_at, rows.reason, rows.not_after)
+
+
+def _landing(spilled: Spilled, codes: NDArray[np.int64], said: Statements, lands: NDArray[np.intp]) -> Spilled:
+    """Return rows as they are to be signed."""
+    status, reason = said.status[lands], said.reason[lands]
+    kind = np.where(np.isin(status, [KeptStatus.REVOKED, KeptStatus.ON_HOLD]), _KIND_OF["revoked"], _KIND_OF["good"])
+    kind[status == KeptStatus.UNKNOWN] = _KIND_OF["unknown"]
+    kind[(kind == _KIND_OF["revoked"]) & (reason >= 0)] = _WITH_REASON
+    landing = spilled.copy()
+    landing["code"] = (codes & 0xFFFF_FFFC).astype(np.uint32) | kind.astype(np.uint32)
+    landing["revoked_at"], landing["reason"], landing["not_after"] = (
+        said.revoked_at[lands],
+        reason,
+        said.not_after[lands],
+    )
+    return landing
+
+
+def _written(folder: Path, file: ShardFile, landing: Spilled) -> ShardFile:
+    place = shard_folder(folder, file.number)
+    octets = landing.tobytes()
+    with spooling(folder):
+        shutil.rmtree(place, ignore_errors=True)  # of an attempt before, which another publisher has overtaken
+        place.mkdir(parents=True)
+        (place / "0").write_bytes(octets)
+    return replace(file, path=place, written=(SpillFile("0", len(landing), zlib.crc32(octets)),))
+
+
+def _groups(landing: Spilled, endings: Endings | None) -> dict[Group, int]:
+    codes = landing["code"].astype(np.int64)
+    if endings is not None:
+        codes |= endings.spans(codes >> 8, landing["not_after"]) << 32
+    found, counts = np.unique(codes, return_counts=True)
+    return {Group.of_code(code): count for code, count in zip(found.tolist(), counts.tolist(), strict=True)}
+
+
+def _examples(spilled: Spilled, places: NDArray[np.intp]) -> tuple[Example, ...]:
+    return tuple(
+        Example(
+            int(row["code"]) >> 8 & 0x3F_FFFF,
+            bytes(row["serial"])[: int(row["code"]) >> 2 & 63],
+            (int(row["file"]), int(row["row"])),
+        )
+        for row in spilled[places[:MAX_EXAMPLES]]
+    )
+
+
+def regrouped(folder: Path, resolved: Iterable[Resolved]) -> list[Resolved]:
+    """Return what lands, by ascending keys, in as few ranges as packs are needed: neighbours are put together."""
+    together: list[list[Resolved]] = []
+    rows = MOST_ROWS
+    for one in sorted(resolved, key=lambda one: one.file.number):
+        if rows + one.file.rows > MOST_ROWS and together:
+            together.append([])
+            rows = 0
+        if not together:
+            together.append([])
+            rows = 0
+        together[-1].append(one)
+        rows += one.file.rows
+    return [_joined(folder, number, some) for number, some in enumerate(together)]
+
+
+def _joined(folder: Path, number: int, some: Sequence[Resolved]) -> Resolved:
+    if len(some) == 1:
+        return replace(some[0], file=replace(some[0].file, number=number))
+    place = folder / f"{LANDING}-{number}"
+    groups: dict[Group, int] = {}
+    written = []
+    with spooling(folder):
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir()
+        for one in some:
+            for group, count in one.groups.items():
+                groups[group] = groups.get(group, 0) + count
+            for spill in one.file.written:
+                name = f"{one.file.number}-{spill.name}"
+                (one.file.path / spill.name).rename(place / name)
+                written.append(replace(spill, name=name))
+    file = ShardFile(number, some[0].file.low, some[-1].file.high, place, tuple(written))
+    return Resolved(file, dict(sorted(groups.items())))
