@@ -4,7 +4,7 @@ import contextlib
 import resource
 import weakref
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
@@ -22,6 +22,7 @@ from pregen.snapshot import MAX_SERIAL_BYTES, NO_REASON, StatusBatch, Withheld
 SPARE_FILES = 256  # what the rest of the process has open
 BUFFERS_BYTES = 16 << 20  # of one router, for all of its files
 BUFFER_BYTES = 64 << 10  # of one file, at most
+_TABLE_BITS = 18
 
 ShardCounts = NDArray[np.int64]
 Repeats: TypeAlias = tuple[tuple[int, int], ...]  # indices of issuers: whose rows are spooled for whom as well
@@ -42,13 +43,39 @@ class Written:
     crcs: NDArray[np.uint32]
 
 
-def shards_of(key: NDArray[np.uint64], shards: int) -> NDArray[np.unsignedinteger]:
-    """Return the shard of each key, in the smallest type that holds it: numpy sorts 8 and 16 bits by radix.
+class ShardFinder:
+    """Finds the shards of keys, wherever these are cut.
 
-    >>> shards_of(np.array([0, 2**63 - 1, 2**63], np.uint64), 2).tolist()
-    [0, 0, 1]
+    The upper bits of a key are looked up in a table, which says the shard of nearly all keys; those near a bound, which
+    share their upper bits with keys of another shard, are looked for among the bounds.
     """
-    return ((key >> np.uint64(32)) * np.uint64(shards) >> np.uint64(32)).astype(np.min_scalar_type(shards - 1))
+
+    def __init__(self, bounds: Sequence[int]) -> None:
+        """Make the table; `bounds` of the shards' key ranges begin with 0, ascend, and end with 2**32."""
+        self.shards = len(bounds) - 1
+        # 512 cells a shard leave one row in 500 to be looked for; a larger table would not fit into a CPU's cache.
+        bits = min(_TABLE_BITS, self.shards.bit_length() + 9)
+        self._shift = np.uint64(64 - bits)
+        self._bounds = np.array(bounds, np.uint64)
+        starts = np.arange((1 << bits) + 1, dtype=np.uint64) << np.uint64(32 - bits)
+        first, last = self._of(starts[:-1]), self._of(starts[1:] - np.uint64(1))
+        # In the smallest type that holds it: numpy sorts 8 and 16 bits by radix.
+        self._table = np.where(first == last, first, self.shards).astype(np.min_scalar_type(self.shards))
+
+    def of(self, key: NDArray[np.uint64]) -> NDArray[np.unsignedinteger]:
+        """Return the shard of each key.
+
+        >>> ShardFinder([0, 2**31, 2**32]).of(np.array([0, 2**63 - 1, 2**63], np.uint64)).tolist()
+        [0, 0, 1]
+        """
+        shard = self._table.take((key >> self._shift).view(np.int64), mode="clip")  # nothing is beyond the table
+        near = np.flatnonzero(shard == self.shards)
+        if len(near):
+            shard[near] = self._of(key[near] >> np.uint64(32))
+        return shard
+
+    def _of(self, key32: NDArray[np.uint64]) -> NDArray[np.intp]:
+        return np.searchsorted(self._bounds, key32, side="right") - 1
 
 
 class Router:
@@ -59,9 +86,11 @@ class Router:
     """
 
     def __init__(
-        self, folder: Path, shards: int, issuer_ids: NDArray[np.uint64], name: str, repeats: Repeats = ()
+        self, folder: Path, bounds: Sequence[int], issuer_ids: NDArray[np.uint64], name: str, repeats: Repeats = ()
     ) -> None:
+        shards = len(bounds) - 1
         _allow_open_files(shards + SPARE_FILES)
+        self._finder = ShardFinder(bounds)
         self._rows: ShardCounts = np.zeros(shards, np.int64)
         self._crcs = [0] * shards
         self._folder = folder
@@ -106,7 +135,7 @@ class Router:
         return keys(serial, self._issuer_ids if len(self._issuer_ids) == 1 else self._issuer_ids[issuer])
 
     def _spool(self, rows: Spilled, key: NDArray[np.uint64]) -> None:
-        shard = shards_of(key, len(self._files))
+        shard = self._finder.of(key)
         routed = take(rows, np.argsort(shard, kind="stable"))
         counts = np.bincount(shard, minlength=len(self._files))
         octets, start = routed.view(np.uint8).data, 0

@@ -5,7 +5,7 @@ files of a snapshot are read one after the other, or by several workers at once:
 """
 
 import os
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -54,7 +54,7 @@ class ShardFile:
 def route(
     batches: Iterable[StatusBatch],
     folder: Path,
-    bounds: list[int],
+    bounds: Sequence[int],
     issuer_ids: NDArray[np.uint64],
     steps: Steps,
     observer: Observer | None = None,
@@ -65,7 +65,7 @@ def route(
     Args:
         batches: the snapshot.
         folder: for the files.
-        bounds: of the shards' key ranges, as `storage.key.split` makes them.
+        bounds: of the shards' key ranges, ascending, from 0 to 2**32.
         issuer_ids: uint64[issuers].
         steps: told what reading and routing take.
         observer: shown all rows.
@@ -75,7 +75,7 @@ def route(
         SpoolError: the disk is full, or too few files may be open at once.
     """
     _make_folders(folder, bounds)
-    router = Router(folder, len(bounds) - 1, issuer_ids, "0", repeats)
+    router = Router(folder, bounds, issuer_ids, "0", repeats)
     for batch in steps.each("read", batches):
         _pass(batch, router, observer, steps)
     with steps("route"):
@@ -111,7 +111,7 @@ class RoutingJob:
     Attributes:
         snapshot: whose files these are.
         folder: for the spill files.
-        shards: how many there are.
+        bounds: of the shards' key ranges.
         issuer_ids: uint64[issuers].
         watch: what to look for in the rows; None: nothing.
         repeats: which issuers' rows are spooled for which others as well.
@@ -119,7 +119,7 @@ class RoutingJob:
 
     snapshot: Snapshot
     folder: Path
-    shards: int
+    bounds: tuple[int, ...]
     issuer_ids: NDArray[np.uint64]
     watch: Watch | None = None
     repeats: Repeats = ()
@@ -149,7 +149,7 @@ class FileRouter:
 
     def __init__(self, job: RoutingJob) -> None:
         self._snapshot = job.snapshot
-        self._router = Router(job.folder, job.shards, job.issuer_ids, str(os.getpid()), job.repeats)
+        self._router = Router(job.folder, job.bounds, job.issuer_ids, str(os.getpid()), job.repeats)
         self._observer = Observer(job.watch) if job.watch else None
 
     def __call__(self, task: FileTask) -> RoutedFile:
@@ -174,7 +174,6 @@ class FileRouter:
 def route_files(
     pool: Pool,
     job: RoutingJob,
-    bounds: list[int],
     steps: Steps,
     progress: Callable[[], None],
     observe: Callable[[Observation], None] = lambda _: None,
@@ -184,7 +183,6 @@ def route_files(
     Args:
         pool: the workers.
         job: what they need; its snapshot learns what they note.
-        bounds: as of `route`.
         steps: told what reading and routing took.
         progress: called after every file.
         observe: given what was observed of every file.
@@ -194,7 +192,7 @@ def route_files(
         SpoolError: the disk is full, or too few files may be open at once.
         WorkerError: a worker died.
     """
-    _make_folders(job.folder, bounds)
+    _make_folders(job.folder, job.bounds)
     last: dict[str, Written] = {}
     tasks = [FileTask(number, job.snapshot.files[number]) for number in job.snapshot.by_size()]
     try:
@@ -207,16 +205,16 @@ def route_files(
             progress()
     except CrashError as error:
         raise crashed(error.label, error.how) from error
-    return _shard_files(job.folder, bounds, last.values())
+    return _shard_files(job.folder, job.bounds, last.values())
 
 
-def _make_folders(folder: Path, bounds: list[int]) -> None:
+def _make_folders(folder: Path, bounds: Sequence[int]) -> None:
     with spooling(folder):
         for number in range(len(bounds) - 1):
             shard_folder(folder, number).mkdir()
 
 
-def _shard_files(folder: Path, bounds: list[int], written: Collection[Written]) -> tuple[ShardFile, ...]:
+def _shard_files(folder: Path, bounds: Sequence[int], written: Collection[Written]) -> tuple[ShardFile, ...]:
     return tuple(
         ShardFile(
             number,

@@ -35,7 +35,6 @@ from pregen.issuers import Issuer
 from pregen.progress import Progress
 from pregen.snapshot import Snapshot, StatusBatch
 from pregen.snapshot.files import end_readers
-from storage import key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,8 +132,7 @@ def _routed(
     progress: Progress,
 ) -> tuple[ShardFile, ...]:
     """Read and route all rows: file by file in the workers, where several have something to read, or else here."""
-    snapshot, folder, shards = prepared.snapshot, place.spool, place.shards
-    bounds = key.split(0, key.KEY32, shards)
+    snapshot, folder, bounds = prepared.snapshot, place.spool, place.bounds
     repeats = tuple((of, index) for index, issuer in enumerate(prepared.issuers) for of in issuer.rows_of)
     ids = np.array([issuer.issuer_id for issuer in prepared.issuers], np.uint64)
 
@@ -143,9 +141,8 @@ def _routed(
         progress("read", rows, max(snapshot.row_estimate, rows))
 
     if place.routers > 1:
-        return route_files(
-            place.pool, RoutingJob(snapshot, folder, shards, ids, watch, repeats), bounds, steps, show, observe
-        )
+        job = RoutingJob(snapshot, folder, bounds, ids, watch, repeats)
+        return route_files(place.pool, job, steps, show, observe)
     observer = Observer(watch)
     files = route(_counted(snapshot, show), folder, bounds, ids, steps, observer, repeats)
     with steps("observe"):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pregen.generation.memory import keep_freed_memory
 from pregen.generation.preparation import Prepared
-from pregen.generation.sharding import record_bytes, shard_count
+from pregen.generation.sharding import Range, record_bytes, shard_bounds
 from pregen.generation.spool import spool_folder
 from pregen.generation.workers import Pool, open_pool
 
@@ -19,13 +19,13 @@ class Workplace:
     Attributes:
         pool: the workers, which take one job after the other.
         spool: the folder for spill files.
-        shards: how many there are.
+        bounds: where keys are cut into shards.
         routers: how many workers read files at once.
     """
 
     pool: Pool
     spool: Path
-    shards: int
+    bounds: tuple[int, ...]
     routers: int
 
 
@@ -38,11 +38,15 @@ def open_workplace(prepared: Prepared) -> Iterator[Workplace]:
     """
     keep_freed_memory()
     estimate, run = prepared.snapshot.row_estimate, prepared.config.run
-    shards = shard_count(estimate, record_bytes(prepared.issuers))
+    current = prepared.current.manifest.shards if prepared.current else ()
+    bounds = shard_bounds(
+        estimate, record_bytes(prepared.issuers), [Range(one.low, one.high, one.rows) for one in current]
+    )
+    shards = len(bounds) - 1
     workers = min(prepared.workers, shards)
     routers = min(workers, len(prepared.snapshot.files))
     with (
         spool_folder(prepared.config.resolve(run.spool), estimate, shards * routers) as folder,
         open_pool(workers) as pool,
     ):
-        yield Workplace(pool, folder, shards, routers)
+        yield Workplace(pool, folder, bounds, routers)

@@ -16,7 +16,7 @@ import xxhash
 
 from pregen.errors import InputError, SpoolError, WorkerError
 from pregen.generation.groups import KINDS, Group
-from pregen.generation.router import shards_of
+from pregen.generation.router import ShardFinder
 from pregen.generation.routing import RoutingJob, ShardFile, route, route_files
 from pregen.generation.rows import load_rows
 from pregen.generation.sharding import PACK_BYTES, SHARD_ROWS, shard_count
@@ -106,7 +106,7 @@ def test_the_exact_bounds_of_shards_are_cut_as_readers_cut_them() -> None:
     for shards in (1, 2, 3, 7, 1000, 65_535):
         bounds = split(0, KEY32, shards)
         keys = np.array([edge for bound in bounds[:-1] for edge in (bound, bound - 1) if edge >= 0], np.uint64)
-        computed = shards_of(keys << np.uint64(32), shards).tolist()
+        computed = ShardFinder(bounds).of(keys << np.uint64(32)).tolist()
         assert computed == [part_of(int(key), 0, KEY32, shards) for key in keys]
         assert all(bounds[shard] <= key < bounds[shard + 1] for key, shard in zip(keys.tolist(), computed, strict=True))
 
@@ -234,8 +234,8 @@ def route_with(desk: Desk, snapshot: Snapshot, workers: int) -> tuple[tuple[Shar
         return route(snapshot.batches(), folder, bounds, ids, Steps()), []
     told: list[int] = []
     with WorkerPool(workers) as pool:
-        job = RoutingJob(snapshot, folder, 3, ids)
-        return route_files(pool, job, bounds, Steps(), lambda: told.append(snapshot.rows_in)), told
+        job = RoutingJob(snapshot, folder, tuple(bounds), ids)
+        return route_files(pool, job, Steps(), lambda: told.append(snapshot.rows_in)), told
 
 
 def write_files(desk: Desk) -> Snapshot:
@@ -280,7 +280,8 @@ def test_all_rows_are_in_the_files_before_the_workers_turn_to_something_else(des
     folder = desk.folder / "spool"
     folder.mkdir()
     with WorkerPool(2) as pool:
-        files = route_files(pool, RoutingJob(snapshot, folder, 3, ids), split(0, KEY32, 3), Steps(), lambda: None)
+        job = RoutingJob(snapshot, folder, tuple(split(0, KEY32, 3)), ids)
+        files = route_files(pool, job, Steps(), lambda: None)
         assert [len(contents(file)) for file in files] == [file.rows for file in files]
 
 
