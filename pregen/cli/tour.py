@@ -88,7 +88,7 @@ backdate = "0s"                  # how much before as_of an answer begins; it co
 # shrink = { share = 0.001, count = 100 }              # certificates that vanished: more than either
 # growth = { share = 1.0, count = 10000 }              # more certificates than before: more than both
 # issuer_missing = 0             # issuers without certificates, which had some
-# unrevoke = 0                   # certificates that are no longer revoked, other than held ones
+# unrevoke = 0                   # holds that end at once; nothing covers what was revoked for good
 # mass_revocation = { share = 0.01, count = 100 }      # newly revoked: a warning for more than both
 # stale_snapshot = "1d"          # greatest age of as_of
 # duplicate = { share = 0.01, count = 100 }            # rows that repeat another one: more than both

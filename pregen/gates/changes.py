@@ -26,7 +26,7 @@ def shrink(evidence: Evidence, config: GatesConfig) -> GateResult:
         why = evidence.why_absent or "there is no history"
         return result("shrink", {"why": why}, *damaged) if damaged else skipped("shrink", why)
     figures: dict[str, object] = {
-        "before": evidence.history.certificates,
+        "before": _certificates_before(evidence),
         "after": _total(evidence),
         "vanished": seen.vanished,
         "expired": seen.expired,
@@ -36,7 +36,7 @@ def shrink(evidence: Evidence, config: GatesConfig) -> GateResult:
         "moved": seen.moved,
         **shown(limit),
     }
-    before = evidence.history.certificates
+    before = _certificates_before(evidence)
     findings = [*damaged, *_vanished(evidence, limit)]
     if seen.unknown:
         severity: Severity = "error" if _exceeds(seen.unknown, before, limit) else "warning"
@@ -65,7 +65,7 @@ def shrink(evidence: Evidence, config: GatesConfig) -> GateResult:
 
 def _vanished(evidence: Evidence, limit: Limit) -> Iterator[Finding]:
     """Yield what to say about certificates that are gone, and are not known to have expired."""
-    seen, before = evidence.comparison, evidence.history.certificates if evidence.history else 0
+    seen, before = evidence.comparison, _certificates_before(evidence)
     if seen.vanished <= evidence.excused:
         return
     is_refused = _exceeds(seen.vanished - evidence.excused, before, limit)
@@ -103,7 +103,7 @@ def growth(evidence: Evidence, config: GatesConfig) -> GateResult:
     """Judge how many certificates there are more."""
     if evidence.history is None:
         return skipped("growth", evidence.why_absent or "there is no history")
-    before, limit = evidence.history.certificates, config.growth
+    before, limit = _certificates_before(evidence), config.growth
     after = _total(evidence) - _answered_before(evidence, evidence.history)
     more = max(after - before, 0)
     figures = {"before": before, "after": after, **shown(limit)}
@@ -199,7 +199,10 @@ def _never_had(known: IssuerHistory) -> bool:
 
 
 def unrevoke(evidence: Evidence, config: GatesConfig) -> GateResult:
-    """Judge certificates that are revoked no more, or will soon not be."""
+    """Judge certificates that are revoked no more, or will soon not be.
+
+    The limit is for holds alone. What was revoked for good is freed by name, with a reason, or not at all.
+    """
     if evidence.history is None:
         return skipped("unrevoke", evidence.why_absent or "there is no history")
     seen = evidence.comparison
@@ -216,12 +219,10 @@ def unrevoke(evidence: Evidence, config: GatesConfig) -> GateResult:
         "released": seen.released,
         "limit_count": limit,
     }
-    is_refused = seen.unrevoked + seen.held + lost + seen.shortened + dated > limit
-    severity: Severity = "error" if is_refused else "warning"
     findings = [
-        *_undone(evidence, severity, limit),
-        *([_lost(evidence, severity, limit)] if lost else []),
-        *([_shortened(evidence, severity, limit, seen.shortened + dated)] if seen.shortened or dated else []),
+        *_undone(evidence),
+        *([_lost(evidence)] if lost else []),
+        *([_shortened(evidence, seen.shortened + dated)] if seen.shortened or dated else []),
         *([_released(evidence)] if seen.released > max(MIN_RELEASED, seen.on_hold // 2, limit) else []),
     ]
     if evidence.damage and not findings:
@@ -229,41 +230,41 @@ def unrevoke(evidence: Evidence, config: GatesConfig) -> GateResult:
     return result("unrevoke", figures, *findings)
 
 
-def _undone(evidence: Evidence, severity: Severity, limit: int) -> Iterator[Finding]:
+def _undone(evidence: Evidence) -> Iterator[Finding]:
     """Yield what is known of revocations that are none any more, or could be taken back."""
     seen = evidence.comparison
     if seen.unrevoked:
         message = (
-            f"{seen.unrevoked:,} certificates that were revoked, and not only on hold, are good or unknown "
-            f"({limit:,} are allowed): a revocation is final (RFC 5280, 5.3.1); look whether the export lost the "
+            f"{seen.unrevoked:,} certificates that were revoked, and not only on hold, are good or unknown: a "
+            "revocation is final (RFC 5280, 5.3.1), and no limit covers that; look whether the export lost the "
             "statuses, or maps them wrongly"
         )
-        yield about_certificates(evidence, "revocation.undone", severity, message, "unrevoked")
+        yield about_certificates(evidence, "revocation.undone", "error", message, "unrevoked")
     if seen.held:
         message = (
-            f"{seen.held:,} certificates that were revoked are on hold, from where they could come back ({limit:,} are "
-            "allowed): a revocation is final (RFC 5280, 5.3.1); look why their reason was changed"
+            f"{seen.held:,} certificates that were revoked are on hold, from where they could come back: a revocation "
+            "is final (RFC 5280, 5.3.1), and no limit covers that; look why their reason was changed"
         )
-        yield about_certificates(evidence, "revocation.weakened", severity, message, "held")
+        yield about_certificates(evidence, "revocation.weakened", "error", message, "held")
 
 
-def _lost(evidence: Evidence, severity: Severity, limit: int) -> Finding:
+def _lost(evidence: Evidence) -> Finding:
     message = (
-        f"{evidence.comparison.lost:,} revoked certificates have vanished, and are not known to have expired "
-        f"({limit:,} are allowed): they must stay until then (TLS Baseline Requirements, 4.10.1), and could come back "
-        "as good; look where the export lost them, and export not_after"
+        f"{evidence.comparison.lost:,} revoked certificates have vanished, and are not known to have expired: they "
+        "must stay until then (TLS Baseline Requirements, 4.10.1), could come back as good, and no limit covers that; "
+        "look where the export lost them, and export not_after"
     )
-    return about_certificates(evidence, "revocation.lost", severity, message, "lost")
+    return about_certificates(evidence, "revocation.lost", "error", message, "lost")
 
 
-def _shortened(evidence: Evidence, severity: Severity, limit: int, count: int) -> Finding:
+def _shortened(evidence: Evidence, count: int) -> Finding:
     message = (
-        f"{count:,} revoked certificates expire earlier than in the current generation "
-        f"({limit:,} are allowed), would soon be left out as expired, and could come back as good: the notAfter of "
-        "a certificate never changes; correct not_after at its source"
+        f"{count:,} revoked certificates expire earlier than in the current generation, would soon be left out as "
+        "expired, and could come back as good, which no limit covers: the notAfter of a certificate never changes; "
+        "correct not_after at its source"
     )
     which = "shortened" if evidence.comparison.shortened else "dated"
-    return replace(about_certificates(evidence, "revocation.shortened", severity, message, which), count=count)
+    return replace(about_certificates(evidence, "revocation.shortened", "error", message, which), count=count)
 
 
 def _released(evidence: Evidence) -> Finding:
@@ -280,15 +281,21 @@ def mass_revocation(evidence: Evidence, config: GatesConfig) -> GateResult:
     if evidence.history is None:
         return skipped("mass-revocation", evidence.why_absent or "there is no history")
     seen, limit = evidence.comparison, config.mass_revocation
-    figures = {"revoked": seen.revoked, "before": evidence.history.certificates, **shown(limit)}
-    if not (share_of(seen.revoked, evidence.history.certificates) > limit.share and seen.revoked > limit.count):
+    before = _certificates_before(evidence)
+    figures = {"revoked": seen.revoked, "before": before, **shown(limit)}
+    if not (share_of(seen.revoked, before) > limit.share and seen.revoked > limit.count):
         return skipped("mass-revocation", _IS_DAMAGED) if evidence.damage else result("mass-revocation", figures)
     message = (
-        f"{seen.revoked:,} of {evidence.history.certificates:,} certificates of the current generation are newly "
+        f"{seen.revoked:,} of {before:,} certificates of the current generation are newly "
         f"revoked ({allowed(limit, 'and')} are usual): if nobody ordered that, look at the statuses at their source"
     )
     finding = about_certificates(evidence, "revocation.mass", "warning", message, "revoked")
     return result("mass-revocation", figures, finding)
+
+
+def _certificates_before(evidence: Evidence) -> int:
+    """Return how many certificates the current generation answers for, those that lie in overlays alone among them."""
+    return evidence.comparison.overlaid + (evidence.history.certificates if evidence.history else 0)
 
 
 def _total(evidence: Evidence) -> int:

@@ -120,6 +120,7 @@ class Comparison:
         shortened: how many of them were revoked, and expire earlier: they could come back when that has passed.
         dated: were revoked and not known to expire, and are.
         new: in the new one alone.
+        overlaid: of those before, lie in overlays alone.
         keys: by one of the names above, the keys of the first such certificates.
         damaged: what could not be read of the current generation's history.
     """
@@ -143,6 +144,7 @@ class Comparison:
     undated: int = 0
     dated: int = 0
     new: int = 0
+    overlaid: int = 0
     _: KW_ONLY
     keys: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     damaged: tuple[str, ...] = ()
@@ -164,7 +166,15 @@ COUNTERS = tuple(one.name for one in fields(Comparison) if not one.kw_only)
 NOT_COMPARED = Comparison()
 
 
-def compare(before: Remembered, after: Remembered, expired_before: int | None, dropped: Keys = _NOTHING) -> Comparison:
+def compare(
+    before: Remembered,
+    after: Remembered,
+    expired_before: int | None,
+    dropped: Keys = _NOTHING,
+    *,
+    staying: Keys = _NOTHING,
+    overlaid: int = 0,
+) -> Comparison:
     """Compare the entries of one range of keys.
 
     Args:
@@ -172,6 +182,9 @@ def compare(before: Remembered, after: Remembered, expired_before: int | None, d
         after: those of the new one.
         expired_before: certificates whose not_after is before it are not missed, in seconds since 1970; None: all are.
         dropped: uint64[k], ascending: keys before of certificates whose issuers were dropped on purpose.
+        staying: uint64[k], ascending: keys of certificates that overlays go on to answer for. They are missed, but what
+            is revoked there is not lost.
+        overlaid: how many of those before lie in overlays alone.
     """
     expired = before.expired(expired_before)
     old, new = _paired(before, after, expired)
@@ -191,10 +204,11 @@ def compare(before: Remembered, after: Remembered, expired_before: int | None, d
     explained, _ = pair(before.keys[missed], dropped)
     vanished = np.delete(missed, explained)
     undated = before.words[vanished] >> np.uint32(STATUS_BITS) == NEVER
-    revoked = status[vanished] == KeptStatus.REVOKED
+    lost = before.keys[vanished[status[vanished] == KeptStatus.REVOKED]]
+    answered, _ = pair(lost, staying)
     events: dict[str, Keys] = {
         "vanished": before.keys[vanished],
-        "lost": before.keys[vanished[revoked]],
+        "lost": np.delete(lost, answered),
         "unrevoked": before.keys[old[(was == KeptStatus.REVOKED) & _not_revoked(now)]],
         "held": before.keys[old[(was == KeptStatus.REVOKED) & (now == KeptStatus.ON_HOLD)]],
         "revoked": before.keys[old[_not_revoked(was) & ~_not_revoked(now)]],
@@ -212,6 +226,7 @@ def compare(before: Remembered, after: Remembered, expired_before: int | None, d
         "expired": int(np.count_nonzero(gone & expired)),
         "dropped": len(explained),
         "new": int(np.count_nonzero(fresh)),
+        "overlaid": overlaid,
         "vanished_undated": int(np.count_nonzero(undated)),
         "on_hold": int(np.count_nonzero(status == KeptStatus.ON_HOLD)),
         "undated": int(np.count_nonzero(before.words >> np.uint32(STATUS_BITS) == NEVER)),
@@ -220,6 +235,24 @@ def compare(before: Remembered, after: Remembered, expired_before: int | None, d
         *(counts[name] for name in COUNTERS),
         keys={name: tuple(np.sort(keys)[:MAX_EXAMPLES].tolist()) for name, keys in events.items() if len(keys)},
     )
+
+
+def with_overlays(before: Remembered, overlays: Remembered) -> tuple[Remembered, int]:
+    """Return the certificates of a generation with what its overlays say, and how many lie in these alone.
+
+    Args:
+        before: those of its shards.
+        overlays: those of its overlays, each certificate once.
+    """
+    mine, theirs = pair(before.keys, overlays.keys)
+    words, status = before.words.copy(), overlays.words[theirs] & _STATUS_MASK
+    units = words[mine] >> np.uint32(STATUS_BITS)
+    expiry = np.where(units == np.uint32(NEVER), overlays.words[theirs], words[mine]) & ~_STATUS_MASK
+    words[mine] = expiry | status
+    alone = np.delete(np.arange(len(overlays.keys)), theirs)
+    keys = np.concatenate([before.keys, overlays.keys[alone]])
+    order = np.argsort(keys, kind="stable")
+    return Remembered(keys[order], np.concatenate([words, overlays.words[alone]])[order]), len(alone)
 
 
 def pair(one: Keys, other: Keys) -> tuple[Indexes, Indexes]:

@@ -14,6 +14,7 @@ routing.py       rows to shards by their keys (pregen/routing_key.py), by a rout
                  files (spill.py)
 rows.py          the rows of one shard, sorted; collapse.py makes one of all those of a certificate, or finds that they
                  contradict each other
+truth.py         what overlays say against these rows: what is true, and what stays in an overlay
 counting.py      one shard in a worker, before anything is signed: what it holds (counts.py); tally.py adds up all
 groups.py        rows whose responses are alike but for serial, time and reason
 claims.py        what CRLs and anchors say of certificates, held against the rows of a shard (held.py); disputes.py says

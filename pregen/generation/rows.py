@@ -1,6 +1,7 @@
 """The rows of one shard, as its worker sees them: sorted by key, repetitions collapsed, expired ones left out.
 
-A certificate has expired when all of its rows have; nobody asks what these said.
+A certificate has expired when all of its rows have; nobody asks what these said. What overlays say counts beside what
+rows say, before anybody looks at them (`pregen.generation.truth`).
 """
 
 import zlib
@@ -31,6 +32,7 @@ from pregen.generation.spill import (
     read_spilled,
     take,
 )
+from pregen.generation.truth import NOTHING_STAYS, Overlaid, Staying, tell
 from pregen.routing_key import serial_matrix
 
 _HALF, _LOWER = np.uint64(32), np.uint64(2**32 - 1)
@@ -53,6 +55,7 @@ class ShardRows:
             another row nor expired.
         keys: uint64[n], the whole keys.
         not_after: uint32[n], as `pregen.generation.spill.clipped`.
+        staying: what stays in an overlay, also of certificates that have no row.
     """
 
     key32: NDArray[np.uint32]
@@ -66,6 +69,7 @@ class ShardRows:
     left_out: Spilled = field(default_factory=lambda: np.empty(0, SPILLED))
     keys: NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
     not_after: NDArray[np.uint32] = field(default_factory=lambda: np.empty(0, np.uint32))
+    staying: Staying = NOTHING_STAYS
 
     def serials(self, rows: NDArray[np.intp], size: int) -> NDArray[np.uint8]:
         """Return the serials of rows whose serials have `size` octets, uint8[n, size]."""
@@ -98,6 +102,7 @@ def load_rows(
     written: Sequence[SpillFile] | None = None,
     digest: int | None = None,
     endings: Endings | None = None,
+    overlaid: Overlaid | None = None,
 ) -> ShardRows:
     """Return the rows of a spooled shard.
 
@@ -107,6 +112,7 @@ def load_rows(
         written: what the files must be; None takes them as they are.
         digest: what `ShardRows.digest` must be; None takes any.
         endings: which certificates get a window that ends with them; None: none do.
+        overlaid: what overlays say of the shard's certificates; None: nothing.
 
     Raises:
         SpoolError: the files cannot be read, or are not what was written.
@@ -122,6 +128,7 @@ def load_rows(
     kept[collapsed.dropped] = False
     certificates = int(np.count_nonzero(kept & own))
     repeated = own_rows - certificates - collapsed.counts.joined
+    staying = tell(rows, kept, overlaid, limit) if overlaid is not None else NOTHING_STAYS
     kept &= rows["not_after"] >= limit
     live = int(np.count_nonzero(kept & own))
     alone = int(np.count_nonzero(kept & own & (rows["code"] & PRECERTIFICATE != 0)))
@@ -153,6 +160,7 @@ def load_rows(
         left_out=left_out,
         keys=rows["key"].copy(),
         not_after=rows["not_after"].copy(),
+        staying=staying,
     )
     if digest is not None and loaded.digest() != digest:
         raise VerificationError(

@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pregen.gates.comparison import KeptStatus
+from pregen.snapshot.rows import Mask
 from storage.certid import MAX_SERIAL_BYTES
 
-Numbers: TypeAlias = NDArray[np.intp]
-Mask: TypeAlias = NDArray[np.bool_]
+EntryPlaces: TypeAlias = NDArray[np.intp]
+
 
 _NEVER = 2**32 - 1  # the last second that 32 bits can name: later, or nobody says
 
@@ -35,7 +36,7 @@ class Entries:
     Attributes:
         keys: uint64[n], ascending (`storage.key.key64`).
         issuers: uint64[n], ids of issuers.
-        serials: uint8[n, 31], content octets, and zeros behind them.
+        serials: uint8[n, 21], content octets, and zeros behind them.
         sizes: uint8[n], how many octets each serial has.
         status: uint8[n], `KeptStatus`: revoked is what is final, and on hold is another status.
         revoked_at: uint32[n], seconds since 1970; 0 where neither revoked nor on hold.
@@ -69,7 +70,7 @@ class Entries:
         """Return the content octets of one serial."""
         return self.serials[place, : int(self.sizes[place])].tobytes()
 
-    def take(self, places: Numbers | Mask) -> "Entries":
+    def take(self, places: EntryPlaces | Mask) -> "Entries":
         """Return the entries at `places`, or where a mask holds; they must lie by ascending keys still."""
         return Entries(*(getattr(self, one.name)[places] for one in fields(self)))
 
@@ -139,14 +140,14 @@ def without(entries: Entries, others: Entries) -> Entries:
     return entries if kept.all() else entries.take(kept)
 
 
-def paired(one: Entries, other: Entries) -> tuple[Numbers, Numbers]:
+def paired(one: Entries, other: Entries) -> tuple[EntryPlaces, EntryPlaces]:
     """Return the places, on both sides, of entries of one certificate; each side has one of a certificate at most."""
     which, place = found(one.keys, other.keys)
     alike = same(other, which, one, place)
     return place[alike], which[alike]
 
 
-def found(keys: NDArray[np.uint64], wanted: NDArray[np.uint64]) -> tuple[Numbers, Numbers]:
+def found(keys: NDArray[np.uint64], wanted: NDArray[np.uint64]) -> tuple[EntryPlaces, EntryPlaces]:
     """Return where wanted keys stand: the index of a wanted one, and a place among `keys`, ascending, that has it.
 
     >>> [places.tolist() for places in found(np.array([1, 2, 2, 5], np.uint64), np.array([2, 3, 5], np.uint64))]
@@ -158,7 +159,7 @@ def found(keys: NDArray[np.uint64], wanted: NDArray[np.uint64]) -> tuple[Numbers
     return which, np.repeat(left - np.cumsum(counts) + counts, counts) + np.arange(len(which))
 
 
-def same(one: Entries, places: Numbers, other: Entries, others: Numbers) -> Mask:
+def same(one: Entries, places: EntryPlaces, other: Entries, others: EntryPlaces) -> Mask:
     """Tell which pairs are of one certificate: `places[i]` of one side and `others[i]` of the other; bool[n]."""
     alike: Mask = one.issuers[places] == other.issuers[others]
     alike &= one.sizes[places] == other.sizes[others]
@@ -166,13 +167,13 @@ def same(one: Entries, places: Numbers, other: Entries, others: Numbers) -> Mask
     return alike
 
 
-def _with_equal_neighbour(keys: NDArray[np.uint64]) -> Numbers:
+def _with_equal_neighbour(keys: NDArray[np.uint64]) -> EntryPlaces:
     equal = np.zeros(len(keys) + 1, np.bool_)
     np.equal(keys[1:], keys[:-1], out=equal[1:-1])
     return np.flatnonzero(equal[1:] | equal[:-1])
 
 
-def _by_certificate(entries: Entries, places: Numbers) -> Numbers:
+def _by_certificate(entries: Entries, places: EntryPlaces) -> EntryPlaces:
     """Return the stable order of some entries: by key, serial, and issuer."""
     serials = np.ascontiguousarray(entries.serials[places])
     ordered = np.unique(serials.view(f"V{MAX_SERIAL_BYTES}")[:, 0], return_inverse=True)[1]

@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pregen.gates.comparison import KeptStatus
-from pregen.overlays.entries import Mask, Origin
+from pregen.overlays.entries import Origin
 from pregen.reasons import REASONS
+from pregen.snapshot.rows import Mask
 
 KEY_COMPROMISE = REASONS["keyCompromise"]
 

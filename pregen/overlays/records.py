@@ -24,14 +24,14 @@ from storage.tables import Shape
 NO_REASON = -1
 
 
-class Overlaid(NamedTuple):
+class OverlayEntries(NamedTuple):
     """What the overlays of a generation say, one entry a certificate, and what of them cannot be read."""
 
     entries: Entries
     damage: tuple[str, ...] = ()
 
 
-def read_overlays(store: Store, current: Generation, index: HistoryIndex | None) -> Overlaid:
+def read_overlays(store: Store, current: Generation, index: HistoryIndex | None) -> OverlayEntries:
     """Return what the overlays of a generation say: the newest counts, as for a reader.
 
     An overlay that its history says nothing of counts as a delta, complete for its own as_of, and nobody knows when its
@@ -65,7 +65,7 @@ def read_overlays(store: Store, current: Generation, index: HistoryIndex | None)
             except FileNotFoundError:
                 damage.append(f"{part.name}: is missing")
         found.append(entries)
-    return Overlaid(newest(found), tuple(damage))
+    return OverlayEntries(newest(found), tuple(damage))
 
 
 def pack_entries(store: Store, current: Generation, shard: Shard, origin: Origin = Origin.RUN) -> Entries:

@@ -45,7 +45,7 @@ class Statuses(NamedTuple):
     reason_given: NDArray[np.bool_]
 
 
-class Entries(NamedTuple):
+class Listing(NamedTuple):
     """Entries of CRLs, by columns, and the files that they came from: see `Revocations`."""
 
     words: Words
@@ -55,9 +55,9 @@ class Entries(NamedTuple):
     source: NDArray[np.int32]
     paths: tuple[Path, ...]
 
-    def take(self, rows: NDArray[np.int64]) -> "Entries":
+    def take(self, rows: NDArray[np.int64]) -> "Listing":
         """Return some of the entries."""
-        return Entries(
+        return Listing(
             self.words[rows], self.issuer[rows], self.revoked_at[rows], self.reason[rows], self.source[rows], self.paths
         )
 
@@ -94,7 +94,7 @@ class Revocations:
     lost: tuple[RevocationList, ...] = ()
 
     @classmethod
-    def of(cls, entries: Entries, namesake: NDArray[np.int32], uncovered: tuple[Uncovered, ...] = ()) -> "Revocations":
+    def of(cls, entries: Listing, namesake: NDArray[np.int32], uncovered: tuple[Uncovered, ...] = ()) -> "Revocations":
         """Return the entries of as many certificates, ready to be looked up; the rest as in `Revocations`."""
         hashes = _hashes(entries.words, entries.issuer)
         order = np.argsort(hashes)

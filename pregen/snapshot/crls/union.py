@@ -15,7 +15,7 @@ from pregen.reasons import CERTIFICATE_HOLD, REMOVE_FROM_CRL
 from pregen.snapshot.crls.crl import Crl, read_crls
 from pregen.snapshot.crls.entries import NO_ENTRIES, CrlEntries
 from pregen.snapshot.crls.lists import RevocationList
-from pregen.snapshot.crls.revocations import WORDS, Entries, Revocations, Words, shown_serial, words_of
+from pregen.snapshot.crls.revocations import WORDS, Listing, Revocations, Words, shown_serial, words_of
 from pregen.snapshot.crls.rules import CrlIssuer, Effective, effective_crls, namesakes
 from pregen.snapshot.crls.scope import Uncovered, partition_findings, uncovered
 from pregen.validity import CLOCK_SKEW_S
@@ -85,7 +85,7 @@ def _matches(pattern: str, folder: Path) -> list[Path]:
     return [folder / name for name in names if (folder / name).is_file()]
 
 
-_NOTHING = Entries(
+_NOTHING = Listing(
     np.empty((0, WORDS), np.uint64),
     np.empty(0, np.int32),
     np.empty(0, np.uint32),
@@ -95,7 +95,7 @@ _NOTHING = Entries(
 )
 
 
-def _part(effective: Effective, issuer: int) -> tuple[Entries, list[Finding]]:
+def _part(effective: Effective, issuer: int) -> tuple[Listing, list[Finding]]:
     """Return what a base and its delta say together of an issuer's certificates, and what is wrong with the entries."""
     part = _NOTHING
     findings: list[Finding] = []
@@ -134,7 +134,7 @@ def _lost(effective: Effective, crl: Crl, united: Revocations) -> RevocationList
     return RevocationList.of(crl, effective.issuer.index, entries.filtered(found < 0), is_superseded=True)
 
 
-def _lifted(part: Entries) -> tuple[Entries, Words]:
+def _lifted(part: Listing) -> tuple[Listing, Words]:
     """Return the entries of a base and its delta without removals of what is not on hold, and the serials of these.
 
     Each certificate has one entry at most in either.
@@ -148,7 +148,7 @@ def _lifted(part: Entries) -> tuple[Entries, Words]:
     return part.take(np.delete(np.arange(len(order)), wrong)), part.words[np.sort(wrong)]
 
 
-def _repeated(crl: Crl, part: Entries) -> Iterator[Finding]:
+def _repeated(crl: Crl, part: Listing) -> Iterator[Finding]:
     """Yield certificates that have several entries in one CRL that differ."""
     order, again = _by_certificate(part)
     at = np.flatnonzero(again)
@@ -162,9 +162,9 @@ def _repeated(crl: Crl, part: Entries) -> Iterator[Finding]:
         yield _counted("crl.repeated", "error", crl, text, len(wrong), serials)
 
 
-def _columns(crl: Crl, entries: CrlEntries, issuer: int) -> Entries:
+def _columns(crl: Crl, entries: CrlEntries, issuer: int) -> Listing:
     count = len(entries)
-    return Entries(
+    return Listing(
         words_of(entries.serial),
         np.full(count, issuer, np.int32),
         entries.revoked_at.astype(np.uint32),
@@ -174,10 +174,10 @@ def _columns(crl: Crl, entries: CrlEntries, issuer: int) -> Entries:
     )
 
 
-def _joined(parts: Sequence[Entries]) -> Entries:
+def _joined(parts: Sequence[Listing]) -> Listing:
     """Return the entries of all parts, in their order."""
     starts = np.cumsum([0, *(len(part.paths) for part in parts)])
-    return Entries(
+    return Listing(
         np.concatenate([part.words for part in parts]),
         np.concatenate([part.issuer for part in parts]),
         np.concatenate([part.revoked_at for part in parts]),
@@ -187,7 +187,7 @@ def _joined(parts: Sequence[Entries]) -> Entries:
     )
 
 
-def _last_of_each(part: Entries) -> NDArray[np.int64]:
+def _last_of_each(part: Listing) -> NDArray[np.int64]:
     """Return the last entry of each certificate: a delta comes after its base, a newer CRL after an older one."""
     order, again = _by_certificate(part)
     last = np.ones(len(order), np.bool_)
@@ -195,7 +195,7 @@ def _last_of_each(part: Entries) -> NDArray[np.int64]:
     return order[last]
 
 
-def _by_certificate(part: Entries) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+def _by_certificate(part: Listing) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Return the places of entries by certificate, equal ones in their order, and which are of the one before too."""
     order = np.lexsort((*part.words.T, part.issuer))  # stable
     words, issuer = part.words[order], part.issuer[order]
@@ -204,7 +204,7 @@ def _by_certificate(part: Entries) -> tuple[NDArray[np.int64], NDArray[np.bool_]
     return order, again
 
 
-def _united(parts: Sequence[Entries], namesake: NDArray[np.int32], left_out: tuple[Uncovered, ...]) -> Revocations:
+def _united(parts: Sequence[Listing], namesake: NDArray[np.int32], left_out: tuple[Uncovered, ...]) -> Revocations:
     """Return all entries, ready to be looked up; those of later parts win, but none undoes what another revokes."""
     part = _joined([_NOTHING, *parts])
     return Revocations.of(part.take(_last_of_each(part)), namesake, left_out)

@@ -276,7 +276,7 @@ def test_a_run_of_an_offline_ca_that_comes_a_day_after_a_revocation_is_late(
 ) -> None:
     make_responder(ca.issuer, not_before=ca.now - 9 * DAY, not_after=ca.now + 800 * DAY).write(ca.folder, "ocsp")
     lifetime = "365d" if profile == "offline-ca" else "7d"
-    ca.configure(validity={"profile": profile, "lifetime": lifetime}, gates={"stale_snapshot": "10d", "unrevoke": 9})
+    ca.configure(validity={"profile": profile, "lifetime": lifetime}, gates={"stale_snapshot": "10d"})
     kind = pa.array(["ca"] * 3)
     ca.export(
         kind=kind,

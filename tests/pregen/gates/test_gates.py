@@ -199,17 +199,12 @@ def test_an_issuer_that_was_dropped_is_not_missing() -> None:
 def test_a_revocation_that_was_undone_weakened_or_lost_is_refused(change: str, code: str) -> None:
     refused = say("unrevoke", seen(**{change: 1}))
     assert (refused.outcome, [finding.code for finding in refused.findings]) == ("failed", [code])
-    assert say("unrevoke", seen(**{change: 1}), GatesConfig(unrevoke=1)).outcome == "warned"
+    assert say("unrevoke", seen(**{change: 1}), GatesConfig(unrevoke=1_000)).outcome == "failed", "no limit covers it"
 
 
 def test_an_expiry_that_is_exported_for_the_first_time_moves_nothing() -> None:
     assert say("unrevoke", seen(before=9, undated=8, dated=1)).outcome == "failed"
     assert say("unrevoke", seen(before=9, undated=9, dated=1)).outcome == "passed"
-
-
-def test_the_limit_of_undone_revocations_is_for_all_kinds_together() -> None:
-    assert say("unrevoke", seen(unrevoked=1, held=1, lost=1), GatesConfig(unrevoke=3)).outcome == "warned"
-    assert say("unrevoke", seen(unrevoked=1, held=1, lost=1), GatesConfig(unrevoke=2)).outcome == "failed"
 
 
 @pytest.mark.parametrize(("change", "code"), [("unknown", "shrink.unknown"), ("moved", "shrink.expiry")])

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pregen.snapshot.crls.revocations import Entries, Revocations, words_of
+from pregen.snapshot.crls.revocations import Listing, Revocations, words_of
 from pregen.snapshot.crls.signs import other_signs
 
 NAMESAKE = np.array([0, 1], np.int32)
@@ -45,7 +45,7 @@ def test_the_other_sign_is_that_of_the_same_octets_without_a_leading_zero_or_wit
 
 def revocations(*numbers: int) -> Revocations:
     count = len(numbers)
-    entries = Entries(
+    entries = Listing(
         words_of(serials_of(*numbers)),
         np.zeros(count, np.int32),
         np.full(count, 1_700_000_000, np.uint32),
