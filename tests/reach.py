@@ -25,6 +25,7 @@ ROOMS = (
     "tests.pregen.signers",
     "tests.s3",
     "tests.storage.edge",
+    "tests.troubled_s3",
 )
 FIXTURES = {"authority", "ca", "edge", "pregen", "s3_environment", "s3_server"}
 

@@ -33,6 +33,9 @@ _STATUS_OF: dict[type[Exception], int] = {
     PermissionDeniedError: HTTPStatus.FORBIDDEN,
     PreconditionError: HTTPStatus.PRECONDITION_FAILED,
 }
+_ASKED = re.compile(r"Error performing [A-Z]+ (\S+) in ")
+_REDIRECTED = "configured region"  # a redirection that says not where to: S3's, and obstore gives no status
+_BROKEN_OFF = "request or response body error"
 # S3 answers 200 to a request that names objects to be deleted, and tells of each one that it did not delete (API
 # reference, DeleteObjects). obstore reads that, and gives it neither a class nor a status.
 _REFUSED_DELETION = re.compile(r"DeleteObjects request failed for key (\S+): (.{0,300}) \(code: (\w{1,80})\)")
@@ -97,6 +100,31 @@ def is_conflict(error: AlreadyExistsError | PreconditionError) -> bool:
     return S3Answer.told_by(error).status == HTTPStatus.CONFLICT
 
 
+def is_unanswered(error: Exception) -> bool:
+    """Say whether a request went out and had no answer, so that what came of it is open.
+
+    obstore repeats by itself what was answered with trouble (500, 503), and what found nobody to connect to.
+    """
+    text = str(error)
+    if S3Answer.told_by(error).status or _REDIRECTED in text or "kind: Connect," in text:
+        return False
+    return _ASKED.search(text) is not None
+
+
+def is_broken_off(error: Exception) -> bool:
+    """Say whether the body of an answer ended half-way."""
+    return _BROKEN_OFF in str(error)
+
+
+def is_forgotten_upload(error: Exception) -> bool:
+    """Say whether a server no longer knows the parts of a large object: it may have put them together already.
+
+    obstore repeats the request that completes an upload when the answer got lost, and some servers then say that there
+    is no such upload.
+    """
+    return S3Answer.told_by(error).code == "NoSuchUpload"
+
+
 def is_behind_the_end(error: BaseError) -> bool:
     """Say whether a range begins at or behind the object's end (416)."""
     return S3Answer.told_by(error).status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
@@ -114,17 +142,18 @@ def translate(error: Exception, place: S3Place, name: str, *, reading: bool) -> 
     answer, text = S3Answer.told_by(error), str(error)
     if isinstance(error, UnauthenticatedError) and not answer.status:
         return PermissionError(f"{place.url}: the AWS credentials could not be renewed: {_first_line(error)}")
-    asked = _first(r"Error performing [A-Z]+ (\S+) in ", text)
+    asked = _first(_ASKED, text)
     if _is_about_credentials(asked, place, error):
         said = str(answer) if answer.status else _cause(text)
         return no_credentials(place, said or _first_line(error))
     if answer.status:
         return fault_of(answer, place, name, reading=reading)
-    if "configured region" in text:  # a redirection that says not where to: S3's, and obstore gives no status
+    if _REDIRECTED in text:
         return _in_another_region(place)
     at = f"{place.url}/{name}" if name else place.url
-    if asked:
-        return ConnectionError(f"{at}: no answer from {place.server}: {_cause(text)}")
+    if asked or is_broken_off(error):
+        what = f"no answer from {place.server}: {_cause(text)}" if asked else f"half an answer from {place.server}"
+        return ConnectionError(f"{at}: {what}")
     return OSError(f"{at}: {_first_line(error)}")
 
 
@@ -187,7 +216,7 @@ def _cause(text: str) -> str:
     return _first(r'(?:message|error): "([^"]{1,200})"', text) or _first(r"HTTP error: ([^\n]{1,200})", text)
 
 
-def _first(pattern: str, text: str) -> str:
+def _first(pattern: str | re.Pattern[str], text: str) -> str:
     found = re.search(pattern, text)
     return found.group(1) if found else ""
 

@@ -65,6 +65,7 @@ def every_call(store: Store) -> dict[str, Callable[[], object]]:
     }
 
 
+TIMES = 5
 CALLS = ["get", "get_range", "put", "put_if_absent", "list", "delete"]
 
 
@@ -177,6 +178,21 @@ def test_a_conflict_of_racing_creates_is_repeated(scripted: ScriptedServer, stor
     assert scripted.requests == ["PUT /bucket/ca/commits/1"] * 3
 
 
+def test_an_upload_that_the_server_no_longer_knows_is_begun_again(scripted: ScriptedServer, store: Store) -> None:
+    """Its completion was answered, the answer got lost, and some servers then know of no such upload."""
+    begun = (200, b"<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>")
+    done = (200, b'<CompleteMultipartUploadResult><ETag>"e"</ETag></CompleteMultipartUploadResult>')
+    part = dropped = (200, b"")
+    scripted.answers = [begun, part, part, (404, xml("NoSuchUpload", "gone")), dropped, begun, part, part, done]
+
+    store.put("packs/large", bytes(9 << 20))
+
+    assert [request.partition(" ")[0] for request in scripted.requests] == [
+        *("POST", "PUT", "PUT", "POST", "DELETE"),
+        *("POST", "PUT", "PUT", "POST"),
+    ]
+
+
 def test_a_conflict_that_the_other_one_won_says_so(scripted: ScriptedServer, store: Store) -> None:
     scripted.answers = [(409, xml("ConditionalRequestConflict", "")), (412, xml("PreconditionFailed", ""))]
 
@@ -194,15 +210,15 @@ def test_a_conflict_without_end_leaves_the_outcome_open(scripted: ScriptedServer
 
 
 @pytest.mark.parametrize(("status", "call"), [(500, "get"), (429, "get"), *((503, call) for call in CALLS)])
-def test_a_server_in_trouble_is_asked_three_times(
+def test_a_server_in_trouble_is_asked_five_times_and_three_times_where_somebody_waits_for_one_answer(
     scripted: ScriptedServer, store: Store, status: int, call: str
 ) -> None:
-    scripted.answers = [(status, xml("SlowDown", "Please reduce your request rate."))] * 3
+    scripted.answers = [(status, xml("SlowDown", "Please reduce your request rate."))] * TIMES
 
     with pytest.raises(ConnectionError, match=f"no good answer from {scripted.endpoint}: SlowDown Please reduce"):
         every_call(store)[call]()
 
-    assert len(scripted.requests) == 3
+    assert len(scripted.requests) == (3 if call == "get_range" else TIMES)
 
 
 @pytest.mark.parametrize("call", CALLS)
@@ -221,7 +237,7 @@ def test_any_other_refusal_says_what_the_server_said(scripted: ScriptedServer, s
 def test_an_answer_that_settles_the_matter_leaves_no_outcome_open(
     scripted: ScriptedServer, store: Store, status: int, call: str
 ) -> None:
-    scripted.answers = [(status, xml("NotImplemented", "A header is not implemented."))] * 3
+    scripted.answers = [(status, xml("NotImplemented", "A header is not implemented."))] * TIMES
 
     with pytest.raises(OSError, match=r"NotImplemented A header is not implemented.") as caught:
         every_call(store)[call]()
@@ -305,7 +321,7 @@ def test_a_deletion_that_is_refused_within_an_answer_of_200_is_an_error(
 ) -> None:
     refused = f"<Error><Key>ca/packs/b</Key><Code>{code}</Code><Message>Not yours.</Message></Error>"
     answer = f"<DeleteResult><Deleted><Key>ca/packs/a</Key></Deleted>{refused}</DeleteResult>"
-    scripted.answers = [(200, answer.encode())] * 3  # what may be over soon is asked again
+    scripted.answers = [(200, answer.encode())] * TIMES  # what may be over soon is asked again
 
     with pytest.raises(OSError, match=text) as caught:
         store.delete(["packs/a", "packs/b"])
