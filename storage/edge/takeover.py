@@ -3,12 +3,17 @@
 A copy of a store may be made in any order, and clocks differ. A commit whose packs are not there yet, or whose answers
 begin later than it is here, would turn good answers into ``tryLater``. So:
 
-* A new generation is taken over only when its manifest, its tables and all of its packs are there (each pack's
-  directory is read, which ends it: a pack that is still being copied has none), and when no answer of its **shards**
-  lies ahead of this clock. Overlays must be there, but their times do not count: they hold what is urgent, and what
-  they do not hold is still answered by the shards.
-* Until then the old one stays, and each refresh tries again, at the cost of the packs that were missing (64 at most).
-* It stays for as long as it can be served itself. When its first answers run out, half a new generation is better.
+* A new generation is taken over only when its manifest, its tables and all of its packs are there (`presence`), and
+  when no answer of its **shards** lies ahead of this clock. Overlays must be there, but their times do not count: they
+  hold what is urgent, and what they do not hold is still answered by the shards.
+* Until then the last one that can be served whole stays, and each refresh tries again, at the cost of the packs that
+  were missing (64 at most).
+* **What is urgent does not wait.** The overlays of each generation that waits are searched before the one that is
+  served, the newest first, as soon as their packs are there. Of the commits that have the same shards the newest
+  counts, for its overlays say all that those of the others say. And where the next run has folded a revocation into
+  shards that wait too, the overlay that brought it is found by going back through the log, from run to run: none is
+  dropped before the shards come that hold what it says.
+* The old one stays for as long as it can be served itself. When its first answers run out, half a new one is better.
 * What is loaded is looked after: a store that was removed, emptied or replaced under a running edge does not fail
   lookups while its packs are open, and shows no new commit; nobody would notice until the answers run out.
 * A new process has no old one: it looks back a few commits for the last that can be served; if there is none, it takes
@@ -19,33 +24,37 @@ begin later than it is here, would turn good answers into ``tryLater``. So:
 import logging
 import random
 import time
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from itertools import islice
+from typing import NamedTuple
 
+from storage.certid import CertID
 from storage.commits import Head, commit_name, find_head, read_commit
 from storage.edge.caching import EXPIRY_MARGIN_S
 from storage.edge.log import ALARM, SERVER
-from storage.errors import (
-    FormatError,
-    NothingPublishedError,
-    NotServableError,
-    StorageError,
-    TruncatedError,
-    VanishedError,
-)
-from storage.manifest import Shard
-from storage.reader import Generation, Reader
+from storage.edge.presence import absence
+from storage.errors import NothingPublishedError, NotServableError, StorageError, VanishedError
+from storage.reader import Answer, Generation, Reader
 from storage.stores.base import ReadableStore
 
-_THREADS = 32  # a remote read waits, it does not compute
-_PACKS_AT_ONCE = 64
-_MAX_COMMITS_BACK = 3
+_MAX_BACK = 6  # generations that are looked at in one refresh, where the newest cannot be served
 _LOOK_AFTER_S = 30.0
-_EXAMPLES = 3
 
 _log = logging.getLogger(SERVER)
+
+
+class _Search(NamedTuple):
+    """What a look through the newest commits has found.
+
+    Attributes:
+        servable: the newest generation that can be served whole and is newer than what is loaded; None: there is none.
+        waiting: the newer ones that cannot be, the newest first, as far as they can be loaded.
+        fault: why the newest of all cannot be served whole; None: it can.
+    """
+
+    servable: Generation | None
+    waiting: tuple[Generation, ...]
+    fault: StorageError | FileNotFoundError | None
 
 
 class ServingReader(Reader):
@@ -59,52 +68,87 @@ class ServingReader(Reader):
     def __init__(self, store: ReadableStore, *, clock: Callable[[], float] = time.time) -> None:
         super().__init__(store)
         self._clock = clock
-        self._waiting: Generation | None = None  # the newest, loaded as far as it was there
+        self._newest: Head | None = None
+        self._loaded: dict[int, Generation] = {}  # those that wait, by number, as far as they were there
+        self._above: tuple[Generation, ...] = ()  # whose overlays are searched first, the newest first
         self._looked_after_at = self._clock()
         self._vanished: str | None = None
         self._is_whole = True
+
+    def lookup(self, cert_id: CertID) -> Answer | None:
+        """Return the answer for a CertID, or None where this store is not authoritative for it; see `Reader.lookup`.
+
+        What waits with its shards alone speaks first.
+        """
+        for waiting in self._above:
+            found, answer = waiting.urgent(cert_id)
+            if found:
+                return answer
+        return super().lookup(cert_id)
 
     def refresh(self) -> bool:
         """Load the newest generation that can be served; tell whether it is another than before.
 
         Raises:
-            NotServableError: the newest cannot be served whole yet; what is loaded stays, which may be that very one.
+            NotServableError: the newest cannot be served whole yet; an older one is served, which may be what is
+                loaded, or that very one.
             VanishedError: the store no longer holds what is loaded, which stays.
             StorageError, OSError: as `Reader.refresh` does.
         """
         current = self._current
-        head = find_head(self._store, current.head if current else None)
+        head = find_head(self._store, self._newest)
         if head is None:
             raise NothingPublishedError(self._store.url)
-        if current and head is current.head:
+        self._newest = head
+        if current and head.octets == current.head.octets:
             self._look_after(current)
             return False
-        try:
-            newest = self._load(head)
-        except (StorageError, FileNotFoundError):
-            if current is None:
-                self._current = self._before(head)
-            raise
-        reason = self._why_not(newest)
-        if reason is not None:
-            if current is None:
-                self._current = self._before(head)
-            if self._current and not self._runs_out(self._current):
-                raise NotServableError(head.commit.number, reason)
+        found = self._search(head)
+        if found.fault is None and found.servable is not None:
+            self._take(found.servable)
+            return True
+        newest = found.waiting[0] if found.waiting and found.waiting[0].head.octets == head.octets else None
+        served = found.servable or current
+        if newest is not None and (served is None or self._is_better(newest, served)):
             text = "commit %d is loaded though it cannot be served whole: %s"
-            _log.error(text, head.commit.number, reason, extra=ALARM)
-        self._current, self._waiting, self._is_whole = newest, None, reason is None
-        return True
+            _log.error(text, head.commit.number, getattr(found.fault, "reason", found.fault), extra=ALARM)
+            self._take(newest, is_whole=False)
+            return True
+        self._put_above(found.waiting, found.servable)
+        raise found.fault or NotServableError(head.commit.number, "it was not looked at")
 
     def store_clock_s(self) -> float | None:
         """Return what the store's own clock says, where that costs no write."""
         return self._store.clock_s(may_write=False)
 
+    def _take(self, generation: Generation, *, is_whole: bool = True) -> None:
+        """Serve a generation, and nothing above it."""
+        self._current, self._is_whole = generation, is_whole
+        self._above, self._loaded = (), {}
+
+    def _put_above(self, waiting: tuple[Generation, ...], servable: Generation | None) -> None:
+        """Search the overlays of those that wait first, and below them what can be served."""
+        ready = [one for one in waiting if self._overlays_are_there(one)]
+        served = servable or self._current
+        least = served.commit.number if served else 0
+        above = sorted((*ready, *self._above), key=lambda one: -one.commit.number)
+        by_base: dict[int, Generation] = {}
+        for one in above:
+            if one.commit.number > least:
+                by_base.setdefault(one.commit.base, one)
+        self._above = tuple(one for one in by_base.values() if one.manifest.overlays)
+        if servable is not None:  # only now, so that at no moment an overlay is missing
+            self._current, self._is_whole = servable, True
+        self._loaded = {one.commit.number: one for one in (*self._above, *waiting)}
+
+    def _overlays_are_there(self, generation: Generation) -> bool:
+        return absence(generation, generation.manifest.overlays, is_local=self._store.is_local) is None
+
     def _look_after(self, current: Generation) -> None:
         """Look whether what is loaded is still in the store; and whether all of it has come, where it had not."""
         if not self._is_whole:
-            if (absence := self._absence(current)) is not None:
-                raise NotServableError(current.commit.number, absence, not current.packs)
+            if (reason := self._absence(current)) is not None:
+                raise NotServableError(current.commit.number, reason, not current.packs)
             self._is_whole = True
         if self._vanished is None and not self._store.is_local:  # there, each look costs two requests
             if abs(self._clock() - self._looked_after_at) < _LOOK_AFTER_S:
@@ -127,23 +171,74 @@ class ServingReader(Reader):
         pack = self._vanished if self._vanished in packs else random.choice(packs)  # noqa: S311 - guards no secret
         return None if self._store.exists(pack) else pack
 
-    def _load(self, head: Head) -> Generation:
-        if self._waiting is None or self._waiting.head.octets != head.octets:
-            self._waiting = Generation(self._store, head, self._current)
-        return self._waiting
+    def _search(self, head: Head) -> _Search:
+        """Look for the newest generation that can be served whole, from the head backwards.
 
-    def _before(self, head: Head) -> Generation | None:
-        """Return the last generation before this commit that can be served, of a few."""
-        number = head.commit.number
-        for earlier in range(number - 1, max(number - 1 - _MAX_COMMITS_BACK, 0), -1):
+        Raises:
+            OSError: the store does not answer.
+        """
+        waiting: list[Generation] = []
+        fault: StorageError | FileNotFoundError | None = None
+        for candidate in self._backwards(head):
             try:
-                found = read_commit(self._store, earlier)
-                generation = Generation(self._store, found, self._waiting) if found else None
-            except (StorageError, FileNotFoundError):
+                generation = self._load(candidate)
+            except (StorageError, FileNotFoundError) as e:
+                fault = fault or e
                 continue
-            if generation and not self._runs_out(generation) and self._why_not(generation) is None:
-                return generation
-        return None
+            reason = self._why_not(generation)
+            if reason is None and (candidate is head or not self._runs_out(generation)):
+                return _Search(generation, tuple(waiting), fault)
+            fault = fault or NotServableError(candidate.commit.number, reason or "its answers run out")
+            waiting.append(generation)
+        return _Search(None, tuple(waiting), fault)
+
+    def _backwards(self, head: Head) -> Iterator[Head]:
+        """Yield the head and commits before it that are newer than what is loaded, and worth looking at.
+
+        Where a clock waits for shards, all commits that have these shards wait.
+        """
+        least = self._current.commit.number if self._current else 0
+        one: Head | None = head
+        for _ in range(_MAX_BACK):
+            if one is None or one.commit.number <= least:
+                return
+            yield one
+            generation = self._loaded.get(one.commit.number)
+            number = one.commit.number
+            if generation is not None and generation.freshness.begins > self._clock():
+                number = one.commit.base
+            one = self._commit(number - 1) if number - 1 > least else None
+
+    def _commit(self, number: int) -> Head | None:
+        """Return a commit of the log; None: it cannot be read."""
+        if number in self._loaded:
+            return self._loaded[number].head
+        try:
+            return read_commit(self._store, number)
+        except StorageError:
+            return None
+
+    def _load(self, head: Head) -> Generation:
+        number = head.commit.number
+        if number not in self._loaded or self._loaded[number].head.octets != head.octets:
+            older = [one for one in self._loaded.values() if one.commit.base == head.commit.base]
+            self._loaded[number] = Generation(self._store, head, older[-1] if older else self._any())
+        return self._loaded[number]
+
+    def _any(self) -> Generation | None:
+        """Return a generation of which a new one may take tables and directories over."""
+        return self._current or next(iter(self._loaded.values()), None)
+
+    def _is_better(self, newest: Generation, served: Generation) -> bool:
+        """Tell whether the newest generation is to be served though it cannot be whole."""
+        if self._runs_out(served):
+            return True
+        now = int(self._clock())
+        if newest.freshness.begins > now:
+            return False  # its answers would be of no use to anybody yet
+        lives = {one.issuer_id for one in newest.freshness.issuers if one.state(now, EXPIRY_MARGIN_S) != "expired"}
+        issuers = served.freshness.issuers
+        return any(one.state(now, EXPIRY_MARGIN_S) == "expired" and one.issuer_id in lives for one in issuers)
 
     def _runs_out(self, generation: Generation) -> bool:
         return self._clock() > min(shard.next_update for shard in generation.manifest.shards) - EXPIRY_MARGIN_S
@@ -163,37 +258,7 @@ class ServingReader(Reader):
         return self._absence(generation)
 
     def _absence(self, generation: Generation) -> str | None:
-        """Return which packs are not there or not whole; those that are need not be looked at again."""
-        shards = generation.manifest.searched
-        rest = iter({shard.pack: shard for shard in shards if shard.pack not in generation.packs}.values())
-        while some := list(islice(rest, _PACKS_AT_ONCE)):
-            faults = [fault for fault in self._each(lambda shard: _fault(generation, shard), some) if fault]
-            if faults:
-                examples = ", ".join(faults[:_EXAMPLES])
-                return (
-                    f"of {len(shards)} packs, {len(faults)} or more are not there: {examples}; where the store is a "
-                    "copy, copy packs, tables and windows first, then manifests, and commits last"
-                )
-        return None
-
-    def _each(self, look: Callable[[Shard], str | None], shards: list[Shard]) -> Iterable[str | None]:
-        if self._store.is_local:
-            return [look(shard) for shard in shards]
-        with ThreadPoolExecutor(_THREADS, thread_name_prefix="takeover") as pool:
-            return list(pool.map(look, shards))
-
-
-def _fault(generation: Generation, shard: Shard) -> str | None:
-    """Return what is wrong with a pack, by its directory; None: nothing."""
-    try:
-        generation.pack(shard)
-    except FileNotFoundError:
-        return shard.pack
-    except TruncatedError:
-        return f"{shard.pack} (not whole)"
-    except FormatError as damage:
-        return f"{shard.pack} ({damage.detail})"
-    return None
+        return absence(generation, generation.manifest.searched, is_local=self._store.is_local)
 
 
 def _text(instant: int) -> str:

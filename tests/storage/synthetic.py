@@ -76,42 +76,51 @@ class Synthetic:
         return self._windows[window]
 
     def packs(
-        self, serials: NDArray[np.uint8], parts: int = 1, *, revoked: bool = False, window: Window = WINDOW
+        self,
+        serials: NDArray[np.uint8],
+        parts: int = 1,
+        *,
+        revoked: bool | NDArray[np.bool_] = False,
+        window: Window = WINDOW,
     ) -> tuple[Shard, ...]:
-        """Return stored packs that hold certificates of one status, and all keys together."""
-        tables, keys = self.windows(window), self.keys32(serials)
+        """Return stored packs that hold certificates, and all keys together; which are revoked, one for all or each."""
+        keys, runs = self.keys32(serials), np.broadcast_to(np.asarray(revoked, np.uint8), len(serials))
         order = np.argsort(keys, kind="stable")
-        serials, keys = serials[order], keys[order]
+        serials, keys, runs = serials[order], keys[order], runs[order]
         bounds = split(0, KEY32, parts)
-        ends = np.searchsorted(keys, np.array(bounds, np.uint64))
+        ends = np.searchsorted(keys, np.array(bounds, np.uint64)).tolist()
         return tuple(
-            self._pack(serials[start:end], keys[start:end], (low, high), tables, int(revoked), window)
-            for (low, high), (start, end) in zip(pairwise(bounds), pairwise(ends.tolist()), strict=True)
+            self._pack(serials[start:end], keys[start:end], runs[start:end], (low, high), window)
+            for (low, high), (start, end) in zip(pairwise(bounds), pairwise(ends), strict=True)
         )
 
     def _pack(
         self,
         serials: NDArray[np.uint8],
         keys: NDArray[np.uint64],
+        runs: NDArray[np.uint8],
         bounds: tuple[int, int],
-        tables: str,
-        run: int,
         window: Window,
     ) -> Shard:
         (low, high), identity = bounds, self.rng.bytes(16)
-        stride = self._tables.shapes[self._shapes[run]].stride
-        records = np.zeros((len(serials), stride), np.uint8)
-        records[:, :SERIAL_BYTES] = serials
-        buckets = bucket_count(records.nbytes)
-        places = (keys - np.uint64(low)) * np.uint64(buckets) // np.uint64(high - low)
-        ends = np.searchsorted(places, np.arange(buckets + 1, dtype=np.uint64)).tolist()
-        segments = (
-            (bucket, run, 0, start * stride, end * stride, end - start)
-            for bucket, (start, end) in enumerate(pairwise(ends))
-            if end > start
-        )
+        stride = self._tables.shapes[self._shapes[0]].stride
+        widest = self._tables.shapes[self._shapes[1]].stride
+        buckets = bucket_count(len(serials) * stride)
+        places = ((keys - np.uint64(low)) * np.uint64(buckets) // np.uint64(high - low)).astype(np.int64)
+        blocks, segments = [], []
+        for run, size in enumerate((stride, widest)):
+            of = runs == run
+            records = np.zeros((int(of.sum()), size), np.uint8)
+            records[:, :SERIAL_BYTES] = serials[of]
+            blocks.append(records.reshape(-1).data)
+            ends = np.searchsorted(places[of], np.arange(buckets + 1)).tolist()
+            segments += [
+                (bucket, run, run, start * size, end * size, end - start)
+                for bucket, (start, end) in enumerate(pairwise(ends))
+                if end > start
+            ]
         name = pack_name(low, identity)
-        octets, directory_at, crc = build_pack(identity, buckets, segments, [records.reshape(-1).data], name)
+        octets, directory_at, crc = build_pack(identity, buckets, sorted(segments), blocks, name)
         self.store.put(name, octets)
         return Shard(
             low=low,
@@ -121,9 +130,9 @@ class Synthetic:
             sha256=hashlib.sha256(octets).digest(),
             directory_at=directory_at,
             directory_crc=crc,
-            tables=tables,
+            tables=self.windows(window),
             rows=len(serials),
-            revoked=run * len(serials),
+            revoked=int(runs.sum()),
             refresh_by=window.refresh_by,
             next_update=window.next_update,
             as_of=window.this_update,
