@@ -38,6 +38,7 @@ COMMANDS: dict[str, Entry] = {
     "revoke": Entry(
         "revoke", "Revoke certificates at once, on top of what is published; edges answer so within seconds."
     ),
+    "delta": Entry("delta", "Publish new and changed certificates at once, from a file of their rows alone."),
     "hold": Entry("hold", "Put certificates on hold at once, where the profile allows that."),
     "release": Entry("release", "End the hold of certificates at once; a revocation is final."),
     "serve": Entry(

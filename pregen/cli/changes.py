@@ -27,10 +27,12 @@ def change_report(changed: Changed) -> Report:
         "kind": str(changed.kind),
         "dry_run": changed.is_dry,
         "published": changed.landed is not None,
+        **({} if changed.judgement.rows_in is None else {"rows_in": changed.judgement.rows_in}),
+        **({} if changed.judgement.excluded is None else {"excluded": dict(changed.judgement.excluded)}),
         "certificates": sum(map(changed.count, Fate)),
-        "changed": changed.count(Fate.LANDS),
+        "changed": changed.lands,
         "unchanged": changed.count(Fate.STANDS),
-        "left_out": changed.count(Fate.AHEAD),
+        "left_out": changed.left_out,
         "revoked": sum(one.revoked for one in changed.resolved),
         "new": sum(one.new for one in changed.resolved),
         "responses": changed.responses,
@@ -49,7 +51,7 @@ def change_report(changed: Changed) -> Report:
 
 
 def _first_line(changed: Changed) -> str:
-    count, done = changed.count(Fate.LANDS), _DONE[changed.kind]
+    count, done = changed.lands, _DONE[changed.kind]
     what = f"{count:,} certificate{'s' * (count != 1)}"
     if not count:
         return f"nothing is changed: all of it is so in commit {changed.ground.head.commit.number}"
@@ -64,11 +66,11 @@ def _rows(changed: Changed, windows: Mapping[str, str]) -> list[tuple[str, objec
         ("certificates", sum(map(changed.count, Fate))),
         ("unchanged", changed.count(Fate.STANDS)),
     ]
-    if changed.count(Fate.AHEAD):
-        rows.append(("left out", changed.count(Fate.AHEAD)))
+    if changed.left_out:
+        rows.append(("left out", changed.left_out))
     if new := sum(one.new for one in changed.resolved):
         rows.append(("new", new))
-    if changed.count(Fate.LANDS):
+    if changed.lands:
         rows += [
             ("responses", changed.responses),
             ("window", f"{windows['this_update']} .. {windows['next_update']}"),

@@ -21,6 +21,14 @@ def judge_all(evidence: Evidence, config: GatesConfig) -> tuple[GateResult, ...]
     return tuple(gate(evidence, config) for gate in _GATES)
 
 
+def judge_changes(evidence: Evidence, config: GatesConfig) -> tuple[GateResult, ...]:
+    """Return what the gates say that look at rows by themselves, as at those of a delta: it has what changes alone.
+
+    What they take back of revocations is judged by whoever knows what overlays say.
+    """
+    return tuple(gate(evidence, config) for gate in _OF_ROWS)
+
+
 def _zone(evidence: Evidence, _: GatesConfig) -> GateResult:
     return result("zone", {"findings": len(evidence.zone)}, *evidence.zone)
 
@@ -107,3 +115,4 @@ _GATES: tuple[Callable[[Evidence, GatesConfig], GateResult], ...] = (
     _profile,
     _rows_invalid,
 )
+_OF_ROWS = (_zone, _revoked_elsewhere, mass_revocation, _duplicate, _profile, _rows_invalid)

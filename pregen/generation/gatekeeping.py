@@ -69,9 +69,9 @@ def claims_of(prepared: Prepared) -> Claims:
     )
 
 
-def judge_times(prepared: Prepared, observation: Observation, watch: Watch) -> Verdict:
-    """Return what the times of all rows say about the zones that they are read in."""
-    case = _case_of(prepared, observation, watch)
+def judge_times(prepared: Prepared, observation: Observation, watch: Watch, *, is_whole: bool = True) -> Verdict:
+    """Return what the times of all rows say about the zones that they are read in; `is_whole`: as of `Case`."""
+    case = replace(_case_of(prepared, observation, watch), is_whole=is_whole)
     return judge(case, prepared.anchors, is_public=bool(prepared.public_windows))
 
 

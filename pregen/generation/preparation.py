@@ -41,7 +41,8 @@ from storage.tables import Tables
 class RunOptions:
     """What the command line says about one run; it wins over the configuration.
 
-    `author` says who runs it and what for, `full` whether it signs every answer again. `tell_as_of` is told for which
+    `author` says who runs it and what for, `full` whether it signs every answer again, `is_delta` that the rows are
+    some that have changed, on top of what is published, be that of a later instant. `tell_as_of` is told for which
     instant the snapshot is complete, before that is judged and before rows are read.
     """
 
@@ -54,6 +55,7 @@ class RunOptions:
     accept: tuple[Acceptance, ...] = ()
     author: Author | None = None
     full: bool = False
+    is_delta: bool = False
     tell_as_of: Callable[[datetime], None] = lambda _: None
 
 
@@ -182,7 +184,7 @@ def prepare(config: Config, options: RunOptions) -> Prepared:
     if head is not None:
         check_writable(head.commit)
         current = Generation(store, head)
-        warnings += _refuse_lost_issuers(current, issuers, options.drop_issuers)
+        warnings += () if options.is_delta else _refuse_lost_issuers(current, issuers, options.drop_issuers)
     snapshot = _opened(config, options, issuers, started)
     options.tell_as_of(snapshot.as_of)
     check_run_times(
@@ -190,7 +192,7 @@ def prepare(config: Config, options: RunOptions) -> Prepared:
         as_of=snapshot.as_of,
         started=started,
         clock_now=clock.now(),
-        current_as_of=clock.instant(head.commit.as_of) if head else None,
+        current_as_of=clock.instant(head.commit.as_of) if head and not options.is_delta else None,
     )
     windows = _windows(issuers, snapshot.as_of, started)
     workers = config.run.workers if options.workers is None else options.workers

@@ -1,6 +1,7 @@
 """Urgent changes: what cannot wait for the next run becomes an overlay on top of the generation that is published.
 
-changing.py      the conductor of revoke, hold and release
+changing.py      the conductor of revoke, hold and release, and what all changes share
+delta.py         the conductor of delta; gates.py is what gates say of its rows
 mentions.py      which certificates a command line names, and orders.py, what is to become of them
 ground.py        what a change stands on: issuers, store, and the head
 place.py         where it works: the workers, and the folder where rows wait
@@ -13,7 +14,8 @@ landing.py       the overlay becomes part of a commit, on top of whatever the he
 """
 
 from pregen.urgent.changing import Changed, ChangeOptions, change
+from pregen.urgent.delta import apply_delta
 from pregen.urgent.mentions import Mention
 from pregen.urgent.orders import Order
 
-__all__ = ["ChangeOptions", "Changed", "Mention", "Order", "change"]
+__all__ = ["ChangeOptions", "Changed", "Mention", "Order", "apply_delta", "change"]

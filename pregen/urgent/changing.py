@@ -1,6 +1,6 @@
 """The conductor of `revoke`, `hold` and `release`: certificates are named, looked up, signed, and land in a commit."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -13,7 +13,7 @@ from pregen.gates.results import gates_document
 from pregen.generation.routing import ShardFile
 from pregen.progress import Progress
 from pregen.urgent.deciding import Fate
-from pregen.urgent.ground import Ground, take_ground
+from pregen.urgent.ground import Ground, ends_early, take_ground
 from pregen.urgent.landing import Landed, Terms, land, overtaken, still_holds
 from pregen.urgent.mentions import Mention, read_mentions
 from pregen.urgent.orders import ChangeKind, Order, check_reasons
@@ -47,10 +47,12 @@ class ChangeOptions:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What gates say of a change, and warnings."""
+    """What gates say of a change, and warnings; of a delta also how many rows were read and, by reason, left out."""
 
     gates: tuple[GateResult, ...] = ()
     warnings: tuple[Finding, ...] = ()
+    excluded: Mapping[str, int] | None = None
+    rows_in: int | None = None
 
 
 Judge = Callable[[Ground, Sequence[Resolved]], Judgement]
@@ -78,9 +80,20 @@ class Changed:
     landed: Landed | None
     is_dry: bool
 
+    @property
+    def lands(self) -> int:
+        """How many certificates were signed anew, or would be."""
+        return sum(sum(one.groups.values()) for one in self.resolved)
+
     def count(self, fate: Fate) -> int:
         """Return how many certificates have a fate, further names and keys of their issuers included."""
         return sum(one.fates[fate] for one in self.resolved)
+
+    @property
+    def left_out(self) -> int:
+        """How many rows are left out because an urgent change before knows better."""
+        every = sum(self.count(fate) for fate in Fate)
+        return every - self.lands - self.count(Fate.STANDS)
 
     @property
     def responses(self) -> int:
@@ -134,7 +147,7 @@ def change(
 
     def judge(ground: Ground, resolved: Sequence[Resolved]) -> Judgement:
         refuse_impossible(order.kind, ground.issuers, resolved)
-        return Judgement(warnings=ground.warnings)
+        return Judgement(warnings=ground.warnings + ends_early(ground, "warning"))
 
     with place_of(ground, len(batch)) as place:
         files = place.routed([batch])

@@ -2,7 +2,7 @@
 
 1. A final revocation stays final, whatever the times; only a delta takes it back, and only where that is accepted by
    name. Where both sides are final, that of a delta's row counts, with its time and reason, but keyCompromise stays.
-2. `revoke` makes final whatever is not; of what is, keyCompromise replaces another reason, and else nothing changes.
+2. `revoke` makes final whatever is not. Of what is final, keyCompromise replaces another reason; else nothing changes.
 3. `hold` takes what is good, `release` what is on hold.
 4. Of everything else in a delta, the later as_of counts; but a hold by `hold` that no snapshot has confirmed yet stays
    until `release`.
@@ -33,10 +33,14 @@ class Fate(IntEnum):
 
     LANDS = 0
     STANDS = 1  # it is so already, or what stands there counts
-    AHEAD = 2  # a row that an entry of an overlay is ahead of
-    UNDOES = 3  # a row that would take back a final revocation
-    STRANGE = 4  # nobody knows it, nor when it ends
-    FINAL = 5  # it is revoked for good, so that nothing can be held or released
+    AHEAD = 2  # a row that would take back a final revocation which no snapshot has confirmed yet
+    HELD = 3  # a row that would end a hold by `hold`
+    UNDOES = 4  # a row that would take back any other final revocation
+    STRANGE = 5  # nobody knows it, nor when it ends
+    FINAL = 6  # it is revoked for good, so that nothing can be held or released
+
+
+UNDOING = (Fate.AHEAD, Fate.UNDOES)  # they land where that is accepted by name
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +109,6 @@ def decide(
     *,
     as_of: int,
     says_when: bool = False,
-    accepts_unrevoke: bool = False,
     is_again: Flags | None = None,
 ) -> Decided:
     """Return what becomes of certificates.
@@ -116,7 +119,6 @@ def decide(
         standing: what the head says of them.
         as_of: the instant for which the change is right, in seconds since 1970.
         says_when: whether the command names the time of revocation, so that it counts in place of an earlier one.
-        accepts_unrevoke: whether it was accepted by name that final revocations are taken back.
         is_again: which are spooled for a further name or key of their issuer, and named by nobody.
     """
     again = np.zeros(len(wanted.status), np.bool_) if is_again is None else is_again
@@ -131,7 +133,7 @@ def decide(
         ),
     )
     if kind is ChangeKind.DELTA:
-        fate = _of_rows(said, standing, as_of, accepts_unrevoke=accepts_unrevoke)
+        fate = _of_rows(said, standing, as_of)
     else:
         fate = _RULES[kind](said, standing)
         is_strange = ~standing.is_known & ~again & ((wanted.not_after == NO_EXPIRY) | (kind is ChangeKind.RELEASE))
@@ -139,19 +141,16 @@ def decide(
     return Decided(fate.astype(np.uint8), said)
 
 
-def _of_rows(said: Statements, standing: Standing, as_of: int, *, accepts_unrevoke: bool) -> Fates:
+def _of_rows(said: Statements, standing: Standing, as_of: int) -> Fates:
     old, is_known = standing.said, standing.is_known
     is_same = (said.status == old.status) & (said.revoked_at == old.revoked_at) & (said.reason == old.reason)
-    is_later = as_of >= standing.as_of
-    fate = np.where(is_known & (is_same | (~is_later & ~said.is_final)), Fate.STANDS, Fate.LANDS)
-    stays = is_known & old.is_held & ~said.is_final & ~said.is_held & (standing.origin == _HOLD)
-    undone = is_known & old.is_final & ~said.is_final
-    if not accepts_unrevoke:
-        is_unconfirmed = np.isin(standing.origin, _UNCONFIRMED)
-        fate = np.where(undone, np.where(is_unconfirmed, Fate.AHEAD, Fate.UNDOES), fate)
-    else:
-        fate = np.where(undone, Fate.LANDS, fate)
-    return np.where(stays, Fate.AHEAD, fate)
+    is_older = (as_of < standing.as_of) & ~said.is_final
+    fate = np.where(is_known & (is_same | is_older), Fate.STANDS, Fate.LANDS)
+    is_unconfirmed = np.isin(standing.origin, _UNCONFIRMED)
+    undoes = np.where(is_unconfirmed, Fate.AHEAD, Fate.UNDOES)
+    fate = np.where(is_known & old.is_final & ~said.is_final, undoes, fate)
+    is_held = old.is_held & (standing.origin == _HOLD) & ~said.is_held & ~said.is_final
+    return np.where(is_known & is_held, Fate.HELD, fate)
 
 
 def _revoked(said: Statements, standing: Standing) -> Fates:

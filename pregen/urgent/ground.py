@@ -8,12 +8,14 @@ from datetime import datetime
 
 from pregen import clock
 from pregen.config import Config, IssuerConfig
-from pregen.errors import ConfigError, Finding
+from pregen.errors import MAX_EXAMPLES, ConfigError, Finding, Severity
 from pregen.generation.endings import Endings
 from pregen.generation.memory import forbid_core_dumps
+from pregen.generation.preparation import Prepared
 from pregen.issuers import Issuer, ending_soon, load_issuers
 from pregen.signers import ALGORITHMS, Choice, KeyUse
 from pregen.validity import ValidityWindow, check_run_times, check_store_clock, plan_window
+from pregen.validity.refreshing import takes_s
 from storage.commits import Head, check_writable, find_head
 from storage.errors import FormatError, NothingPublishedError
 from storage.history import HistoryIndex, read_index
@@ -126,6 +128,52 @@ def take_ground(
         started=started,
         warnings=warnings + damage + ending_soon(issuers, started),
     )
+
+
+def ground_of(prepared: Prepared) -> Ground:
+    """Return the ground of a delta, of what was prepared as for a run.
+
+    Raises:
+        NothingPublishedError: there is nothing that it could be on top of.
+        OSError: the store does not answer.
+    """
+    if prepared.head is None or prepared.current is None:
+        raise NothingPublishedError(prepared.store.url)
+    index, damage = _index(prepared.store, prepared.current)
+    return Ground(
+        config=prepared.config,
+        issuers=prepared.issuers,
+        windows=prepared.windows,
+        choices=prepared.choices,
+        workers=prepared.workers,
+        open_store=prepared.open_store,
+        store=prepared.store,
+        head=prepared.head,
+        current=prepared.current,
+        index=index,
+        as_of=prepared.snapshot.as_of,
+        started=prepared.started,
+        warnings=prepared.warnings + damage,
+    )
+
+
+def ends_early(ground: Ground, severity: Severity) -> tuple[Finding, ...]:
+    """Return what is to be said of windows that end before the commit of the next run is to be expected."""
+    every_s = ground.config.refresh.every_s
+    next_commit = clock.seconds(ground.started) + every_s + takes_s(every_s, ground.current.manifest.took_s)
+    short = [
+        f"{issuer.names[0]}: ends at {clock.text(window.next_update)}"
+        for issuer, window in zip(ground.issuers, ground.windows, strict=True)
+        if clock.seconds(window.next_update) < next_commit
+    ]
+    if not short:
+        return ()
+    text = (
+        f"answers would run out before the next run makes new ones, by {clock.text(next_commit)} as is to be expected: "
+        "clients would get tryLater from then on; say by every in [refresh] how often runs take place, lengthen the "
+        "lifetime, or take a newer source"
+    )
+    return (Finding("window.before-next-run", severity, text, len(short), tuple(short[:MAX_EXAMPLES])),)
 
 
 def _window(issuer: Issuer, started: datetime) -> ValidityWindow:

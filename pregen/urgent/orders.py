@@ -28,13 +28,13 @@ class ChangeKind(StrEnum):
     RELEASE = "release"
 
 
-# What an overlay remembers of where its records come from; the end of a hold is a change like any other.
+# What an overlay remembers of where its records come from.
 ORIGIN_OF: Mapping[ChangeKind, int] = MappingProxyType(
     {
         ChangeKind.DELTA: ORIGINS.index("delta"),
         ChangeKind.REVOKE: ORIGINS.index("revoke"),
         ChangeKind.HOLD: ORIGINS.index("hold"),
-        ChangeKind.RELEASE: ORIGINS.index("delta"),
+        ChangeKind.RELEASE: ORIGINS.index("hold"),
     }
 )
 

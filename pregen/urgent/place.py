@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pregen import clock
+from pregen.gates.detector import Observer
 from pregen.generation.routing import ShardFile, route
 from pregen.generation.sharding import record_bytes, shard_count
 from pregen.generation.spool import spool_folder
@@ -30,15 +31,15 @@ class Place:
     folder: Path
     bounds: list[int]
 
-    def routed(self, batches: Iterable[StatusBatch]) -> tuple[ShardFile, ...]:
-        """Spool rows to the ranges of their keys.
+    def routed(self, batches: Iterable[StatusBatch], observer: Observer | None = None) -> tuple[ShardFile, ...]:
+        """Spool rows to the ranges of their keys, and show them to an observer.
 
         Raises:
             SpoolError: the disk is full.
         """
         issuers = self.ground.issuers
         repeats = tuple((of, index) for index, issuer in enumerate(issuers) for of in issuer.rows_of)
-        return route(batches, self.folder, self.bounds, ids_of(issuers), Steps(), repeats=repeats)
+        return route(batches, self.folder, self.bounds, ids_of(issuers), Steps(), observer, repeats)
 
     def resolved(self, ground: Ground, files: Sequence[ShardFile], rules: Rules) -> list[Resolved]:
         """Hold rows against the head, by ascending keys.

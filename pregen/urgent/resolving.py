@@ -17,9 +17,9 @@ from pregen.generation.groups import KINDS, Group
 from pregen.generation.router import spooling
 from pregen.generation.routing import ShardFile
 from pregen.generation.rows import ShardRows, load_rows
-from pregen.generation.spill import AGAIN, Spilled, SpillFile, shard_folder
+from pregen.generation.spill import AGAIN, SPILLED, Spilled, SpillFile, shard_folder
 from pregen.reasons import CERTIFICATE_HOLD
-from pregen.urgent.deciding import Fate, Statements, decide
+from pregen.urgent.deciding import UNDOING, Fate, Statements, decide
 from pregen.urgent.orders import ChangeKind
 from pregen.urgent.standing import Lookout
 from storage.commits import Head
@@ -40,7 +40,8 @@ class Rules:
 
     Attributes:
         kind: of the change.
-        says_when, accepts_unrevoke: see `pregen.urgent.deciding.decide`.
+        says_when: see `pregen.urgent.deciding.decide`.
+        accepts_unrevoke: whether it was accepted by name that final revocations are taken back.
         expired_before: see `pregen.generation.rows.load_rows`.
     """
 
@@ -145,17 +146,17 @@ class Resolver:
         job, file = self._job, task.file
         rows = load_rows(file.path, job.rules.expired_before, file.written)
         standing = self._lookout.look_up(rows)
-        spilled = rows.spilled(np.arange(len(rows.keys)))
+        spilled = rows.spilled(np.arange(len(rows.keys))) if len(rows.keys) else np.empty(0, SPILLED)
         decided = decide(
             job.rules.kind,
             said_of(rows),
             standing,
             as_of=job.as_of,
             says_when=job.rules.says_when,
-            accepts_unrevoke=job.rules.accepts_unrevoke,
             is_again=spilled["code"] & AGAIN != 0,
         )
-        lands = np.flatnonzero(decided.fate == Fate.LANDS)
+        landing_fates = (Fate.LANDS, *UNDOING) if job.rules.accepts_unrevoke else (Fate.LANDS,)
+        lands = np.flatnonzero(np.isin(decided.fate, landing_fates))
         is_revoked = np.isin(decided.said.status[lands], [KeptStatus.REVOKED, KeptStatus.ON_HOLD])
         was_revoked = np.isin(standing.said.status[lands], [KeptStatus.REVOKED, KeptStatus.ON_HOLD])
         was_known = standing.is_known[lands]

@@ -46,6 +46,8 @@ class Case:
         columns: by canonical name.
         issuers: in the order of their indices.
         history: of the generation that is published; None: there is none.
+        is_whole: whether the rows are all of a snapshot; else they are some that have changed, of which silences, what
+            is missing and how many are new say nothing.
     """
 
     observation: Observation
@@ -53,6 +55,7 @@ class Case:
     columns: Mapping[str, Column]
     issuers: Sequence[Issuer]
     history: History | None
+    is_whole: bool = True
 
     @property
     def revocations(self) -> int:

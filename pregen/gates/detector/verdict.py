@@ -67,7 +67,7 @@ def judge(case: Case, anchors: Anchors, *, is_public: bool) -> Verdict:
     clues += judge_ahead(case, exact)
     odd: frozenset[int] = frozenset()
     holes = Holes((), {})
-    if history is not None:
+    if history is not None and case.is_whole:
         events = case.events()
         issued, revoked = judge_lag(case, events), judge_revocations(events[-1])
         holes = judge_holes(case, events)
@@ -75,7 +75,7 @@ def judge(case: Case, anchors: Anchors, *, is_public: bool) -> Verdict:
         odd = issued.odd | revoked.odd
         clues += judge_loss(case.observation, case.issuers, history.issuers)
     clues += (_blamed(clue, clues) for clue in judge_order(case))
-    findings = [*_findings(clues, columns, case.watch.issued_until), *certain.findings]
+    findings = [*_findings(clues, columns, case.watch.issued_until), *(certain.findings if case.is_whole else ())]
     if is_public:
         findings += no_anchor_findings(
             columns,
