@@ -47,7 +47,7 @@ def put_overlay_keys(store: Store, overlays: Sequence[Shard], current: Generatio
             continue
         if overlay.tables not in tables:
             tables[overlay.tables] = load_tables(store, overlay.tables)
-        parts.append(stored_keys(store, overlay, tables[overlay.tables]))
+        parts.append(upper_halves(stored_keys(store, overlay, tables[overlay.tables])))
     name, octets = encode_overlay_keys(*merged(parts))
     store.put(name, octets)
     if keys_name(store.get(name)) != name:
@@ -68,8 +68,13 @@ def merged(parts: Sequence[NDArray[np.uint32]]) -> tuple[bytes, bytes]:
     return keys.astype("<u4", copy=False).tobytes(), numbers.astype(f"<u{width}").tobytes()
 
 
-def stored_keys(store: Store, overlay: Shard, loaded: LoadedTables) -> NDArray[np.uint32]:
-    """Return the upper halves of the keys of all records of a stored pack, uint32[n], in no order.
+def upper_halves(keys: NDArray[np.uint64]) -> NDArray[np.uint32]:
+    """Return what packs are found by: the upper 32 bits of keys."""
+    return (keys >> _HALF).astype(np.uint32)
+
+
+def stored_keys(store: Store, overlay: Shard, loaded: LoadedTables) -> NDArray[np.uint64]:
+    """Return the keys of all records of a stored pack, uint64[n], in no order.
 
     Raises:
         FormatError: it is damaged.
@@ -80,13 +85,13 @@ def stored_keys(store: Store, overlay: Shard, loaded: LoadedTables) -> NDArray[n
     for bucket in range(pack.buckets):
         for run, start, count, octets in walk(pack, bucket, loaded.strides):
             pieces.setdefault(run, []).append(octets[start : start + count * loaded.strides[run]])
-    found = [np.empty(0, np.uint32)]
+    found = [np.empty(0, np.uint64)]
     for run, records in pieces.items():
         which = loaded.tables.runs[run]
         rows = np.frombuffer(b"".join(records), np.uint8).reshape(-1, loaded.strides[run])
         serials = rows[:, : loaded.tables.shapes[which.shape].serial_bytes]
         seed = np.array([loaded.tables.issuers[which.issuer].issuer_id], np.uint64)
-        found.append((xxh64(serials, seed) >> _HALF).astype(np.uint32))
+        found.append(xxh64(serials, seed))
     return np.concatenate(found)
 
 

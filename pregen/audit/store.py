@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from pregen import clock
+from pregen.audit.overlays import check_overlays
 from pregen.audit.past import check_past
 from pregen.audit.placement import RunRecords, check_places, check_shard
 from pregen.audit.trust import Trust, TrustedSigner, responder_of
@@ -102,7 +103,7 @@ def verify_store(
     return Audit(
         commit=generation.commit.number,
         shards=len(shards),
-        parts=check_past(store, generation),
+        parts=check_past(store, generation) + check_overlays(store, generation),
         records=auditor.records,
         verified=auditor.verified,
         trusted=trust is not None,

@@ -157,5 +157,9 @@ class Synthetic:
             gates={},
             overlay_keys=put_overlay_keys(self.store, overlays, current) if with_keys else None,
         )
+        return self.commit_of(manifest, kind)
+
+    def commit_of(self, manifest: Manifest, kind: str = "run") -> Head:
+        """Publish a manifest as it is, after the newest one."""
         terms = CommitTerms(publisher=new_publisher(), as_of=START, started_at=START, kind=kind)
-        return publish(self.store, parent, manifest, terms)[0]
+        return publish(self.store, find_head(self.store), manifest, terms)[0]
