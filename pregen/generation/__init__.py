@@ -16,6 +16,8 @@ rows.py          the rows of one shard, sorted; collapse.py makes one of all tho
                  contradict each other
 truth.py         what overlays say against these rows: what is true, and what stays in an overlay
 counting.py      one shard in a worker, before anything is signed: what it holds (counts.py); tally.py adds up all
+makings.py       what a shard is made of, as one digest, and what of it may stay; keeping.py finds that in the current
+                 generation
 groups.py        rows whose responses are alike but for serial, time and reason
 claims.py        what CRLs and anchors say of certificates, held against the rows of a shard (held.py); disputes.py says
                  what came of it

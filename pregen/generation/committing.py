@@ -1,6 +1,7 @@
 """The last step of a run: everything is accounted for once more, and then published by one commit."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from pregen import clock
@@ -87,7 +88,8 @@ def _remember(prepared: Prepared, survey: Survey, signed: Sequence[SignedShard])
     """Put the index of what the next run's gates need; return its name, and the octets of it and of its parts."""
     if survey.history is None:
         return None, 0
-    parts = [one.history for one in signed if one.history is not None]
+    made_of = {file.number: file.made_of for file in survey.files}
+    parts = [replace(one.history, digest=made_of[one.number]) for one in signed if one.history is not None]
     name, index_bytes = write_past(prepared.store, survey.history, parts)
     return name, index_bytes + sum(part.size_bytes for part in parts)
 

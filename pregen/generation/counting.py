@@ -9,6 +9,7 @@ from pregen.errors import PublishError, explained
 from pregen.gates.comparison import NOT_COMPARED, Comparison
 from pregen.generation.claims import NO_CLAIMS, ClaimArray, hold_against
 from pregen.generation.endings import Endings
+from pregen.generation.makings import Former, Makings, keeping_of
 from pregen.generation.past import Comparer, ComparisonJob, entries_of
 from pregen.generation.routing import ShardFile
 from pregen.generation.rows import ShardRows, load_rows
@@ -24,12 +25,14 @@ class CountTask:
         file: its rows.
         expired_before, endings: see `pregen.generation.rows.load_rows`.
         claims: to be held against its rows, by ascending keys.
+        former: the shard of the current generation that may stay in its place; None: there is none.
     """
 
     file: ShardFile
     expired_before: int | None = None
     endings: Endings | None = None
     claims: ClaimArray = field(default_factory=lambda: NO_CLAIMS)
+    former: Former | None = None
 
     @property
     def label(self) -> str:
@@ -37,15 +40,25 @@ class CountTask:
         return self.file.label
 
 
-class ShardCounter:
-    """Counts what a shard holds, compares it with the current generation, and finds rows that contradict each other.
+@dataclass(frozen=True, slots=True)
+class CountingJob:
+    """What a worker needs to count shards; it pickles.
 
-    Args:
-        job: what to compare with; None: there is nothing.
+    Attributes:
+        comparison: what to compare with; None: there is nothing.
+        makings: what digests of shards have beside rows; None: nobody wants to know what shards are made of.
     """
 
-    def __init__(self, job: ComparisonJob | None = None) -> None:
-        self._comparer = Comparer(job) if job else None
+    comparison: ComparisonJob | None = None
+    makings: Makings | None = None
+
+
+class ShardCounter:
+    """Counts what a shard holds, compares it with the current generation, and finds rows that contradict each other."""
+
+    def __init__(self, job: CountingJob = CountingJob()) -> None:
+        self._comparer = Comparer(job.comparison) if job.comparison else None
+        self._makings = job.makings
 
     def __call__(self, task: CountTask) -> ShardCount:
         """Return what one shard holds.
@@ -61,7 +74,20 @@ class ShardCounter:
         with steps("gates"):
             comparison = self._compared(task, rows)
             held = hold_against(rows, task.claims)
-        return ShardCount(task.file.number, groups, rows.counts, rows.examples, comparison, held, steps.take())
+        with steps("survey"):
+            made_of = self._makings.digest(rows) if self._makings else None
+            keeping = keeping_of(task.former, made_of, rows)
+        return ShardCount(
+            shard=task.file.number,
+            groups=groups,
+            counts=rows.counts,
+            examples=rows.examples,
+            comparison=comparison,
+            held=held,
+            steps=steps.take(),
+            made_of=made_of,
+            keeping=keeping,
+        )
 
     def _compared(self, task: CountTask, rows: ShardRows) -> Comparison:
         if self._comparer is None:

@@ -6,6 +6,8 @@ from pregen import clock
 from pregen.config import Config
 from pregen.errors import Finding
 from pregen.generation.committing import Committed, commit
+from pregen.generation.keeping import makings_of
+from pregen.generation.makings import Keepable
 from pregen.generation.pace import pace_warning
 from pregen.generation.plan import make_plan
 from pregen.generation.preparation import Prepared, RunOptions, prepare
@@ -116,7 +118,8 @@ def publish_prepared(prepared: Prepared, steps: Steps, progress: Progress) -> Pu
         before = prepared.current.manifest.probed_at if prepared.current else None
         probed_at = probed_lately(prepared.store, before, clock.seconds(clock.now()))
     with open_workplace(prepared) as place:
-        surveyed = survey(prepared, place, steps, progress)
+        keepable = Keepable(makings_of(prepared.issuers))
+        surveyed = survey(prepared, place, steps, progress, keepable)
         with steps("plan"):
             plan = make_plan(prepared.issuers, prepared.windows, surveyed.groups, prepared.current_tables)
         tasks = shards_to_sign(prepared, surveyed)

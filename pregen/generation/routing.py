@@ -31,6 +31,7 @@ class ShardFile:
         path: the folder of its spill files, one of each router.
         written: what these files are.
         digest: `pregen.generation.tally.ShardCount.digest` of the shard; None before it is counted.
+        made_of: `pregen.generation.tally.ShardCount.made_of` of the shard; None before, or where nobody asked.
     """
 
     number: int
@@ -39,6 +40,7 @@ class ShardFile:
     path: Path
     written: tuple[SpillFile, ...]
     digest: int | None = None
+    made_of: bytes | None = None
 
     @property
     def label(self) -> str:

@@ -4,7 +4,7 @@ Every row is read and routed to its shard, every shard is sorted, counted and co
 all gates are asked.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -13,7 +13,7 @@ from pregen.errors import Finding
 from pregen.gates import GateResult, History
 from pregen.gates.detector import Observation, Observer, Watch, all_observed
 from pregen.generation.by_issuer import IssuerFigures, figures_by_issuer
-from pregen.generation.counting import CountTask, ShardCounter
+from pregen.generation.counting import CountingJob, CountTask, ShardCounter
 from pregen.generation.counts import NOTHING_COUNTED, RowCounts
 from pregen.generation.gatekeeping import (
     INVALID,
@@ -26,6 +26,7 @@ from pregen.generation.gatekeeping import (
     watch_of,
 )
 from pregen.generation.groups import Group
+from pregen.generation.makings import Keepable, Keeping
 from pregen.generation.preparation import Prepared
 from pregen.generation.routing import RoutingJob, ShardFile, route, route_files
 from pregen.generation.steps import Steps
@@ -44,7 +45,7 @@ class Survey:
     Attributes:
         files: the shards.
         groups: rows of each group.
-        proofs: by shard, groups that are seen there first.
+        proofs: by shard, groups that are seen there first; shards that stay are passed over.
         rows_in: rows read.
         excluded: rows without answers, by reason.
         warnings: all of them.
@@ -52,6 +53,8 @@ class Survey:
         history: what the next generation's gates need; None where nobody looked.
         counts: what became of the rows that get none, by shards.
         by_issuer: figures of each issuer.
+        keeping: of shards of which something stays, what does.
+        kept_groups: rows of each group in these.
     """
 
     files: tuple[ShardFile, ...]
@@ -64,6 +67,8 @@ class Survey:
     history: History | None = field(default=None)
     counts: RowCounts = NOTHING_COUNTED
     by_issuer: tuple[IssuerFigures, ...] = ()
+    keeping: Mapping[int, Keeping] = field(default_factory=dict)
+    kept_groups: Mapping[Group, int] = field(default_factory=dict)
 
     @property
     def certificates(self) -> int:
@@ -72,10 +77,16 @@ class Survey:
 
     def responses(self, issuers: Sequence[Issuer]) -> int:
         """Return how many responses that makes."""
-        return sum(len(issuers[group.issuer].cert_ids) * count for group, count in self.groups.items())
+        return _responses(issuers, self.groups)
+
+    def kept_responses(self, issuers: Sequence[Issuer]) -> int:
+        """Return how many of them are in shards of which something stays."""
+        return _responses(issuers, self.kept_groups)
 
 
-def survey(prepared: Prepared, place: Workplace, steps: Steps, progress: Progress) -> Survey:
+def survey(
+    prepared: Prepared, place: Workplace, steps: Steps, progress: Progress, keepable: Keepable | None = None
+) -> Survey:
     """Route all rows to shards, count them, and ask all gates.
 
     The shards, and the order of the rows in them, are those of the snapshot, however many workers there are.
@@ -85,6 +96,7 @@ def survey(prepared: Prepared, place: Workplace, steps: Steps, progress: Progres
         place: where the rows go, and who counts them.
         steps: told what reading, routing and counting took.
         progress: told how many rows are read.
+        keepable: what of the current generation may stay; None: nobody wants to know, and nothing does.
 
     Raises:
         InputError: rows that cannot be read, or that contradict each other; all kinds are counted.
@@ -99,8 +111,13 @@ def survey(prepared: Prepared, place: Workplace, steps: Steps, progress: Progres
     with steps("gates"):
         claims = claims_of(prepared)
     parts = zip(files, claims.split([(file.low, file.high) for file in files]), strict=True)
-    tasks = [CountTask(file, prepared.expired_before, prepared.endings, part) for file, part in parts]
-    tally = add_up(_timed(place.pool.map(ShardCounter, comparison_job(prepared), tasks), steps))
+    former = keepable.shards if keepable else {}
+    tasks = [
+        CountTask(file, prepared.expired_before, prepared.endings, part, former.get((file.low, file.high)))
+        for file, part in parts
+    ]
+    job = CountingJob(comparison_job(prepared), keepable.makings if keepable else None)
+    tally = add_up(_timed(place.pool.map(ShardCounter, job, tasks), steps))
     with steps("gates"):
         observation = all_observed(observations, watch)
         verdict = judge_times(prepared, observation, watch)
@@ -110,9 +127,13 @@ def survey(prepared: Prepared, place: Workplace, steps: Steps, progress: Progres
         gates, warnings = ask(prepared, tally, verdict, watch, excluded, claims)
         history = remembered(prepared, tally.groups, verdict, observation, watch)
     return Survey(
-        files=tuple(replace(file, digest=tally.digests[file.number]) for file in files),
+        files=tuple(
+            replace(file, digest=tally.digests[file.number], made_of=tally.made_of[file.number]) for file in files
+        ),
         groups=tally.groups,
         proofs=tally.proofs,
+        keeping=tally.keeping,
+        kept_groups=tally.kept_groups,
         rows_in=snapshot.rows_in,
         excluded=excluded,
         counts=counts,
@@ -160,6 +181,10 @@ def _timed(shards: Iterable[ShardCount], steps: Steps) -> Iterator[ShardCount]:
     for one in shards:
         steps.add(one.steps)
         yield one
+
+
+def _responses(issuers: Sequence[Issuer], groups: Mapping[Group, int]) -> int:
+    return sum(len(issuers[group.issuer].cert_ids) * count for group, count in groups.items())
 
 
 def _excluded(snapshot: Snapshot, counted: RowCounts, invalid: int) -> dict[str, int]:

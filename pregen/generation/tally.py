@@ -10,6 +10,7 @@ from pregen.gates.comparison import NOT_COMPARED, Comparison
 from pregen.generation.counts import NO_EXAMPLES, NOTHING_COUNTED, Examples, FirstExamples, RowCounts
 from pregen.generation.groups import CODE, Group
 from pregen.generation.held import Held, all_held
+from pregen.generation.makings import Keeping
 from pregen.generation.rows import digest_of
 
 
@@ -25,6 +26,8 @@ class ShardCount:
         comparison: with the current generation.
         held: what CRLs and anchors say of the rows.
         steps: what took how long.
+        made_of: a digest of all that it is made of, 32 octets; None: nobody wanted to know.
+        keeping: what of the shard of the current generation stays in its place.
     """
 
     shard: int
@@ -34,6 +37,8 @@ class ShardCount:
     comparison: Comparison = NOT_COMPARED
     held: Held = field(default_factory=Held)
     steps: dict[str, float] = field(default_factory=dict)
+    made_of: bytes | None = None
+    keeping: Keeping = Keeping.NOTHING
 
     def digest(self) -> int:
         """Return a number that changes with the rows of any group, and with those left out."""
@@ -48,14 +53,20 @@ class Tally:
 
     Attributes:
         groups: rows of each, in the order of groups.
-        proofs: by shard, the groups that are seen there first, in the order of shards.
+        proofs: by shard, the groups that are seen there first, in the order of shards; those that stay are passed over.
         digests: by shard, `ShardCount.digest`.
+        made_of: by shard, `ShardCount.made_of`.
+        keeping: of shards of which something stays, what does.
+        kept_groups: rows of each group in these shards.
         counts, examples, comparison, held: as of `ShardCount`; examples in the order of shards.
     """
 
     groups: dict[Group, int]
     proofs: dict[int, frozenset[Group]]
     digests: dict[int, int]
+    made_of: dict[int, bytes | None]
+    keeping: dict[int, Keeping]
+    kept_groups: dict[Group, int]
     counts: RowCounts
     examples: Examples
     comparison: Comparison
@@ -67,13 +78,22 @@ def add_up(shards: Iterable[ShardCount]) -> Tally:
     groups: dict[Group, int] = {}
     first: dict[Group, int] = {}
     digests: dict[int, int] = {}
+    made_of: dict[int, bytes | None] = {}
+    keeping: dict[int, Keeping] = {}
+    kept_groups: dict[Group, int] = {}
     held: dict[int, Held] = {}
     counts, comparison, examples = NOTHING_COUNTED, NOT_COMPARED, FirstExamples()
     for one in shards:
         for group, count in one.groups.items():
             groups[group] = groups.get(group, 0) + count
-            first[group] = min(first.get(group, one.shard), one.shard)
+            if one.keeping:
+                kept_groups[group] = kept_groups.get(group, 0) + count
+            else:
+                first[group] = min(first.get(group, one.shard), one.shard)
+        if one.keeping:
+            keeping[one.shard] = one.keeping
         digests[one.shard] = one.digest()
+        made_of[one.shard] = one.made_of
         held[one.shard] = one.held
         counts = counts.plus(one.counts)
         comparison = comparison.plus(one.comparison)
@@ -85,6 +105,9 @@ def add_up(shards: Iterable[ShardCount]) -> Tally:
         groups=dict(sorted(groups.items())),
         proofs={shard: frozenset(proofs[shard]) for shard in sorted(proofs)},
         digests=digests,
+        made_of=made_of,
+        keeping=dict(sorted(keeping.items())),
+        kept_groups=kept_groups,
         counts=counts,
         examples=examples.take(),
         comparison=comparison,
