@@ -47,13 +47,14 @@ def _check_array(generation: Generation, keys: list[NDArray[np.uint64]]) -> None
     if array is None:
         return  # edges search every overlay
     keys_octets, numbers_octets = merged([upper_halves(one) for one in keys])
-    found = np.array(array.columns[0], np.uint32), np.array(array.columns[1], np.uint16)
-    wanted = np.frombuffer(keys_octets, "<u4"), np.frombuffer(numbers_octets, f"<u{number_bytes(len(keys))}")
-    if all(np.array_equal(own, right) for own, right in zip(found, wanted, strict=True)):
+    found = np.array(array.columns[0], np.uint32)
+    wanted = np.frombuffer(keys_octets, "<u4")
+    numbers = np.frombuffer(numbers_octets, f"<u{number_bytes(len(keys))}")
+    if np.array_equal(found, wanted) and np.array_equal(np.array(array.columns[1], np.uint16), numbers):
         return
-    lost = len(np.setdiff1d(wanted[0], found[0]))
+    lost = len(np.setdiff1d(wanted, found))
     what = (
-        f"lacks {lost:,} of the {len(wanted[0]):,} keys that the packs of overlays hold: edges answer from the shards "
+        f"lacks {lost:,} of the {len(wanted):,} keys that the packs of overlays hold: edges answer from the shards "
         "what overlays say otherwise"
         if lost
         else "leads to other packs of overlays than those that hold the keys"
