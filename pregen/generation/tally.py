@@ -64,13 +64,13 @@ class Tally:
     groups: dict[Group, int]
     proofs: dict[int, frozenset[Group]]
     digests: dict[int, int]
-    made_of: dict[int, bytes | None]
-    keeping: dict[int, Keeping]
-    kept_groups: dict[Group, int]
     counts: RowCounts
     examples: Examples
     comparison: Comparison
     held: Held
+    made_of: dict[int, bytes | None] = field(default_factory=dict)
+    keeping: dict[int, Keeping] = field(default_factory=dict)
+    kept_groups: dict[Group, int] = field(default_factory=dict)
 
 
 def add_up(shards: Iterable[ShardCount]) -> Tally:
