@@ -8,6 +8,7 @@ from typing import NamedTuple, Self
 
 from pregen import clock
 from pregen.audit import Audit
+from pregen.cli.cycle_lines import cycle_rows, cycles_document
 from pregen.cli.gate_lines import gate_lines
 from pregen.cli.issuer_lines import issuer_lines, issuers_document
 from pregen.cli.report import Report, aligned
@@ -77,6 +78,7 @@ def _run_document(published: Published, cost: _Cost) -> dict[str, object]:
         "commit": published.commit,
         "shards": len(published.signed),
         **_times(published),
+        "cycle": cycles_document(published.prepared.shared_cycles),
         "gates": gates_document(published.committed.gates),
     }
 
@@ -90,6 +92,7 @@ def _run_lines(published: Published, cost: _Cost) -> list[str]:
             [
                 *_counted_lines(published),
                 *_times_lines(published),
+                *cycle_rows(published.prepared.shared_cycles),
                 ("read back", f"{packs}; {published.verified:,} responses parsed and verified"),
                 ("engine", f"{published.engine}, {published.workers} worker(s)"),
                 *_rate_lines(published.prepared.rates),
@@ -139,6 +142,7 @@ def check_report(checked: Checked) -> Report:
         "shards": len(survey.files),
         "as_of": clock.text(prepared.snapshot.as_of),
         **_times(checked),
+        "cycle": cycles_document(prepared.shared_cycles),
         "current_commit": number,
         "store": prepared.store.url,
         "gates": gates_document(survey.gates),
@@ -151,6 +155,7 @@ def check_report(checked: Checked) -> Report:
                 *_counted_lines(checked),
                 ("as of", document["as_of"]),
                 *_times_lines(checked),
+                *cycle_rows(prepared.shared_cycles),
                 ("engines", ", ".join(f"{name}: {engine}" for name, engine in prepared.engines.items())),
                 *_rate_lines(prepared.rates),
                 ("store", f"{prepared.store.url}: holds {current}; racing creates have one winner"),

@@ -73,6 +73,7 @@ cert_ids = $cert_ids            # separate: one response for SHA-1 CertIDs and o
                                  # both (RFC 9919), which halves the signing, but HAProxy, Caddy and others
                                  # refuse it, and then staple nothing (docs/clients.md); or sha1, sha256
 
+# on_trouble = "leave-behind"    # where its certificate has ended or its key cannot be opened, publish the others
 # empty = true                   # it has issued nothing yet; else a snapshot without a row of it is refused
 # what differs from [validity] for this issuer; any of these may be left out:
 # validity = { profile = "cabf-tls", lifetime = "12h", backdate = "1h", end_with_certificate = true }
@@ -82,6 +83,11 @@ profile = "strict"               # 16 h to 7 d: within all the public ones of do
 lifetime = "4d"                  # an integer and s, m, h or d
 backdate = "0s"                  # how much before as_of an answer begins; it consumes the lifetime
 # end_with_certificate = true    # no answer is valid for longer than its certificate: docs/profiles.md says the cost
+
+[refresh]
+every = "1d"                     # how often runs take place: what would not last until the next one is signed again
+missed_runs = 1                  # how many may fail before any answer runs out
+spread = true                    # each night signs its share of what is going to be due
 
 # [gates]                        # what is not published without --accept GATE --reason TEXT; these are the defaults
 # skew = "5m"                    # how far times may lie ahead of as_of
@@ -101,6 +107,7 @@ spool = "/var/tmp"               # for spill files; 48 octets a row must be free
 
 [publish]
 store = "store"                  # or file:///var/lib/pregen, or s3://bucket/prefix
+keep = { generations = 7, days = 14 }      # older ones go at the end of a run; on S3 that needs s3:DeleteObject
 # s3 = { region = "us-east-1", endpoint = "http://127.0.0.1:8333" }   # what is not in the AWS_* variables
 """)
 # Their digest goes without saying: each kind of key has but one.

@@ -21,6 +21,7 @@ makings.py       what a shard is made of, as one digest, and what of it may stay
 groups.py        rows whose responses are alike but for serial, time and reason
 claims.py        what CRLs and anchors say of certificates, held against the rows of a shard (held.py); disputes.py says
                  what came of it
+cycles.py        how often the answers of each issuer are signed
 endings.py       which windows end with their certificates, and where
 by_issuer.py     what a snapshot has of each issuer
 plan.py          what is going to be signed: tables, made of templates (templates.py)

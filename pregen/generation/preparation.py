@@ -15,6 +15,7 @@ from pregen.errors import MAX_EXAMPLES, ConfigError, Finding, GateError, PregenE
 from pregen.gates import Acceptance
 from pregen.gates.author import Author
 from pregen.gates.detector import Anchors, load_anchors
+from pregen.generation.cycles import SharedCycle, late_refresh, shared_cycles
 from pregen.generation.endings import Endings
 from pregen.generation.memory import forbid_core_dumps
 from pregen.generation.past import Past, read_past
@@ -138,6 +139,11 @@ class Prepared:
         )
 
     @property
+    def shared_cycles(self) -> tuple[SharedCycle, ...]:
+        """How often answers are signed, for people."""
+        return shared_cycles(self.issuers, self.windows, self.refreshing)
+
+    @property
     def took_s(self) -> int:
         """What the longest of the last runs took, this one until now among them: what the next one reckons with."""
         before = self.current.manifest.took_s if self.current else None
@@ -195,6 +201,7 @@ def prepare(config: Config, options: RunOptions) -> Prepared:
         current_as_of=clock.instant(head.commit.as_of) if head and not options.is_delta else None,
     )
     windows = _windows(issuers, snapshot.as_of, started)
+    refreshing = _refreshing(config, started, current)
     workers = config.run.workers if options.workers is None else options.workers
     return Prepared(
         config=config,
@@ -214,8 +221,13 @@ def prepare(config: Config, options: RunOptions) -> Prepared:
         snapshot=snapshot,
         begun=begun,
         started=started,
-        refreshing=_refreshing(config, started, current),
-        warnings=warnings + ending_soon(issuers, started) + _capped(issuers, windows),
+        refreshing=refreshing,
+        warnings=(
+            *warnings,
+            *ending_soon(issuers, started),
+            *_capped(issuers, windows),
+            *late_refresh(issuers, windows, refreshing),
+        ),
     )
 
 

@@ -3,6 +3,7 @@
 profiles.py      the numbers of the standards: how long windows may be, and when newer answers are due
 reason_rules.py  which reasons of revocation these standards forbid, and whose certificates must give one
 windows.py       the windows of a run, planned by a profile, and judged again when they are signed
+cycles.py        how many nights a cycle has, and which lifetimes would give more
 refreshing.py    when answers that still hold are signed again, and which of them tonight
 timeliness.py    when a run may take place, and when what it signed may still be published
 """

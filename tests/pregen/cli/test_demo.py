@@ -21,7 +21,9 @@ from pregen.config import (
     GatesConfig,
     IssuerConfig,
     IssuerValidityConfig,
+    KeepConfig,
     PublishConfig,
+    RefreshConfig,
     RunConfig,
     S3Config,
     SnapshotConfig,
@@ -136,9 +138,11 @@ def test_the_demo_s_configuration_shows_every_field_there_is(pregen: Program, fo
         IssuerConfig: [issuer],
         IssuerValidityConfig: [issuer["validity"]],
         ValidityConfig: [raw["validity"]],
+        RefreshConfig: [raw["refresh"]],
         GatesConfig: [raw["gates"]],
         RunConfig: [raw["run"]],
         PublishConfig: [publish],
+        KeepConfig: [publish["keep"]],
         S3Config: [publish["s3"]],
     }
     for section, tables in shown.items():

@@ -36,6 +36,7 @@ FIELDS = [
     "this_update",
     "next_update",
     "refresh_by",
+    "cycle",
     "gates",
 ]
 
