@@ -77,6 +77,8 @@ def commit(
         publisher=new_publisher(),
         as_of=clock.seconds(prepared.snapshot.as_of),
         started_at=clock.seconds(prepared.started),
+        by=prepared.author.by if prepared.author else None,
+        note=prepared.author.note if prepared.author else None,
     )
     with steps("commit"), uninterruptible() as done:
         head, put_bytes = publish(prepared.store, prepared.head, manifest, terms)

@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pregen import clock
+from pregen.gates.author import system_user
 from tests.pregen.cli.ca import ALWAYS, SERIALS, Ca, Program, instants, octets
 
 FIELDS = [
@@ -236,3 +237,13 @@ def test_what_the_reader_of_orc_takes_is_cpu_time_of_the_run(ca: Ca, pregen: Pro
 
     assert ended.code == 0, ended.err
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before > 0.05  # it has imported pyarrow at least
+
+
+def test_who_runs_it_and_what_for_is_kept_with_the_commit(ca: Ca, pregen: Program) -> None:
+    assert pregen("run", ca.config, "--by", "A. Turing", "--note", "CHG-4711: new shards").code == 0
+    assert pregen("run", ca.config).code == 0
+
+    commits = pregen("history", ca.store, "--json").document["commits"]
+    assert isinstance(commits, list)
+    said = {one["number"]: (one["by"], one["note"]) for one in commits}
+    assert said == {1: ("A. Turing", "CHG-4711: new shards"), 2: (system_user(), None)}
