@@ -36,7 +36,7 @@ const octets = (value) => {
 const OID = /^(?:[01]\.[1-3]?[0-9]|2\.(?:0|[1-9][0-9]*))(?:\.(?:0|[1-9][0-9]*))*$/;
 const oid = (value) => { check(OID.test(text(value)), "Malformed"); return value; };
 const name = (value, ...folders) => {
-  const pattern = /^(?:packs\/[0-9a-f]{8}-[0-9a-f]{32}|(?:tables|windows|manifests)\/[0-9a-f]{64})$/;
+  const pattern = /^(?:packs\/[0-9a-f]{8}-[0-9a-f]{32}|(?:tables|windows|manifests|keys)\/[0-9a-f]{64})$/;
   check(pattern.test(text(value)) && folders.includes(value.split("/")[0]), "Malformed");
   return value;
 };
@@ -229,10 +229,32 @@ export class Reader {
     }
     check(end === 2 ** 32, "Malformed");
     this.searched = [...overlays, ...shards];
+    this.overlays = overlays.length;
     for (const shard of this.searched) {
       check(shard.low < shard.high && shard.directory_at < shard.size, "Malformed");
       if (!this.tables.has(shard.runs)) this.tables.set(shard.runs, this.load(shard.runs));
     }
+    this.keys = manifest.overlay_keys == null ? null : this.overlayKeys(name(manifest.overlay_keys, "keys"));
+  }
+
+  overlayKeys(object) {
+    const data = this.get(object);
+    check(sha256(data) === object.split("/")[1], "Checksum");
+    check(data.length >= 32, "Truncated");
+    check(data.subarray(0, 8).toString("latin1") === "PREGENK\n", "BadMagic");
+    check(data.readUInt16LE(8) === 1, "UnsupportedVersion");
+    const [width, count] = [data.readUInt16LE(10), data.readUInt32LE(12)];
+    check(width === 1 || width === 2, "Malformed");
+    check(data.length === 32 + count * (4 + width), "Truncated");
+    const first = new Map();
+    let before = -1;
+    for (let i = 0; i < count; i++) {
+      const [key, number] = [data.readUInt32LE(32 + 4 * i), data.readUIntLE(32 + 4 * count + width * i, width)];
+      check(key > before && number < this.overlays, "Malformed");
+      first.set(key, number);
+      before = key;
+    }
+    return first;
   }
 
   get(object) {
@@ -342,7 +364,8 @@ export class Reader {
     if (id === null) return null;
     const wanted = Buffer.from(serial, "hex");
     const key32 = Number(xxh64(wanted, BigInt(`0x${id}`)) >> 32n);
-    for (const shard of this.searched) {
+    const first = this.keys === null ? 0 : this.keys.get(key32) ?? this.overlays;
+    for (const shard of this.searched.slice(first)) {
       if (key32 < shard.low || key32 >= shard.high) continue;
       const tables = this.tables.get(shard.runs);
       const hit = this.find(shard, tables, key32, id, wanted);

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from storage.certid import CertID
-from tests.storage.golden_store import COMBINED, GOLDEN, VERSION_2, accepted_cases, expected_answers
+from tests.storage.golden_store import COMBINED, GOLDEN, OVERLAYS, VERSION_2, accepted_cases, expected_answers
 
 READER = Path(__file__).parent / "format_reader.mjs"
 NODE = shutil.which("node")
 # No package of PyPI brings it as the other judges; test_format_spec.py has a reader in Python that judges everywhere.
 pytestmark = pytest.mark.skipif(NODE is None, reason="there is no node here")
-DAMAGED = [path for of in (GOLDEN, VERSION_2) for path in sorted((of / "damaged").iterdir()) if path.is_dir()]
+DAMAGED = [path for of in (GOLDEN, VERSION_2, OVERLAYS) for path in sorted((of / "damaged").iterdir()) if path.is_dir()]
 
 
 def asked(store: Path, questions: Sequence[CertID]) -> list[dict[str, str] | None]:
@@ -37,7 +37,7 @@ def laid_over(store: Path, change: Path, folder: Path) -> Path:
     return folder / "store"
 
 
-@pytest.mark.parametrize("folder", [GOLDEN, COMBINED, VERSION_2], ids=lambda folder: folder.name)
+@pytest.mark.parametrize("folder", [GOLDEN, COMBINED, VERSION_2, OVERLAYS], ids=lambda folder: folder.name)
 def test_every_golden_answer_is_given(folder: Path) -> None:
     expected = expected_answers(folder)
     _, *answers = asked(folder / "store", [one.cert_id for one in expected])

@@ -10,6 +10,7 @@ from storage.stores.memory import MemoryStore
 GOLDEN = Path(__file__).parent / "golden"
 COMBINED = GOLDEN / "combined"
 VERSION_2 = GOLDEN / "version-2"
+OVERLAYS = GOLDEN / "overlays"
 
 
 @dataclass(frozen=True, slots=True)

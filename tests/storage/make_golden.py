@@ -46,12 +46,14 @@ from storage.stores.memory import MemoryStore
 from tests import pki
 from tests.judges.parsers import public_key, read_by_asn1crypto
 from tests.storage.damage import CASES, ODDITIES
+from tests.storage.damage_of_overlays import CASES_OF_OVERLAYS
 from tests.storage.damage_of_version_2 import CASES_OF_VERSION_2
-from tests.storage.golden_store import GOLDEN, VERSION_2, golden_store, objects_of
+from tests.storage.golden_store import GOLDEN, OVERLAYS, VERSION_2, golden_store, objects_of
 
 SHARDS = 3
 # Labels of the answers that are written whole.
 WHOLE = {"overlay-new", "overlay-revoked", "overlay-expired", "good-01", "good-16", "good-negative", "unknown"}
+WHOLE |= {"changed-revoked", "changed-good", "changed-new", "urgent", "urgent-2", "on-hold"}
 WHOLE |= {"revoked", "revoked-reason-5", "good-self-signed", "revoked-self-signed-reason-9"}
 START = datetime(2026, 11, 24, 6, 0, 0, tzinfo=UTC)
 AS_OF = datetime(2026, 11, 24, 5, 30, 0, tzinfo=UTC)
@@ -175,8 +177,8 @@ def make_version_2() -> None:
     named = {one.pack for one in (renewed, kept, *night, *newest, *older)}
     objects = {info.name: store.get(info.name) for info in store.list()}
     unnamed = {name for name in objects if name.startswith(("packs/", "history/"))} - named
-    _write(VERSION_2 / "store", {name: octets for name, octets in objects.items() if name not in unnamed})
-    _write_answers(VERSION_2, store, issuers, [*newest_overlay(base), *older_overlay(base), *base])
+    write_objects(VERSION_2 / "store", {name: octets for name, octets in objects.items() if name not in unnamed})
+    write_answers(VERSION_2, store, issuers, [*newest_overlay(base), *older_overlay(base), *base])
     make_changed()
 
 
@@ -186,18 +188,18 @@ def _nothing() -> NoReturn:
 
 def make_changed() -> None:
     """Write the damaged and the odd copies of the golden stores as they are: the same octets in every run."""
-    for folder, cases in ((GOLDEN, CASES), (VERSION_2, CASES_OF_VERSION_2)):
+    for folder, cases in ((GOLDEN, CASES), (VERSION_2, CASES_OF_VERSION_2), (OVERLAYS, CASES_OF_OVERLAYS)):
         objects, index = objects_of(folder / "store"), dict[str, object]()
         shutil.rmtree(folder / "damaged", ignore_errors=True)
         for case in cases:
             if case.is_committed:
-                _write(folder / "damaged" / case.name, case.changed(objects))
+                write_objects(folder / "damaged" / case.name, case.changed(objects))
                 index[case.name] = {"error": case.error.__name__, "seen": case.seen}
         (folder / "damaged" / "index.json").write_text(json.dumps(index, indent=1) + "\n")
     objects = objects_of(GOLDEN / "store")
     shutil.rmtree(GOLDEN / "accepted", ignore_errors=True)
     for oddity in ODDITIES:
-        _write(GOLDEN / "accepted" / oddity.name, oddity.changed(objects))
+        write_objects(GOLDEN / "accepted" / oddity.name, oddity.changed(objects))
     asked = {oddity.name: oddity.asked(objects) for oddity in ODDITIES}
     (GOLDEN / "accepted" / "index.json").write_text(json.dumps(asked, indent=1) + "\n")
 
@@ -231,10 +233,10 @@ def make_history() -> None:
         revocations=IssuerHistory(certificates=0, newest=newest, until=newest, lags=(60,), silence_s=7_200),
     )
     name, document = encode_index(index)
-    _write(GOLDEN / "history", {part.name.partition("/")[2]: octets, name.partition("/")[2]: document})
+    write_objects(GOLDEN / "history", {part.name.partition("/")[2]: octets, name.partition("/")[2]: document})
 
 
-def _write_answers(folder: Path, store: MemoryStore, issuers: tuple[Issuer, ...], of: Iterable[Row]) -> None:
+def write_answers(folder: Path, store: MemoryStore, issuers: Sequence[Issuer], of: Iterable[Row]) -> None:
     """Write what each CertID is answered: the digest of all, the octets of some of those with a label."""
     reader, seen, answers = open_reader(store), set[tuple[int, bytes]](), []
     shutil.rmtree(folder / "answers", ignore_errors=True)
@@ -309,15 +311,22 @@ def _issuers() -> tuple[Issuer, ...]:
         pki.make_responder(pki.Party(authority, key), "Golden Responder, rolled").write(rolled, "responder")
         (rolled / "rolled.toml").write_text(f'{ROLLED.lstrip()}[publish]\nstore = "store"\n')
         (rolled / "pregen.toml").write_text(f"{OTHERS.lstrip()}{ROLLED.lstrip()}")
-    loaded: list[Issuer] = []
-    for config in (keys / "pregen.toml", rolled / "rolled.toml"):
-        for path in config.parent.glob("*.key"):
-            path.chmod(0o600)
-        loaded += load_issuers(load_config(config), START)[0]
-    return tuple(loaded)
+    return (*issuers_of(GOLDEN), *_load_issuers(rolled / "rolled.toml"))
 
 
-def _write(folder: Path, objects: dict[str, bytes]) -> None:
+def issuers_of(folder: Path) -> tuple[Issuer, ...]:
+    """Return the issuers of a golden store, which take part in making it."""
+    return _load_issuers(folder / "keys" / "pregen.toml")
+
+
+def _load_issuers(config: Path) -> tuple[Issuer, ...]:
+    for path in config.parent.glob("*.key"):
+        path.chmod(0o600)
+    return load_issuers(load_config(config), START)[0]
+
+
+def write_objects(folder: Path, objects: dict[str, bytes]) -> None:
+    """Write the objects of a store into a folder, in the place of what is there."""
     shutil.rmtree(folder, ignore_errors=True)
     for name, octets in objects.items():
         path = folder / name

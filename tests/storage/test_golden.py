@@ -8,16 +8,22 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from pregen.audit import verify_store
 from storage.certid import HASH_OIDS
-from storage.commits import check_writable
+from storage.commits import check_writable, read_commit
 from storage.errors import StorageError
+from storage.history import read_index
+from storage.overlay_part import ORIGINS, read_overlay_part
 from storage.reader import open_reader
+from storage.removals import read_removals
 from tests.judges.parsers import PublicKey, read_by_asn1crypto
 from tests.storage.damage import CASES, ODDITIES, Case, Oddity
+from tests.storage.damage_of_overlays import CASES_OF_OVERLAYS
 from tests.storage.damage_of_version_2 import CASES_OF_VERSION_2
 from tests.storage.golden_store import (
     COMBINED,
     GOLDEN,
+    OVERLAYS,
     VERSION_2,
     accepted_cases,
     expected_answers,
@@ -28,10 +34,11 @@ from tests.storage.golden_store import (
 
 ECDSA_SHA256, ED25519, RSASSA_PSS = "1.2.840.10045.4.3.2", "1.3.101.112", "1.2.840.113549.1.1.10"
 EVERY = [(GOLDEN, case) for case in CASES] + [(VERSION_2, case) for case in CASES_OF_VERSION_2]
+EVERY += [(OVERLAYS, case) for case in CASES_OF_OVERLAYS]
 COMMITTED = [(folder, case) for folder, case in EVERY if case.is_committed]
 
 
-@pytest.mark.parametrize("folder", [GOLDEN, COMBINED, VERSION_2])
+@pytest.mark.parametrize("folder", [GOLDEN, COMBINED, VERSION_2, OVERLAYS])
 def test_a_golden_store_gives_the_answers_it_always_gave(folder: Path) -> None:
     reader = open_reader(golden_store(folder))
     statuses = set()
@@ -72,7 +79,7 @@ def test_combined_golden_answers_hold_both_hashes_in_one_response_or_one_hash_al
             assert {one.serial for one in statements} == {expected.cert_id.serial_number}
 
 
-@pytest.mark.parametrize("folder", [GOLDEN, COMBINED, VERSION_2])
+@pytest.mark.parametrize("folder", [GOLDEN, COMBINED, VERSION_2, OVERLAYS])
 def test_golden_answers_are_signed_by_the_golden_keys(folder: Path) -> None:
     document = json.loads((folder / "answers.json").read_bytes())
     sections = tomllib.loads((folder / "keys" / "pregen.toml").read_text())["issuer"]
@@ -119,7 +126,7 @@ def test_the_committed_damaged_stores_are_what_their_index_says(folder: Path, ca
     assert damage == case.changed(objects)
 
 
-@pytest.mark.parametrize("folder", [GOLDEN, VERSION_2])
+@pytest.mark.parametrize("folder", [GOLDEN, VERSION_2, OVERLAYS])
 def test_every_committed_damaged_store_is_a_case(folder: Path) -> None:
     folders = {path.name for path in (folder / "damaged").iterdir() if path.is_dir()}
     assert folders == {case.name for of, case in COMMITTED if of == folder}
@@ -145,6 +152,40 @@ def test_a_publisher_that_knows_no_overlays_keeps_out_of_a_store_with_some_and_t
     assert current.manifest.overlays
     assert current.commit.writer_min == 3
     check_writable(current.commit)
+
+
+def test_the_golden_store_with_overlays_has_what_is_new_in_it() -> None:
+    store = golden_store(OVERLAYS)
+    current = open_reader(store).current
+    assert current is not None
+    commits = [read_commit(store, number) for number in range(1, current.commit.number + 1)]
+    said = [(one.commit.kind, one.commit.base, one.commit.writer_min) for one in commits if one]
+    assert said[0] == ("run", 1, 2)
+    assert set(said[1:]) == {(kind, 1, 3) for kind in ("delta", "revoke", "hold", "gc")}
+    assert (commits[2] and (commits[2].commit.by, commits[2].commit.note)) == ("Ann", "stolen laptop")
+    assert current.commit.removals is not None
+    assert len(read_removals(store, current.commit.removals)) == 1
+    manifest = current.manifest
+    assert current.overlay_keys is not None
+    assert len(current.overlay_keys) == sum(one.rows for one in manifest.overlays) == 6
+    assert manifest.history is not None
+    index = read_index(store, manifest.history)
+    assert [part.pack for part in index.overlays] == [one.pack for one in manifest.overlays]
+    origins = [ORIGINS[origin] for part in index.overlays for origin in read_overlay_part(store, part).origins]
+    assert origins == ["hold", "revoke", "revoke", "delta", "delta", "delta"]
+    assert all(part.digest for part in index.parts)
+    check_writable(current.commit)
+
+
+def test_the_golden_store_with_overlays_is_what_verify_says_is_right() -> None:
+    audit = verify_store(golden_store(OVERLAYS), None, None, lambda *_: None)
+    assert audit.verified > 400
+    assert {one.code for one in audit.warnings} <= {
+        "verify.trust",
+        "verify.expired",
+        "verify.due",
+        "verify.old-answers",
+    }
 
 
 @pytest.mark.parametrize("case", ODDITIES, ids=lambda case: case.name)
