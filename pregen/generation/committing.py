@@ -9,12 +9,14 @@ from pregen.errors import VerificationError
 from pregen.gates import GateResult
 from pregen.gates.results import gates_document
 from pregen.generation.gatekeeping import after_signing
+from pregen.generation.overlaying import StayingPack
 from pregen.generation.past import write_past
 from pregen.generation.preparation import Prepared
 from pregen.generation.shard import SignedShard
 from pregen.generation.steps import Steps
 from pregen.generation.survey import Survey
 from pregen.interruption import uninterruptible
+from pregen.overlay_keys import put_overlay_keys
 from pregen.validity import check_still_timely
 from storage.commits import CommitTerms, Head, new_publisher, publish
 from storage.manifest import Manifest
@@ -31,7 +33,12 @@ class Committed(NamedTuple):
 
 
 def commit(
-    prepared: Prepared, survey: Survey, signed: Sequence[SignedShard], steps: Steps, probed_at: int | None
+    prepared: Prepared,
+    survey: Survey,
+    signed: Sequence[SignedShard],
+    staying: Sequence[StayingPack],
+    steps: Steps,
+    probed_at: int | None,
 ) -> Committed:
     """Look at everything that was signed once more, and publish it.
 
@@ -39,6 +46,7 @@ def commit(
         prepared: what was looked at before a row was read.
         survey: what came in.
         signed: all shards, by ascending keys.
+        staying: the overlay of what stays in one.
         steps: told what it took.
         probed_at: when the store's conditional writes were last tried out.
 
@@ -54,7 +62,9 @@ def commit(
         survey.rows_in, survey.excluded, survey.counts.again, shards, windows, verified
     )
     with steps("gates"):
-        history, history_bytes = _remember(prepared, survey, signed)
+        history, history_bytes = _remember(prepared, survey, signed, staying)
+        overlays = tuple(one.signed.shard for one in staying)
+        overlay_keys = put_overlay_keys(prepared.store, overlays)
     check_still_timely(started=prepared.started, clock_now=clock.now(), windows=prepared.public_windows)
     counts: dict[str, object] = {
         "rows_in": survey.rows_in,
@@ -67,6 +77,8 @@ def commit(
     manifest = Manifest(
         profile=prepared.profiles,
         shards=shards,
+        overlays=overlays,
+        overlay_keys=overlay_keys,
         counts=counts,
         gates=gates_document(gates),
         history=history,
@@ -86,14 +98,18 @@ def commit(
     return Committed(head, put_bytes, history_bytes, responses, gates)
 
 
-def _remember(prepared: Prepared, survey: Survey, signed: Sequence[SignedShard]) -> tuple[str | None, int]:
+def _remember(
+    prepared: Prepared, survey: Survey, signed: Sequence[SignedShard], staying: Sequence[StayingPack]
+) -> tuple[str | None, int]:
     """Put the index of what the next run's gates need; return its name, and the octets of it and of its parts."""
     if survey.history is None:
         return None, 0
     made_of = {file.number: file.made_of for file in survey.files}
     parts = [replace(one.history, digest=made_of[one.number]) for one in signed if one.history is not None]
-    name, index_bytes = write_past(prepared.store, survey.history, parts)
-    return name, index_bytes + sum(part.size_bytes for part in parts)
+    overlays = [one.part for one in staying]
+    name, index_bytes = write_past(prepared.store, survey.history, parts, overlays)
+    part_bytes = sum(part.size_bytes for part in parts) + sum(part.size_bytes for part in overlays)
+    return name, index_bytes + part_bytes
 
 
 def check_counts(prepared: Prepared, survey: Survey, signed: Sequence[SignedShard]) -> int:

@@ -12,7 +12,7 @@ from pregen.generation.endings import Endings
 from pregen.generation.makings import Former, Makings, keeping_of
 from pregen.generation.past import Comparer, ComparisonJob, entries_of
 from pregen.generation.routing import ShardFile
-from pregen.generation.rows import ShardRows, load_rows
+from pregen.generation.rows import ShardRows, load_shard
 from pregen.generation.steps import Steps
 from pregen.generation.tally import ShardCount
 
@@ -69,7 +69,7 @@ class ShardCounter:
         """
         steps = Steps()
         with steps("survey"):
-            rows = load_rows(task.file.path, task.expired_before, task.file.written, endings=task.endings)
+            rows = load_shard(task.file, task.expired_before, task.endings)
             groups = rows.groups()
         with steps("gates"):
             comparison = self._compared(task, rows)
@@ -84,6 +84,7 @@ class ShardCounter:
             examples=rows.examples,
             comparison=comparison,
             held=held,
+            staying=rows.staying,
             steps=steps.take(),
             made_of=made_of,
             keeping=keeping,
@@ -93,6 +94,8 @@ class ShardCounter:
         if self._comparer is None:
             return NOT_COMPARED
         try:
-            return self._comparer.compare(task.file.low, task.file.high, entries_of(rows))
+            return self._comparer.compare(
+                task.file.low, task.file.high, entries_of(rows), task.file.overlaid, rows.staying
+            )
         except OSError as e:
             raise PublishError(f"{task.label}: {explained(e)}; nothing was published") from e

@@ -24,6 +24,7 @@ from pregen.generation.evidence import evidence_of, match_name, matched_before
 from pregen.generation.groups import Group
 from pregen.generation.past import ComparisonJob
 from pregen.generation.preparation import Prepared
+from pregen.generation.staying import ahead
 from pregen.generation.tally import Tally
 from pregen.snapshot import Snapshot
 from pregen.validity import REASON_CODES
@@ -124,7 +125,7 @@ def ask(
             "their answers may be valid for longer than they are: export not_after"
         )
         warnings += (Finding("window.undated", "warning", text, tally.counts.undated),)
-    warnings = rows + warnings + _late(prepared) + unneeded
+    warnings = rows + warnings + _late(prepared) + ahead(prepared, tally.staying) + unneeded
     failed = [result.gate for result in decided if result.outcome == "failed"]
     if failed or not tally.groups:
         # What is wrong with rows comes first: much of the rest may follow from it.

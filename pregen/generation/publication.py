@@ -8,14 +8,15 @@ from pregen.errors import Finding
 from pregen.generation.committing import Committed, commit
 from pregen.generation.keeping import makings_of
 from pregen.generation.makings import Keepable
+from pregen.generation.overlaying import StayingPack, sign_staying
 from pregen.generation.pace import pace_warning
 from pregen.generation.plan import make_plan
 from pregen.generation.preparation import Prepared, RunOptions, prepare
 from pregen.generation.shard import SignedShard
-from pregen.generation.signing import sign
+from pregen.generation.signing import sign, signing_job
 from pregen.generation.steps import Steps
 from pregen.generation.survey import Survey, survey
-from pregen.generation.worklist import shards_to_sign
+from pregen.generation.worklist import shards_to_sign, staying_to_sign
 from pregen.generation.workplace import open_workplace
 from pregen.issuers import client_warnings
 from pregen.progress import Progress
@@ -40,6 +41,7 @@ class Published:
         survey: what came in.
         committed: what was published, and the commit.
         signed: the shards, by ascending keys.
+        staying: the overlay of what stays in one, by ascending keys.
         plan_bytes: octets of tables and windows that were put.
         cpu_by_step: the CPU seconds of all processes that can be told apart; start-up of processes is not among them.
         warnings: all of them.
@@ -49,6 +51,7 @@ class Published:
     survey: Survey
     committed: Committed
     signed: tuple[SignedShard, ...]
+    staying: tuple[StayingPack, ...]
     plan_bytes: int
     cpu_by_step: dict[str, float]
     warnings: tuple[Finding, ...]
@@ -72,7 +75,8 @@ class Published:
     @property
     def stored_bytes(self) -> int:
         """Octets put, without the history: what the next run's gates need."""
-        return self.committed.put_bytes + self.plan_bytes + sum(one.shard.size_bytes for one in self.signed)
+        packs = (*self.signed, *(one.signed for one in self.staying))
+        return self.committed.put_bytes + self.plan_bytes + sum(one.shard.size_bytes for one in packs)
 
     @property
     def verified(self) -> int:
@@ -90,7 +94,7 @@ def check(config: Config, options: RunOptions, progress: Progress) -> Checked:
     probe_racing_creates(prepared.store)
     with open_workplace(prepared) as place:
         surveyed = survey(prepared, place, Steps(), progress)
-    plan = make_plan(prepared.issuers, prepared.windows, surveyed.groups)
+    plan = make_plan(prepared.issuers, prepared.windows, surveyed.all_groups)
     # Who runs this each night has decided; who checks, decides.
     warnings = (*surveyed.warnings, *plan.warnings(), *client_warnings(prepared.issuers))
     return Checked(prepared=prepared, survey=surveyed, warnings=warnings)
@@ -121,12 +125,15 @@ def publish_prepared(prepared: Prepared, steps: Steps, progress: Progress) -> Pu
         keepable = Keepable(makings_of(prepared.issuers))
         surveyed = survey(prepared, place, steps, progress, keepable)
         with steps("plan"):
-            plan = make_plan(prepared.issuers, prepared.windows, surveyed.groups, prepared.current_tables)
+            plan = make_plan(prepared.issuers, prepared.windows, surveyed.all_groups, prepared.current_tables)
         tasks = shards_to_sign(prepared, surveyed)
         signed = sign(prepared, plan, tasks, place.pool, surveyed.certificates, progress)
-    for one in signed:
+        staying = sign_staying(
+            signing_job(prepared, plan), staying_to_sign(prepared, surveyed), surveyed.staying.entries, place.pool
+        )
+    for one in (*signed, *(pack.signed for pack in staying)):
         steps.add(one.steps)
-    committed = commit(prepared, surveyed, signed, steps, probed_at)
+    committed = commit(prepared, surveyed, signed, staying, steps, probed_at)
     cpu_by_step = steps.take()
     slow = pace_warning(surveyed.groups, prepared.issuers, prepared.choices, cpu_by_step.get("sign", 0.0))
     return Published(
@@ -134,6 +141,7 @@ def publish_prepared(prepared: Prepared, steps: Steps, progress: Progress) -> Pu
         survey=surveyed,
         committed=committed,
         signed=tuple(signed),
+        staying=tuple(staying),
         plan_bytes=sum(map(len, plan.objects.values())),
         cpu_by_step=cpu_by_step,
         warnings=surveyed.warnings + plan.warnings() + slow,

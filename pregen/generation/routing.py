@@ -18,6 +18,7 @@ from pregen.gates.detector import Observation, Observer, Watch
 from pregen.generation.router import Repeats, Router, Written, spooling
 from pregen.generation.spill import SpillFile, shard_folder
 from pregen.generation.steps import Steps
+from pregen.generation.truth import Overlaid
 from pregen.generation.workers import Pool
 from pregen.snapshot import Location, Reading, Snapshot, StatusBatch
 from pregen.snapshot.files import crashed
@@ -32,6 +33,7 @@ class ShardFile:
         written: what these files are.
         digest: `pregen.generation.tally.ShardCount.digest` of the shard; None before it is counted.
         made_of: `pregen.generation.tally.ShardCount.made_of` of the shard; None before, or where nobody asked.
+        overlaid: what overlays say of its certificates; None: nothing.
     """
 
     number: int
@@ -41,6 +43,7 @@ class ShardFile:
     written: tuple[SpillFile, ...]
     digest: int | None = None
     made_of: bytes | None = None
+    overlaid: Overlaid | None = None
 
     @property
     def label(self) -> str:

@@ -17,6 +17,7 @@ from pregen.generation.collapse import Collapsed, collapse
 from pregen.generation.counts import NO_EXAMPLES, NOTHING_COUNTED, Examples, RowCounts
 from pregen.generation.endings import Endings
 from pregen.generation.groups import Group
+from pregen.generation.routing import ShardFile
 from pregen.generation.spill import (
     AGAIN,
     FLAGS,
@@ -94,6 +95,16 @@ def digest_of(codes: NDArray[np.int64], rows: NDArray[np.int64], counts: RowCoun
     """Return a CRC-32 of the number of rows of each group, by ascending codes, and of those left out."""
     left_out = [counts.repeated, counts.expired, counts.joined, counts.alone]
     return zlib.crc32(np.concatenate([codes, rows, left_out]).data)
+
+
+def load_shard(file: ShardFile, expired_before: int | None = None, endings: Endings | None = None) -> ShardRows:
+    """Return the rows of a spooled shard, which must be what was written, and what was counted; see `load_rows`.
+
+    Raises:
+        SpoolError: the files cannot be read, or are not what was written.
+        VerificationError: the rows are not those that were counted.
+    """
+    return load_rows(file.path, expired_before, file.written, file.digest, endings, file.overlaid)
 
 
 def load_rows(

@@ -20,7 +20,7 @@ from pregen.generation.past import entries_of
 from pregen.generation.plan import Plan
 from pregen.generation.readback import ReadBack
 from pregen.generation.routing import ShardFile
-from pregen.generation.rows import ShardRows, load_rows
+from pregen.generation.rows import ShardRows, load_shard
 from pregen.generation.steps import Steps
 from pregen.issuers import Issuer
 from pregen.signers import Flight, KeyUse, Octets, Rows, open_signer
@@ -146,7 +146,7 @@ class ShardSigner:
     def _signed(self, task: SignTask) -> SignedShard:
         plan, steps, low, high = self._job.plan, self._steps, task.file.low, task.file.high
         with steps("load"):
-            rows = load_rows(task.file.path, task.expired_before, task.file.written, task.file.digest, task.endings)
+            rows = load_shard(task.file, task.expired_before, task.endings)
             layout = Layout(rows, self._run_numbers.of(rows.codes), self._shapes)
         flight = Flight()
         records = [self._sign(rows, block, flight) for block in layout.blocks()]

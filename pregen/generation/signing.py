@@ -10,6 +10,13 @@ from pregen.generation.workers import Pool
 from pregen.progress import Progress
 
 
+def signing_job(prepared: Prepared, plan: Plan) -> SigningJob:
+    """Return what a worker needs to sign whatever a run publishes."""
+    as_of = clock.seconds(prepared.snapshot.as_of)
+    engines = {use: choice.engine for use, choice in prepared.choices.items()}
+    return SigningJob(prepared.issuers, prepared.windows, plan, engines, prepared.open_store, as_of)
+
+
 def sign(
     prepared: Prepared, plan: Plan, tasks: Sequence[SignTask], pool: Pool, certificates: int, progress: Progress
 ) -> list[SignedShard]:
@@ -28,11 +35,8 @@ def sign(
     """
     for name, octets in plan.objects.items():  # before the first signature: is the store writable at all?
         prepared.store.put(name, octets)
-    as_of = clock.seconds(prepared.snapshot.as_of)
-    engines = {use: choice.engine for use, choice in prepared.choices.items()}
-    job = SigningJob(prepared.issuers, prepared.windows, plan, engines, prepared.open_store, as_of)
     signed, done = [], 0
-    for one in pool.map(ShardSigner, job, tasks):
+    for one in pool.map(ShardSigner, signing_job(prepared, plan), tasks):
         signed.append(one)
         done += one.shard.rows
         progress("sign", done, certificates)

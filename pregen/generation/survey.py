@@ -29,8 +29,10 @@ from pregen.generation.groups import Group
 from pregen.generation.makings import Keepable, Keeping
 from pregen.generation.preparation import Prepared
 from pregen.generation.routing import RoutingJob, ShardFile, route, route_files
+from pregen.generation.staying import StayingRows, overlaid_of, spool_staying
 from pregen.generation.steps import Steps
 from pregen.generation.tally import ShardCount, add_up
+from pregen.generation.truth import Overlaid
 from pregen.generation.workplace import Workplace
 from pregen.issuers import Issuer
 from pregen.progress import Progress
@@ -55,6 +57,7 @@ class Survey:
         by_issuer: figures of each issuer.
         keeping: of shards of which something stays, what does.
         kept_groups: rows of each group in these.
+        staying: what stays in overlays beside the shards.
     """
 
     files: tuple[ShardFile, ...]
@@ -69,6 +72,12 @@ class Survey:
     by_issuer: tuple[IssuerFigures, ...] = ()
     keeping: Mapping[int, Keeping] = field(default_factory=dict)
     kept_groups: Mapping[Group, int] = field(default_factory=dict)
+    staying: StayingRows = field(default_factory=StayingRows)
+
+    @property
+    def all_groups(self) -> list[Group]:
+        """The groups of all rows that get responses, and of what stays in overlays, in their order."""
+        return sorted({*self.groups, *self.staying.groups})
 
     @property
     def certificates(self) -> int:
@@ -106,7 +115,7 @@ def survey(
     """
     snapshot = prepared.snapshot
     watch, observations = watch_of(prepared), list[Observation]()
-    files = _routed(prepared, place, watch, observations.append, steps, progress)
+    files = _told(_routed(prepared, place, watch, observations.append, steps, progress), overlaid_of(prepared))
     end_readers()
     with steps("gates"):
         claims = claims_of(prepared)
@@ -126,6 +135,7 @@ def survey(
         excluded = _excluded(snapshot, counts, invalid)
         gates, warnings = ask(prepared, tally, verdict, watch, excluded, claims)
         history = remembered(prepared, tally.groups, verdict, observation, watch)
+        staying = spool_staying(prepared, place, tally.staying.entries, len(files))
     return Survey(
         files=tuple(
             replace(file, digest=tally.digests[file.number], made_of=tally.made_of[file.number]) for file in files
@@ -141,7 +151,15 @@ def survey(
         gates=gates,
         history=history,
         by_issuer=figures_by_issuer(prepared.issuers, snapshot, tally.groups, observation),
+        staying=staying,
     )
+
+
+def _told(files: Sequence[ShardFile], overlaid: Overlaid | None) -> tuple[ShardFile, ...]:
+    """Return shards with what overlays say of their certificates."""
+    if overlaid is None:
+        return tuple(files)
+    return tuple(replace(one, overlaid=overlaid.between(one.low, one.high)) for one in files)
 
 
 def _routed(

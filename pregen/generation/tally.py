@@ -12,6 +12,7 @@ from pregen.generation.groups import CODE, Group
 from pregen.generation.held import Held, all_held
 from pregen.generation.makings import Keeping
 from pregen.generation.rows import digest_of
+from pregen.generation.truth import NOTHING_STAYS, Staying, all_staying
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class ShardCount:
         examples: of these, the first ones.
         comparison: with the current generation.
         held: what CRLs and anchors say of the rows.
+        staying: what stays in overlays of its range of keys.
         steps: what took how long.
         made_of: a digest of all that it is made of, 32 octets; None: nobody wanted to know.
         keeping: what of the shard of the current generation stays in its place.
@@ -36,6 +38,7 @@ class ShardCount:
     examples: Examples = NO_EXAMPLES
     comparison: Comparison = NOT_COMPARED
     held: Held = field(default_factory=Held)
+    staying: Staying = NOTHING_STAYS
     steps: dict[str, float] = field(default_factory=dict)
     made_of: bytes | None = None
     keeping: Keeping = Keeping.NOTHING
@@ -58,7 +61,7 @@ class Tally:
         made_of: by shard, `ShardCount.made_of`.
         keeping: of shards of which something stays, what does.
         kept_groups: rows of each group in these shards.
-        counts, examples, comparison, held: as of `ShardCount`; examples in the order of shards.
+        counts, examples, comparison, held, staying: as of `ShardCount`; examples in the order of shards.
     """
 
     groups: dict[Group, int]
@@ -71,6 +74,7 @@ class Tally:
     made_of: dict[int, bytes | None] = field(default_factory=dict)
     keeping: dict[int, Keeping] = field(default_factory=dict)
     kept_groups: dict[Group, int] = field(default_factory=dict)
+    staying: Staying = NOTHING_STAYS
 
 
 def add_up(shards: Iterable[ShardCount]) -> Tally:
@@ -82,6 +86,7 @@ def add_up(shards: Iterable[ShardCount]) -> Tally:
     keeping: dict[int, Keeping] = {}
     kept_groups: dict[Group, int] = {}
     held: dict[int, Held] = {}
+    staying: dict[int, Staying] = {}
     counts, comparison, examples = NOTHING_COUNTED, NOT_COMPARED, FirstExamples()
     for one in shards:
         for group, count in one.groups.items():
@@ -95,6 +100,8 @@ def add_up(shards: Iterable[ShardCount]) -> Tally:
         digests[one.shard] = one.digest()
         made_of[one.shard] = one.made_of
         held[one.shard] = one.held
+        if len(one.staying.entries):
+            staying[one.shard] = one.staying
         counts = counts.plus(one.counts)
         comparison = comparison.plus(one.comparison)
         examples.add(one.shard, one.examples)
@@ -112,4 +119,5 @@ def add_up(shards: Iterable[ShardCount]) -> Tally:
         examples=examples.take(),
         comparison=comparison,
         held=all_held(held[shard] for shard in sorted(held)),
+        staying=all_staying(staying[shard] for shard in sorted(staying)),
     )

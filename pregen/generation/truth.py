@@ -25,10 +25,10 @@ from pregen.overlays.order import RowsSay
 from pregen.reasons import CERTIFICATE_HOLD
 from pregen.snapshot import MAX_SERIAL_BYTES
 from pregen.snapshot.rows import Mask
-from storage.history import STATUSES
+from storage.history import STATUSES, UNIT_S
 
 _STATUS_OF_KIND = np.array([STATUSES.index(status) for status, _ in KINDS], np.uint8)
-_KIND_OF_STATUS = np.array([KINDS.index((status, False)) for status in ("good", "revoked", "revoked", "unknown")])
+KIND_OF_STATUS = np.array([KINDS.index((status, False)) for status in ("good", "revoked", "revoked", "unknown")])
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,11 @@ class Staying(NamedTuple):
     is_lacking: Mask = np.empty(0, np.bool_)
 
     @property
+    def lacking(self) -> Entries:
+        """The entries of certificates that the snapshot does not have."""
+        return self.entries.take(self.is_lacking)
+
+    @property
     def is_ahead(self) -> Mask:
         """Which are revoked or on hold, and the source does not know it."""
         return np.isin(self.entries.status, (KeptStatus.REVOKED, KeptStatus.ON_HOLD))
@@ -99,8 +104,8 @@ def tell(rows: Spilled, kept: Mask, overlaid: Overlaid, limit: int) -> Staying:
     truth = resolve(entries.take(which), says)
     differs = (truth.status != says.status) | (truth.revoked_at != says.revoked_at) | (truth.reason != says.reason)
     if differs.any():
-        to = _KIND_OF_STATUS[truth.status]
-        to = np.where(_is_revoked(truth.status), to + (truth.reason >= 0), to).astype(np.uint32)
+        to = KIND_OF_STATUS[truth.status]
+        to = np.where(is_revoked(truth.status), to + (truth.reason >= 0), to).astype(np.uint32)
         rows["code"][place[differs]] = (code - kind + to)[differs]
         rows["revoked_at"][place[differs]] = truth.revoked_at[differs]
         rows["reason"][place[differs]] = truth.reason[differs]
@@ -110,7 +115,7 @@ def tell(rows: Spilled, kept: Mask, overlaid: Overlaid, limit: int) -> Staying:
     is_lacking[which] = False
     now = _as_resolved(entries, which, truth.revoked_at, truth.reason, rows["not_after"][place])
     if overlaid.is_lack_accepted:
-        stays &= ~is_lacking | _is_revoked(entries.status) | (entries.as_of > overlaid.as_of)
+        stays &= ~is_lacking | is_revoked(entries.status) | (entries.as_of > overlaid.as_of)
     stays &= now.not_after >= limit
     return Staying(now.take(stays), is_lacking[stays])
 
@@ -154,11 +159,13 @@ def _as_resolved(
     at, why, not_after = entries.revoked_at.copy(), entries.reason.copy(), entries.not_after.copy()
     at[which], why[which] = revoked_at, reason
     mine = not_after[which]
-    later = np.maximum(mine, row_not_after)
-    known = np.where(mine == LAST_SECOND, row_not_after, np.where(row_not_after == LAST_SECOND, mine, later))
-    not_after[which] = known
+    # Overlays round it up to the units of histories, so that nothing revoked is forgotten before it ends.
+    is_same = row_not_after | np.uint32(UNIT_S - 1) == mine
+    later = np.where(is_same, row_not_after, np.maximum(mine, row_not_after))
+    not_after[which] = np.where(mine == LAST_SECOND, row_not_after, np.where(row_not_after == LAST_SECOND, mine, later))
     return replace(entries, revoked_at=at, reason=why, not_after=not_after)
 
 
-def _is_revoked(status: NDArray[np.uint8]) -> Mask:
+def is_revoked(status: NDArray[np.uint8]) -> Mask:
+    """Tell which statuses are revoked or on hold, bool[n]."""
     return np.isin(status, (KeptStatus.REVOKED, KeptStatus.ON_HOLD))

@@ -14,3 +14,11 @@ def shards_to_sign(prepared: Prepared, survey: Survey) -> list[SignTask]:
         SignTask(file, prepared.expired_before, prepared.endings, survey.proofs.get(file.number, frozenset()))
         for file in survey.files
     ]
+
+
+def staying_to_sign(prepared: Prepared, survey: Survey) -> list[SignTask]:
+    """Return a task for each pack of the overlay of what stays in one."""
+    staying = survey.staying
+    return [
+        SignTask(file, None, prepared.endings, staying.proofs.get(file.number, frozenset())) for file in staying.files
+    ]

@@ -17,6 +17,7 @@ from pregen.gates.comparison import (
     Remembered,
     compare,
     pair,
+    with_overlays,
     words,
 )
 from storage.history import STATUSES, UNIT_S, entries, word
@@ -262,3 +263,35 @@ def test_of_what_vanished_those_that_are_not_known_to_expire_are_counted() -> No
 @pytest.mark.parametrize(("before", "expired"), [(5 * UNIT_S, False), (5 * UNIT_S + 1, True), (0, False), (-1, False)])
 def test_a_certificate_has_expired_the_second_after_its_last_one(before: int, *, expired: bool) -> None:
     assert entries_of([One(1, not_after=5 * UNIT_S)]).expired(before).tolist() == [expired]
+
+
+def statuses(of: Remembered) -> list[tuple[int, int, int]]:
+    return list(zip(of.keys.tolist(), of.status.tolist(), (of.words >> 2).tolist(), strict=True))
+
+
+def test_what_overlays_say_counts_before_what_shards_do() -> None:
+    before = entries_of([One(1), One(2, REVOKED, 4_096), One(3, not_after=8_192)])
+    overlays = entries_of([One(1, REVOKED, 2_048), One(3, ON_HOLD), One(4, REVOKED, 2_048)])
+    both, alone = with_overlays(before, overlays)
+
+    assert alone == 1
+    # Their expiry is that of the shards, where these know one.
+    assert statuses(both) == [(1, REVOKED, 2), (2, REVOKED, 4), (3, ON_HOLD, 8), (4, REVOKED, 2)]
+
+
+@given(*[st.lists(st.sampled_from(range(6)), unique=True)] * 2)
+def test_a_generation_with_overlays_has_the_certificates_of_both_once(shards: list[int], overlays: list[int]) -> None:
+    both, alone = with_overlays(
+        entries_of([One(key) for key in shards]), entries_of([One(key, REVOKED) for key in overlays])
+    )
+
+    assert both.keys.tolist() == sorted({*shards, *overlays})
+    assert {key for key, status, _ in statuses(both) if status == REVOKED} == set(overlays)
+    assert alone == len({*overlays} - {*shards})
+
+
+def test_what_overlays_go_on_to_say_revoked_is_missed_and_not_lost() -> None:
+    before, after = entries_of([One(1, REVOKED), One(2, REVOKED), One(3)]), entries_of([])
+    seen = compare(before, after, None, staying=np.array([2, 3], np.uint64), overlaid=1)
+
+    assert (seen.vanished, seen.lost, seen.keys["lost"], seen.overlaid) == (3, 1, (1,), 1)

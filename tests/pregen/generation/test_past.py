@@ -15,14 +15,17 @@ from pregen.gates import History
 from pregen.gates.comparison import NOT_COMPARED, Comparison, Remembered, compare, words
 from pregen.gates.history import WITNESS
 from pregen.generation.past import Comparer, ComparisonJob, Past, entries_of, named, read_past, write_past
+from pregen.generation.truth import Overlaid
 from pregen.routing_key import xxh64
 from pregen.snapshot import REVOKED, UNKNOWN
 from storage.commits import find_head
 from storage.history import STATUSES, HistoryPart, IssuerHistory, encode_part, read_index
+from storage.reader import open_reader
 from storage.stores import Store
 from storage.stores.memory import MemoryStore
 from tests.pregen.generation.test_publication import NOW_S, Authority
 from tests.pregen.generation.workshop import Row, load, plain_rows, various_rows
+from tests.storage.golden_store import VERSION_2, golden_store
 
 EDGES = st.lists(st.integers(1, 2**32 - 1), max_size=4, unique=True)
 
@@ -189,3 +192,37 @@ def test_damaged_packs_of_a_dropped_issuer_are_told_as_damage(tmp_path: Path) ->
 
     assert len(seen.damaged) == 1
     assert shard.pack in seen.damaged[0]
+
+
+def test_what_overlays_say_is_read_with_the_generation_and_what_is_damaged_of_them_is_told() -> None:
+    store = golden_store(VERSION_2)
+    current = open_reader(store).current
+    past = read_past(store, current)
+
+    assert past.history is None
+    assert not past.damage
+    assert len(past.overlays) == 3, "of four records one is below a newer one"
+
+    assert current is not None
+    gone = current.manifest.overlays[0].pack
+    store.delete([gone])
+    assert read_past(store, current).damage == (f"{gone}: is missing",)
+
+
+def test_the_name_of_a_certificate_is_found_in_overlays_too() -> None:
+    store = golden_store(VERSION_2)
+    current = open_reader(store).current
+    assert current is not None
+    for key in read_past(store, current).overlays.keys.tolist():
+        assert " of " in named(current, key)
+
+
+def test_a_range_without_a_part_is_compared_with_what_overlays_have_there() -> None:
+    store = golden_store(VERSION_2)
+    entries = read_past(store, open_reader(store).current).overlays
+    overlaid = Overlaid(entries, np.unique(entries.issuers), as_of=2**40)
+    comparer = Comparer(ComparisonJob(lambda: store, (), None))
+    seen = comparer.compare(0, 1 << 32, Remembered(entries.keys[:0], np.empty(0, np.uint32)), overlaid)
+
+    assert (seen.before, seen.overlaid, seen.vanished) == (len(entries),) * 3
+    assert seen.lost == int(np.count_nonzero(entries.is_final))

@@ -1,0 +1,81 @@
+"""What stays in overlays is signed, stored and read back as shards are, and becomes the one overlay of a generation."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from pregen.errors import PublishError, VerificationError, explained
+from pregen.generation.shard import ShardSigner, SignedShard, SigningJob, SignTask
+from pregen.generation.workers import Pool
+from pregen.overlays import Entries
+from pregen.overlays.records import overlay_columns
+from storage.overlay_part import OverlayPart, encode_overlay_part
+from storage.sealed import ID_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class StayingTask:
+    """One pack of an overlay to sign: its rows, and the same as entries."""
+
+    sign: SignTask
+    entries: Entries
+
+    @property
+    def label(self) -> str:
+        """What messages call it."""
+        return f"overlay, {self.sign.label}"
+
+
+@dataclass(frozen=True, slots=True)
+class StayingPack:
+    """A pack of an overlay that is stored and read back, and what is remembered of it."""
+
+    signed: SignedShard
+    part: OverlayPart
+
+
+class StayingSigner:
+    """Signs packs of an overlay in one worker process."""
+
+    def __init__(self, job: SigningJob) -> None:
+        self._store = job.open_store()
+        self._signer = ShardSigner(job)
+
+    def __call__(self, task: StayingTask) -> StayingPack:
+        """Sign, store and read back one pack, and put what is remembered of it.
+
+        Raises:
+            SigningError: an engine could not sign.
+            VerificationError: what was stored is not what was meant.
+            PublishError: the store did not take it, or did not return it.
+        """
+        signed, entries = self._signer(task.sign), task.entries
+        if signed.shard.rows != len(entries):
+            raise VerificationError(
+                f"{task.label}: {signed.shard.rows:,} certificates were read back where {len(entries):,} belong: "
+                "nothing was published; please report this"
+            )
+        shard = replace(signed.shard, as_of=int(entries.as_of.min()))
+        part, octets = encode_overlay_part(os.urandom(ID_BYTES), shard.pack, overlay_columns(entries))
+        try:
+            self._store.put(part.name, octets)
+        except OSError as e:
+            raise PublishError(f"{task.label}: {explained(e)}; nothing was published") from e
+        return StayingPack(replace(signed, shard=shard), part)
+
+
+def sign_staying(job: SigningJob, tasks: Sequence[SignTask], entries: Entries, pool: Pool) -> list[StayingPack]:
+    """Return the packs of what stays, in the order of their keys.
+
+    Args:
+        job: as of the shards.
+        tasks: one for each range of keys.
+        entries: what stays.
+        pool: who signs.
+
+    Raises:
+        SigningError, VerificationError, PublishError, WorkerError: nothing was published.
+    """
+    staying = [StayingTask(one, entries.between(one.file.low, one.file.high)) for one in tasks]
+    packs = list(pool.map(StayingSigner, replace(job, remembers=False), staying)) if staying else []
+    return sorted(packs, key=lambda one: one.signed.number)

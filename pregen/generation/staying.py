@@ -1,0 +1,134 @@
+"""What stays in overlays when a run is over: told of, and spooled to be signed as one overlay of the new generation."""
+
+import zlib
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pregen import clock
+from pregen.errors import MAX_EXAMPLES, Finding
+from pregen.generation.counting import CountingJob, CountTask, ShardCounter
+from pregen.generation.groups import Group
+from pregen.generation.preparation import Prepared
+from pregen.generation.router import spooling
+from pregen.generation.routing import ShardFile
+from pregen.generation.sharding import record_bytes, rows_wanted
+from pregen.generation.spill import ROW_BYTES, SPILLED, Spilled, SpillFile
+from pregen.generation.tally import add_up
+from pregen.generation.truth import KIND_OF_STATUS, Overlaid, Staying, is_revoked
+from pregen.generation.workplace import Workplace
+from pregen.overlays import NO_ENTRIES, Entries
+from storage.certid import serial_text
+from storage.key import KEY32, split
+
+_ACCEPTED = frozenset({"shrink", "shrink.vanished"})
+
+
+@dataclass(frozen=True, slots=True)
+class StayingRows:
+    """What stays, spooled and counted like rows of a snapshot, in as few ranges of keys as packs are needed.
+
+    Attributes:
+        entries: all of it, by ascending keys.
+        files: the ranges.
+        groups: rows of each group.
+        proofs: by range, groups that are seen there first.
+    """
+
+    entries: Entries = NO_ENTRIES
+    files: tuple[ShardFile, ...] = ()
+    groups: dict[Group, int] = field(default_factory=dict)
+    proofs: dict[int, frozenset[Group]] = field(default_factory=dict)
+
+
+def overlaid_of(prepared: Prepared) -> Overlaid | None:
+    """Return what the overlays of the current generation say of the issuers of a run; None: nothing."""
+    ids = np.array([issuer.issuer_id for issuer in prepared.issuers], np.uint64)
+    entries = prepared.past.overlays.of_issuers(ids.tolist())
+    if not len(entries):
+        return None
+    return Overlaid(
+        entries,
+        ids,
+        clock.seconds(prepared.snapshot.as_of),
+        is_lack_accepted=any(one.gate in _ACCEPTED for one in prepared.accept),
+    )
+
+
+def ahead(prepared: Prepared, staying: Staying) -> tuple[Finding, ...]:
+    """Return a warning of what is revoked or on hold in overlays, and not in the snapshot."""
+    entries = staying.entries.take(staying.is_ahead)
+    if not len(entries):
+        return ()
+    lacking = int(np.count_nonzero(staying.is_lacking[staying.is_ahead]))
+    newer = int(np.count_nonzero(entries.as_of > clock.seconds(prepared.snapshot.as_of)))
+    text = (
+        "these certificates are revoked or on hold by `pregen revoke`, `hold` or `delta`, and the snapshot does not "
+        f"say so ({lacking:,} of them it does not have, and {newer:,} changed after its as_of): they stay as they "
+        "are; enter it at the source, and if it was wrong, name them good in a delta with --accept unrevoke"
+    )
+    names = {issuer.issuer_id: issuer.names[0] for issuer in prepared.issuers}
+    examples = tuple(
+        f"{serial_text(entries.serial(at))} of {names[int(entries.issuers[at])]}"
+        for at in range(min(len(entries), MAX_EXAMPLES))
+    )
+    return (Finding("overlay.ahead", "warning", text, len(entries), examples),)
+
+
+def spool_staying(prepared: Prepared, place: Workplace, entries: Entries, first: int) -> StayingRows:
+    """Spool what stays, and count it.
+
+    Args:
+        prepared: for whom.
+        place: where the rows go, and who counts them.
+        entries: what stays.
+        first: number of its first range; the shards have those below.
+
+    Raises:
+        SpoolError: they cannot be written.
+    """
+    if not len(entries):
+        return StayingRows()
+    ids = np.array([issuer.issuer_id for issuer in prepared.issuers], np.uint64)
+    parts = -(-len(entries) // rows_wanted(record_bytes(prepared.issuers)))
+    bounds = split(0, KEY32, parts)
+    files = [
+        _spooled(place.spool, number, low, high, spilled_of(some, ids))
+        for number, (low, high) in enumerate(pairwise(bounds), start=first)
+        if len(some := entries.between(low, high))
+    ]
+    tasks = [CountTask(file, None, prepared.endings) for file in files]
+    tally = add_up(place.pool.map(ShardCounter, CountingJob(), tasks))
+    return StayingRows(
+        entries,
+        tuple(replace(file, digest=tally.digests[file.number]) for file in files),
+        tally.groups,
+        tally.proofs,
+    )
+
+
+def spilled_of(entries: Entries, ids: NDArray[np.uint64]) -> Spilled:
+    """Return entries as rows of a spill file; `ids`, uint64[issuers], are what issuers are known by."""
+    rows = np.zeros(len(entries), SPILLED)
+    order = np.argsort(ids)
+    issuer = order[np.searchsorted(ids[order], entries.issuers)]
+    kind = KIND_OF_STATUS[entries.status] + (is_revoked(entries.status) & (entries.reason >= 0))
+    rows["key"] = entries.keys
+    rows["row"] = np.arange(len(entries))
+    rows["not_after"] = entries.not_after
+    rows["revoked_at"] = entries.revoked_at
+    rows["code"] = (issuer << 8) | (entries.sizes.astype(np.intp) << 2) | kind
+    rows["reason"] = entries.reason
+    rows["serial"] = np.ascontiguousarray(entries.serials).view(SPILLED["serial"])[:, 0]
+    return rows
+
+
+def _spooled(folder: Path, number: int, low: int, high: int, rows: Spilled) -> ShardFile:
+    place, octets = folder / f"overlay-{number}", rows.tobytes()
+    with spooling(folder):
+        place.mkdir()
+        (place / "0").write_bytes(octets)
+    return ShardFile(number, low, high, place, (SpillFile("0", len(octets) // ROW_BYTES, zlib.crc32(octets)),))

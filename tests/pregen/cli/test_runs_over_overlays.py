@@ -1,0 +1,168 @@
+"""Runs over urgent changes: what was revoked stays so until the source agrees, and no acceptance of a run frees it."""
+
+from datetime import UTC, datetime, timedelta
+
+import pyarrow as pa
+import pytest
+
+from storage.reader import Generation, open_reader
+from storage.stores.local import LocalStore
+from tests.pki import DAY
+from tests.pregen.cli.ca import Ca, Outcome, Program, instants, octets
+
+GOOD, OTHER, NEW = 0x1001, 0x1002, 0x1003
+STATUSES = {"good": 0, "revoked": 1, "unknown": 2}
+
+
+class Source:
+    """What the CA's database says, exported when told; each snapshot is newer than all that was done before."""
+
+    def __init__(self, ca: Ca, pregen: Program) -> None:
+        self.ca, self.pregen = ca, pregen
+        self.rows: dict[int, tuple[str, int | None]] = {GOOD: ("good", None), OTHER: ("good", None)}
+        ca.configure(validity={"profile": "lab", "lifetime": "4d"}, gates={"growth": {"share": 99.0, "count": 99}})
+        self.ends = dict.fromkeys((GOOD, OTHER, NEW), ca.now + 300 * DAY)
+
+    def export(self, as_of: datetime | None = None) -> None:
+        as_of = as_of or datetime.now(UTC).replace(microsecond=0)
+        revoked = [as_of - timedelta(hours=1) if status == "revoked" else None for status, _ in self.rows.values()]
+        self.ca.export(
+            as_of=as_of,
+            serial=octets(*self.rows),
+            status=pa.array([STATUSES[status] for status, _ in self.rows.values()], pa.uint8()),
+            revoked_at=instants(*revoked),
+            reason=pa.array([reason for _, reason in self.rows.values()], pa.int8()),
+            not_after=instants(*(self.ends[serial] for serial in self.rows)),
+        )
+
+    def run(self, *words: object, as_of: datetime | None = None) -> Outcome:
+        self.export(as_of)
+        return self.pregen("run", self.ca.config, "--json", *words)
+
+    def change(self, command: str, serial: int, *words: object) -> Outcome:
+        return self.pregen(command, self.ca.config, "--issuer", "r1", "--serial", f"{serial:x}", "--json", *words)
+
+    def says(self, serial: int) -> tuple[str, object]:
+        found = self.pregen("lookup", self.ca.store, "--issuer", self.ca.pem, "--serial", f"{serial:x}", "--json")
+        assert found.code == 0, found.err
+        return str(found.document["status"]), found.document.get("reason")
+
+    def current(self) -> Generation:
+        current = open_reader(LocalStore(self.ca.store)).current
+        assert current is not None
+        return current
+
+
+@pytest.fixture
+def source(ca: Ca, pregen: Program) -> Source:
+    source = Source(ca, pregen)
+    assert source.run(as_of=ca.now - timedelta(minutes=30)).code == 0
+    return source
+
+
+def test_a_revocation_stays_over_runs_until_the_source_agrees(source: Source) -> None:
+    assert source.change("revoke", GOOD, "--reason", "keyCompromise").code == 0
+    assert source.says(GOOD) == ("revoked", "keyCompromise")
+    assert source.current().commit.writer_min == 3
+
+    for _ in range(2):
+        ended = source.run()
+
+        assert ended.code == 0, ended.err
+        assert "warning overlay.ahead" in ended.err
+        assert source.says(GOOD) == ("revoked", "keyCompromise")
+        assert len(source.current().manifest.overlays) == 1
+        assert source.current().commit.writer_min == 3
+
+    source.rows[GOOD] = "revoked", 1
+    ended = source.run()
+    assert ended.code == 0, ended.err
+    assert "overlay.ahead" not in ended.err
+    assert source.says(GOOD) == ("revoked", "keyCompromise")
+    assert not source.current().manifest.overlays
+    assert source.current().commit.writer_min == 2
+
+
+def test_no_acceptance_of_a_run_frees_what_no_snapshot_has_confirmed(source: Source) -> None:
+    assert source.change("revoke", GOOD).code == 0
+
+    ended = source.run("--accept", "unrevoke", "--reason", "the export is right")
+
+    assert ended.code == 0, ended.err
+    assert source.says(GOOD)[0] == "revoked"
+    assert "warning overlay.ahead" in ended.err
+    assert "warning accept.unneeded" in ended.err
+
+
+def test_what_a_snapshot_has_confirmed_is_freed_by_name_alone(source: Source) -> None:
+    source.rows[GOOD] = "revoked", 4
+    assert source.run().code == 0
+    source.rows[GOOD] = "good", None
+    source.ca.configure(validity={"profile": "lab", "lifetime": "4d"}, gates={"unrevoke": 9})
+
+    refused = source.run()
+    assert refused.code != 0
+    assert "revocation.undone" in refused.err
+    assert source.says(GOOD)[0] == "revoked"
+
+    assert source.run("--accept", "unrevoke", "--reason", "revoked by mistake").code == 0
+    assert source.says(GOOD)[0] == "good"
+
+
+def test_key_compromise_stays_where_the_source_gives_a_weaker_reason(source: Source) -> None:
+    assert source.change("revoke", GOOD, "--reason", "keyCompromise").code == 0
+    source.rows[GOOD] = "revoked", 4
+    for _ in range(2):
+        ended = source.run()
+        assert ended.code == 0, ended.err
+        assert source.says(GOOD) == ("revoked", "keyCompromise")
+        assert "warning overlay.ahead" in ended.err
+
+
+def test_a_hold_stays_until_it_is_released_and_a_release_counts_for_snapshots_before_it(source: Source) -> None:
+    assert source.change("hold", GOOD).code == 0
+    assert source.run().code == 0
+    assert source.says(GOOD) == ("revoked", "certificateHold")
+    assert source.change("release", GOOD).code == 0
+    assert source.says(GOOD)[0] == "good"
+
+    assert source.run().code == 0
+    assert source.says(GOOD)[0] == "good"
+    assert not source.current().manifest.overlays
+
+
+def test_what_the_snapshot_lacks_counts_for_shrink_and_stays_revoked(source: Source) -> None:
+    assert source.change("revoke", GOOD).code == 0
+    del source.rows[GOOD]
+
+    refused = source.run()
+    assert refused.code != 0
+    assert "shrink.vanished" in refused.err
+    assert "revocation.lost" not in refused.err, "it stays revoked"
+
+    ended = source.run("--accept", "shrink", "--reason", "moved to another system")
+    assert ended.code == 0, ended.err
+    assert source.says(GOOD)[0] == "revoked"
+    assert "warning overlay.ahead" in ended.err
+
+
+def test_an_older_snapshot_misses_nothing_that_is_newer_than_it(source: Source) -> None:
+    assert source.change("revoke", GOOD).code == 0
+    ended = source.run(as_of=source.ca.now - timedelta(minutes=20))
+
+    assert ended.code == 0, ended.err
+    assert source.says(GOOD)[0] == "revoked"
+
+
+def test_what_has_expired_leaves_its_overlay_and_is_not_missed(ca: Ca, pregen: Program) -> None:
+    source = Source(ca, pregen)
+    source.ends[GOOD] = ca.now + timedelta(hours=2)
+    assert source.run(as_of=ca.now - timedelta(minutes=30)).code == 0
+    assert source.change("revoke", GOOD).code == 0
+    del source.rows[GOOD]
+    later = ca.now + 20 * DAY
+
+    ended = source.run("--now", later.isoformat(), as_of=later)
+
+    assert ended.code == 0, ended.err
+    assert not source.current().manifest.overlays
