@@ -208,6 +208,11 @@ class PackReader:
         self._seed = zlib.crc32(identity)  # each bucket's checksum goes on from here
         self._read = read
 
+    @property
+    def offsets(self) -> Sequence[int]:
+        """Where each bucket begins, and where the last one ends."""
+        return self._offsets
+
     def bucket(self, number: int) -> bytes:
         """Return a bucket's octets, checked; one ranged read.
 

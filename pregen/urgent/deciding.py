@@ -17,13 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pregen.gates.comparison import KeptStatus
-from pregen.reasons import REASONS
+from pregen.overlays import Origin, resolve
+from pregen.overlays.order import KEY_COMPROMISE, RowsSay
 from pregen.urgent.orders import ChangeKind
-from storage.overlay_part import NO_EXPIRY, ORIGINS
+from storage.overlay_part import NO_EXPIRY
 
-KEY_COMPROMISE = REASONS["keyCompromise"]
-_HOLD = ORIGINS.index("hold")
-_UNCONFIRMED = [ORIGINS.index("delta"), ORIGINS.index("revoke")]  # such entries go once a snapshot says the same
+_UNCONFIRMED = [Origin.DELTA, Origin.REVOKE]  # such entries go once a snapshot says the same
 Flags = NDArray[np.bool_]
 Fates = NDArray[np.int64]
 
@@ -142,14 +141,21 @@ def decide(
 
 
 def _of_rows(said: Statements, standing: Standing, as_of: int) -> Fates:
-    old, is_known = standing.said, standing.is_known
-    is_same = (said.status == old.status) & (said.revoked_at == old.revoked_at) & (said.reason == old.reason)
-    is_older = (as_of < standing.as_of) & ~said.is_final
-    fate = np.where(is_known & (is_same | is_older), Fate.STANDS, Fate.LANDS)
+    """Return what becomes of the certificates of a delta's rows, by the order of truth (`pregen.overlays.order`)."""
+    old, is_known, count = standing.said, standing.is_known, len(said.status)
+    entry = RowsSay(old.status, old.revoked_at, old.reason, standing.as_of, standing.origin)
+    row = RowsSay(
+        said.status,
+        said.revoked_at,
+        said.reason,
+        np.full(count, as_of, np.int64),
+        np.full(count, Origin.DELTA, np.uint8),
+    )
+    fate = np.where(is_known & ~resolve(entry, row).is_changed, Fate.STANDS, Fate.LANDS)
     is_unconfirmed = np.isin(standing.origin, _UNCONFIRMED)
     undoes = np.where(is_unconfirmed, Fate.AHEAD, Fate.UNDOES)
     fate = np.where(is_known & old.is_final & ~said.is_final, undoes, fate)
-    is_held = old.is_held & (standing.origin == _HOLD) & ~said.is_held & ~said.is_final
+    is_held = old.is_held & (standing.origin == Origin.HOLD) & ~said.is_held & ~said.is_final
     return np.where(is_known & is_held, Fate.HELD, fate)
 
 

@@ -14,6 +14,7 @@ from pregen.gates.author import Author
 from pregen.interruption import uninterruptible
 from pregen.overlay_keys import put_overlay_keys
 from pregen.urgent.ground import Ground
+from pregen.urgent.merging import MOST_OVERLAYS, Merged, merge_overlays, overlay_count
 from pregen.urgent.orders import ChangeKind
 from pregen.urgent.overlaying import Overlay
 from pregen.validity import check_still_timely
@@ -57,13 +58,15 @@ def land(ground: Ground, overlay: Overlay, terms: Terms) -> Landed:
         CommitError, StorageError, OSError: see `storage.commits.publish`.
     """
     check_still_timely(started=ground.started, clock_now=clock.now(), windows=ground.public_windows)
-    manifest, history, put_bytes = ground.current.manifest, ground.current.manifest.history, 0
+    manifest, history = ground.current.manifest, ground.current.manifest.history
+    below = _below(ground)
+    put_bytes = below.put_bytes
     if ground.index is not None:
-        parts = tuple(one.part for one in overlay.packs)
-        history, octets = encode_index(replace(ground.index, overlays=parts + ground.index.overlays))
+        parts = tuple(one.part for one in overlay.packs) + below.parts
+        history, octets = encode_index(replace(ground.index, overlays=parts))
         ground.store.put(history, octets)
-        put_bytes = len(octets)
-    overlays = tuple(one.signed.shard for one in overlay.packs) + manifest.overlays
+        put_bytes += len(octets)
+    overlays = tuple(one.signed.shard for one in overlay.packs) + below.shards
     manifest = replace(
         manifest,
         overlays=overlays,
@@ -87,6 +90,14 @@ def land(ground: Ground, overlay: Overlay, terms: Terms) -> Landed:
         )
         done()
     return Landed(head, manifest, put_bytes + octets_put)
+
+
+def _below(ground: Ground) -> Merged:
+    """Return the overlays of the head, below a new one: as they are, or one that stands for all where they are many."""
+    overlays = ground.current.manifest.overlays
+    if overlay_count(overlays) >= MOST_OVERLAYS:
+        return merge_overlays(ground)
+    return Merged(overlays, ground.index.overlays if ground.index else (), 0)
 
 
 def overtaken(ground: Ground, refused: CommitRefusedError) -> Ground:

@@ -11,12 +11,12 @@ import numpy as np
 from pregen import clock
 from pregen.errors import Finding, GateError, UsageError
 from pregen.issuers import Issuer
+from pregen.overlays import Origin
 from pregen.reasons import CERTIFICATE_HOLD, REASON_NAMES
 from pregen.snapshot import GOOD, NO_ISSUANCE, NO_REASON, REVOKED, StatusBatch
 from pregen.urgent.mentions import NamedCertificates
 from pregen.validity import CLOCK_TOLERANCE
 from pregen.validity.reason_rules import REASON_MISSING, REASON_UNSPECIFIED
-from storage.overlay_part import ORIGINS
 
 
 class ChangeKind(StrEnum):
@@ -28,13 +28,13 @@ class ChangeKind(StrEnum):
     RELEASE = "release"
 
 
-# What an overlay remembers of where its records come from.
-ORIGIN_OF: Mapping[ChangeKind, int] = MappingProxyType(
+# What an overlay remembers of where its records come from; what ends a hold is what `hold` says of it at last.
+ORIGIN_OF: Mapping[ChangeKind, Origin] = MappingProxyType(
     {
-        ChangeKind.DELTA: ORIGINS.index("delta"),
-        ChangeKind.REVOKE: ORIGINS.index("revoke"),
-        ChangeKind.HOLD: ORIGINS.index("hold"),
-        ChangeKind.RELEASE: ORIGINS.index("hold"),
+        ChangeKind.DELTA: Origin.DELTA,
+        ChangeKind.REVOKE: Origin.REVOKE,
+        ChangeKind.HOLD: Origin.HOLD,
+        ChangeKind.RELEASE: Origin.HOLD,
     }
 )
 

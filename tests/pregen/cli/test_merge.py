@@ -1,0 +1,92 @@
+"""The ninth overlay: those before become one by copying, and say what they said."""
+
+import pyarrow as pa
+import pytest
+
+from pregen.urgent.merging import MOST_OVERLAYS, overlay_count
+from storage.history import read_index
+from storage.overlay_part import ORIGINS, read_overlay_part
+from storage.reader import open_reader
+from storage.stores.local import LocalStore
+from tests.pregen.cli.ca import GOOD, Ca, Program, instants, octets
+
+MANY = 40
+
+
+def serials() -> list[int]:
+    return [1 << 40 | number for number in range(MANY)]
+
+
+def answers(ca: Ca, pregen: Program) -> dict[tuple[int, str], bytes]:
+    """Return the DER of the answers that an edge would give."""
+    found = {}
+    for serial in serials():
+        for name in ("sha1", "sha256"):
+            out = ca.folder / "answer.der"
+            words = ("--issuer", ca.pem, "--serial", f"{serial:x}", "--hash", name, "--out", out)
+            assert pregen("lookup", ca.store, *words).code == 0
+            found[serial, name] = out.read_bytes()
+    return found
+
+
+@pytest.fixture
+def ca(ca: Ca, pregen: Program) -> Ca:
+    ca.configure(validity={"profile": "lab"})
+    ca.export_many(MANY)
+    assert pregen("run", ca.config).code == 0
+    return ca
+
+
+def test_the_ninth_overlay_merges_the_others_octet_by_octet(ca: Ca, pregen: Program) -> None:
+    one = serials()
+    assert pregen("revoke", ca.config, "--issuer", "r1", "--serial", f"{one[1]:x}", "--serial", f"{one[2]:x}").code == 0
+    again = ("--serial", f"{one[1]:x}", "--reason", "keyCompromise")
+    assert pregen("revoke", ca.config, "--issuer", "r1", *again).code == 0
+    assert pregen("hold", ca.config, "--issuer", "r1", "--serial", f"{one[20]:x}").code == 0
+    assert pregen("release", ca.config, "--issuer", "r1", "--serial", f"{one[20]:x}").code == 0
+    ca.export(
+        to="delta.parquet",
+        serial=octets(GOOD, one[30]),
+        status=pa.array([0, 1], pa.uint8()),
+        revoked_at=instants(None, ca.now),
+        reason=pa.array([None, 4], pa.int8()),
+    )
+    assert pregen("delta", ca.config, ca.folder / "delta.parquet").code == 0
+    store = LocalStore(ca.store)
+    while (current := open_reader(store).current) and overlay_count(current.manifest.overlays) < MOST_OVERLAYS:
+        spare = one[39 - overlay_count(current.manifest.overlays)]
+        assert pregen("revoke", ca.config, "--issuer", "r1", "--serial", f"{spare:x}").code == 0
+    before, said = answers(ca, pregen), remembered(store)
+    done = pregen("revoke", ca.config, "--issuer", "r1", "--serial", f"{one[25]:x}", "--json")
+
+    assert done.code == 0, done.err
+    current = open_reader(store).current
+    assert current is not None
+    assert overlay_count(current.manifest.overlays) == 2
+    after = answers(ca, pregen)
+    changed = {serial for serial, _ in before if before[serial, "sha1"] != after[serial, "sha1"]}
+    assert changed == {one[25]}
+    assert {key: value for key, value in remembered(store).items() if key in said} == said
+    assert pregen("verify", ca.store).code == 0
+
+
+def remembered(store: LocalStore) -> dict[int, tuple[int, int, str]]:
+    """Return as_of, not_after and origin of each entry, by key; of several the newest one's."""
+    current = open_reader(store).current
+    assert current is not None
+    assert current.manifest.history is not None
+    index = read_index(store, current.manifest.history)
+    assert [part.pack for part in index.overlays] == [one.pack for one in current.manifest.overlays]
+    found: dict[int, tuple[int, int, str]] = {}
+    for part in index.overlays:
+        columns = read_overlay_part(store, part)
+        rows = zip(
+            memoryview(columns.keys).cast("Q"),
+            memoryview(columns.as_of).cast("Q"),
+            memoryview(columns.not_after).cast("I"),
+            columns.origins,
+            strict=True,
+        )
+        for key, as_of, not_after, origin in rows:
+            found.setdefault(key, (as_of, not_after, ORIGINS[origin]))
+    return found
