@@ -7,15 +7,16 @@ whose answers have run out is not made good by another one whose answers live.
   that end earlier shorter ones (``end_with_certificate``), with the same producedAt and the same refresh_by. So of the
   windows of an issuer that have these two in common, the one that ends last stands for all: the others end because
   their certificates do, and nobody needs an answer then.
-* Where all of these end before refresh_by, all certificates end before a newer answer is due: then the issuer neither
-  expires nor is it overdue; its answers are over.
+* Packs may hold records of several runs, and of an earlier run only such shorter windows may be left: then these say of
+  themselves that they end with certificates. Where they do, or all end before refresh_by, nobody waits for a newer
+  answer: by them alone the issuer neither expires nor is it overdue.
 * A shard says when the last of its windows ends. It counts unless that is such a shorter window.
 * Windows of overlays do not count: they hold a few urgent answers, and the shards answer for the rest.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from storage.manifest import Manifest, Shard
 from storage.tables import StoredIssuer, Tables, Window
@@ -112,12 +113,12 @@ def freshness_of(manifest: Manifest, tables: Mapping[str, Tables]) -> Freshness:
     """
     found = dict(_windows(manifest, tables))
     stored = {issuer.issuer_id: issuer for one in tables.values() for issuer in one.issuers}
-    ends: dict[str, set[int]] = {name: set() for name in tables}
+    ends = {name: _Ends(set(), set()) for name in tables}
     families: dict[int, list[_Family]] = {issuer_id: [] for issuer_id in stored}
     for (name, issuer_id), windows in found.items():
         for family in _families(windows):
             families[issuer_id].append(family)
-            ends[name].add(family.end)
+            (ends[name].of_certificates if family.of_certificates else ends[name].usual).add(family.end)
     issuers = [_issuer(stored[issuer_id], own) for issuer_id, own in families.items()]
     due = [one.refresh_by for one in issuers if one.refresh_by is not None]
     all_windows = [window for windows in found.values() for window in windows]
@@ -138,10 +139,18 @@ class _Family:
 
     end: int
     refresh_by: int
+    of_certificates: bool  # there is no usual one among them
 
     @property
     def ends_with_certificates(self) -> bool:
-        return self.end < self.refresh_by
+        return self.of_certificates or self.end < self.refresh_by
+
+
+class _Ends(NamedTuple):
+    """When windows that lie in shards end: the usual ones, and those of which there are no usual ones."""
+
+    usual: set[int]
+    of_certificates: set[int]
 
 
 def _windows(manifest: Manifest, tables: Mapping[str, Tables]) -> Iterator[tuple[tuple[str, int], set[Window]]]:
@@ -162,11 +171,11 @@ def _windows(manifest: Manifest, tables: Mapping[str, Tables]) -> Iterator[tuple
 
 
 def _families(windows: set[Window]) -> list[_Family]:
-    last: dict[tuple[int, int], int] = {}
+    last: dict[tuple[int, int], tuple[bool, int]] = {}
     for window in windows:
         run = window.produced_at, window.refresh_by
-        last[run] = max(window.next_update, last.get(run, 0))
-    return [_Family(end, refresh_by) for (_, refresh_by), end in last.items()]
+        last[run] = max((not window.ends_with_certificate, window.next_update), last.get(run, (False, 0)))
+    return [_Family(end, refresh_by, not is_usual) for (_, refresh_by), (is_usual, end) in last.items()]
 
 
 def _issuer(issuer: StoredIssuer, families: list[_Family]) -> IssuerFreshness:
@@ -180,8 +189,10 @@ def _issuer(issuer: StoredIssuer, families: list[_Family]) -> IssuerFreshness:
     )
 
 
-def _counts(shard: Shard, ends: set[int]) -> bool:
+def _counts(shard: Shard, ends: _Ends) -> bool:
     """Tell whether a shard ends with a usual window; else all that it holds ends with its certificates."""
     if shard.next_update < shard.refresh_by:
         return False
-    return shard.next_update in ends or all(end < shard.next_update for end in ends)
+    if shard.next_update in ends.usual:
+        return True
+    return shard.next_update not in ends.of_certificates and all(end < shard.next_update for end in ends.usual)

@@ -63,6 +63,8 @@ class Window:
     """When a response may be served, in seconds since 1970; both ends are inclusive.
 
     `backdate` is how much earlier it begins than was configured to be necessary, in seconds; None: nobody said.
+    `ends_with_certificate` tells that the certificates of such a window end with it, so that nobody misses a newer
+    answer; where it is false, a window with refresh_by after next_update is one nevertheless.
     """
 
     produced_at: int
@@ -70,6 +72,7 @@ class Window:
     next_update: int
     refresh_by: int
     backdate: int | None = None
+    ends_with_certificate: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

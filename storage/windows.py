@@ -50,6 +50,8 @@ def _members(window: Window) -> dict[str, object]:
     members: dict[str, object] = {field: getattr(window, field) for field in (*TIME_FIELDS, "refresh_by")}
     if window.backdate is not None:
         members["backdate"] = window.backdate
+    if window.ends_with_certificate:
+        members["ends_with_certificate"] = True
     return members
 
 

@@ -268,7 +268,8 @@ def _known_record(serial_bytes: int, fields: Sequence[str], signature_bytes: int
 
 def window_of(issuers: Sequence[Issuer], windows: Sequence[ValidityWindow], group: Group) -> Window:
     """Return the window of a group; `windows` are the usual ones, one for each issuer."""
-    return stored_window(window_until(windows[group.issuer], issuers[group.issuer].validity, group.span_s))
+    window = stored_window(window_until(windows[group.issuer], issuers[group.issuer].validity, group.span_s))
+    return replace(window, ends_with_certificate=group.span_s > 0)
 
 
 def stored_window(window: ValidityWindow) -> Window:

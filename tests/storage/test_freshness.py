@@ -161,3 +161,57 @@ def test_a_generation_without_certificates_is_judged_by_its_shards(count: int) -
 
     assert [found.state(now) for now in (DUE, DUE + 1, END + 1)] == ["fresh", "overdue", "expired"]
     assert set(states(found, END + 1).values()) == {"fresh"}, "they have nothing that could expire"
+
+
+# Packs that hold records of several nights
+
+
+def shorter(window: Window, end: int) -> Window:
+    """Return the window of certificates of the same run that end earlier."""
+    return replace(window, next_update=end, ends_with_certificate=True)
+
+
+def test_a_pack_of_two_nights_is_judged_by_the_older_one() -> None:
+    old = earlier(1)
+    found = fresh({"t": tables_of([USUAL, old])}, shard("t", USUAL, old))
+
+    assert (found.holds_until, found.refresh_by, found.fresh_until) == (old.next_update, old.refresh_by, END)
+    assert (found.begins, found.first_begins, found.produced_at) == (USUAL.this_update, old.this_update, START)
+    assert states(found, old.refresh_by + 1) == {"r1": "overdue"}
+    assert found.state(old.next_update + 1) == "expired"
+    assert found.shards_expired(END) == 0
+
+
+def test_windows_of_a_night_that_no_shard_has_any_more_do_not_count() -> None:
+    old = earlier(1)
+    found = fresh({"t": tables_of([USUAL, old])}, shard("t", USUAL))
+
+    assert (found.holds_until, found.refresh_by, found.begins) == (END, DUE, USUAL.this_update)
+
+
+def test_what_is_left_of_an_earlier_night_and_ends_with_certificates_makes_nobody_wait() -> None:
+    old = earlier(1)
+    left = shorter(old, old.refresh_by + HOUR)
+    found = fresh({"t": tables_of([USUAL, left])}, shard("t", USUAL, left))
+
+    assert (found.holds_until, found.refresh_by) == (END, DUE)
+    assert found.state(left.next_update + 1) == "fresh"
+    # Of a store that does not say so, the earlier end counts.
+    unsaid = replace(left, ends_with_certificate=False)
+    assert fresh({"t": tables_of([USUAL, unsaid])}, shard("t", USUAL, unsaid)).holds_until == left.next_update
+
+
+def test_a_shard_in_which_only_such_certificates_are_left_does_not_count() -> None:
+    old = earlier(1)
+    left = shorter(old, old.refresh_by + HOUR)
+    found = fresh({"t": tables_of([USUAL]), "o": tables_of([left])}, shard("t", USUAL), shard("o", left))
+
+    assert (found.holds_until, found.shard_ends) == (END, (END,))
+    assert fresh({"o": tables_of([left])}, shard("o", left)).is_over_with_certificates
+
+
+def test_beside_the_usual_window_of_its_night_a_shorter_one_changes_nothing() -> None:
+    late = shorter(USUAL, END - HOUR)
+    found = fresh({"t": tables_of([USUAL, late])}, shard("t", USUAL, late), shard("t", late))
+
+    assert (found.holds_until, found.refresh_by, found.shard_ends) == (END, DUE, (END,))
