@@ -7,6 +7,7 @@ import hashlib
 import re
 from collections.abc import Iterable
 
+from storage.commits import Commit, commit_name, read_commit
 from storage.document import Document, encode, new_random
 from storage.errors import ChecksumError, MalformedError, UnsupportedVersionError
 from storage.stores.base import ReadableStore
@@ -55,6 +56,39 @@ def read_removals(store: ReadableStore, name: str) -> frozenset[str]:
     names = document.texts("names")
     _check(name, names)
     return frozenset(names)
+
+
+def removed_since(store: ReadableStore, since: int, head: Commit) -> frozenset[str]:
+    """Return what has gone since a commit, by the lists of all later ones up to the head.
+
+    Whoever is about to commit asks for what went since the oldest commit that it depends on: what it names of that must
+    be made anew, also where it is still there.
+
+    Args:
+        store: where the commits are.
+        since: number of that commit.
+        head: the newest commit.
+
+    Raises:
+        FormatError: a commit or a list is damaged, or lost: what has gone since nobody knows then.
+        OSError: the store does not answer.
+    """
+    gone: set[str] = set()
+    for number in range(since + 1, head.number + 1):
+        found = head if number == head.number else _commit(store, number)
+        if found.removals is not None:
+            try:
+                gone |= read_removals(store, found.removals)
+            except FileNotFoundError:
+                raise MalformedError(found.removals, f"is gone: commit {since} is too old to go on from") from None
+    return frozenset(gone)
+
+
+def _commit(store: ReadableStore, number: int) -> Commit:
+    found = read_commit(store, number)
+    if found is None:
+        raise MalformedError(commit_name(number), "is lost, but commits are never to be deleted: restore it")
+    return found.commit
 
 
 def _name(octets: bytes) -> str:

@@ -63,6 +63,10 @@ COMMANDS: dict[str, Entry] = {
         "history",
         "Show the commits: what made each, when, who and why, and which could be rolled back to.",
     ),
+    "gc": Entry(
+        "gc",
+        "Remove old generations and what dead runs have left, once no edge and no publisher needs them.",
+    ),
     "import": Entry(
         "import_",
         "Write a snapshot of any kind as canonical Parquet, for a run without [snapshot.columns]; needs no keys.",

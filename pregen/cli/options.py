@@ -83,6 +83,18 @@ class Parser(ArgumentParser):
         )
         self.add_argument("--config", metavar="CONFIG", type=Path, help=config_help)
 
+    def takes_target(self) -> None:
+        """Take what names a store: a configuration, or an address."""
+        self.add_argument(
+            "target",
+            metavar="CONFIG|STORE",
+            help="configuration file (TOML), or a path, file:///... or s3://bucket/prefix",
+        )
+
+    def takes_dry_run(self, what: str) -> None:
+        """Take --dry-run, and say what it does."""
+        self.add_argument("--dry-run", action="store_true", help=what)
+
     def takes_issuers(self, purpose: str) -> None:
         """Take files with certificates of issuers, and say what for."""
         self.add_argument(

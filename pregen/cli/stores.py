@@ -1,11 +1,15 @@
 """From the words of a command to the store that they mean."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pregen.cli.account import Account
 from pregen.credentials import aws_credentials
-from pregen.errors import UsageError
+from pregen.errors import ConfigError, UsageError
 from storage.stores import Store, StoreAddress, StoreOptions, open_store
+
+if TYPE_CHECKING:
+    from pregen.config import Config
 
 
 def read_address(store: str | None, config: Path | None, account: Account) -> StoreAddress:
@@ -29,6 +33,29 @@ def read_address(store: str | None, config: Path | None, account: Account) -> St
     address = load_config(config).store
     account.store = address.url
     return address
+
+
+def open_target(word: str, account: Account) -> "tuple[Store, Config | None]":
+    """Open the store that a word means, which names a configuration or is the address of a store; return both.
+
+    A file is a configuration, and so is what would be one by its name.
+
+    Raises:
+        UsageError: the address or the endpoint cannot be one.
+        ConfigError: the configuration has mistakes, or is not there.
+        PermissionError: there are no credentials for the store.
+    """
+    path = Path(word)
+    if not path.is_file() and path.suffix != ".toml":
+        return open_named_store(word, None, account), None
+    from pregen.config import load_config  # noqa: PLC0415 - as above
+
+    config = load_config(path)
+    account.configuration, account.store = path, config.store.url
+    try:
+        return open_store(config.store), config
+    except ValueError as e:
+        raise ConfigError(f"{path}: publish.s3: {e}") from None
 
 
 def open_named_store(store: str | None, config: Path | None, account: Account) -> Store:

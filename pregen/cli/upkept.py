@@ -1,13 +1,16 @@
 """The reports of the commands that keep a store up, as one JSON object and as lines for people."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pregen import clock
-from pregen.cli.report import Report
+from pregen.cli.report import Report, aligned
+from pregen.errors import Finding
 
 if TYPE_CHECKING:
-    from pregen.upkeep import PastCommit
+    from pregen.config import KeepConfig
+    from pregen.upkeep import Amount, Cleaned, PastCommit
 
 
 def history_report(commits: "tuple[PastCommit, ...]") -> Report:
@@ -72,3 +75,69 @@ def _held_text(held: Mapping[str, int]) -> str:
         f"; {held['in_overlays']:,} in overlays, {held['revoked_in_overlays']:,} revoked" if held["in_overlays"] else ""
     )
     return f"{held['certificates']:,} certificates, {held['revoked']:,} revoked{overlays}"
+
+
+def gc_report(cleaned: "Cleaned", *, is_dry: bool) -> Report:
+    """Return the report of a cleaning."""
+    total, went = cleaned.total, "would go" if is_dry else "gone"
+    document: dict[str, object] = {
+        "dry_run": is_dry,
+        "removed": {"count": total.objects, "bytes": total.octets, "folders": amounts_document(cleaned.gone)},
+        "finished": cleaned.finished,
+        "commits": list(cleaned.commits),
+        "kept_generations": cleaned.generations,
+        "kept_commits": cleaned.kept,
+        "publishers_at_work": cleaned.publishers,
+    }
+    lines = [
+        f"{went}: {total.objects:,} objects of {total.octets:,} octets",
+        *aligned([(folder, f"{one.objects:,} objects, {one.octets:,} octets") for folder, one in cleaned.gone.items()]),
+        f"stay: {cleaned.generations:,} generations, in {cleaned.kept:,} commits",
+    ]
+    if cleaned.finished:
+        lines.append(f"{cleaned.finished:,} of the objects had been announced by an earlier cleaning")
+    if cleaned.publishers:
+        lines.append(f"publishers at work: {cleaned.publishers}; nothing that was written since the first began goes")
+    commits = ", ".join(map(str, cleaned.commits))
+    done = f"{total.objects:,} objects were removed, as commit {commits} says" if cleaned.commits else None
+    return Report(document=document, lines=lines, findings=cleaned.warnings, done=done)
+
+
+def with_cleaning(report: Report, cleaned: "Cleaned | Finding | None") -> Report:
+    """Return the report of a run with what was cleaned at its end."""
+    if cleaned is None:
+        return report
+    if isinstance(cleaned, Finding):
+        return replace(report, document={**report.document, "cleaned": None}, findings=(*report.findings, cleaned))
+    removed = gc_report(cleaned, is_dry=False)
+    return replace(
+        report,
+        document={**report.document, "cleaned": removed.document},
+        lines=[*report.lines, *removed.lines],
+        findings=(*report.findings, *removed.findings),
+    )
+
+
+def with_what_could_go(report: Report, gone: "Mapping[str, Amount] | None", keep: "KeepConfig") -> Report:
+    """Return the report of an inspection with what a cleaning would remove."""
+    document = {**report.document, "could_go": None if gone is None else amounts_document(gone)}
+    kept = " or ".join(
+        text
+        for text in (
+            keep.generations is not None and f"the newest {keep.generations:,} generations",
+            keep.days is not None and f"what was current in {keep.days:,} days",
+        )
+        if text
+    )
+    if gone is None:
+        line = "what could go nobody knows, since a part of the store cannot be read: look with pregen verify"
+    else:
+        each = ", ".join(f"{folder} {one.octets:,}" for folder, one in gone.items()) or "nothing"
+        octets = sum(one.octets for one in gone.values())
+        line = f"could go: {octets:,} octets ({each}), by pregen gc, which keeps {kept}"
+    return replace(report, document=document, lines=[*report.lines, line])
+
+
+def amounts_document(amounts: "Mapping[str, Amount]") -> dict[str, object]:
+    """Return numbers and octets of objects by folder, as `pregen inspect` has them."""
+    return {folder: {"count": one.objects, "bytes": one.octets} for folder, one in amounts.items()}

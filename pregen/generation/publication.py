@@ -1,5 +1,6 @@
 """The whole of a run: prepare, survey, sign, commit; and what `pregen check` does of it."""
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from pregen import clock
@@ -20,6 +21,7 @@ from pregen.generation.worklist import shards_to_sign, staying_to_sign
 from pregen.generation.workplace import open_workplace
 from pregen.issuers import client_warnings
 from pregen.progress import Progress
+from storage.markers import at_work
 from storage.stores.probe import probe_racing_creates, probed_lately
 
 
@@ -118,6 +120,11 @@ def publish_prepared(prepared: Prepared, steps: Steps, progress: Progress) -> Pu
     Raises:
         PregenError, StorageError, OSError: nothing was published; see their exit codes.
     """
+    with ExitStack() as working:
+        return _published(prepared, steps, progress, working)
+
+
+def _published(prepared: Prepared, steps: Steps, progress: Progress, working: ExitStack) -> Published:
     with steps("prepare"):
         before = prepared.current.manifest.probed_at if prepared.current else None
         probed_at = probed_lately(prepared.store, before, clock.seconds(clock.now()))
@@ -127,6 +134,8 @@ def publish_prepared(prepared: Prepared, steps: Steps, progress: Progress) -> Pu
         with steps("plan"):
             plan = make_plan(prepared.issuers, prepared.windows, surveyed.all_groups, prepared.current_tables)
         tasks = shards_to_sign(prepared, surveyed)
+        # Before anything else is put, and until it is committed: no cleaning takes it for what a dead run has left.
+        working.enter_context(at_work(prepared.store, clock.seconds(prepared.begun)))
         signed = sign(prepared, plan, tasks, place.pool, surveyed.certificates, progress)
         staying = sign_staying(
             signing_job(prepared, plan), staying_to_sign(prepared, surveyed), surveyed.staying.entries, place.pool

@@ -1,11 +1,28 @@
-"""The life of a store: what its commits were, and which could be gone back to.
+"""The life of a store: what its commits were, what may go, and how a generation is taken back.
 
 log.py        the commits, from the newest back
 naming.py     what a commit names
 standing.py   until when the answers of a generation hold
+keeping.py    which commits stay
+cleaning.py   what nothing keeps goes away
+afterwards.py what a run cleans at its end
 history.py    what each commit was, and whether it could be rolled back to
 """
 
+from pregen.upkeep.afterwards import clean_as_configured
+from pregen.upkeep.cleaning import Amount, Cleaned, CleaningTerms, clean, what_could_go
 from pregen.upkeep.history import PastCommit, history_of
+from pregen.upkeep.keeping import DEFAULT_KEEP, KeepRules
 
-__all__ = ["PastCommit", "history_of"]
+__all__ = [
+    "DEFAULT_KEEP",
+    "Amount",
+    "Cleaned",
+    "CleaningTerms",
+    "KeepRules",
+    "PastCommit",
+    "clean",
+    "clean_as_configured",
+    "history_of",
+    "what_could_go",
+]

@@ -15,7 +15,8 @@ from storage.windows import WINDOWS_NAME
 def named_directly(commit: Commit, manifest: Manifest) -> frozenset[str]:
     """Return what a commit and its manifest name, without what that names in its turn."""
     names = {commit.manifest, *(one.pack for one in manifest.searched), *(one.tables for one in manifest.searched)}
-    return frozenset(names | {name for name in (commit.removals, manifest.history) if name is not None})
+    others = commit.removals, manifest.history, manifest.overlay_keys
+    return frozenset(names | {name for name in others if name is not None})
 
 
 class Readable(NamedTuple):
@@ -76,5 +77,6 @@ class Naming:
     def _of_history(self, name: str) -> frozenset[str]:
         if name not in self._named_by:
             index = read_index(self._store, name)
-            self._named_by[name] = frozenset(part.name for part in index.parts)
+            parts = {part.name for part in index.parts}
+            self._named_by[name] = frozenset(parts | {part.name for part in index.overlays})
         return self._named_by[name]

@@ -9,10 +9,12 @@ from pregen.cli.progress import progress
 from pregen.cli.remarks import clock_remarks, remarked
 from pregen.cli.report import Report
 from pregen.cli.reports import run_report
+from pregen.cli.upkept import with_cleaning
 from pregen.config import load_config
 from pregen.gates.acceptance import read_acceptances
 from pregen.gates.author import read_author
 from pregen.generation import RunOptions, run
+from pregen.upkeep import clean_as_configured
 
 
 def describe(parser: Parser) -> None:
@@ -80,5 +82,6 @@ def call(given: Namespace, account: Account) -> Report:
         config = load_config(given.config)
         account.store = config.store.url
         published = run(config, options, show)
+        cleaned = clean_as_configured(config, options.author, show)
     account.commit = published.commit
-    return run_report(published, time.perf_counter() - started).after(remarks)
+    return with_cleaning(run_report(published, time.perf_counter() - started), cleaned).after(remarks)

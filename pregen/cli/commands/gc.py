@@ -1,0 +1,67 @@
+"""`pregen gc`."""
+
+from argparse import Namespace
+
+from pregen.cli.account import Account
+from pregen.cli.options import Parser, read_count, read_length_s
+from pregen.cli.progress import progress
+from pregen.cli.report import Report
+from pregen.cli.stores import open_target
+from pregen.cli.upkept import gc_report
+from pregen.config import Config
+from pregen.errors import UsageError
+from pregen.gates.author import read_author
+from pregen.upkeep import DEFAULT_KEEP, CleaningTerms, KeepRules, clean
+
+
+def describe(parser: Parser) -> None:
+    """Give a parser the options of a cleaning."""
+    parser.takes_target()
+    parser.add_argument(
+        "--keep",
+        metavar="N",
+        type=int,
+        help="keep the N newest generations, each a run or rollback with its urgent changes; default: as the "
+        f"configuration says, else {DEFAULT_KEEP.generations}",
+    )
+    parser.add_argument(
+        "--keep-for",
+        metavar="SPAN",
+        help="keep those that have been current in so long a time: 14d, 36h; default: as the configuration says, "
+        f"else {DEFAULT_KEEP.days}d. A generation stays if either keeps it; where one is given, the other keeps none",
+    )
+    parser.add_argument(
+        "--grace",
+        metavar="SPAN",
+        default="24h",
+        help="keep whatever was named or written in so long a time, for edges and publishers that still use it "
+        "(%(default)s)",
+    )
+    parser.takes_dry_run("say what would go, and remove nothing")
+    parser.takes_author()
+    parser.takes_json()
+
+
+def call(given: Namespace, account: Account) -> Report:
+    """Remove what nothing keeps."""
+    keep = read_count("--keep", given.keep)
+    keep_s = None if given.keep_for is None else read_length_s("--keep-for", given.keep_for)
+    grace_s = read_length_s("--grace", given.grace)
+    author = read_author(given.by, given.note)
+    if keep == 0:
+        raise UsageError("--keep 0: the current generation always stays, so 1 at least belongs there")
+    store, config = open_target(given.target, account)
+    rules = _rules(config, keep, keep_s, grace_s)
+    with progress(is_quiet=given.quiet) as show:
+        cleaned = clean(store, CleaningTerms(rules=rules, is_dry=given.dry_run, author=author), show)
+    account.note_commit(cleaned.head)
+    return gc_report(cleaned, is_dry=given.dry_run)
+
+
+def _rules(config: Config | None, keep: int | None, keep_s: int | None, grace_s: int) -> KeepRules:
+    """Return what is kept: as the command line says, else as the configuration does, else by default."""
+    if keep is not None or keep_s is not None:
+        return KeepRules(generations=keep, keep_s=keep_s, grace_s=grace_s)
+    if config is not None and config.publish.keep.is_given:
+        return KeepRules.of(config.publish.keep, grace_s)
+    return KeepRules.of(DEFAULT_KEEP, grace_s)

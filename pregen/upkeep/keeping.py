@@ -1,0 +1,117 @@
+"""Which commits stay: the newest generations, those of the last days, and whatever an edge may still have loaded.
+
+A generation is a run or a rollback with all that was changed on top of it. What is newer than a kept commit is kept,
+too: so the log is read from the head back to the first commit that nothing keeps, and no further.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pregen.clock import DAY_S
+from pregen.config import KeepConfig
+from pregen.upkeep.log import Logged, walk_back
+from storage.commits import Commit, Head
+from storage.stores import Store
+
+DEFAULT_KEEP = KeepConfig(generations=7, days=14)
+DEFAULT_GRACE_S = DAY_S
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeepRules:
+    """What is to be kept: a generation stays if any of these keeps it.
+
+    Attributes:
+        generations: so many of the newest, the current one among them; None: this keeps none.
+        keep_s: those that have been current in so many seconds; None: this keeps none.
+        grace_s: every commit that has been current in so many seconds: an edge may still have it loaded, and a
+            publisher may be working from it. Nor is anything that was written since then taken for what a dead run has
+            left.
+    """
+
+    generations: int | None
+    keep_s: int | None
+    grace_s: int = DEFAULT_GRACE_S
+
+    @classmethod
+    def of(cls, keep: KeepConfig, grace_s: int = DEFAULT_GRACE_S) -> Self:
+        """Return the rules of a configuration, which has any (`KeepConfig.is_given`)."""
+        keep_s = None if keep.days is None else keep.days * DAY_S
+        return cls(generations=keep.generations, keep_s=keep_s, grace_s=grace_s)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """The commits that stay.
+
+    Attributes:
+        commits: the newest first.
+        generations: how many these belong to.
+        unreadable: commits that would stay, but cannot be read.
+    """
+
+    commits: tuple[Commit, ...]
+    generations: int
+    unreadable: tuple[Logged, ...] = field(default=())
+
+
+def kept_commits(store: Store, head: Head, rules: KeepRules, now_s: float) -> Kept:
+    """Return which commits stay.
+
+    Args:
+        store: where they are.
+        head: the newest.
+        rules: what is kept.
+        now_s: what the store's clock says.
+
+    Raises:
+        OSError: the store does not answer.
+    """
+    current_until = _current_until(store, head, now_s)
+    commits: list[Commit] = []
+    unreadable: list[Logged] = []
+    generations, base = 0, 0
+    for logged, newest in _with_newest(walk_back(store, head)):
+        if logged.commit is not None and logged.commit.base != base:
+            generations, base = generations + 1, logged.commit.base
+        by_count = rules.generations is not None and generations <= rules.generations
+        by_days = rules.keep_s is not None and current_until[newest] > now_s - rules.keep_s
+        if not (by_count or by_days or current_until[logged.number] > now_s - rules.grace_s):
+            break
+        if logged.commit is None:
+            unreadable.append(logged)
+        else:
+            commits.append(logged.commit)
+    bases = {commit.base for commit in commits}
+    return Kept(commits=tuple(commits), generations=len(bases), unreadable=tuple(unreadable))
+
+
+def _with_newest(log: Iterator[Logged]) -> Iterator[tuple[Logged, int]]:
+    """Yield each commit with the number of the newest one of its generation; one that cannot be read is of the last."""
+    base, newest = 0, 0
+    for logged in log:
+        if not newest or (logged.commit is not None and logged.commit.base != base):
+            newest = logged.number
+        if logged.commit is not None:
+            base = logged.commit.base
+        yield logged, newest
+
+
+def _current_until(store: Store, head: Head, now_s: float) -> NDArray[np.float64]:
+    """Return until when each commit was the current one, by its number, in seconds since 1970.
+
+    That is when the next one was written. In a copy of a store it may seem to be later, and later ones never end before
+    earlier ones.
+    """
+    written = np.full(head.commit.number + 2, now_s)
+    for info in store.list("commits/"):
+        number = info.name.removeprefix("commits/")
+        if number.isdigit() and 0 < int(number) < len(written):
+            written[int(number)] = info.written_s
+    until = np.append(written[1:], now_s)
+    until[head.commit.number :] = np.inf
+    return np.maximum.accumulate(until)

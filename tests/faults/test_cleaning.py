@@ -1,0 +1,76 @@
+"""Cleaning in processes of its own: killed at any time, and beside runs and other cleanings."""
+
+import random
+import time
+from datetime import timedelta
+
+import pytest
+
+from storage.commits import find_head, read_commit
+from storage.stores import LocalStore
+from tests.faults.processes import RunningProgram
+from tests.pregen.cli.ca import Ca, Program
+from tests.pregen.upkeep.stores import assert_whole, names
+
+KEEP_ONE = ("--keep", "1", "--grace", "0")
+
+
+def publish(ca: Ca, pregen: Program, count: int) -> None:
+    for _ in range(count):
+        ca.export(as_of=ca.now + timedelta(seconds=len(ca.published())))
+        outcome = pregen("run", ca.config, "--full")
+        assert outcome.code == 0, outcome.err
+
+
+def assert_sound(ca: Ca, pregen: Program) -> None:
+    """What is published is whole, and signed."""
+    verified = pregen("verify", ca.store, "--all")
+    assert verified.code == 0, verified.err
+    store = LocalStore(ca.store)
+    head = find_head(store)
+    assert head is not None
+    assert_whole(store, head.commit.number)
+    assert all(read_commit(store, number) for number in range(1, head.commit.number + 1))
+
+
+@pytest.mark.parametrize("kills", [6, pytest.param(40, marks=pytest.mark.slow)])
+def test_a_cleaning_that_is_killed_at_any_time_harms_nothing_and_the_next_one_finishes_it(
+    ca: Ca, pregen: Program, kills: int
+) -> None:
+    publish(ca, pregen, 3)
+    chance = random.Random(14)
+    began = time.monotonic()
+    with RunningProgram(ca.folder, "gc", ca.store, *KEEP_ONE, "--dry-run") as whole:
+        assert whole.end().code == 0
+    took_s = time.monotonic() - began
+
+    for _ in range(kills):
+        with RunningProgram(ca.folder, "gc", ca.store, *KEEP_ONE):
+            time.sleep(chance.uniform(0.6, 1.1) * took_s)
+        assert_sound(ca, pregen)
+        publish(ca, pregen, 1)
+    done = pregen("gc", ca.store, *KEEP_ONE)
+
+    assert done.code == 0, done.err
+    assert_sound(ca, pregen)
+    store = LocalStore(ca.store)
+    head = find_head(store)
+    assert head is not None
+    kept = {name for name in names(store) if name.startswith("packs/")}
+    assert len(kept) == 1
+
+
+def test_cleanings_and_runs_at_once_leave_a_whole_generation(ca: Ca, pregen: Program) -> None:
+    publish(ca, pregen, 4)
+    ca.export(as_of=ca.now + timedelta(minutes=2))
+
+    with (
+        RunningProgram(ca.folder, "run", ca.config, "--full") as run,
+        RunningProgram(ca.folder, "gc", ca.store, *KEEP_ONE) as one,
+        RunningProgram(ca.folder, "gc", ca.store, *KEEP_ONE) as two,
+    ):
+        ended = [run.end(), one.end(), two.end()]
+
+    assert [outcome.code for outcome in ended[1:]] == [0, 0], ended
+    assert ended[0].code in {0, 7}, ended[0]
+    assert_sound(ca, pregen)
