@@ -155,15 +155,14 @@ def _texts(
     if sum(text == STANDARD_INPUT for _, text in serials) > 1:
         raise UsageError("--serial - can be said once: standard input has one end")
     for section, text in serials:
-        if text != STANDARD_INPUT:
-            texts.append(text)
-            lines.append(0)
-        else:
-            for number, line in enumerate(read_input().splitlines(), 1):
-                if (word := line.strip()) and not word.startswith("#"):
-                    texts.append(word)
-                    lines.append(number)
-        sections += [section] * (len(texts) - len(sections))
+        words = [text]
+        if text == STANDARD_INPUT:  # of a million lines each is looked at as seldom as possible
+            every = list(map(str.strip, read_input().splitlines()))
+            numbers = [number for number, word in enumerate(every, 1) if word and word[0] != "#"]
+            words = every if len(numbers) == len(every) else [every[number - 1] for number in numbers]
+        lines += numbers if text == STANDARD_INPUT else [0]
+        texts += words
+        sections += [section] * len(words)
 
     def place(index: int) -> str:
         line = f"standard input, line {lines[index]}: " if lines[index] else "--serial "
