@@ -6,7 +6,7 @@ survey.py        all that can be refused without a signature: gatekeeping.py ask
                  are shown, and past.py what they compare with
 worklist.py      which shards are signed
 signing.py       who signs them
-committing.py    everything is accounted for, then published
+committing.py    everything is accounted for, then published; overtaken.py takes over what was published meanwhile
 
 workplace.py     the workers (workers.py), and the folder where rows wait (spool.py), while a run lasts
 sharding.py      how keys are cut into shards

@@ -17,7 +17,7 @@ from pregen.generation.shard import SignedShard
 from pregen.generation.signing import sign, signing_job
 from pregen.generation.steps import Steps
 from pregen.generation.survey import Survey, survey
-from pregen.generation.worklist import shards_to_sign, staying_to_sign
+from pregen.generation.worklist import shards_to_sign, tasks_of
 from pregen.generation.workplace import open_workplace
 from pregen.issuers import client_warnings
 from pregen.progress import Progress
@@ -137,9 +137,8 @@ def _published(prepared: Prepared, steps: Steps, progress: Progress, working: Ex
         # Before anything else is put, and until it is committed: no cleaning takes it for what a dead run has left.
         working.enter_context(at_work(prepared.store, clock.seconds(prepared.begun)))
         signed = sign(prepared, plan, tasks, place.pool, surveyed.certificates, progress)
-        staying = sign_staying(
-            signing_job(prepared, plan), staying_to_sign(prepared, surveyed), surveyed.staying.entries, place.pool
-        )
+        job, rows = signing_job(prepared, plan), surveyed.staying
+        staying = sign_staying(job, tasks_of(prepared, rows), rows.entries, place.pool)
     for one in (*signed, *(pack.signed for pack in staying)):
         steps.add(one.steps)
     committed = commit(prepared, surveyed, signed, staying, steps, probed_at)

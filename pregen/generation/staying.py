@@ -33,12 +33,14 @@ class StayingRows:
 
     Attributes:
         entries: all of it, by ascending keys.
+        is_final_there: bool[n], which of them the snapshot itself says are revoked for good.
         files: the ranges.
         groups: rows of each group.
         proofs: by range, groups that are seen there first.
     """
 
     entries: Entries = NO_ENTRIES
+    is_final_there: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, np.bool_))
     files: tuple[ShardFile, ...] = ()
     groups: dict[Group, int] = field(default_factory=dict)
     proofs: dict[int, frozenset[Group]] = field(default_factory=dict)
@@ -78,18 +80,19 @@ def ahead(prepared: Prepared, staying: Staying) -> tuple[Finding, ...]:
     return (Finding("overlay.ahead", "warning", text, len(entries), examples),)
 
 
-def spool_staying(prepared: Prepared, place: Workplace, entries: Entries, first: int) -> StayingRows:
+def spool_staying(prepared: Prepared, place: Workplace, staying: Staying, first: int = 0) -> StayingRows:
     """Spool what stays, and count it.
 
     Args:
         prepared: for whom.
         place: where the rows go, and who counts them.
-        entries: what stays.
+        staying: what stays.
         first: number of its first range; the shards have those below.
 
     Raises:
         SpoolError: they cannot be written.
     """
+    entries = staying.entries
     if not len(entries):
         return StayingRows()
     ids = np.array([issuer.issuer_id for issuer in prepared.issuers], np.uint64)
@@ -104,6 +107,7 @@ def spool_staying(prepared: Prepared, place: Workplace, entries: Entries, first:
     tally = add_up(place.pool.map(ShardCounter, CountingJob(), tasks))
     return StayingRows(
         entries,
+        staying.is_final_there,
         tuple(replace(file, digest=tally.digests[file.number]) for file in files),
         tally.groups,
         tally.proofs,

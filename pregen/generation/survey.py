@@ -135,7 +135,7 @@ def survey(
         excluded = _excluded(snapshot, counts, invalid)
         gates, warnings = ask(prepared, tally, verdict, watch, excluded, claims)
         history = remembered(prepared, tally.groups, verdict, observation, watch)
-        staying = spool_staying(prepared, place, tally.staying.entries, len(files))
+        staying = spool_staying(prepared, place, tally.staying, len(files))
     return Survey(
         files=tuple(
             replace(file, digest=tally.digests[file.number], made_of=tally.made_of[file.number]) for file in files

@@ -59,10 +59,12 @@ class Staying(NamedTuple):
     Attributes:
         entries: as they are from now on, by ascending keys.
         is_lacking: bool[n], which certificates the snapshot does not have.
+        is_final_there: bool[n], which of them the snapshot itself says are revoked for good.
     """
 
     entries: Entries = NO_ENTRIES
     is_lacking: Mask = np.empty(0, np.bool_)
+    is_final_there: Mask = np.empty(0, np.bool_)
 
     @property
     def lacking(self) -> Entries:
@@ -84,6 +86,7 @@ def all_staying(parts: Iterable[Staying]) -> Staying:
     return Staying(
         concatenated(one.entries for one in every if len(one.entries)),
         np.concatenate([one.is_lacking for one in every]),
+        np.concatenate([one.is_final_there for one in every]),
     )
 
 
@@ -111,13 +114,13 @@ def tell(rows: Spilled, kept: Mask, overlaid: Overlaid, limit: int) -> Staying:
         rows["reason"][place[differs]] = truth.reason[differs]
     stays = np.ones(len(entries), np.bool_)
     stays[which[truth.is_confirmed]] = False
-    is_lacking = np.ones(len(entries), np.bool_)
-    is_lacking[which] = False
+    is_lacking, is_final_there = np.ones(len(entries), np.bool_), np.zeros(len(entries), np.bool_)
+    is_lacking[which], is_final_there[which] = False, says.status == KeptStatus.REVOKED
     now = _as_resolved(entries, which, truth.revoked_at, truth.reason, rows["not_after"][place])
     if overlaid.is_lack_accepted:
         stays &= ~is_lacking | is_revoked(entries.status) | (entries.as_of > overlaid.as_of)
     stays &= now.not_after >= limit
-    return Staying(now.take(stays), is_lacking[stays])
+    return Staying(now.take(stays), is_lacking[stays], is_final_there[stays])
 
 
 def _matches(rows: Spilled, kept: Mask, overlaid: Overlaid) -> tuple[Places, Places]:

@@ -2,6 +2,7 @@
 
 from pregen.generation.preparation import Prepared
 from pregen.generation.shard import SignTask
+from pregen.generation.staying import StayingRows
 from pregen.generation.survey import Survey
 
 
@@ -16,9 +17,8 @@ def shards_to_sign(prepared: Prepared, survey: Survey) -> list[SignTask]:
     ]
 
 
-def staying_to_sign(prepared: Prepared, survey: Survey) -> list[SignTask]:
-    """Return a task for each pack of the overlay of what stays in one."""
-    staying = survey.staying
+def tasks_of(prepared: Prepared, staying: StayingRows) -> list[SignTask]:
+    """Return a task for each pack of an overlay of what stays in one."""
     return [
         SignTask(file, None, prepared.endings, staying.proofs.get(file.number, frozenset())) for file in staying.files
     ]

@@ -1,6 +1,6 @@
 """The records of packs as entries: those of overlays, with what the history remembers of them, and those of shards."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -21,6 +21,7 @@ from storage.reader import Generation
 from storage.stores import Store
 from storage.tables import Shape
 
+MOST_OVERLAYS = 8
 NO_REASON = -1
 
 
@@ -31,7 +32,9 @@ class OverlayEntries(NamedTuple):
     damage: tuple[str, ...] = ()
 
 
-def read_overlays(store: Store, current: Generation, index: HistoryIndex | None) -> OverlayEntries:
+def read_overlays(
+    store: Store, current: Generation, index: HistoryIndex | None, overlays: Sequence[Shard] | None = None
+) -> OverlayEntries:
     """Return what the overlays of a generation say: the newest counts, as for a reader.
 
     An overlay that its history says nothing of counts as a delta, complete for its own as_of, and nobody knows when its
@@ -41,6 +44,7 @@ def read_overlays(store: Store, current: Generation, index: HistoryIndex | None)
         store: where they are.
         current: the generation.
         index: its history; None: there is none.
+        overlays: the packs that are read, the newest first; None: all.
 
     Raises:
         OSError: the store does not answer.
@@ -48,7 +52,7 @@ def read_overlays(store: Store, current: Generation, index: HistoryIndex | None)
     parts = {part.pack: part for part in index.overlays} if index else {}
     found: list[Entries] = []
     damage: list[str] = []
-    for overlay in current.manifest.overlays:
+    for overlay in current.manifest.overlays if overlays is None else overlays:
         try:
             entries = pack_entries(store, current, overlay, Origin.DELTA)
         except FormatError as e:
@@ -66,6 +70,15 @@ def read_overlays(store: Store, current: Generation, index: HistoryIndex | None)
                 damage.append(f"{part.name}: is missing")
         found.append(entries)
     return OverlayEntries(newest(found), tuple(damage))
+
+
+def overlay_count(overlays: Sequence[Shard]) -> int:
+    """Return how many overlays packs are: those of one follow each other by ascending ranges that do not overlap.
+
+    >>> overlay_count([])
+    0
+    """
+    return sum(not at or one.low < overlays[at - 1].high for at, one in enumerate(overlays))
 
 
 def pack_entries(store: Store, current: Generation, shard: Shard, origin: Origin = Origin.RUN) -> Entries:

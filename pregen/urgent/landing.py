@@ -13,8 +13,9 @@ from pregen import clock
 from pregen.gates.author import Author
 from pregen.interruption import uninterruptible
 from pregen.overlay_keys import put_overlay_keys
+from pregen.overlays.records import MOST_OVERLAYS, overlay_count
 from pregen.urgent.ground import Ground
-from pregen.urgent.merging import MOST_OVERLAYS, Merged, merge_overlays, overlay_count
+from pregen.urgent.merging import Merged, merge_overlays
 from pregen.urgent.orders import ChangeKind
 from pregen.urgent.overlaying import Overlay
 from pregen.validity import check_still_timely

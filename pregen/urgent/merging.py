@@ -29,7 +29,6 @@ from storage.reader import Generation, LoadedTables
 from storage.response import Assembler
 from storage.stores.base import Store
 
-MOST_OVERLAYS = 8
 MOST_ROWS = 65_536  # of one pack
 _DELTA = ORIGINS.index("delta")
 _HALF = np.uint64(32)
@@ -42,15 +41,6 @@ class Merged:
     shards: tuple[Shard, ...]
     parts: tuple[OverlayPart, ...]
     put_bytes: int
-
-
-def overlay_count(overlays: Sequence[Shard]) -> int:
-    """Return how many overlays packs are: those of one follow each other by ascending ranges that do not overlap.
-
-    >>> overlay_count([])
-    0
-    """
-    return sum(not at or one.low < overlays[at - 1].high for at, one in enumerate(overlays))
 
 
 def merge_overlays(ground: Ground) -> Merged:

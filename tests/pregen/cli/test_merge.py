@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pytest
 
-from pregen.urgent.merging import MOST_OVERLAYS, overlay_count
+from pregen.overlays.records import MOST_OVERLAYS, overlay_count
 from storage.history import read_index
 from storage.overlay_part import ORIGINS, read_overlay_part
 from storage.reader import open_reader
