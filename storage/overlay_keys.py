@@ -14,7 +14,8 @@ import struct
 import sys
 from array import array
 from bisect import bisect_left
-from itertools import islice
+from collections import deque
+from itertools import islice, repeat
 
 from storage.errors import (
     BadMagicError,
@@ -32,6 +33,7 @@ KEY_BYTES = 4
 _HEADER = struct.Struct("<8sHHI16s")
 _TYPES = {1: "B", 2: "H"}  # of the numbers, by their width in octets
 _PIECE = 1 << 14  # so many keys are looked at while no other thread can run
+_SLOTS_A_KEY = 4
 
 
 class OverlayKeys:
@@ -47,15 +49,20 @@ class OverlayKeys:
         MalformedError: they contradict each other.
     """
 
-    __slots__ = ("_keys", "_numbers", "_packs")
+    __slots__ = ("_keys", "_numbers", "_packs", "_shift", "_slots")
 
     def __init__(self, name: str, keys: "array[int]", numbers: "array[int]", packs: int) -> None:
+        # Which parts of all keys have any: most lookups end here, at a fifth of what the search among the keys costs.
+        self._shift = 32 - min((len(keys) * _SLOTS_A_KEY).bit_length(), 32)
+        self._slots = bytearray(1 << (32 - self._shift))
         for at in range(0, len(keys), _PIECE):
             piece = keys[at : at + _PIECE + 1]  # and the first of the next piece
             if any(map(operator.ge, piece, islice(piece, 1, None))):
                 raise MalformedError(name, "has keys that are out of order")
             if max(numbers[at : at + _PIECE]) >= packs:
                 raise MalformedError(name, f"names a pack of overlays beyond the {packs} that there are")
+            slots = map(operator.rshift, piece, repeat(self._shift))
+            deque(map(self._slots.__setitem__, slots, repeat(1)), maxlen=0)
         self._keys = keys
         self._numbers = numbers
         self._packs = packs
@@ -71,6 +78,8 @@ class OverlayKeys:
 
     def first(self, key: int) -> int:
         """Return the number of the first pack of overlays that has a key; as many as there are: none has it."""
+        if not self._slots[key >> self._shift]:
+            return self._packs
         keys = self._keys
         at = bisect_left(keys, key)
         return self._numbers[at] if at < len(keys) and keys[at] == key else self._packs

@@ -142,6 +142,7 @@ class Generation:
             name: pack for name, pack in (older.packs if older else {}).items() if name in packs
         }
         self.overlay_keys = self._read_overlay_keys(older)
+        self._packs_of_overlays = len(self.manifest.overlays)
         self._lows = [shard.low for shard in self.manifest.shards]
         self._issuers: dict[tuple[str, bytes, bytes], int] = {}
         for loaded in self.tables.values():
@@ -186,9 +187,10 @@ class Generation:
         if issuer_id is None:
             return None
         key = key32(serial, issuer_id)
-        found, answer = self._in_overlays(key, issuer_id, serial, oid)
-        if found:
-            return answer
+        if self._packs_of_overlays:
+            found, answer = self._in_overlays(key, issuer_id, serial, oid)
+            if found:
+                return answer
         shard = self.manifest.shards[bisect_right(self._lows, key) - 1]
         return self._find(shard, key, issuer_id, serial, oid)[1]
 
@@ -205,12 +207,10 @@ class Generation:
         return self._in_overlays(key32(serial, issuer_id), issuer_id, serial, oid)
 
     def _in_overlays(self, key: int, issuer_id: int, serial: bytes, oid: str) -> tuple[bool, Answer | None]:
-        overlays = self.manifest.overlays
-        if self.overlay_keys is not None:
-            overlays = overlays[
-                self.overlay_keys.first(key) :
-            ]  # mostly none; the older ones where another has that key
-        for overlay in overlays:
+        first = 0 if self.overlay_keys is None else self.overlay_keys.first(key)
+        # Mostly none is looked into; the older ones too where another certificate has that key.
+        for number in range(first, self._packs_of_overlays):
+            overlay = self.manifest.overlays[number]
             found, answer = self._find(overlay, key, issuer_id, serial, oid)
             if found:
                 return True, answer

@@ -52,6 +52,15 @@ def test_an_array_is_what_the_specification_says() -> None:
     assert decode_overlay_keys(*wide, 301).first(7) == 300
 
 
+@given(st.sets(st.integers(0, 2**32 - 1), max_size=60), st.lists(st.integers(0, 2**32 - 1), max_size=20))
+def test_what_an_array_says_is_what_a_dict_would_say(keys: set[int], others: list[int]) -> None:
+    told = {key: key % 7 for key in sorted(keys)}
+    read = OverlayKeys("keys/x", array("I", told), array("B", told.values()), 7)
+    near = [key + step for key in keys for step in (-1, 1) if 0 <= key + step < 2**32]
+    for key in (*keys, *others, *near):
+        assert read.first(key) == told.get(key, 7)
+
+
 def test_an_array_without_keys_leads_nowhere() -> None:
     assert decode_overlay_keys(*encode_overlay_keys(b"", b""), 3).first(7) == 3
 
