@@ -24,13 +24,14 @@ from bench.raw import measure_raw
 from bench.report import Results, cells, document, print_table, save
 from bench.scale import measure_scale
 from bench.sizes import FULL, QUICK, Sizes
+from bench.urgent import measure_urgent
 from pregen import clock
 
 RESULTS = Path(__file__).parent / "results"
 TERMINATED = 128 + signal.SIGTERM
 PLAIN_WIDTH = 132
 GO_BYTES = 200 << 20  # of the compiler's cache
-Part = Literal["raw", "peers", "pipeline", "scale", "lookups"]
+Part = Literal["raw", "peers", "pipeline", "scale", "lookups", "urgent"]
 
 
 def _mib(sizes: Sizes) -> str:
@@ -108,6 +109,7 @@ def measure(sizes: Sizes, only: Part | None, folder: Path) -> Iterator[Finding]:
         "pipeline": lambda: measure_pipeline(sizes, folder),
         "scale": lambda: measure_scale(sizes, folder),
         "lookups": lambda: measure_lookups(sizes, folder),
+        "urgent": lambda: measure_urgent(sizes, folder),
     }
     found: list[Finding] = []
     for part, measured in parts.items():

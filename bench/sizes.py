@@ -24,6 +24,9 @@ class Sizes:
         lookup_rows: snapshot of the store that is read.
         lookups: certificates that are looked up in each round.
         rounds: of lookups and of their reference, in turns.
+        urgent_rows: snapshot of which certificates are revoked urgently.
+        urgent_mass_rows: how many of them at once.
+        urgent_rounds: of single ones, one after the other.
     """
 
     judged: bool
@@ -44,6 +47,9 @@ class Sizes:
     lookup_rows: int
     lookups: int
     rounds: int
+    urgent_rows: int
+    urgent_mass_rows: int
+    urgent_rounds: int
 
     @property
     def disk_bytes(self) -> int:
@@ -56,6 +62,7 @@ class Sizes:
             self.medium_rows,
             self.issuers * self.issuer_rows,
             self.lookup_rows,
+            self.urgent_rows + self.urgent_mass_rows,
         )
         needs = ((p256, P256_SHA256), (self.p384_rows, ALGORITHMS["p384-sha384"]), (self.rsa_rows, RSA2048_SHA256))
         gated = max(self.multibuffer_rows, self.awslc_rows, self.software_rows)
@@ -81,6 +88,9 @@ FULL = Sizes(
     lookup_rows=1_000_000,
     lookups=50_000,
     rounds=5,
+    urgent_rows=2_000_000,
+    urgent_mass_rows=1_000_000,
+    urgent_rounds=20,
 )
 QUICK = Sizes(
     judged=False,
@@ -101,4 +111,7 @@ QUICK = Sizes(
     lookup_rows=200_000,
     lookups=20_000,
     rounds=3,
+    urgent_rows=200_000,
+    urgent_mass_rows=100_000,
+    urgent_rounds=3,
 )

@@ -32,6 +32,9 @@ TINY = Sizes(
     lookup_rows=300,
     lookups=200,
     rounds=2,
+    urgent_rows=300,
+    urgent_mass_rows=150,
+    urgent_rounds=1,
 )
 
 

@@ -45,6 +45,7 @@ EXPECTED = {
     *(f"scale.issuers.{one}" for one in ("one", "many", "memory", "ratio")),
     *(f"scale.large.{one}" for one in ("rate", "medium", "ratio", "memory")),
     *(f"lookups.{one}" for one in ("rate", "ratio", "reference", "ranged_gets")),
+    *(f"urgent.{one}" for one in ("visible_s", "mass_s", "mass_ratio")),
     "peers.over_go",
     "peers.over_builder",
 }
@@ -72,6 +73,7 @@ JUDGED = {
     "scale.large.memory": (450, 250),
     "lookups.ratio": (0.22, 0.33),
     "lookups.ranged_gets": (1, 1),
+    "urgent.visible_s": (5, 4),
 }
 MISSING = [engine.name for engine in ENGINES if engine.unavailable() is not None]
 if missing_engine("multibuffer", P256_SHA256):

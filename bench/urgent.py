@@ -1,0 +1,173 @@
+"""How long an urgent revocation takes: one until a running edge answers so, many until they are published.
+
+The edge is a process of its own on this machine, and is asked over HTTP; the time counts from the start of the command,
+imports included. A mass is held against what signing it takes at least: the raw loop of its engine, on as many cores.
+"""
+
+import http.client
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from urllib.parse import quote
+
+import msgspec
+import pyarrow.parquet as pq
+from cryptography.hazmat.primitives.hashes import SHA1
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.ocsp import OCSPCertStatus, OCSPRequestBuilder, OCSPResponseStatus, load_der_ocsp_response
+
+from bench.figure import BenchError, Figure, Finding, Target
+from bench.lookups import Wanted, choose
+from bench.runs import publish, removed, run_apart
+from bench.sizes import Sizes
+from bench.workload import Workload, make_workload
+from pregen.signers import P256_SHA256, engine_named, make_key, signing_rate
+from pregen.snapshot import GOOD
+
+GROUP = "urgent revocations, P-256"
+VISIBLE = Target(must=5, wish=4, at_most=True)
+MASS_S = Target(must=30, wish=20, at_most=True)  # a million, with multibuffer on two cores
+MASS_RATIO = Target(must=3, wish=2, at_most=True)  # with another engine: to the raw signing time
+MASS_ROWS = 1_000_000
+CORES = 2
+START_S, GIVE_UP_S, LOOK_S = 60.0, 60.0, 0.02
+
+
+class ChangeReport(msgspec.Struct, frozen=True):
+    """What is needed of the object that `pregen revoke --json` prints."""
+
+    changed: int
+    responses: int
+
+
+def measure_urgent(sizes: Sizes, folder: Path) -> Iterator[Finding]:
+    """Yield how long one revocation takes until a running edge answers so, and a mass until it is published."""
+    workload = make_workload(folder / "urgent", sizes.urgent_rows)
+    with removed(workload):
+        report = publish(workload)
+        wanted = [one for one in choose(workload, 20 * sizes.urgent_rounds) if one.status == GOOD]
+        with _edge(workload) as port:
+            seconds = tuple(visible_s(workload, one, port) for one in wanted[: sizes.urgent_rounds])
+        yield Figure(
+            name="urgent.visible_s",
+            group=GROUP,
+            title="one, until a running edge answers revoked (median)",
+            value=statistics.median(seconds),
+            unit="s",
+            target=VISIBLE,
+            samples=seconds,
+        )
+        yield from _mass(workload, sizes, report.engine)
+
+
+def _mass(workload: Workload, sizes: Sizes, engine: str) -> Iterator[Finding]:
+    done, seconds = revoke_many(workload, sizes.urgent_mass_rows)
+    rate = signing_rate(engine_named(engine, P256_SHA256), P256_SHA256, make_key(P256_SHA256), sizes.reference_s)
+    raw_s = done.responses / rate / min(CORES, len(os.sched_getaffinity(0)))
+    is_million = engine == "multibuffer" and sizes.urgent_mass_rows == MASS_ROWS
+    yield Figure(
+        name="urgent.mass_s",
+        group=GROUP,
+        title=f"{done.changed:,} of them, until they are published",
+        value=seconds,
+        unit="s",
+        target=MASS_S if is_million else None,
+        note=f"{engine}, {CORES} workers",
+    )
+    yield Figure(
+        name="urgent.mass_ratio",
+        group=GROUP,
+        title="the same / raw signing on as many cores",
+        value=seconds / raw_s,
+        target=None if engine == "multibuffer" else MASS_RATIO,
+    )
+
+
+def visible_s(workload: Workload, wanted: Wanted, port: int) -> float:
+    """Return how long it takes from the start of a revocation until the edge at a port answers so.
+
+    Raises:
+        BenchError: it fails, or is not seen.
+    """
+    if (before := _status(wanted, port)) is not OCSPCertStatus.GOOD:
+        raise BenchError(f"serial {wanted.cert_id.serial_number:x} is to be good before it is revoked, and is {before}")
+    words = ("--issuer", "bench", "--serial", f"{wanted.cert_id.serial_number:x}", "--reason", "keyCompromise")
+    started = time.perf_counter()
+    command = (sys.executable, "-m", "pregen", "revoke", str(workload.config), "--quiet", *words)
+    with subprocess.Popen(command) as process:  # noqa: S603 - our words
+        while _status(wanted, port) is not OCSPCertStatus.REVOKED:
+            if time.perf_counter() - started > GIVE_UP_S or process.poll():
+                raise BenchError(f"a revocation is not visible after {GIVE_UP_S:.0f} s, or has failed")
+            time.sleep(LOOK_S)
+        return time.perf_counter() - started
+
+
+def revoke_many(workload: Workload, count: int) -> tuple[ChangeReport, float]:
+    """Revoke so many certificates by one command; return what it says, and how long it took.
+
+    Raises:
+        BenchError: it fails, or has done something else.
+    """
+    rows = pq.read_table(workload.snapshots, columns=["serial", "status"]).to_pylist()
+    good: list[bytes] = [row["serial"] for row in rows if row["status"] == GOOD][:count]
+    names = workload.folder / "serials.txt"
+    names.write_text("\n".join(f"{int.from_bytes(one, 'big', signed=True):x}" for one in good))
+    words = ("--issuer", "bench", "--serial", "-", "--reason", "keyCompromise", "--workers", str(CORES), "--json")
+    shell = ("/bin/sh", "-c", f'exec "$0" "$@" < {names}')
+    started = time.perf_counter()
+    code, out = run_apart((*shell, sys.executable, "-m", "pregen", "revoke", str(workload.config), *words))
+    seconds = time.perf_counter() - started
+    if code:
+        raise BenchError(f"pregen revoke of {count:,} certificates ended with exit code {code}: {out.strip()}")
+    report = msgspec.json.decode(out, type=ChangeReport)
+    if len(good) - report.changed > 20 * len(good) // 100 or not report.changed:  # some were revoked before
+        raise BenchError(f"pregen revoke was to revoke {len(good):,} certificates, and did something else: {report}")
+    return report, seconds
+
+
+@contextmanager
+def _edge(workload: Workload) -> Iterator[int]:
+    """Serve a store while the context lasts; give the port."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = int(free.getsockname()[1])
+    command = (sys.executable, "-m", "storage.edge", str(workload.store), "--port", str(port))
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:  # noqa: S603
+        try:
+            _wait_until_ready(port)
+            yield port
+        finally:
+            process.terminate()
+
+
+def _wait_until_ready(port: int) -> None:
+    started = time.perf_counter()
+    while time.perf_counter() - started < START_S:
+        with suppress(OSError):
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+            connection.request("GET", "/readyz")
+            if connection.getresponse().status == http.client.OK:
+                return
+        time.sleep(LOOK_S)
+    raise BenchError(f"the edge at port {port} is not ready after {START_S:.0f} s")
+
+
+def _status(wanted: Wanted, port: int) -> OCSPCertStatus | None:
+    """Return what the edge answers; None: no answer now."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request("GET", f"/{_request(wanted)}")
+    response = load_der_ocsp_response(connection.getresponse().read())
+    return response.certificate_status if response.response_status is OCSPResponseStatus.SUCCESSFUL else None
+
+
+def _request(wanted: Wanted) -> str:
+    _, name_hash, key_hash, _ = wanted.cert_id
+    builder = OCSPRequestBuilder().add_certificate_by_hash(name_hash, key_hash, wanted.cert_id.serial_number, SHA1())  # noqa: S303 - of a CertID
+    der = builder.build().public_bytes(Encoding.DER)
+    return quote(b64encode(der), safe="")
