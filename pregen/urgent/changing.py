@@ -1,6 +1,7 @@
 """The conductor of `revoke`, `hold` and `release`: certificates are named, looked up, signed, and land in a commit."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -22,6 +23,7 @@ from pregen.urgent.place import Place, place_of
 from pregen.urgent.refusing import refuse_impossible
 from pregen.urgent.resolving import Resolved, Rules, regrouped
 from storage.errors import CommitRefusedError
+from storage.markers import at_work
 from storage.stores.probe import probed_lately
 
 ATTEMPTS = 100  # each one that fails is one of somebody else that has not
@@ -170,27 +172,29 @@ def conduct(
         PregenError, StorageError, OSError: nothing was published.
         CommitRefusedError: others were faster, again and again.
     """
-    overlay, terms = None, Terms(kind=rules.kind, author=options.author)
-    for attempt in range(ATTEMPTS):
-        if overlay is None:
-            resolved = place.resolved(ground, files, rules)
-            judgement = judge(ground, resolved)
-            landing = [one for one in regrouped(place.folder, resolved) if one.file.rows]
-            if options.is_dry or not landing:
-                landed = None
+    with ExitStack() as working:
+        overlay, terms = None, Terms(kind=rules.kind, author=options.author)
+        for attempt in range(ATTEMPTS):
+            if overlay is None:
+                resolved = place.resolved(ground, files, rules)
+                judgement = judge(ground, resolved)
+                landing = [one for one in regrouped(place.folder, resolved) if one.file.rows]
+                if options.is_dry or not landing:
+                    landed = None
+                    break
+                if not attempt:
+                    _begin_to_write(ground, working)
+                overlay = sign_overlay(ground, rules.kind, landing, place.pool, progress)
+                terms = replace(terms, gates=gates_document(judgement.gates))
+            try:
+                landed = land(ground, overlay, terms)
                 break
-            _see_that_commits_are_atomic(ground)
-            overlay = sign_overlay(ground, rules.kind, landing, place.pool, progress)
-            terms = replace(terms, gates=gates_document(judgement.gates))
-        try:
-            landed = land(ground, overlay, terms)
-            break
-        except CommitRefusedError as refused:
-            if attempt == ATTEMPTS - 1:
-                raise
-            before, ground = ground, overtaken(ground, refused)
-            if not still_holds(overlay, before, ground):
-                overlay = None
+            except CommitRefusedError as refused:
+                if attempt == ATTEMPTS - 1:
+                    raise
+                before, ground = ground, overtaken(ground, refused)
+                if not still_holds(overlay, before, ground):
+                    overlay = None
     return Changed(
         kind=rules.kind,
         ground=ground,
@@ -202,6 +206,11 @@ def conduct(
     )
 
 
-def _see_that_commits_are_atomic(ground: Ground) -> None:
-    """Probe the store, unless a publisher saw lately that its conditional writes are atomic."""
-    probed_lately(ground.store, ground.current.manifest.probed_at, clock.seconds(clock.now()))
+def _begin_to_write(ground: Ground, working: ExitStack) -> None:
+    """Probe the store, unless a publisher saw lately that its conditional writes are atomic, and mark who is at work.
+
+    No cleaning takes what is put from now on for what a dead publisher has left.
+    """
+    now = clock.seconds(clock.now())
+    probed_lately(ground.store, ground.current.manifest.probed_at, now)
+    working.enter_context(at_work(ground.store, now))

@@ -4,6 +4,7 @@ The commit serves the shards of its base, and keeps that one's as_of: the next s
 alone.
 """
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -13,7 +14,8 @@ from pregen import clock
 from pregen.gates.author import Author
 from pregen.interruption import uninterruptible
 from pregen.overlay_keys import put_overlay_keys
-from pregen.overlays.records import MOST_OVERLAYS, overlay_count
+from pregen.overlays import Origin
+from pregen.overlays.records import MOST_OVERLAYS, overlay_columns, overlay_count, pack_entries
 from pregen.urgent.ground import Ground
 from pregen.urgent.merging import Merged, merge_overlays
 from pregen.urgent.orders import ChangeKind
@@ -22,8 +24,10 @@ from pregen.validity import check_still_timely
 from storage.commits import CommitTerms, Head, find_head, new_publisher, publish
 from storage.errors import CommitRefusedError
 from storage.history import encode_index
-from storage.manifest import Manifest
-from storage.overlay_part import read_overlay_part
+from storage.manifest import Manifest, Shard
+from storage.overlay_part import OverlayPart, encode_overlay_part, read_overlay_part
+from storage.removals import removed_since
+from storage.sealed import ID_BYTES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +102,20 @@ def _below(ground: Ground) -> Merged:
     overlays = ground.current.manifest.overlays
     if overlay_count(overlays) >= MOST_OVERLAYS:
         return merge_overlays(ground)
-    return Merged(overlays, ground.index.overlays if ground.index else (), 0)
+    if ground.index is None:
+        return Merged(overlays, (), 0)
+    known = {part.pack: part for part in ground.index.overlays}
+    made = {one.pack: _remember(ground, one) for one in overlays if one.pack not in known}
+    parts = tuple({**known, **made}[one.pack] for one in overlays)
+    return Merged(overlays, parts, sum(part.size_bytes for part in made.values()))
+
+
+def _remember(ground: Ground, overlay: Shard) -> OverlayPart:
+    """Put what is to be remembered of an overlay whose publisher did not: a delta, that nobody knows more of."""
+    entries = pack_entries(ground.store, ground.current, overlay, Origin.DELTA)
+    part, octets = encode_overlay_part(os.urandom(ID_BYTES), overlay.pack, overlay_columns(entries))
+    ground.store.put(part.name, octets)
+    return part
 
 
 def overtaken(ground: Ground, refused: CommitRefusedError) -> Ground:
@@ -115,11 +132,16 @@ def overtaken(ground: Ground, refused: CommitRefusedError) -> Ground:
 
 
 def still_holds(overlay: Overlay, before: Ground, now: Ground) -> bool:
-    """Tell whether an overlay that was made on one head is right on another: nothing there speaks of its certificates.
+    """Tell whether an overlay that was made on one head is right on another, and still there.
+
+    It is where nothing new speaks of its certificates.
 
     Raises:
         StorageError, OSError: what is new cannot be read.
     """
+    gone = removed_since(before.store, before.head.commit.number, now.head.commit)
+    if not gone.isdisjoint(overlay.names) or any(name.startswith("tables/") for name in gone):
+        return False
     if before.current.manifest.shards != now.current.manifest.shards or before.index is None or now.index is None:
         return False
     known = {one.pack for one in before.current.manifest.overlays}

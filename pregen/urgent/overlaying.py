@@ -46,6 +46,12 @@ class Overlay(NamedTuple):
     packs: tuple[SignedOverlay, ...]
     plan: Plan
 
+    @property
+    def names(self) -> frozenset[str]:
+        """Names of all objects that were put for it."""
+        packs = [name for one in self.packs for name in (one.signed.shard.pack, one.part.name)]
+        return frozenset([*packs, *self.plan.objects])
+
 
 class OverlaySigner:
     """Signs packs of an overlay in one worker process."""

@@ -1,10 +1,13 @@
 """The ninth overlay: those before become one by copying, and say what they said."""
 
+from dataclasses import replace
+
 import pyarrow as pa
 import pytest
 
 from pregen.overlays.records import MOST_OVERLAYS, overlay_count
-from storage.history import read_index
+from storage.commits import CommitTerms, publish
+from storage.history import encode_index, read_index
 from storage.overlay_part import ORIGINS, read_overlay_part
 from storage.reader import open_reader
 from storage.stores.local import LocalStore
@@ -90,3 +93,20 @@ def remembered(store: LocalStore) -> dict[int, tuple[int, int, str]]:
         for key, as_of, not_after, origin in rows:
             found.setdefault(key, (as_of, not_after, ORIGINS[origin]))
     return found
+
+
+def test_overlays_of_a_publisher_that_did_not_remember_them_are_remembered(ca: Ca, pregen: Program) -> None:
+    one = serials()
+    assert pregen("revoke", ca.config, "--issuer", "r1", "--serial", f"{one[1]:x}").code == 0
+    store = LocalStore(ca.store)
+    current = open_reader(store).current
+    assert current is not None
+    assert current.manifest.history is not None
+    history, octets_ = encode_index(replace(read_index(store, current.manifest.history), overlays=()))
+    store.put(history, octets_)
+    terms = CommitTerms(publisher="other", as_of=current.commit.as_of, started_at=current.commit.as_of, kind="delta")
+    publish(store, current.head, replace(current.manifest, history=history), terms)
+
+    assert pregen("revoke", ca.config, "--issuer", "r1", "--serial", f"{one[2]:x}").code == 0
+    assert sorted(origin for _, _, origin in remembered(store).values()) == ["delta", "revoke"]
+    assert pregen("verify", ca.store).code == 0
