@@ -37,8 +37,8 @@ def make() -> None:
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         config = lay_out(folder, with_store=False)
-        write_snapshot(folder / "snapshot.parquet", map(_certificate, base))
-        changes = write_snapshot(folder / "changes.parquet", map(_certificate, changed))
+        write_snapshot(folder / "snapshot.parquet", map(certificate_of, base))
+        changes = write_snapshot(folder / "changes.parquet", map(certificate_of, changed))
         as_of = ("--as-of", text(START - HOUR / 2))
         _pregen("run", config, "--now", text(START), *as_of, "--note", "the first night")
         _pregen("delta", config, changes, "--now", text(START + HOUR), "--as-of", text(START + HOUR / 2))
@@ -53,7 +53,8 @@ def make() -> None:
     write_answers(OVERLAYS, store_of(objects), issuers_of(OVERLAYS), [*on_hold, *revoked, *changed, *base])
 
 
-def _certificate(row: Row) -> Certificate:
+def certificate_of(row: Row) -> Certificate:
+    """Return a row as a snapshot has it."""
     reason = row.reason if row.reason >= 0 else None
     return Certificate(row.issuer, row.serial, STATUSES[row.status], reason)
 
