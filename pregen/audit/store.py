@@ -24,16 +24,17 @@ from pregen.progress import Progress
 from pregen.signers import Algorithm, algorithm_of
 from pregen.verification import Statement, verify_response
 from storage.certid import serial_text
-from storage.commits import Commit, commit_name, decode_commit
-from storage.errors import ChecksumError, NothingPublishedError
+from storage.commits import ROLLBACK, Commit, commit_name, decode_commit, read_commit
+from storage.errors import ChecksumError, FormatError, NothingPublishedError
 from storage.freshness import Freshness, FreshnessState
-from storage.manifest import Shard
+from storage.manifest import Shard, read_manifest
 from storage.pack import open_pack, walk
 from storage.reader import Generation, LoadedTables, open_reader
 from storage.response import Assembler
 from storage.stores import Store
 from storage.tables import ResponseShape, Shape, StoredIssuer, Window
 
+_LOOKED_BACK = 100  # commits, for answers that were published anew
 _STALE = {
     "expired": ("verify.expired", "there are responses whose window has ended: run pregen run"),
     "overdue": ("verify.due", "there are responses that should have been replaced: run pregen run"),
@@ -242,11 +243,10 @@ def _warnings(generation: Generation, trust: Trust | None) -> Iterator[Finding]:
 def _history(store: Store, generation: Generation) -> Iterator[Finding]:
     """Yield what is odd about how the current commit came: publishers of this version never do such a thing."""
     commit = generation.commit
-    windows = [window for loaded in generation.tables.values() for window in loaded.tables.windows]
-    if any(window.produced_at != commit.started_at for window in windows):
+    if commit.kind != ROLLBACK and _has_old_answers(store, generation):
         text = (
-            f"there are responses that the run of commit {commit.number} did not make: somebody may have published old "
-            "ones anew, from before a revocation; look with pregen inspect, then run pregen run"
+            f"commit {commit.number} has responses of an earlier one that the one before it did not have: somebody may "
+            "have published old ones anew, from before a revocation; look with pregen history, then run pregen run"
         )
         yield Finding("verify.old-answers", "warning", text)
     if commit.number == 1:
@@ -260,6 +260,35 @@ def _history(store: Store, generation: Generation) -> Iterator[Finding]:
     if hashlib.sha256(before).digest() != commit.parent:
         text = f"{name} is not the one that commit {commit.number} follows: it is damaged, or the log was rewritten"
         yield Finding("verify.log", "warning", text)
-    elif decode_commit(commit.number - 1, before).commit.as_of > commit.as_of:
+    elif commit.kind != ROLLBACK and decode_commit(commit.number - 1, before).commit.as_of > commit.as_of:
         text = f"commit {commit.number} is of an older snapshot than {name}: it may take back revocations"
         yield Finding("verify.rollback", "warning", text)
+
+
+def _has_old_answers(store: Store, generation: Generation) -> bool:
+    """Tell whether a commit names windows that an earlier one had, and the one just before it had not any more."""
+    commit = generation.commit
+    own = {
+        name
+        for name, loaded in generation.tables.items()
+        if all(window.produced_at != commit.started_at for window in loaded.tables.windows)
+    }
+    for number in range(commit.number - 1, max(commit.number - _LOOKED_BACK, 0), -1):
+        if not own:
+            return False
+        named = _windows_named(store, number)
+        if number < commit.number - 1 and own & named:
+            return True
+        if number == commit.number - 1:
+            own -= named
+    return False
+
+
+def _windows_named(store: Store, number: int) -> frozenset[str]:
+    """Return the windows that an earlier commit names, as far as that can be read still."""
+    try:
+        found = read_commit(store, number)
+        manifest = read_manifest(store, found.commit.manifest) if found else None
+    except (FileNotFoundError, FormatError):
+        return frozenset()
+    return frozenset(one.tables for one in manifest.searched) if manifest else frozenset()

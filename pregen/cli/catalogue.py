@@ -63,6 +63,10 @@ COMMANDS: dict[str, Entry] = {
         "history",
         "Show the commits: what made each, when, who and why, and which could be rolled back to.",
     ),
+    "rollback": Entry(
+        "rollback",
+        "Take a generation back: publish an earlier one again, without un-revoking anybody or losing new certificates.",
+    ),
     "gc": Entry(
         "gc",
         "Remove old generations and what dead runs have left, once no edge and no publisher needs them.",

@@ -10,7 +10,7 @@ from pregen.errors import Finding
 
 if TYPE_CHECKING:
     from pregen.config import KeepConfig
-    from pregen.upkeep import Amount, Cleaned, PastCommit
+    from pregen.upkeep import Amount, Cleaned, PastCommit, RolledBack
 
 
 def history_report(commits: "tuple[PastCommit, ...]") -> Report:
@@ -101,6 +101,31 @@ def gc_report(cleaned: "Cleaned", *, is_dry: bool) -> Report:
     commits = ", ".join(map(str, cleaned.commits))
     done = f"{total.objects:,} objects were removed, as commit {commits} says" if cleaned.commits else None
     return Report(document=document, lines=lines, findings=cleaned.warnings, done=done)
+
+
+def rollback_report(done: "RolledBack", *, is_dry: bool) -> Report:
+    """Return the report of a rollback."""
+    copied, left = done.tally.copied, done.tally.left
+    document: dict[str, object] = {
+        "dry_run": is_dry,
+        "to": done.to.number,
+        **done.tally.figures(),
+        "holds_until": clock.text(done.holds_until),
+        "left_examples": done.tally.left_examples,
+    }
+    back = f"commit {done.to.number}, as of {clock.text(done.to.as_of)}"
+    lines = [
+        f"a rollback would go back to {back}" if is_dry else f"published commit {done.commit.number}: back to {back}",
+        *aligned(
+            [
+                ("copied", ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in copied.items())),
+                ("left", ", ".join(f"{count:,} ({name})" for name, count in left.items() if count) or "nothing"),
+                ("holds until", clock.text(done.holds_until)),
+            ]
+        ),
+    ]
+    said = None if is_dry else f"commit {done.commit.number} is published"
+    return Report(document=document, lines=lines, findings=done.warnings, done=said)
 
 
 def with_cleaning(report: Report, cleaned: "Cleaned | Finding | None") -> Report:

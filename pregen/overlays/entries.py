@@ -115,22 +115,32 @@ def concatenated(parts: Iterable[Entries]) -> Entries:
     """
     every = [NO_ENTRIES, *parts]
     joined = Entries(*(np.concatenate([getattr(one, field.name) for one in every]) for field in fields(Entries)))
+    return joined.take(order_of(joined))
+
+
+def order_of(joined: Entries) -> EntryPlaces:
+    """Return the stable order of entries that lie in none: by ascending keys, those of one certificate side by side."""
     order = np.argsort(joined.keys, kind="stable")
     tied = _with_equal_neighbour(joined.keys[order])
     if len(tied):
         order[tied] = order[tied][_by_certificate(joined, order[tied])]
-    return joined.take(order)
+    return order
 
 
 def newest(parts: Iterable[Entries]) -> Entries:
     """Return one entry of each certificate: that of the first of several lists that has one."""
     every = concatenated(parts)
-    if len(every) < 2:
-        return every
-    repeats = np.zeros(len(every), np.bool_)
-    places = np.flatnonzero(every.keys[1:] == every.keys[:-1]) + 1
-    repeats[places[same(every, places, every, places - 1)]] = True
-    return every.take(~repeats) if repeats.any() else every
+    again = repeats(every)
+    return every.take(~again) if again.any() else every
+
+
+def repeats(ordered: Entries) -> Mask:
+    """Tell which entries, in the order of `order_of`, are of the same certificate as the one before; bool[n]."""
+    found = np.zeros(len(ordered), np.bool_)
+    if len(ordered) > 1:
+        places = np.flatnonzero(ordered.keys[1:] == ordered.keys[:-1]) + 1
+        found[places[same(ordered, places, ordered, places - 1)]] = True
+    return found
 
 
 def without(entries: Entries, others: Entries) -> Entries:

@@ -96,8 +96,10 @@ def pack_entries(store: Store, current: Generation, shard: Shard, origin: Origin
     for run, octets in _runs(store, shard, loaded.strides):
         records.setdefault(run, []).append(octets)
     return concatenated(
-        _entries(np.concatenate(of_run), tables.issuers[run.issuer].issuer_id, tables.shapes[run.shape], as_of, origin)
-        for run, of_run in ((tables.runs[number], octets) for number, octets in sorted(records.items()))
+        record_entries(
+            np.concatenate(held), tables.issuers[run.issuer].issuer_id, tables.shapes[run.shape], as_of, origin
+        )
+        for run, held in ((tables.runs[number], octets) for number, octets in sorted(records.items()))
     )
 
 
@@ -123,7 +125,7 @@ def _runs(store: Store, shard: Shard, strides: list[int]) -> Iterator[tuple[int,
             yield run, of_run.reshape(count, strides[run])
 
 
-def _entries(records: NDArray[np.uint8], issuer_id: int, shape: Shape, as_of: int, origin: Origin) -> Entries:
+def record_entries(records: NDArray[np.uint8], issuer_id: int, shape: Shape, as_of: int, origin: Origin) -> Entries:
     """Return what records of one shape say, in their order."""
     count, size = len(records), shape.serial_bytes
     if size > MAX_SERIAL_BYTES:

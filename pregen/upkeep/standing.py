@@ -14,6 +14,10 @@ def answers_end(manifest: Manifest, tables: Mapping[str, Tables]) -> int:
         manifest: of the generation.
         tables: that it names, by their names.
     """
+    return min([shards_end(manifest, tables), *(overlay.next_update for overlay in manifest.overlays)])
+
+
+def shards_end(manifest: Manifest, tables: Mapping[str, Tables]) -> int:
+    """Return the same of the shards alone."""
     fresh = freshness_of(manifest, tables)
-    end = fresh.fresh_until if fresh.is_over_with_certificates else fresh.holds_until
-    return min([end, *(overlay.next_update for overlay in manifest.overlays)])
+    return fresh.fresh_until if fresh.is_over_with_certificates else fresh.holds_until

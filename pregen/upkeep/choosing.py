@@ -1,0 +1,72 @@
+"""Which certificates a rollback copies on top of the generation that it goes back to: pure rules.
+
+A certificate that the later generation says is revoked or on hold, and the earlier one does not, is copied: nobody's
+revocation is undone. So is one that the earlier one lacks: nobody's new certificate is lost. An operator may leave both
+to the earlier generation by name; but what an urgent change revoked, and no run has confirmed, is never left to it.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from pregen.gates.comparison import KeptStatus
+from pregen.overlays.entries import Entries, Origin, paired
+from pregen.overlays.order import KEY_COMPROMISE
+from pregen.snapshot.rows import Mask
+
+
+class CopyRules(NamedTuple):
+    """What is left to the generation that a rollback goes back to.
+
+    Attributes:
+        expires_before: certificates that expire before this second are not missed; seconds since 1970.
+        unrevoke: whether it is accepted that it does not know what later runs have revoked.
+        shrink: whether it is accepted that it lacks certificates.
+    """
+
+    expires_before: int
+    unrevoke: bool = False
+    shrink: bool = False
+
+
+class CopyChoice(NamedTuple):
+    """What becomes of each certificate of the later generation, bool[n] each.
+
+    Attributes:
+        copied: it is copied.
+        is_missed: its answer is needed until the next run: the certificate does not expire before that.
+        unrevoked: it would be copied, but for `CopyRules.unrevoke`.
+        shrunk: it would be copied, but for `CopyRules.shrink`.
+    """
+
+    copied: Mask
+    is_missed: Mask
+    unrevoked: Mask
+    shrunk: Mask
+
+
+def choose(later: Entries, earlier: Entries, rules: CopyRules) -> CopyChoice:
+    """Return what is copied of what a later generation says, on top of an earlier one.
+
+    What expires before the next run is copied only where the earlier generation would answer good for it.
+    """
+    count = len(later)
+    at, there = paired(later, earlier)
+    is_there, status = np.zeros(count, np.bool_), np.full(count, KeptStatus.GOOD, np.uint8)
+    is_alike, is_compromised = np.zeros(count, np.bool_), np.zeros(count, np.bool_)
+    is_there[at], status[at] = True, earlier.status[there]
+    is_alike[at] = (later.revoked_at[at] == earlier.revoked_at[there]) & (later.reason[at] == earlier.reason[there])
+    is_compromised[at] = earlier.reason[there] == KEY_COMPROMISE
+    is_alike &= later.status == status
+    final, held = later.status == KeptStatus.REVOKED, later.status == KeptStatus.ON_HOLD
+    was_final = is_there & (status == KeptStatus.REVOKED)
+    # A key that was known to be compromised stays so, and a hold never replaces what is final.
+    knows_better = was_final & (held | (is_compromised & (later.reason != KEY_COMPROMISE)))
+    is_missed = later.not_after >= min(max(rules.expires_before, 0), 2**32 - 1)
+    changed = is_there & (final | held) & ~is_alike & ~knows_better
+    changed &= is_missed | ~was_final
+    lacking = ~is_there & is_missed
+    by_run = later.origin == Origin.RUN
+    unrevoked = changed & by_run & rules.unrevoke & ~(was_final & final)
+    shrunk = lacking & rules.shrink & (by_run | ~(final | held))
+    return CopyChoice((changed & ~unrevoked) | (lacking & ~shrunk), is_missed, unrevoked, shrunk)

@@ -1,0 +1,333 @@
+"""`pregen rollback`: a generation is taken back without un-revoking anybody and without losing new certificates.
+
+The new commit has the shards, the overlays and the as_of of an earlier one, and on top what the later ones know better
+(`choosing.py`), copied octet by octet. Nothing is signed, so no key is needed; but all of it must hold until the next
+run, which folds it in.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from pregen import clock
+from pregen.errors import MAX_EXAMPLES, Finding, GateError, UsageError
+from pregen.gates import Acceptance, GateResult
+from pregen.gates.author import Author
+from pregen.gates.results import Outcome, gates_document
+from pregen.interruption import uninterruptible
+from pregen.overlay_keys import put_overlay_keys
+from pregen.overlays.entries import paired
+from pregen.progress import Progress
+from pregen.upkeep.choosing import CopyRules
+from pregen.upkeep.comparing import Compared, compare
+from pregen.upkeep.copying import Copier
+from pregen.upkeep.log import walk_back
+from pregen.upkeep.naming import Naming
+from pregen.upkeep.standing import shards_end
+from pregen.upkeep.tallying import RollbackTally
+from pregen.upkeep.views import Viewer
+from pregen.validity import check_store_clock
+from storage.commits import (
+    ROLLBACK,
+    Commit,
+    CommitTerms,
+    Head,
+    check_writable,
+    find_head,
+    new_publisher,
+    publish,
+    read_commit,
+)
+from storage.errors import CommitRefusedError, FormatError, NothingPublishedError
+from storage.history import encode_index
+from storage.manifest import Manifest
+from storage.markers import at_work
+from storage.reader import Generation
+from storage.removals import removed_since
+from storage.stores import Store
+
+ACCEPTED = ("unrevoke", "shrink")
+MAX_OVERLAYS = 8
+_ATTEMPTS = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollbackTerms:
+    """What to go back to, and how.
+
+    Attributes:
+        to: number of the commit.
+        reason: why.
+        accept: what is left to that generation by name.
+        author: who does it.
+        every_s: how often runs take place.
+        is_dry: whether only to look.
+    """
+
+    to: int
+    reason: str
+    accept: tuple[Acceptance, ...] = ()
+    author: Author
+    every_s: int
+    is_dry: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolledBack:
+    """What a rollback did, or would do.
+
+    Attributes:
+        commit: that it made; the head where it only looked.
+        to: the commit that it went back to.
+        tally: what was copied, and what was left to that one.
+        holds_until: until when all of its answers hold, in seconds since 1970.
+        warnings: acceptances that nothing needed.
+    """
+
+    commit: Commit
+    to: Commit
+    tally: RollbackTally
+    holds_until: int
+    warnings: tuple[Finding, ...]
+
+
+def roll_back(store: Store, terms: RollbackTerms, progress: Progress) -> RolledBack:
+    """Publish an earlier generation again, and on top of it what later ones know better.
+
+    Raises:
+        UsageError: there is no such commit to go back to.
+        GateError: it cannot be gone back to; the findings say why.
+        CommitRefusedError: a run or another rollback was first.
+        StorageError, OSError: the store is damaged, or does not answer.
+    """
+    check_store_clock(clock.seconds_ahead_of(lambda: store.clock_s(may_write=not terms.is_dry)), store.url)
+    head = find_head(store)
+    if head is None:
+        raise NothingPublishedError(store.url)
+    base = head.commit.base
+    for _ in range(_ATTEMPTS):
+        check_writable(head.commit)
+        work = _Rollback(store, head, terms, progress)
+        if terms.is_dry:
+            return work.look()
+        try:
+            with at_work(store, clock.seconds(clock.now())):
+                return work.publish()
+        except CommitRefusedError:
+            newer = find_head(store, head)
+            if newer is None or newer is head or newer.commit.base != base:
+                raise
+            head = newer  # only urgent changes and cleanings: compare again
+    raise CommitRefusedError(head.commit.number + 1, "again and again")
+
+
+class _Rollback:
+    """One attempt, from one head."""
+
+    def __init__(self, store: Store, head: Head, terms: RollbackTerms, progress: Progress) -> None:
+        self._store = store
+        self._head = head
+        self._terms = terms
+        self._progress = progress
+        self._now = clock.seconds(clock.now())
+        self._limit = self._now + terms.every_s  # when the next run comes
+        self._target = _target(store, head.commit, terms.to)
+        self._refuse_cleaned_up()
+        newest = Generation(store, head)
+        target = Generation(store, self._target, newest)
+        self._refuse_lost_issuers(newest, target)
+        self._holds_until = shards_end(target.manifest, {name: one.tables for name, one in target.tables.items()})
+        self._refuse_early_end(self._holds_until)
+        try:
+            self._viewers = Viewer(store, target), Viewer(store, newest)
+            self._between = [Viewer(store, Generation(store, one, newest)) for one in _between(store, head, terms.to)]
+        except FileNotFoundError as e:
+            raise _refusal("rollback.cleaned-up", f"{e.filename or e} is missing, so nobody can go back there") from e
+        self.tally = RollbackTally(self._limit)
+        self.tally.add_overlays(self._viewers[0].overlays)
+
+    def look(self) -> RolledBack:
+        """Say what would be done."""
+        for compared in self._compared():
+            self.tally.add(compared)
+        self._refuse_tally()
+        return self._done(self._head.commit)
+
+    def publish(self) -> RolledBack:
+        """Do it."""
+        target, newest = self._viewers
+        copier, merges = Copier(self._store), _overlay_count(target.generation.manifest) >= MAX_OVERLAYS
+        low = 0
+        for compared in self._compared():
+            self.tally.add(compared)
+            _copy(compared, copier)
+            if merges:
+                _copy_overlays(target, compared, low, copier)
+            copier.close_range(compared.high)
+            low = compared.high
+        self._refuse_tally()
+        packs = copier.finish() if copier.parts else ()
+        manifest = target.generation.manifest
+        kept = () if merges else manifest.overlays
+        parts = tuple(copier.parts)
+        history = manifest.history
+        if target.index is not None:
+            before = () if merges else target.index.overlays
+            history, octets = encode_index(replace(target.index, overlays=(*parts, *before)))
+            self._store.put(history, octets)
+        overlays = (*packs, *kept)
+        manifest = replace(
+            manifest,
+            overlays=overlays,
+            overlay_keys=put_overlay_keys(self._store, overlays, target.generation),
+            gates=gates_document([self._result()]),
+            history=history,
+            probed_at=newest.generation.manifest.probed_at,
+        )
+        self._refuse_cleaned_up()
+        commit = self._committed(manifest)
+        return self._done(commit)
+
+    def _committed(self, manifest: Manifest) -> Commit:
+        author, target = self._terms.author, self._target.commit
+        terms = CommitTerms(
+            publisher=new_publisher(),
+            as_of=target.as_of,
+            started_at=self._now,
+            kind=ROLLBACK,
+            by=author.by,
+            note=author.note,
+        )
+        with uninterruptible() as done:
+            head, _ = publish(self._store, self._head, manifest, terms)
+            done()
+        return head.commit
+
+    def _compared(self) -> Iterator[Compared]:
+        accepted = {one.gate for one in self._terms.accept}
+        rules = CopyRules(self._limit, unrevoke="unrevoke" in accepted, shrink="shrink" in accepted)
+        target, newest = self._viewers
+        for compared in compare(target, newest, self._between, rules):
+            yield compared
+            self._progress("compare", compared.high, 1 << 32)
+
+    def _done(self, commit: Commit) -> RolledBack:
+        return RolledBack(
+            commit=commit,
+            to=self._target.commit,
+            tally=self.tally,
+            holds_until=min(self._holds_until, self.tally.holds_until),
+            warnings=self._unneeded(),
+        )
+
+    def _result(self) -> GateResult:
+        figures = {"to": self._target.commit.number, "reason": self._terms.reason, **self.tally.figures()}
+        accepted = tuple(one for one in self._terms.accept if self.tally.left[one.gate])
+        outcome: Outcome = "accepted" if accepted else "passed"
+        return GateResult(gate=ROLLBACK, outcome=outcome, figures=figures, acceptances=accepted)
+
+    def _unneeded(self) -> tuple[Finding, ...]:
+        return tuple(
+            Finding("accept.unneeded", "warning", f"--accept {one.gate}: nothing needed it; leave it out next time")
+            for one in self._terms.accept
+            if not self.tally.left[one.gate]
+        )
+
+    def _refuse_cleaned_up(self) -> None:
+        """Refuse what a cleaning has taken a part of, or has announced to."""
+        number = self._target.commit.number
+        try:
+            named = Naming(self._store).of(self._target.commit)
+            gone = named & removed_since(self._store, number, self._head.commit)
+        except FileNotFoundError as e:
+            raise _refusal("rollback.cleaned-up", f"commit {number} was cleaned up ({e.filename or e})") from e
+        if gone:
+            raise _refusal("rollback.cleaned-up", f"commit {number} was cleaned up", sorted(gone)[:MAX_EXAMPLES])
+
+    def _refuse_lost_issuers(self, newest: Generation, target: Generation) -> None:
+        """Refuse to take an issuer back: all its certificates would be unauthorized."""
+        had = {one.issuer_id for loaded in target.tables.values() for one in loaded.tables.issuers}
+        lost = {
+            one.issuer_id: one.label
+            for loaded in newest.tables.values()
+            for one in loaded.tables.issuers
+            if one.issuer_id not in had
+        }
+        if lost:
+            names = sorted(lost.values())
+            text = f"commit {target.commit.number} does not know {', '.join(names[:MAX_EXAMPLES])}, which would vanish"
+            raise _refusal("rollback.issuer", text, names[:MAX_EXAMPLES])
+
+    def _refuse_early_end(self, end: int) -> None:
+        """Refuse a generation whose answers do not hold until the next run."""
+        if end < self._limit:
+            text = (
+                f"answers of commit {self._target.commit.number} end at {clock.text(end)}, and the next run is to be "
+                f"expected by {clock.text(self._limit)}"
+            )
+            raise _refusal("rollback.window", text)
+
+    def _refuse_tally(self) -> None:
+        """Refuse to publish single answers that do not hold until the next run."""
+        if self.tally.early:
+            text = (
+                f"{self.tally.early:,} of the answers in overlays, copied ones among them, end before the next run, "
+                f"which is to be expected by {clock.text(self._limit)}"
+            )
+            raise _refusal("rollback.window", text, self.tally.early_examples)
+
+
+def _target(store: Store, head: Commit, number: int) -> Head:
+    """Return the commit to go back to."""
+    if not 1 <= number < head.number:
+        text = "is the current one" if number == head.number else "is none of this store"
+        raise UsageError(f"--to {number}: {text}; pregen history {store.url} shows which commits there are")
+    try:
+        found = read_commit(store, number)
+    except FormatError as e:
+        raise _refusal("rollback.damaged", str(e)) from e
+    if found is None:
+        raise _refusal("rollback.damaged", f"commit {number} is lost")
+    return found
+
+
+def _between(store: Store, head: Head, to: int) -> Iterator[Head]:
+    """Yield the last commit of each generation between the head's and a commit, the newest first."""
+    base = head.commit.base
+    for logged in walk_back(store, head, to=to + 1):
+        if logged.commit is None:
+            raise _refusal("rollback.damaged", f"{logged.damage}: nobody knows what it had revoked")
+        if logged.commit.base != base:
+            base = logged.commit.base
+            found = read_commit(store, logged.number)
+            if found is not None:
+                yield found
+
+
+def _refusal(code: str, text: str, examples: Sequence[str] = ()) -> GateError:
+    message = "the generation cannot be taken back; nothing was published"
+    return GateError(message, [Finding(code, "error", text, max(1, len(examples)), tuple(examples))])
+
+
+def _copy(compared: Compared, copier: Copier) -> None:
+    """Copy what is chosen of one range; of a certificate only one generation has been asked."""
+    for one in compared.copied:
+        for loaded, run, places, records in one.view.records(one.choice.copied):
+            copier.add(loaded, run, one.view.entries.take(places), records)
+
+
+def _copy_overlays(target: Viewer, compared: Compared, low: int, copier: Copier) -> None:
+    """Copy what the overlays of the earlier generation say of a range, where nothing is copied on top of it."""
+    view = target.in_overlays(low, compared.high)
+    kept = np.ones(len(view.entries), np.bool_)
+    for one in compared.copied:
+        kept[paired(view.entries, one.view.entries.take(one.choice.copied))[0]] = False
+    for loaded, run, places, records in view.records(kept):
+        copier.add(loaded, run, view.entries.take(places), records)
+
+
+def _overlay_count(manifest: Manifest) -> int:
+    """Return how many overlays there are: the packs of one have ranges that ascend."""
+    ends = [0, *(overlay.high for overlay in manifest.overlays)]
+    return sum(at == 0 or overlay.low < ends[at] for at, overlay in enumerate(manifest.overlays))
