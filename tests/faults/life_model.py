@@ -1,0 +1,146 @@
+"""A store as a plain dict: what each command makes of it, by the rules of docs/urgent.md and docs/gates.md alone."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+GOOD, REVOKED, HELD, UNKNOWN = "good", "revoked", "on hold", "unknown"
+RUN, DELTA, REVOKE, HOLD = "run", "delta", "revoke", "hold"
+NO_REASON, KEY_COMPROMISE, SUPERSEDED, ON_HOLD = -1, 1, 4, 6
+
+
+class Said(NamedTuple):
+    """What is said of a certificate, for which instant, and by whom; a release is said by `hold` too."""
+
+    status: str
+    at: int = 0
+    reason: int = NO_REASON
+    as_of: int = 0
+    origin: str = RUN
+
+    @property
+    def is_final(self) -> bool:
+        return self.status == REVOKED
+
+    @property
+    def shown(self) -> tuple[str, int]:
+        """What a client sees of it."""
+        return self.status, self.reason
+
+
+Rows = Mapping[int, Said]
+
+
+class Refused(Exception):  # noqa: N818 - what a command does, and no error of a test
+    """A command changes nothing."""
+
+
+@dataclass
+class Model:
+    """Certificates in shards and in overlays, by serial; the newest overlay of each."""
+
+    shards: dict[int, Said] = field(default_factory=dict)
+    overlays: dict[int, Said] = field(default_factory=dict)
+
+    def says(self, serial: int) -> Said | None:
+        return self.overlays.get(serial) or self.shards.get(serial)
+
+    @property
+    def shown(self) -> dict[int, tuple[str, int]]:
+        """What clients see of all certificates."""
+        return {serial: said.shown for serial, said in sorted((self.shards | self.overlays).items())}
+
+    def run(self, rows: Rows, *, accepts: bool = False) -> "Model":
+        """Return the store after a run, which has heard the overlays that are there.
+
+        Raises:
+            Refused: it would take a final revocation back.
+        """
+        after = Model()
+        for serial, row in rows.items():
+            entry = self.overlays.get(serial)
+            truth, is_confirmed = (row, True) if entry is None else true_of(entry, row)
+            after.shards[serial] = truth._replace(as_of=row.as_of, origin=RUN)
+            if entry is not None and not is_confirmed:
+                after.overlays[serial] = truth._replace(as_of=entry.as_of, origin=entry.origin)
+        after.overlays |= {serial: entry for serial, entry in self.overlays.items() if serial not in rows}
+        for serial, (status, _) in self.shown.items():
+            if status == REVOKED and not accepts and after.shown.get(serial, ("gone", 0))[0] != REVOKED:
+                raise Refused
+        return after
+
+    def overtaken(self, after: "Model", rows: Rows, news: Rows) -> None:
+        """Be what a run has made of this, given what landed on it meanwhile."""
+        mine = dict(after.overlays)
+        for serial, new in news.items():
+            row = after.shards.get(serial)
+            is_heard = serial in mine and not (serial in rows and rows[serial].is_final)
+            if new.is_final or row is None or is_heard or not true_of(new, row)[1]:
+                mine[serial] = new
+        self.shards, self.overlays = dict(after.shards), mine
+
+    def delta(self, rows: Rows, *, accepts: bool = False) -> dict[int, Said]:
+        """Return what lands of a delta.
+
+        Raises:
+            Refused: it would take back a final revocation that a snapshot has confirmed.
+        """
+        lands = {}
+        for serial, row in rows.items():
+            old = self.says(serial)
+            if old is None:
+                lands[serial] = row
+            elif old.is_final and not row.is_final:
+                if accepts:
+                    lands[serial] = row
+                elif old.origin not in {DELTA, REVOKE}:
+                    raise Refused
+            elif (now := self._changed(old, row)) is not None:
+                lands[serial] = now
+        return lands
+
+    @staticmethod
+    def _changed(old: Said, row: Said) -> Said | None:
+        if old.is_final and old.reason == KEY_COMPROMISE:
+            row = row._replace(reason=KEY_COMPROMISE)
+        if old.status == HELD and old.origin == HOLD and row.status not in {HELD, REVOKED}:
+            return None
+        if old[:3] == row[:3] or (row.as_of < old.as_of and not row.is_final):
+            return None
+        return row
+
+    def revoke(self, serial: int, reason: int, now: int) -> dict[int, Said]:
+        """Return what lands of a revocation."""
+        if (old := self.says(serial)) is None:
+            raise Refused
+        if not old.is_final:
+            return {serial: Said(REVOKED, now, reason, now, REVOKE)}
+        if reason == KEY_COMPROMISE and old.reason != KEY_COMPROMISE:
+            return {serial: Said(REVOKED, old.at, reason, now, REVOKE)}
+        return {}
+
+    def hold(self, serial: int, now: int) -> dict[int, Said]:
+        """Return what lands of a hold."""
+        if (old := self.says(serial)) is None or old.is_final:
+            raise Refused
+        return {} if old.status == HELD else {serial: Said(HELD, now, ON_HOLD, now, HOLD)}
+
+    def release(self, serial: int, now: int) -> dict[int, Said]:
+        """Return what lands of a release."""
+        if (old := self.says(serial)) is None or old.is_final:
+            raise Refused
+        return {serial: Said(GOOD, 0, NO_REASON, now, HOLD)} if old.status == HELD else {}
+
+
+def true_of(entry: Said, row: Said) -> tuple[Said, bool]:
+    """Return what is true where an overlay and a row of a snapshot speak, and whether the row knows all of it."""
+    if entry.is_final and row.is_final:
+        if entry.reason == KEY_COMPROMISE != row.reason:
+            return row._replace(reason=KEY_COMPROMISE), False
+        return row, True
+    if entry.is_final:
+        return entry, False
+    if row.is_final:
+        return row, True
+    is_unconfirmed = entry.status == HELD and entry.origin == HOLD and row.status != HELD
+    return (entry, False) if is_unconfirmed or row.as_of < entry.as_of else (row, True)

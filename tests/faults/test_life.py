@@ -1,0 +1,337 @@
+"""The life of a store against a plain dict: runs and urgent changes in any order, two publishers, crashes, cleanings.
+
+After each step a reader sees one commit's truth, which is the dict's, and the law holds: what was published as revoked
+for good is not answered good, but where that was accepted by name.
+"""
+
+import contextlib
+import functools
+import io
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+
+from pregen.__main__ import main
+from pregen.config import load_config
+from pregen.errors import PregenError
+from pregen.exit_codes import ExitCode
+from pregen.gates import Acceptance
+from pregen.gates.comparison import KeptStatus
+from pregen.generation.preparation import RunOptions, prepare
+from pregen.generation.publication import publish_prepared
+from pregen.generation.steps import Steps
+from pregen.overlays.entries import newest
+from pregen.overlays.records import pack_entries
+from storage.certid import HASH_OIDS, CertID
+from storage.errors import StorageError
+from storage.reader import Generation, open_reader
+from storage.stores import Store
+from storage.stores.local import LocalStore
+from tests.fakes import WrappedStore
+from tests.faults.life_model import (
+    DELTA,
+    GOOD,
+    HELD,
+    KEY_COMPROMISE,
+    NO_REASON,
+    ON_HOLD,
+    REVOKED,
+    RUN,
+    SUPERSEDED,
+    UNKNOWN,
+    Model,
+    Refused,
+    Rows,
+    Said,
+)
+from tests.pregen.cli.ca import Ca, instants, octets
+
+ANCHOR = 0x5000  # is always there and good, as a snapshot without a row is refused
+SERIALS = tuple(range(0x1001, 0x1006))
+STEP_S = 60
+STATUS_OF = {GOOD: 0, REVOKED: 1, HELD: 1, UNKNOWN: 2}
+NAME_OF = {KeptStatus.GOOD: GOOD, KeptStatus.REVOKED: REVOKED, KeptStatus.ON_HOLD: HELD, KeptStatus.UNKNOWN: UNKNOWN}
+WORDS = {KEY_COMPROMISE: ("--reason", "keyCompromise"), SUPERSEDED: ("--reason", "superseded"), NO_REASON: ()}
+ACCEPTED = ("--accept", "unrevoke", "--reason", "test")
+serials = st.sampled_from(SERIALS)
+kinds = st.sampled_from(
+    [(GOOD, NO_REASON)] * 3
+    + [(UNKNOWN, NO_REASON), (HELD, ON_HOLD)]
+    + [(REVOKED, reason) for reason in (NO_REASON, SUPERSEDED, KEY_COMPROMISE)]
+)
+sources = st.dictionaries(serials, kinds, max_size=len(SERIALS))
+lags = st.sampled_from([0, STEP_S // 2, 3 * STEP_S])
+
+
+class OtherStore(WrappedStore):
+    """Lets somebody else publish before the first commit, or goes away at a certain call."""
+
+    def __init__(self, inner: Store, change: Callable[[], object] | None = None, ends_at: int | None = None) -> None:
+        super().__init__(inner)
+        self.change, self.left = change, ends_at
+
+    def _call(self, operation: str, name: str, /) -> None:
+        if self.left is not None:
+            self.left -= 1
+            if self.left < 0:
+                raise ConnectionError(f"{operation} {name}: the store has gone away")
+
+    def put_if_absent(self, name: str, data: bytes) -> None:
+        self._call("put_if_absent", name)
+        change, self.change = self.change, None
+        if change is not None and name.startswith("commits/"):
+            change()
+        self.inner.put_if_absent(name, data)
+
+
+@functools.cache
+def authority() -> Ca:
+    """Return the CA of all sequences, whose keys are made once; each has a store of its own."""
+    memory = Path("/dev/shm")
+    return Ca(Path(tempfile.mkdtemp(prefix="life-", dir=memory if memory.is_dir() else None)))
+
+
+class Life(RuleBasedStateMachine):
+    """One store, its dict, and what the CA's database says."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ca = authority()
+        any_size = {"share": 1.0, "count": 1_000_000}
+        shutil.rmtree(self.ca.store, ignore_errors=True)
+        self.ca.configure(
+            validity={"profile": "lab", "lifetime": "4d"},
+            gates={"shrink": any_size, "growth": any_size, "unrevoke": 1_000},
+        )
+        self.model, self.now = Model(), int(self.ca.now.timestamp())
+        self.as_of = 0
+        self.final: set[int] = set()
+        source = dict.fromkeys(SERIALS[:-1], (GOOD, NO_REASON))
+        self.run(source=source, lag=0, accepts=False, full=False)
+
+    def teardown(self) -> None:
+        shutil.rmtree(self.ca.store, ignore_errors=True)
+
+    def export(self, source: Mapping[int, tuple[str, int]], as_of: int, origin: str, to: str) -> Rows:
+        """Write rows, and return what they say."""
+        at = self.now - 86_400
+        rows = {
+            serial: Said(status, at if STATUS_OF[status] == 1 else 0, reason, as_of, origin)
+            for serial, (status, reason) in sorted(source.items())
+        }
+        moments = [datetime.fromtimestamp(one.at, UTC) if one.at else None for one in rows.values()]
+        self.ca.export(
+            to=to,
+            as_of=datetime.fromtimestamp(as_of, UTC),
+            serial=octets(*rows),
+            status=pa.array([STATUS_OF[one.status] for one in rows.values()], pa.uint8()),
+            revoked_at=instants(*moments),
+            reason=pa.array([one.reason if one.reason >= 0 else None for one in rows.values()], pa.int8()),
+            not_after=instants(*[self.ca.now + timedelta(days=300)] * len(rows)),
+        )
+        return rows
+
+    def command(self, *words: object) -> tuple[int, str]:
+        """Call a command; return its exit code and what it said."""
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            code = main([*map(str, words), "--now", datetime.fromtimestamp(self.now, UTC).isoformat()])
+        return code, err.getvalue()
+
+    def done(self, expected: Callable[[], Rows], *words: object) -> Rows:
+        """Call a command, which does what the dict says; return what lands."""
+        try:
+            lands = expected()
+        except Refused:
+            code, said = self.command(*words)
+            assert code == ExitCode.REFUSED, said
+            return {}
+        code, said = self.command(*words)
+        assert code == ExitCode.DONE, said
+        return lands
+
+    def tick(self) -> None:
+        self.now += STEP_S
+
+    @rule(source=sources, lag=lags, accepts=st.booleans(), full=st.booleans())
+    def run(self, source: Mapping[int, tuple[str, int]], lag: int, *, accepts: bool, full: bool) -> None:
+        rows = self.snapshot(source, lag)
+        words = (*(ACCEPTED if accepts else ()), *(("--full",) if full else ()))
+        try:
+            after = self.model.run(rows, accepts=accepts)
+        except Refused:
+            code, said = self.command("run", self.ca.config, *words)
+            assert code == ExitCode.REFUSED, said
+            return
+        code, said = self.command("run", self.ca.config, *words)
+        assert code == ExitCode.DONE, said
+        self.model, self.as_of = after, next(iter(rows.values())).as_of
+        if accepts:
+            self.freed()
+
+    def snapshot(self, source: Mapping[int, tuple[str, int]], lag: int) -> Rows:
+        """Export a snapshot that is not older than the one before."""
+        self.tick()
+        return self.export(
+            {**source, ANCHOR: (GOOD, NO_REASON)}, max(self.now - lag, self.as_of), RUN, "snapshot.parquet"
+        )
+
+    @rule(source=sources.filter(bool), lag=lags, accepts=st.booleans())
+    def delta(self, source: Mapping[int, tuple[str, int]], lag: int, *, accepts: bool) -> None:
+        self.tick()
+        rows = self.export(source, self.now - lag, DELTA, "delta.parquet")
+        words = ACCEPTED if accepts else ()
+        lands = self.done(
+            lambda: self.model.delta(rows, accepts=accepts),
+            "delta",
+            self.ca.config,
+            self.ca.folder / "delta.parquet",
+            *words,
+        )
+        self.model.overlays.update(lands)
+        if accepts:
+            self.freed()
+
+    @rule(serial=serials, reason=st.sampled_from([NO_REASON, SUPERSEDED, KEY_COMPROMISE]))
+    def revoke(self, serial: int, reason: int) -> None:
+        self.tick()
+        self.model.overlays.update(self.changed("revoke", serial, reason))
+
+    @rule(serial=serials, command=st.sampled_from(["hold", "release"]))
+    def hold(self, serial: int, command: str) -> None:
+        self.tick()
+        self.model.overlays.update(self.changed(command, serial))
+
+    def changed(self, command: str, serial: int, reason: int = NO_REASON) -> Rows:
+        """Revoke, hold or release a certificate; return what lands."""
+        rules: dict[str, Callable[[], Rows]] = {
+            "revoke": lambda: self.model.revoke(serial, reason, self.now),
+            "hold": lambda: self.model.hold(serial, self.now),
+            "release": lambda: self.model.release(serial, self.now),
+        }
+        named = ("--issuer", "r1", "--serial", f"{serial:x}")
+        return self.done(rules[command], command, self.ca.config, *named, *WORDS[reason])
+
+    @rule(
+        source=sources,
+        serial=serials,
+        command=st.sampled_from(["revoke", "hold", "release"]),
+        accepts=st.booleans(),
+    )
+    def overtaken(self, source: Mapping[int, tuple[str, int]], serial: int, command: str, *, accepts: bool) -> None:
+        """A run is overtaken by an urgent change."""
+        rows = self.snapshot(source, 0)
+        news: dict[int, Said] = {}
+
+        def change() -> None:
+            self.now += 1
+            news.update(self.changed(command, serial))
+
+        try:
+            after = self.model.run(rows, accepts=accepts)
+        except Refused:
+            with pytest.raises(PregenError):
+                self.publish(accepts=accepts)
+            return
+        self.publish(change, accepts=accepts)
+        self.model.overtaken(after, rows, news)
+        self.as_of = next(iter(rows.values())).as_of
+        if accepts:
+            self.freed()
+
+    @rule(source=sources, ends_at=st.integers(0, 12))
+    def crash(self, source: Mapping[int, tuple[str, int]], ends_at: int) -> None:
+        """A run loses its store at any call; then it has published all, or nothing."""
+        rows = self.snapshot(source, 0)
+        try:
+            after = self.model.run(rows)
+        except Refused:
+            after = self.model
+        before = self.current().commit.number
+        with contextlib.suppress(PregenError, StorageError, OSError):
+            self.publish(ends_at=ends_at)
+        if self.current().commit.number > before:
+            self.model, self.as_of = after, next(iter(rows.values())).as_of
+
+    @rule(keep=st.integers(1, 3))
+    def clean(self, keep: int) -> None:
+        self.tick()
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+            code = main(["gc", str(self.ca.config), "--keep", str(keep), "--grace", "0s"])
+        assert code == ExitCode.DONE, out.getvalue()
+
+    def publish(
+        self, change: Callable[[], object] | None = None, *, ends_at: int | None = None, accepts: bool = False
+    ) -> None:
+        """Publish the snapshot by a run whose store is another one's too, or goes away."""
+        accept = (Acceptance("unrevoke", "test", "tests"),) if accepts else ()
+        options = RunOptions(workers=1, now=datetime.fromtimestamp(self.now, UTC), accept=accept)
+        prepared = prepare(load_config(self.ca.config), options)
+        store = OtherStore(prepared.store, change, ends_at)
+        publish_prepared(replace(prepared, store=store), Steps(), lambda *_: None)
+
+    def freed(self) -> None:
+        """What is not revoked now was freed by name."""
+        self.final = {serial for serial, (status, _) in self.model.shown.items() if status == REVOKED}
+
+    def current(self) -> Generation:
+        current = open_reader(LocalStore(self.ca.store)).current
+        assert current is not None
+        return current
+
+    @invariant()
+    def a_reader_sees_what_the_dict_says(self) -> None:
+        store, current = LocalStore(self.ca.store), self.current()
+        (issuer,) = {one.issuer_id: one for t in current.tables.values() for one in t.tables.issuers}.values()
+        entries = newest(pack_entries(store, current, one) for one in current.manifest.searched)
+        shown = {
+            int.from_bytes(entries.serial(at), "big"): (
+                NAME_OF[KeptStatus(int(entries.status[at]))],
+                int(entries.reason[at]),
+            )
+            for at in range(len(entries))
+        }
+        assert shown == self.model.shown
+        oid = HASH_OIDS["sha256"]
+        for serial in SERIALS:
+            asked = CertID(oid, issuer.name_hashes[oid], issuer.key_hashes[oid], serial.to_bytes(2, "big"))
+            answer = current.lookup(asked)
+            status = shown.get(serial, ("none", 0))[0]
+            assert (answer.status if answer else "none") == {HELD: REVOKED}.get(status, status)
+
+    @invariant()
+    def what_was_revoked_for_good_is_not_good(self) -> None:
+        now = {serial for serial, (status, _) in self.model.shown.items() if status == REVOKED}
+        assert not {serial for serial in self.final - now if serial in self.model.shown}
+        self.final |= now
+
+
+def live(sequences: int, steps: int) -> None:
+    run_state_machine_as_test(
+        Life,
+        settings=settings(
+            max_examples=sequences,
+            stateful_step_count=steps,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+def test_a_hundred_lives_of_a_store_are_those_of_a_dict() -> None:
+    live(100, 5)
+
+
+@pytest.mark.slow
+def test_two_thousand_lives_of_a_store_are_those_of_a_dict() -> None:
+    live(2_000, 10)
