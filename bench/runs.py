@@ -64,7 +64,7 @@ def publish(workload: Workload, engine: str = AUTO, workers: int = 1) -> RunRepo
     Raises:
         BenchError: it failed, or did something else than it was asked for.
     """
-    report = _run(workload, "--workers", str(workers), "--engine", engine)
+    report = _run(workload, "--full", "--workers", str(workers), "--engine", engine)
     check_report(report, workload.responses, engine, workers)
     return report
 

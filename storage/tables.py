@@ -65,6 +65,7 @@ class Window:
     `backdate` is how much earlier it begins than was configured to be necessary, in seconds; None: nobody said.
     `ends_with_certificate` tells that the certificates of such a window end with it, so that nobody misses a newer
     answer; where it is false, a window with refresh_by after next_update is one nevertheless.
+    `profile` is the name of the rules that it was made by; empty: nobody said.
     """
 
     produced_at: int
@@ -73,6 +74,7 @@ class Window:
     refresh_by: int
     backdate: int | None = None
     ends_with_certificate: bool = False
+    profile: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

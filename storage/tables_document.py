@@ -207,6 +207,7 @@ def _read_window(item: Document) -> Window:
         **{field: item.instant(field) for field in (*TIME_FIELDS, "refresh_by")},
         backdate=item.for_people(item.number, "backdate", None),
         ends_with_certificate=item.members.get("ends_with_certificate") is True,
+        profile=item.for_people(item.text, "profile", ""),
     )
     if window.next_update < window.this_update:
         item.fail("ends before it begins")
@@ -241,7 +242,7 @@ def _read_shape(item: Document, version: int, windows: tuple[Window, ...]) -> Sh
 def _read_known_answer(item: Document, version: int, windows: tuple[Window, ...]) -> KnownAnswer:
     if version > WITH_WINDOWS:
         times = {field: item.instant(field) for field in TIME_FIELDS}
-        window = Window(**times, refresh_by=0, ends_with_certificate=False)
+        window = Window(**times, refresh_by=0, ends_with_certificate=False, profile="")
     elif (index := item.number("window")) < len(windows):
         window = windows[index]
     else:

@@ -52,6 +52,8 @@ def _members(window: Window) -> dict[str, object]:
         members["backdate"] = window.backdate
     if window.ends_with_certificate:
         members["ends_with_certificate"] = True
+    if window.profile:
+        members["profile"] = window.profile
     return members
 
 

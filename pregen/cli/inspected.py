@@ -1,6 +1,5 @@
 """The report of `pregen inspect`, as one JSON object and as lines for people."""
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from pregen import clock
@@ -10,6 +9,7 @@ from pregen.cli.report import Report, aligned
 from pregen.status import IssuerStatus
 from storage.freshness import Freshness
 
+_TIMES = ("produced_at", "this_update", "next_update", "refresh_by")
 _NAMED = 20  # issuers that are overdue or have run out; --json has all
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def _document(found: "Inspection", now: int) -> dict[str, object]:
             for commit in found.commits
         ],
         "issuers": _issuers(found, now),
-        "windows": [{name: clock.text(second) for name, second in asdict(window).items()} for window in found.windows],
+        "windows": [{name: clock.text(getattr(window, name)) for name in _TIMES} for window in found.windows],
         "shards": [
             {
                 "low": f"{shard.low:08x}",

@@ -14,7 +14,7 @@ from pregen.cli.issuer_lines import issuer_lines, issuers_document
 from pregen.cli.report import Report, aligned
 from pregen.engines import EngineState
 from pregen.gates.results import gates_document
-from pregen.generation import Checked, Published
+from pregen.generation import Checked, Published, Reasons
 from pregen.generation.counts import RowCounts
 from pregen.importing import Imported
 
@@ -60,9 +60,14 @@ class _Cost(NamedTuple):
 
 
 def _run_document(published: Published, cost: _Cost) -> dict[str, object]:
-    responses = published.committed.responses
+    responses, reasons = published.committed.responses, published.reasons
     return {
         **_counted(published, responses),
+        "signed": dict(reasons.signed),
+        "signed_because": dict(reasons.differs),
+        "carried": reasons.carried,
+        "octets_read": reasons.octets_read,
+        "octets_written": published.stored_bytes + published.committed.history_bytes,
         "engine": published.engine,
         "signing_rates": _rounded(published.prepared.rates),
         "workers": published.workers,
@@ -91,6 +96,7 @@ def _run_lines(published: Published, cost: _Cost) -> list[str]:
         *aligned(
             [
                 *_counted_lines(published),
+                *_signed_lines(published.reasons),
                 *_times_lines(published),
                 *cycle_rows(published.prepared.shared_cycles),
                 ("read back", f"{packs}; {published.verified:,} responses parsed and verified"),
@@ -105,6 +111,17 @@ def _run_lines(published: Published, cost: _Cost) -> list[str]:
         ),
         *issuer_lines(published.survey.by_issuer),
         *gate_lines(gates_document(published.committed.gates)),
+    ]
+
+
+def _signed_lines(reasons: Reasons) -> list[tuple[str, object]]:
+    """Return why rows were signed, and what was carried over."""
+    said = ", ".join(f"{count:,} {name}" for name, count in reasons.signed.items() if count)
+    because = ", ".join(f"{name} {count:,}" for name, count in reasons.differs.items() if count)
+    carried = f"{reasons.carried:,} from the generation before, of which {reasons.octets_read:,} octets were read"
+    return [
+        ("signed", f"{said or 'nothing'}{f' (all, because of: {because})' if because else ''}"),
+        *([("carried", carried)] if reasons.carried else []),
     ]
 
 
@@ -194,7 +211,10 @@ def _counted_lines(done: Checked | Published) -> list[tuple[str, object]]:
 
 
 def _times(done: Checked | Published) -> dict[str, object]:
-    return {name: clock.text(instant) for name, instant in done.prepared.times.items()}
+    times = done.prepared.times
+    if isinstance(done, Published):  # what was carried over is older than what a check knows of
+        times = {**times, "refresh_by": done.refresh_by}
+    return {name: clock.text(instant) for name, instant in times.items()}
 
 
 def _times_lines(done: Checked | Published) -> list[tuple[str, object]]:

@@ -4,6 +4,7 @@ publication.py   the conductor, of these five steps:
 preparation.py   all that can be refused without reading a row
 survey.py        all that can be refused without a signature: gatekeeping.py asks the gates, evidence.py is what they
                  are shown, and past.py what they compare with
+looking_back.py  what of the current generation may be carried over
 worklist.py      which shards are signed
 signing.py       who signs them
 committing.py    everything is accounted for, then published; overtaken.py takes over what was published meanwhile
@@ -28,14 +29,17 @@ by_issuer.py     what a snapshot has of each issuer
 plan.py          what is going to be signed: tables, made of templates (templates.py)
 layout.py        where each row of a shard goes: run, block, bucket
 messages.py      templates filled for many rows at once
-shard.py         one shard in a worker: fill, sign, pack, store; keyring.py has its keys and signers
+terms.py         runs of the current generation, held against what a signature of today would have
+carrying.py      which rows of a shard keep their records, out of packs as columns (former.py)
+shard.py         one shard in a worker: carry over, fill, sign, pack, store; keyring.py has its keys and signers
 readback.py      what was stored is opened as an edge opens it, and verified
 
 memory.py lets arrays come and go cheaply, in the parent and in the workers; steps.py counts where the CPU time goes,
 and pace.py tells whether signing was as fast as the engines can.
 """
 
+from pregen.generation.carrying import Reasons
 from pregen.generation.preparation import RunOptions
 from pregen.generation.publication import Checked, Published, check, run
 
-__all__ = ["Checked", "Published", "RunOptions", "check", "run"]
+__all__ = ["Checked", "Published", "Reasons", "RunOptions", "check", "run"]

@@ -18,7 +18,7 @@ class KeyRing:
     algorithm may have several signers, where their keys are not of one keeper or have other engines.
 
     Attributes:
-        signer_of: intp[runs], the index of its signer in `signers`.
+        signer_of: intp[runs], the index of its signer in `signers`; of a run that is carried over it says nothing.
         key_of: intp[runs], the index of its key among those of its signer.
         signers: opened in this process.
     """
@@ -34,8 +34,8 @@ class KeyRing:
             engines: the name of the engine that signs, of each use of a key.
             open_signer: returns a signer, given algorithm, engine and keys.
         """
-        self.signer_of = np.zeros(len(plan.runs), np.intp)
-        self.key_of = np.zeros(len(plan.runs), np.intp)
+        self.signer_of = np.zeros(len(plan.tables.runs), np.intp)
+        self.key_of = np.zeros(len(plan.tables.runs), np.intp)
         rings: dict[tuple[str, str, Hashable], dict[KeySource, int]] = {}
         for group, run in plan.runs.items():
             use = issuers[group.issuer].responder.use

@@ -32,12 +32,14 @@ class Messages:
     """
 
     def __init__(self, plan: Plan, shape: int, which: int, scratch: Scratch) -> None:
-        """Take one of the responses of a shape; the runs that have the shape are numbered one after the other."""
-        runs = [number for number, run in enumerate(plan.tables.runs) if run.shape == shape]
+        """Take one of the responses of a shape, of the runs that have it and are signed tonight."""
+        runs = [number for number in plan.runs.values() if plan.tables.runs[number].shape == shape]
         assemblers = [Assembler(plan.name, plan.tables, plan.tables.runs[run], which) for run in runs]
         self.signature = assemblers[0].signature
         self._holes = assemblers[0].holes  # one template: the same in all
         self._first_run = runs[0]
+        self._place = np.zeros(runs[-1] - runs[0] + 1, np.intp)  # of each run's constants; others are between them
+        self._place[np.array(runs) - runs[0]] = np.arange(len(runs))
         self._constants = np.frombuffer(b"".join(one.base for one in assemblers), np.uint8).reshape(len(runs), -1)
         self._scratch = scratch
 
@@ -50,7 +52,7 @@ class Messages:
         """
         messages = self._scratch.rows(self._constants.shape[1])[: len(records)]
         if len(self._constants) > 1:
-            np.take(self._constants, runs - self._first_run, axis=0, out=messages)
+            np.take(self._constants, self._place[runs - self._first_run], axis=0, out=messages)
             self._scratch.holds = None
         elif self._scratch.holds is not self:  # else they are there from the batch before
             messages[:] = self._constants[0]

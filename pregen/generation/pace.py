@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 
 from pregen.errors import Finding
-from pregen.generation.groups import Group
 from pregen.issuers import Issuer
 from pregen.signers import Choice, KeyUse
 
@@ -12,27 +11,27 @@ LEAST_S = 2.0  # of CPU time spent on signing: shorter runs prove nothing
 
 
 def pace_warning(
-    groups: Mapping[Group, int], issuers: Sequence[Issuer], choices: Mapping[KeyUse, Choice], signing_s: float
+    rows: Mapping[int, int], issuers: Sequence[Issuer], choices: Mapping[KeyUse, Choice], signing_s: float
 ) -> tuple[Finding, ...]:
     """Return a warning where signing took far more CPU time than measured rates promise; none where none was measured.
 
     Args:
-        groups: rows of each group that were signed.
+        rows: how many were signed, by the index of the issuer.
         issuers: as configured.
         choices: the engine of each key, and its rate.
         signing_s: seconds of CPU time that all workers spent on signing.
     """
     promised_s = 0.0
     rates: dict[str, float] = {}
-    for group, count in groups.items():
-        issuer = issuers[group.issuer]
+    for at, count in rows.items():
+        issuer = issuers[at]
         choice = choices[issuer.responder.use]
         rate = choice.rates.get(choice.engine)
         if rate is None:
             return ()
         promised_s += count * len(issuer.cert_ids) / rate
         rates[f"{issuer.responder.algorithm}: {choice.engine}"] = rate
-    if signing_s < LEAST_S or signing_s <= SLOWER * promised_s:
+    if not promised_s or signing_s < LEAST_S or signing_s <= SLOWER * promised_s:
         return ()
     examples = tuple(f"{name} made {rate:,.0f} signatures/s before the run" for name, rate in rates.items())
     text = (

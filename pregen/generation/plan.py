@@ -1,14 +1,17 @@
 """What a run is going to sign, decided before the first signature: the tables, and the run number of each group.
 
-Every worker gets the same plan, and every reader gets its tables, so both sides make the same octets. Runs are numbered
-by shape, then by group: what has one shape lies side by side in a shard, and is filled and signed in one go, whoever
+Every worker gets the same plan, and every reader gets its tables, so both sides make the same octets. Beside tonight's
+runs there are those of records that may be carried over, each with the window that it has. Runs are numbered by shape,
+then by group: what has one shape lies side by side in a shard, and is filled and signed in one go, whoever
 the issuers are. What stays from night to night (issuers, templates, shapes) is taken from the current generation where
 it is the same there, so that a night adds its windows and runs alone.
 """
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from pregen.clock import seconds
 from pregen.errors import Finding
@@ -16,7 +19,7 @@ from pregen.generation.groups import KINDS, Group
 from pregen.generation.templates import Form, Values, make_template, oracle, oracle_response
 from pregen.issuers import Issuer
 from pregen.signers import ALGORITHMS, algorithm_of
-from pregen.validity import ValidityWindow, window_until
+from pregen.validity import Profile, ValidityWindow, window_until
 from storage.key import key64
 from storage.response import Assembler, generalized_time, signature_value
 from storage.tables import RECORD_FIELDS, KnownAnswer, ResponseShape, Run, Shape, StoredIssuer, Tables, Template, Window
@@ -31,6 +34,16 @@ KNOWN_REVOKED_AT, KNOWN_REASON = 2_345_678_901, 5
 KNOWN_WINDOW = Window(produced_at=1_234_567_890, this_update=1_098_765_432, next_update=4_567_890_123, refresh_by=0)
 
 
+class Carried(NamedTuple):
+    """A run of records that are carried over: their group, and the window that they have."""
+
+    group: Group
+    window: Window
+
+
+Candidates = Mapping[str, Mapping[int, Carried]]
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The tables of a run, and which of their runs holds which group of rows.
@@ -40,12 +53,26 @@ class Plan:
         runs: number of the run that holds a group, in ascending order.
         name: of the object that packs name: the windows and runs.
         objects: octets of all that is to be put, by name: the windows, and the tables unless they are there.
+        carried: what the runs hold that are not in `runs`, by their numbers.
+        numbers: the number that a run of the current generation has tonight, by the name of its windows, then by the
+            number that it has there.
+        tables_name: of the object that the tables are in.
     """
 
     tables: Tables
     runs: dict[Group, int]
     name: str
     objects: dict[str, bytes]
+    carried: Mapping[int, Carried] = field(default_factory=dict)
+    numbers: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
+    tables_name: str = ""
+
+    @property
+    def groups(self) -> list[Group]:
+        """The group of each run, by its number."""
+        of_run = {number: group for group, number in self.runs.items()}
+        of_run.update((number, one.group) for number, one in self.carried.items())
+        return [of_run[number] for number in range(len(of_run))]
 
     def warnings(self) -> tuple[Finding, ...]:
         """Return a warning where responses are so large that some clients will not take them."""
@@ -84,6 +111,7 @@ def make_plan(
     windows: Sequence[ValidityWindow],
     groups: Iterable[Group],
     current: Mapping[str, Tables] | None = None,
+    candidates: Candidates | None = None,
 ) -> Plan:
     """Return the plan for groups of rows.
 
@@ -92,6 +120,8 @@ def make_plan(
         windows: one for each issuer.
         groups: what the snapshot holds, in ascending order.
         current: tables of the current generation, by their names.
+        candidates: runs of the current generation that may have records to carry over, by the names of their windows,
+            then by their numbers. Where the snapshot has none of their issuer, serial length and status, they are left.
     """
     planner = _Planner(issuers, windows)
     planned = {group: planner.shape(group) for group in groups}
@@ -102,10 +132,62 @@ def make_plan(
     )
     tables_name, lasting, numbers = _there_already(lasting, current or {})
     shapes = {group: numbers[shape] for group, shape in planned.items()}
-    runs = {group: number for number, group in enumerate(sorted(shapes, key=lambda group: (shapes[group], group)))}
-    windows_of = {group: planner.window(group) for group in runs}
-    numbered = tuple(Run(group.issuer, shapes[group], windows_of[group]) for group in runs)
-    return stored_plan(replace(lasting, windows=planner.windows, runs=numbered), runs, tables_name)
+    run_of = {group: Run(group.issuer, shape, planner.window(group)) for group, shape in shapes.items()}
+    tonight = {run: group for group, run in run_of.items()}
+    shape_of = {group._replace(span_s=0): shape for group, shape in shapes.items()}
+    former = {
+        name: {
+            number: (Run(one.group.issuer, shape_of[kind], planner.numbered(one.window)), one)
+            for number, one in of_name.items()
+            if (kind := one.group._replace(span_s=0)) in shape_of
+        }
+        for name, of_name in (candidates or {}).items()
+    }
+    carried = {run: one for of_name in former.values() for run, one in of_name.values() if run not in tonight}
+    every = {**tonight, **{run: one.group for run, one in carried.items()}}
+    ordered = sorted(every, key=lambda run: (run.shape, every[run], run.window))
+    number_of = {run: number for number, run in enumerate(ordered)}
+    runs = {group: number_of[run] for group, run in sorted(run_of.items(), key=lambda one: number_of[one[1]])}
+    return replace(
+        stored_plan(replace(lasting, windows=planner.windows, runs=tuple(ordered)), runs, tables_name),
+        carried={number_of[run]: one for run, one in carried.items()},
+        numbers={
+            name: {number: number_of[run] for number, (run, _) in of_name.items()} for name, of_name in former.items()
+        },
+    )
+
+
+def windows_in_use(plan: Plan, used: AbstractSet[int]) -> Plan:
+    """Return a plan without the windows that no record has, if there are any; all runs keep their numbers.
+
+    Which records are carried over is known when all shards are done. A run that has none then stands for another one of
+    its issuer and shape, so that nobody waits for a newer answer where there is none to be replaced.
+
+    Args:
+        plan: what was signed.
+        used: numbers of the runs that have records.
+    """
+    tables = plan.tables
+    stand_in: dict[tuple[int, int], Run] = {}
+    for number in sorted(used):
+        run = tables.runs[number]
+        stand_in.setdefault((run.issuer, run.shape), run)
+    runs = [
+        run if number in used else stand_in.get((run.issuer, run.shape), run) for number, run in enumerate(tables.runs)
+    ]
+    if runs == list(tables.runs):
+        return plan
+    needed = sorted({run.window for run in runs})
+    place = {window: at for at, window in enumerate(needed)}
+    in_use = replace(
+        tables,
+        windows=tuple(tables.windows[window] for window in needed),
+        runs=tuple(replace(run, window=place[run.window]) for run in runs),
+    )
+    octets = encode_windows(in_use, plan.tables_name)
+    name = windows_name(octets)
+    lasting = {name: octets for name, octets in plan.objects.items() if name != plan.name}
+    return replace(plan, tables=in_use, name=name, objects={**lasting, name: octets})
 
 
 def _there_already(wanted: Tables, current: Mapping[str, Tables]) -> tuple[str | None, Tables, Sequence[int]]:
@@ -143,7 +225,7 @@ def stored_plan(tables: Tables, runs: dict[Group, int], tables_name: str | None 
         objects[tables_name] = octets
     octets = encode_windows(tables, tables_name)
     name = windows_name(octets)
-    return Plan(tables, runs, name, {**objects, name: octets})
+    return Plan(tables, runs, name, {**objects, name: octets}, tables_name=tables_name)
 
 
 def forms(issuer: Issuer, group: Group) -> list[Form]:
@@ -186,8 +268,8 @@ class _Planner:
         self._issuers = issuers
         self._usual = windows
         self._window_of: dict[Window, int] = {}
-        for window in windows:
-            self._numbered(stored_window(window))
+        for issuer, window in zip(issuers, windows, strict=True):
+            self.numbered(stored_window(window, issuer.validity.profile))
         self.templates: list[Template] = []
         self._template_of: dict[Form, int] = {}
         self.shapes: list[Shape] = []
@@ -200,9 +282,10 @@ class _Planner:
 
     def window(self, group: Group) -> int:
         """Return the number of a group's window."""
-        return self._numbered(window_of(self._issuers, self._usual, group))
+        return self.numbered(window_of(self._issuers, self._usual, group))
 
-    def _numbered(self, window: Window) -> int:
+    def numbered(self, window: Window) -> int:
+        """Return the number of a window."""
         return self._window_of.setdefault(window, len(self._window_of))
 
     def shape(self, group: Group) -> int:
@@ -222,8 +305,8 @@ class _Planner:
         fields = ("revoked_at", "reason")[: 1 + has_reason] if status == "revoked" else ()
         record = _known_record(group.serial_bytes, fields, algorithm.signature_bytes)
         octets = record.serial
-        for field in fields:
-            octets += getattr(record, field).to_bytes(RECORD_FIELDS[field], "little")
+        for name in fields:
+            octets += getattr(record, name).to_bytes(RECORD_FIELDS[name], "little")
         octets += record.signature * len(wanted)
         answers = [oracle_of(issuer, KNOWN_WINDOW, form, record) for form in wanted]
         return Shape(
@@ -268,18 +351,20 @@ def _known_record(serial_bytes: int, fields: Sequence[str], signature_bytes: int
 
 def window_of(issuers: Sequence[Issuer], windows: Sequence[ValidityWindow], group: Group) -> Window:
     """Return the window of a group; `windows` are the usual ones, one for each issuer."""
-    window = stored_window(window_until(windows[group.issuer], issuers[group.issuer].validity, group.span_s))
+    validity = issuers[group.issuer].validity
+    window = stored_window(window_until(windows[group.issuer], validity, group.span_s), validity.profile)
     return replace(window, ends_with_certificate=group.span_s > 0)
 
 
-def stored_window(window: ValidityWindow) -> Window:
-    """Return a window as the tables have it."""
+def stored_window(window: ValidityWindow, profile: Profile | None = None) -> Window:
+    """Return a window as the tables have it; `profile` has the rules that it was made by."""
     return Window(
         produced_at=seconds(window.produced_at),
         this_update=seconds(window.this_update),
         next_update=seconds(window.next_update),
         refresh_by=seconds(window.refresh_by),
         backdate=None if window.backdate is None else int(window.backdate.total_seconds()),
+        profile=profile.name if profile else "",
     )
 
 

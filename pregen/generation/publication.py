@@ -1,20 +1,24 @@
 """The whole of a run: prepare, survey, sign, commit; and what `pregen check` does of it."""
 
+from collections.abc import Iterable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from pregen import clock
 from pregen.config import Config
 from pregen.errors import Finding
+from pregen.generation.carrying import Reasons, all_reasons, damage_warning
 from pregen.generation.committing import Committed, commit
 from pregen.generation.keeping import makings_of
+from pregen.generation.looking_back import look_back
 from pregen.generation.makings import Keepable
 from pregen.generation.overlaying import StayingPack, sign_staying
 from pregen.generation.pace import pace_warning
 from pregen.generation.plan import make_plan
 from pregen.generation.preparation import Prepared, RunOptions, prepare
 from pregen.generation.shard import SignedShard
-from pregen.generation.signing import sign, signing_job
+from pregen.generation.signing import put_windows, sign, signing_job
 from pregen.generation.steps import Steps
 from pregen.generation.survey import Survey, survey
 from pregen.generation.worklist import shards_to_sign, tasks_of
@@ -45,6 +49,7 @@ class Published:
         signed: the shards, by ascending keys.
         staying: the overlay of what stays in one, by ascending keys.
         plan_bytes: octets of tables and windows that were put.
+        why_all: why nothing was carried over; empty: something may have been.
         cpu_by_step: the CPU seconds of all processes that can be told apart; start-up of processes is not among them.
         warnings: all of them.
     """
@@ -55,6 +60,7 @@ class Published:
     signed: tuple[SignedShard, ...]
     staying: tuple[StayingPack, ...]
     plan_bytes: int
+    why_all: str
     cpu_by_step: dict[str, float]
     warnings: tuple[Finding, ...]
 
@@ -68,6 +74,18 @@ class Published:
         """Names of the engines that signed."""
         used = {self.prepared.issuers[group.issuer].responder.use for group in self.survey.groups}
         return ", ".join(sorted({self.prepared.choices[use].engine for use in used}))
+
+    @property
+    def reasons(self) -> Reasons:
+        """Why rows were signed, and how many were carried over."""
+        reasons = _reasons(self.signed, self.staying)
+        return reasons._replace(differs={self.why_all: reasons.signed["all"]}) if self.why_all else reasons
+
+    @property
+    def refresh_by(self) -> datetime:
+        """When the first newer answer is due."""
+        shards = [one.shard for one in self.signed]
+        return clock.instant(min(shard.refresh_by for shard in [one for one in shards if one.rows] or shards))
 
     @property
     def workers(self) -> int:
@@ -132,18 +150,22 @@ def _published(prepared: Prepared, steps: Steps, progress: Progress, working: Ex
         keepable = Keepable(makings_of(prepared.issuers))
         surveyed = survey(prepared, place, steps, progress, keepable)
         with steps("plan"):
-            plan = make_plan(prepared.issuers, prepared.windows, surveyed.all_groups, prepared.current_tables)
-        tasks = shards_to_sign(prepared, surveyed)
+            back, groups = look_back(prepared), surveyed.all_groups
+            plan = make_plan(prepared.issuers, prepared.windows, groups, prepared.current_tables, back.candidates)
+            job, rows = signing_job(prepared, plan, back.job(plan)), surveyed.staying
+        tasks = shards_to_sign(prepared, surveyed, back)
         # Before anything else is put, and until it is committed: no cleaning takes it for what a dead run has left.
         working.enter_context(at_work(prepared.store, clock.seconds(prepared.begun)))
-        signed = sign(prepared, plan, tasks, place.pool, surveyed.certificates, progress)
-        job, rows = signing_job(prepared, plan), surveyed.staying
-        staying = sign_staying(job, tasks_of(prepared, rows), rows.entries, place.pool)
+        signed = sign(prepared, job, tasks, place.pool, surveyed.certificates, progress)
+        staying = sign_staying(job, tasks_of(prepared, rows, back), rows.entries, place.pool)
+        plan = put_windows(prepared.store, plan, (*signed, *(pack.signed for pack in staying)))
+        signed = [one.with_windows(plan.name) for one in signed]
+        staying = [replace(pack, signed=pack.signed.with_windows(plan.name)) for pack in staying]
     for one in (*signed, *(pack.signed for pack in staying)):
         steps.add(one.steps)
     committed = commit(prepared, surveyed, signed, staying, steps, probed_at)
-    cpu_by_step = steps.take()
-    slow = pace_warning(surveyed.groups, prepared.issuers, prepared.choices, cpu_by_step.get("sign", 0.0))
+    cpu_by_step, reasons = steps.take(), _reasons(signed, staying)
+    slow = pace_warning(reasons.by_issuer, prepared.issuers, prepared.choices, cpu_by_step.get("sign", 0.0))
     return Published(
         prepared=prepared,
         survey=surveyed,
@@ -151,6 +173,11 @@ def _published(prepared: Prepared, steps: Steps, progress: Progress, working: Ex
         signed=tuple(signed),
         staying=tuple(staying),
         plan_bytes=sum(map(len, plan.objects.values())),
+        why_all=back.why_all,
         cpu_by_step=cpu_by_step,
-        warnings=surveyed.warnings + plan.warnings() + slow,
+        warnings=surveyed.warnings + plan.warnings() + damage_warning(reasons) + slow,
     )
+
+
+def _reasons(signed: Iterable[SignedShard], staying: Iterable[StayingPack]) -> Reasons:
+    return all_reasons(one.reasons for one in (*signed, *(pack.signed for pack in staying)))

@@ -7,6 +7,9 @@ of every group a run are parsed and verified by an independent implementation ag
 configuration. The first of every template and of every issuer that a worker meets is also compared octet by octet with
 the oracle. The first failure stops the run.
 
+Records that were carried over are looked at like those that were signed. Where a run may have some, each worker
+verifies the first record that it meets of each run, whether it was signed or not.
+
 What that catches: a mistake in whatever many responses share (template, window, hashes, key, responder, embedded
 certificate) always, because each group of rows has one proof a run. A fault that hits single records, such as a flipped
 bit in one signature, with probability 1/997 each: any record is as likely as any other, because the start is random.
@@ -63,13 +66,15 @@ class ReadBack:
     def __init__(self, issuers: Sequence[Issuer], windows: Sequence[ValidityWindow], plan: Plan) -> None:
         self._issuers = issuers
         self._usual = windows
-        self._windows: dict[Group, Window] = {}
+        self._windows: dict[int, Window] = {}
         self._plan = plan
+        self._carries = bool(plan.carried)
         self._strides = [plan.tables.shapes[run.shape].stride for run in plan.tables.runs]
-        self._groups = list(plan.runs)
+        self._groups = plan.groups
         self._templates = [
             tuple(response.template for response in plan.tables.shapes[run.shape].responses) for run in plan.tables.runs
         ]
+        self._met: set[int] = set()  # runs of which a record has been verified, where some are carried over
         self._compared: set[int | tuple[int, ...]] = set()  # issuers and templates
         self._windows_read: set[tuple[int, int]] = set()  # of the pack that is being checked
         self._judged: set[tuple[int, bool, int, int, int]] = set()  # issuers and windows that obey their profiles
@@ -130,6 +135,12 @@ class ReadBack:
         self._compared |= known
         return new
 
+    def needs_proof(self, run: int) -> bool:
+        """Tell whether this worker has not met a run of a plan that carries records over; the next time, it has."""
+        new = self._carries and run not in self._met
+        self._met.add(run)
+        return new
+
     def group(self, run: int) -> Group:
         """Return the group that a run holds."""
         return self._groups[run]
@@ -149,11 +160,11 @@ class ReadBack:
         """Octets of a record, by run."""
         return self._strides
 
-    def verify(self, group: Group, which: int, octets: bytes, row: Record, not_after: int, *, by_oracle: bool) -> None:
+    def verify(self, run: int, which: int, octets: bytes, row: Record, not_after: int, *, by_oracle: bool) -> None:
         """Check one response: parsed, compared with its source, its signature verified.
 
         Args:
-            group: of the record.
+            run: of the record.
             which: the number of the response in the record.
             octets: the record, as stored.
             row: what the source says; its signature is ignored.
@@ -163,44 +174,47 @@ class ReadBack:
         Raises:
             VerificationError: it is not what was meant.
         """
-        plan, issuer = self._plan, self._issuers[group.issuer]
+        group, window = self._groups[run], self._window(run)
+        issuer = self._issuers[group.issuer]
         form = forms(issuer, group)[which]
-        assembler = self._assembler(plan.runs[group], which)
+        assembler = self._assembler(run, which)
         response = assembler.response(octets)
         serial = f"serial {serial_text(row.serial)} of {issuer.names[0]}"
         try:
             said = verify_response(
                 response,
-                self._meant(issuer, group, form, row),
+                self._meant(issuer, group, window, form, row),
                 self._key(group.issuer),
                 ALGORITHMS[issuer.responder.algorithm],
             )
             for statement in said:
-                self._judge_window(group, statement, not_after)
+                self._judge_window(run, statement, not_after)
         except VerificationError as e:
             raise VerificationError(f"the response to {serial} is wrong: {e.message}; nothing was published") from e
         if by_oracle:
             signed = Record(row.serial, row.revoked_at, row.reason, octets[assembler.signature])
-            if oracle_of(issuer, self._window(group), form, signed) != response:
+            if oracle_of(issuer, window, form, signed) != response:
                 raise VerificationError(f"the response to {serial} differs from the oracle's; nothing was published")
 
-    def _window(self, group: Group) -> Window:
-        """Return the window that a group was meant to have."""
-        if group not in self._windows:
-            self._windows[group] = window_of(self._issuers, self._usual, group)
-        return self._windows[group]
+    def _window(self, run: int) -> Window:
+        """Return the window that a run was meant to have: tonight's, or the one that its records have had."""
+        if run not in self._windows:
+            carried = self._plan.carried.get(run)
+            self._windows[run] = carried.window if carried else window_of(self._issuers, self._usual, self._groups[run])
+        return self._windows[run]
 
-    def _judge_window(self, group: Group, said: Statement, not_after: int) -> None:
+    def _judge_window(self, run: int, said: Statement, not_after: int) -> None:
         """Refuse a window that breaks the profile of its issuer, or outlives its certificate where it must not."""
         if said.next_update is None:
             raise VerificationError("it has no nextUpdate")
         self._windows_read.add((said.this_update, said.next_update))
+        group = self._groups[run]
         if group.span_s and said.next_update > not_after:
             raise VerificationError(f"its window outlives the certificate, which ends at {text(not_after)}")
         read = (group.issuer, group.span_s > 0, said.produced_at, said.this_update, said.next_update)
         if read in self._judged:
             return
-        issuer, planned = self._issuers[group.issuer], self._window(group)
+        issuer, planned = self._issuers[group.issuer], self._window(run)
         problem = window_problem(
             profile=issuer.validity.profile.name,
             this_update=instant(said.this_update),
@@ -214,9 +228,8 @@ class ReadBack:
             raise VerificationError(f"its window breaks the rules: {problem}")
         self._judged.add(read)
 
-    def _meant(self, issuer: Issuer, group: Group, form: Form, row: Record) -> list[Statement]:
+    def _meant(self, issuer: Issuer, group: Group, window: Window, form: Form, row: Record) -> list[Statement]:
         status, has_reason = KINDS[group.kind]
-        window = self._window(group)
         return [
             Statement(
                 hash_oid=oid,
@@ -284,7 +297,8 @@ class _Walk:
     def _verify_first(self, run: int, octets: bytes) -> None:
         """Verify the first record of a run where its template is new in this pack, or its group needs a proof."""
         templates, is_new = self._read_back.templates(run), self._read_back.is_new(run)
-        if is_new or templates not in self._proven or self._read_back.group(run) in self._proofs:
+        needs_proof = self._read_back.needs_proof(run)
+        if is_new or needs_proof or templates not in self._proven or self._read_back.group(run) in self._proofs:
             self._proven.add(templates)
             self._verify(run, 0, octets, by_oracle=is_new)
 
@@ -302,5 +316,5 @@ class _Walk:
                 "pack, where no edge would look for it: nothing was published; please report this"
             )
         for which in range(len(read_back.templates(run))):
-            read_back.verify(group, which, octets, source, int(rows.not_after[row]), by_oracle=by_oracle)
+            read_back.verify(run, which, octets, source, int(rows.not_after[row]), by_oracle=by_oracle)
             self.verified += 1

@@ -1,16 +1,19 @@
-"""Second pass, one shard at a time in a worker: sort, fill, sign, pack, store, read back.
+"""Second pass, one shard at a time in a worker: sort, carry over, fill, sign, pack, store, read back.
 
-The unit of work, retry and publishing. Rows of a shape are filled, signed and packed as arrays of octets; what an
+The unit of work, retry and publishing. What the current generation has, and a signature of today would have, too, is
+copied; the rest is signed. Rows of a shape are filled, signed and packed as arrays of octets; what an
 engine cannot take as an array (hashing, one signature a call) is the only work done row by row.
 """
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 import numpy as np
 
 from pregen.errors import PublishError, explained
+from pregen.generation.carrying import NO_REASONS, CarriedRows, Carrier, CarryJob, Reasons, all_signed
 from pregen.generation.endings import Endings
 from pregen.generation.groups import Group
 from pregen.generation.keyring import KeyRing, OpenSigner
@@ -40,12 +43,14 @@ class SignTask:
         file: its rows.
         expired_before, endings: see `pregen.generation.rows.load_rows`.
         proofs: groups of which one response at least is verified here (one of each group in a run).
+        packs: of the current generation, from which records are carried over, in the order in which readers search.
     """
 
     file: ShardFile
     expired_before: int | None = None
     endings: Endings | None = None
     proofs: frozenset[Group] = frozenset()
+    packs: tuple[Shard, ...] = ()
 
     @property
     def label(self) -> str:
@@ -65,6 +70,7 @@ class SigningJob:
         open_store: returns the store, opened in the process that calls it.
         as_of: the instant for which the snapshot is complete, in seconds since 1970.
         remembers: whether what the next run compares with is put, as for shards.
+        carry: what records must be like that are carried over; None: all rows are signed.
     """
 
     issuers: tuple[Issuer, ...]
@@ -74,6 +80,7 @@ class SigningJob:
     open_store: Callable[[], Store]
     as_of: int
     remembers: bool = True
+    carry: CarryJob | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +95,8 @@ class SignedShard:
         steps: what took how long.
         history: what the next run compares with; None: the shard is empty.
         windows: of the responses that were parsed, each once, as this_update and next_update.
+        reasons: why rows were signed, and how many were carried over.
+        runs: numbers of the runs that have records.
     """
 
     number: int
@@ -97,6 +106,12 @@ class SignedShard:
     steps: Mapping[str, float] = field(default_factory=dict)
     history: HistoryPart | None = None
     windows: frozenset[tuple[int, int]] = frozenset()
+    reasons: Reasons = NO_REASONS
+    runs: frozenset[int] = frozenset()
+
+    def with_windows(self, name: str) -> Self:
+        """Return the same shard, whose runs are numbers in the windows of a name."""
+        return replace(self, shard=replace(self.shard, tables=name))
 
 
 class ShardSigner:
@@ -122,11 +137,12 @@ class ShardSigner:
         self._shapes: Numbers = np.array([run.shape for run in tables.runs], np.intp)
         self._strides: Numbers = np.array([tables.shapes[run.shape].stride for run in tables.runs], np.intp)
         self._signers: dict[int, set[int]] = {}  # that sign rows of a shape
-        for run, signer in zip(tables.runs, self._keys.signer_of.tolist(), strict=True):
-            self._signers.setdefault(run.shape, set()).add(signer)
+        for number in job.plan.runs.values():
+            self._signers.setdefault(tables.runs[number].shape, set()).add(int(self._keys.signer_of[number]))
         self._scratch = Scratch()
         self._messages: dict[tuple[int, int], Messages] = {}
         self._read_back = ReadBack(job.issuers, job.windows, job.plan)
+        self._carrier = Carrier(job.carry, self._store) if job.carry else None
 
     def __call__(self, task: SignTask) -> SignedShard:
         """Sign, store and read back one shard.
@@ -147,9 +163,13 @@ class ShardSigner:
         plan, steps, low, high = self._job.plan, self._steps, task.file.low, task.file.high
         with steps("load"):
             rows = load_shard(task.file, task.expired_before, task.endings)
-            layout = Layout(rows, self._run_numbers.of(rows.codes), self._shapes)
+        with steps("carry"):
+            carried = self._carrier.carried(rows, task.packs, low, high) if self._carrier else all_signed(rows)
+        with steps("load"):
+            runs = np.where(carried.run >= 0, carried.run, self._run_numbers.of(rows.codes))
+            layout = Layout(rows, runs, self._shapes)
         flight = Flight()
-        records = [self._sign(rows, block, flight) for block in layout.blocks()]
+        records = [self._filled(rows, block, carried, flight) for block in layout.blocks()]
         with steps("sign"):
             flight.land()
 
@@ -166,8 +186,9 @@ class ShardSigner:
         with steps("gates"):
             history = self._remembered(low, high, rows)
         tables = plan.tables
-        used = [tables.runs[run] for run in np.nonzero(layout.counts)[0].tolist()]
-        windows = [tables.windows[run.window] for run in used] or list(tables.windows)
+        numbers = np.flatnonzero(layout.counts).tolist()
+        used = [tables.runs[run] for run in numbers]
+        windows = [tables.windows[run.window] for run in used or [tables.runs[run] for run in plan.runs.values()]]
         shard = Shard(
             low=low,
             high=high,
@@ -188,7 +209,15 @@ class ShardSigner:
             as_of=self._job.as_of,
         )
         return SignedShard(
-            task.file.number, shard, checked.responses, checked.verified, steps.take(), history, checked.windows
+            number=task.file.number,
+            shard=shard,
+            responses=checked.responses,
+            verified=checked.verified,
+            steps=steps.take(),
+            history=history,
+            windows=checked.windows,
+            reasons=carried.reasons,
+            runs=frozenset(numbers),
         )
 
     def _remembered(self, low: int, high: int, rows: ShardRows) -> HistoryPart | None:
@@ -199,31 +228,45 @@ class ShardSigner:
         self._store.put(part.name, octets)
         return part
 
-    def _sign(self, rows: ShardRows, block: Block, flight: Flight) -> Octets:
+    def _filled(self, rows: ShardRows, block: Block, carried: CarriedRows, flight: Flight) -> Octets:
         """Return the records of a block, uint8[n, stride], in the order of its rows; they are whole when all landed."""
-        shape, steps, keys = self._job.plan.tables.shapes[block.shape], self._steps, self._keys.key_of[block.runs]
-        with steps("fill"):
-            records = new_records(rows, shape, block.rows)
-        for which in range(len(shape.responses)):
+        shape, run = self._job.plan.tables.shapes[block.shape], carried.run[block.rows]
+        new, old = np.flatnonzero(run < 0), np.flatnonzero(run >= 0)
+        if not len(old):
+            with self._steps("fill"):
+                records = new_records(rows, shape, block.rows)
+        else:
+            with self._steps("carry"):
+                records = np.empty((len(block.rows), shape.stride), np.uint8)
+                carried.copy(block.rows[old], records, old)
+                records[new] = new_records(rows, shape, block.rows[new])
+        if len(new):
+            self._sign(block, records, new, flight)
+        return records
+
+    def _sign(self, block: Block, records: Octets, new: Numbers, flight: Flight) -> None:
+        """Have some records of a block signed: those of the places `new`."""
+        steps, keys = self._steps, self._keys.key_of[block.runs]
+        for which in range(len(self._job.plan.tables.shapes[block.shape].responses)):
             messages = self._messages_of(block.shape, which)
-            for signer, part in self._batches(block):
+            for signer, part in self._batches(block, new):
                 with steps("fill"):
                     filled = messages.fill(records[part], block.runs[part])
                 with steps("sign"):
                     flight.sign(self._keys.signers[signer], filled, keys[part], records, part, messages.signature)
-        return records
 
-    def _batches(self, block: Block) -> Iterator[tuple[int, Rows]]:
-        """Yield which rows of a block go to which signer in one call."""
+    def _batches(self, block: Block, new: Numbers) -> Iterator[tuple[int, Rows]]:
+        """Yield which of the places `new` of a block go to which signer in one call."""
         signers = self._signers[block.shape]
-        if len(signers) == 1:  # nearly always, and then nothing is copied
+        if len(signers) == 1:  # nearly always, and where all are new, nothing is copied
             (signer,) = signers
-            for at in range(0, len(block.rows), BATCH_ROWS):
-                yield signer, slice(at, at + BATCH_ROWS)
+            for at in range(0, len(new), BATCH_ROWS):
+                all_new = len(new) == len(block.rows)
+                yield signer, slice(at, at + BATCH_ROWS) if all_new else new[at : at + BATCH_ROWS]
             return
-        of_rows = self._keys.signer_of[block.runs]
+        of_rows = self._keys.signer_of[block.runs[new]]
         for signer in sorted(signers):
-            own = np.flatnonzero(of_rows == signer)
+            own = new[of_rows == signer]
             for at in range(0, len(own), BATCH_ROWS):
                 yield signer, own[at : at + BATCH_ROWS]
 

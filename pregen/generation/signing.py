@@ -1,30 +1,32 @@
 """The third step of a run: shards are signed by workers, each with the keys that it opens itself."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from pregen import clock
-from pregen.generation.plan import Plan
+from pregen.generation.carrying import CarryJob
+from pregen.generation.plan import Plan, windows_in_use
 from pregen.generation.preparation import Prepared
 from pregen.generation.shard import ShardSigner, SignedShard, SigningJob, SignTask
 from pregen.generation.workers import Pool
 from pregen.progress import Progress
+from storage.stores import Store
 
 
-def signing_job(prepared: Prepared, plan: Plan) -> SigningJob:
-    """Return what a worker needs to sign whatever a run publishes."""
+def signing_job(prepared: Prepared, plan: Plan, carry: CarryJob | None = None) -> SigningJob:
+    """Return what a worker needs to sign whatever a run publishes; `carry` None: no record is carried over."""
     as_of = clock.seconds(prepared.snapshot.as_of)
     engines = {use: choice.engine for use, choice in prepared.choices.items()}
-    return SigningJob(prepared.issuers, prepared.windows, plan, engines, prepared.open_store, as_of)
+    return SigningJob(prepared.issuers, prepared.windows, plan, engines, prepared.open_store, as_of, carry=carry)
 
 
 def sign(
-    prepared: Prepared, plan: Plan, tasks: Sequence[SignTask], pool: Pool, certificates: int, progress: Progress
+    prepared: Prepared, job: SigningJob, tasks: Sequence[SignTask], pool: Pool, certificates: int, progress: Progress
 ) -> list[SignedShard]:
     """Return all signed shards in the order of their keys.
 
     Args:
-        prepared: for whom, and with which engines.
-        plan: what is signed; its tables are in the store.
+        prepared: where they are put.
+        job: what is signed, and for whom.
         tasks: the shards.
         pool: who signs them.
         certificates: how many there are in all, for `progress`.
@@ -33,11 +35,28 @@ def sign(
     Raises:
         SigningError, VerificationError, PublishError, WorkerError: nothing was published.
     """
-    for name, octets in plan.objects.items():  # before the first signature: is the store writable at all?
-        prepared.store.put(name, octets)
+    # Before the first signature: is the store writable at all? Windows that may not all be needed come last.
+    for name, octets in job.plan.objects.items():
+        if name != job.plan.name or not job.plan.carried:
+            prepared.store.put(name, octets)
     signed, done = [], 0
-    for one in pool.map(ShardSigner, signing_job(prepared, plan), tasks):
+    for one in pool.map(ShardSigner, job, tasks):
         signed.append(one)
         done += one.shard.rows
         progress("sign", done, certificates)
     return sorted(signed, key=lambda one: one.number)
+
+
+def put_windows(store: Store, plan: Plan, signed: Iterable[SignedShard]) -> Plan:
+    """Put the windows that records have, if some may not be needed; return the plan with these.
+
+    Args:
+        store: where the packs are.
+        plan: what was signed.
+        signed: all that was.
+    """
+    if not plan.carried:
+        return plan
+    in_use = windows_in_use(plan, frozenset[int]().union(*(one.runs for one in signed)))
+    store.put(in_use.name, in_use.objects[in_use.name])
+    return in_use

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench.workload import SERIAL_BYTES, Workload
+from pregen.generation.groups import Group
 from pregen.generation.messages import BATCH_ROWS, Messages, Scratch, generalized_times
 from pregen.generation.plan import Plan
 from pregen.routing_key import xxh64
@@ -71,7 +72,8 @@ def stored(request: pytest.FixtureRequest, published: Workload) -> Stored:
         found for bucket in range(pack.buckets) for found in walk(pack, bucket, loaded.strides) if found[0] in wanted
     )
     assembler = Assembler(loaded.name, tables, tables.runs[run], 0)
-    plan = Plan(tables, {}, loaded.name, {})  # to fill messages, no more is asked of it
+    runs = {Group.of_code(number): number for number in range(len(tables.runs))}
+    plan = Plan(tables, runs, loaded.name, {})  # to fill messages, no more is asked of it
     return Stored(assembler, octets[start : start + loaded.strides[run]], plan, run)
 
 

@@ -1,0 +1,84 @@
+"""What of the current generation may be carried over tonight: found once, before a shard is looked at."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from pregen.generation.carrying import CarryJob, RunColumns
+from pregen.generation.plan import Candidates, Carried, Plan
+from pregen.generation.preparation import Prepared
+from pregen.generation.terms import FormerRun, Today, former_runs
+from storage.manifest import Shard
+from storage.tables import Tables
+
+FULL, FIRST = "full", "first-run"  # why nothing is carried over
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookBack:
+    """The runs of the current generation, held against today's configuration.
+
+    Attributes:
+        today: what a run signs with.
+        former: what is known of runs, by the names of their windows; none: nothing is carried over.
+        tables: with these runs, by the same names.
+        why_all: why nothing is carried over, `FULL` or `FIRST`; empty: something may be.
+        overlays, shards: packs of the current generation, in the order in which readers search.
+    """
+
+    today: Today
+    former: Mapping[str, tuple[FormerRun, ...]] = field(default_factory=dict)
+    tables: Mapping[str, Tables] = field(default_factory=dict)
+    why_all: str = ""
+    overlays: tuple[Shard, ...] = ()
+    shards: tuple[Shard, ...] = ()
+
+    @property
+    def candidates(self) -> Candidates:
+        """The runs that may have records to carry over, for `make_plan`."""
+        return {
+            name: {
+                number: Carried(one.group, one.window)
+                for number, one in enumerate(runs)
+                if one.group is not None and one.may_carry
+            }
+            for name, runs in self.former.items()
+        }
+
+    def job(self, plan: Plan) -> CarryJob | None:
+        """Return what workers need to carry records over into the runs of a plan; None: they sign all."""
+        if self.why_all:
+            return None
+        runs = {
+            name: RunColumns.of(self.tables[name], former, plan.numbers[name], self.today)
+            for name, former in self.former.items()
+        }
+        return CarryJob.of(runs, self.today)
+
+    def packs_of(self, low: int, high: int) -> tuple[Shard, ...]:
+        """Return the packs that have keys whose upper halves are in [low, high)."""
+        return _of_keys((*self.overlays, *self.shards), low, high)
+
+    def overlays_of(self, low: int, high: int) -> tuple[Shard, ...]:
+        """Return those of overlays alone: what stays in an overlay was in one before."""
+        return _of_keys(self.overlays, low, high)
+
+
+def _of_keys(packs: Iterable[Shard], low: int, high: int) -> tuple[Shard, ...]:
+    return tuple(pack for pack in packs if pack.low < high and low < pack.high)
+
+
+def look_back(prepared: Prepared) -> LookBack:
+    """Return what of the current generation may be carried over."""
+    today, current = Today(prepared.issuers, prepared.windows, prepared.refreshing), prepared.current
+    if prepared.full or current is None:
+        return LookBack(today=today, why_all=FIRST if current is None else FULL)
+    profile = current.manifest.profile
+    profile = "" if "," in profile else profile
+    tables = {name: loaded.tables for name, loaded in current.tables.items()}
+    return LookBack(
+        today=today,
+        former={name: former_runs(one, today, profile) for name, one in tables.items()},
+        tables=tables,
+        overlays=current.manifest.overlays,
+        shards=current.manifest.shards,
+    )
