@@ -145,14 +145,14 @@ def change(
     named = read_mentions(config, mentions, read_input)
     ground = take_ground(config, named.sections, options.now or clock.now(), options.engine, options.workers)
     check_reasons(order, named, ground.issuers)
-    batch = order.batch(named, ground.started)
+    order.revoked_at(ground.started)  # which may be refused
 
     def judge(ground: Ground, resolved: Sequence[Resolved]) -> Judgement:
         refuse_impossible(order.kind, ground.issuers, resolved)
         return Judgement(warnings=ground.warnings + ends_early(ground, "warning"))
 
-    with place_of(ground, len(batch)) as place:
-        files = place.routed([batch])
+    with place_of(ground, len(named.section)) as place:
+        files = place.routed(order.batches(named, ground.started))
         rules = Rules(kind=order.kind, says_when=order.at is not None)
         return conduct(ground, place, files, rules, judge, options, progress)
 

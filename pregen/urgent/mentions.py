@@ -22,6 +22,7 @@ from pregen.names import name_key
 from pregen.snapshot import NO_EXPIRY, read_serials
 
 STANDARD_INPUT = "-"
+ROWS_AT_ONCE = 65_536
 # What is wrong with a serial, by the last word of the finding's code.
 _FAULTS = {
     "not-hex": "is no hex number: digits, with a sign where it is negative",
@@ -76,10 +77,10 @@ def read_mentions(config: Config, mentions: Sequence[Mention], read_input: Calla
     """
     serials, files = _sorted_out(config, mentions)
     given = [_given(config, Path(name)) for name in files]
-    texts, sections, places = _texts(serials, read_input)
-    if not texts and not given:
+    texts = _Texts(serials, read_input)
+    if not len(texts) and not given:
         raise UsageError("say which certificates: --cert FILE, or --issuer NAME and --serial HEX")
-    return _columns(config, _read(texts, places), np.array(sections, np.int32), given)
+    return _columns(config, texts.read(), texts.sections, given)
 
 
 def _sorted_out(config: Config, mentions: Sequence[Mention]) -> tuple[list[tuple[int, str]], list[str]]:
@@ -145,40 +146,52 @@ def _has_signed(issuer: Certificate, certificate: Certificate) -> bool:
         return False
 
 
-def _texts(
-    serials: Sequence[tuple[int, str]], read_input: Callable[[], str]
-) -> tuple[list[str], list[int], Callable[[int], str]]:
-    """Return serials as text, the section of each, and what messages call the place of each."""
-    texts: list[str] = []
-    sections: list[int] = []
-    lines: list[int] = []  # of standard input, from 1; 0: of the command line
-    if sum(text == STANDARD_INPUT for _, text in serials) > 1:
-        raise UsageError("--serial - can be said once: standard input has one end")
-    for section, text in serials:
-        words = [text]
-        if text == STANDARD_INPUT:  # of a million lines each is looked at as seldom as possible
-            every = list(map(str.strip, read_input().splitlines()))
-            numbers = [number for number, word in enumerate(every, 1) if word and word[0] != "#"]
-            words = every if len(numbers) == len(every) else [every[number - 1] for number in numbers]
-        lines += numbers if text == STANDARD_INPUT else [0]
-        texts += words
-        sections += [section] * len(words)
+class _Texts:
+    """Serials as text, the section of each, and where each stood; there may be millions, so little is kept of each."""
 
-    def place(index: int) -> str:
-        line = f"standard input, line {lines[index]}: " if lines[index] else "--serial "
-        return f"{line}{texts[index]!r}"
+    def __init__(self, serials: Sequence[tuple[int, str]], read_input: Callable[[], str]) -> None:
+        if sum(text == STANDARD_INPUT for _, text in serials) > 1:
+            raise UsageError("--serial - can be said once: standard input has one end")
+        self._texts: list[str] = []
+        sections, lines = [np.empty(0, np.int32)], [np.empty(0, np.int64)]
+        for section, text in serials:
+            words, numbers = ([text], np.zeros(1, np.int64)) if text != STANDARD_INPUT else _lines(read_input())
+            self._texts += words
+            sections.append(np.full(len(words), section, np.int32))
+            lines.append(numbers)
+        self.sections = np.concatenate(sections)
+        self._lines = np.concatenate(lines)
 
-    return texts, sections, place
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    def read(self) -> pa.BinaryArray:
+        """Return all of them as content octets.
+
+        Raises:
+            UsageError: one is none.
+        """
+        parts = [pa.array([], pa.binary())]
+        for first in range(0, len(self._texts), ROWS_AT_ONCE):
+            read = read_serials(pa.array(self._texts[first : first + ROWS_AT_ONCE], pa.string()), "hex")
+            for fault in read.faults:
+                if len(wrong := np.flatnonzero(fault.rows)):
+                    what = _FAULTS.get(fault.code.rpartition(".")[2], "is no serial number")
+                    raise UsageError(f"{self._place(first + int(wrong[0]))} {what}")
+            parts.append(read.values)
+        return pa.concat_arrays(parts)
+
+    def _place(self, index: int) -> str:
+        line = int(self._lines[index])
+        return f"{f'standard input, line {line}:' if line else '--serial'} {self._texts[index]!r}"
 
 
-def _read(texts: Sequence[str], place: Callable[[int], str]) -> pa.BinaryArray:
-    read = read_serials(pa.array(texts, pa.string()), "hex")
-    for fault in read.faults:
-        if len(wrong := np.flatnonzero(fault.rows)):
-            what = _FAULTS.get(fault.code.rpartition(".")[2], "is no serial number")
-            more = f" ({len(wrong):,} such serials)" if len(wrong) > 1 else ""
-            raise UsageError(f"{place(int(wrong[0]))} {what}{more}")
-    return read.values
+def _lines(text: str) -> tuple[list[str], NDArray[np.int64]]:
+    """Return the words of standard input, and the number of the line of each, from 1."""
+    every = list(map(str.strip, text.splitlines()))
+    says = np.fromiter((bool(word) and word[0] != "#" for word in every), np.bool_, len(every))
+    numbers = np.flatnonzero(says) + 1
+    return (every if says.all() else [every[number - 1] for number in numbers.tolist()]), numbers
 
 
 def _columns(

@@ -1,6 +1,6 @@
 """What a command wants to become of certificates: revoked, put on hold, or released from that."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -14,7 +14,7 @@ from pregen.issuers import Issuer
 from pregen.overlays import Origin
 from pregen.reasons import CERTIFICATE_HOLD, REASON_NAMES
 from pregen.snapshot import GOOD, NO_ISSUANCE, NO_REASON, REVOKED, StatusBatch
-from pregen.urgent.mentions import NamedCertificates
+from pregen.urgent.mentions import ROWS_AT_ONCE, NamedCertificates
 from pregen.validity import CLOCK_TOLERANCE
 from pregen.validity.reason_rules import REASON_MISSING, REASON_UNSPECIFIED
 
@@ -66,21 +66,24 @@ class Order:
             raise UsageError(f"--at {clock.text(at)} is before 1970: say when it was revoked, or leave it out")
         return min(clock.seconds(at), clock.seconds(started))
 
-    def batch(self, named: NamedCertificates, started: datetime) -> StatusBatch:
-        """Return the certificates as a snapshot would have them."""
-        count = len(named.section)
+    def batches(self, named: NamedCertificates, started: datetime) -> Iterator[StatusBatch]:
+        """Yield the certificates as a snapshot would have them."""
         is_revoked = self.kind is not ChangeKind.RELEASE
-        reason = CERTIFICATE_HOLD if self.kind is ChangeKind.HOLD else self.reason or NO_REASON
-        return StatusBatch(
-            serial=named.serial,
-            issuer=named.section,
-            status=np.full(count, REVOKED if is_revoked else GOOD, np.uint8),
-            revoked_at=np.full(count, self.revoked_at(started) if is_revoked else 0, np.int64),
-            reason=np.full(count, reason if is_revoked else NO_REASON, np.int8),
-            not_after=named.not_after,
-            not_before=np.full(count, NO_ISSUANCE, np.int64),
-            row=np.arange(count, dtype=np.int64),
-        )
+        revoked_at = self.revoked_at(started) if is_revoked else 0
+        given = CERTIFICATE_HOLD if self.kind is ChangeKind.HOLD else self.reason or NO_REASON
+        for first in range(0, len(named.section), ROWS_AT_ONCE):
+            section = named.section[first : first + ROWS_AT_ONCE]
+            count = len(section)
+            yield StatusBatch(
+                serial=named.serial[first : first + count],
+                issuer=section,
+                status=np.full(count, REVOKED if is_revoked else GOOD, np.uint8),
+                revoked_at=np.full(count, revoked_at, np.int64),
+                reason=np.full(count, given if is_revoked else NO_REASON, np.int8),
+                not_after=named.not_after[first : first + count],
+                not_before=np.full(count, NO_ISSUANCE, np.int64),
+                row=np.arange(first, first + count, dtype=np.int64),
+            )
 
 
 def check_reasons(order: Order, named: NamedCertificates, issuers: Sequence[Issuer]) -> None:

@@ -11,21 +11,25 @@ from numpy.typing import NDArray
 
 from pregen.gates.comparison import KeptStatus, Remembered
 from pregen.generation.rows import ShardRows
+from pregen.overlays import Entries
+from pregen.overlays.entries import found
+from pregen.overlays.records import pack_entries
 from pregen.reasons import CERTIFICATE_HOLD
-from pregen.snapshot import NO_REASON
+from pregen.routing_key import serial_matrix
+from pregen.snapshot import MAX_SERIAL_BYTES, NO_REASON
 from pregen.urgent.deciding import Standing, Statements
 from storage.errors import ChecksumError, FormatError
 from storage.history import NEVER, STATUS_BITS, STATUSES, UNIT_S, HistoryIndex, read_part
 from storage.key import part_of
 from storage.manifest import Shard
 from storage.overlay_part import NO_EXPIRY, ORIGINS, OverlayPart, read_overlay_part
-from storage.pack import PackReader, find, open_pack
+from storage.pack import find
 from storage.reader import Generation
-from storage.stores.base import ReadableStore
+from storage.stores import Store
 from storage.tables import Shape
 
-# From so many certificates of one pack on, reading it whole is faster than reading bucket by bucket, over a network.
-WHOLE_FROM = 32
+# From so many certificates of one pack on, reading it whole is faster than reading bucket by bucket.
+WHOLE_FROM = 64
 _DELTA = ORIGINS.index("delta")
 _HALF = np.uint64(32)
 
@@ -42,7 +46,7 @@ class Lookout:
 
     def __init__(
         self,
-        store: ReadableStore,
+        store: Store,
         generation: Generation,
         index: HistoryIndex | None,
         issuer_ids: NDArray[np.uint64],
@@ -107,26 +111,20 @@ class Lookout:
 
     def _read_records(self, look: "_Look", shard: Shard, places: NDArray[np.intp]) -> NDArray[np.intp]:
         """Note what a pack says of certificates, and return those that it has."""
+        if len(places) >= WHOLE_FROM:
+            return look.note_entries(places, pack_entries(self._store, self._generation, shard))
         if not len(places):
             return places
-        loaded, pack = self._generation.tables[shard.tables], self._pack(shard, len(places))
-        shapes, found = [loaded.tables.shapes[run.shape] for run in loaded.tables.runs], []
+        loaded, pack = self._generation.tables[shard.tables], self._generation.pack(shard)
+        shapes, has = [loaded.tables.shapes[run.shape] for run in loaded.tables.runs], []
         for place, key, issuer_id, serial in look.certificates(places):
             if not (wanted := loaded.wanted(issuer_id, len(serial))):
                 continue
             bucket = part_of(key, shard.low, shard.high, pack.buckets)
             if (hit := find(pack, bucket, serial, loaded.strides, wanted)) is not None:
                 look.note(place, shapes[hit[0]], hit[1])
-                found.append(place)
-        return np.array(found, np.intp)
-
-    def _pack(self, shard: Shard, certificates: int) -> PackReader:
-        if certificates < WHOLE_FROM:
-            return self._generation.pack(shard)
-        octets = self._store.get(shard.pack)
-        if len(octets) != shard.size_bytes:
-            raise ChecksumError(shard.pack, "has not as many octets as its manifest says")
-        return open_pack(shard.pack, octets, shard.directory_at, shard.directory_crc)
+                has.append(place)
+        return np.array(has, np.intp)
 
     def _read_origins(self, look: "_Look", overlay: Shard, part: OverlayPart | None, places: NDArray[np.intp]) -> None:
         """Note as_of, origin and not_after of what an overlay says."""
@@ -202,6 +200,23 @@ class _Look:
             self.reason[place] = record[at]
             status = KeptStatus.ON_HOLD if record[at] == CERTIFICATE_HOLD else status
         self.status[place] = status
+
+    def note_entries(self, places: NDArray[np.intp], entries: Entries) -> NDArray[np.intp]:
+        """Note what the records of a whole pack say, and return the certificates that it has."""
+        codes = self._rows.codes[places]
+        size = (codes >> 2 & 63).astype(np.uint8)
+        serial = serial_matrix(self._rows.octets, self._rows.starts[places], MAX_SERIAL_BYTES)
+        serial[np.arange(MAX_SERIAL_BYTES) >= size[:, None]] = 0
+        issuer = np.array(self._ids, np.uint64)[codes >> 8 & 0xFF_FFFF]
+        which, at = found(entries.keys, self.keys[places])
+        same = (entries.issuers[at] == issuer[which]) & (entries.sizes[at] == size[which])
+        same &= (entries.serials[at] == serial[which]).all(axis=1)
+        mine: NDArray[np.intp] = places[which[same]]
+        at = at[same]
+        self.is_known[mine] = True
+        self.status[mine], self.revoked_at[mine] = entries.status[at], entries.revoked_at[at]
+        self.reason[mine] = entries.reason[at]
+        return mine
 
     def standing(self) -> Standing:
         """Return all of it."""

@@ -166,6 +166,11 @@ def test_a_mass_revocation_is_one_overlay_and_takes_what_is_new_alone(
     assert done.code == 0, done.err
     assert (done.document["changed"], done.document["revoked"], done.document["overlays"]) == (2_000, 1_999, 2)
     assert [answer(ca, pregen, serials[at])["status"] for at in (0, 5, 1_999, 2_000)] == [*["revoked"] * 3, "good"]
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(f"{one:x}" for one in serials[:2_500])))
+    more = revoke(ca, pregen, "--serial", "-", "--reason", "superseded")
+    assert more.code == 0, more.err
+    assert (more.document["changed"], more.document["unchanged"]) == (500, 2_000)
+    assert answer(ca, pregen, serials[0])["reason"] == "keyCompromise"
 
 
 @pytest.mark.parametrize(
