@@ -65,6 +65,23 @@ def test_a_run_to_s3_is_looked_up_verified_inspected_and_served(
                 assert re.search(rf"^{serial:#x}: {status}$", said, re.MULTILINE)
 
 
+def test_urgent_changes_of_a_store_on_s3_land_are_looked_up_and_merged(ca: Ca, pregen: Program, address: str) -> None:
+    ca.configure(publish={"store": address}, validity={"profile": "lab"})
+    assert pregen("run", ca.config).code == 0
+    by_serial = ("--issuer", "r1", "--serial", f"{GOOD:x}")
+    for number in range(4):
+        assert pregen("hold", ca.config, *by_serial).code == 0, number
+        assert pregen("release", ca.config, *by_serial).code == 0, number
+    done = pregen("revoke", ca.config, *by_serial, "--reason", "keyCompromise", "--json")
+
+    assert done.code == 0, done.err
+    assert done.document["overlays"] == 2
+    look_up = ("lookup", address, "--issuer", ca.pem, "--json", "--serial")
+    found = [pregen(*look_up, f"{serial:x}").document["status"] for serial in (GOOD, REVOKED, UNKNOWN)]
+    assert found == ["revoked", "revoked", "unknown"]
+    assert pregen("verify", address, "--issuer", ca.pem, "--all").code == 0
+
+
 def test_a_store_is_probed_by_the_first_run_of_a_day(ca: Ca, pregen: Program, address: str) -> None:
     def probed_at() -> int | None:
         generation = open_reader(open_store(StoreAddress(address))).current
