@@ -15,9 +15,11 @@ from typing import Annotated, Literal, NoReturn
 from cyclopts import App, Parameter
 from rich.console import Console
 
+from bench.carry import measure_carry
 from bench.figure import BenchError, Finding
 from bench.lookups import measure_lookups
 from bench.machine import revision_of, this_machine
+from bench.nights import measure_nights
 from bench.peers import compare, measure_peers
 from bench.pipeline import measure_pipeline
 from bench.raw import measure_raw
@@ -31,7 +33,7 @@ RESULTS = Path(__file__).parent / "results"
 TERMINATED = 128 + signal.SIGTERM
 PLAIN_WIDTH = 132
 GO_BYTES = 200 << 20  # of the compiler's cache
-Part = Literal["raw", "peers", "pipeline", "scale", "lookups", "urgent"]
+Part = Literal["raw", "peers", "pipeline", "scale", "lookups", "carry", "nights", "urgent"]
 
 
 def _mib(sizes: Sizes) -> str:
@@ -109,6 +111,8 @@ def measure(sizes: Sizes, only: Part | None, folder: Path) -> Iterator[Finding]:
         "pipeline": lambda: measure_pipeline(sizes, folder),
         "scale": lambda: measure_scale(sizes, folder),
         "lookups": lambda: measure_lookups(sizes, folder),
+        "carry": lambda: measure_carry(sizes, folder),
+        "nights": lambda: measure_nights(sizes, folder),
         "urgent": lambda: measure_urgent(sizes, folder),
     }
     found: list[Finding] = []

@@ -40,6 +40,8 @@ class RunReport(msgspec.Struct, frozen=True):
     cpu_seconds: float
     stored_bytes: int
     peak_rss_mib: float
+    carried: int = 0
+    kept: int = 0
     cpu_by_step: Mapping[str, float] = {}
     gates: Mapping[str, Gate] = {}
 
@@ -64,7 +66,7 @@ def publish(workload: Workload, engine: str = AUTO, workers: int = 1) -> RunRepo
     Raises:
         BenchError: it failed, or did something else than it was asked for.
     """
-    report = _run(workload, "--full", "--workers", str(workers), "--engine", engine)
+    report = run_workload(workload, "--full", "--workers", str(workers), "--engine", engine)
     check_report(report, workload.responses, engine, workers)
     return report
 
@@ -75,10 +77,15 @@ def publish_day_before(workload: Workload) -> RunReport:
     Raises:
         BenchError: it failed.
     """
-    return _run(workload, "--snapshot", str(workload.day_before))
+    return run_workload(workload, "--snapshot", str(workload.day_before))
 
 
-def _run(workload: Workload, *options: str) -> RunReport:
+def run_workload(workload: Workload, *options: str) -> RunReport:
+    """Run `pregen run` on a workload with any options.
+
+    Raises:
+        BenchError: it failed.
+    """
     started = time.perf_counter()
     code, out = run_apart((sys.executable, "-m", "pregen", "run", str(workload.config), "--json", *options))
     wall_seconds = time.perf_counter() - started

@@ -24,6 +24,7 @@ class Sizes:
         lookup_rows: snapshot of the store that is read.
         lookups: certificates that are looked up in each round.
         rounds: of lookups and of their reference, in turns.
+        night_rows, night_rsa_rows: snapshots of the nights that are acted out, with P-256 and with RSA-2048.
         urgent_rows: snapshot of which certificates are revoked urgently.
         urgent_mass_rows: how many of them at once.
         urgent_rounds: of single ones, one after the other.
@@ -47,6 +48,8 @@ class Sizes:
     lookup_rows: int
     lookups: int
     rounds: int
+    night_rows: int
+    night_rsa_rows: int
     urgent_rows: int
     urgent_mass_rows: int
     urgent_rounds: int
@@ -88,6 +91,8 @@ FULL = Sizes(
     lookup_rows=1_000_000,
     lookups=50_000,
     rounds=5,
+    night_rows=1_000_000,
+    night_rsa_rows=60_000,
     urgent_rows=2_000_000,
     urgent_mass_rows=1_000_000,
     urgent_rounds=20,
@@ -111,6 +116,8 @@ QUICK = Sizes(
     lookup_rows=200_000,
     lookups=20_000,
     rounds=3,
+    night_rows=100_000,
+    night_rsa_rows=6_000,
     urgent_rows=200_000,
     urgent_mass_rows=100_000,
     urgent_rounds=3,
