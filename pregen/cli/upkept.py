@@ -9,8 +9,8 @@ from pregen.cli.report import Report, aligned
 from pregen.errors import Finding
 
 if TYPE_CHECKING:
-    from pregen.config import KeepConfig
-    from pregen.upkeep import Amount, Cleaned, PastCommit, RolledBack
+    from pregen.upkeep import Amount, Cleaned, KeepRules, PastCommit
+    from pregen.upkeep.rollback import RolledBack
 
 
 def history_report(commits: "tuple[PastCommit, ...]") -> Report:
@@ -143,14 +143,14 @@ def with_cleaning(report: Report, cleaned: "Cleaned | Finding | None") -> Report
     )
 
 
-def with_what_could_go(report: Report, gone: "Mapping[str, Amount] | None", keep: "KeepConfig") -> Report:
+def with_what_could_go(report: Report, gone: "Mapping[str, Amount] | None", rules: "KeepRules") -> Report:
     """Return the report of an inspection with what a cleaning would remove."""
     document = {**report.document, "could_go": None if gone is None else amounts_document(gone)}
     kept = " or ".join(
         text
         for text in (
-            keep.generations is not None and f"the newest {keep.generations:,} generations",
-            keep.days is not None and f"what was current in {keep.days:,} days",
+            rules.generations is not None and f"the newest {rules.generations:,} generations",
+            rules.keep_s is not None and f"what was current in the last {clock.length_text(rules.keep_s)}",
         )
         if text
     )

@@ -12,18 +12,18 @@
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import chain
+from typing import TYPE_CHECKING
 
 from pregen import clock
-from pregen.config import KeepConfig
 from pregen.errors import MAX_EXAMPLES, Finding
-from pregen.gates.author import Author
 from pregen.interruption import uninterruptible
 from pregen.progress import Progress
 from pregen.upkeep.keeping import KeepRules, Kept, kept_commits
-from pregen.upkeep.log import AT_ONCE, Logged
+from pregen.upkeep.log import Logged
 from pregen.upkeep.naming import Naming, Readable
+from pregen.upkeep.parallel import at_once
 from pregen.validity import CLOCK_SKEW_S
 from storage.commits import Commit, CommitTerms, Head, check_writable, find_head, new_publisher, publish
 from storage.errors import CommitRefusedError, FormatError, NothingPublishedError, StorageError
@@ -36,8 +36,12 @@ from storage.stores import ObjectInfo, Store
 from storage.tables_document import TABLE_NAME
 from storage.windows import WINDOWS_NAME
 
+if TYPE_CHECKING:
+    from pregen.gates.author import Author
+
 LIST_NAMES = 100_000  # in one list: some 8 MB, which each publisher may have to read
 DELETED_AT_ONCE = 1_000  # what S3 takes in one request
+_READ_AT_ONCE = 64  # commits with all that they name, most of which they share
 _ATTEMPTS = 100  # each time somebody else has published, which one can hardly do a hundred times meanwhile
 # By folder; what has another name there is none of the store's.
 _NAMES: Mapping[str, re.Pattern[str]] = {
@@ -103,7 +107,7 @@ class CleaningTerms:
 
     rules: KeepRules
     is_dry: bool = False
-    author: Author | None = None
+    author: "Author | None" = None
     list_names: int = LIST_NAMES
 
 
@@ -150,14 +154,14 @@ def clean(store: Store, terms: CleaningTerms, progress: Progress) -> Cleaned:
     return _Cleaner(store, terms, progress).clean()
 
 
-def what_could_go(store: Store, keep: KeepConfig) -> Mapping[str, Amount] | None:
+def what_could_go(store: Store, rules: KeepRules) -> Mapping[str, Amount] | None:
     """Return what a cleaning would remove, by folder; None: nobody knows, since a part of the store cannot be read.
 
     Raises:
         OSError: the store does not answer.
     """
     try:
-        return clean(store, CleaningTerms(rules=KeepRules.of(keep), is_dry=True), lambda *_: None).gone
+        return clean(store, CleaningTerms(rules=rules, is_dry=True), lambda *_: None).gone
     except (StorageError, FileNotFoundError):  # `pregen verify` says what is wrong
         return None
 
@@ -303,16 +307,19 @@ class _Cleaner:
         names = set(self._naming.of(newest))
         announced: frozenset[str] | None = None
         damaged = list(kept.unreadable)
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            named = pool.map(self._naming.as_far_as_readable, others)
-            for commit, found in zip(kept.commits, (Readable(frozenset()), *named), strict=True):
-                names |= found.names
-                if found.damage:
-                    damaged.append(Logged(commit.number, commit, found.damage))
-                if announced is None and commit.removals is not None:
-                    # Nothing that was published since then names any of it, or somebody has not read the list.
-                    announced = self._list(commit.removals) - names
+        for commit, found in chain([(newest, Readable(frozenset()))], self._readable(others)):
+            names |= found.names
+            if found.damage:
+                damaged.append(Logged(commit.number, commit, found.damage))
+            if announced is None and commit.removals is not None:
+                # Nothing that was published since then names any of it, or somebody has not read the list.
+                announced = self._list(commit.removals) - names
         return frozenset(names), announced or frozenset(), _unreadable(damaged)
+
+    def _readable(self, commits: Sequence[Commit]) -> Iterator[tuple[Commit, Readable]]:
+        for first in range(0, len(commits), _READ_AT_ONCE):
+            some = commits[first : first + _READ_AT_ONCE]
+            yield from zip(some, at_once(self._naming.as_far_as_readable, some), strict=True)
 
     def _list(self, name: str) -> frozenset[str]:
         """Return what a cleaning has announced; where that cannot be read, it is announced once more."""

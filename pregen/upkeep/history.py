@@ -5,13 +5,13 @@ rollback signs nothing anew.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice, zip_longest
 
-from pregen.upkeep.log import AT_ONCE, Logged, walk_back
+from pregen.upkeep.log import Logged, walk_back
 from pregen.upkeep.naming import named_directly
+from pregen.upkeep.parallel import at_once
 from pregen.upkeep.standing import answers_end
 from storage.commits import ROLLBACK, Commit, find_head
 from storage.errors import FormatError, NothingPublishedError
@@ -100,10 +100,9 @@ def history_of(store: Store, every_s: int, now: int, last: int | None = None) ->
         raise NothingPublishedError(store.url)
     judge = _Judge(store, every_s, now)
     found: list[PastCommit] = []
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        for batch in _batches(islice(walk_back(store, head), last)):
-            for logged, manifest in zip(batch, pool.map(partial(_manifest_of, store), batch), strict=True):
-                found.append(judge.judged(logged, manifest))
+    for batch in _batches(islice(walk_back(store, head), last)):
+        for logged, manifest in zip(batch, at_once(partial(_manifest_of, store), batch), strict=True):
+            found.append(judge.judged(logged, manifest))
     return tuple(_with_own_gates(found))
 
 

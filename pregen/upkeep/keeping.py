@@ -4,21 +4,22 @@ A generation is a run or a rollback with all that was changed on top of it. What
 too: so the log is read from the head back to the first commit that nothing keeps, and no further.
 """
 
+import math
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Self
-
-import numpy as np
-from numpy.typing import NDArray
+from itertools import accumulate
+from typing import TYPE_CHECKING, Self
 
 from pregen.clock import DAY_S
-from pregen.config import KeepConfig
 from pregen.upkeep.log import Logged, walk_back
 from storage.commits import Commit, Head
 from storage.stores import Store
 
-DEFAULT_KEEP = KeepConfig(generations=7, days=14)
-DEFAULT_GRACE_S = DAY_S
+if TYPE_CHECKING:
+    from pregen.config import KeepConfig
+
+DEFAULT_GENERATIONS, DEFAULT_DAYS, DEFAULT_GRACE_S = 7, 14, DAY_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +39,12 @@ class KeepRules:
     grace_s: int = DEFAULT_GRACE_S
 
     @classmethod
-    def of(cls, keep: KeepConfig, grace_s: int = DEFAULT_GRACE_S) -> Self:
+    def usual(cls, grace_s: int = DEFAULT_GRACE_S) -> Self:
+        """Return the rules where nobody says any."""
+        return cls(generations=DEFAULT_GENERATIONS, keep_s=DEFAULT_DAYS * DAY_S, grace_s=grace_s)
+
+    @classmethod
+    def of(cls, keep: "KeepConfig", grace_s: int = DEFAULT_GRACE_S) -> Self:
         """Return the rules of a configuration, which has any (`KeepConfig.is_given`)."""
         keep_s = None if keep.days is None else keep.days * DAY_S
         return cls(generations=keep.generations, keep_s=keep_s, grace_s=grace_s)
@@ -101,17 +107,17 @@ def _with_newest(log: Iterator[Logged]) -> Iterator[tuple[Logged, int]]:
         yield logged, newest
 
 
-def _current_until(store: Store, head: Head, now_s: float) -> NDArray[np.float64]:
+def _current_until(store: Store, head: Head, now_s: float) -> "array[float]":
     """Return until when each commit was the current one, by its number, in seconds since 1970.
 
     That is when the next one was written. In a copy of a store it may seem to be later, and later ones never end before
     earlier ones.
     """
-    written = np.full(head.commit.number + 2, now_s)
+    written = array("d", [now_s]) * (head.commit.number + 2)
     for info in store.list("commits/"):
         number = info.name.removeprefix("commits/")
         if number.isdigit() and 0 < int(number) < len(written):
             written[int(number)] = info.written_s
-    until = np.append(written[1:], now_s)
-    until[head.commit.number :] = np.inf
-    return np.maximum.accumulate(until)
+    until = array("d", accumulate(written[1:], max, initial=0.0))[1:]
+    until[head.commit.number :] = array("d", [math.inf]) * (len(until) - head.commit.number)
+    return until

@@ -5,15 +5,14 @@ A run or a rollback makes a generation; whatever is changed on top of it (deltas
 """
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
+from pregen.upkeep.parallel import at_once
 from storage.commits import Commit, Head, read_commit
 from storage.errors import FormatError
 from storage.stores import ReadableStore
 
-AT_ONCE = 16  # requests that are under way: each waits for the store, and takes nothing else
 _AHEAD = 64  # commits that are read before anybody has asked for them
 
 
@@ -39,12 +38,11 @@ def walk_back(store: ReadableStore, head: Head, *, to: int = 1) -> Iterator[Logg
         OSError: the store does not answer.
     """
     yield Logged(head.commit.number, head.commit)
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        high, ahead = head.commit.number, 1
-        while high > to:
-            low = max(to, high - ahead)
-            yield from pool.map(partial(_logged, store), range(high - 1, low - 1, -1))
-            high, ahead = low, _AHEAD
+    high, ahead = head.commit.number, 1
+    while high > to:
+        low = max(to, high - ahead)
+        yield from at_once(partial(_logged, store), range(high - 1, low - 1, -1))
+        high, ahead = low, _AHEAD
 
 
 def _logged(store: ReadableStore, number: int) -> Logged:

@@ -11,7 +11,7 @@ from pregen.cli.upkept import gc_report
 from pregen.config import Config
 from pregen.errors import UsageError
 from pregen.gates.author import read_author
-from pregen.upkeep import DEFAULT_KEEP, CleaningTerms, KeepRules, clean
+from pregen.upkeep import DEFAULT_DAYS, DEFAULT_GENERATIONS, CleaningTerms, KeepRules, clean
 
 
 def describe(parser: Parser) -> None:
@@ -22,13 +22,13 @@ def describe(parser: Parser) -> None:
         metavar="N",
         type=int,
         help="keep the N newest generations, each a run or rollback with its urgent changes; default: as the "
-        f"configuration says, else {DEFAULT_KEEP.generations}",
+        f"configuration says, else {DEFAULT_GENERATIONS}",
     )
     parser.add_argument(
         "--keep-for",
         metavar="SPAN",
         help="keep those that have been current in so long a time: 14d, 36h; default: as the configuration says, "
-        f"else {DEFAULT_KEEP.days}d. A generation stays if either keeps it; where one is given, the other keeps none",
+        f"else {DEFAULT_DAYS}d. A generation stays if either keeps it; where one is given, the other keeps none",
     )
     parser.add_argument(
         "--grace",
@@ -64,4 +64,4 @@ def _rules(config: Config | None, keep: int | None, keep_s: int | None, grace_s:
         return KeepRules(generations=keep, keep_s=keep_s, grace_s=grace_s)
     if config is not None and config.publish.keep.is_given:
         return KeepRules.of(config.publish.keep, grace_s)
-    return KeepRules.of(DEFAULT_KEEP, grace_s)
+    return KeepRules.usual(grace_s)

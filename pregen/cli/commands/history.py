@@ -10,7 +10,6 @@ from pregen.cli.options import Parser, read_count
 from pregen.cli.report import Report
 from pregen.cli.stores import open_named_store
 from pregen.cli.upkept import history_report
-from pregen.config import RefreshConfig, load_config
 from pregen.upkeep import history_of
 
 _SHOWN = 30
@@ -39,4 +38,8 @@ def call(given: Namespace, account: Account) -> Report:
 
 def _every_s(config: Path | None) -> int:
     """Return how often runs take place, as a configuration says; without one, each day."""
-    return RefreshConfig().every_s if config is None else load_config(config).refresh.every_s
+    if config is None:
+        return clock.DAY_S
+    from pregen.config import load_config  # noqa: PLC0415 - its libraries are for those who have a configuration
+
+    return load_config(config).refresh.every_s

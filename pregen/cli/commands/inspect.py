@@ -10,9 +10,8 @@ from pregen.cli.options import Parser
 from pregen.cli.report import Report
 from pregen.cli.stores import open_named_store
 from pregen.cli.upkept import with_what_could_go
-from pregen.config import KeepConfig, load_config
 from pregen.inspection import inspect_store
-from pregen.upkeep import DEFAULT_KEEP, what_could_go
+from pregen.upkeep import KeepRules, what_could_go
 
 
 def describe(parser: Parser) -> None:
@@ -26,13 +25,17 @@ def describe(parser: Parser) -> None:
 def call(given: Namespace, account: Account) -> Report:
     """Show what is published."""
     store = open_named_store(given.store, given.config, account)
-    keep = _keep(given.config)
-    found, could_go = within(given.timeout, store.url, lambda: (inspect_store(store), what_could_go(store, keep)))
+    rules = _rules(given.config)
+    found, could_go = within(given.timeout, store.url, lambda: (inspect_store(store), what_could_go(store, rules)))
     account.note_commit(found.commits[0])
-    return with_what_could_go(inspect_report(found), could_go, keep).strictly(given.strict)
+    return with_what_could_go(inspect_report(found), could_go, rules).strictly(given.strict)
 
 
-def _keep(config: Path | None) -> KeepConfig:
+def _rules(config: Path | None) -> KeepRules:
     """Return what a cleaning would keep: as a configuration says, else by default."""
-    keep = DEFAULT_KEEP if config is None else load_config(config).publish.keep
-    return keep if keep.is_given else DEFAULT_KEEP
+    if config is None:
+        return KeepRules.usual()
+    from pregen.config import load_config  # noqa: PLC0415 - its libraries are for those who have a configuration
+
+    keep = load_config(config).publish.keep
+    return KeepRules.of(keep) if keep.is_given else KeepRules.usual()

@@ -13,7 +13,7 @@ from pregen.errors import UsageError
 from pregen.gates import Acceptance
 from pregen.gates.acceptance import MAX_REASON
 from pregen.gates.author import read_author
-from pregen.upkeep import RollbackTerms, roll_back
+from pregen.upkeep.rollback import RollbackTerms, roll_back
 
 _ACCEPTED = ("unrevoke", "shrink")
 

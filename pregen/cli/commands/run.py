@@ -14,7 +14,7 @@ from pregen.config import load_config
 from pregen.gates.acceptance import read_acceptances
 from pregen.gates.author import read_author
 from pregen.generation import RunOptions, run
-from pregen.upkeep import clean_as_configured
+from pregen.upkeep.afterwards import clean_as_configured
 
 
 def describe(parser: Parser) -> None:

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from pregen.gates.author import Author
-from pregen.upkeep import RollbackTerms, roll_back
+from pregen.upkeep.rollback import RollbackTerms, roll_back
 from storage.commits import find_head
 from storage.errors import CommitRefusedError
 from storage.manifest import read_manifest

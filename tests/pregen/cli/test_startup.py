@@ -57,6 +57,7 @@ LIGHT = [
     ("lookup", "store", "--issuer", "issuer.pem", "--serial", f"{GOOD:x}"),
     ("lookup", "store", "--issuer", "issuer.pem", "--cert", "ocsp.pem"),
     ("inspect", "store", "--json"),
+    ("history", "store"),
     ("status", "store"),
     ("decode", "30030a0106"),
     ("decode", "30030a0106", "--store", "store", "--issuer", "issuer.pem"),
