@@ -12,7 +12,7 @@ from pregen.generation.preparation import prepare
 from pregen.progress import Progress
 from pregen.snapshot.files import end_readers
 from pregen.urgent.changing import Changed, ChangeOptions, Judgement, conduct
-from pregen.urgent.gates import DeltaGates, accepts_unrevoke, excluded_of
+from pregen.urgent.gates import DeltaGates, accepts_unrevoke
 from pregen.urgent.ground import Ground, ends_early, ground_of
 from pregen.urgent.orders import ChangeKind
 from pregen.urgent.place import place_of
@@ -44,9 +44,7 @@ def apply_delta(config: Config, run: RunOptions, options: ChangeOptions, progres
 
         def judge(_: Ground, resolved: Sequence[Resolved]) -> Judgement:
             results, warnings = gates.ask(resolved)
-            return Judgement(
-                results, ground.warnings + warnings, excluded_of(prepared, resolved), prepared.snapshot.rows_in
-            )
+            return Judgement(results, ground.warnings + warnings, gates.excluded(resolved), prepared.snapshot.rows_in)
 
         rules = Rules(
             kind=ChangeKind.DELTA,

@@ -15,9 +15,9 @@ from pregen.gates.detector import Observation, Watch
 from pregen.gates.gates import judge_changes
 from pregen.gates.judging import result
 from pregen.generation.claims import Claims
-from pregen.generation.counts import NOTHING_COUNTED, FirstExamples
+from pregen.generation.counts import NOTHING_COUNTED, FirstExamples, RowCounts
 from pregen.generation.evidence import evidence_of, matched_before
-from pregen.generation.gatekeeping import invalid_rows, judge_times
+from pregen.generation.gatekeeping import INVALID, invalid_rows, judge_times
 from pregen.generation.held import Held
 from pregen.generation.preparation import Prepared
 from pregen.generation.routing import ShardFile
@@ -55,6 +55,21 @@ class DeltaGates:
         self._verdict = judge_times(prepared, observation, watch, is_whole=False)
         self._rows = sum(file.rows for file in files)
 
+    def _invalid(self, counts: RowCounts) -> int:
+        return invalid_rows(self._prepared.snapshot, self._rows - counts.withheld - counts.again_rows)
+
+    def excluded(self, resolved: Sequence[Resolved]) -> Mapping[str, int]:
+        """Return how many rows are left out, by reason."""
+        counts = _tally(resolved).counts
+        every = {
+            **self._prepared.snapshot.excluded,
+            "expired": counts.expired,
+            "joined-precertificate": counts.joined,
+            "repeated": counts.repeated,
+            INVALID: self._invalid(counts),
+        }
+        return {reason: count for reason, count in sorted(every.items()) if count}
+
     def ask(self, resolved: Sequence[Resolved]) -> tuple[tuple[GateResult, ...], tuple[Finding, ...]]:
         """Return what the gates say, what is accepted taken into account, and all warnings.
 
@@ -63,8 +78,7 @@ class DeltaGates:
             GateError: a gate fails.
         """
         prepared, tally = self._prepared, _tally(resolved)
-        invalid = invalid_rows(prepared.snapshot, self._rows - tally.counts.withheld - tally.counts.again_rows)
-        evidence = evidence_of(prepared, tally, self._verdict, self._watch, invalid, Claims())
+        evidence = evidence_of(prepared, tally, self._verdict, self._watch, self._invalid(tally.counts), Claims())
         results = (*judge_changes(evidence, prepared.config.gates), _unrevoke(prepared, resolved))
         decided, unneeded = decide(results, prepared.accept)
         found = [finding for one in decided for finding in one.findings]
@@ -81,18 +95,6 @@ class DeltaGates:
             refused = [one.gate for one in prepared.accept if is_refused(one, decided)]
             raise _refusal(failed, acceptable(decided), refused, (*errors, *warnings))
         return decided, warnings
-
-
-def excluded_of(prepared: Prepared, resolved: Sequence[Resolved]) -> Mapping[str, int]:
-    """Return how many rows are left out, by reason."""
-    counts = _tally(resolved).counts
-    every = {
-        **prepared.snapshot.excluded,
-        "expired": counts.expired,
-        "joined-precertificate": counts.joined,
-        "repeated": counts.repeated,
-    }
-    return {reason: count for reason, count in sorted(every.items()) if count}
 
 
 def _tally(resolved: Sequence[Resolved]) -> Tally:

@@ -13,6 +13,7 @@ from pregen.generation.plan import Plan, make_plan
 from pregen.generation.rows import load_rows
 from pregen.generation.shard import ShardSigner, SignedShard, SigningJob, SignTask
 from pregen.generation.workers import Pool
+from pregen.overlays import Origin
 from pregen.progress import Progress
 from pregen.urgent.ground import Ground
 from pregen.urgent.orders import ORIGIN_OF, ChangeKind
@@ -25,10 +26,17 @@ _WITHIN_UNIT_S = 1023  # histories round notAfter down, and nothing revoked may 
 
 @dataclass(frozen=True, slots=True)
 class OverlayJob:
-    """What a worker needs to sign packs of an overlay: what it needs to sign shards, and where all of it comes from."""
+    """What a worker needs to sign packs of an overlay.
+
+    Attributes:
+        signing: what it needs to sign shards.
+        as_of: since when all of it is true, in seconds since 1970.
+        origin: where all of it comes from.
+    """
 
     signing: SigningJob
-    origin: int
+    as_of: int
+    origin: Origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +80,7 @@ class OverlaySigner:
         keys, count = rows.keys.astype("<u8"), len(rows.keys)
         columns = OverlayColumns(
             keys=keys.tobytes(),
-            as_of=np.full(count, self._job.signing.as_of, "<u8").tobytes(),
+            as_of=np.full(count, self._job.as_of, "<u8").tobytes(),
             not_after=(rows.not_after | np.uint32(_WITHIN_UNIT_S)).astype("<u4").tobytes(),
             origins=np.full(count, self._job.origin, np.uint8).tobytes(),
         )
@@ -103,9 +111,12 @@ def sign_overlay(
     signing = SigningJob(
         ground.issuers, ground.windows, plan, engines, ground.open_store, clock.seconds(ground.as_of), remembers=False
     )
+    as_of = signing.as_of
+    if kind is not ChangeKind.DELTA:  # a command has seen what it changes, be the clock of that publisher fast
+        as_of = max([as_of, *(one.newest for one in resolved)])
     total, done = sum(one.file.rows for one in resolved), 0
     packs = []
-    for one in pool.map(OverlaySigner, OverlayJob(signing, ORIGIN_OF[kind]), _tasks(ground, resolved)):
+    for one in pool.map(OverlaySigner, OverlayJob(signing, as_of, ORIGIN_OF[kind]), _tasks(ground, resolved)):
         packs.append(one)
         done += one.signed.shard.rows
         progress("sign", done, total)

@@ -108,6 +108,7 @@ class Resolved:
         examples: of each fate, the first ones.
         revoked: how many of those that land were not revoked, and are.
         new: how many of those that land nobody knew.
+        newest: the latest instant for which what the head says of any of them is right, in seconds since 1970.
         counts: what became of rows that are no certificate's own.
         pairs: of these, the first ones.
     """
@@ -118,6 +119,7 @@ class Resolved:
     examples: dict[Fate, tuple[Example, ...]] = field(default_factory=dict)
     revoked: int = 0
     new: int = 0
+    newest: int = 0
     counts: RowCounts = NOTHING_COUNTED
     pairs: Examples = NO_EXAMPLES
 
@@ -168,6 +170,7 @@ class Resolver:
             examples={fate: _examples(spilled, np.flatnonzero(decided.fate == fate)) for fate in Fate},
             revoked=int(np.count_nonzero(is_revoked & was_known & ~was_revoked)),
             new=int(np.count_nonzero(~was_known)),
+            newest=int(standing.as_of[lands].max(initial=0)),
             counts=rows.counts,
             pairs=rows.examples,
         )
@@ -258,4 +261,4 @@ def _joined(folder: Path, number: int, some: Sequence[Resolved]) -> Resolved:
                 (one.file.path / spill.name).rename(place / name)
                 written.append(replace(spill, name=name))
     file = ShardFile(number, some[0].file.low, some[-1].file.high, place, tuple(written))
-    return Resolved(file, dict(sorted(groups.items())))
+    return Resolved(file, dict(sorted(groups.items())), newest=max(one.newest for one in some))

@@ -6,6 +6,10 @@ import pyarrow as pa
 import pytest
 from pyarrow import csv
 
+from pregen.config import load_config
+from pregen.gates.author import Author
+from pregen.generation import RunOptions
+from pregen.urgent import ChangeOptions, apply_delta
 from tests.pregen.cli.ca import ABSENT, GOOD, REVOKED, UNKNOWN, Ca, Outcome, Program, instants, octets
 
 HOUR = timedelta(hours=1)
@@ -229,3 +233,44 @@ def test_an_expired_row_gets_no_answer(ca: Ca, pregen: Program) -> None:
     assert done.code == 0, done.err
     assert done.document["excluded"] == {"expired": 1}
     assert [status(ca, pregen, one) for one in (ABSENT, 0x99)] == ["unauthorized", "good"]
+
+
+def test_rows_that_may_be_bad_are_left_out_and_counted(ca: Ca, pregen: Program) -> None:
+    ca.configure(gates={"rows_invalid": 1})
+    ca.export(
+        to="bad.parquet",
+        serial=octets(ABSENT, GOOD),
+        status=pa.array([0, 7], pa.uint8()),
+        revoked_at=instants(None, None),
+        reason=pa.array([None, None], pa.int8()),
+    )
+    done = pregen("delta", ca.config, ca.folder / "bad.parquet", "--json")
+
+    assert done.code == 0, done.err
+    assert (done.document["excluded"], done.document["changed"]) == ({"invalid": 1}, 1)
+    assert [status(ca, pregen, one) for one in (ABSENT, GOOD)] == ["good", "good"]
+
+
+def test_a_delta_that_a_run_overtakes_looks_again_and_lands(ca: Ca, pregen: Program) -> None:
+    others: list[int] = []
+
+    def meanwhile(step: str, _done: int, _total: int) -> None:
+        if step == "sign" and not others:
+            ca.export()
+            others.append(pregen("run", ca.config).code)
+
+    ca.export(
+        to="delta.parquet",
+        serial=octets(ABSENT, GOOD),
+        status=pa.array([0, 1], pa.uint8()),
+        revoked_at=instants(None, ca.now - HOUR),
+        reason=pa.array([None, 4], pa.int8()),
+    )
+    run = RunOptions(snapshot=str(ca.folder / "delta.parquet"))
+    changed = apply_delta(load_config(ca.config), run, ChangeOptions(author=Author("eve")), meanwhile)
+
+    assert others == [0]
+    assert changed.landed is not None
+    assert (changed.landed.head.commit.number, changed.landed.head.commit.base) == (3, 2)
+    assert [status(ca, pregen, one) for one in (ABSENT, GOOD, REVOKED)] == ["good", "revoked", "revoked"]
+    assert pregen("verify", ca.store).code == 0

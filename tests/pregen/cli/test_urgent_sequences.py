@@ -5,6 +5,8 @@ from datetime import datetime, timedelta
 import pyarrow as pa
 import pytest
 
+from storage.history import read_index
+from storage.overlay_part import read_overlay_part
 from storage.reader import open_reader
 from storage.stores.local import LocalStore
 from tests.pregen.cli.ca import ABSENT, GOOD, REVOKED, UNKNOWN, Ca, Outcome, Program, instants, octets
@@ -102,3 +104,26 @@ def test_a_full_run_and_a_run_on_an_older_snapshot_take_nothing_back(ca: Ca, pre
     again = by_serial(ca, pregen, "revoke", GOOD, "--json")
     assert (again.code, again.document["unchanged"]) == (0, 1)
     assert by_serial(ca, pregen, "hold", GOOD).code == 3
+
+
+def test_a_release_by_a_slow_clock_counts_as_later_than_the_hold_that_it_ends(ca: Ca, pregen: Program) -> None:
+    """The snapshot is of a machine whose clock is a minute ahead; it is read once more after the release."""
+    on_hold = {
+        "serial": octets(GOOD),
+        "status": pa.array([1], pa.uint8()),
+        "revoked_at": instants(ca.now - 10 * MINUTE),
+        "reason": pa.array([6], pa.int8()),
+    }
+    ahead = datetime.now(ca.now.tzinfo).replace(microsecond=0) + MINUTE
+    lacks = ("--accept", "shrink", "--accept", "unrevoke", "--reason", "a test")
+    done = run(ca, pregen, ahead, "--now", ahead.isoformat(), *lacks, **on_hold)
+    assert done.code == 0, done.err
+    assert status(ca, pregen, GOOD) == "revoked"
+    assert by_serial(ca, pregen, "release", GOOD).code == 0
+    current = open_reader(LocalStore(ca.store)).current
+    assert current is not None
+    assert current.manifest.history is not None
+    index = read_index(LocalStore(ca.store), current.manifest.history)
+    (part,) = index.overlays
+    as_of = memoryview(read_overlay_part(LocalStore(ca.store), part).as_of).cast("Q")[0]
+    assert as_of >= int(ahead.timestamp())
