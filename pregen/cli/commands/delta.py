@@ -18,7 +18,7 @@ from pregen.urgent import apply_delta
 def describe(parser: Parser) -> None:
     """Give a parser the options of a delta."""
     parser.epilog = (
-        "The file holds the rows alone that are new or have changed, and is read as [snapshot] of the configuration "
+        "The file holds the rows alone that are new or have changed, and is read as [snapshot] of the\nconfiguration "
         "says; rows of certificates that are as they were change nothing."
     )
     parser.takes_config()
