@@ -55,6 +55,7 @@ class Audit:
         freshness: until when its answers hold.
         state: how they stand.
         warnings: what is allowed, but unusual.
+        generation: that was verified.
     """
 
     commit: int
@@ -66,6 +67,7 @@ class Audit:
     freshness: Freshness
     state: FreshnessState
     warnings: tuple[Finding, ...]
+    generation: Generation
 
 
 def verify_store(
@@ -111,6 +113,7 @@ def verify_store(
         freshness=generation.freshness,
         state=generation.freshness.state(clock.seconds(clock.now())),
         warnings=(*_warnings(generation, trust), *_history(store, generation)),
+        generation=generation,
     )
 
 

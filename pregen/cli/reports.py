@@ -3,11 +3,11 @@
 import resource
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import NamedTuple, Self
 
 from pregen import clock
-from pregen.audit import Audit
+from pregen.audit import Against, Audit
 from pregen.cli.cycle_lines import cycle_rows, cycles_document
 from pregen.cli.gate_lines import gate_lines
 from pregen.cli.issuer_lines import issuer_lines, issuers_document
@@ -245,6 +245,20 @@ def verify_report(audit: Audit) -> Report:
     if audit.state != "fresh":
         lines.append(f"{audit.state.upper()}: all of its answers hold until {document['holds_until']}")
     return Report(document=document, lines=lines, findings=audit.warnings, is_stale=audit.state != "fresh")
+
+
+def with_against(report: Report, found: Against) -> Report:
+    """Return the report of a verification with what came of holding it against a snapshot."""
+    document = {
+        "as_of": clock.text(found.as_of),
+        "rows_in": found.rows_in,
+        "certificates": found.certificates,
+        "ahead": found.ahead,
+    }
+    line = f"it says what the snapshot as of {document['as_of']} says of its {found.certificates:,} certificates"
+    if found.ahead:
+        line += f", but for {found.ahead:,} that urgent changes have changed since, or that it does not know of yet"
+    return replace(report, document={**report.document, "against": document}, lines=[*report.lines, line])
 
 
 def engines_report(states: list[EngineState]) -> Report:

@@ -191,7 +191,7 @@ def prepare(config: Config, options: RunOptions) -> Prepared:
         check_writable(head.commit)
         current = Generation(store, head)
         warnings += () if options.is_delta else _refuse_lost_issuers(current, issuers, options.drop_issuers)
-    snapshot = _opened(config, options, issuers, started)
+    snapshot = opened_snapshot(config, options, issuers, started)
     options.tell_as_of(snapshot.as_of)
     check_run_times(
         is_public=any(issuer.validity.profile.is_public for issuer in issuers),
@@ -242,7 +242,8 @@ def _refreshing(config: Config, started: datetime, current: Generation | None) -
     )
 
 
-def _opened(config: Config, options: RunOptions, issuers: tuple[Issuer, ...], started: datetime) -> Snapshot:
+def opened_snapshot(config: Config, options: RunOptions, issuers: tuple[Issuer, ...], started: datetime) -> Snapshot:
+    """Return the snapshot of a configuration, its files found and its times known, before a row is read."""
     return open_snapshot(
         config.snapshot,
         config.folder,
