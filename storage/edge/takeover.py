@@ -241,7 +241,8 @@ class ServingReader(Reader):
         return any(one.state(now, EXPIRY_MARGIN_S) == "expired" and one.issuer_id in lives for one in issuers)
 
     def _runs_out(self, generation: Generation) -> bool:
-        return self._clock() > min(shard.next_update for shard in generation.manifest.shards) - EXPIRY_MARGIN_S
+        """Tell whether all answers of a shard have run out, but for those that end with certificates."""
+        return any(self._clock() > end - EXPIRY_MARGIN_S for end in generation.freshness.shard_ends[:1])
 
     def _why_not(self, generation: Generation) -> str | None:
         """Return why a generation cannot be served whole; None: it can.

@@ -154,3 +154,17 @@ def test_waiting_costs_one_read_once_all_is_loaded() -> None:
     counting.reset()
     scene.poll(edge)
     assert counting.operations == {"get": 1}  # the commit that is not there yet
+
+
+def test_a_shard_of_certificates_that_have_ended_is_no_reason_to_serve_half_a_generation() -> None:
+    scene = Scene()
+    ended = replace(WINDOW, next_update=START + HOUR, ends_with_certificate=True)
+    low, _ = scene.synthetic.packs(scene.serials, 2)
+    _, high = scene.synthetic.packs(scene.serials, 2, window=ended)
+    scene.synthetic.commit((low, high))
+    scene.poll()
+    assert scene.edge.generation == 2
+    scene.now += 2 * HOUR
+    scene.run(LATER, [])
+    scene.poll()
+    assert scene.edge.generation == 2  # the answers of the other shard live, and those of the next run do not yet
