@@ -39,14 +39,15 @@ def put_overlay_keys(store: Store, overlays: Sequence[Shard], current: Generatio
     if current is not None and current.manifest.overlay_keys and current.manifest.overlays == tuple(overlays):
         return current.manifest.overlay_keys
     known = _known(current, overlays)
-    tables: dict[str, LoadedTables] = {}
+    tables: dict[str, LoadedTables] = dict(current.tables) if current else {}
+    proven = {one.tables_name: one.tables for one in tables.values()}
     parts = []
     for overlay in overlays:
         if overlay.pack in known:
             parts.append(known[overlay.pack])
             continue
         if overlay.tables not in tables:
-            tables[overlay.tables] = load_tables(store, overlay.tables)
+            tables[overlay.tables] = load_tables(store, overlay.tables, proven)
         parts.append(upper_halves(stored_keys(store, overlay, tables[overlay.tables])))
     name, octets = encode_overlay_keys(*merged(parts))
     store.put(name, octets)

@@ -15,7 +15,7 @@ from storage.commits import CommitTerms, Head, find_head, new_publisher, publish
 from storage.key import KEY32, split
 from storage.manifest import Manifest, Shard
 from storage.pack import bucket_count, build_pack, pack_name
-from storage.reader import open_reader
+from storage.reader import Generation, open_reader
 from storage.stores import Store
 from storage.tables import Run, Tables, Window
 from storage.windows import encode_windows, windows_name
@@ -50,6 +50,7 @@ class Synthetic:
         self._shapes = [shapes["good"], shapes["revoked"]]
         self._tables_name = loaded.tables_name
         self._windows: dict[Window, str] = {}
+        self._current = self._golden = golden
         store.put(self._tables_name, golden_store(VERSION_2).get(self._tables_name))
 
     def serials(self, count: int) -> NDArray[np.uint8]:
@@ -147,8 +148,9 @@ class Synthetic:
         with_keys: bool = True,
     ) -> Head:
         """Publish a generation after the newest one."""
-        parent = find_head(self.store)
-        current = open_reader(self.store).current if parent else None
+        head = find_head(self.store)
+        current = Generation(self.store, head, self._current) if head else self._golden
+        self._current = current
         manifest = Manifest(
             profile="lab",
             shards=tuple(shards),
