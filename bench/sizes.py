@@ -24,6 +24,7 @@ class Sizes:
         lookup_rows: snapshot of the store that is read.
         lookups: certificates that are looked up in each round.
         rounds: of lookups and of their reference, in turns.
+        carry_rows, carry_rsa_rows: of a shard that is carried over, with P-256 and with RSA-2048.
         night_rows, night_rsa_rows: snapshots of the nights that are acted out, with P-256 and with RSA-2048.
         urgent_rows: snapshot of which certificates are revoked urgently.
         urgent_mass_rows: how many of them at once.
@@ -48,6 +49,8 @@ class Sizes:
     lookup_rows: int
     lookups: int
     rounds: int
+    carry_rows: int
+    carry_rsa_rows: int
     night_rows: int
     night_rsa_rows: int
     urgent_rows: int
@@ -91,6 +94,8 @@ FULL = Sizes(
     lookup_rows=1_000_000,
     lookups=50_000,
     rounds=5,
+    carry_rows=60_000,
+    carry_rsa_rows=25_000,
     night_rows=1_000_000,
     night_rsa_rows=60_000,
     urgent_rows=2_000_000,
@@ -116,6 +121,8 @@ QUICK = Sizes(
     lookup_rows=200_000,
     lookups=20_000,
     rounds=3,
+    carry_rows=20_000,
+    carry_rsa_rows=5_000,
     night_rows=100_000,
     night_rsa_rows=6_000,
     urgent_rows=200_000,

@@ -17,7 +17,7 @@ from bench.golang import go_missing
 from bench.pipeline import missing_engine
 from bench.report import Results, document
 from bench.sizes import FULL, QUICK
-from pregen.signers import ALGORITHMS, ENGINES, P256_SHA256
+from pregen.signers import ALGORITHMS, ENGINES, P256_SHA256, RSA2048_SHA256
 from tests.bench.conftest import TINY
 
 PATIENCE_S = 120
@@ -45,6 +45,7 @@ EXPECTED = {
     *(f"scale.issuers.{one}" for one in ("one", "many", "memory", "ratio")),
     *(f"scale.large.{one}" for one in ("rate", "medium", "ratio", "memory")),
     *(f"lookups.{one}" for one in ("rate", "ratio", "reference", "ranged_gets")),
+    *(f"{part}.{one.name}" for part in ("carry", "nights") for one in (P256_SHA256, RSA2048_SHA256)),
     *(f"urgent.{one}" for one in ("visible_s", "mass_s", "mass_ratio")),
     "peers.over_go",
     "peers.over_builder",
@@ -73,6 +74,10 @@ JUDGED = {
     "scale.large.memory": (450, 250),
     "lookups.ratio": (0.22, 0.33),
     "lookups.ranged_gets": (1, 1),
+    "carry.p256-sha256": (4, 5),
+    "carry.rsa2048-sha256": (40, 55),
+    "nights.p256-sha256": (0.60, 0.50),
+    "nights.rsa2048-sha256": (0.40, 0.36),
     "urgent.visible_s": (5, 4),
 }
 MISSING = [engine.name for engine in ENGINES if engine.unavailable() is not None]

@@ -21,6 +21,10 @@ def test_only_the_full_sizes_are_judged_and_they_are_those_of_the_targets() -> N
         "medium_rows": 2_000_000,
         "issuer_rows": 2_000,
         "lookup_rows": 1_000_000,
+        "carry_rows": 60_000,
+        "carry_rsa_rows": 25_000,
+        "night_rows": 1_000_000,
+        "night_rsa_rows": 60_000,
         "urgent_rows": 2_000_000,
         "urgent_mass_rows": 1_000_000,
     }
