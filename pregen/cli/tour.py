@@ -109,8 +109,6 @@ spool = "/var/tmp"               # for spill files; 48 octets a row must be free
 store = "store"                  # or file:///var/lib/pregen, or s3://bucket/prefix
 keep = { generations = 7, days = 14 }      # older ones go at the end of a run; on S3 that needs s3:DeleteObject
 # s3 = { region = "us-east-1", endpoint = "http://127.0.0.1:8333" }   # what is not in the AWS_* variables
-keep = { generations = 7, days = 14 }   # older generations are removed at the end of each run, unless any rule keeps
-                                 # them; on S3, that needs s3:DeleteObject. Without it, none ever is
 """)
 # Their digest goes without saying: each kind of key has but one.
 DEMO_ALGORITHMS = {name.partition("-sha")[0]: algorithm for name, algorithm in ALGORITHMS.items()}
