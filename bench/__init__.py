@@ -1,6 +1,6 @@
 """The bench: what this project claims about speed and size, measured on the machine at hand.
 
-    python -m bench [--quick] [--json] [--only raw|peers|pipeline|scale|lookups|carry|nights|urgent]
+    python -m bench [--quick] [--json] [--only raw|peers|pipeline|scale|lookups|carry|nights|nothing-to-do|urgent]
 
 workload.py   a CA, or many (authorities.py), and a snapshot, the same certificates every time
 raw.py        raw loops: what an engine signs when nothing but signing is left; lanes.py for multibuffer, schemes.py
@@ -11,6 +11,7 @@ scale.py      more rows, issuers, workers (parallel.py: the raw loop in two proc
 lookups.py    the reader against a loop that only reads and checksums the same buckets
 carry.py      what carrying a record over costs beside signing it, in the worker
 nights.py     a night of runs that sign what is new, changed or due, beside a run that signs everything
+idle.py       a run with nothing to do against a check of the same
 urgent.py     how long a revocation takes until an edge answers so, and a million of them until they are published
 figure.py     figures, and what is asked of them; sizes.py, how much is measured
 machine.py    what the figures are true for, and of which state of the project

@@ -18,13 +18,15 @@ from bench.workload import Workload, make_workload
 from pregen import clock
 from pregen.config import load_config
 from pregen.generation import RunOptions, run
+from pregen.generation.keeping import makings_of
 from pregen.generation.looking_back import look_back
+from pregen.generation.makings import Keepable
 from pregen.generation.plan import make_plan
 from pregen.generation.preparation import prepare
 from pregen.generation.shard import ShardSigner, SignedShard, SigningJob
 from pregen.generation.steps import Steps
 from pregen.generation.survey import survey
-from pregen.generation.worklist import shards_to_sign
+from pregen.generation.worklist import make_worklist
 from pregen.generation.workplace import open_workplace
 from pregen.signers import P256_SHA256, RSA2048_SHA256
 from pregen.snapshot import GOOD, REVOKED
@@ -74,7 +76,7 @@ def times_of(workload: Workload) -> tuple[list[float], list[float]]:
     prepared = prepare(load_config(workload.config), RunOptions(workers=1))
     with open_workplace(prepared) as place:
         surveyed, back = survey(prepared, place, Steps(), _quiet), look_back(prepared)
-        (task,) = shards_to_sign(prepared, surveyed, back)
+        (task,) = make_worklist(prepared, surveyed, Keepable(makings_of(prepared.issuers)), back).sign
         signers = []
         for candidates in (None, back.candidates):
             plan = make_plan(prepared.issuers, prepared.windows, surveyed.groups, prepared.current_tables, candidates)

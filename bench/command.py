@@ -17,6 +17,7 @@ from rich.console import Console
 
 from bench.carry import measure_carry
 from bench.figure import BenchError, Finding
+from bench.idle import measure_idle
 from bench.lookups import measure_lookups
 from bench.machine import revision_of, this_machine
 from bench.nights import measure_nights
@@ -33,7 +34,7 @@ RESULTS = Path(__file__).parent / "results"
 TERMINATED = 128 + signal.SIGTERM
 PLAIN_WIDTH = 132
 GO_BYTES = 200 << 20  # of the compiler's cache
-Part = Literal["raw", "peers", "pipeline", "scale", "lookups", "carry", "nights", "urgent"]
+Part = Literal["raw", "peers", "pipeline", "scale", "lookups", "carry", "nights", "nothing-to-do", "urgent"]
 
 
 def _mib(sizes: Sizes) -> str:
@@ -114,6 +115,7 @@ def measure(sizes: Sizes, only: Part | None, folder: Path) -> Iterator[Finding]:
         "carry": lambda: measure_carry(sizes, folder),
         "nights": lambda: measure_nights(sizes, folder),
         "urgent": lambda: measure_urgent(sizes, folder),
+        "nothing-to-do": lambda: measure_idle(sizes, folder),
     }
     found: list[Finding] = []
     for part, measured in parts.items():

@@ -14,7 +14,7 @@ from pregen.cli.issuer_lines import issuer_lines, issuers_document
 from pregen.cli.report import Report, aligned
 from pregen.engines import EngineState
 from pregen.gates.results import gates_document
-from pregen.generation import Checked, Published, Reasons
+from pregen.generation import Checked, Published
 from pregen.generation.counts import RowCounts
 from pregen.importing import Imported
 
@@ -66,6 +66,7 @@ def _run_document(published: Published, cost: _Cost) -> dict[str, object]:
         "signed": dict(reasons.signed),
         "signed_because": dict(reasons.differs),
         "carried": reasons.carried,
+        "kept": published.kept,
         "octets_read": reasons.octets_read,
         "octets_written": published.stored_bytes + published.committed.history_bytes,
         "engine": published.engine,
@@ -81,7 +82,7 @@ def _run_document(published: Published, cost: _Cost) -> dict[str, object]:
         "bytes_per_response": round(published.stored_bytes / responses, 2),
         "peak_rss_mib": cost.peak_rss_mib,
         "commit": published.commit,
-        "shards": len(published.signed),
+        "shards": published.shards,
         **_times(published),
         "cycle": cycles_document(published.prepared.shared_cycles),
         "gates": gates_document(published.committed.gates),
@@ -90,13 +91,13 @@ def _run_document(published: Published, cost: _Cost) -> dict[str, object]:
 
 def _run_lines(published: Published, cost: _Cost) -> list[str]:
     count, seconds, cpu = published.committed.responses, cost.seconds, cost.cpu_seconds
-    packs = f"every pack ({len(published.signed):,})"
+    packs = f"every new pack ({len(published.made.packs):,})"
     return [
         f"published commit {published.commit}: {count:,} responses for {published.survey.certificates:,} certificates",
         *aligned(
             [
                 *_counted_lines(published),
-                *_signed_lines(published.reasons),
+                *_signed_lines(published),
                 *_times_lines(published),
                 *cycle_rows(published.prepared.shared_cycles),
                 ("read back", f"{packs}; {published.verified:,} responses parsed and verified"),
@@ -114,14 +115,17 @@ def _run_lines(published: Published, cost: _Cost) -> list[str]:
     ]
 
 
-def _signed_lines(reasons: Reasons) -> list[tuple[str, object]]:
-    """Return why rows were signed, and what was carried over."""
+def _signed_lines(published: Published) -> list[tuple[str, object]]:
+    """Return why rows were signed, what was carried over, and what stays."""
+    reasons = published.reasons
+    kept = f"{published.kept:,}, in {len(published.made.kept):,} of {published.shards:,} packs, which were not read"
     said = ", ".join(f"{count:,} {name}" for name, count in reasons.signed.items() if count)
     because = ", ".join(f"{name} {count:,}" for name, count in reasons.differs.items() if count)
     carried = f"{reasons.carried:,} from the generation before, of which {reasons.octets_read:,} octets were read"
     return [
         ("signed", f"{said or 'nothing'}{f' (all, because of: {because})' if because else ''}"),
         *([("carried", carried)] if reasons.carried else []),
+        *([("kept", kept)] if published.kept else []),
     ]
 
 

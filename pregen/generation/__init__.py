@@ -5,8 +5,8 @@ preparation.py   all that can be refused without reading a row
 survey.py        all that can be refused without a signature: gatekeeping.py asks the gates, evidence.py is what they
                  are shown, and past.py what they compare with
 looking_back.py  what of the current generation may be carried over
-worklist.py      which shards are signed
-signing.py       who signs them
+worklist.py      which shards are made anew, and which stay
+signing.py       who signs them; made.py is what comes of it
 committing.py    everything is accounted for, then published; overtaken.py takes over what was published meanwhile
 
 workplace.py     the workers (workers.py), and the folder where rows wait (spool.py), while a run lasts
@@ -32,6 +32,7 @@ messages.py      templates filled for many rows at once
 terms.py         runs of the current generation, held against what a signature of today would have
 carrying.py      which rows of a shard keep their records, out of packs as columns (former.py)
 shard.py         one shard in a worker: carry over, fill, sign, pack, store; keyring.py has its keys and signers
+remembering.py   what the gates of the next run compare with, of one shard
 readback.py      what was stored is opened as an edge opens it, and verified
 
 memory.py lets arrays come and go cheaply, in the parent and in the workers; steps.py counts where the CPU time goes,

@@ -9,11 +9,10 @@ from pregen.errors import VerificationError
 from pregen.gates import GateResult
 from pregen.gates.results import gates_document
 from pregen.generation.gatekeeping import after_signing
-from pregen.generation.overlaying import StayingPack
+from pregen.generation.made import Made
 from pregen.generation.overtaken import OnTop, taken_over
 from pregen.generation.past import write_past
 from pregen.generation.preparation import Prepared
-from pregen.generation.shard import SignedShard
 from pregen.generation.steps import Steps
 from pregen.generation.survey import Survey
 from pregen.interruption import uninterruptible
@@ -37,21 +36,13 @@ class Committed(NamedTuple):
     gates: tuple[GateResult, ...]
 
 
-def commit(
-    prepared: Prepared,
-    survey: Survey,
-    signed: Sequence[SignedShard],
-    staying: Sequence[StayingPack],
-    steps: Steps,
-    probed_at: int | None,
-) -> Committed:
-    """Look at everything that was signed once more, and publish it.
+def commit(prepared: Prepared, survey: Survey, made: Made, steps: Steps, probed_at: int | None) -> Committed:
+    """Look at everything that was made once more, and publish it.
 
     Args:
         prepared: what was looked at before a row was read.
         survey: what came in.
-        signed: all shards, by ascending keys.
-        staying: the overlay of what stays in one.
+        made: all shards, and the overlay of what stays in one.
         steps: told what it took.
         probed_at: when the store's conditional writes were last tried out.
 
@@ -59,15 +50,15 @@ def commit(
         VerificationError: a row is not accounted for, or a response is missing.
         CommitError, StorageError, OSError: see `storage.commits.publish`.
     """
-    responses = check_counts(prepared, survey, signed)
-    shards = tuple(one.shard for one in signed)
-    windows = frozenset(window for one in signed for window in one.windows)
-    verified = sum(one.verified for one in signed)
+    responses = check_counts(prepared, survey, made)
+    shards = tuple(one.shard for one in made.in_order)
+    windows = frozenset(window for one in made.signed for window in one.windows)
+    verified = sum(one.verified for one in made.signed)
     gates = survey.gates + after_signing(
         survey.rows_in, survey.excluded, survey.counts.again, shards, windows, verified
     )
     with steps("gates"):
-        parts = _parts(survey, signed)
+        parts = _parts(survey, made)
     counts: dict[str, object] = {
         "rows_in": survey.rows_in,
         "certificates": survey.certificates,
@@ -84,9 +75,10 @@ def commit(
         took_s=prepared.took_s,
         probed_at=probed_at,
     )
-    planned = on_top = OnTop.planned(prepared, staying)
+    planned = on_top = OnTop.planned(prepared, made.staying)
     for left in reversed(range(ATTEMPTS)):
         try:
+            _check_timely(prepared, made)
             head, put_bytes, history_bytes = _publish(prepared, survey, manifest, parts, on_top, steps)
             break
         except CommitRefusedError as refused:
@@ -94,8 +86,7 @@ def commit(
                 raise
             with steps("commit"):
                 on_top = taken_over(prepared, survey, shards, parts, planned, on_top, refused)
-    part_bytes = sum(part.size_bytes for part in parts)
-    return Committed(head, put_bytes, history_bytes + part_bytes, responses, gates)
+    return Committed(head, put_bytes, history_bytes + made.part_bytes, responses, gates)
 
 
 def _publish(
@@ -113,7 +104,6 @@ def _publish(
             history, history_bytes = write_past(store, survey.history, parts, on_top.parts)
         overlay_keys = put_overlay_keys(store, on_top.overlays, on_top.current)
     whole = replace(manifest, overlays=on_top.overlays, overlay_keys=overlay_keys, history=history)
-    check_still_timely(started=prepared.started, clock_now=clock.now(), windows=prepared.public_windows)
     terms = CommitTerms(
         publisher=new_publisher(),
         as_of=clock.seconds(prepared.snapshot.as_of),
@@ -127,16 +117,30 @@ def _publish(
     return head, put_bytes, history_bytes + sum(part.size_bytes for part in on_top.parts)
 
 
-def _parts(survey: Survey, signed: Sequence[SignedShard]) -> list[HistoryPart]:
+def _parts(survey: Survey, made: Made) -> list[HistoryPart]:
     """Return what the next run compares with, of each shard that is not empty."""
     made_of = {file.number: file.made_of for file in survey.files}
-    return [replace(one.history, digest=made_of[one.number]) for one in signed if one.history is not None]
+    return [replace(one.history, digest=made_of[one.number]) for one in made.in_order if one.history is not None]
 
 
-def check_counts(prepared: Prepared, survey: Survey, signed: Sequence[SignedShard]) -> int:
-    """Return the number of responses, after every row is accounted for by what was read back."""
-    certificates = sum(one.shard.rows for one in signed)
-    responses = sum(one.responses for one in signed)
+def _check_timely(prepared: Prepared, made: Made) -> None:
+    """Refuse to publish what has to be replaced already, whether it was signed or stays."""
+    kept = min((one.shard.refresh_by for one in made.kept), default=None)
+    check_still_timely(
+        started=prepared.started,
+        clock_now=clock.now(),
+        windows=prepared.public_windows,
+        kept=None if kept is None else clock.instant(kept),
+    )
+
+
+def check_counts(prepared: Prepared, survey: Survey, made: Made) -> int:
+    """Return the number of responses, after every row is accounted for by what was read back, or by what stays.
+
+    What stays was counted by its rows and by the manifest, which were found to agree.
+    """
+    certificates = sum(one.shard.rows for one in made.in_order)
+    responses = sum(one.responses for one in made.signed) + survey.kept_responses(prepared.issuers)
     excluded = sum(survey.excluded.values())
     if survey.rows_in != certificates - survey.counts.again + excluded:
         again = f", {survey.counts.again:,} of them for a further name or key," if survey.counts.again else ""

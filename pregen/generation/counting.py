@@ -9,7 +9,7 @@ from pregen.errors import PublishError, explained
 from pregen.gates.comparison import NOT_COMPARED, Comparison
 from pregen.generation.claims import NO_CLAIMS, ClaimArray, hold_against
 from pregen.generation.endings import Endings
-from pregen.generation.makings import Former, Makings, keeping_of
+from pregen.generation.makings import Former, Keeping, Makings, keeping_of
 from pregen.generation.past import Comparer, ComparisonJob, entries_of
 from pregen.generation.routing import ShardFile
 from pregen.generation.rows import ShardRows, load_shard
@@ -77,6 +77,8 @@ class ShardCounter:
         with steps("survey"):
             made_of = self._makings.digest(rows) if self._makings else None
             keeping = keeping_of(task.former, made_of, rows)
+            if comparison.damaged:  # what cannot be read is not named again
+                keeping = min(keeping, Keeping.PACK)
         return ShardCount(
             shard=task.file.number,
             groups=groups,

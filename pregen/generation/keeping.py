@@ -1,18 +1,143 @@
-"""What of the current generation may stay, unread: shards of which nothing is due, and that were made as tonight."""
+"""What of the current generation may stay, unread: shards of which nothing is due, and that were made as tonight.
+
+What can be said without the rows is found here, before they are counted. A shard may stay if
+
+1. its key range is what it was, its pack is there, and the history says what it was made of;
+2. no record in it is due, or has its turn tonight, by what its windows and runs say: where the shard may not have the
+   run, it counts all the same;
+3. what a signature of today would have is what its runs have (`terms.py`), and what readers learn of issuers is what
+   they would learn tonight;
+4. not too many documents of windows are named: those of the oldest go.
+
+Whether its rows are what they were is found by whoever counts them (`makings.keeping_of`).
+"""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 import numpy as np
 
 from pregen import clock
 from pregen.generation.groups import KINDS, Group
-from pregen.generation.makings import Makings
-from pregen.generation.plan import forms
+from pregen.generation.looking_back import LookBack
+from pregen.generation.makings import Former, Keepable, Makings
+from pregen.generation.plan import forms, stored_issuer
+from pregen.generation.preparation import Prepared
 from pregen.generation.templates import make_template
+from pregen.generation.terms import FormerRun
 from pregen.issuers import Issuer
+from pregen.validity import Fit, Refreshing
+from storage.history import HistoryPart
+from storage.manifest import Shard
+from storage.stores import Store
+from storage.tables import StoredIssuer, Tables
 
+# A manifest names 16 documents of windows at most: tonight's, seven of shards that stay, and one of each overlay.
+KEPT_DOCUMENTS = 7
 _USUAL_SERIAL_BYTES = 16  # templates for other lengths are made in the same way
+_REQUESTS = 16  # at once, of a store that is not local
+
+
+def find_keepable(prepared: Prepared, back: LookBack, bounds: Sequence[int]) -> Keepable:
+    """Return what of the current generation may stay, if its rows have not changed.
+
+    Args:
+        prepared: with the current generation.
+        back: its runs, held against today's configuration.
+        bounds: where keys are cut into shards tonight.
+
+    Raises:
+        OSError: the store does not say which packs are there.
+    """
+    makings, current = makings_of(prepared.issuers), prepared.current
+    if back.why_all or current is None or prepared.past.history is None:
+        return Keepable(makings)
+    ranges, issuers = set(pairwise(bounds)), {one.issuer_id: stored_issuer(one) for one in prepared.issuers}
+    documents = {
+        name: _Document(back.tables[name], runs, prepared.refreshing)
+        for name, runs in back.former.items()
+        if _tells_the_same(back.tables[name], issuers)
+    }
+    stay = [
+        former
+        for former in _with_parts(current.manifest.shards, prepared.past.parts)
+        if (former.shard.low, former.shard.high) in ranges
+        and (document := documents.get(former.shard.tables))
+        and document.holds(former.shard)
+    ]
+    stay = _of_few_documents(stay, documents)
+    there = _which_exist(prepared.store, [former.shard.pack for former in stay])
+    kept = (former for former, is_there in zip(stay, there, strict=True) if is_there)
+    return Keepable(makings, {(former.shard.low, former.shard.high): former for former in kept})
+
+
+class _Document:
+    """A document of windows of the current generation: what its runs say of the shards that name it."""
+
+    def __init__(self, tables: Tables, runs: Sequence[FormerRun], refreshing: Refreshing) -> None:
+        self._runs = runs
+        self._refreshing = refreshing
+        self.newest = max((window.produced_at for window in tables.windows), default=0)
+        # Then its shards were written in this period, and what has its turn in it was signed there.
+        self._is_of_this_period = refreshing.made_now(self.newest)
+
+    def holds(self, shard: Shard) -> bool:
+        """Tell whether all records of a shard would be carried over, if their rows have not changed."""
+        return all(
+            self._stays(run, shard)
+            for run in self._runs
+            if shard.refresh_by <= run.window.refresh_by and run.window.next_update <= shard.next_update
+        )
+
+    def _stays(self, run: FormerRun, shard: Shard) -> bool:
+        window, judged, refreshing = run.window, run.judged, self._refreshing
+        if judged is None or not run.may_carry or judged.fit == Fit.NONE:
+            return False
+        if refreshing.due(window.refresh_by, window.next_update):
+            return False
+        if not refreshing.spread or self._is_of_this_period:
+            return True
+        low, high = refreshing.slot(judged.cycle)
+        return not (low < shard.high and shard.low < high)
+
+
+def _tells_the_same(tables: Tables, issuers: dict[int, StoredIssuer]) -> bool:
+    """Tell whether readers learn of the issuers in tables what they would learn tonight, and of no other one."""
+    return all(issuers.get(one.issuer_id) == one for one in tables.issuers)
+
+
+def _with_parts(shards: Iterable[Shard], parts: Sequence[HistoryPart]) -> list[Former]:
+    """Return the shards of which the history says what they were made of; both are by ascending keys."""
+    of_range = {(part.low, part.high): part for part in parts}
+    lows, highs = [part.low for part in parts], [part.high for part in parts]
+    former = []
+    for shard in shards:
+        part = of_range.get((shard.low, shard.high))
+        if part is None:
+            first = int(np.searchsorted(highs, shard.low, side="right"))
+            is_empty = not shard.rows and (first == len(parts) or lows[first] >= shard.high)
+            if is_empty:
+                former.append(Former(shard, None))
+        elif part.digest is not None:
+            former.append(Former(shard, part))
+    return former
+
+
+def _of_few_documents(stay: list[Former], documents: dict[str, _Document]) -> list[Former]:
+    """Return shards that name no more documents than may stay: those of the newest ones."""
+    named = sorted({former.shard.tables for former in stay}, key=lambda name: (-documents[name].newest, name))
+    few = set(named[:KEPT_DOCUMENTS])
+    return [former for former in stay if former.shard.tables in few]
+
+
+def _which_exist(store: Store, names: Sequence[str]) -> list[bool]:
+    """Tell which objects are there: one that is gone is made again, instead of being named for ever."""
+    if store.is_local:
+        return [store.exists(name) for name in names]
+    with ThreadPoolExecutor(_REQUESTS) as threads:
+        return list(threads.map(store.exists, names))
 
 
 def makings_of(issuers: Sequence[Issuer]) -> Makings:

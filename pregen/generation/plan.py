@@ -126,7 +126,7 @@ def make_plan(
     planner = _Planner(issuers, windows)
     planned = {group: planner.shape(group) for group in groups}
     lasting = Tables(
-        issuers=tuple(_stored(issuer) for issuer in issuers),
+        issuers=tuple(stored_issuer(issuer) for issuer in issuers),
         templates=tuple(planner.templates),
         shapes=tuple(planner.shapes),
     )
@@ -368,7 +368,8 @@ def stored_window(window: ValidityWindow, profile: Profile | None = None) -> Win
     )
 
 
-def _stored(issuer: Issuer) -> StoredIssuer:
+def stored_issuer(issuer: Issuer) -> StoredIssuer:
+    """Return what readers learn of an issuer."""
     return StoredIssuer(
         issuer_id=issuer.issuer_id,
         names=issuer.names,

@@ -1,6 +1,6 @@
 """The whole of a run: prepare, survey, sign, commit; and what `pregen check` does of it."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -10,19 +10,18 @@ from pregen.config import Config
 from pregen.errors import Finding
 from pregen.generation.carrying import Reasons, all_reasons, damage_warning
 from pregen.generation.committing import Committed, commit
-from pregen.generation.keeping import makings_of
-from pregen.generation.looking_back import look_back
-from pregen.generation.makings import Keepable
-from pregen.generation.overlaying import StayingPack, sign_staying
+from pregen.generation.keeping import find_keepable
+from pregen.generation.looking_back import LookBack, look_back
+from pregen.generation.made import Made
+from pregen.generation.overlaying import sign_staying
 from pregen.generation.pace import pace_warning
-from pregen.generation.plan import make_plan
+from pregen.generation.plan import Plan, make_plan
 from pregen.generation.preparation import Prepared, RunOptions, prepare
-from pregen.generation.shard import SignedShard
-from pregen.generation.signing import put_windows, sign, signing_job
+from pregen.generation.signing import put_tables, put_windows, sign, signing_job
 from pregen.generation.steps import Steps
 from pregen.generation.survey import Survey, survey
-from pregen.generation.worklist import shards_to_sign, tasks_of
-from pregen.generation.workplace import open_workplace
+from pregen.generation.worklist import Worklist, keep, make_worklist
+from pregen.generation.workplace import Workplace, open_workplace
 from pregen.issuers import client_warnings
 from pregen.progress import Progress
 from storage.markers import at_work
@@ -46,8 +45,7 @@ class Published:
         prepared: what was looked at before a row was read.
         survey: what came in.
         committed: what was published, and the commit.
-        signed: the shards, by ascending keys.
-        staying: the overlay of what stays in one, by ascending keys.
+        made: the shards, and the overlay of what stays in one.
         plan_bytes: octets of tables and windows that were put.
         why_all: why nothing was carried over; empty: something may have been.
         cpu_by_step: the CPU seconds of all processes that can be told apart; start-up of processes is not among them.
@@ -57,8 +55,7 @@ class Published:
     prepared: Prepared
     survey: Survey
     committed: Committed
-    signed: tuple[SignedShard, ...]
-    staying: tuple[StayingPack, ...]
+    made: Made
     plan_bytes: int
     why_all: str
     cpu_by_step: dict[str, float]
@@ -78,30 +75,40 @@ class Published:
     @property
     def reasons(self) -> Reasons:
         """Why rows were signed, and how many were carried over."""
-        reasons = _reasons(self.signed, self.staying)
+        reasons = all_reasons(one.reasons for one in self.made.packs)
         return reasons._replace(differs={self.why_all: reasons.signed["all"]}) if self.why_all else reasons
 
     @property
     def refresh_by(self) -> datetime:
         """When the first newer answer is due."""
-        shards = [one.shard for one in self.signed]
+        shards = [one.shard for one in self.made.in_order]
         return clock.instant(min(shard.refresh_by for shard in [one for one in shards if one.rows] or shards))
 
     @property
     def workers(self) -> int:
         """How many worker processes there were, at most one a shard."""
-        return min(self.prepared.workers, len(self.signed))
+        return min(self.prepared.workers, self.shards)
+
+    @property
+    def shards(self) -> int:
+        """How many there are, those that stay among them."""
+        return len(self.survey.files)
+
+    @property
+    def kept(self) -> int:
+        """How many certificates are in shards whose packs stay."""
+        return self.survey.kept
 
     @property
     def stored_bytes(self) -> int:
         """Octets put, without the history: what the next run's gates need."""
-        packs = (*self.signed, *(one.signed for one in self.staying))
-        return self.committed.put_bytes + self.plan_bytes + sum(one.shard.size_bytes for one in packs)
+        packs = sum(one.shard.size_bytes for one in self.made.packs)
+        return self.committed.put_bytes + self.plan_bytes + packs
 
     @property
     def verified(self) -> int:
         """How many responses were parsed and verified."""
-        return sum(one.verified for one in self.signed)
+        return sum(one.verified for one in self.made.signed)
 
 
 def check(config: Config, options: RunOptions, progress: Progress) -> Checked:
@@ -147,37 +154,60 @@ def _published(prepared: Prepared, steps: Steps, progress: Progress, working: Ex
         before = prepared.current.manifest.probed_at if prepared.current else None
         probed_at = probed_lately(prepared.store, before, clock.seconds(clock.now()))
     with open_workplace(prepared) as place:
-        keepable = Keepable(makings_of(prepared.issuers))
+        with steps("plan"):
+            back = look_back(prepared)
+            keepable = find_keepable(prepared, back, place.bounds)
         surveyed = survey(prepared, place, steps, progress, keepable)
         with steps("plan"):
-            back, groups = look_back(prepared), surveyed.all_groups
+            groups = surveyed.all_groups
             plan = make_plan(prepared.issuers, prepared.windows, groups, prepared.current_tables, back.candidates)
-            job, rows = signing_job(prepared, plan, back.job(plan)), surveyed.staying
-        tasks = shards_to_sign(prepared, surveyed, back)
+        work = make_worklist(prepared, surveyed, keepable, back)
         # Before anything else is put, and until it is committed: no cleaning takes it for what a dead run has left.
         working.enter_context(at_work(prepared.store, clock.seconds(prepared.begun)))
-        signed = sign(prepared, job, tasks, place.pool, surveyed.certificates, progress)
-        staying = sign_staying(job, tasks_of(prepared, rows, back), rows.entries, place.pool)
-        plan = put_windows(prepared.store, plan, (*signed, *(pack.signed for pack in staying)))
-        signed = [one.with_windows(plan.name) for one in signed]
-        staying = [replace(pack, signed=pack.signed.with_windows(plan.name)) for pack in staying]
-    for one in (*signed, *(pack.signed for pack in staying)):
+        made, put = _made(prepared, place, surveyed, work, plan, back, steps, progress)
+    for one in made.packs:
         steps.add(one.steps)
-    committed = commit(prepared, surveyed, signed, staying, steps, probed_at)
-    cpu_by_step, reasons = steps.take(), _reasons(signed, staying)
+    committed = commit(prepared, surveyed, made, steps, probed_at)
+    cpu_by_step, reasons = steps.take(), all_reasons(one.reasons for one in made.packs)
     slow = pace_warning(reasons.by_issuer, prepared.issuers, prepared.choices, cpu_by_step.get("sign", 0.0))
     return Published(
         prepared=prepared,
         survey=surveyed,
         committed=committed,
-        signed=tuple(signed),
-        staying=tuple(staying),
-        plan_bytes=sum(map(len, plan.objects.values())),
+        made=made,
+        plan_bytes=sum(map(len, put.values())),
         why_all=back.why_all,
         cpu_by_step=cpu_by_step,
         warnings=surveyed.warnings + plan.warnings() + damage_warning(reasons) + slow,
     )
 
 
-def _reasons(signed: Iterable[SignedShard], staying: Iterable[StayingPack]) -> Reasons:
-    return all_reasons(one.reasons for one in (*signed, *(pack.signed for pack in staying)))
+def _made(
+    prepared: Prepared,
+    place: Workplace,
+    surveyed: Survey,
+    work: Worklist,
+    plan: Plan,
+    back: LookBack,
+    steps: Steps,
+    progress: Progress,
+) -> tuple[Made, Mapping[str, bytes]]:
+    """Make what is to be made anew, and return it with what stays, and the tables and windows that were put.
+
+    Where nothing is, no pack is read, no key is used, and no tables are put.
+    """
+    kept = keep(prepared, work, place.pool, steps)
+    if not work.sign and not work.staying:
+        return Made(kept=kept), {}
+    with steps("plan"):
+        job = signing_job(prepared, plan, back.job(plan))
+    put_tables(prepared.store, plan)
+    signed = sign(job, work.sign, place.pool, surveyed.certificates - surveyed.kept, progress)
+    staying = sign_staying(job, work.staying, surveyed.staying.entries, place.pool)
+    plan = put_windows(prepared.store, plan, Made(signed=signed, staying=staying).packs)
+    made = Made(
+        signed=[one.with_windows(plan.name) for one in signed],
+        kept=kept,
+        staying=[replace(pack, signed=pack.signed.with_windows(plan.name)) for pack in staying],
+    )
+    return made, plan.objects

@@ -19,16 +19,16 @@ from pregen.generation.groups import Group
 from pregen.generation.keyring import KeyRing, OpenSigner
 from pregen.generation.layout import Block, Layout, Numbers, RunNumbers
 from pregen.generation.messages import BATCH_ROWS, Messages, Scratch
-from pregen.generation.past import entries_of
 from pregen.generation.plan import Plan
 from pregen.generation.readback import ReadBack
+from pregen.generation.remembering import remember
 from pregen.generation.routing import ShardFile
 from pregen.generation.rows import ShardRows, load_shard
 from pregen.generation.steps import Steps
 from pregen.issuers import Issuer
 from pregen.signers import Flight, KeyUse, Octets, Rows, open_signer
 from pregen.validity import ValidityWindow
-from storage.history import PART_ID_BYTES, HistoryPart, encode_part
+from storage.history import HistoryPart
 from storage.manifest import Shard
 from storage.pack import ID_BYTES, build_pack, pack_name
 from storage.stores.base import Store
@@ -184,7 +184,7 @@ class ShardSigner:
         with steps("verify"):
             checked = self._read_back.check(self._store, name, pack, (low, high), rows, layout, task.proofs)
         with steps("gates"):
-            history = self._remembered(low, high, rows)
+            history = remember(self._store, low, high, rows)
         tables = plan.tables
         numbers = np.flatnonzero(layout.counts).tolist()
         used = [tables.runs[run] for run in numbers]
@@ -219,14 +219,6 @@ class ShardSigner:
             reasons=carried.reasons,
             runs=frozenset(numbers),
         )
-
-    def _remembered(self, low: int, high: int, rows: ShardRows) -> HistoryPart | None:
-        """Put what the next run compares with."""
-        if not len(rows.keys) or not self._job.remembers:
-            return None
-        part, octets = encode_part(os.urandom(PART_ID_BYTES), low, high, entries_of(rows).columns())
-        self._store.put(part.name, octets)
-        return part
 
     def _filled(self, rows: ShardRows, block: Block, carried: CarriedRows, flight: Flight) -> Octets:
         """Return the records of a block, uint8[n, stride], in the order of its rows; they are whole when all landed."""

@@ -19,15 +19,24 @@ def signing_job(prepared: Prepared, plan: Plan, carry: CarryJob | None = None) -
     return SigningJob(prepared.issuers, prepared.windows, plan, engines, prepared.open_store, as_of, carry=carry)
 
 
+def put_tables(store: Store, plan: Plan) -> None:
+    """Put the tables of a plan, before the first signature: is the store writable at all?
+
+    Windows that may not all be needed come last (`put_windows`).
+    """
+    for name, octets in plan.objects.items():
+        if name != plan.name or not plan.carried:
+            store.put(name, octets)
+
+
 def sign(
-    prepared: Prepared, job: SigningJob, tasks: Sequence[SignTask], pool: Pool, certificates: int, progress: Progress
+    job: SigningJob, tasks: Sequence[SignTask], pool: Pool, certificates: int, progress: Progress
 ) -> list[SignedShard]:
     """Return all signed shards in the order of their keys.
 
     Args:
-        prepared: where they are put.
-        job: what is signed, and for whom.
-        tasks: the shards.
+        job: what is signed, and for whom; its tables are in the store.
+        tasks: the shards; without any, no key is opened.
         pool: who signs them.
         certificates: how many there are in all, for `progress`.
         progress: told how many have their answers.
@@ -35,12 +44,8 @@ def sign(
     Raises:
         SigningError, VerificationError, PublishError, WorkerError: nothing was published.
     """
-    # Before the first signature: is the store writable at all? Windows that may not all be needed come last.
-    for name, octets in job.plan.objects.items():
-        if name != job.plan.name or not job.plan.carried:
-            prepared.store.put(name, octets)
     signed, done = [], 0
-    for one in pool.map(ShardSigner, job, tasks):
+    for one in pool.map(ShardSigner, job, tasks) if tasks else ():
         signed.append(one)
         done += one.shard.rows
         progress("sign", done, certificates)

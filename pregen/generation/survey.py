@@ -84,6 +84,11 @@ class Survey:
         """Rows that get responses."""
         return sum(self.groups.values())
 
+    @property
+    def kept(self) -> int:
+        """How many of them are in shards whose packs stay."""
+        return sum(self.kept_groups.values())
+
     def responses(self, issuers: Sequence[Issuer]) -> int:
         """Return how many responses that makes."""
         return _responses(issuers, self.groups)

@@ -82,13 +82,16 @@ def check_store_clock(ahead_s: float | None, store: str) -> tuple[Finding, ...]:
     )
 
 
-def check_still_timely(*, started: datetime, clock_now: datetime, windows: Iterable[ValidityWindow]) -> None:
+def check_still_timely(
+    *, started: datetime, clock_now: datetime, windows: Iterable[ValidityWindow], kept: datetime | None = None
+) -> None:
     """Refuse to publish what a run has signed, where it was stopped for too long, or its clock was wrong.
 
     Args:
         started: start of the run, by the clock as it was then.
         clock_now: the clock's instant after the last signature.
         windows: of the issuers under public profiles; without any, nothing is refused.
+        kept: when the first of the answers is due that stay from the generation before; None: there are none.
 
     Raises:
         GateError: the clock went backwards, or newer answers are due already.
@@ -96,6 +99,7 @@ def check_still_timely(*, started: datetime, clock_now: datetime, windows: Itera
     due = min((window.refresh_by for window in windows), default=None)
     if due is None:
         return
+    due = min(due, kept or due)
     if clock_now < started - CLOCK_TOLERANCE:
         raise GateError(
             f"the clock went back during this run, from {text(started)} to {text(clock_now)}: its answers are for "

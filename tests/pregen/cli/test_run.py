@@ -24,6 +24,7 @@ FIELDS = [
     "signed",
     "signed_because",
     "carried",
+    "kept",
     "octets_read",
     "octets_written",
     "engine",

@@ -17,6 +17,7 @@ from pregen.errors import GateError, InputError, VerificationError
 from pregen.generation import Published, RunOptions, run
 from pregen.generation.committing import check_counts
 from pregen.generation.groups import Group
+from pregen.generation.made import Made
 from pregen.generation.preparation import prepare
 from pregen.generation.shard import SignedShard
 from pregen.generation.sharding import SHARD_ROWS
@@ -285,7 +286,7 @@ def test_a_run_is_the_same_again_but_for_signatures_and_names(tmp_path: Path) ->
     rows = [*plain_rows(SHARD_ROWS), *various_rows(2_000)]
     authority = Authority(tmp_path, issuers=[{"cert_ids": "sha1"}])
     first = authority.publish(rows, workers=2)
-    assert (len(first.signed), first.workers) == (2, 2)
+    assert (len(first.made.signed), first.workers) == (2, 2)
     one = authority.generation()
     authority.store_name = "other"
     authority.publish(workers=1)
@@ -306,7 +307,7 @@ def test_a_shard_of_which_all_rows_have_expired_is_published_empty(tmp_path: Pat
     kept, *gone = plain_rows(SHARD_ROWS + 1)
     authority = Authority(tmp_path, issuers=[{"cert_ids": "sha1"}])
     published = authority.publish([kept, *(row._replace(not_after=LONG_AGO_S) for row in gone)])
-    assert (published.survey.certificates, len(published.signed)) == (1, 2)
+    assert (published.survey.certificates, len(published.made.signed)) == (1, 2)
     assert sorted(shard.rows for shard in authority.generation().manifest.shards) == [0, 1]
     authority.check_all([kept], [SHA1])
 
@@ -388,6 +389,7 @@ def test_every_row_is_accounted_for_by_what_was_read_back(
     )
     signed = SignedShard(0, replace(shard, rows=records), responses, 1)
     with pytest.raises(VerificationError, match=match):
-        check_counts(prepared, surveyed, [signed])
+        check_counts(prepared, surveyed, Made(signed=[signed]))
     surveyed = replace(surveyed, rows_in=5)
-    assert check_counts(prepared, surveyed, [replace(signed, shard=replace(shard, rows=5), responses=10)]) == 10
+    right = Made(signed=[replace(signed, shard=replace(shard, rows=5), responses=10)])
+    assert check_counts(prepared, surveyed, right) == 10
