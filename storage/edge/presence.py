@@ -31,7 +31,7 @@ def absence(generation: Generation, packs: Sequence[Shard], *, is_local: bool) -
             examples = ", ".join(faults[:_EXAMPLES])
             return (
                 f"of {len(packs)} packs, {len(faults)} or more are not there: {examples}; where the store is a "
-                "copy, copy packs, tables and windows first, then manifests, and commits last"
+                "copy, copy packs, tables, windows and keys first, then manifests, and commits last"
             )
     return None
 

@@ -1,4 +1,4 @@
-"""The publisher of version 0.1 keeps out of a store whose head has what it knows nothing of, and goes on elsewhere."""
+"""Version 0.1: its publisher keeps out of a store whose head has what it knows nothing of, and its reader reads on."""
 
 import io
 import json
@@ -17,10 +17,24 @@ from storage.manifest import read_manifest
 from storage.removals import encode_removals
 from storage.stores import LocalStore
 from tests.pregen.cli.ca import Ca, Program
+from tests.storage.golden_store import OVERLAYS, expected_answers
 
 PROJECT = Path(__file__).parents[2]
 VERSION_0_1 = "8187fd9"
 """The last commit of the project before publishers wrote overlays and removals."""
+
+READ = """
+import hashlib, json, pathlib, sys
+from storage import commits
+from storage.certid import CertID
+from storage.reader import open_reader
+from storage.stores import LocalStore
+
+assert commits.WRITER_VERSION == 2, "this is another version"
+reader = open_reader(LocalStore(pathlib.Path(sys.argv[1])))
+answers = [reader.lookup(CertID(oid, *map(bytes.fromhex, rest))) for oid, *rest in json.load(sys.stdin)]
+print(json.dumps([answer and hashlib.sha256(answer.der).hexdigest() for answer in answers]))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -84,3 +98,21 @@ def test_version_0_1_goes_on_from_a_commit_without_either(ca: Ca, pregen: Progra
 
     assert code == 0
     assert report["commit"] == 2
+
+
+def test_the_reader_of_version_0_1_gives_every_answer_of_a_store_with_overlays(version_0_1: Path) -> None:
+    expected = expected_answers(OVERLAYS)
+    questions = [[oid, name.hex(), key.hex(), serial.hex()] for oid, name, key, serial in (e.cert_id for e in expected)]
+
+    ended = subprocess.run(
+        [sys.executable, "-c", READ, OVERLAYS / "store"],
+        cwd=version_0_1,
+        env={**os.environ, "PYTHONPATH": str(version_0_1)},
+        input=json.dumps(questions),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+
+    assert json.loads(ended.stdout) == [one.sha256 for one in expected]
