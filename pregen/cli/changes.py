@@ -53,6 +53,8 @@ def change_report(changed: Changed) -> Report:
 def _first_line(changed: Changed) -> str:
     count, done = changed.lands, _DONE[changed.kind]
     what = f"{count:,} certificate{'s' * (count != 1)}"
+    if not count and changed.left_out:
+        return "nothing is changed: what is not so already is left out"
     if not count:
         return f"nothing is changed: all of it is so in commit {changed.ground.head.commit.number}"
     if changed.is_dry:

@@ -178,7 +178,7 @@ def conduct(
             if overlay is None:
                 resolved = place.resolved(ground, files, rules)
                 judgement = judge(ground, resolved)
-                landing = [one for one in regrouped(place.folder, resolved) if one.file.rows]
+                landing = [one for one in regrouped(place.folder, resolved, place.most_rows) if one.file.rows]
                 if options.is_dry or not landing:
                     landed = None
                     break

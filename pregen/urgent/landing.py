@@ -29,6 +29,8 @@ from storage.overlay_part import OverlayPart, encode_overlay_part, read_overlay_
 from storage.removals import removed_since
 from storage.sealed import ID_BYTES
 
+MOST_TABLES = 16  # that a manifest names (FORMAT.md, section 12)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
@@ -100,7 +102,8 @@ def land(ground: Ground, overlay: Overlay, terms: Terms) -> Landed:
 def _below(ground: Ground) -> Merged:
     """Return the overlays of the head, below a new one: as they are, or one that stands for all where they are many."""
     overlays = ground.current.manifest.overlays
-    if overlay_count(overlays) >= MOST_OVERLAYS:
+    tables = {one.tables for one in ground.current.manifest.searched}
+    if overlay_count(overlays) >= MOST_OVERLAYS or (len(tables) >= MOST_TABLES and overlay_count(overlays) > 1):
         return merge_overlays(ground)
     if ground.index is None:
         return Merged(overlays, (), 0)

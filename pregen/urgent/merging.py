@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pregen.errors import VerificationError
 from pregen.generation.layout import Layout
 from pregen.generation.rows import ShardRows
+from pregen.generation.sharding import PACK_BYTES, SHARD_ROWS
 from pregen.routing_key import xxh64
 from pregen.urgent.copying import RECORD, CopiedPack, Records, in_order, newest
 from pregen.urgent.ground import Ground
@@ -29,7 +30,6 @@ from storage.reader import Generation, LoadedTables
 from storage.response import Assembler
 from storage.stores.base import Store
 
-MOST_ROWS = 65_536  # of one pack
 _DELTA = ORIGINS.index("delta")
 _HALF = np.uint64(32)
 
@@ -67,8 +67,8 @@ def merge_overlays(ground: Ground) -> Merged:
 
 def _ranges(overlays: Sequence[Shard]) -> Iterator[tuple[int, int]]:
     """Yield ranges of keys, all of them together, that hold about as many records as a pack should."""
-    total = sum(one.rows for one in overlays)
-    pieces = max(1, -(-total // MOST_ROWS))
+    rows, octets = sum(one.rows for one in overlays), sum(one.size_bytes for one in overlays)
+    pieces = max(1, -(-rows // SHARD_ROWS), -(-octets // PACK_BYTES))
     cuts = [number * KEY32 // pieces for number in range(pieces + 1)]
     yield from pairwise(cuts)
 

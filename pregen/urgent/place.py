@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pregen import clock
 from pregen.gates.detector import Observer
 from pregen.generation.routing import ShardFile, route
-from pregen.generation.sharding import record_bytes, shard_count
+from pregen.generation.sharding import record_bytes, rows_wanted, shard_count
 from pregen.generation.spool import spool_folder
 from pregen.generation.steps import Steps
 from pregen.generation.workers import Pool, open_pool
@@ -30,6 +30,11 @@ class Place:
     pool: Pool
     folder: Path
     bounds: list[int]
+
+    @property
+    def most_rows(self) -> int:
+        """How many rows a pack should have at most."""
+        return rows_wanted(record_bytes(self.ground.issuers))
 
     def routed(self, batches: Iterable[StatusBatch], observer: Observer | None = None) -> tuple[ShardFile, ...]:
         """Spool rows to the ranges of their keys, and show them to an observer.

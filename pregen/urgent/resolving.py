@@ -28,7 +28,6 @@ from storage.reader import Generation
 from storage.stores import Store
 
 LANDING = "landing"  # the folder of what is to be signed, in that of the spill files
-MOST_ROWS = 65_536  # of one pack
 _STATUS_OF_KIND = np.array([STATUSES.index(status) for status, _ in KINDS], np.uint8)
 _KIND_OF = {status: number for number, (status, has_reason) in enumerate(KINDS) if not has_reason}
 _WITH_REASON = KINDS.index(("revoked", True))
@@ -228,19 +227,19 @@ def _examples(spilled: Spilled, places: NDArray[np.intp]) -> tuple[Example, ...]
     )
 
 
-def regrouped(folder: Path, resolved: Iterable[Resolved]) -> list[Resolved]:
-    """Return what lands, by ascending keys, in as few ranges as packs are needed: neighbours are put together."""
+def regrouped(folder: Path, resolved: Iterable[Resolved], most_rows: int) -> list[Resolved]:
+    """Return what lands, by ascending keys, in as few ranges as packs are needed: neighbours are put together.
+
+    Args:
+        folder: for the files of those that are.
+        resolved: what lands, by ascending keys.
+        most_rows: of one pack, where what was apart comes together.
+    """
     together: list[list[Resolved]] = []
-    rows = MOST_ROWS
-    for one in sorted(resolved, key=lambda one: one.file.number):
-        if rows + one.file.rows > MOST_ROWS and together:
+    for one in resolved:
+        if not together or sum(other.file.rows for other in together[-1]) + one.file.rows > most_rows:
             together.append([])
-            rows = 0
-        if not together:
-            together.append([])
-            rows = 0
         together[-1].append(one)
-        rows += one.file.rows
     return [_joined(folder, number, some) for number, some in enumerate(together)]
 
 

@@ -95,8 +95,9 @@ class Lookout:
     def _read_history(self, look: "_Look", places: NDArray[np.intp]) -> NDArray[np.intp]:
         """Note what the history says of certificates, and return those whose records are to be read all the same."""
         unread: list[NDArray[np.intp]] = []
-        if self._index is None:
-            return places
+        records = sum(shard.rows for shard in self._generation.manifest.shards)
+        if self._index is None or sum(part.rows for part in self._index.parts) != records:
+            return places  # where it does not know all, what it does not know proves nothing
         for part in self._index.parts:
             mine = look.within(places, part.low, part.high)
             if not len(mine):

@@ -1,6 +1,8 @@
 """The ninth overlay: those before become one by copying, and say what they said."""
 
+import io
 from dataclasses import replace
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -11,6 +13,7 @@ from storage.history import encode_index, read_index
 from storage.overlay_part import ORIGINS, read_overlay_part
 from storage.reader import open_reader
 from storage.stores.local import LocalStore
+from tests.pki import DAY, make_key, make_responder
 from tests.pregen.cli.ca import GOOD, Ca, Program, instants, octets
 
 MANY = 40
@@ -110,3 +113,33 @@ def test_overlays_of_a_publisher_that_did_not_remember_them_are_remembered(ca: C
     assert pregen("revoke", ca.config, "--issuer", "r1", "--serial", f"{one[2]:x}").code == 0
     assert sorted(origin for _, _, origin in remembered(store).values()) == ["delta", "revoke"]
     assert pregen("verify", ca.store).code == 0
+
+
+def test_a_mass_is_cut_into_packs_and_is_one_overlay(
+    tmp_path: Path, pregen: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its signatures are large, so that a thousand records are more than a pack."""
+    (tmp_path / "large").mkdir()
+    ca = Ca(tmp_path / "large")
+    key = make_key("ml-dsa-87")
+    make_responder(ca.issuer, key=key, not_before=ca.now - DAY, not_after=ca.now + 60 * DAY).write(ca.folder, "ocsp")
+    ca.configure(run={"workers": 2})
+    ca.export_many(1_100)
+    assert pregen("run", ca.config).code == 0
+    many = [1 << 40 | number for number in range(1_100)]
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(f"{one:x}" for one in many[:1_000])))
+    done = pregen("revoke", ca.config, "--issuer", "r1", "--serial", "-", "--json")
+
+    assert done.code == 0, done.err
+    assert (done.document["changed"], done.document["overlays"]) == (1_000, 2)
+    current = open_reader(LocalStore(ca.store)).current
+    assert current is not None
+    assert overlay_count(current.manifest.overlays) == 1
+    assert sum(one.rows for one in current.manifest.overlays) == 1_000
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(f"{one:x}" for one in many)))
+    few = pregen("revoke", ca.config, "--issuer", "r1", "--serial", "-", "--json")
+    assert (few.document["changed"], few.document["unchanged"], few.document["overlays"]) == (100, 1_000, 3)
+    assert pregen("verify", ca.store).code == 0
+    for serial in many[::97]:
+        found = pregen("lookup", ca.store, "--issuer", ca.pem, "--serial", f"{serial:x}", "--json")
+        assert found.document["status"] == "revoked"
