@@ -45,10 +45,16 @@ class CopyChoice(NamedTuple):
     shrunk: Mask
 
 
-def choose(later: Entries, earlier: Entries, rules: CopyRules) -> CopyChoice:
+def choose(later: Entries, earlier: Entries, rules: CopyRules, is_copy: Mask | None = None) -> CopyChoice:
     """Return what is copied of what a later generation says, on top of an earlier one.
 
     What expires before the next run is copied only where the earlier generation would answer good for it.
+
+    Args:
+        later: what the later generation says.
+        earlier: what the earlier one says, with what was copied before.
+        rules: what is left to the earlier one.
+        is_copy: of `earlier`, what was copied from a former head: whatever the later one says otherwise replaces it.
     """
     count = len(later)
     at, there = paired(later, earlier)
@@ -63,7 +69,10 @@ def choose(later: Entries, earlier: Entries, rules: CopyRules) -> CopyChoice:
     # A key that was known to be compromised stays so, and a hold never replaces what is final.
     knows_better = was_final & (held | (is_compromised & (later.reason != KEY_COMPROMISE)))
     is_missed = later.not_after >= min(max(rules.expires_before, 0), 2**32 - 1)
-    changed = is_there & (final | held) & ~is_alike & ~knows_better
+    replaces = final | held
+    if is_copy is not None:
+        replaces[at] |= is_copy[there]
+    changed = is_there & replaces & ~is_alike & ~knows_better
     changed &= is_missed | ~was_final
     lacking = ~is_there & is_missed
     by_run = later.origin == Origin.RUN

@@ -45,7 +45,22 @@ class Compared:
     copied: tuple[Copied, ...]
 
 
-def compare(target: Viewer, head: Viewer, between: Sequence[Viewer], rules: CopyRules) -> Iterator[Compared]:
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What was compared before, with a head that was overtaken.
+
+    Attributes:
+        head: that one.
+        copies: how many packs of overlays, the first ones of the earlier generation, have what was copied from it.
+    """
+
+    head: Viewer
+    copies: int
+
+
+def compare(
+    target: Viewer, head: Viewer, between: Sequence[Viewer], rules: CopyRules, before: Earlier | None = None
+) -> Iterator[Compared]:
     """Yield what a rollback copies, by ascending ranges of keys: those of the earlier generation's shards.
 
     Args:
@@ -53,6 +68,7 @@ def compare(target: Viewer, head: Viewer, between: Sequence[Viewer], rules: Copy
         head: the newest.
         between: the last commits of the generations between them, the newest first.
         rules: what is left to the earlier one.
+        before: what was compared already; then only ranges are looked at in which the head says something new.
 
     Raises:
         FileNotFoundError, FormatError: a part of a generation is missing or damaged.
@@ -60,12 +76,12 @@ def compare(target: Viewer, head: Viewer, between: Sequence[Viewer], rules: Copy
     """
     for shard in target.generation.manifest.shards:
         low, high = shard.low, shard.high
-        before = target.made_of(low, high)
-        if all(viewer.made_of(low, high) == before for viewer in (head, *between)):
+        if not _may_differ(target, head, between, before, low, high):
             yield Compared(high, None, ())
             continue
         said, view = target.view(low, high), head.view(low, high)
-        copied = [Copied(view, choose(view.entries, said.entries, rules))]
+        is_copy = said.pack < before.copies if before else None
+        copied = [Copied(view, choose(view.entries, said.entries, rules, is_copy))]
         seen, known = {head.made_of(low, high)}, view.entries.keys
         for viewer in between:
             if (made_of := viewer.made_of(low, high)) in seen:
@@ -78,6 +94,15 @@ def compare(target: Viewer, head: Viewer, between: Sequence[Viewer], rules: Copy
                 copied.append(Copied(view, choose(view.entries, said.entries, rules)))
             known = np.union1d(known, keys)
         yield Compared(high, said, tuple(copied))
+
+
+def _may_differ(
+    target: Viewer, head: Viewer, between: Sequence[Viewer], before: Earlier | None, low: int, high: int
+) -> bool:
+    if before is not None:
+        return before.head.made_of(low, high) != head.made_of(low, high)
+    made_of = target.made_of(low, high)
+    return any(viewer.made_of(low, high) != made_of for viewer in (head, *between))
 
 
 def _listed(viewer: Viewer, low: int, high: int) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:

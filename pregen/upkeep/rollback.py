@@ -20,10 +20,10 @@ from pregen.overlay_keys import put_overlay_keys
 from pregen.overlays.entries import paired
 from pregen.progress import Progress
 from pregen.upkeep.choosing import CopyRules
-from pregen.upkeep.comparing import Compared, compare
+from pregen.upkeep.comparing import Compared, Earlier, compare
 from pregen.upkeep.copying import Copier
 from pregen.upkeep.log import walk_back
-from pregen.upkeep.naming import Naming
+from pregen.upkeep.naming import Naming, named_directly
 from pregen.upkeep.standing import shards_end
 from pregen.upkeep.tallying import RollbackTally
 from pregen.upkeep.views import Viewer
@@ -41,7 +41,7 @@ from storage.commits import (
 )
 from storage.errors import CommitRefusedError, FormatError, NothingPublishedError
 from storage.history import encode_index
-from storage.manifest import Manifest
+from storage.manifest import Manifest, encode_manifest, manifest_name
 from storage.markers import at_work
 from storage.reader import Generation
 from storage.removals import removed_since
@@ -105,27 +105,41 @@ def roll_back(store: Store, terms: RollbackTerms, progress: Progress) -> RolledB
     head = find_head(store)
     if head is None:
         raise NothingPublishedError(store.url)
-    base = head.commit.base
+    check_writable(head.commit)
+    if terms.is_dry:
+        return _Rollback(store, head, terms, progress).look()
+    with at_work(store, clock.seconds(clock.now())):
+        return _published(store, head, terms, progress)
+
+
+def _published(store: Store, head: Head, terms: RollbackTerms, progress: Progress) -> RolledBack:
+    """Publish it, again and again where urgent changes and cleanings are first: then what is new is compared."""
+    base, work = head.commit.base, None
     for _ in range(_ATTEMPTS):
-        check_writable(head.commit)
-        work = _Rollback(store, head, terms, progress)
-        if terms.is_dry:
-            return work.look()
+        work = _Rollback(store, head, terms, progress, work)
         try:
-            with at_work(store, clock.seconds(clock.now())):
-                return work.publish()
+            return work.publish()
         except CommitRefusedError:
             newer = find_head(store, head)
             if newer is None or newer is head or newer.commit.base != base:
                 raise
-            head = newer  # only urgent changes and cleanings: compare again
+            check_writable(newer.commit)
+            head = newer
     raise CommitRefusedError(head.commit.number + 1, "again and again")
 
 
 class _Rollback:
-    """One attempt, from one head."""
+    """One attempt, from one head; on top of what an attempt before it has put, if there was any.
 
-    def __init__(self, store: Store, head: Head, terms: RollbackTerms, progress: Progress) -> None:
+    Attributes:
+        tally: what is copied.
+        made: the generation as it was to be published; None: it has not come to that.
+        copies: how many packs of overlays, the first ones, have what was copied.
+    """
+
+    def __init__(
+        self, store: Store, head: Head, terms: RollbackTerms, progress: Progress, before: "_Rollback | None" = None
+    ) -> None:
         self._store = store
         self._head = head
         self._terms = terms
@@ -134,18 +148,37 @@ class _Rollback:
         self._limit = self._now + terms.every_s  # when the next run comes
         self._target = _target(store, head.commit, terms.to)
         self._refuse_cleaned_up()
+        self.made: Manifest | None = None
+        self.copies: int = before.copies if before else 0
         newest = Generation(store, head)
-        target = Generation(store, self._target, newest)
+        target = self._earlier(newest, before)
         self._refuse_lost_issuers(newest, target)
         self._holds_until = shards_end(target.manifest, {name: one.tables for name, one in target.tables.items()})
         self._refuse_early_end(self._holds_until)
         try:
             self._viewers = Viewer(store, target), Viewer(store, newest)
-            self._between = [Viewer(store, Generation(store, one, newest)) for one in _between(store, head, terms.to)]
+            others = () if before else _between(store, head, terms.to)
+            self._between = [Viewer(store, Generation(store, one, newest)) for one in others]
         except FileNotFoundError as e:
             raise _refusal("rollback.cleaned-up", f"{e.filename or e} is missing, so nobody can go back there") from e
-        self.tally = RollbackTally(self._limit)
-        self.tally.add_overlays(self._viewers[0].overlays)
+        self._before = Earlier(before.newest, before.copies) if before else None
+        self.tally: RollbackTally = before.tally if before else RollbackTally(self._limit)
+        if before is None:
+            self.tally.add_overlays(self._viewers[0].overlays)
+
+    @property
+    def newest(self) -> Viewer:
+        """The head that this is made from."""
+        return self._viewers[1]
+
+    def _earlier(self, newest: Generation, before: "_Rollback | None") -> Generation:
+        """Return the generation to go back to, with what was copied already."""
+        if before is None or before.made is None:
+            return Generation(self._store, self._target, newest)
+        octets = encode_manifest(before.made)
+        name = manifest_name(octets)
+        self._store.put(name, octets)
+        return Generation(self._store, Head(replace(self._target.commit, manifest=name), b""), newest)
 
     def look(self) -> RolledBack:
         """Say what would be done."""
@@ -157,7 +190,8 @@ class _Rollback:
     def publish(self) -> RolledBack:
         """Do it."""
         target, newest = self._viewers
-        copier, merges = Copier(self._store), _overlay_count(target.generation.manifest) >= MAX_OVERLAYS
+        copier, is_first = Copier(self._store), self._before is None
+        merges = is_first and _overlay_count(target.generation.manifest) >= MAX_OVERLAYS
         low = 0
         for compared in self._compared():
             self.tally.add(compared)
@@ -185,7 +219,8 @@ class _Rollback:
             history=history,
             probed_at=newest.generation.manifest.probed_at,
         )
-        self._refuse_cleaned_up()
+        self.made, self.copies = manifest.dated(self._target.commit.as_of), self.copies + len(packs)
+        self._refuse_cleaned_up(named_directly(self._target.commit, manifest))
         commit = self._committed(manifest)
         return self._done(commit)
 
@@ -208,7 +243,7 @@ class _Rollback:
         accepted = {one.gate for one in self._terms.accept}
         rules = CopyRules(self._limit, unrevoke="unrevoke" in accepted, shrink="shrink" in accepted)
         target, newest = self._viewers
-        for compared in compare(target, newest, self._between, rules):
+        for compared in compare(target, newest, self._between, rules, self._before):
             yield compared
             self._progress("compare", compared.high, 1 << 32)
 
@@ -234,12 +269,12 @@ class _Rollback:
             if not self.tally.left[one.gate]
         )
 
-    def _refuse_cleaned_up(self) -> None:
-        """Refuse what a cleaning has taken a part of, or has announced to."""
+    def _refuse_cleaned_up(self, further: frozenset[str] = frozenset()) -> None:
+        """Refuse what a cleaning has taken a part of, or has announced to; `further` names what was put here."""
         number = self._target.commit.number
         try:
             named = Naming(self._store).of(self._target.commit)
-            gone = named & removed_since(self._store, number, self._head.commit)
+            gone = (named | further) & removed_since(self._store, number, self._head.commit)
         except FileNotFoundError as e:
             raise _refusal("rollback.cleaned-up", f"commit {number} was cleaned up ({e.filename or e})") from e
         if gone:

@@ -311,6 +311,31 @@ def test_overtaken_by_urgent_changes_it_compares_again(ca: Ca, pregen: Program) 
     assert pregen("verify", ca.store, "--all").code == 0
 
 
+def test_overtaken_it_looks_only_at_what_is_new_and_takes_back_what_it_had_copied(ca: Ca, pregen: Program) -> None:
+    rows = dict.fromkeys(range(1 << 20, (1 << 20) + 40), "good")
+    publish(ca, pregen, rows)
+    publish(ca, pregen, rows | {A: "good"})
+    serials = list(rows)
+
+    def change(command: str, serial: int) -> None:
+        outcome = pregen(command, ca.config, "--issuer", "r1", "--serial", f"{serial:x}")
+        assert outcome.code == 0, outcome.err
+
+    change("hold", serials[0])
+    change("hold", A)
+    changes = [("release", serials[0]), ("revoke", serials[1]), ("release", A), ("hold", serials[2])]
+    steps = [lambda one=one: change(*one) for one in changes]
+
+    done = roll_back(OvertakenStore(LocalStore(ca.store), *steps), terms(1), lambda *_: None)
+
+    assert done.commit.base == done.commit.number == 9
+    assert answers(ca, pregen, *serials[:4], A) == ["good", "revoked", "revoked", "good", "good"]
+    verified = pregen("verify", ca.store, "--all")
+    assert verified.code == 0, verified.err
+    publish(ca, pregen, rows | {A: "good", serials[1]: "revoked"})
+    assert answers(ca, pregen, *serials[:4], A) == ["good", "revoked", "revoked", "good", "good"]
+
+
 def test_overtaken_by_a_run_it_gives_way(ca: Ca, pregen: Program) -> None:
     publish(ca, pregen, {A: "good", B: "good"})
     publish(ca, pregen, {A: "good", B: "good"})
