@@ -42,8 +42,8 @@ class GatesConfig(Section, frozen=True, kw_only=True):
             refused where share or count is exceeded.
         growth: more certificates than before; refused where share and count are exceeded.
         issuer_missing: how many configured issuers that had certificates may have none now.
-        unrevoke: how many holds may end at once, where that is more than half of all and more than ten; no number
-            covers what was revoked for good.
+        unrevoke: how many holds may end at once, where that is more than half of all and more than ten; and how many
+            revocations the snapshot may lack, up to 20, which stay. No number frees what was revoked for good.
         mass_revocation: newly revoked certificates; a warning where share and count are exceeded.
         stale_snapshot: greatest age of `as_of` at the start of the run, a second at least. Absent: a day if any issuer
             is under a public profile, else none.

@@ -201,7 +201,8 @@ def _never_had(known: IssuerHistory) -> bool:
 def unrevoke(evidence: Evidence, config: GatesConfig) -> GateResult:
     """Judge certificates that are revoked no more, or will soon not be.
 
-    The limit is for holds alone. What was revoked for good is freed by name, with a reason, or not at all.
+    What was revoked for good is freed by name, with a reason, or not at all. The limit is for holds that end, and for
+    revocations that have vanished, which stay where it covers them (`pregen.generation.lost`).
     """
     if evidence.history is None:
         return skipped("unrevoke", evidence.why_absent or "there is no history")
@@ -221,7 +222,7 @@ def unrevoke(evidence: Evidence, config: GatesConfig) -> GateResult:
     }
     findings = [
         *_undone(evidence),
-        *([_lost(evidence)] if lost else []),
+        *([_lost(evidence, lost, limit)] if lost else []),
         *([_shortened(evidence, seen.shortened + dated)] if seen.shortened or dated else []),
         *([_released(evidence)] if seen.released > max(MIN_RELEASED, seen.on_hold // 2, limit) else []),
     ]
@@ -248,13 +249,17 @@ def _undone(evidence: Evidence) -> Iterator[Finding]:
         yield about_certificates(evidence, "revocation.weakened", "error", message, "held")
 
 
-def _lost(evidence: Evidence) -> Finding:
+def _lost(evidence: Evidence, count: int, limit: int) -> Finding:
+    most = min(limit, MAX_EXAMPLES)  # of so many at most it is known which they are, so that they can stay
     message = (
-        f"{evidence.comparison.lost:,} revoked certificates have vanished, and are not known to have expired: they "
-        "must stay until then (TLS Baseline Requirements, 4.10.1), could come back as good, and no limit covers that; "
-        "look where the export lost them, and export not_after"
+        f"{evidence.comparison.lost:,} revoked certificates have vanished, and are not known to have expired "
+        f"({most:,} are allowed): they must stay until then (TLS Baseline Requirements, 4.10.1), and could come back "
+        "as good; look where the export lost them, and export not_after"
     )
-    return about_certificates(evidence, "revocation.lost", "error", message, "lost")
+    severity: Severity = "error" if count > most else "warning"
+    if severity == "warning":
+        message += "; they stay revoked in an overlay until they expire"
+    return about_certificates(evidence, "revocation.lost", severity, message, "lost")
 
 
 def _shortened(evidence: Evidence, count: int) -> Finding:

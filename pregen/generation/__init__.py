@@ -16,7 +16,7 @@ routing.py       rows to shards by their keys (pregen/routing_key.py), by a rout
 rows.py          the rows of one shard, sorted; collapse.py makes one of all those of a certificate, or finds that they
                  contradict each other
 truth.py         what overlays say against these rows: what is true, and what stays in an overlay
-staying.py       what stays there, told of and spooled; overlaying.py signs it
+staying.py       what stays there, told of and spooled; overlaying.py signs it; lost.py finds revocations that vanished
 counting.py      one shard in a worker, before anything is signed: what it holds (counts.py); tally.py adds up all
 makings.py       what a shard is made of, as one digest, and what of it may stay; keeping.py finds that in the current
                  generation

@@ -21,6 +21,7 @@ from pregen.generation.tally import add_up
 from pregen.generation.truth import KIND_OF_STATUS, Overlaid, Staying, is_revoked
 from pregen.generation.workplace import Workplace
 from pregen.overlays import NO_ENTRIES, Entries
+from pregen.overlays.entries import newest, under
 from storage.certid import serial_text
 from storage.key import KEY32, split
 
@@ -47,9 +48,18 @@ class StayingRows:
 
 
 def overlaid_of(prepared: Prepared) -> Overlaid | None:
-    """Return what the overlays of the current generation say of the issuers of a run; None: nothing."""
+    """Return what the overlays of the current generation say of the issuers of a run; None: nothing.
+
+    What is said of an issuer counts for its further names and keys too, also for those that are new.
+    """
     ids = np.array([issuer.issuer_id for issuer in prepared.issuers], np.uint64)
-    entries = prepared.past.overlays.of_issuers(ids.tolist())
+    said = prepared.past.overlays.of_issuers(ids.tolist())
+    more = [
+        under(said.of_issuers([int(ids[source])]), issuer.issuer_id)
+        for issuer in prepared.issuers
+        for source in issuer.rows_of
+    ]
+    entries = newest([said, *more])
     if not len(entries):
         return None
     return Overlaid(

@@ -26,13 +26,14 @@ from pregen.generation.gatekeeping import (
     watch_of,
 )
 from pregen.generation.groups import Group
+from pregen.generation.lost import lost_but_kept
 from pregen.generation.makings import Keepable, Keeping
 from pregen.generation.preparation import Prepared
 from pregen.generation.routing import RoutingJob, ShardFile, route, route_files
 from pregen.generation.staying import StayingRows, overlaid_of, spool_staying
 from pregen.generation.steps import Steps
 from pregen.generation.tally import ShardCount, add_up
-from pregen.generation.truth import Overlaid
+from pregen.generation.truth import Overlaid, all_staying
 from pregen.generation.workplace import Workplace
 from pregen.issuers import Issuer
 from pregen.progress import Progress
@@ -140,7 +141,8 @@ def survey(
         excluded = _excluded(snapshot, counts, invalid)
         gates, warnings = ask(prepared, tally, verdict, watch, excluded, claims)
         history = remembered(prepared, tally.groups, verdict, observation, watch)
-        staying = spool_staying(prepared, place, tally.staying, len(files))
+        stays = all_staying([tally.staying, lost_but_kept(prepared, tally.comparison)])
+        staying = spool_staying(prepared, place, stays, len(files))
     return Survey(
         files=tuple(
             replace(file, digest=tally.digests[file.number], made_of=tally.made_of[file.number]) for file in files

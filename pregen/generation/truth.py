@@ -81,12 +81,13 @@ NOTHING_STAYS = Staying()
 
 
 def all_staying(parts: Iterable[Staying]) -> Staying:
-    """Return what stays of several ranges of keys, in their order."""
+    """Return what stays of several ranges of keys, by ascending ones."""
     every = [NOTHING_STAYS, *parts]
+    order = np.argsort(np.concatenate([one.entries.keys for one in every]), kind="stable")
     return Staying(
-        concatenated(one.entries for one in every if len(one.entries)),
-        np.concatenate([one.is_lacking for one in every]),
-        np.concatenate([one.is_final_there for one in every]),
+        concatenated(one.entries for one in every),
+        np.concatenate([one.is_lacking for one in every])[order],
+        np.concatenate([one.is_final_there for one in every])[order],
     )
 
 

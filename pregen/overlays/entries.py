@@ -6,7 +6,7 @@ looks for one compares issuer and serial too.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import IntEnum
 from typing import TypeAlias
 
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pregen.gates.comparison import KeptStatus
+from pregen.routing_key import xxh64
 from pregen.snapshot.rows import Mask
 from storage.certid import MAX_SERIAL_BYTES
 
@@ -148,6 +149,15 @@ def without(entries: Entries, others: Entries) -> Entries:
     kept = np.ones(len(entries), np.bool_)
     kept[paired(entries, others)[0]] = False
     return entries if kept.all() else entries.take(kept)
+
+
+def under(entries: Entries, issuer_id: int) -> Entries:
+    """Return what entries say, as of another issuer, which answers for the same certificates by another name or key."""
+    keys, seed = np.empty(len(entries), np.uint64), np.array([issuer_id], np.uint64)
+    for size in np.flatnonzero(np.bincount(entries.sizes)).tolist():
+        places = np.flatnonzero(entries.sizes == size)
+        keys[places] = xxh64(entries.serials[places, :size], seed)
+    return concatenated([replace(entries, keys=keys, issuers=np.full(len(entries), issuer_id, np.uint64))])
 
 
 def paired(one: Entries, other: Entries) -> tuple[EntryPlaces, EntryPlaces]:

@@ -64,6 +64,9 @@ class Model:
             if entry is not None and not is_confirmed:
                 after.overlays[serial] = truth._replace(as_of=entry.as_of, origin=entry.origin)
         after.overlays |= {serial: entry for serial, entry in self.overlays.items() if serial not in rows}
+        if not accepts:  # what a snapshot lacks and the limit covers stays revoked
+            lost = {serial: said for serial, said in self.shards.items() if said.is_final}
+            after.overlays = {s: said for s, said in lost.items() if s not in {*rows, *self.overlays}} | after.overlays
         for serial, (status, _) in self.shown.items():
             if status == REVOKED and not accepts and after.shown.get(serial, ("gone", 0))[0] != REVOKED:
                 raise Refused

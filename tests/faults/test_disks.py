@@ -32,8 +32,7 @@ def mount() -> Iterator[Mount]:
 def test_a_full_store_fails_the_run_and_leaves_the_current_generation(ca: Ca, pregen: Program, mount: Mount) -> None:
     mount(ca.store, 512)
     any_size = {"share": 1.0, "count": 1_000_000}
-    ca.configure(gates={"shrink": any_size, "growth": any_size})
-    ca.export_many(3)
+    ca.configure(gates={"shrink": any_size, "growth": any_size, "unrevoke": 1})
     assert pregen("run", ca.config).code == 0
     before = ca.stored()
     few = ca.snapshot.rename(ca.folder / "few.parquet")

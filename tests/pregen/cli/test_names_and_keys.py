@@ -78,6 +78,18 @@ def test_one_row_is_answered_under_both_encodings_of_a_name(
     assert pregen("verify", "--config", two.config, "--all").code == 0
 
 
+def test_what_is_revoked_urgently_is_revoked_under_a_name_that_is_new_in_the_next_run(two: Ca, pregen: Program) -> None:
+    configure(two, certificate="printable.pem", responder_certificate="ocsp-printable.pem")
+    assert pregen("run", two.config).code == 0
+    assert pregen("revoke", two.config, "--issuer", "r1", "--serial", "11").code == 0
+    configure(two)
+
+    ended = pregen("run", two.config, "--json")
+
+    assert ended.code == 0, ended.err
+    assert [status(two, pregen, f"{one}.pem", 0x11) for one in TYPES] == ["revoked", "revoked"]
+
+
 def test_each_answer_has_the_certificate_of_the_responder_that_names_the_issuer_so(two: Ca, pregen: Program) -> None:
     assert pregen("run", two.config).code == 0
     for encoding in TYPES:

@@ -1,9 +1,13 @@
 """Runs over urgent changes: what was revoked stays so until the source agrees, and no acceptance of a run frees it."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from storage.commits import CommitTerms, find_head, new_publisher, publish
+from storage.manifest import read_manifest
+from storage.stores.local import LocalStore
 from tests.pki import DAY
 from tests.pregen.cli.ca import Ca, Program
 from tests.pregen.cli.source import GOOD, Source
@@ -119,6 +123,56 @@ def test_what_has_expired_leaves_its_overlay_and_is_not_missed(ca: Ca, pregen: P
     later = ca.now + 20 * DAY
 
     ended = source.run("--now", later.isoformat(), as_of=later)
+
+    assert ended.code == 0, ended.err
+    assert not source.current().manifest.overlays
+
+
+def forget(source: Source) -> None:
+    """Publish the current generation again, without its history, as an older version might have."""
+    store = LocalStore(source.ca.store)
+    head = find_head(store)
+    assert head is not None
+    manifest = replace(read_manifest(store, head.commit.manifest), history=None)
+    terms = CommitTerms(publisher=new_publisher(), as_of=head.commit.as_of, started_at=head.commit.started_at)
+    publish(store, head, manifest, terms)
+
+
+def test_what_an_overlay_revokes_stays_where_there_is_no_history(source: Source) -> None:
+    assert source.change("revoke", GOOD).code == 0
+    forget(source)
+
+    ended = source.run()
+    assert ended.code == 0, ended.err
+    assert source.says(GOOD)[0] == "revoked"
+
+
+def test_a_revocation_that_the_limit_lets_vanish_stays_and_comes_back_revoked(source: Source) -> None:
+    source.rows[GOOD] = "revoked", 4
+    assert source.run().code == 0
+    any_size = {"share": 1.0, "count": 1_000}
+    source.ca.configure(
+        validity={"profile": "lab", "lifetime": "4d"}, gates={"unrevoke": 1, "shrink": any_size, "growth": any_size}
+    )
+    del source.rows[GOOD]
+    for _ in range(2):
+        ended = source.run()
+        assert ended.code == 0, ended.err
+        assert source.says(GOOD) == ("revoked", "superseded")
+
+    source.rows[GOOD] = "good", None
+    ended = source.run()
+    assert ended.code == 0, ended.err
+    assert "warning overlay.ahead" in ended.err
+    assert source.says(GOOD) == ("revoked", "superseded")
+
+
+def test_a_revocation_that_vanished_goes_by_name(source: Source) -> None:
+    source.rows[GOOD] = "revoked", 4
+    assert source.run().code == 0
+    del source.rows[GOOD]
+    accepted = ("--accept", "unrevoke", "--accept", "shrink", "--reason", "moved")
+    ended = source.run(*accepted)
 
     assert ended.code == 0, ended.err
     assert not source.current().manifest.overlays

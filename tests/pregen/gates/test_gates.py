@@ -199,7 +199,15 @@ def test_an_issuer_that_was_dropped_is_not_missing() -> None:
 def test_a_revocation_that_was_undone_weakened_or_lost_is_refused(change: str, code: str) -> None:
     refused = say("unrevoke", seen(**{change: 1}))
     assert (refused.outcome, [finding.code for finding in refused.findings]) == ("failed", [code])
-    assert say("unrevoke", seen(**{change: 1}), GatesConfig(unrevoke=1_000)).outcome == "failed", "no limit covers it"
+    assert say("unrevoke", seen(**{change: 1}), GatesConfig(unrevoke=1_000)).outcome == (
+        "warned" if change == "lost" else "failed"
+    ), "what is lost stays revoked in an overlay, and nothing covers the rest"
+
+
+@pytest.mark.parametrize(("lost", "outcome"), [(20, "warned"), (21, "failed")])
+def test_of_few_revocations_that_vanished_it_is_known_which_they_are(lost: int, outcome: str) -> None:
+    assert say("unrevoke", seen(lost=lost), GatesConfig(unrevoke=1_000)).outcome == outcome
+    assert say("unrevoke", seen(lost=lost), GatesConfig(unrevoke=lost - 1)).outcome == "failed"
 
 
 def test_an_expiry_that_is_exported_for_the_first_time_moves_nothing() -> None:

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from pregen.gates.comparison import KeptStatus
 from pregen.overlays import NO_ENTRIES, Entries, Origin
-from pregen.overlays.entries import concatenated, newest, paired, without
+from pregen.overlays.entries import concatenated, newest, paired, under, without
 from storage.certid import MAX_SERIAL_BYTES
+from storage.key import key64
 
 
 class One(NamedTuple):
@@ -93,6 +94,16 @@ def test_entries_of_one_certificate_find_each_other(left: list[One], right: list
 
     assert sorted(found) == [(certificate, certificate) for certificate in sorted(both)]
     assert {one.certificate for one in ones(without(one, other))} == {one.certificate for one in left} - both
+
+
+def test_the_same_can_be_said_of_another_issuer() -> None:
+    other = under(entries([One(1, b"\x01"), One(2, b"\x01\x00", status=KeptStatus.REVOKED)]), 9)
+
+    assert {(one.key, one.serial, one.issuer, one.status) for one in ones(other)} == {
+        (key64(b"\x01", 9), b"\x01", 9, KeptStatus.GOOD),
+        (key64(b"\x01\x00", 9), b"\x01\x00", 9, KeptStatus.REVOKED),
+    }
+    assert other.keys.tolist() == sorted(other.keys.tolist())
 
 
 def test_a_range_of_keys_is_that_of_their_upper_halves() -> None:

@@ -1,0 +1,57 @@
+"""Revocations that a snapshot lacks, and that `[gates] unrevoke` covers: they stay, in an overlay, until they expire.
+
+So a limit that lets a run pass takes no revocation back, and a certificate that comes again as good is revoked still.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pregen.gates.comparison import Comparison, Remembered
+from pregen.generation.past import Past
+from pregen.generation.preparation import Prepared
+from pregen.generation.truth import NOTHING_STAYS, Staying
+from pregen.overlays.entries import Entries, concatenated, found
+from pregen.overlays.records import pack_entries
+from storage.history import NEVER, STATUS_BITS, UNIT_S, read_part
+from storage.overlay_part import NO_EXPIRY
+from storage.stores import Store
+
+_HALF = 32
+_BY_NAME = frozenset({"unrevoke", "revocation.lost"})
+
+
+def lost_but_kept(prepared: Prepared, seen: Comparison) -> Staying:
+    """Return what stays of revocations that have vanished, once no gate refuses that; what is accepted by name goes.
+
+    Raises:
+        FormatError, FileNotFoundError, OSError: the current generation cannot be read.
+    """
+    if not seen.lost or prepared.current is None or any(one.gate in _BY_NAME for one in prepared.accept):
+        return NOTHING_STAYS
+    keys = np.array(seen.keys["lost"], np.uint64)
+    shards = [
+        shard
+        for shard in prepared.current.manifest.shards
+        if any(shard.low <= key >> _HALF < shard.high for key in seen.keys["lost"])
+    ]
+    every = concatenated(pack_entries(prepared.store, prepared.current, shard) for shard in shards)
+    lost = every.take(every.is_final & np.isin(every.keys, keys))
+    lost = replace(lost, not_after=_not_after(prepared.store, prepared.past, lost))
+    nothing = np.zeros(len(lost), np.bool_)
+    return Staying(lost, ~nothing, nothing)
+
+
+def _not_after(store: Store, past: Past, lost: Entries) -> NDArray[np.uint32]:
+    """Return when certificates end, up to the units of the history: nothing revoked is forgotten too early."""
+    not_after = np.full(len(lost), NO_EXPIRY, np.uint32)
+    for part in past.parts:
+        if not len(lost.between(part.low, part.high)):
+            continue
+        kept = Remembered.of_columns(read_part(store, part))
+        which, place = found(kept.keys, lost.keys)
+        units = kept.words[place] >> np.uint32(STATUS_BITS)
+        last = units * np.uint32(UNIT_S) + np.uint32(UNIT_S - 1)
+        not_after[which] = np.where(units == np.uint32(NEVER), np.uint32(NO_EXPIRY), last)
+    return not_after
