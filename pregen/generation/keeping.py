@@ -85,11 +85,12 @@ class _Document:
 
     def holds(self, shard: Shard) -> bool:
         """Tell whether all records of a shard would be carried over, if their rows have not changed."""
-        return all(
-            self._stays(run, shard)
+        may_be_there = [
+            run
             for run in self._runs
             if shard.refresh_by <= run.window.refresh_by and run.window.next_update <= shard.next_update
-        )
+        ]
+        return bool(may_be_there) and all(self._stays(run, shard) for run in may_be_there)
 
     def _stays(self, run: FormerRun, shard: Shard) -> bool:
         window, judged, refreshing = run.window, run.judged, self._refreshing
