@@ -1,6 +1,6 @@
 """How what is published stands, for monitoring: until when answers hold, what is overdue, which certificates end."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -14,6 +14,7 @@ from storage.errors import (
     UnsupportedVersionError,
 )
 from storage.freshness import CLOCK_TOLERANCE_S, Freshness, IssuerFreshness
+from storage.manifest import LeftBehind
 from storage.reader import Generation
 from storage.stores import Store
 
@@ -102,6 +103,7 @@ def status_of(store: Store, warn_s: int, crit_s: int) -> Status:
         *_of_clock(freshness, now, ahead),
         *(problem for one in issuers for problem in _of_issuer(one, now, warn_s, crit_s)),
         *_of_shards(freshness, now),
+        *_of_left_behind(generation.manifest.left_behind),
     ]
     return Status(
         url=store.url,
@@ -154,6 +156,14 @@ def _of_issuer(issuer: IssuerStatus, now: int, warn_s: int, crit_s: int) -> Iter
 def _of_shards(freshness: Freshness, now: int) -> Iterator[Problem]:
     if expired := freshness.shards_expired(now):
         yield Problem(Level.CRITICAL, f"answers of {expired} of {len(freshness.shard_ends)} shards have run out")
+
+
+def _of_left_behind(left: Iterable[LeftBehind]) -> Iterator[Problem]:
+    for one in left:
+        until = "" if one.as_of is None else f"; its answers are as of {clock.text(one.as_of)}"
+        out = f", and {one.left_out:,} of its certificates have none" if one.left_out else ""
+        text = f"{one.name} was left behind, because it cannot sign: {one.trouble}{until}{out}"
+        yield Problem(Level.CRITICAL if one.left_out else Level.WARNING, text, one.name)
 
 
 def _of_clock(freshness: Freshness, now: int, ahead_s: float | None) -> Iterator[Problem]:

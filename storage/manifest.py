@@ -64,6 +64,24 @@ class Shard:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LeftBehind:
+    """An issuer that could not sign, and whose records stayed as they were.
+
+    Attributes:
+        name: what messages call it.
+        trouble: why it could not sign.
+        as_of: the instant for which its answers are complete, in seconds since 1970; None: it has none yet.
+        left_out: how many of its certificates have no record, because what they had said less than their rows, or
+            because they had none.
+    """
+
+    name: str
+    trouble: str
+    as_of: int | None
+    left_out: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """All that a generation consists of.
 
@@ -78,6 +96,7 @@ class Manifest:
             overlay is searched for every certificate.
         history: object name of what the next run's gates need (`storage.history`); None where there is none. Whoever
             reads it checks it: readers of answers ignore it, whatever a later version may write there.
+        left_behind: issuers that could not sign. Readers of answers ignore them.
         took_s: what the longest of the publisher's last runs took, in seconds; None: nobody knows. Readers of answers
             ignore it.
         probed_at: when a publisher last saw that the store's conditional writes are atomic, in seconds since 1970; None
@@ -91,6 +110,7 @@ class Manifest:
     gates: dict[str, object]
     overlay_keys: str | None = None
     history: str | None = None
+    left_behind: tuple[LeftBehind, ...] = ()
     took_s: int | None = None
     probed_at: int | None = None
 
@@ -142,9 +162,27 @@ def read_manifest(store: ReadableStore, name: str) -> Manifest:
         gates=document.for_people(document.plain, "gates", {}),
         overlay_keys=document.object_name("overlay_keys", KEYS_NAME) if document.has("overlay_keys") else None,
         history=document.for_people(document.text, "history", "") or None,
+        left_behind=document.for_people(partial(_left_behind, document), "left_behind", ()),
         took_s=document.for_people(document.number, "took", None),
         probed_at=document.for_people(document.instant, "probed_at", None),
     )
+
+
+def _left_behind(document: Document, member: str) -> tuple[LeftBehind, ...]:
+    return tuple(
+        LeftBehind(
+            name=item.text("name"),
+            trouble=item.for_people(item.text, "trouble", ""),
+            as_of=item.for_people(item.instant, "as_of", None),
+            left_out=item.for_people(item.number, "left_out", 0),
+        )
+        for item in document.children(member)
+    )
+
+
+def _left_members(one: LeftBehind) -> dict[str, object]:
+    as_of = {} if one.as_of is None else {"as_of": one.as_of}
+    return {"name": one.name, "trouble": one.trouble, **as_of, "left_out": one.left_out}
 
 
 def manifest_name(octets: bytes) -> str:
@@ -170,6 +208,7 @@ def encode_manifest(manifest: Manifest) -> bytes:
             "counts": manifest.counts,
             "gates": manifest.gates,
             **({} if manifest.history is None else {"history": manifest.history}),
+            **({"left_behind": [_left_members(one) for one in manifest.left_behind]} if manifest.left_behind else {}),
             **({} if manifest.took_s is None else {"took": manifest.took_s}),
             **({} if manifest.probed_at is None else {"probed_at": manifest.probed_at}),
         }

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from pregen import clock
 from pregen.cli.gate_lines import gate_lines
+from pregen.cli.left_lines import left_behind_document, left_behind_lines
 from pregen.cli.plugin import issuer_document
 from pregen.cli.report import Report, aligned
 from pregen.status import IssuerStatus
@@ -37,6 +38,7 @@ def _document(found: "Inspection", now: int) -> dict[str, object]:
         "refresh_by": clock.text(fresh.refresh_by),
         "counts": manifest.counts,
         "gates": manifest.gates,
+        "left_behind": left_behind_document(manifest.left_behind),
         "history": manifest.history,
         "current_bytes": found.current_bytes,
         "objects": {folder: {"count": count, "bytes": size} for folder, (count, size) in found.objects.items()},
@@ -105,6 +107,7 @@ def _lines(found: "Inspection", now: int) -> list[str]:
             f"commit {one.number}: as of {clock.text(one.as_of)}, run at {clock.text(one.started_at)}"
             for one in found.commits
         ),
+        *left_behind_lines(manifest.left_behind),
         *_stale_issuers(fresh, now),
         *gate_lines(manifest.gates),
     ]

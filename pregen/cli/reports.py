@@ -11,8 +11,10 @@ from pregen.audit import Against, Audit
 from pregen.cli.cycle_lines import cycle_rows, cycles_document
 from pregen.cli.gate_lines import gate_lines
 from pregen.cli.issuer_lines import issuer_lines, issuers_document
+from pregen.cli.left_lines import left_behind_document, left_behind_lines
 from pregen.cli.report import Report, aligned
 from pregen.engines import EngineState
+from pregen.exit_codes import ExitCode
 from pregen.gates.results import gates_document
 from pregen.generation import Checked, Published
 from pregen.generation.counts import RowCounts
@@ -42,6 +44,7 @@ def run_report(published: Published, seconds: float, cpu_before: float = 0.0) ->
         lines=_run_lines(published, cost),
         findings=published.warnings,
         done=f"commit {published.commit} is published",
+        exit_code=ExitCode.LEFT_BEHIND if published.left_behind else ExitCode.DONE,
     )
 
 
@@ -85,6 +88,7 @@ def _run_document(published: Published, cost: _Cost) -> dict[str, object]:
         "shards": published.shards,
         **_times(published),
         "cycle": cycles_document(published.prepared.shared_cycles),
+        "left_behind": left_behind_document(published.left_behind),
         "gates": gates_document(published.committed.gates),
     }
 
@@ -110,6 +114,7 @@ def _run_lines(published: Published, cost: _Cost) -> list[str]:
                 ("peak memory", f"{cost.peak_rss_mib} MiB"),
             ]
         ),
+        *left_behind_lines(published.left_behind),
         *issuer_lines(published.survey.by_issuer),
         *gate_lines(gates_document(published.committed.gates)),
     ]
@@ -164,6 +169,7 @@ def check_report(checked: Checked) -> Report:
         "as_of": clock.text(prepared.snapshot.as_of),
         **_times(checked),
         "cycle": cycles_document(prepared.shared_cycles),
+        "left_behind": left_behind_document(prepared.left_behind),
         "current_commit": number,
         "store": prepared.store.url,
         "gates": gates_document(survey.gates),
@@ -182,6 +188,7 @@ def check_report(checked: Checked) -> Report:
                 ("store", f"{prepared.store.url}: holds {current}; racing creates have one winner"),
             ]
         ),
+        *left_behind_lines(prepared.left_behind),
         *issuer_lines(survey.by_issuer),
         *gate_lines(gates_document(survey.gates)),
     ]

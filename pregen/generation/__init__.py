@@ -26,6 +26,8 @@ claims.py        what CRLs and anchors say of certificates, held against the row
 cycles.py        how often the answers of each issuer are signed
 endings.py       which windows end with their certificates, and where
 by_issuer.py     what a snapshot has of each issuer
+left_behind.py   which issuers cannot sign tonight, and do not stop the others; leaving.py: what becomes
+                 of their rows, and left_out.py: which ones have no answer
 plan.py          what is going to be signed: tables, made of templates (templates.py)
 layout.py        where each row of a shard goes: run, block, bucket
 messages.py      templates filled for many rows at once

@@ -7,7 +7,7 @@ oldest to the newest, shards before overlays: the newest record of a certificate
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -23,17 +23,20 @@ from pregen.generation.rows import ShardRows
 from pregen.generation.terms import DIFFERENCES, FormerRun, Today
 from pregen.routing_key import serial_matrix, xxh64
 from pregen.signers import Octets
+from pregen.snapshot import NO_REASON
 from pregen.validity import Fit, Refreshing
 from storage.key import part_of
 from storage.manifest import Shard
 from storage.stores import Store
 from storage.tables import Tables
 
-# Why a row is signed, in the order in which reports name them; the last one is not signed.
+# Why a row is signed, in the order in which reports name them; those that are not signed come behind.
 REASONS = ("new", "changed", "due", "spread", "all")
-NEW, CHANGED, DUE, SPREAD, ALL, CARRIED = range(6)
+NEW, CHANGED, DUE, SPREAD, ALL, CARRIED, LEFT_OUT = range(7)
 WIDE_BYTES = 64 << 20  # of packs that a worker keeps because several of its shards need them
 DAMAGED = "pack"  # why all of a shard are signed: its pack of the current generation is damaged
+# How much a record of each kind says, for issuers that are left behind: of a good one, least.
+_WEIGHT = np.array([{"good": 0, "unknown": 1, "revoked": 2}[status] for status, _ in KINDS])
 _WITH_TIME = np.array([status == "revoked" for status, _ in KINDS])
 _WITH_REASON = np.array([has_reason for _, has_reason in KINDS])
 
@@ -44,6 +47,7 @@ class RunColumns:
 
     Attributes:
         issuer: index in today's configuration; -1: it is not there any more.
+        stays: whether this issuer is left behind: its records are never due.
         issuer_id: of today's issuer.
         stride: octets of a record.
         differs: index in `DIFFERENCES`.
@@ -51,6 +55,7 @@ class RunColumns:
     """
 
     issuer: Numbers
+    stays: NDArray[np.bool_]
     issuer_id: NDArray[np.uint64]
     serial_bytes: Numbers
     kind: Numbers
@@ -77,8 +82,10 @@ class RunColumns:
         shapes = [tables.shapes[run.shape] for run in tables.runs]
         issuers = [-1 if one.group is None else one.group.issuer for one in runs]
         judged = [one.judged for one in runs]
+        stays = np.array([at >= 0 and bool(today.issuers[at].trouble) for at in issuers], np.bool_)
         return cls(
             issuer=np.array(issuers, np.intp),
+            stays=stays,
             issuer_id=np.array([0 if at < 0 else today.issuers[at].issuer_id for at in issuers], np.uint64),
             serial_bytes=np.array([shape.serial_bytes for shape in shapes], np.intp),
             kind=np.array([KINDS.index((shape.status, "reason" in shape.fields)) for shape in shapes], np.intp),
@@ -103,19 +110,27 @@ class CarryJob:
         refreshing: what is due.
         started: start of the run, in seconds since 1970.
         usual_next: int64[issuers], nextUpdate of tonight's usual windows.
+        staying: bool[issuers], which ones are left behind.
     """
 
     runs: Mapping[str, RunColumns]
     refreshing: Refreshing
     started: int
     usual_next: NDArray[np.int64]
+    staying: NDArray[np.bool_]
 
     @classmethod
     def of(cls, runs: Mapping[str, RunColumns], today: Today) -> "CarryJob":
         """Return the job of one run."""
         ends = [seconds(window.next_update) for window in today.windows]
         started = seconds(today.windows[0].produced_at)
-        return cls(runs=runs, refreshing=today.refreshing, started=started, usual_next=np.array(ends, np.int64))
+        return cls(
+            runs=runs,
+            refreshing=today.refreshing,
+            started=started,
+            usual_next=np.array(ends, np.int64),
+            staying=np.array([bool(issuer.trouble) for issuer in today.issuers], np.bool_),
+        )
 
 
 class Reasons(NamedTuple):
@@ -180,10 +195,12 @@ class CarriedRows:
 
     Attributes:
         run: intp[n], the number that the run of each row's record has tonight; -1: the row is signed.
+        known: bool[n], whether the current generation has a record of it.
         reasons: why.
     """
 
     run: Numbers
+    known: NDArray[np.bool_]
     reasons: Reasons
     _packs: Sequence[Octets] = ()
     _pack: Numbers = field(default_factory=lambda: np.empty(0, np.intp))
@@ -203,11 +220,41 @@ class CarriedRows:
             if len(own):
                 records[places[own]] = serial_matrix(octets, self._start[members[own]], records.shape[1])
 
+    def said(self, members: Numbers, sizes: Numbers, kinds: Numbers) -> tuple[NDArray[np.uint32], NDArray[np.int8]]:
+        """Return times and reasons of revocation that the records of rows say, which are all carried over.
 
-def all_signed(rows: ShardRows) -> CarriedRows:
-    """Return that all rows are signed, whatever the current generation has."""
-    signed = {"all": len(rows.keys)} if len(rows.keys) else {}
-    return CarriedRows(np.full(len(rows.keys), -1, np.intp), Reasons(signed, by_issuer=_counted(rows.codes)))
+        Args:
+            members: intp[n], indexes of rows.
+            sizes: of their serials.
+            kinds: of their records, as indexes into `KINDS`.
+        """
+        times, reasons = np.zeros(len(members), np.uint32), np.full(len(members), NO_REASON, np.int8)
+        for number, octets in enumerate(self._packs):
+            own = self._pack[members] == number
+            for has, column, skipped, kind in ((_WITH_TIME, times, 0, "<u4"), (_WITH_REASON, reasons, 4, "i1")):
+                these = np.flatnonzero(own & has[kinds])
+                at = self._start[members[these]] + sizes[these] + skipped
+                column[these] = serial_matrix(octets, at, np.dtype(kind).itemsize).view(kind)[:, 0]
+        return times, reasons
+
+    def of(self, kept: NDArray[np.bool_]) -> "CarriedRows":
+        """Return the same of some of the rows, bool[n]; the others are in no shard."""
+        if not len(self._packs):
+            return replace(self, run=self.run[kept], known=self.known[kept])
+        parts = {name: getattr(self, name)[kept] for name in ("run", "known", "_pack", "_start")}
+        return replace(self, **parts)
+
+
+def all_signed(rows: ShardRows, staying: NDArray[np.bool_]) -> CarriedRows:
+    """Return that all rows are signed, whatever the current generation has; but for those of some issuers.
+
+    Args:
+        rows: of the shard.
+        staying: bool[issuers], which issuers are left behind.
+    """
+    codes, none = rows.codes[~staying[rows.codes >> 8 & 0xFF_FFFF]], np.full(len(rows.keys), -1, np.intp)
+    signed = {"all": len(codes)} if len(codes) else {}
+    return CarriedRows(none, none >= 0, Reasons(signed, by_issuer=_counted(codes)))
 
 
 def _counted(codes: NDArray[np.int64]) -> dict[int, int]:
@@ -289,6 +336,7 @@ class _Found:
         self._reason = np.full(count, NEW, np.uint8)
         self._differs = np.zeros(count, np.uint8)
         self._run = np.full(count, -1, np.intp)
+        self._known = np.zeros(count, np.bool_)
         self._pack = np.zeros(count, np.intp)
         self._start = np.zeros(count, np.intp)
         self._packs: list[Octets] = []
@@ -306,6 +354,7 @@ class _Found:
         """Decide for all rows of which a pack has a record."""
         at, records = self._matched(pack, columns)
         runs = pack.runs[records]
+        self._known[at] = True
         self._reason[at] = self._decided(at, runs, columns)
         self._differs[at] = columns.differs[runs]
         self._pack[at], self._start[at] = len(self._packs), pack.starts[records]
@@ -318,7 +367,8 @@ class _Found:
 
     def result(self) -> CarriedRows:
         """Return what came of all packs."""
-        counts = np.bincount(self._reason, minlength=CARRIED + 1).tolist()
+        self._reason[self._job.staying[self._issuer] & (self._reason != CARRIED)] = LEFT_OUT
+        counts = np.bincount(self._reason, minlength=LEFT_OUT + 1).tolist()
         differs = np.bincount(self._differs[self._reason == ALL], minlength=len(DIFFERENCES) + 1).tolist()
         reasons = Reasons(
             signed={name: count for name, count in zip(REASONS, counts, strict=False) if count},
@@ -326,9 +376,9 @@ class _Found:
             octets_read=self.octets_read,
             differs={name: count for name, count in zip((*DIFFERENCES, DAMAGED), differs, strict=True) if count},
             damaged=tuple(self._damaged),
-            by_issuer=_counted(self._rows.codes[self._reason != CARRIED]),
+            by_issuer=_counted(self._rows.codes[self._reason < CARRIED]),
         )
-        return CarriedRows(self._run, reasons, self._packs, self._pack, self._start)
+        return CarriedRows(self._run, self._known, reasons, self._packs, self._pack, self._start)
 
     def _matched(self, pack: FormerPack, columns: RunColumns) -> tuple[Numbers, Numbers]:
         """Return rows and the records that are theirs, by key, issuer and serial."""
@@ -366,7 +416,12 @@ class _Found:
         reason[due | columns.is_over[runs]] = DUE
         reason[columns.differs[runs] > 0] = ALL
         reason[(columns.differs[runs] == 0) & ~self._as_today(at, runs, columns)] = CHANGED
-        reason[columns.kind[runs] != self._rows.codes[at] & 3] = CHANGED
+        kinds, wanted = columns.kind[runs], self._rows.codes[at] & 3
+        reason[kinds != wanted] = CHANGED
+        if columns.stays.any():
+            stays = np.flatnonzero(columns.stays[runs] & (columns.differs[runs] == 0))
+            says_less = _WEIGHT[kinds[stays]] < _WEIGHT[wanted[stays]]
+            reason[stays] = np.where(says_less, CHANGED, CARRIED)
         return reason
 
     def _in_slot(self, at: Numbers, cycles: Numbers) -> NDArray[np.bool_]:
@@ -387,7 +442,8 @@ class _Found:
     def _compare_fields(self, at: Numbers, pack: FormerPack, records: Numbers, columns: RunColumns) -> None:
         """Note where time or reason of a revocation have changed."""
         kind = columns.kind[pack.runs[records]]
-        revoked = np.flatnonzero(_WITH_TIME[kind] & (kind == self._rows.codes[at] & 3))
+        compared = _WITH_TIME[kind] & ~columns.stays[pack.runs[records]]
+        revoked = np.flatnonzero(compared & (kind == self._rows.codes[at] & 3))
         if not len(revoked):
             return
         at, records, kind = at[revoked], records[revoked], kind[revoked]

@@ -9,6 +9,8 @@ from pregen.errors import VerificationError
 from pregen.gates import GateResult
 from pregen.gates.results import gates_document
 from pregen.generation.gatekeeping import after_signing
+from pregen.generation.left_behind import as_before
+from pregen.generation.left_out import with_counts
 from pregen.generation.made import Made
 from pregen.generation.overtaken import OnTop, taken_over
 from pregen.generation.past import write_past
@@ -72,6 +74,7 @@ def commit(prepared: Prepared, survey: Survey, made: Made, steps: Steps, probed_
         shards=shards,
         counts=counts,
         gates=gates_document(gates),
+        left_behind=with_counts(prepared.left_behind, prepared.issuers, survey.left_out),
         took_s=prepared.took_s,
         probed_at=probed_at,
     )
@@ -101,7 +104,8 @@ def _publish(
     store, history, history_bytes = prepared.store, None, 0
     with steps("gates"):
         if survey.history is not None:
-            history, history_bytes = write_past(store, survey.history, parts, on_top.parts)
+            remembered = as_before(survey.history, prepared.past.history, prepared.issuers)
+            history, history_bytes = write_past(store, remembered, parts, on_top.parts)
         overlay_keys = put_overlay_keys(store, on_top.overlays, on_top.current)
     whole = replace(manifest, overlays=on_top.overlays, overlay_keys=overlay_keys, history=history)
     terms = CommitTerms(
@@ -120,7 +124,11 @@ def _publish(
 def _parts(survey: Survey, made: Made) -> list[HistoryPart]:
     """Return what the next run compares with, of each shard that is not empty."""
     made_of = {file.number: file.made_of for file in survey.files}
-    return [replace(one.history, digest=made_of[one.number]) for one in made.in_order if one.history is not None]
+    return [
+        replace(one.history, digest=made_of[one.number] if one.is_whole else None)
+        for one in made.in_order
+        if one.history is not None
+    ]
 
 
 def _check_timely(prepared: Prepared, made: Made) -> None:

@@ -41,7 +41,7 @@ def shared_cycles(
         if (cycle := known.get(key)) is None:
             cap = clock.seconds(issuer.not_after)
             cycle = known[key] = cycle_of(refreshing, issuer.validity, window, cap)
-        if not issuer.is_further_name:
+        if not (issuer.is_further_name or issuer.trouble):
             terms = issuer.validity.profile.name, issuer.validity.lifetime, cycle
             sharing.setdefault(terms, []).append(issuer.names[0])
     every = timedelta(seconds=refreshing.every_s)
@@ -60,6 +60,7 @@ def late_refresh(
         (issuer, window)
         for issuer, window in zip(issuers, windows, strict=True)
         if issuer.validity.profile.is_public
+        and not issuer.trouble
         and refreshing.lasts(clock.seconds(window.refresh_by), clock.seconds(window.next_update)) < 1
     ]
     if not late:

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from pregen.generation.carrying import CarryJob, RunColumns
 from pregen.generation.plan import Candidates, Carried, Plan
 from pregen.generation.preparation import Prepared
-from pregen.generation.terms import FormerRun, Today, former_runs
+from pregen.generation.terms import FULL, FormerRun, Today, former_runs
 from storage.manifest import Shard
 from storage.tables import Tables
 
-FULL, FIRST = "full", "first-run"  # why nothing is carried over
+FIRST = "first-run"  # or `FULL`: why nothing is carried over
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +69,9 @@ def _of_keys(packs: Iterable[Shard], low: int, high: int) -> tuple[Shard, ...]:
 
 def look_back(prepared: Prepared) -> LookBack:
     """Return what of the current generation may be carried over."""
-    today, current = Today(prepared.issuers, prepared.windows, prepared.refreshing), prepared.current
-    if prepared.full or current is None:
+    today = Today(prepared.issuers, prepared.windows, prepared.refreshing, prepared.full)
+    current = prepared.current
+    if (prepared.full and not prepared.staying) or current is None:
         return LookBack(today=today, why_all=FIRST if current is None else FULL)
     profile = current.manifest.profile
     profile = "" if "," in profile else profile

@@ -25,6 +25,11 @@ class KeptShard:
     history: HistoryPart | None
     history_bytes: int = 0
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether it holds what its rows say: else it would not stay."""
+        return True
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Made:

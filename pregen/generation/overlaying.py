@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from pregen.errors import PublishError, VerificationError, explained
+from pregen.errors import GateError, PublishError, VerificationError, explained
 from pregen.generation.shard import ShardSigner, SignedShard, SigningJob, SignTask
 from pregen.generation.workers import Pool
 from pregen.overlays import Entries
@@ -45,11 +45,19 @@ class StayingSigner:
         """Sign, store and read back one pack, and put what is remembered of it.
 
         Raises:
+            GateError: an issuer that is left behind has said so, and its records cannot be kept.
             SigningError: an engine could not sign.
             VerificationError: what was stored is not what was meant.
             PublishError: the store did not take it, or did not return it.
         """
         signed, entries = self._signer(task.sign), task.entries
+        if signed.left_out.groups:
+            count = sum(signed.left_out.groups.values())
+            raise GateError(
+                f"{task.label}: {count:,} urgent changes of issuers that are left behind "
+                "cannot be kept, since no record of theirs can be carried over; nothing was published: mend what keeps "
+                "these issuers from signing"
+            )
         if signed.shard.rows != len(entries):
             raise VerificationError(
                 f"{task.label}: {signed.shard.rows:,} certificates were read back where {len(entries):,} belong: "

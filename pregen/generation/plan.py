@@ -121,10 +121,20 @@ def make_plan(
         groups: what the snapshot holds, in ascending order.
         current: tables of the current generation, by their names.
         candidates: runs of the current generation that may have records to carry over, by the names of their windows,
-            then by their numbers. Where the snapshot has none of their issuer, serial length and status, they are left.
+            then by their numbers. Where the snapshot has none of their issuer, serial length and status, they are left;
+            but those of issuers that are left behind, which sign nothing.
     """
     planner = _Planner(issuers, windows)
-    planned = {group: planner.shape(group) for group in groups}
+    signed = {group: planner.shape(group) for group in groups if not issuers[group.issuer].trouble}
+    staying = sorted(
+        {
+            one.group._replace(span_s=0)
+            for of_name in (candidates or {}).values()
+            for one in of_name.values()
+            if issuers[one.group.issuer].trouble
+        }
+    )
+    planned = {**signed, **{group: planner.shape(group) for group in staying}}
     lasting = Tables(
         issuers=tuple(stored_issuer(issuer) for issuer in issuers),
         templates=tuple(planner.templates),
@@ -132,7 +142,7 @@ def make_plan(
     )
     tables_name, lasting, numbers = _there_already(lasting, current or {})
     shapes = {group: numbers[shape] for group, shape in planned.items()}
-    run_of = {group: Run(group.issuer, shape, planner.window(group)) for group, shape in shapes.items()}
+    run_of = {group: Run(group.issuer, shapes[group], planner.window(group)) for group in signed}
     tonight = {run: group for group, run in run_of.items()}
     shape_of = {group._replace(span_s=0): shape for group, shape in shapes.items()}
     former = {
@@ -269,6 +279,8 @@ class _Planner:
         self._usual = windows
         self._window_of: dict[Window, int] = {}
         for issuer, window in zip(issuers, windows, strict=True):
+            if issuer.trouble:
+                continue
             self.numbered(stored_window(window, issuer.validity.profile))
         self.templates: list[Template] = []
         self._template_of: dict[Form, int] = {}

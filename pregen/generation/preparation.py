@@ -17,6 +17,7 @@ from pregen.gates.author import Author
 from pregen.gates.detector import Anchors, load_anchors
 from pregen.generation.cycles import SharedCycle, late_refresh, shared_cycles
 from pregen.generation.endings import Endings
+from pregen.generation.left_behind import as_stored, left_behind, trouble_warning, usable_window
 from pregen.generation.memory import forbid_core_dumps
 from pregen.generation.past import Past, read_past
 from pregen.issuers import Issuer, ending_soon, load_issuers, parse_certificate
@@ -29,10 +30,10 @@ from pregen.validity import (
     check_store_clock,
     duration_text,
     longest_s,
-    plan_window,
     takes_s,
 )
 from storage.commits import Head, check_log, check_writable, find_head
+from storage.manifest import LeftBehind
 from storage.reader import Generation
 from storage.stores import Store, open_store
 from storage.tables import Tables
@@ -65,8 +66,9 @@ class Prepared:
     """All that a run needs, looked at and found right, before a row is read.
 
     `choices` are the engines that sign, `current` is the generation that is published, `past` what it left behind for
-    the gates, and `refreshing` says what of it is signed again. `begun` is the clock's instant at the start, `started`
-    may be that of ``--now``.
+    the gates, and `refreshing` says what of it is signed again. `left_behind` are issuers that sign nothing; they are
+    among `issuers` as the current generation has them, with windows that no answer gets. `begun` is the clock's instant
+    at the start, `started` may be that of ``--now``.
     """
 
     config: Config
@@ -87,6 +89,7 @@ class Prepared:
     begun: datetime
     started: datetime
     refreshing: Refreshing
+    left_behind: tuple[LeftBehind, ...]
     warnings: tuple[Finding, ...]
 
     @property
@@ -153,18 +156,24 @@ class Prepared:
     def public_windows(self) -> tuple[ValidityWindow, ...]:
         """Windows of the issuers under public profiles; none: the whole run is under `lab`."""
         paired = zip(self.issuers, self.windows, strict=True)
-        return tuple(window for issuer, window in paired if issuer.validity.profile.is_public)
+        return tuple(window for issuer, window in paired if issuer.validity.profile.is_public and not issuer.trouble)
+
+    @property
+    def staying(self) -> frozenset[int]:
+        """Indices of the issuers that are left behind."""
+        return frozenset(index for index, issuer in enumerate(self.issuers) if issuer.trouble)
 
     @property
     def times(self) -> dict[str, datetime]:
         """The earliest thisUpdate, nextUpdate and refresh_by of all windows, by their names."""
         names = ("this_update", "next_update", "refresh_by")
-        return {name: min(getattr(window, name) for window in self.windows) for name in names}
+        windows = [window for window, issuer in zip(self.windows, self.issuers, strict=True) if not issuer.trouble]
+        return {name: min(getattr(window, name) for window in windows) for name in names}
 
     @property
     def profiles(self) -> str:
         """Names of the profiles that windows were checked against, in the order of the issuers."""
-        return ", ".join(dict.fromkeys(issuer.validity.profile.name for issuer in self.issuers))
+        return ", ".join(dict.fromkeys(one.validity.profile.name for one in self.issuers if not one.trouble))
 
 
 def prepare(config: Config, options: RunOptions) -> Prepared:
@@ -176,7 +185,7 @@ def prepare(config: Config, options: RunOptions) -> Prepared:
     forbid_core_dumps()
     begun = clock.now()
     started = options.now or begun
-    issuers, warnings = load_issuers(config, started)
+    issuers, warnings = load_issuers(config, started, may_leave_behind=not options.is_delta)
     choices = _choices(issuers, options.engine or config.run.engine)
     address = config.store
     try:
@@ -200,7 +209,9 @@ def prepare(config: Config, options: RunOptions) -> Prepared:
         clock_now=clock.now(),
         current_as_of=clock.instant(head.commit.as_of) if head and not options.is_delta else None,
     )
-    windows = _windows(issuers, snapshot.as_of, started)
+    issuers, windows = _windows(issuers, snapshot.as_of, started)
+    left = left_behind(issuers, current)
+    issuers = tuple(as_stored(config.path, one, current) if one.trouble else one for one in issuers)
     refreshing = _refreshing(config, started, current)
     workers = config.run.workers if options.workers is None else options.workers
     return Prepared(
@@ -222,9 +233,11 @@ def prepare(config: Config, options: RunOptions) -> Prepared:
         begun=begun,
         started=started,
         refreshing=refreshing,
+        left_behind=left,
         warnings=(
             *warnings,
-            *ending_soon(issuers, started),
+            *trouble_warning(left),
+            *ending_soon((one for one in issuers if not one.trouble), started),
             *_capped(issuers, windows),
             *late_refresh(issuers, windows, refreshing),
         ),
@@ -279,38 +292,36 @@ def _of_sections(issuers: tuple[Issuer, ...]) -> list[tuple[int, Issuer]]:
 
 def _choices(issuers: tuple[Issuer, ...], wanted: str) -> dict[KeyUse, Choice]:
     """Return the engine of each key that the configuration uses, after it has opened it."""
-    uses = dict.fromkeys(issuer.responder.use for issuer in issuers)
+    uses = dict.fromkeys(issuer.responder.use for issuer in issuers if not issuer.trouble)
     return {use: use.source.choose(wanted, ALGORITHMS[use.algorithm]) for use in uses}
 
 
-def _windows(issuers: tuple[Issuer, ...], as_of: datetime, started: datetime) -> tuple[ValidityWindow, ...]:
-    """Return the window of each issuer; all that cannot have one are named at once."""
-    windows, findings, kinds = [], [], []
+def _windows(
+    issuers: tuple[Issuer, ...], as_of: datetime, started: datetime
+) -> tuple[tuple[Issuer, ...], tuple[ValidityWindow, ...]]:
+    """Return the issuers with the window of each; all that cannot have one are named at once."""
+    usable, findings, kinds = [], [], []
     for issuer in issuers:
         try:
-            window = plan_window(
-                profile=issuer.validity.profile.name,
-                lifetime=issuer.validity.lifetime,
-                backdate=issuer.validity.backdate,
-                as_of=as_of,
-                started=started,
-                cap=issuer.not_after,
-            )
+            usable.append(usable_window(issuer, as_of, started))
         except PregenError as e:
             findings.append(Finding(f"window.{e.code}", "error", f"{issuer.names[0]}: {e.message}"))
             kinds.append(type(e))
-        else:
-            windows.append(window)
+    if not findings and all(issuer.trouble for issuer, _ in usable):  # nobody is left to be published
+        findings = [Finding("issuer.left-behind", "error", f"{one.names[0]}: {one.trouble}") for one, _ in usable]
+        kinds = [ConfigError]
     if findings:
         kind = ConfigError if ConfigError in kinds else kinds[0]
         raise kind("no window can be given to every issuer; nothing was published", findings)
-    return tuple(windows)
+    return tuple(issuer for issuer, _ in usable), tuple(window for _, window in usable)
 
 
 def _capped(issuers: tuple[Issuer, ...], windows: tuple[ValidityWindow, ...]) -> tuple[Finding, ...]:
     """Warn of windows that a certificate makes shorter than the configuration wants them: what ends first, first."""
     paired = zip(issuers, windows, strict=True)
-    short = [(issuer, window) for issuer, window in paired if window.length < issuer.validity.lifetime]
+    short = [
+        (issuer, window) for issuer, window in paired if window.length < issuer.validity.lifetime and not issuer.trouble
+    ]
     if not short:
         return ()
     short.sort(key=lambda one: one[0].not_after)

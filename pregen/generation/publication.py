@@ -11,6 +11,7 @@ from pregen.errors import Finding
 from pregen.generation.carrying import Reasons, all_reasons, damage_warning
 from pregen.generation.committing import Committed, commit
 from pregen.generation.keeping import find_keepable
+from pregen.generation.left_out import all_left_out, left_out_warning, with_counts
 from pregen.generation.looking_back import LookBack, look_back
 from pregen.generation.made import Made
 from pregen.generation.overlaying import sign_staying
@@ -24,6 +25,7 @@ from pregen.generation.worklist import Worklist, keep, make_worklist
 from pregen.generation.workplace import Workplace, open_workplace
 from pregen.issuers import client_warnings
 from pregen.progress import Progress
+from storage.manifest import LeftBehind
 from storage.markers import at_work
 from storage.stores.probe import probe_racing_creates, probed_lately
 
@@ -67,9 +69,15 @@ class Published:
         return self.committed.head.commit.number
 
     @property
+    def left_behind(self) -> tuple[LeftBehind, ...]:
+        """Issuers that could not sign."""
+        return with_counts(self.prepared.left_behind, self.prepared.issuers, self.survey.left_out)
+
+    @property
     def engine(self) -> str:
         """Names of the engines that signed."""
-        used = {self.prepared.issuers[group.issuer].responder.use for group in self.survey.groups}
+        issuers = [self.prepared.issuers[group.issuer] for group in self.survey.groups]
+        used = {issuer.responder.use for issuer in issuers if not issuer.trouble}
         return ", ".join(sorted({self.prepared.choices[use].engine for use in used}))
 
     @property
@@ -165,6 +173,7 @@ def _published(prepared: Prepared, steps: Steps, progress: Progress, working: Ex
         # Before anything else is put, and until it is committed: no cleaning takes it for what a dead run has left.
         working.enter_context(at_work(prepared.store, clock.seconds(prepared.begun)))
         made, put = _made(prepared, place, surveyed, work, plan, back, steps, progress)
+    surveyed = surveyed.without(all_left_out(one.left_out for one in made.signed))
     for one in made.packs:
         steps.add(one.steps)
     committed = commit(prepared, surveyed, made, steps, probed_at)
@@ -178,7 +187,11 @@ def _published(prepared: Prepared, steps: Steps, progress: Progress, working: Ex
         plan_bytes=sum(map(len, put.values())),
         why_all=back.why_all,
         cpu_by_step=cpu_by_step,
-        warnings=surveyed.warnings + plan.warnings() + damage_warning(reasons) + slow,
+        warnings=surveyed.warnings
+        + plan.warnings()
+        + damage_warning(reasons)
+        + left_out_warning(surveyed.left_out)
+        + slow,
     )
 
 

@@ -212,7 +212,7 @@ class ReadBack:
         if group.span_s and said.next_update > not_after:
             raise VerificationError(f"its window outlives the certificate, which ends at {text(not_after)}")
         read = (group.issuer, group.span_s > 0, said.produced_at, said.this_update, said.next_update)
-        if read in self._judged:
+        if read in self._judged or self._issuers[group.issuer].trouble:  # whose windows stay, whatever is configured
             return
         issuer, planned = self._issuers[group.issuer], self._window(run)
         problem = window_problem(

@@ -6,7 +6,7 @@ rows say, before anybody looks at them (`pregen.generation.truth`).
 
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +79,11 @@ class ShardRows:
     def spilled(self, rows: NDArray[np.intp]) -> Spilled:
         """Return rows as they were spooled, which say where in the snapshot they are."""
         return serial_matrix(self.octets, self.starts[rows] - SERIAL_AT, ROW_BYTES).view(SPILLED)[:, 0]
+
+    def of(self, kept: NDArray[np.bool_]) -> "ShardRows":
+        """Return some of the rows, bool[n]; what is counted beside them stays as it is."""
+        names = ("key32", "starts", "codes", "revoked_at", "reason", "keys", "not_after")
+        return replace(self, **{name: getattr(self, name)[kept] for name in names})
 
     def groups(self) -> dict[Group, int]:
         """Return the number of rows of each group."""

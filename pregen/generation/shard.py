@@ -18,6 +18,8 @@ from pregen.generation.endings import Endings
 from pregen.generation.groups import Group
 from pregen.generation.keyring import KeyRing, OpenSigner
 from pregen.generation.layout import Block, Layout, Numbers, RunNumbers
+from pregen.generation.leaving import leave
+from pregen.generation.left_out import NOTHING_LEFT_OUT, LeftOut
 from pregen.generation.messages import BATCH_ROWS, Messages, Scratch
 from pregen.generation.plan import Plan
 from pregen.generation.readback import ReadBack
@@ -97,6 +99,7 @@ class SignedShard:
         windows: of the responses that were parsed, each once, as this_update and next_update.
         reasons: why rows were signed, and how many were carried over.
         runs: numbers of the runs that have records.
+        left_out: what it has no records of.
     """
 
     number: int
@@ -108,6 +111,12 @@ class SignedShard:
     windows: frozenset[tuple[int, int]] = frozenset()
     reasons: Reasons = NO_REASONS
     runs: frozenset[int] = frozenset()
+    left_out: LeftOut = NOTHING_LEFT_OUT
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it holds what its rows say."""
+        return self.left_out.is_nothing
 
     def with_windows(self, name: str) -> Self:
         """Return the same shard, whose runs are numbers in the windows of a name."""
@@ -142,6 +151,8 @@ class ShardSigner:
         self._scratch = Scratch()
         self._messages: dict[tuple[int, int], Messages] = {}
         self._read_back = ReadBack(job.issuers, job.windows, job.plan)
+        self._staying = np.array([bool(issuer.trouble) for issuer in job.issuers], np.bool_)
+        self._kinds = np.array([group.kind for group in job.plan.groups], np.intp)
         self._carrier = Carrier(job.carry, self._store) if job.carry else None
 
     def __call__(self, task: SignTask) -> SignedShard:
@@ -164,9 +175,13 @@ class ShardSigner:
         with steps("load"):
             rows = load_shard(task.file, task.expired_before, task.endings)
         with steps("carry"):
-            carried = self._carrier.carried(rows, task.packs, low, high) if self._carrier else all_signed(rows)
+            if self._carrier:
+                carried = self._carrier.carried(rows, task.packs, low, high)
+            else:
+                carried = all_signed(rows, self._staying)
+            rows, carried, left_out = leave(rows, carried, self._job.issuers, self._kinds)
         with steps("load"):
-            runs = np.where(carried.run >= 0, carried.run, self._run_numbers.of(rows.codes))
+            runs = self._runs(rows, carried)
             layout = Layout(rows, runs, self._shapes)
         flight = Flight()
         records = [self._filled(rows, block, carried, flight) for block in layout.blocks()]
@@ -188,7 +203,8 @@ class ShardSigner:
         tables = plan.tables
         numbers = np.flatnonzero(layout.counts).tolist()
         used = [tables.runs[run] for run in numbers]
-        windows = [tables.windows[run.window] for run in used or [tables.runs[run] for run in plan.runs.values()]]
+        needed = used or [tables.runs[run] for run in plan.runs.values()]
+        windows = [tables.windows[run.window] for run in needed] or list(tables.windows)
         shard = Shard(
             low=low,
             high=high,
@@ -218,7 +234,15 @@ class ShardSigner:
             windows=checked.windows,
             reasons=carried.reasons,
             runs=frozenset(numbers),
+            left_out=left_out,
         )
+
+    def _runs(self, rows: ShardRows, carried: CarriedRows) -> Numbers:
+        """Return the run of each row, whether its record is carried over or signed."""
+        runs = carried.run.copy()
+        new = np.flatnonzero(runs < 0)
+        runs[new] = self._run_numbers.of(rows.codes[new])
+        return runs
 
     def _filled(self, rows: ShardRows, block: Block, carried: CarriedRows, flight: Flight) -> Octets:
         """Return the records of a block, uint8[n, stride], in the order of its rows; they are whole when all landed."""

@@ -26,6 +26,7 @@ from pregen.generation.gatekeeping import (
     watch_of,
 )
 from pregen.generation.groups import Group
+from pregen.generation.left_out import LEFT_BEHIND, NOTHING_LEFT_OUT, LeftOut
 from pregen.generation.lost import lost_but_kept
 from pregen.generation.makings import Keepable, Keeping
 from pregen.generation.preparation import Prepared
@@ -56,6 +57,7 @@ class Survey:
         history: what the next generation's gates need; None where nobody looked.
         counts: what became of the rows that get none, by shards.
         by_issuer: figures of each issuer.
+        left_out: of issuers that are left behind, rows that got no answers; among `excluded`, once all is signed.
         keeping: of shards of which something stays, what does.
         kept_groups: rows of each group in these.
         staying: what stays in overlays beside the shards.
@@ -71,6 +73,7 @@ class Survey:
     history: History | None = field(default=None)
     counts: RowCounts = NOTHING_COUNTED
     by_issuer: tuple[IssuerFigures, ...] = ()
+    left_out: LeftOut = NOTHING_LEFT_OUT
     keeping: Mapping[int, Keeping] = field(default_factory=dict)
     kept_groups: Mapping[Group, int] = field(default_factory=dict)
     staying: StayingRows = field(default_factory=StayingRows)
@@ -89,6 +92,20 @@ class Survey:
     def kept(self) -> int:
         """How many of them are in shards whose packs stay."""
         return sum(self.kept_groups.values())
+
+    def without(self, left: LeftOut) -> "Survey":
+        """Return the same without rows that got no answers because their issuers are left behind."""
+        if left.is_nothing:
+            return self
+        groups = {group: count - left.groups.get(group, 0) for group, count in self.groups.items()}
+        rows = sum(left.groups.values()) - left.again
+        return replace(
+            self,
+            groups={group: count for group, count in groups.items() if count},
+            excluded={**self.excluded, LEFT_BEHIND: rows} if rows else self.excluded,
+            counts=self.counts._replace(again=self.counts.again - left.again),
+            left_out=left,
+        )
 
     def responses(self, issuers: Sequence[Issuer]) -> int:
         """Return how many responses that makes."""

@@ -20,6 +20,7 @@ from storage.tables import Run, Shape, StoredIssuer, Tables, Window
 
 FAR = 1 << 62  # an instant that is never reached
 # What of a run may not be as a signature of today has it; the first one: nothing.
+FULL = "full"  # what was asked for: to sign all
 DIFFERENCES = (
     "",
     "responder-certificate",
@@ -31,6 +32,7 @@ DIFFERENCES = (
     "profile",
     "backdate",
     "lifetime",
+    FULL,
 )
 
 
@@ -41,11 +43,13 @@ class Today(NamedTuple):
         issuers: as configured.
         windows: the usual ones, one for each issuer.
         refreshing: what is due.
+        is_full: whether all is signed, but for what is left behind.
     """
 
     issuers: Sequence[Issuer]
     windows: Sequence[ValidityWindow]
     refreshing: Refreshing
+    is_full: bool = False
 
 
 class FormerWindow(NamedTuple):
@@ -127,6 +131,8 @@ class _Judge:
         judged = self._window(at, run.window)
         span_s = window.next_update - window.produced_at if judged.fit == Fit.OWN else 0
         differs = self._responder(at, run.issuer) or self._layout(at, run.shape, kind) or judged.differs
+        if not differs and self._today.is_full and not self._today.issuers[at].trouble:
+            differs = FULL
         return FormerRun(Group(at, shape.serial_bytes, kind, span_s), differs, window, judged)
 
     def _responder(self, at: int, stored: int) -> str:
@@ -149,6 +155,8 @@ class _Judge:
 
     def _judged(self, issuer: Issuer, at: int, window: Window) -> FormerWindow:
         refreshing, tonight = self._today.refreshing, self._today.windows[at]
+        if issuer.trouble:  # its records stay, whatever their windows are
+            return FormerWindow(differs="", fit=Fit.ANY, is_over=False, is_refresh_due=False, cycle=1)
         fits = fit(window, issuer.validity, seconds(issuer.not_after))
         return FormerWindow(
             differs=_window_differs(window, window.profile or self._profile, issuer.validity, fits),

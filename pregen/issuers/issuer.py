@@ -64,6 +64,8 @@ class Issuer:
         validity: what windows are to be like, by the configuration of this issuer.
         rows_of: indices of the issuers whose rows it answers for, beside its own.
         is_further_name: whether it is a further encoding of the name of one of these, and has no rows of its own.
+        may_stay_behind: whether others are published where this one cannot sign (`on_trouble` of its section).
+        trouble: why it cannot sign; empty: it can.
     """
 
     names: tuple[str, ...]
@@ -79,6 +81,8 @@ class Issuer:
     validity: Validity
     rows_of: tuple[int, ...] = ()
     is_further_name: bool = False
+    may_stay_behind: bool = False
+    trouble: str = ""
 
 
 def make_issuer(
@@ -88,6 +92,7 @@ def make_issuer(
     not_after: datetime,
     delegate: Certificate | None,
     responder: Responder,
+    trouble: str = "",
 ) -> Issuer:
     """Return an issuer under one encoding of its name.
 
@@ -107,6 +112,8 @@ def make_issuer(
         cert_ids=_CERT_IDS[section.cert_ids],
         not_after=min(not_after, delegate.not_after) if delegate else not_after,
         validity=validity,
+        may_stay_behind=section.on_trouble == "leave-behind",
+        trouble=trouble,
     )
 
 

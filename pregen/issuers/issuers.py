@@ -22,20 +22,33 @@ from pregen.issuers.issuer import Issuer, make_issuer, make_responder
 from pregen.issuers.keyfiles import algorithm_for, key_source
 from pregen.issuers.rules import Remark, issuer_remarks, responder_remarks
 from pregen.names import name_key
-from pregen.signers import KeySource, PublicKey
+from pregen.signers import ALGORITHMS, KeySource, PublicKey, kind_of
 from pregen.validity import PROFILES, Validity
 from storage.key import issuer_id
 
+# In which an issuer may be left behind: its certificate or its responder's has ended, or its key cannot be opened.
+TROUBLES = frozenset(
+    {"issuer.expired", "responder.expired", "key.unreadable", "key.passphrase.missing", "key.passphrase.wrong"}
+)
 _RSASSA_PSS = "1.2.840.113549.1.1.10"
 
 
-def load_issuers(config: Config, now: datetime) -> tuple[tuple[Issuer, ...], tuple[Finding, ...]]:
+def load_issuers(
+    config: Config, now: datetime, *, may_leave_behind: bool = False
+) -> tuple[tuple[Issuer, ...], tuple[Finding, ...]]:
     """Return the issuers in the order of the configuration, and warnings.
+
+    Args:
+        config: which there are.
+        now: the current instant.
+        may_leave_behind: whether those that cannot sign are returned with their trouble, where their sections allow it.
 
     Raises:
         ConfigError: a key or certificate cannot be used; with all findings, warnings included.
     """
-    issuers, findings = inspect_issuers(config, now)
+    issuers, findings = inspect_issuers(config, now, may_leave_behind=may_leave_behind)
+    if issuers and all(issuer.trouble for issuer in issuers):  # so there is nobody to be published without them
+        issuers, findings = inspect_issuers(config, now)
     errors = sum(finding.severity == "error" for finding in findings)
     if errors:
         text = f"{errors} mistake{'s' * (errors > 1)} in keys and certificates; correct {config.path} or what it names"
@@ -43,9 +56,11 @@ def load_issuers(config: Config, now: datetime) -> tuple[tuple[Issuer, ...], tup
     return issuers, findings
 
 
-def inspect_issuers(config: Config, now: datetime) -> tuple[tuple[Issuer, ...], tuple[Finding, ...]]:
+def inspect_issuers(
+    config: Config, now: datetime, *, may_leave_behind: bool = False
+) -> tuple[tuple[Issuer, ...], tuple[Finding, ...]]:
     """Return the issuers that can be used, and everything that is wrong with them and the others; never raises."""
-    inspection = _Inspection(config, now)
+    inspection = _Inspection(config, now, may_leave_behind=may_leave_behind)
     found = [(section, names) for section in config.issuer if (names := inspection.issuer(section))]
     inspection.note_same_ids()
     issuers = [replace(names[0], rows_of=inspection.others(section, found)) for section, names in found]
@@ -79,17 +94,20 @@ def merged_section(sections: Sequence[IssuerConfig]) -> str:
 class _Inspection:
     """One pass over all sections. A key that several sections share is opened, and complained of, once."""
 
-    def __init__(self, config: Config, now: datetime) -> None:
+    def __init__(self, config: Config, now: datetime, *, may_leave_behind: bool) -> None:
         self.findings: list[Finding] = []
         self._errors = 0
+        self._may_leave_behind = may_leave_behind
+        self._troubles: list[str] = []  # of the section that is looked at
         self._config = config
         self._now = now
-        self._keys: dict[KeySource, PublicKey | None] = {}
+        self._keys: dict[KeySource, PublicKey | ConfigError] = {}
+        self._refused: set[KeySource] = set()
         self._sections: dict[int, list[IssuerConfig]] = {}
 
     def issuer(self, section: IssuerConfig) -> tuple[Issuer, ...]:
         """Return the issuer of one section, for each encoding of its name; none if it has any error."""
-        before = self._errors
+        before, self._troubles = self._errors, []
         certificates = self._certificates(section)
         of_name = {one.subject: one for one in reversed(certificates)}
         names = tuple(dict.fromkeys(one.subject for one in certificates))
@@ -106,6 +124,8 @@ class _Inspection:
         key = self._key(section, source)
         if key is not None and signer is not None:
             self._check_pair(section, source, key, signer, certificates)
+        elif key is None and signer is not None and self._troubles and (key := _key_of(signer)) is None:
+            self._note(section, "key.unsupported", f"{signer.path}: keys of its kind cannot be used")
         if key is None or signer is None or not certificates or self._errors > before:
             return ()
         signature = algorithm_for(key, section.rsa_padding)
@@ -118,6 +138,7 @@ class _Inspection:
                 max(one.not_after for one in certificates),
                 delegates.get(name),
                 make_responder(section, delegates.get(name), delegates.get(name, of_name[name]), source, signature),
+                "; ".join(self._troubles),
             )
             for name in names
         )
@@ -207,20 +228,28 @@ class _Inspection:
         return {ca.subject: of_name.get(ca.subject, certificates[0]) for ca in issuers} or {b"": certificates[0]}
 
     def _key(self, section: IssuerConfig, source: KeySource) -> PublicKey | None:
-        if source not in self._keys:
-            self._keys[source] = self._open(section, source)
-        return self._keys[source]
-
-    def _open(self, section: IssuerConfig, source: KeySource) -> PublicKey | None:
-        try:
-            key = source.public_key()
-        except ConfigError as error:
-            for finding in error.findings:
-                self._note(section, finding.code, finding.message)
+        is_first = source not in self._keys
+        if is_first:
+            try:
+                self._keys[source] = source.public_key()
+            except ConfigError as error:
+                self._keys[source] = error
+        key = self._keys[source]
+        if isinstance(key, ConfigError):
+            self._cannot_open(section, source, key)
             return None
-        if text := source.exposure():
+        if is_first and (text := source.exposure()):
             self._note(section, "key.permissions", text, severity="warning")
         return key
+
+    def _cannot_open(self, section: IssuerConfig, source: KeySource, error: ConfigError) -> None:
+        """Note why a key cannot be opened: an error once, and the trouble of each issuer that may be left behind."""
+        if source in self._refused:
+            return
+        for finding in error.findings:
+            self._note(section, finding.code, finding.message)
+        if not self._troubles:
+            self._refused.add(source)
 
     def _check_pair(
         self,
@@ -261,6 +290,9 @@ class _Inspection:
             self._note(section, remark.code, f"{remark.path}: {remark.text}", severity=remark.severity)
 
     def _note(self, section: IssuerConfig, code: str, text: str, *, severity: Severity = "error") -> None:
+        if self._may_leave_behind and code in TROUBLES and section.on_trouble == "leave-behind":
+            self._troubles.append(text)
+            severity = "warning"
         self._errors += severity == "error"
         self.findings.append(Finding(code, severity, f'issuer "{section.names[0]}": {text}'))
 
@@ -282,6 +314,16 @@ def different_issuers(certificates: Sequence[Certificate]) -> str | None:
 
 def _json(value: str | bool | tuple[str, ...]) -> str:
     return json.dumps(value, ensure_ascii=False)
+
+
+def _key_of(signer: Certificate) -> PublicKey | None:
+    """Return the key that a certificate is about, where keys of its kind can be used."""
+    try:
+        key = signer.load_public_key()
+    except ValueError:
+        return None
+    kinds = {algorithm.key for algorithm in ALGORITHMS.values()}
+    return key if isinstance(key, PublicKey) and kind_of(key) in kinds else None
 
 
 def _belongs(key: PublicKey, certificate: Certificate) -> bool:

@@ -44,6 +44,7 @@ FIELDS = [
     "next_update",
     "refresh_by",
     "cycle",
+    "left_behind",
     "gates",
 ]
 
