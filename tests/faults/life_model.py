@@ -1,6 +1,6 @@
 """A store as a plain dict: what each command makes of it, by the rules of docs/urgent.md and docs/gates.md alone."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -133,6 +133,26 @@ class Model:
         if (old := self.says(serial)) is None or old.is_final:
             raise Refused
         return {serial: Said(GOOD, 0, NO_REASON, now, HOLD)} if old.status == HELD else {}
+
+
+def taken_back(head: Model, target: Model, between: Sequence[Model]) -> Model:
+    """Return the store after a rollback from `head` to `target`; `between` are later generations, the newest first."""
+    after = Model(dict(target.shards), dict(target.overlays))
+    asked: set[int] = set()
+    for number, later in enumerate((head, *between)):
+        for serial in later.shown.keys() - asked:
+            said, was = later.says(serial), target.says(serial)
+            assert said is not None
+            if was is None:
+                is_copied = said.status in {REVOKED, HELD} or number == 0
+            elif said.status == REVOKED:
+                is_copied = not (was.is_final and was.reason == KEY_COMPROMISE != said.reason)
+            else:
+                is_copied = said.status == HELD and not was.is_final
+            if is_copied and (was is None or said[:3] != was[:3]):
+                after.overlays[serial] = said
+        asked |= later.shown.keys()
+    return after
 
 
 def true_of(entry: Said, row: Said) -> tuple[Said, bool]:

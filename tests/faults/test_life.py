@@ -52,6 +52,7 @@ from tests.faults.life_model import (
     Refused,
     Rows,
     Said,
+    taken_back,
 )
 from tests.pregen.cli.ca import Ca, instants, octets
 
@@ -115,6 +116,7 @@ class Life(RuleBasedStateMachine):
         self.model, self.now = Model(), int(self.ca.now.timestamp())
         self.as_of = 0
         self.final: set[int] = set()
+        self.past: dict[int, tuple[Model, int, int]] = {}  # by commit: the dict, its as_of, and its base
         source = dict.fromkeys(SERIALS[:-1], (GOOD, NO_REASON))
         self.run(source=source, lag=0, accepts=False, full=False)
 
@@ -270,6 +272,35 @@ class Life(RuleBasedStateMachine):
             code = main(["gc", str(self.ca.config), "--keep", str(keep), "--grace", "0s"])
         assert code == ExitCode.DONE, out.getvalue()
 
+    @rule(data=st.data())
+    def take_back(self, data: st.DataObject) -> None:
+        """A rollback to any commit of which, and of all since then, it is known what they said."""
+        head = self.current().commit.number
+        known = [number for number in self.past if all(one in self.past for one in range(number, head + 1))]
+        to = data.draw(st.sampled_from(known))
+        out = io.StringIO()
+        words = ["rollback", str(self.ca.config), "--to", str(to), "--reason", "test"]
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+            code = main(words)
+        if to == head:
+            assert code == ExitCode.USAGE, out.getvalue()
+        elif code == ExitCode.REFUSED:
+            assert "rollback.cleaned-up" in out.getvalue()
+        else:
+            assert code == ExitCode.DONE, out.getvalue()
+            target, self.as_of, _ = self.past[to]
+            self.model = taken_back(self.model, target, self.between(to, head))
+
+    def between(self, to: int, head: int) -> list[Model]:
+        """Return what the last commit of each generation said, from before the head's back to a commit."""
+        found, base = [], self.past[head][2]
+        for number in range(head - 1, to, -1):
+            model, _, its = self.past[number]
+            if its != base:
+                found.append(model)
+                base = its
+        return found
+
     def publish(
         self, change: Callable[[], object] | None = None, *, ends_at: int | None = None, accepts: bool = False
     ) -> None:
@@ -302,6 +333,8 @@ class Life(RuleBasedStateMachine):
             for at in range(len(entries))
         }
         assert shown == self.model.shown
+        as_of, base = current.commit.as_of, current.commit.base
+        self.past[current.commit.number] = Model(dict(self.model.shards), dict(self.model.overlays)), as_of, base
         oid = HASH_OIDS["sha256"]
         for serial in SERIALS:
             asked = CertID(oid, issuer.name_hashes[oid], issuer.key_hashes[oid], serial.to_bytes(2, "big"))
