@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pregen.inspection import Inspection
+    from storage.manifest import Shard
     from storage.tables import Window
 
 
@@ -47,6 +48,7 @@ def _document(found: "Inspection", now: int) -> dict[str, object]:
                 "number": commit.number,
                 "as_of": clock.text(commit.as_of),
                 "started_at": clock.text(commit.started_at),
+                "kind": commit.kind,
                 "publisher": commit.publisher,
                 "manifest": commit.manifest,
             }
@@ -97,6 +99,7 @@ def _lines(found: "Inspection", now: int) -> list[str]:
                 ("revoked", sum(shard.revoked for shard in manifest.shards)),
                 ("issuers", len(found.issuers)),
                 ("shards", len(manifest.shards)),
+                *_overlays(manifest.overlays),
                 ("window", _window_text(found.windows)),
                 ("refresh by", f"{clock.text(fresh.refresh_by)}{_late('OVERDUE', fresh, fresh.refresh_by, now)}"),
                 ("hold until", f"{clock.text(fresh.holds_until)}{_late('EXPIRED', fresh, fresh.holds_until, now)}"),
@@ -104,13 +107,21 @@ def _lines(found: "Inspection", now: int) -> list[str]:
             ]
         ),
         *(
-            f"commit {one.number}: as of {clock.text(one.as_of)}, run at {clock.text(one.started_at)}"
+            f"commit {one.number}: as of {clock.text(one.as_of)}, {one.kind} at {clock.text(one.started_at)}"
             for one in found.commits
         ),
         *left_behind_lines(manifest.left_behind),
         *_stale_issuers(fresh, now),
         *gate_lines(manifest.gates),
     ]
+
+
+def _overlays(overlays: "Sequence[Shard]") -> list[tuple[str, str]]:
+    """Return what is on top of the shards, if anything is: what it holds is counted apart."""
+    if not overlays:
+        return []
+    rows, revoked = sum(one.rows for one in overlays), sum(one.revoked for one in overlays)
+    return [("overlays", f"{len(overlays):,} packs with {rows:,} records of urgent changes, {revoked:,} revoked")]
 
 
 def _window_text(windows: "Sequence[Window]") -> str:

@@ -52,6 +52,9 @@ def test_a_certificate_is_revoked_by_its_serial_number(ca: Ca, pregen: Program) 
     assert (head.commit.kind, head.commit.by, head.commit.note) == ("revoke", "eve", "ticket 7")
     assert (head.commit.base, head.commit.writer_min, head.commit.reader_min) == (1, 3, 2)
     assert pregen("verify", ca.store).code == 0
+    shown = pregen("inspect", ca.store).out
+    assert "overlays      1 packs with 1 records of urgent changes, 1 revoked" in shown
+    assert ", revoke at " in shown
     ca.assert_clean()
 
 
