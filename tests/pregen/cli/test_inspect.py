@@ -9,7 +9,7 @@ from tests.pregen.cli.ca import SERIALS, Ca, Program
 def test_an_inspection_shows_commits_shards_counts_windows_and_stored_octets(ca: Ca, pregen: Program) -> None:
     first = pregen("run", ca.config, "--json").document
     ca.export(as_of=ca.now + timedelta(seconds=1))
-    second = pregen("run", ca.config, "--json").document
+    second = pregen("run", ca.config, "--full", "--json").document
 
     ended = pregen("inspect", ca.store, "--json")
 
