@@ -1,6 +1,7 @@
 """The bench: what this project claims about speed and size, measured on the machine at hand.
 
-    python -m bench [--quick] [--json] [--only raw|peers|pipeline|scale|lookups|carry|nights|nothing-to-do|urgent]
+    python -m bench [--quick] [--json]
+        [--only raw|peers|pipeline|scale|lookups|overlaid|carry|nights|nothing-to-do|urgent]
 
 workload.py   a CA, or many (authorities.py), and a snapshot, the same certificates every time
 raw.py        raw loops: what an engine signs when nothing but signing is left; lanes.py for multibuffer, schemes.py
@@ -9,6 +10,7 @@ runs.py       `pregen run` as a process of its own
 pipeline.py   the whole way against the raw loop before and after it, where its time goes, and what gates cost
 scale.py      more rows, issuers, workers (parallel.py: the raw loop in two processes), answers a certificate
 lookups.py    the reader against a loop that only reads and checksums the same buckets
+overlaid.py   lookups over eight overlays against lookups without any
 carry.py      what carrying a record over costs beside signing it, in the worker
 nights.py     a night of runs that sign what is new, changed or due, beside a run that signs everything
 idle.py       a run with nothing to do against a check of the same

@@ -21,6 +21,7 @@ from bench.idle import measure_idle
 from bench.lookups import measure_lookups
 from bench.machine import revision_of, this_machine
 from bench.nights import measure_nights
+from bench.overlaid import measure_overlaid
 from bench.peers import compare, measure_peers
 from bench.pipeline import measure_pipeline
 from bench.raw import measure_raw
@@ -34,7 +35,7 @@ RESULTS = Path(__file__).parent / "results"
 TERMINATED = 128 + signal.SIGTERM
 PLAIN_WIDTH = 132
 GO_BYTES = 200 << 20  # of the compiler's cache
-Part = Literal["raw", "peers", "pipeline", "scale", "lookups", "carry", "nights", "nothing-to-do", "urgent"]
+Part = Literal["raw", "peers", "pipeline", "scale", "lookups", "overlaid", "carry", "nights", "nothing-to-do", "urgent"]
 
 
 def _mib(sizes: Sizes) -> str:
@@ -112,6 +113,7 @@ def measure(sizes: Sizes, only: Part | None, folder: Path) -> Iterator[Finding]:
         "pipeline": lambda: measure_pipeline(sizes, folder),
         "scale": lambda: measure_scale(sizes, folder),
         "lookups": lambda: measure_lookups(sizes, folder),
+        "overlaid": lambda: measure_overlaid(sizes, folder),
         "carry": lambda: measure_carry(sizes, folder),
         "nights": lambda: measure_nights(sizes, folder),
         "urgent": lambda: measure_urgent(sizes, folder),

@@ -79,8 +79,8 @@ def measure_lookups(sizes: Sizes, folder: Path) -> Iterator[Finding]:
         mine, reference = [], []
         with Buckets(workload.store, reads) as buckets:
             for _ in range(sizes.rounds):
-                reference.append(_rate(buckets.read_all, len(reads)))
-                mine.append(_rate(_all_lookups(reader, wanted), len(wanted)))
+                reference.append(rate_of(buckets.read_all, len(reads)))
+                mine.append(rate_of(lookups_of(reader, wanted), len(wanted)))
             buckets.check()
     yield from figures_of_lookups(mine, reference, len(reads) / len(wanted))
 
@@ -112,7 +112,7 @@ def record_reads(workload: Workload, wanted: Sequence[Wanted]) -> list[Read]:
     """Return the ranged reads of looking all up once directories are in memory."""
     store = RecordingStore(workload.store)
     reader = open_reader(store)
-    look_up_all = _all_lookups(reader, wanted)
+    look_up_all = lookups_of(reader, wanted)
     look_up_all()
     store.reads.clear()
     look_up_all()
@@ -172,7 +172,8 @@ class Buckets:
             raise BenchError("the reference read other octets than the reader: its rate means nothing")
 
 
-def _all_lookups(reader: Reader, wanted: Sequence[Wanted]) -> Callable[[], None]:
+def lookups_of(reader: Reader, wanted: Sequence[Wanted]) -> Callable[[], None]:
+    """Return what looks all up."""
     cert_ids = [one.cert_id for one in wanted]
 
     def look_up_all() -> None:
@@ -183,7 +184,8 @@ def _all_lookups(reader: Reader, wanted: Sequence[Wanted]) -> Callable[[], None]
     return look_up_all
 
 
-def _rate(work: Callable[[], None], count: int) -> float:
+def rate_of(work: Callable[[], None], count: int) -> float:
+    """Return how many of `count` pieces of work are done in a second of CPU time."""
     started = time.process_time()
     work()
     return count / (time.process_time() - started)

@@ -76,10 +76,12 @@ class OverlayKeys:
         """Keys and numbers, as they were given; not to be changed."""
         return self._keys, self._numbers
 
+    def may_have(self, key: int) -> int:
+        """Return 0 where no pack of overlays has a key; else one may."""
+        return self._slots[key >> self._shift]
+
     def first(self, key: int) -> int:
         """Return the number of the first pack of overlays that has a key; as many as there are: none has it."""
-        if not self._slots[key >> self._shift]:
-            return self._packs
         keys = self._keys
         at = bisect_left(keys, key)
         return self._numbers[at] if at < len(keys) and keys[at] == key else self._packs

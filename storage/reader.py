@@ -187,7 +187,7 @@ class Generation:
         if issuer_id is None:
             return None
         key = key32(serial, issuer_id)
-        if self._packs_of_overlays:
+        if self._packs_of_overlays and (self.overlay_keys is None or self.overlay_keys.may_have(key)):
             found, answer = self._in_overlays(key, issuer_id, serial, oid)
             if found:
                 return answer
