@@ -19,6 +19,7 @@ So k faults that are independent of each other all escape with probability (996/
 import hashlib
 import secrets
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from pregen.clock import instant, text
@@ -135,9 +136,15 @@ class ReadBack:
         self._compared |= known
         return new
 
-    def needs_proof(self, run: int) -> bool:
-        """Tell whether this worker has not met a run of a plan that carries records over; the next time, it has."""
-        new = self._carries and run not in self._met
+    def needs_proof(self, run: int, proofs: AbstractSet[Group]) -> bool:
+        """Tell whether a record of a run must be verified in this pack.
+
+        Where records are carried over, nobody knew beforehand which pack has which run: then each worker verifies one
+        of each run that it meets, and the next time, it has met it.
+        """
+        if not self._carries:
+            return self._groups[run] in proofs
+        new = run not in self._met
         self._met.add(run)
         return new
 
@@ -297,8 +304,8 @@ class _Walk:
     def _verify_first(self, run: int, octets: bytes) -> None:
         """Verify the first record of a run where its template is new in this pack, or its group needs a proof."""
         templates, is_new = self._read_back.templates(run), self._read_back.is_new(run)
-        needs_proof = self._read_back.needs_proof(run)
-        if is_new or needs_proof or templates not in self._proven or self._read_back.group(run) in self._proofs:
+        needs_proof = self._read_back.needs_proof(run, self._proofs)
+        if is_new or needs_proof or templates not in self._proven:
             self._proven.add(templates)
             self._verify(run, 0, octets, by_oracle=is_new)
 
