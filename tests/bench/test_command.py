@@ -85,6 +85,7 @@ JUDGED = {
 }
 MISSING = [engine.name for engine in ENGINES if engine.unavailable() is not None]
 if missing_engine("multibuffer", P256_SHA256):
+    JUDGED["urgent.mass_ratio"] = (3, 2)
     MISSING += ["pipeline.p256.multibuffer", "pipeline.p384.multibuffer", "scale.issuers", "peers.over_"]
 if go_missing():
     MISSING += ["peers.go", "peers.over_go"]
