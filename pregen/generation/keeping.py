@@ -16,6 +16,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
@@ -73,35 +74,48 @@ def find_keepable(prepared: Prepared, back: LookBack, bounds: Sequence[int]) -> 
     return Keepable(makings, {(former.shard.low, former.shard.high): former for former in kept})
 
 
+class _Turn(NamedTuple):
+    """What some runs of a document have in common.
+
+    Attributes:
+        refresh_by, next_update: of their window.
+        stays: whether their records would be carried over tonight, but for those that have their turn.
+        low, high: key range of those that have their turn tonight; empty: none has.
+    """
+
+    refresh_by: int
+    next_update: int
+    stays: bool
+    low: int
+    high: int
+
+
 class _Document:
     """A document of windows of the current generation: what its runs say of the shards that name it."""
 
     def __init__(self, tables: Tables, runs: Sequence[FormerRun], refreshing: Refreshing) -> None:
-        self._runs = runs
-        self._refreshing = refreshing
         self.newest = max((window.produced_at for window in tables.windows), default=0)
-        # Then its shards were written in this period, and what has its turn in it was signed there.
-        self._is_of_this_period = refreshing.made_now(self.newest)
+        # Where that is in this period, its shards were written in it, and what has its turn in it was signed there.
+        is_spread = refreshing.spread and not refreshing.made_now(self.newest)
+        # With many issuers there are many runs, and few that differ in any of this.
+        self._turns = {_turn(run, refreshing, is_spread=is_spread) for run in runs}
 
     def holds(self, shard: Shard) -> bool:
         """Tell whether all records of a shard would be carried over, if their rows have not changed."""
         may_be_there = [
-            run
-            for run in self._runs
-            if shard.refresh_by <= run.window.refresh_by and run.window.next_update <= shard.next_update
+            one for one in self._turns if shard.refresh_by <= one.refresh_by and one.next_update <= shard.next_update
         ]
-        return bool(may_be_there) and all(self._stays(run, shard) for run in may_be_there)
+        return bool(may_be_there) and all(
+            one.stays and not (one.low < shard.high and shard.low < one.high) for one in may_be_there
+        )
 
-    def _stays(self, run: FormerRun, shard: Shard) -> bool:
-        window, judged, refreshing = run.window, run.judged, self._refreshing
-        if judged is None or not run.may_carry or judged.fit == Fit.NONE:
-            return False
-        if refreshing.due(window.refresh_by, window.next_update):
-            return False
-        if not refreshing.spread or self._is_of_this_period:
-            return True
-        low, high = refreshing.slot(judged.cycle)
-        return not (low < shard.high and shard.low < high)
+
+def _turn(run: FormerRun, refreshing: Refreshing, *, is_spread: bool) -> _Turn:
+    window, judged = run.window, run.judged
+    stays = run.may_carry and judged is not None and judged.fit != Fit.NONE
+    stays = stays and not refreshing.due(window.refresh_by, window.next_update)
+    low, high = refreshing.slot(judged.cycle) if judged and is_spread else (0, 0)
+    return _Turn(window.refresh_by, window.next_update, stays, low, high)
 
 
 def _tells_the_same(tables: Tables, issuers: dict[int, StoredIssuer]) -> bool:

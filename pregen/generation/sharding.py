@@ -35,13 +35,16 @@ class Range(NamedTuple):
     rows: int
 
 
-def shard_bounds(rows: int, record_bytes: int, current: Sequence[Range] = ()) -> tuple[int, ...]:
+def shard_bounds(
+    rows: int, record_bytes: int, current: Sequence[Range] = (), *, at_once: bool = False
+) -> tuple[int, ...]:
     """Return where keys are cut into shards: the bounds of all, from 0 to 2**32.
 
     Args:
         rows: of the snapshot, about.
         record_bytes: what the largest of its records takes in a pack.
         current: the shards of the current generation; none: nothing is published yet.
+        at_once: whether all shards are cut again that want it, because all are made anew anyway.
 
     >>> shard_bounds(100_000, 100) == shard_bounds(130_000, 100, [Range(0, 2**31, 50_000), Range(2**31, 2**32, 50_000)])
     True
@@ -51,7 +54,7 @@ def shard_bounds(rows: int, record_bytes: int, current: Sequence[Range] = ()) ->
     wanted = rows_wanted(record_bytes)
     sizes = [_size(one, rows) for one in current]
     bounds = {one.low for one in current} | {KEY32}
-    for first, last in _recut(sizes, wanted):
+    for first, last in _recut(sizes, wanted, len(sizes) if at_once else len(sizes) // RECUT_SHARE):
         low, high, size = current[first].low, current[last].high, sum(sizes[first : last + 1])
         bounds -= {one.low for one in current[first + 1 : last + 1]}
         bounds |= set(split(low, high, max(1, min(round(size / wanted), high - low, MAX_SHARDS))))
@@ -63,9 +66,9 @@ def _size(shard: Range, rows: int) -> int:
     return max(shard.rows, round(rows * (shard.high - shard.low) / KEY32))
 
 
-def _recut(sizes: Sequence[int], wanted: int) -> list[tuple[int, int]]:
+def _recut(sizes: Sequence[int], wanted: int, at_most: int) -> list[tuple[int, int]]:
     """Return the first and the last of each group of neighbours that is cut again."""
-    few = max(RECUT_SHARDS, len(sizes) // RECUT_SHARE)
+    few = max(RECUT_SHARDS, at_most)
     large = sorted((number for number, size in enumerate(sizes) if size > 2 * wanted), key=lambda one: -sizes[one])
     chosen = [(one, one) for at, one in enumerate(large) if at < few or sizes[one] > FAR_TOO_LARGE * wanted]
     taken = {one for one, _ in chosen}

@@ -38,10 +38,9 @@ def open_workplace(prepared: Prepared) -> Iterator[Workplace]:
     """
     keep_freed_memory()
     estimate, run = prepared.snapshot.row_estimate, prepared.config.run
-    current = prepared.current.manifest.shards if prepared.current else ()
-    bounds = shard_bounds(
-        estimate, record_bytes(prepared.issuers), [Range(one.low, one.high, one.rows) for one in current]
-    )
+    shards_now = prepared.current.manifest.shards if prepared.current else ()
+    current = [Range(one.low, one.high, one.rows) for one in shards_now]
+    bounds = shard_bounds(estimate, record_bytes(prepared.issuers), current, at_once=prepared.full)
     shards = len(bounds) - 1
     workers = min(prepared.workers, shards)
     routers = min(workers, len(prepared.snapshot.files))

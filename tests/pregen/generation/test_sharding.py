@@ -88,6 +88,14 @@ def test_of_shards_that_reach_their_limit_together_a_few_are_cut_each_night() ->
     assert all(one.rows <= 2 * SHARD_ROWS for one in filled(bounds, rows))
 
 
+def test_where_all_is_made_anew_anyway_all_that_want_it_are_cut_at_once_and_no_others() -> None:
+    bounds, rows = shard_bounds(800 * SHARD_ROWS, 90), 1_700 * SHARD_ROWS
+    cut = shard_bounds(rows, 90, filled(bounds, rows), at_once=True)
+    assert len(cut) - 1 == 1_600
+    stays = 1_500 * SHARD_ROWS
+    assert shard_bounds(stays, 90, filled(bounds, stays), at_once=True) == bounds
+
+
 @pytest.mark.parametrize("claimed", [10**6, 10**15, 10**18])
 def test_a_snapshot_that_lies_about_its_rows_gets_no_more_shards_than_there_may_be(claimed: int) -> None:
     bounds = shard_bounds(claimed, 90, [Range(0, KEY32, 100)])
