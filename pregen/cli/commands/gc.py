@@ -2,6 +2,7 @@
 
 from argparse import Namespace
 
+from pregen import clock
 from pregen.cli.account import Account
 from pregen.cli.options import Parser, read_count, read_length_s
 from pregen.cli.progress import progress
@@ -12,6 +13,7 @@ from pregen.config import Config
 from pregen.errors import UsageError
 from pregen.gates.author import read_author
 from pregen.upkeep import DEFAULT_DAYS, DEFAULT_GENERATIONS, CleaningTerms, KeepRules, clean
+from pregen.validity import check_store_clock
 
 
 def describe(parser: Parser) -> None:
@@ -52,10 +54,12 @@ def call(given: Namespace, account: Account) -> Report:
         raise UsageError("--keep 0: the current generation always stays, so 1 at least belongs there")
     store, config = open_target(given.target, account)
     rules = _rules(config, keep, keep_s, grace_s)
+    # Objects are as old as the store says, but publishers at work say by their own clocks when they began.
+    remarks = () if given.dry_run else check_store_clock(clock.seconds_ahead_of(store.clock_s), store.url)
     with progress(is_quiet=given.quiet) as show:
         cleaned = clean(store, CleaningTerms(rules=rules, is_dry=given.dry_run, author=author), show)
     account.note_commit(cleaned.head)
-    return gc_report(cleaned, is_dry=given.dry_run)
+    return gc_report(cleaned, is_dry=given.dry_run).after(remarks)
 
 
 def _rules(config: Config | None, keep: int | None, keep_s: int | None, grace_s: int) -> KeepRules:
