@@ -11,6 +11,9 @@ import pytest
 
 from pregen.config import load_config
 from pregen.generation import Published, RunOptions, run
+from pregen.issuers import load_issuers
+from pregen.signers import ALGORITHMS
+from pregen.verification import load_public_key, parse_response, verify_signature
 from storage.commits import find_head
 from storage.reader import Reader, open_reader
 from storage.stores.local import LocalStore
@@ -91,3 +94,25 @@ def test_a_night_stores_its_windows_and_names_the_tables_that_are_there(folder: 
     answer = reader.lookup(expected_answers(COMBINED)[0].cert_id)
     assert answer is not None
     assert answer.this_update > (NOW + DAY).timestamp()
+
+
+def test_what_version_1_signed_is_carried_over_or_signed_anew_and_all_of_it_verifies(folder: Path) -> None:
+    first = publish(folder, day=1)
+    assert first.reasons.carried + sum(first.reasons.signed.values()) == first.survey.certificates
+    issuers = {one.issuer_id: one for one in load_issuers(load_config(folder / "pregen.toml"), NOW)[0]}
+    reader = open_reader(LocalStore(folder / "store"))
+    assert reader.current is not None
+    known = {
+        (oid, stored.name_hashes[oid]): issuers[stored.issuer_id]
+        for loaded in reader.current.tables.values()
+        for stored in loaded.tables.issuers
+        for oid in stored.name_hashes
+    }
+    for asked in (one.cert_id for one in expected_answers(COMBINED) if one.sha256):
+        answer, responder = reader.lookup(asked), known[asked.hash_oid, asked.issuer_name_hash].responder
+        assert answer is not None
+        parsed = parse_response(answer.der)
+        verify_signature(parsed, load_public_key(responder.public_key), ALGORITHMS[responder.algorithm])
+        assert {one.status for one in parsed.statements} == {"good"}
+    second = publish(folder, day=1)
+    assert second.reasons.carried + second.kept == second.survey.certificates
