@@ -93,7 +93,7 @@ def _damaged(evidence: Evidence) -> Finding:
         "error",
         "the history of the current generation is damaged, so what vanished or is revoked no more cannot be known: "
         "restore these objects from a copy; without one, look at this snapshot with great care, then accept it by "
-        "--accept history.damaged",
+        "--accept history.damaged, which may free what was revoked",
         len(evidence.damage),
         evidence.damage[:MAX_EXAMPLES],
     )

@@ -360,7 +360,7 @@ def _refuse_lost_issuers(
         raise GateError(
             f"commit {current.commit.number} answers for {', '.join(missing)}, which the configuration lacks: "
             "publishing would make all its certificates unauthorized. Add the missing [[issuer]], use another store, "
-            f"or say {options}"
+            f"or say {options}, which also forgets what of theirs was revoked"
         )
     unknown = set(dropped) - {name for names in lost.values() for name in names}
     return tuple(

@@ -35,7 +35,8 @@ def describe(parser: Parser) -> None:
         metavar="ISSUER",
         action="append",
         default=[],
-        help="stop answering for this issuer of the current commit, which the configuration lacks; may be repeated",
+        help="stop answering for this issuer of the current commit, which the configuration lacks, and forget what of "
+        "it was revoked; may be repeated",
     )
     parser.add_argument("--engine", help="auto, multibuffer, awslc or software; default: the configuration's")
     parser.takes_workers()

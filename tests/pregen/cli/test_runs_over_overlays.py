@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from storage.commits import CommitTerms, find_head, new_publisher, publish
+from storage.history import read_index
 from storage.manifest import read_manifest
 from storage.stores.local import LocalStore
 from tests.pki import DAY
@@ -176,3 +177,21 @@ def test_a_revocation_that_vanished_goes_by_name(source: Source) -> None:
 
     assert ended.code == 0, ended.err
     assert not source.current().manifest.overlays
+
+
+@pytest.mark.parametrize("kind", ["pack", "part"])
+def test_what_is_lost_of_an_overlay_is_never_passed_over(source: Source, kind: str) -> None:
+    assert source.change("revoke", GOOD).code == 0
+    current, store = source.current(), LocalStore(source.ca.store)
+    assert current.manifest.history is not None
+    (part,) = read_index(store, current.manifest.history).overlays
+    store.delete([part.pack if kind == "pack" else part.name])
+
+    refused = source.run()
+    assert refused.code != 0
+    assert "history.damaged" in refused.err
+    assert (part.pack if kind == "pack" else part.name) in refused.err
+
+    assert source.run("--accept", "history.damaged", "--reason", "the disk failed").code == 0
+    # Who made the change is forgotten with the part of the history; what it says is in the pack.
+    assert source.says(GOOD)[0] == ("good" if kind == "pack" else "revoked")
