@@ -13,11 +13,13 @@ from pregen.generation.made import KeptShard
 from pregen.generation.makings import Keepable, Keeping
 from pregen.generation.preparation import Prepared
 from pregen.generation.remembering import PartTask, PartWriter
+from pregen.generation.routing import ShardFile
 from pregen.generation.shard import SignTask
 from pregen.generation.staying import StayingRows
 from pregen.generation.steps import Steps
 from pregen.generation.survey import Survey
 from pregen.generation.workers import Pool
+from storage.manifest import Shard
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +67,15 @@ def tasks_of(prepared: Prepared, staying: StayingRows, back: LookBack | None = N
             None,
             prepared.endings,
             staying.proofs.get(file.number, frozenset()),
-            back.overlays_of(file.low, file.high) if back else (),
+            _packs_of_staying(prepared, back, file) if back else (),
         )
         for file in staying.files
     ]
+
+
+def _packs_of_staying(prepared: Prepared, back: LookBack, file: ShardFile) -> tuple[Shard, ...]:
+    """Return where the records of what stays may be: in overlays, or of issuers that are left behind, in any pack."""
+    return back.packs_of(file.low, file.high) if prepared.staying else back.overlays_of(file.low, file.high)
 
 
 def keep(prepared: Prepared, work: Worklist, pool: Pool, steps: Steps) -> tuple[KeptShard, ...]:

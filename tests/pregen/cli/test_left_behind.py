@@ -327,3 +327,13 @@ def test_under_all_of_its_names_and_keys_an_issuer_is_left_behind_and_counted_on
         "good",
     ]
     assert pregen("verify", ca.store, "--all").code == 0
+
+
+def test_a_revocation_that_vanishes_within_a_limit_stays_with_its_record(two: Ca, pregen: Program) -> None:
+    two.configure({**SECOND, "on_trouble": "leave-behind"}, gates={"unrevoke": 1, "shrink": {"share": 1, "count": 99}})
+    export(two, [row for row in rows(two) if row.serial != R2])
+
+    for _ in range(2):
+        ended = pregen("run", two.config, "--json")
+        assert ended.code == 8, ended.err
+        assert found(pregen, two, two.folder / "other.pem", R2) == "revoked"
