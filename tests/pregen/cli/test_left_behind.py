@@ -337,3 +337,16 @@ def test_a_revocation_that_vanishes_within_a_limit_stays_with_its_record(two: Ca
         ended = pregen("run", two.config, "--json")
         assert ended.code == 8, ended.err
         assert found(pregen, two, two.folder / "other.pem", R2) == "revoked"
+
+
+def test_a_verification_against_the_snapshot_names_what_was_left_out(two: Ca, pregen: Program) -> None:
+    export(two, rows(two))
+    assert pregen("run", two.config).code == 8
+    assert pregen("verify", two.store, "--against", two.config).code == 0
+    export(two, rows(two, revoked=[R2 + 1]))
+    assert pregen("run", two.config).code == 8
+
+    ended = pregen("verify", two.store, "--against", two.config)
+
+    assert ended.code == 6
+    assert f"{R2 + 1:x}" in ended.err
