@@ -155,7 +155,7 @@ def test_what_looks_into_a_store_works_as_it_is_written(
 ) -> None:
     assert pregen("run", ca.config).code == 0
     monkeypatch.chdir(ca.folder)
-    for beginning in ("pregen inspect", "pregen verify", "pregen lookup"):
+    for beginning in ("pregen inspect STORE", "pregen verify STORE", "pregen lookup STORE"):
         _, *words = words_of(OPERATIONS, beginning)
         assert pregen(*(in_folder(word, ca) for word in words)).code == 0
     (status,) = re.findall(r"^    pregen (status .*)$", OPERATIONS.read_text(), re.MULTILINE)
