@@ -23,7 +23,7 @@ from tests.test_papers import OPERATIONS
 SERIALS = tuple(range(0x5101, 0x5141))
 COMPROMISED, LAST = SERIALS[:3], SERIALS[-1]
 _CASE = re.compile(r"^### (.*?)\n(.*?)(?=^##)", re.MULTILINE | re.DOTALL)
-_STEP = re.compile(r"^```sh\n(?P<typed>.*?)^```$|^<!-- (?P<happens>.*?) -->$", re.MULTILINE | re.DOTALL)
+_STEP = re.compile(r"^```shell\n(?P<typed>.*?)^```$|^<!-- (?P<happens>.*?) -->$", re.MULTILINE | re.DOTALL)
 
 
 class Step(NamedTuple):
