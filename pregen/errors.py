@@ -5,6 +5,7 @@
     ├── ConfigError            configuration, keys, certificates
     ├── InputError             the snapshot cannot be read, or holds rows that cannot be
     ├── GateError              the snapshot can be read, but must not be published
+    ├── ResumeError            an earlier run cannot be gone on with
     ├── NotFoundError          there is no answer
     ├── SpoolError             the disk for spill files
     ├── PublishError           the store, while a shard goes there
@@ -103,6 +104,13 @@ class GateError(PregenError):
 
     exit_code = ExitCode.REFUSED
     code = "gate"
+
+
+class ResumeError(PregenError):
+    """A run was told to go on where an earlier one was stopped, and cannot."""
+
+    exit_code = ExitCode.REFUSED
+    code = "resume"
 
 
 class NotFoundError(PregenError):

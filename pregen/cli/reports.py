@@ -86,6 +86,7 @@ def _run_document(published: Published, cost: _Cost) -> dict[str, object]:
         "peak_rss_mib": cost.peak_rss_mib,
         "commit": published.commit,
         "shards": published.shards,
+        "resumed": published.resumed,
         **_times(published),
         "cycle": cycles_document(published.prepared.shared_cycles),
         "left_behind": left_behind_document(published.left_behind),
@@ -105,6 +106,7 @@ def _run_lines(published: Published, cost: _Cost) -> list[str]:
                 *_times_lines(published),
                 *cycle_rows(published.prepared.shared_cycles),
                 ("read back", f"{packs}; {published.verified:,} responses parsed and verified"),
+                *_resumed_lines(published),
                 ("engine", f"{published.engine}, {published.workers} worker(s)"),
                 *_rate_lines(published.prepared.rates),
                 ("time", f"{seconds:,.1f} s, {cpu:,.1f} s of CPU: {round(count / seconds):,} responses/s"),
@@ -132,6 +134,13 @@ def _signed_lines(published: Published) -> list[tuple[str, object]]:
         *([("carried", carried)] if reasons.carried else []),
         *([("kept", kept)] if published.kept else []),
     ]
+
+
+def _resumed_lines(published: Published) -> list[tuple[str, object]]:
+    if not published.resumed:
+        return []
+    begun = clock.text(published.prepared.started)
+    return [("resumed", f"{published.resumed:,} of these shards were stored by the run that began at {begun}")]
 
 
 def _shares(steps: Mapping[str, float], total: float) -> str:

@@ -320,7 +320,7 @@ class RunConfig(Section, frozen=True, kw_only=True):
         engine: who computes the signatures (`pregen engines` shows which work here); "auto": for each algorithm the
             fastest that works. `--engine` wins over it.
         spool: folder for spill files, relative to the configuration file; 48 octets a row must be free. They are
-            removed at the end.
+            removed at the end; the journal of a run that was stopped stays there, for the next one to go on from.
     """
 
     workers: Annotated[int, msgspec.Meta(ge=0)] = 0

@@ -9,6 +9,9 @@ worklist.py      which shards are made anew, and which stay
 signing.py       who signs them; made.py is what comes of it
 committing.py    everything is accounted for, then published; overtaken.py takes over what was published meanwhile
 
+resuming.py      whether a run goes on where an earlier one was stopped: journal.py is what that one has left, and
+                 recalling.py puts its packs in the place of what would be signed
+
 workplace.py     the workers (workers.py), and the folder where rows wait (spool.py), while a run lasts
 sharding.py      how keys are cut into shards
 routing.py       rows to shards by their keys (pregen/routing_key.py), by a router (router.py) a process, into spill

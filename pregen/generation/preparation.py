@@ -43,9 +43,10 @@ from storage.tables import Tables
 class RunOptions:
     """What the command line says about one run; it wins over the configuration.
 
-    `author` says who runs it and what for, `full` whether it signs every answer again, `is_delta` that the rows are
-    some that have changed, on top of what is published, be that of a later instant. `tell_as_of` is told for which
-    instant the snapshot is complete, before that is judged and before rows are read.
+    `author` says who runs it and what for, `full` whether it signs every answer again, `resume` that it must go on
+    where an earlier one was stopped, `is_delta` that the rows are some that have changed, on top of what is published,
+    be that of a later instant. `tell_as_of` is told for which instant the snapshot is complete, before that is judged
+    and before rows are read.
     """
 
     snapshot: str | None = None
@@ -57,6 +58,7 @@ class RunOptions:
     accept: tuple[Acceptance, ...] = ()
     author: Author | None = None
     full: bool = False
+    resume: bool = False
     is_delta: bool = False
     tell_as_of: Callable[[datetime], None] = lambda _: None
 
@@ -68,7 +70,7 @@ class Prepared:
     `choices` are the engines that sign, `current` is the generation that is published, `past` what it left behind for
     the gates, and `refreshing` says what of it is signed again. `left_behind` are issuers that sign nothing; they are
     among `issuers` as the current generation has them, with windows that no answer gets. `begun` is the clock's instant
-    at the start, `started` may be that of ``--now``.
+    at the start, `started` may be that of ``--now``, or of an earlier attempt. `resume` is of the command line.
     """
 
     config: Config
@@ -91,6 +93,7 @@ class Prepared:
     refreshing: Refreshing
     left_behind: tuple[LeftBehind, ...]
     warnings: tuple[Finding, ...]
+    resume: bool = False
 
     @property
     def engines(self) -> dict[str, str]:
@@ -209,7 +212,7 @@ def prepare(config: Config, options: RunOptions) -> Prepared:
         clock_now=clock.now(),
         current_as_of=clock.instant(head.commit.as_of) if head and not options.is_delta else None,
     )
-    issuers, windows = _windows(issuers, snapshot.as_of, started)
+    issuers, windows = plan_windows(issuers, snapshot.as_of, started)
     left = left_behind(issuers, current)
     issuers = tuple(as_stored(config.path, one, current) if one.trouble else one for one in issuers)
     refreshing = _refreshing(config, started, current)
@@ -229,6 +232,7 @@ def prepare(config: Config, options: RunOptions) -> Prepared:
         accept=options.accept,
         author=options.author,
         full=options.full,
+        resume=options.resume,
         snapshot=snapshot,
         begun=begun,
         started=started,
@@ -296,10 +300,14 @@ def _choices(issuers: tuple[Issuer, ...], wanted: str) -> dict[KeyUse, Choice]:
     return {use: use.source.choose(wanted, ALGORITHMS[use.algorithm]) for use in uses}
 
 
-def _windows(
+def plan_windows(
     issuers: tuple[Issuer, ...], as_of: datetime, started: datetime
 ) -> tuple[tuple[Issuer, ...], tuple[ValidityWindow, ...]]:
-    """Return the issuers with the window of each; all that cannot have one are named at once."""
+    """Return the issuers with the window of each; all that cannot have one are named at once.
+
+    Raises:
+        ConfigError, GateError: as of `pregen.validity.plan_window`.
+    """
     usable, findings, kinds = [], [], []
     for issuer in issuers:
         try:

@@ -18,6 +18,7 @@ from pregen.generation.overlaying import sign_staying
 from pregen.generation.pace import pace_warning
 from pregen.generation.plan import Plan, make_plan
 from pregen.generation.preparation import Prepared, RunOptions, prepare
+from pregen.generation.resuming import Resumption, going_on
 from pregen.generation.signing import put_tables, put_windows, sign, signing_job
 from pregen.generation.steps import Steps
 from pregen.generation.survey import Survey, survey
@@ -110,8 +111,13 @@ class Published:
     @property
     def stored_bytes(self) -> int:
         """Octets put, without the history: what the next run's gates need."""
-        packs = sum(one.shard.size_bytes for one in self.made.packs)
+        packs = sum(one.shard.size_bytes for one in self.made.packs if not one.is_resumed)
         return self.committed.put_bytes + self.plan_bytes + packs
+
+    @property
+    def resumed(self) -> int:
+        """How many shards an earlier attempt had stored."""
+        return sum(one.is_resumed for one in self.made.signed)
 
     @property
     def verified(self) -> int:
@@ -153,11 +159,12 @@ def publish_prepared(prepared: Prepared, steps: Steps, progress: Progress) -> Pu
     Raises:
         PregenError, StorageError, OSError: nothing was published; see their exit codes.
     """
-    with ExitStack() as working:
-        return _published(prepared, steps, progress, working)
+    with going_on(prepared) as resumption, ExitStack() as working:
+        return _published(resumption, steps, progress, working)
 
 
-def _published(prepared: Prepared, steps: Steps, progress: Progress, working: ExitStack) -> Published:
+def _published(resumption: Resumption, steps: Steps, progress: Progress, working: ExitStack) -> Published:
+    prepared = resumption.prepared
     with steps("prepare"):
         before = prepared.current.manifest.probed_at if prepared.current else None
         probed_at = probed_lately(prepared.store, before, clock.seconds(clock.now()))
@@ -171,8 +178,9 @@ def _published(prepared: Prepared, steps: Steps, progress: Progress, working: Ex
             plan = make_plan(prepared.issuers, prepared.windows, groups, prepared.current_tables, back.candidates)
         work = make_worklist(prepared, surveyed, keepable, back)
         # Before anything else is put, and until it is committed: no cleaning takes it for what a dead run has left.
-        working.enter_context(at_work(prepared.store, clock.seconds(prepared.begun)))
-        made, put = _made(prepared, place, surveyed, work, plan, back, steps, progress)
+        working.enter_context(at_work(prepared.store, resumption.began_s))
+        work = replace(work, sign=tuple(resumption.begun(plan, work.sign)))
+        made, put = _made(resumption, place, surveyed, work, plan, back, steps, progress)
     surveyed = surveyed.without(all_left_out(one.left_out for one in made.signed))
     for one in made.packs:
         steps.add(one.steps)
@@ -191,12 +199,13 @@ def _published(prepared: Prepared, steps: Steps, progress: Progress, working: Ex
         + plan.warnings()
         + damage_warning(reasons)
         + left_out_warning(surveyed.left_out)
-        + slow,
+        + slow
+        + resumption.all_warnings(),
     )
 
 
 def _made(
-    prepared: Prepared,
+    resumption: Resumption,
     place: Workplace,
     surveyed: Survey,
     work: Worklist,
@@ -209,13 +218,14 @@ def _made(
 
     Where nothing is, no pack is read, no key is used, and no tables are put.
     """
+    prepared = resumption.prepared
     kept = keep(prepared, work, place.pool, steps)
     if not work.sign and not work.staying:
         return Made(kept=kept), {}
     with steps("plan"):
         job = signing_job(prepared, plan, back.job(plan))
     put_tables(prepared.store, plan)
-    signed = sign(job, work.sign, place.pool, surveyed.certificates - surveyed.kept, progress)
+    signed = sign(job, work.sign, place.pool, surveyed.certificates - surveyed.kept, progress, resumption.note)
     staying = sign_staying(job, work.staying, surveyed.staying.entries, place.pool)
     plan = put_windows(prepared.store, plan, Made(signed=signed, staying=staying).packs)
     made = Made(

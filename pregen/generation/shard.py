@@ -6,7 +6,7 @@ engine cannot take as an array (hashing, one signature a call) is the only work 
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Self
 
@@ -15,7 +15,9 @@ import numpy as np
 from pregen.errors import PublishError, explained
 from pregen.generation.carrying import NO_REASONS, CarriedRows, Carrier, CarryJob, Reasons, all_signed
 from pregen.generation.endings import Endings
+from pregen.generation.former import FormerPackError
 from pregen.generation.groups import Group
+from pregen.generation.journal import Finished
 from pregen.generation.keyring import KeyRing, OpenSigner
 from pregen.generation.layout import Block, Layout, Numbers, RunNumbers
 from pregen.generation.leaving import leave
@@ -23,6 +25,7 @@ from pregen.generation.left_out import NOTHING_LEFT_OUT, LeftOut
 from pregen.generation.messages import BATCH_ROWS, Messages, Scratch
 from pregen.generation.plan import Plan
 from pregen.generation.readback import ReadBack
+from pregen.generation.recalling import Recalled
 from pregen.generation.remembering import remember
 from pregen.generation.routing import ShardFile
 from pregen.generation.rows import ShardRows, load_shard
@@ -32,9 +35,9 @@ from pregen.signers import Flight, KeyUse, Octets, Rows, open_signer
 from pregen.validity import ValidityWindow
 from storage.history import HistoryPart
 from storage.manifest import Shard
-from storage.pack import ID_BYTES, build_pack, pack_name
+from storage.pack import ID_BYTES, Pack, build_pack, pack_id, pack_name
 from storage.stores.base import Store
-from storage.tables import Shape
+from storage.tables import RECORD_FIELDS, Shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,7 @@ class SignTask:
         expired_before, endings: see `pregen.generation.rows.load_rows`.
         proofs: groups of which one response at least is verified here (one of each group in a run).
         packs: of the current generation, from which records are carried over, in the order in which readers search.
+        finished: what an earlier attempt has stored, which may take the place of what would be signed.
     """
 
     file: ShardFile
@@ -53,6 +57,7 @@ class SignTask:
     endings: Endings | None = None
     proofs: frozenset[Group] = frozenset()
     packs: tuple[Shard, ...] = ()
+    finished: Finished | None = None
 
     @property
     def label(self) -> str:
@@ -100,6 +105,7 @@ class SignedShard:
         reasons: why rows were signed, and how many were carried over.
         runs: numbers of the runs that have records.
         left_out: what it has no records of.
+        is_resumed: whether an earlier attempt had stored the pack.
     """
 
     number: int
@@ -112,6 +118,7 @@ class SignedShard:
     reasons: Reasons = NO_REASONS
     runs: frozenset[int] = frozenset()
     left_out: LeftOut = NOTHING_LEFT_OUT
+    is_resumed: bool = False
 
     @property
     def is_whole(self) -> bool:
@@ -183,19 +190,8 @@ class ShardSigner:
         with steps("load"):
             runs = self._runs(rows, carried)
             layout = Layout(rows, runs, self._shapes)
-        flight = Flight()
-        records = [self._filled(rows, block, carried, flight) for block in layout.blocks()]
-        with steps("sign"):
-            flight.land()
-
-        identity = os.urandom(ID_BYTES)
-        name = pack_name(low, identity)
-        with steps("pack"):
-            buckets = layout.buckets(self._strides, low, high)
-            segments = layout.segments(self._strides, low, high, buckets)
-            pack = build_pack(identity, buckets, segments, [block.data.cast("B") for block in records], name)
-        with steps("store"):
-            self._store.put(name, pack.octets)
+        recalled = self._recalled(task, rows, layout)
+        name, pack = recalled or self._stored(task, rows, layout, carried)
         with steps("verify"):
             checked = self._read_back.check(self._store, name, pack, (low, high), rows, layout, task.proofs)
         with steps("gates"):
@@ -235,6 +231,7 @@ class ShardSigner:
             reasons=carried.reasons,
             runs=frozenset(numbers),
             left_out=left_out,
+            is_resumed=recalled is not None,
         )
 
     def _runs(self, rows: ShardRows, carried: CarriedRows) -> Numbers:
@@ -243,6 +240,49 @@ class ShardSigner:
         new = np.flatnonzero(runs < 0)
         runs[new] = self._run_numbers.of(rows.codes[new])
         return runs
+
+    def _stored(self, task: SignTask, rows: ShardRows, layout: Layout, carried: CarriedRows) -> tuple[str, Pack]:
+        """Sign and store a pack; return its name and its octets."""
+        flight = Flight()
+        records = [self._filled(rows, block, carried, flight) for block in layout.blocks()]
+        with self._steps("sign"):
+            flight.land()
+        name, pack = self._packed(task, layout, os.urandom(ID_BYTES), records)
+        with self._steps("store"):
+            self._store.put(name, pack.octets)
+        return name, pack
+
+    def _packed(self, task: SignTask, layout: Layout, identity: bytes, records: Sequence[Octets]) -> tuple[str, Pack]:
+        """Return the name of a pack and its octets, given the records of its blocks."""
+        low, high = task.file.low, task.file.high
+        name = pack_name(low, identity)
+        with self._steps("pack"):
+            buckets = layout.buckets(self._strides, low, high)
+            segments = layout.segments(self._strides, low, high, buckets)
+            return name, build_pack(identity, buckets, segments, [block.data.cast("B") for block in records], name)
+
+    def _recalled(self, task: SignTask, rows: ShardRows, layout: Layout) -> tuple[str, Pack] | None:
+        """Return the pack of an earlier attempt that is as one of now would be but for signatures; None: there is none.
+
+        It is made again from the rows, with the signatures that it has.
+        """
+        finished, shapes = task.finished, self._job.plan.tables.shapes
+        if finished is None or finished.made_of != task.file.made_of:
+            return None
+        with self._steps("resume"):
+            try:
+                found = Recalled(self._store, finished, layout, self._strides)
+            except FormerPackError:
+                return None
+            records = []
+            for block in layout.blocks():
+                shape = shapes[block.shape]
+                own = unsigned_bytes(shape)
+                block_records = found.block(len(block.rows), shape.stride)
+                block_records[:, :own] = new_records(rows, shape, block.rows)[:, :own]
+                records.append(block_records)
+        name, pack = self._packed(task, layout, pack_id(found.name), records)
+        return (name, pack) if name == found.name and found.is_same(pack.octets) else None
 
     def _filled(self, rows: ShardRows, block: Block, carried: CarriedRows, flight: Flight) -> Octets:
         """Return the records of a block, uint8[n, stride], in the order of its rows; they are whole when all landed."""
@@ -290,6 +330,11 @@ class ShardSigner:
         if (shape, which) not in self._messages:
             self._messages[shape, which] = Messages(self._job.plan, shape, which, self._scratch)
         return self._messages[shape, which]
+
+
+def unsigned_bytes(shape: Shape) -> int:
+    """Return how many octets of a record come before its signatures."""
+    return shape.serial_bytes + sum(RECORD_FIELDS[name] for name in shape.fields)
 
 
 def new_records(rows: ShardRows, shape: Shape, members: Numbers) -> Octets:

@@ -1,6 +1,6 @@
 """The third step of a run: shards are signed by workers, each with the keys that it opens itself."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from pregen import clock
 from pregen.generation.carrying import CarryJob
@@ -30,7 +30,12 @@ def put_tables(store: Store, plan: Plan) -> None:
 
 
 def sign(
-    job: SigningJob, tasks: Sequence[SignTask], pool: Pool, certificates: int, progress: Progress
+    job: SigningJob,
+    tasks: Sequence[SignTask],
+    pool: Pool,
+    certificates: int,
+    progress: Progress,
+    note: Callable[[SignedShard], None] = lambda _: None,
 ) -> list[SignedShard]:
     """Return all signed shards in the order of their keys.
 
@@ -40,12 +45,14 @@ def sign(
         pool: who signs them.
         certificates: how many there are in all, for `progress`.
         progress: told how many have their answers.
+        note: told of each shard, once its pack is stored and read back.
 
     Raises:
         SigningError, VerificationError, PublishError, WorkerError: nothing was published.
     """
     signed, done = [], 0
     for one in pool.map(ShardSigner, job, tasks) if tasks else ():
+        note(one)
         signed.append(one)
         done += one.shard.rows
         progress("sign", done, certificates)

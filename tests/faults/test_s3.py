@@ -186,4 +186,4 @@ def test_a_store_that_goes_away_half_way_fails_the_run_and_its_shard_is_named(ca
     )
     assert "the current generation is what it was" in ended.err
     assert "Traceback" not in ended.err
-    assert list(ca.spool.iterdir()) == []
+    ca.assert_spool_is_clean()

@@ -48,6 +48,11 @@ def describe(parser: Parser) -> None:
     parser.add_argument(
         "--full", action="store_true", help="sign every answer again, also those that could be carried over"
     )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on where a run of this configuration was stopped, or refuse; without it, a run does that where it can",
+    )
     parser.takes_json()
 
 
@@ -71,6 +76,7 @@ def read_options(given: Namespace, account: Account) -> RunOptions:
         accept=read_acceptances(given.accept, given.reason, given.by),
         author=read_author(given.by, given.note),
         full=given.full,
+        resume=given.resume,
     )
 
 

@@ -1,0 +1,289 @@
+"""A run that was killed goes on where it stopped, and not where anything that decides about its answers has changed."""
+
+import os
+import re
+import signal
+import sys
+from collections.abc import Callable, Collection
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.ipc
+import pytest
+
+from pregen.__main__ import main
+from pregen.generation.journal import Attempt, Journal
+from pregen.snapshot.files.base import USUAL_ROW_BYTES
+from storage.reader import open_reader
+from storage.stores import LocalStore
+from tests.faults.processes import RunningProgram
+from tests.pregen.cli.ca import Ca, Outcome, Program
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks for processes in /proc")
+
+ROWS, SHARDS = 2_000, 16
+SERIALS = [1 << 40 | number for number in range(ROWS)]
+ANY_SIZE = {"shrink": {"share": 1.0, "count": 1_000_000}, "growth": {"share": 1.0, "count": 1_000_000}}
+
+
+def packs(ca: Ca) -> set[str]:
+    """Return the names of all packs in the store."""
+    return {f"packs/{path.name}" for path in (ca.store / "packs").iterdir() if path.suffix != ".tmp"}
+
+
+def current(ca: Ca) -> set[str]:
+    """Return the names of packs that are published."""
+    generation = open_reader(LocalStore(ca.store)).current
+    assert generation is not None
+    return {shard.pack for shard in generation.manifest.shards}
+
+
+def journals(ca: Ca) -> list[Path]:
+    return [path for path in ca.spool.iterdir() if path.name.startswith("pregen-journal-")]
+
+
+def export(ca: Ca, rows: int, revoked: Collection[int] = ()) -> None:
+    """Write a snapshot that looks as if it had many rows, so that there are many shards, each of which is small."""
+    padding = SHARDS * 65_536 * USUAL_ROW_BYTES // rows if rows == ROWS else 0
+    at = ca.now - timedelta(hours=1)
+    table = pa.table(
+        {
+            "serial": pa.array([serial.to_bytes(6, "big") for serial in SERIALS[:rows]], pa.binary()),
+            "status": pa.array([int(serial in revoked) for serial in SERIALS[:rows]], pa.uint8()),
+            "revoked_at": pa.array(
+                [at if serial in revoked else None for serial in SERIALS[:rows]], pa.timestamp("ms", "UTC")
+            ),
+            "padding": pa.array([bytes(padding)] * rows, pa.large_binary()),
+        }
+    ).replace_schema_metadata({"pregen.as_of": ca.now.isoformat()})
+    with pa.ipc.new_file(str(ca.folder / "snapshot.arrow"), table.schema) as file:
+        file.write_table(table)
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Ca:
+    """A CA with a small current generation, whose next run was killed when it had signed some of its shards."""
+    ca = Ca(tmp_path_factory.mktemp("original"))
+    ca.configure(issuer={"cert_ids": "sha1"}, gates=ANY_SIZE, snapshot={"path": "snapshot.arrow"})
+    export(ca, 10)
+    assert main(["run", str(ca.config)]) == 0
+    export(ca, ROWS)
+    kill_in_the_middle(ca, 3)
+    return ca
+
+
+def kill_in_the_middle(ca: Ca, finished: int) -> None:
+    """Kill a run when it has finished so many shards."""
+    with RunningProgram(ca.folder, "run", ca.config) as running:
+        running.wait_until(lambda: any(path.read_bytes().count(b"\n") > finished for path in journals(ca)))
+        os.kill(running.pid, signal.SIGKILL)
+        running.process.wait()
+
+
+@pytest.fixture
+def ca(original: Ca, tmp_path: Path) -> Ca:
+    """The same CA; the journal knows a configuration by its path, and learns of the copy's."""
+    ca = original.copied_to(tmp_path)
+    (journal,) = journals(ca)
+    with Journal(ca.spool, f"{ca.config.resolve()}\n{ca.store.as_uri()}") as its:
+        path = its.path
+    journal.rename(path)
+    return ca
+
+
+def resumed(ended: Outcome) -> int:
+    count = ended.document["resumed"]
+    assert isinstance(count, int)
+    return count
+
+
+def warned(ended: Outcome) -> str:
+    """Return what the one warning about resuming says."""
+    (said,) = re.findall(r"warning resume[.].*", ended.err)
+    return str(said)
+
+
+def assert_whole(ca: Ca, pregen: Program, rows: int = ROWS) -> None:
+    """All that is published is right, and nothing is left behind."""
+    assert pregen("verify", ca.store, "--issuer", ca.pem, "--all", "--json").document["certificates"] == rows
+    ca.assert_clean()
+    assert journals(ca) == []
+
+
+def test_a_killed_run_goes_on_with_the_packs_that_it_had_stored(ca: Ca, pregen: Program) -> None:
+    left = packs(ca)
+
+    ended = pregen("run", ca.config, "--json")
+
+    assert 1 <= resumed(ended) < SHARDS
+    assert len(current(ca) & left) == resumed(ended)
+    assert len(packs(ca)) == len(left) + SHARDS - resumed(ended), "they were not put again"
+    assert "resume" not in ended.err
+    assert_whole(ca, pregen)
+
+
+def test_a_run_that_is_told_to_go_on_says_with_how_much(ca: Ca, pregen: Program) -> None:
+    ended = pregen("run", ca.config, "--resume", "--workers", 2)
+
+    assert ended.code == 0
+    assert re.search(r"^resumed +[0-9]+ of these shards were stored by the run that began at ", ended.out, re.MULTILINE)
+    assert_whole(ca, pregen)
+
+
+def test_a_run_that_is_killed_again_and_again_comes_to_its_end(ca: Ca, pregen: Program) -> None:
+    (journal,) = journals(ca)
+    kill_in_the_middle(ca, journal.read_bytes().count(b"\n"))
+
+    assert resumed(pregen("run", ca.config, "--json")) >= 2
+    assert_whole(ca, pregen)
+
+
+def change_configuration(ca: Ca) -> None:
+    ca.config.write_text(ca.config.read_text() + "\n# changed\n")
+
+
+def publish_otherwise(ca: Ca) -> None:
+    other = ca.configure(
+        name="other.toml", issuer={"cert_ids": "sha1"}, gates=ANY_SIZE, snapshot={"path": "snapshot.arrow"}
+    )
+    export(ca, 20)
+    assert main(["run", str(other), "--quiet"]) == 0
+    export(ca, ROWS)
+
+
+def take_another_snapshot(ca: Ca) -> None:
+    ca.now += timedelta(seconds=1)
+    export(ca, ROWS)
+
+
+def lose_time(ca: Ca) -> None:
+    """Let the run have begun days ago."""
+    change_journal(ca, lambda attempt: replace(attempt, started=attempt.started - 3 * 86_400))
+
+
+def come_from_the_future(ca: Ca) -> None:
+    change_journal(ca, lambda attempt: replace(attempt, started=attempt.started + 86_400))
+
+
+def plan_otherwise(ca: Ca) -> None:
+    change_journal(ca, lambda attempt: replace(attempt, plan="0" * 64))
+
+
+def change_journal(ca: Ca, change: Callable[[Attempt], Attempt]) -> None:
+    with Journal(ca.spool, f"{ca.config.resolve()}\n{ca.store.as_uri()}") as journal:
+        assert journal.attempt is not None
+        finished = list(journal.finished.values())
+        journal.begin(change(journal.attempt))
+        for one in finished:
+            journal.note(one.made_of, one.shard)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (change_configuration, "the configuration file has changed since"),
+        (publish_otherwise, "another generation is published (it began on commit 1, now it is 2)"),
+        (take_another_snapshot, "it was of another snapshot (as of "),
+        (lose_time, "windows"),
+        (come_from_the_future, "which is later than now"),
+        (plan_otherwise, "its answers have other windows, or kinds of rows, than those of now"),
+    ],
+)
+def test_a_run_begins_anew_where_what_decides_has_changed_and_says_what(
+    ca: Ca, pregen: Program, change: Callable[[Ca], None], why: str
+) -> None:
+    change(ca)
+
+    refused = pregen("run", ca.config, "--resume", "--json")
+    assert (refused.code, refused.error["code"]) == (3, "resume")
+    assert why in refused.err
+    assert "leave --resume out" in refused.err
+    ended = pregen("run", ca.config, "--json")
+    assert resumed(ended) == 0
+    assert why in warned(ended)
+    assert_whole(ca, pregen)
+
+
+def test_a_run_with_nothing_to_go_on_with_says_so_only_where_it_was_told_to(ca: Ca, pregen: Program) -> None:
+    (journal,) = journals(ca)
+    journal.unlink()
+
+    refused = pregen("run", ca.config, "--resume", "--json")
+    assert (refused.code, refused.error["code"]) == (3, "resume")
+    assert f"no run of this configuration and store was stopped after its first shard (there is no {journal})" in (
+        refused.err
+    )
+    assert journals(ca) == []
+    assert "resume" not in pregen("run", ca.config, "--json").err
+
+
+def lose_a_pack(path: Path) -> None:
+    path.unlink()
+
+
+def damage_a_pack(path: Path) -> None:
+    octets = bytearray(path.read_bytes())
+    octets[len(octets) // 2] ^= 1
+    path.write_bytes(octets)
+
+
+def exchange_a_pack(path: Path) -> None:
+    """Put octets of the same length in its place."""
+    path.write_bytes(bytes(path.stat().st_size))
+
+
+@pytest.mark.parametrize("change", [lose_a_pack, damage_a_pack, exchange_a_pack])
+def test_a_pack_that_is_not_there_as_it_was_is_signed_again(
+    ca: Ca, pregen: Program, change: Callable[[Path], None]
+) -> None:
+    with Journal(ca.spool, f"{ca.config.resolve()}\n{ca.store.as_uri()}") as journal:
+        names = [one.shard.pack for one in journal.finished.values()]
+    change(ca.store / names[0])
+
+    assert resumed(pregen("run", ca.config, "--json")) == len(names) - 1
+    assert_whole(ca, pregen)
+
+
+def test_rows_are_believed_and_not_the_journal(ca: Ca, pregen: Program) -> None:
+    """The snapshot of the same instant says something else now: its rows are signed, whatever was stored."""
+    bad = SERIALS[7]
+    export(ca, ROWS, revoked=[bad])
+
+    assert pregen("run", ca.config, "--json").code == 0
+    said = pregen("lookup", ca.store, "--issuer", ca.pem, "--serial", f"{bad:x}", "--json")
+    assert said.document["status"] == "revoked"
+    assert_whole(ca, pregen)
+
+
+def test_a_torn_journal_is_believed_up_to_the_tear(ca: Ca, pregen: Program) -> None:
+    (journal,) = journals(ca)
+    journal.write_bytes(journal.read_bytes()[:-10])
+    lines = journal.read_bytes().count(b"\n")
+
+    assert resumed(pregen("run", ca.config, "--json")) == lines - 1
+    assert_whole(ca, pregen)
+
+
+def test_a_journal_that_a_living_run_writes_is_left_alone(ca: Ca, pregen: Program) -> None:
+    with Journal(ca.spool, f"{ca.config.resolve()}\n{ca.store.as_uri()}") as journal:
+        before = journal.path.read_bytes()
+        refused = pregen("run", ca.config, "--resume", "--json")
+        assert (refused.code, refused.error["code"]) == (3, "resume")
+        assert "another run of this configuration is at work" in refused.err
+        ended = pregen("run", ca.config, "--json")
+        assert "another run of this configuration is at work" in warned(ended)
+        assert journal.path.read_bytes() == before
+
+
+def test_a_journal_that_cannot_be_kept_is_a_warning(ca: Ca, pregen: Program) -> None:
+    (journal,) = journals(ca)
+    journal.unlink()
+    journal.symlink_to(ca.folder / "elsewhere")
+
+    ended = pregen("run", ca.config, "--json")
+
+    assert ended.code == 0
+    assert "no journal could be kept" in warned(ended)
+    assert not (ca.folder / "elsewhere").exists()
