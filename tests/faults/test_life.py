@@ -4,6 +4,7 @@ After each step a reader sees one commit's truth, which is the dict's, and the l
 for good is not answered good, but where that was accepted by name.
 """
 
+import atexit
 import contextlib
 import functools
 import io
@@ -98,7 +99,9 @@ class OtherStore(WrappedStore):
 def authority() -> Ca:
     """Return the CA of all sequences, whose keys are made once; each has a store of its own."""
     memory = Path("/dev/shm")
-    return Ca(Path(tempfile.mkdtemp(prefix="life-", dir=memory if memory.is_dir() else None)))
+    folder = Path(tempfile.mkdtemp(prefix="life-", dir=memory if memory.is_dir() else None))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Ca(folder)
 
 
 class Life(RuleBasedStateMachine):
