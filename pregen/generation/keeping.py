@@ -53,7 +53,7 @@ def find_keepable(prepared: Prepared, back: LookBack, bounds: Sequence[int]) -> 
         OSError: the store does not say which packs are there.
     """
     makings, current = makings_of(prepared.issuers), prepared.current
-    if back.why_all or current is None or prepared.past.history is None:
+    if prepared.full or back.why_all or current is None or prepared.past.history is None:
         return Keepable(makings)
     ranges, issuers = set(pairwise(bounds)), {one.issuer_id: stored_issuer(one) for one in prepared.issuers}
     documents = {

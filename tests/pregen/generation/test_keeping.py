@@ -16,6 +16,8 @@ from pregen.clock import seconds
 from pregen.config import load_config
 from pregen.gates import Acceptance
 from pregen.generation import Published, RunOptions
+from pregen.generation.keeping import find_keepable
+from pregen.generation.looking_back import look_back
 from pregen.generation.preparation import prepare
 from pregen.generation.publication import publish_prepared
 from pregen.generation.sharding import rows_wanted
@@ -302,6 +304,16 @@ def test_full_makes_every_pack_anew_where_it_is(nights: KeptNights) -> None:
     assert not {one.pack for one in nights.shards} & {one.pack for one in before}
     nights.run(2).assert_did(packs=0, parts=0)
     nights.check_rows(2)
+
+
+def test_full_keeps_nothing_even_where_some_issuers_are_carried_over(nights: KeptNights) -> None:
+    config, bounds = load_config(nights.configure()), (0, *(one.high for one in nights.shards))
+    nights.write(nights.rows, NOW + DAY)
+    prepared = prepare(config, RunOptions(now=NOW + DAY, workers=1))
+    back = look_back(prepared)
+    assert len(find_keepable(prepared, back, bounds).shards) == SHARDS
+    assert not find_keepable(replace(prepared, full=True), back, bounds).shards
+    assert len(find_keepable(prepared, back, (0, *bounds[2:])).shards) == SHARDS - 2, "the others have other bounds"
 
 
 def test_a_pack_that_is_gone_is_made_again(nights: KeptNights) -> None:

@@ -18,6 +18,8 @@ from tests.pregen.generation.workshop import NOW, Row
 
 NOW_S, DAY_S = seconds(NOW), 86_400
 ROWS = 400
+VALIDITY = 'profile = "lab"\nlifetime = "9d"'
+ALONE = {"cert_ids": "sha1", "alone": "yes"}  # its certificate lasts for all nights
 
 
 def nights_of(count: int) -> Iterator[list[Row]]:
@@ -42,7 +44,7 @@ def nights_of(count: int) -> Iterator[list[Row]]:
 
 def live_through(folder: Path, count: int) -> list[tuple[int, ...]]:
     """Publish so many nights, and return what was counted after each of them."""
-    nights = Nights(folder, issuers=[{"cert_ids": "sha1"}], validity='profile = "lab"\nlifetime = "9d"')
+    nights = Nights(folder, issuers=[dict(ALONE)], validity=VALIDITY)
     seen = []
     for night, rows in enumerate(nights_of(count)):
         published = nights.publish(night, rows)
