@@ -116,14 +116,14 @@ def failure_of(error: BaseException) -> Failure:
 def _remedy(error: BaseException) -> str:
     """Return what helps against damage: a copy, or what is made anew.
 
-    Packs are made anew by each run, but a run must read the commit before it.
+    Packs are made anew by a run that signs everything, but a run must read the commit before it.
     """
     if not isinstance(error, FormatError):
         return ""
     if error.name.startswith("history/"):
         return "; answers do not need it, but the gates of the next run do: restore that object from a copy"
     if error.name.startswith("packs/"):
-        return "; restore that object from a copy, or publish anew by pregen run"
+        return "; restore that object from a copy, or publish anew by pregen run --full"
     return (
         "; restore that object from a copy (no run is published after a commit that cannot be read); without a copy, "
         "publish into a new store and let the edges serve that"
