@@ -1,0 +1,83 @@
+"""Many real processes of the program, one after the other, each of which may be killed: started by a fork.
+
+A process that has imported the program, and has opened nothing, forks for each command. So a command is a process of
+its own that the kernel kills, and needs no second to start.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from pregen.__main__ import main
+
+_PROGRAM = "from tests.faults.zygote import serve; serve()"
+
+
+class Zygote:
+    """Starts commands, and kills them after a time."""
+
+    def __init__(self, folder: Path) -> None:
+        self._said = folder / "zygote.said"
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", _PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
+        self._process.kill()
+        self._process.wait()
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.stdout.close()
+
+    def run(self, *words: object, killed_after_s: float | None = None) -> int:
+        """Run a command, perhaps not to its end; return its exit code, -9 where it was killed."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        order = {"words": [str(word) for word in words], "after_s": killed_after_s, "said": str(self._said)}
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
+        return int(self._process.stdout.readline())
+
+    @property
+    def said(self) -> str:
+        """What the last command said."""
+        return self._said.read_text()
+
+
+def serve() -> None:
+    """Be the process that forks."""
+
+    for line in sys.stdin:
+        order = json.loads(line)
+        pid = os.fork()
+        if not pid:
+            _be(order["words"], order["said"])
+        if order["after_s"] is not None:
+            time.sleep(order["after_s"])
+            os.kill(pid, signal.SIGKILL)
+        _, status = os.waitpid(pid, 0)
+        sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
+        sys.stdout.flush()
+
+
+def _be(words: list[str], said: str) -> None:
+    out = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(out, 1)
+    os.dup2(out, 2)
+    code = 99
+    try:
+        code = main(words)
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
