@@ -40,6 +40,7 @@ FIELDS = [
     "bytes_per_response",
     "peak_rss_mib",
     "shards",
+    "resumed",
     "this_update",
     "next_update",
     "refresh_by",
