@@ -18,14 +18,14 @@ from bench.workload import Workload, make_workload
 from pregen import clock
 from pregen.config import load_config
 from pregen.generation import RunOptions, run
+from pregen.generation.comparing.makings import Keepable
 from pregen.generation.keeping import makings_of
 from pregen.generation.looking_back import look_back
-from pregen.generation.makings import Keepable
-from pregen.generation.plan import make_plan
+from pregen.generation.making.plan import make_plan
+from pregen.generation.making.shard import ShardSigner, SignedShard, SigningJob
 from pregen.generation.preparation import prepare
-from pregen.generation.shard import ShardSigner, SignedShard, SigningJob
-from pregen.generation.steps import Steps
 from pregen.generation.survey import survey
+from pregen.generation.work.steps import Steps
 from pregen.generation.worklist import make_worklist
 from pregen.generation.workplace import open_workplace
 from pregen.signers import P256_SHA256, RSA2048_SHA256

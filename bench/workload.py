@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from bench.authorities import SECTION, make_authorities
 from pregen import clock
 from pregen.demo.authority import make_authority
-from pregen.generation.spill import ROW_BYTES as SPOOLED_BYTES
+from pregen.generation.rows.spill import ROW_BYTES as SPOOLED_BYTES
 from pregen.signers import P256_SHA256, Algorithm
 from pregen.snapshot import AS_OF_KEY, GOOD, REVOKED
 

@@ -17,12 +17,12 @@ from pregen.config import Config
 from pregen.errors import MAX_EXAMPLES, Finding, VerificationError
 from pregen.gates.comparison import KeptStatus
 from pregen.generation import RunOptions
-from pregen.generation.groups import KINDS
 from pregen.generation.preparation import opened_snapshot
-from pregen.generation.routing import route
-from pregen.generation.rows import ShardRows, load_rows
-from pregen.generation.spool import spool_folder
-from pregen.generation.steps import Steps
+from pregen.generation.rows.groups import KINDS
+from pregen.generation.rows.routing import route
+from pregen.generation.rows.rows import ShardRows, load_rows
+from pregen.generation.rows.spool import spool_folder
+from pregen.generation.work.steps import Steps
 from pregen.issuers import Issuer, load_issuers
 from pregen.overlays.entries import Entries, Origin, order_of, paired
 from pregen.overlays.order import RowsSay, resolve

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from pregen import clock
 from pregen.errors import MAX_EXAMPLES
-from pregen.generation.by_issuer import IssuerFigures
+from pregen.generation.comparing.by_issuer import IssuerFigures
 
 
 def issuers_document(issuers: Sequence[IssuerFigures]) -> list[dict[str, object]]:

@@ -17,7 +17,7 @@ from pregen.engines import EngineState
 from pregen.exit_codes import ExitCode
 from pregen.gates.results import gates_document
 from pregen.generation import Checked, Published
-from pregen.generation.counts import RowCounts
+from pregen.generation.rows.counts import RowCounts
 from pregen.importing import Imported
 
 BY_VALUE = ("status", "no-ocsp")  # reasons why rows are left out for what a column says of them

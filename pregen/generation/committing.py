@@ -8,15 +8,15 @@ from pregen import clock
 from pregen.errors import VerificationError
 from pregen.gates import GateResult
 from pregen.gates.results import gates_document
+from pregen.generation.comparing.past import write_past
 from pregen.generation.gatekeeping import after_signing
 from pregen.generation.left_behind import as_before
-from pregen.generation.left_out import with_counts
 from pregen.generation.made import Made
+from pregen.generation.making.left_out import with_counts
 from pregen.generation.overtaken import OnTop, taken_over
-from pregen.generation.past import write_past
 from pregen.generation.preparation import Prepared
-from pregen.generation.steps import Steps
 from pregen.generation.survey import Survey
+from pregen.generation.work.steps import Steps
 from pregen.interruption import uninterruptible
 from pregen.overlay_keys import put_overlay_keys
 from pregen.validity import check_still_timely

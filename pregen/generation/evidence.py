@@ -7,13 +7,13 @@ from pregen import clock
 from pregen.errors import Finding
 from pregen.gates.detector import Verdict, Watch
 from pregen.gates.evidence import Evidence
-from pregen.generation.by_issuer import certificates_of, rows_in_spite, without_rows
-from pregen.generation.claims import Claims
-from pregen.generation.counts import Pair
-from pregen.generation.disputes import left_out_in_crls, mislabelled, proved_labels, revoked_in_crls
-from pregen.generation.past import named
+from pregen.generation.comparing.by_issuer import certificates_of, rows_in_spite, without_rows
+from pregen.generation.comparing.claims import Claims
+from pregen.generation.comparing.disputes import left_out_in_crls, mislabelled, proved_labels, revoked_in_crls
+from pregen.generation.comparing.past import named
+from pregen.generation.comparing.tally import Tally
 from pregen.generation.preparation import Prepared
-from pregen.generation.tally import Tally
+from pregen.generation.rows.counts import Pair
 from pregen.snapshot import IN_COLUMNS, Snapshot
 from pregen.validity import REASON_CODES
 from storage.certid import serial_text

@@ -18,14 +18,14 @@ from pregen.gates.detector import Case, Observation, Verdict, Watch, judge, reme
 from pregen.gates.evidence import Evidence
 from pregen.gates.gates import judge_all
 from pregen.gates.history import witness_share
-from pregen.generation.by_issuer import certificates_of
-from pregen.generation.claims import Claims, make_claims
+from pregen.generation.comparing.by_issuer import certificates_of
+from pregen.generation.comparing.claims import Claims, make_claims
+from pregen.generation.comparing.past import ComparisonJob
+from pregen.generation.comparing.tally import Tally
 from pregen.generation.evidence import evidence_of, match_name, matched_before
-from pregen.generation.groups import Group
-from pregen.generation.past import ComparisonJob
 from pregen.generation.preparation import Prepared
+from pregen.generation.rows.groups import Group
 from pregen.generation.staying import ahead
-from pregen.generation.tally import Tally
 from pregen.snapshot import Snapshot
 from pregen.validity import REASON_CODES
 from storage.manifest import Shard

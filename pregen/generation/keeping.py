@@ -21,13 +21,13 @@ from typing import NamedTuple
 import numpy as np
 
 from pregen import clock
-from pregen.generation.groups import KINDS, Group
+from pregen.generation.comparing.makings import Former, Keepable, Makings
 from pregen.generation.looking_back import LookBack
-from pregen.generation.makings import Former, Keepable, Makings
-from pregen.generation.plan import forms, stored_issuer
+from pregen.generation.making.plan import forms, stored_issuer
+from pregen.generation.making.templates import make_template
+from pregen.generation.making.terms import FormerRun
 from pregen.generation.preparation import Prepared
-from pregen.generation.templates import make_template
-from pregen.generation.terms import FormerRun
+from pregen.generation.rows.groups import KINDS, Group
 from pregen.issuers import Issuer
 from pregen.validity import Fit, Refreshing
 from storage.history import HistoryPart

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from pregen.generation.carrying import CarryJob, RunColumns
-from pregen.generation.plan import Candidates, Carried, Plan
+from pregen.generation.making.carrying import CarryJob, RunColumns
+from pregen.generation.making.plan import Candidates, Carried, Plan
+from pregen.generation.making.terms import FULL, FormerRun, Today, former_runs
 from pregen.generation.preparation import Prepared
-from pregen.generation.terms import FULL, FormerRun, Today, former_runs
 from storage.manifest import Shard
 from storage.tables import Tables
 

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pregen.gates.comparison import Comparison, Remembered
-from pregen.generation.past import Past
+from pregen.generation.comparing.past import Past
 from pregen.generation.preparation import Prepared
-from pregen.generation.truth import NOTHING_STAYS, Staying
+from pregen.generation.rows.truth import NOTHING_STAYS, Staying
 from pregen.overlays.entries import Entries, concatenated, found
 from pregen.overlays.records import pack_entries
 from storage.history import NEVER, STATUS_BITS, UNIT_S, read_part

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pregen.generation.making.shard import SignedShard
 from pregen.generation.overlaying import StayingPack
-from pregen.generation.shard import SignedShard
 from storage.history import HistoryPart
 from storage.manifest import Shard
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from pregen.errors import GateError, PublishError, VerificationError, explained
-from pregen.generation.shard import ShardSigner, SignedShard, SigningJob, SignTask
-from pregen.generation.workers import Pool
+from pregen.generation.making.shard import ShardSigner, SignedShard, SigningJob, SignTask
+from pregen.generation.work.workers import Pool
 from pregen.overlays import Entries
 from pregen.overlays.records import overlay_columns
 from storage.overlay_part import OverlayPart, encode_overlay_part

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from pregen import clock
 from pregen.errors import PublishError
 from pregen.gates.comparison import KeptStatus, Remembered
+from pregen.generation.making.plan import make_plan
 from pregen.generation.overlaying import StayingPack, sign_staying
-from pregen.generation.plan import make_plan
 from pregen.generation.preparation import Prepared
+from pregen.generation.rows.truth import Staying
 from pregen.generation.signing import signing_job
 from pregen.generation.staying import StayingRows, spool_staying
 from pregen.generation.survey import Survey
-from pregen.generation.truth import Staying
 from pregen.generation.worklist import tasks_of
 from pregen.generation.workplace import open_workplace
 from pregen.overlays import Entries, Origin, resolve

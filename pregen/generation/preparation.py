@@ -15,11 +15,11 @@ from pregen.errors import MAX_EXAMPLES, ConfigError, Finding, GateError, PregenE
 from pregen.gates import Acceptance
 from pregen.gates.author import Author
 from pregen.gates.detector import Anchors, load_anchors
+from pregen.generation.comparing.past import Past, read_past
 from pregen.generation.cycles import SharedCycle, late_refresh, shared_cycles
-from pregen.generation.endings import Endings
 from pregen.generation.left_behind import as_stored, left_behind, trouble_warning, usable_window
-from pregen.generation.memory import forbid_core_dumps
-from pregen.generation.past import Past, read_past
+from pregen.generation.rows.endings import Endings
+from pregen.generation.work.memory import forbid_core_dumps
 from pregen.issuers import Issuer, ending_soon, load_issuers, parse_certificate
 from pregen.signers import ALGORITHMS, Choice, KeyUse
 from pregen.snapshot import CrlIssuer, Snapshot, open_snapshot

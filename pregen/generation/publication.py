@@ -8,20 +8,20 @@ from datetime import datetime
 from pregen import clock
 from pregen.config import Config
 from pregen.errors import Finding
-from pregen.generation.carrying import Reasons, all_reasons, damage_warning
 from pregen.generation.committing import Committed, commit
 from pregen.generation.keeping import find_keepable
-from pregen.generation.left_out import all_left_out, left_out_warning, with_counts
 from pregen.generation.looking_back import LookBack, look_back
 from pregen.generation.made import Made
+from pregen.generation.making.carrying import Reasons, all_reasons, damage_warning
+from pregen.generation.making.left_out import all_left_out, left_out_warning, with_counts
+from pregen.generation.making.plan import Plan, make_plan
 from pregen.generation.overlaying import sign_staying
 from pregen.generation.pace import pace_warning
-from pregen.generation.plan import Plan, make_plan
 from pregen.generation.preparation import Prepared, RunOptions, prepare
 from pregen.generation.resuming import Resumption, going_on
 from pregen.generation.signing import put_tables, put_windows, sign, signing_job
-from pregen.generation.steps import Steps
 from pregen.generation.survey import Survey, survey
+from pregen.generation.work.steps import Steps
 from pregen.generation.worklist import Worklist, keep, make_worklist
 from pregen.generation.workplace import Workplace, open_workplace
 from pregen.issuers import client_warnings

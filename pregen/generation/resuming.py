@@ -2,7 +2,7 @@
 
 An answer of the first attempt is worth as much as one of now where both would be the same but for the signature: so
 configuration, snapshot and base must be those of then, and the windows are taken over, if they still leave enough time.
-Rows are read and judged again in any case, and each pack is compared with them (`pregen.generation.recalling`).
+Rows are read and judged again in any case, and each pack is compared with them (`pregen.generation.making.recalling`).
 """
 
 import contextlib
@@ -13,10 +13,10 @@ from datetime import datetime
 
 from pregen import clock
 from pregen.errors import Finding, PregenError, ResumeError, VerificationError
-from pregen.generation.journal import Attempt, Finished, Journal
-from pregen.generation.plan import Plan
+from pregen.generation.making.journal import Attempt, Finished, Journal
+from pregen.generation.making.plan import Plan
+from pregen.generation.making.shard import SignedShard, SignTask
 from pregen.generation.preparation import Prepared, plan_windows
-from pregen.generation.shard import SignedShard, SignTask
 from pregen.validity import ValidityWindow
 from storage.commits import commit_name, read_commit
 from storage.removals import removed_since

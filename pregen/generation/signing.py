@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterable, Sequence
 
 from pregen import clock
-from pregen.generation.carrying import CarryJob
-from pregen.generation.plan import Plan, windows_in_use
+from pregen.generation.making.carrying import CarryJob
+from pregen.generation.making.plan import Plan, windows_in_use
+from pregen.generation.making.shard import ShardSigner, SignedShard, SigningJob, SignTask
 from pregen.generation.preparation import Prepared
-from pregen.generation.shard import ShardSigner, SignedShard, SigningJob, SignTask
-from pregen.generation.workers import Pool
+from pregen.generation.work.workers import Pool
 from pregen.progress import Progress
 from storage.stores import Store
 

@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 
 from pregen import clock
 from pregen.errors import MAX_EXAMPLES, Finding
-from pregen.generation.counting import CountingJob, CountTask, ShardCounter
-from pregen.generation.groups import Group
+from pregen.generation.comparing.counting import CountingJob, CountTask, ShardCounter
+from pregen.generation.comparing.tally import add_up
 from pregen.generation.preparation import Prepared
-from pregen.generation.router import spooling
-from pregen.generation.routing import ShardFile
-from pregen.generation.sharding import record_bytes, rows_wanted
-from pregen.generation.spill import ROW_BYTES, SPILLED, Spilled, SpillFile
-from pregen.generation.tally import add_up
-from pregen.generation.truth import KIND_OF_STATUS, Overlaid, Staying, is_revoked
+from pregen.generation.rows.groups import Group
+from pregen.generation.rows.router import spooling
+from pregen.generation.rows.routing import ShardFile
+from pregen.generation.rows.sharding import record_bytes, rows_wanted
+from pregen.generation.rows.spill import ROW_BYTES, SPILLED, Spilled, SpillFile
+from pregen.generation.rows.truth import KIND_OF_STATUS, Overlaid, Staying, is_revoked
 from pregen.generation.workplace import Workplace
 from pregen.overlays import NO_ENTRIES, Entries
 from pregen.overlays.entries import newest, under

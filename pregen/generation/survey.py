@@ -12,9 +12,10 @@ import numpy as np
 from pregen.errors import Finding
 from pregen.gates import GateResult, History
 from pregen.gates.detector import Observation, Observer, Watch, all_observed
-from pregen.generation.by_issuer import IssuerFigures, figures_by_issuer
-from pregen.generation.counting import CountingJob, CountTask, ShardCounter
-from pregen.generation.counts import NOTHING_COUNTED, RowCounts
+from pregen.generation.comparing.by_issuer import IssuerFigures, figures_by_issuer
+from pregen.generation.comparing.counting import CountingJob, CountTask, ShardCounter
+from pregen.generation.comparing.makings import Keepable, Keeping
+from pregen.generation.comparing.tally import ShardCount, add_up
 from pregen.generation.gatekeeping import (
     INVALID,
     ask,
@@ -25,16 +26,15 @@ from pregen.generation.gatekeeping import (
     remembered,
     watch_of,
 )
-from pregen.generation.groups import Group
-from pregen.generation.left_out import LEFT_BEHIND, NOTHING_LEFT_OUT, LeftOut
 from pregen.generation.lost import lost_but_kept
-from pregen.generation.makings import Keepable, Keeping
+from pregen.generation.making.left_out import LEFT_BEHIND, NOTHING_LEFT_OUT, LeftOut
 from pregen.generation.preparation import Prepared
-from pregen.generation.routing import RoutingJob, ShardFile, route, route_files
+from pregen.generation.rows.counts import NOTHING_COUNTED, RowCounts
+from pregen.generation.rows.groups import Group
+from pregen.generation.rows.routing import RoutingJob, ShardFile, route, route_files
+from pregen.generation.rows.truth import Overlaid, all_staying
 from pregen.generation.staying import StayingRows, overlaid_of, spool_staying
-from pregen.generation.steps import Steps
-from pregen.generation.tally import ShardCount, add_up
-from pregen.generation.truth import Overlaid, all_staying
+from pregen.generation.work.steps import Steps
 from pregen.generation.workplace import Workplace
 from pregen.issuers import Issuer
 from pregen.progress import Progress

@@ -8,17 +8,17 @@ theirs may be carried over are.
 from dataclasses import dataclass, replace
 
 from pregen import clock
+from pregen.generation.comparing.makings import Keepable, Keeping
 from pregen.generation.looking_back import LookBack
 from pregen.generation.made import KeptShard
-from pregen.generation.makings import Keepable, Keeping
+from pregen.generation.making.remembering import PartTask, PartWriter
+from pregen.generation.making.shard import SignTask
 from pregen.generation.preparation import Prepared
-from pregen.generation.remembering import PartTask, PartWriter
-from pregen.generation.routing import ShardFile
-from pregen.generation.shard import SignTask
+from pregen.generation.rows.routing import ShardFile
 from pregen.generation.staying import StayingRows
-from pregen.generation.steps import Steps
 from pregen.generation.survey import Survey
-from pregen.generation.workers import Pool
+from pregen.generation.work.steps import Steps
+from pregen.generation.work.workers import Pool
 from storage.manifest import Shard
 
 

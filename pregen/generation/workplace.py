@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pregen.generation.memory import keep_freed_memory
 from pregen.generation.preparation import Prepared
-from pregen.generation.sharding import Range, record_bytes, shard_bounds
-from pregen.generation.spool import spool_folder
-from pregen.generation.workers import Pool, open_pool
+from pregen.generation.rows.sharding import Range, record_bytes, shard_bounds
+from pregen.generation.rows.spool import spool_folder
+from pregen.generation.work.memory import keep_freed_memory
+from pregen.generation.work.workers import Pool, open_pool
 
 
 @dataclass(frozen=True, slots=True)

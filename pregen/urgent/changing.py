@@ -11,7 +11,7 @@ from pregen.errors import Finding
 from pregen.gates import GateResult
 from pregen.gates.author import Author
 from pregen.gates.results import gates_document
-from pregen.generation.routing import ShardFile
+from pregen.generation.rows.routing import ShardFile
 from pregen.progress import Progress
 from pregen.urgent.deciding import Fate
 from pregen.urgent.ground import Ground, ends_early, take_ground

@@ -14,14 +14,14 @@ from pregen.gates.comparison import Comparison
 from pregen.gates.detector import Observation, Watch
 from pregen.gates.gates import judge_changes
 from pregen.gates.judging import result
-from pregen.generation.claims import Claims
-from pregen.generation.counts import NOTHING_COUNTED, FirstExamples, RowCounts
+from pregen.generation.comparing.claims import Claims
+from pregen.generation.comparing.held import Held
+from pregen.generation.comparing.tally import Tally
 from pregen.generation.evidence import evidence_of, matched_before
 from pregen.generation.gatekeeping import INVALID, invalid_rows, judge_times
-from pregen.generation.held import Held
 from pregen.generation.preparation import Prepared
-from pregen.generation.routing import ShardFile
-from pregen.generation.tally import Tally
+from pregen.generation.rows.counts import NOTHING_COUNTED, FirstExamples, RowCounts
+from pregen.generation.rows.routing import ShardFile
 from pregen.urgent.deciding import Fate
 from pregen.urgent.refusing import finding_of
 from pregen.urgent.resolving import Resolved

@@ -9,9 +9,9 @@ from datetime import datetime
 from pregen import clock
 from pregen.config import Config, IssuerConfig
 from pregen.errors import MAX_EXAMPLES, ConfigError, Finding, Severity
-from pregen.generation.endings import Endings
-from pregen.generation.memory import forbid_core_dumps
 from pregen.generation.preparation import Prepared
+from pregen.generation.rows.endings import Endings
+from pregen.generation.work.memory import forbid_core_dumps
 from pregen.issuers import Issuer, ending_soon, load_issuers
 from pregen.signers import ALGORITHMS, Choice, KeyUse
 from pregen.validity import ValidityWindow, check_run_times, check_store_clock, plan_window

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pregen.errors import VerificationError
-from pregen.generation.layout import Layout
-from pregen.generation.rows import ShardRows
-from pregen.generation.sharding import PACK_BYTES, SHARD_ROWS
+from pregen.generation.making.layout import Layout
+from pregen.generation.rows.rows import ShardRows
+from pregen.generation.rows.sharding import PACK_BYTES, SHARD_ROWS
 from pregen.routing_key import xxh64
 from pregen.urgent.copying import RECORD, CopiedPack, Records, in_order, newest
 from pregen.urgent.ground import Ground

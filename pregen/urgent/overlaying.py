@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pregen import clock
-from pregen.generation.plan import Plan, make_plan
-from pregen.generation.rows import load_rows
-from pregen.generation.shard import ShardSigner, SignedShard, SigningJob, SignTask
-from pregen.generation.workers import Pool
+from pregen.generation.making.plan import Plan, make_plan
+from pregen.generation.making.shard import ShardSigner, SignedShard, SigningJob, SignTask
+from pregen.generation.rows.rows import load_rows
+from pregen.generation.work.workers import Pool
 from pregen.overlays import Origin
 from pregen.progress import Progress
 from pregen.urgent.ground import Ground

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from pregen import clock
 from pregen.gates.detector import Observer
-from pregen.generation.routing import ShardFile, route
-from pregen.generation.sharding import record_bytes, rows_wanted, shard_count
-from pregen.generation.spool import spool_folder
-from pregen.generation.steps import Steps
-from pregen.generation.workers import Pool, open_pool
+from pregen.generation.rows.routing import ShardFile, route
+from pregen.generation.rows.sharding import record_bytes, rows_wanted, shard_count
+from pregen.generation.rows.spool import spool_folder
+from pregen.generation.work.steps import Steps
+from pregen.generation.work.workers import Pool, open_pool
 from pregen.issuers import Issuer
 from pregen.snapshot import StatusBatch
 from pregen.urgent.ground import Ground

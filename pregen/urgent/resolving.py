@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from pregen.errors import MAX_EXAMPLES
 from pregen.gates.comparison import KeptStatus
-from pregen.generation.counts import NO_EXAMPLES, NOTHING_COUNTED, Examples, RowCounts
-from pregen.generation.endings import Endings
-from pregen.generation.groups import KINDS, Group
-from pregen.generation.router import spooling
-from pregen.generation.routing import ShardFile
-from pregen.generation.rows import ShardRows, load_rows
-from pregen.generation.spill import AGAIN, SPILLED, Spilled, SpillFile, shard_folder
+from pregen.generation.rows.counts import NO_EXAMPLES, NOTHING_COUNTED, Examples, RowCounts
+from pregen.generation.rows.endings import Endings
+from pregen.generation.rows.groups import KINDS, Group
+from pregen.generation.rows.router import spooling
+from pregen.generation.rows.routing import ShardFile
+from pregen.generation.rows.rows import ShardRows, load_rows
+from pregen.generation.rows.spill import AGAIN, SPILLED, Spilled, SpillFile, shard_folder
 from pregen.reasons import CERTIFICATE_HOLD
 from pregen.urgent.deciding import UNDOING, Fate, Statements, decide
 from pregen.urgent.orders import ChangeKind
@@ -41,7 +41,7 @@ class Rules:
         kind: of the change.
         says_when: see `pregen.urgent.deciding.decide`.
         accepts_unrevoke: whether it was accepted by name that final revocations are taken back.
-        expired_before: see `pregen.generation.rows.load_rows`.
+        expired_before: see `pregen.generation.rows.rows.load_rows`.
     """
 
     kind: ChangeKind

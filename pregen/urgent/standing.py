@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pregen.gates.comparison import KeptStatus, Remembered
-from pregen.generation.rows import ShardRows
+from pregen.generation.rows.rows import ShardRows
 from pregen.overlays import Entries
 from pregen.overlays.entries import found
 from pregen.overlays.records import pack_entries

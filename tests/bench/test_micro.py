@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench.workload import SERIAL_BYTES, Workload
-from pregen.generation.groups import Group
-from pregen.generation.messages import BATCH_ROWS, Messages, Scratch, generalized_times
-from pregen.generation.plan import Plan
+from pregen.generation.making.messages import BATCH_ROWS, Messages, Scratch, generalized_times
+from pregen.generation.making.plan import Plan
+from pregen.generation.rows.groups import Group
 from pregen.routing_key import xxh64
 from pregen.signers import Octets
 from pregen.signers.base import digests

@@ -29,7 +29,7 @@ from pregen.gates import Acceptance
 from pregen.gates.comparison import KeptStatus
 from pregen.generation.preparation import RunOptions, prepare
 from pregen.generation.publication import publish_prepared
-from pregen.generation.steps import Steps
+from pregen.generation.work.steps import Steps
 from pregen.overlays.entries import newest
 from pregen.overlays.records import pack_entries
 from storage.certid import HASH_OIDS, CertID

@@ -14,7 +14,7 @@ import pyarrow.ipc
 import pytest
 
 from pregen.__main__ import main
-from pregen.generation.journal import Attempt, Journal
+from pregen.generation.making.journal import Attempt, Journal
 from pregen.snapshot.files.base import USUAL_ROW_BYTES
 from storage.reader import open_reader
 from storage.stores import LocalStore

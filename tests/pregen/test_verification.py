@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pregen.errors import VerificationError
-from pregen.generation.templates import Form, Values, oracle, oracle_response
+from pregen.generation.making.templates import Form, Values, oracle, oracle_response
 from pregen.signers import ALGORITHMS, P256_SHA256, Algorithm, PublicKey
 from pregen.verification import (
     Statement,

@@ -26,12 +26,12 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from pregen.clock import seconds
 from pregen.config import load_config
-from pregen.generation.counting import CountTask, ShardCounter
-from pregen.generation.plan import make_plan
-from pregen.generation.routing import route
-from pregen.generation.shard import ShardSigner, SigningJob, SignTask
-from pregen.generation.steps import Steps
-from pregen.generation.tally import add_up
+from pregen.generation.comparing.counting import CountTask, ShardCounter
+from pregen.generation.comparing.tally import add_up
+from pregen.generation.making.plan import make_plan
+from pregen.generation.making.shard import ShardSigner, SigningJob, SignTask
+from pregen.generation.rows.routing import route
+from pregen.generation.work.steps import Steps
 from pregen.issuers import Issuer, load_issuers
 from pregen.snapshot import StatusBatch
 from pregen.snapshot.batch import GOOD, NO_EXPIRY, NO_ISSUANCE, NO_REASON, REVOKED, UNKNOWN

@@ -15,7 +15,7 @@ from cryptography.x509 import ocsp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pregen.generation.templates import HASH_BYTES, Form, Values, make_template, oracle, oracle_response
+from pregen.generation.making.templates import HASH_BYTES, Form, Values, make_template, oracle, oracle_response
 from storage.certid import SHA1, SHA256
 from storage.errors import MalformedError
 from storage.response import Assembler, generalized_time, minimal_integer, signature_value

@@ -9,7 +9,7 @@ import pytest
 from pregen.config import load_config
 from pregen.generation.preparation import RunOptions, prepare
 from pregen.generation.publication import Published, publish_prepared
-from pregen.generation.steps import Steps
+from pregen.generation.work.steps import Steps
 from storage.errors import CommitRefusedError
 from storage.stores import Store
 from tests.fakes import WrappedStore

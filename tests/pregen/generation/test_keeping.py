@@ -20,8 +20,8 @@ from pregen.generation.keeping import find_keepable
 from pregen.generation.looking_back import look_back
 from pregen.generation.preparation import prepare
 from pregen.generation.publication import publish_prepared
-from pregen.generation.sharding import rows_wanted
-from pregen.generation.steps import Steps
+from pregen.generation.rows.sharding import rows_wanted
+from pregen.generation.work.steps import Steps
 from pregen.snapshot import GOOD, REVOKED
 from storage.certid import SHA1
 from storage.history import HistoryIndex, read_index

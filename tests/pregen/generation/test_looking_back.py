@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from pregen.clock import seconds
-from pregen.generation.groups import Group
 from pregen.generation.looking_back import LookBack
-from pregen.generation.plan import Plan, make_plan, windows_in_use
-from pregen.generation.terms import Today, former_runs
+from pregen.generation.making.plan import Plan, make_plan, windows_in_use
+from pregen.generation.making.terms import Today, former_runs
+from pregen.generation.rows.groups import Group
 from pregen.issuers import Issuer
 from pregen.validity import Refreshing, ValidityWindow, plan_window
 from tests.pregen.generation.workshop import NOW, make_issuers

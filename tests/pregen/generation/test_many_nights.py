@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from pregen.clock import seconds
-from pregen.generation import sharding
 from pregen.generation.keeping import KEPT_DOCUMENTS
+from pregen.generation.rows import sharding
 from pregen.snapshot import GOOD, REVOKED
 from storage.certid import SHA1
 from storage.key import key32

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from pregen.generation.counts import Pair, RowCounts, RowNumber
-from pregen.generation.groups import KINDS, Group
-from pregen.generation.rows import ShardRows
+from pregen.generation.rows.counts import Pair, RowCounts, RowNumber
+from pregen.generation.rows.groups import KINDS, Group
+from pregen.generation.rows.rows import ShardRows
 from pregen.snapshot import GOOD, NO_EXPIRY, NO_REASON, REVOKED, UNKNOWN
 from tests.pregen.generation.workshop import Row, load, plain_rows
 

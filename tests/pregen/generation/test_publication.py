@@ -16,11 +16,11 @@ from pregen.config import load_config
 from pregen.errors import GateError, InputError, VerificationError
 from pregen.generation import Published, RunOptions, run
 from pregen.generation.committing import check_counts
-from pregen.generation.groups import Group
 from pregen.generation.made import Made
+from pregen.generation.making.shard import SignedShard
 from pregen.generation.preparation import prepare
-from pregen.generation.shard import SignedShard
-from pregen.generation.sharding import SHARD_ROWS
+from pregen.generation.rows.groups import Group
+from pregen.generation.rows.sharding import SHARD_ROWS
 from pregen.generation.survey import Survey
 from pregen.issuers import Issuer, load_issuers
 from pregen.signers import ALGORITHMS

@@ -11,13 +11,13 @@ import pytest
 
 from pregen.config import load_config
 from pregen.errors import InputError, VerificationError
-from pregen.generation.counting import CountTask, ShardCounter
+from pregen.generation.comparing.counting import CountTask, ShardCounter
+from pregen.generation.making.shard import ShardSigner
 from pregen.generation.preparation import Prepared, RunOptions, prepare
-from pregen.generation.rows import load_rows
-from pregen.generation.shard import ShardSigner
-from pregen.generation.sharding import record_bytes
-from pregen.generation.steps import Steps
+from pregen.generation.rows.rows import load_rows
+from pregen.generation.rows.sharding import record_bytes
 from pregen.generation.survey import Survey, survey
+from pregen.generation.work.steps import Steps
 from pregen.generation.workplace import open_workplace
 from pregen.progress import Progress
 from tests.pregen.cli.ca import Ca, instants

@@ -10,11 +10,11 @@ import numpy as np
 import pyarrow as pa
 
 from pregen.config import load_config
-from pregen.generation.plan import Plan, make_plan
-from pregen.generation.routing import ShardFile, route
-from pregen.generation.rows import ShardRows, load_rows
-from pregen.generation.shard import ShardSigner, SignedShard, SigningJob, SignTask
-from pregen.generation.steps import Steps
+from pregen.generation.making.plan import Plan, make_plan
+from pregen.generation.making.shard import ShardSigner, SignedShard, SigningJob, SignTask
+from pregen.generation.rows.routing import ShardFile, route
+from pregen.generation.rows.rows import ShardRows, load_rows
+from pregen.generation.work.steps import Steps
 from pregen.issuers import Issuer, load_issuers
 from pregen.signers import KeyUse
 from pregen.snapshot import GOOD, NO_EXPIRY, NO_ISSUANCE, NO_REASON, REVOKED, UNKNOWN, StatusBatch

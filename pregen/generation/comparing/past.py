@@ -1,0 +1,305 @@
+"""What the current generation says to the gates of the next one, read from the store.
+
+Its history names the keys of all its certificates; who they are stands in its packs, where they are looked up when a
+gate has something to say about them. What its overlays say counts before what is remembered of its shards. Whatever is
+damaged is told, and never taken for a generation without history.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from pregen.gates import History
+from pregen.gates.comparison import (
+    NOT_COMPARED,
+    Comparison,
+    KeptStatus,
+    Keys,
+    Remembered,
+    compare,
+    pair,
+    with_overlays,
+    words,
+)
+from pregen.gates.history import WITNESS
+from pregen.generation.rows.groups import KINDS
+from pregen.generation.rows.rows import ShardRows
+from pregen.generation.rows.truth import NOTHING_STAYS, Overlaid, Staying
+from pregen.overlays import NO_ENTRIES, Entries, read_overlays
+from pregen.reasons import CERTIFICATE_HOLD
+from pregen.routing_key import xxh64
+from pregen.signers import Octets
+from storage.certid import serial_text
+from storage.commits import Head
+from storage.errors import FormatError
+from storage.history import STATUSES, HistoryIndex, HistoryPart, IssuerHistory, encode_index, read_index, read_part
+from storage.key import part_of
+from storage.manifest import Shard
+from storage.overlay_part import OverlayPart
+from storage.pack import walk
+from storage.reader import Generation
+from storage.stores import Store
+
+_HALF = 32
+_NOTHING = Remembered(np.empty(0, np.uint64), np.empty(0, np.uint32))
+_STATUS_OF_KIND = np.array([STATUSES.index(status) for status, _ in KINDS], np.uint32)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Past:
+    """The current generation, as far as gates compare with it.
+
+    Attributes:
+        commit: its number; None: nothing is published yet.
+        history: what it says beside its certificates; None: there is nothing to compare with.
+        parts: where its certificates are listed.
+        overlays: what its overlays say, one entry a certificate.
+        damage: what of its history or its overlays cannot be read.
+    """
+
+    commit: int | None = None
+    history: History | None = None
+    parts: tuple[HistoryPart, ...] = ()
+    overlays: Entries = NO_ENTRIES
+    damage: tuple[str, ...] = ()
+
+    @property
+    def why_absent(self) -> str | None:
+        """Why there is nothing to compare with; None: there is."""
+        if self.history is not None:
+            return None
+        if self.commit is None:
+            return "nothing is published yet"
+        if self.damage:
+            return f"the history of commit {self.commit} cannot be read"
+        return f"commit {self.commit} has no history: an older version published it"
+
+
+def read_past(store: Store, current: Generation | None) -> Past:
+    """Return what the current generation of a store left behind.
+
+    Raises:
+        OSError: the store does not answer.
+    """
+    if current is None:
+        return Past()
+    index, damage = _index(store, current.manifest.history)
+    overlays = read_overlays(store, current, index)
+    return Past(
+        commit=current.commit.number,
+        history=_history(index) if index else None,
+        parts=index.parts if index else (),
+        overlays=overlays.entries,
+        damage=damage + overlays.damage,
+    )
+
+
+def _index(store: Store, name: str | None) -> tuple[HistoryIndex | None, tuple[str, ...]]:
+    """Return what a generation left behind, or what is wrong with it."""
+    if name is None:
+        return None, ()
+    try:
+        return read_index(store, name), ()
+    except FormatError as e:
+        return None, (str(e),)
+    except FileNotFoundError:
+        return None, (f"{name}: is missing",)
+
+
+def _history(index: HistoryIndex) -> History:
+    return History(
+        as_of=index.as_of,
+        certificates=sum(part.rows for part in index.parts),
+        issuers=index.issuers,
+        witnesses=np.frombuffer(index.witnesses, WITNESS),
+        anchored=frozenset(index.anchored),
+        revocations=index.revocations,
+    )
+
+
+def write_past(
+    store: Store, history: History, parts: Iterable[HistoryPart], overlays: Iterable[OverlayPart] = ()
+) -> tuple[str, int]:
+    """Put what a new generation leaves behind; its parts are there already. Return the name, and octets put."""
+    name, octets = encode_index(
+        HistoryIndex(
+            as_of=history.as_of,
+            parts=tuple(parts),
+            issuers={number: _storable(one) for number, one in history.issuers.items()},
+            witnesses=history.witnesses.astype(WITNESS, copy=False).tobytes(),
+            anchored=tuple(sorted(history.anchored)),
+            revocations=_storable(history.revocations),
+            overlays=tuple(overlays),
+        )
+    )
+    store.put(name, octets)
+    return name, len(octets)
+
+
+def _storable(one: IssuerHistory) -> IssuerHistory:
+    return replace(one, newest=_natural(one.newest), until=_natural(one.until))
+
+
+def _natural(instant: int | None) -> int | None:
+    """Return an instant, or None where it is before 1970: no certificate is that old."""
+    return instant if instant is not None and instant >= 0 else None
+
+
+def _overlaid(before: Remembered, overlaid: Overlaid, lacking: Keys) -> tuple[Remembered, int]:
+    """Return the certificates of a generation with its overlays, and how many lie in these alone.
+
+    What an overlay alone has, and is newer than the snapshot, is not missed there: `lacking` are its keys.
+    """
+    entries = overlaid.entries
+    mine, _ = pair(entries.keys, lacking)
+    told = np.ones(len(entries), np.bool_)
+    told[mine] = False
+    told[pair(entries.keys, before.keys)[0]] = True
+    entries = entries.take(told)
+    return with_overlays(before, Remembered(entries.keys, words(entries.status.astype(np.uint32), entries.not_after)))
+
+
+def entries_of(rows: ShardRows) -> Remembered:
+    """Return what is remembered of the certificates of a shard."""
+    status = _STATUS_OF_KIND[rows.codes & 3]
+    status[rows.reason == CERTIFICATE_HOLD] = KeptStatus.ON_HOLD
+    return Remembered(rows.keys, words(status, rows.not_after))
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonJob:
+    """What a worker needs to compare shards with the current generation; it pickles.
+
+    Attributes:
+        open_store: returns the store, opened in the process that calls it.
+        parts: of the current generation's history.
+        expired_before: see `pregen.gates.comparison.compare`.
+        head: the current generation, where issuers of it are dropped.
+        dropped: ids of these.
+    """
+
+    open_store: Callable[[], Store]
+    parts: tuple[HistoryPart, ...]
+    expired_before: int | None
+    head: Head | None = None
+    dropped: frozenset[int] = frozenset()
+
+
+class Comparer:
+    """Compares ranges of keys with the current generation, in one process."""
+
+    def __init__(self, job: ComparisonJob) -> None:
+        self._job = job
+        self._store = job.open_store()
+        self._current = Generation(self._store, job.head) if job.head is not None and job.dropped else None
+
+    def compare(
+        self,
+        low: int,
+        high: int,
+        after: Remembered,
+        overlaid: Overlaid | None = None,
+        staying: Staying = NOTHING_STAYS,
+    ) -> Comparison:
+        """Compare the new entries of keys whose upper halves are in [low, high).
+
+        Args:
+            low: lowest upper half of a key.
+            high: the one behind the highest.
+            after: what rows say, after the overlays were heard.
+            overlaid: what overlays say of these certificates; None: nothing.
+            staying: what of that stays in an overlay.
+
+        Raises:
+            OSError: the store does not answer.
+        """
+        total, at = NOT_COMPARED, low
+        for part in self._job.parts:
+            start, end = max(part.low, low), min(part.high, high)
+            if start >= end:
+                continue
+            if at < start:
+                total = total.plus(self._piece(None, at, start, after, overlaid, staying))
+            total = total.plus(self._piece(part, start, end, after, overlaid, staying))
+            at = end
+        return total if at >= high else total.plus(self._piece(None, at, high, after, overlaid, staying))
+
+    def _piece(
+        self,
+        part: HistoryPart | None,
+        low: int,
+        high: int,
+        after: Remembered,
+        overlaid: Overlaid | None,
+        staying: Staying,
+    ) -> Comparison:
+        """Return the comparison with one part of the history, or with none: memory is bounded by one."""
+        after, overlaid = after.between(low, high), overlaid.between(low, high) if overlaid else None
+        before, dropped = _NOTHING, _NOTHING.keys
+        if part is not None:
+            try:
+                before = Remembered.of_columns(read_part(self._store, part)).between(low, high)
+                dropped = self._dropped(low, high)
+            except FormatError as e:
+                return Comparison(after=len(after.keys), damaged=(str(e),))
+            except FileNotFoundError:
+                return Comparison(after=len(after.keys), damaged=(f"{part.name}: is missing",))
+            if (before.keys[1:] < before.keys[:-1]).any():
+                return Comparison(after=len(after.keys), damaged=(f"{part.name}: its keys are out of order",))
+        if overlaid is None:
+            return compare(before, after, self._job.expired_before, dropped)
+        lacking = staying.lacking.between(low, high)
+        before, alone = _overlaid(before, overlaid, lacking.take(lacking.as_of > overlaid.as_of).keys)
+        stays = staying.entries.between(low, high).keys
+        return compare(before, after, self._job.expired_before, dropped, staying=stays, overlaid=alone)
+
+    def _dropped(self, low: int, high: int) -> Keys:
+        """Return the keys of all certificates of dropped issuers, ascending."""
+        found: list[Keys] = []
+        for shard in self._current.manifest.shards if self._current else ():
+            if self._current and shard.low < high and low < shard.high:
+                for bucket in range(self._current.pack(shard).buckets):
+                    for number, keys, _ in _records(self._current, shard, bucket):
+                        if number in self._job.dropped:
+                            found.append(keys)
+        keys = np.sort(np.concatenate([np.empty(0, np.uint64), *found]))
+        ends = np.searchsorted(keys >> np.uint64(_HALF), np.array([low, high], np.uint64))
+        return keys[ends[0] : ends[1]]
+
+
+def named(current: Generation, key: int) -> str:
+    """Return what messages call the certificate of a key: its serial and its issuer; where it is not found, the key.
+
+    The serial is lower-case hex of the number, with a sign where it is negative.
+    """
+    try:
+        found = [*dict.fromkeys(_named(current, key))]
+    except (FormatError, OSError):  # it is only an example; what cannot be read is found by those that need it
+        found = []
+    return " or ".join(found) or f"key {key:016x}"
+
+
+def _named(current: Generation, key: int) -> Iterator[str]:
+    for shard in current.manifest.searched:
+        if not shard.low <= key >> _HALF < shard.high:
+            continue
+        bucket = part_of(key >> _HALF, shard.low, shard.high, current.pack(shard).buckets)
+        labels = {one.issuer_id: one.label for one in current.tables[shard.tables].tables.issuers}
+        for issuer, keys, serials in _records(current, shard, bucket):
+            for at in np.flatnonzero(keys == np.uint64(key)).tolist():
+                yield f"{serial_text(serials[at].tobytes())} of {labels[issuer]}"
+
+
+def _records(current: Generation, shard: Shard, bucket: int) -> Iterator[tuple[int, Keys, Octets]]:
+    """Yield issuer id, keys and serials (uint8[n, size]) of each run of a bucket."""
+    loaded = current.tables[shard.tables]
+    tables = loaded.tables
+    for run, start, count, octets in walk(current.pack(shard), bucket, loaded.strides):
+        issuer, size = (
+            tables.issuers[tables.runs[run].issuer].issuer_id,
+            tables.shapes[tables.runs[run].shape].serial_bytes,
+        )
+        records = np.frombuffer(octets, np.uint8)[start : start + count * loaded.strides[run]]
+        serials = records.reshape(count, loaded.strides[run])[:, :size]
+        yield issuer, xxh64(serials, np.array([issuer], np.uint64)), serials

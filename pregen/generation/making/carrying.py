@@ -1,0 +1,454 @@
+"""Which rows of a shard keep the record that the current generation has, and where its octets are; in a worker.
+
+A row is matched with a record by key, issuer and serial. Whatever a signature of today would not have makes it signed
+anew, and so does a window that is due; what is left is carried over, octet by octet. Packs are looked at from the
+oldest to the newest, shards before overlays: the newest record of a certificate counts, as for a reader.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pregen.clock import seconds
+from pregen.errors import MAX_EXAMPLES, Finding
+from pregen.generation.making.former import FormerPack, FormerPackError, read_former_pack
+from pregen.generation.making.layout import Numbers
+from pregen.generation.making.terms import DIFFERENCES, FormerRun, Today
+from pregen.generation.rows.endings import as_today
+from pregen.generation.rows.groups import KINDS
+from pregen.generation.rows.rows import ShardRows
+from pregen.routing_key import serial_matrix, xxh64
+from pregen.signers import Octets
+from pregen.snapshot import NO_REASON
+from pregen.validity import Fit, Refreshing
+from storage.key import part_of
+from storage.manifest import Shard
+from storage.stores import Store
+from storage.tables import Tables
+
+# Why a row is signed, in the order in which reports name them; those that are not signed come behind.
+REASONS = ("new", "changed", "due", "spread", "all")
+NEW, CHANGED, DUE, SPREAD, ALL, CARRIED, LEFT_OUT = range(7)
+WIDE_BYTES = 64 << 20  # of packs that a worker keeps because several of its shards need them
+DAMAGED = "pack"  # why all of a shard are signed: its pack of the current generation is damaged
+# How much a record of each kind says, for issuers that are left behind: of a good one, least.
+_WEIGHT = np.array([{"good": 0, "unknown": 1, "revoked": 2}[status] for status, _ in KINDS])
+_WITH_TIME = np.array([status == "revoked" for status, _ in KINDS])
+_WITH_REASON = np.array([has_reason for _, has_reason in KINDS])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunColumns:
+    """The runs of one document of windows of the current generation, by their numbers; see `FormerRun`.
+
+    Attributes:
+        issuer: index in today's configuration; -1: it is not there any more.
+        stays: whether this issuer is left behind: its records are never due.
+        issuer_id: of today's issuer.
+        stride: octets of a record.
+        differs: index in `DIFFERENCES`.
+        number: of the run tonight; -1: it has none.
+    """
+
+    issuer: Numbers
+    stays: NDArray[np.bool_]
+    issuer_id: NDArray[np.uint64]
+    serial_bytes: Numbers
+    kind: Numbers
+    stride: Numbers
+    differs: NDArray[np.uint8]
+    number: Numbers
+    produced_at: NDArray[np.int64]
+    next_update: NDArray[np.int64]
+    refresh_by: NDArray[np.int64]
+    is_over: NDArray[np.bool_]
+    fit: NDArray[np.int8]
+    cycle: Numbers
+
+    @classmethod
+    def of(cls, tables: Tables, runs: Sequence[FormerRun], numbers: Mapping[int, int], today: Today) -> "RunColumns":
+        """Return the columns of runs.
+
+        Args:
+            tables: with these runs.
+            runs: what is known of them.
+            numbers: those that they have tonight, by those that they have in the tables.
+            today: what a run signs with.
+        """
+        shapes = [tables.shapes[run.shape] for run in tables.runs]
+        issuers = [-1 if one.group is None else one.group.issuer for one in runs]
+        judged = [one.judged for one in runs]
+        stays = np.array([at >= 0 and bool(today.issuers[at].trouble) for at in issuers], np.bool_)
+        return cls(
+            issuer=np.array(issuers, np.intp),
+            stays=stays,
+            issuer_id=np.array([0 if at < 0 else today.issuers[at].issuer_id for at in issuers], np.uint64),
+            serial_bytes=np.array([shape.serial_bytes for shape in shapes], np.intp),
+            kind=np.array([KINDS.index((shape.status, "reason" in shape.fields)) for shape in shapes], np.intp),
+            stride=np.array([shape.stride for shape in shapes], np.intp),
+            differs=np.array([DIFFERENCES.index(one.differs) for one in runs], np.uint8),
+            number=np.array([numbers.get(number, -1) for number in range(len(runs))], np.intp),
+            produced_at=np.array([one.window.produced_at for one in runs], np.int64),
+            next_update=np.array([one.window.next_update for one in runs], np.int64),
+            refresh_by=np.array([one.window.refresh_by for one in runs], np.int64),
+            is_over=np.array([bool(one and one.is_over) for one in judged], np.bool_),
+            fit=np.array([one.fit if one else Fit.NONE for one in judged], np.int8),
+            cycle=np.array([one.cycle if one else 1 for one in judged], np.intp),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CarryJob:
+    """What a worker needs to carry records over; it pickles.
+
+    Attributes:
+        runs: those of the current generation, by the names of their windows.
+        refreshing: what is due.
+        started: start of the run, in seconds since 1970.
+        usual_next: int64[issuers], nextUpdate of tonight's usual windows.
+        staying: bool[issuers], which ones are left behind.
+    """
+
+    runs: Mapping[str, RunColumns]
+    refreshing: Refreshing
+    started: int
+    usual_next: NDArray[np.int64]
+    staying: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, runs: Mapping[str, RunColumns], today: Today) -> "CarryJob":
+        """Return the job of one run."""
+        ends = [seconds(window.next_update) for window in today.windows]
+        started = seconds(today.windows[0].produced_at)
+        return cls(
+            runs=runs,
+            refreshing=today.refreshing,
+            started=started,
+            usual_next=np.array(ends, np.int64),
+            staying=np.array([bool(issuer.trouble) for issuer in today.issuers], np.bool_),
+        )
+
+
+class Reasons(NamedTuple):
+    """Why rows are signed, and how many are carried over; counts of shards add up.
+
+    Attributes:
+        signed: by the names of `REASONS`.
+        carried: how many keep their records.
+        octets_read: of packs of the current generation.
+        differs: of those signed because of `all`, how many have what difference (`DIFFERENCES`, or `DAMAGED`).
+        damaged: packs from which nothing could be carried over, and why.
+        by_issuer: how many rows were signed, by the index of the issuer.
+    """
+
+    signed: Mapping[str, int]
+    carried: int = 0
+    octets_read: int = 0
+    differs: Mapping[str, int] = {}
+    damaged: tuple[str, ...] = ()
+    by_issuer: Mapping[int, int] = {}
+
+
+NO_REASONS = Reasons({})
+
+
+def all_reasons(each: Iterable[Reasons]) -> Reasons:
+    """Return the sum of the reasons of shards."""
+    signed, differs, by_issuer = Counter[str](), Counter[str](), Counter[int]()
+    carried = octets_read = 0
+    damaged: dict[str, None] = {}  # several shards may have needed one
+    for one in each:
+        signed.update(one.signed)
+        differs.update(one.differs)
+        by_issuer.update(one.by_issuer)
+        carried += one.carried
+        octets_read += one.octets_read
+        damaged.update(dict.fromkeys(one.damaged))
+    return Reasons(
+        signed={name: signed[name] for name in REASONS},
+        carried=carried,
+        octets_read=octets_read,
+        differs=dict(differs),
+        damaged=tuple(damaged),
+        by_issuer=dict(by_issuer),
+    )
+
+
+def damage_warning(reasons: Reasons) -> tuple[Finding, ...]:
+    """Return a warning where packs of the current generation are not what its manifest says."""
+    if not reasons.damaged:
+        return ()
+    text = (
+        "packs of the current generation are not what its manifest says: nothing was carried over from them, and their "
+        "certificates were signed anew; look who else writes to the store, and run `pregen verify`"
+    )
+    return (Finding("carry.damaged", "warning", text, len(reasons.damaged), reasons.damaged[:MAX_EXAMPLES]),)
+
+
+@dataclass(frozen=True, slots=True)
+class CarriedRows:
+    """Which rows of a shard are carried over.
+
+    Attributes:
+        run: intp[n], the number that the run of each row's record has tonight; -1: the row is signed.
+        known: bool[n], whether the current generation has a record of it.
+        reasons: why.
+    """
+
+    run: Numbers
+    known: NDArray[np.bool_]
+    reasons: Reasons
+    _packs: Sequence[Octets] = ()
+    _pack: Numbers = field(default_factory=lambda: np.empty(0, np.intp))
+    _start: Numbers = field(default_factory=lambda: np.empty(0, np.intp))
+
+    def copy(self, members: Numbers, records: Octets, places: Numbers) -> None:
+        """Copy the records of rows, which are all carried over.
+
+        Args:
+            members: intp[n], indexes of rows.
+            records: uint8[m, stride], where to.
+            places: intp[n], which of them.
+        """
+        pack_of = self._pack[members]
+        for number, octets in enumerate(self._packs):
+            own = np.flatnonzero(pack_of == number)
+            if len(own):
+                records[places[own]] = serial_matrix(octets, self._start[members[own]], records.shape[1])
+
+    def said(self, members: Numbers, sizes: Numbers, kinds: Numbers) -> tuple[NDArray[np.uint32], NDArray[np.int8]]:
+        """Return times and reasons of revocation that the records of rows say, which are all carried over.
+
+        Args:
+            members: intp[n], indexes of rows.
+            sizes: of their serials.
+            kinds: of their records, as indexes into `KINDS`.
+        """
+        times, reasons = np.zeros(len(members), np.uint32), np.full(len(members), NO_REASON, np.int8)
+        for number, octets in enumerate(self._packs):
+            own = self._pack[members] == number
+            for has, column, skipped, kind in ((_WITH_TIME, times, 0, "<u4"), (_WITH_REASON, reasons, 4, "i1")):
+                these = np.flatnonzero(own & has[kinds])
+                at = self._start[members[these]] + sizes[these] + skipped
+                column[these] = serial_matrix(octets, at, np.dtype(kind).itemsize).view(kind)[:, 0]
+        return times, reasons
+
+    def of(self, kept: NDArray[np.bool_]) -> "CarriedRows":
+        """Return the same of some of the rows, bool[n]; the others are in no shard."""
+        if not len(self._packs):
+            return replace(self, run=self.run[kept], known=self.known[kept])
+        parts = {name: getattr(self, name)[kept] for name in ("run", "known", "_pack", "_start")}
+        return replace(self, **parts)
+
+
+def all_signed(rows: ShardRows, staying: NDArray[np.bool_]) -> CarriedRows:
+    """Return that all rows are signed, whatever the current generation has; but for those of some issuers.
+
+    Args:
+        rows: of the shard.
+        staying: bool[issuers], which issuers are left behind.
+    """
+    codes, none = rows.codes[~staying[rows.codes >> 8 & 0xFF_FFFF]], np.full(len(rows.keys), -1, np.intp)
+    signed = {"all": len(codes)} if len(codes) else {}
+    return CarriedRows(none, none >= 0, Reasons(signed, by_issuer=_counted(codes)))
+
+
+def _counted(codes: NDArray[np.int64]) -> dict[int, int]:
+    """Return how many rows each issuer has, by its index."""
+    counts = np.bincount(codes >> 8 & 0xFF_FFFF)
+    return {at: int(counts[at]) for at in np.flatnonzero(counts).tolist()}
+
+
+class Carrier:
+    """Finds what is carried over, in one worker.
+
+    Args:
+        job: what a record must be like.
+        store: where the packs of the current generation are.
+    """
+
+    def __init__(self, job: CarryJob, store: Store) -> None:
+        self._job = job
+        self._store = store
+        self._wide: dict[str, FormerPack | str] = {}  # packs that other shards need too, or what is wrong with them
+
+    def carried(self, rows: ShardRows, packs: Sequence[Shard], low: int, high: int) -> CarriedRows:
+        """Return which rows of a shard are carried over.
+
+        Args:
+            rows: the shard's rows.
+            packs: those of the current generation that have keys of the shard, in the order in which readers search.
+            low: lowest key of the shard.
+            high: the one behind its highest.
+
+        Raises:
+            OSError: the store does not answer.
+        """
+        found = _Found(rows, self._job)
+        for shard in reversed(packs):
+            columns = self._job.runs[shard.tables]
+            pack = self._wide.get(shard.pack)
+            if pack is None:
+                pack = self._read(shard, columns)
+                found.octets_read += 0 if isinstance(pack, str) else len(pack.octets)
+                if shard.low < low or shard.high > high:
+                    self._remember(shard, pack)
+            if isinstance(pack, str):
+                found.miss(shard, pack)
+            else:
+                found.take(_of_keys(pack, shard, low, high), columns)
+        return found.result()
+
+    def _read(self, shard: Shard, columns: RunColumns) -> FormerPack | str:
+        try:
+            return read_former_pack(self._store, shard, columns.stride)
+        except FormerPackError as e:
+            return str(e)
+
+    def _remember(self, shard: Shard, pack: FormerPack | str) -> None:
+        """Keep a pack for further shards, and of all packs no more than `WIDE_BYTES`: the first ones go first."""
+        self._wide[shard.pack] = pack
+        sizes = {name: len(one.octets) for name, one in self._wide.items() if isinstance(one, FormerPack)}
+        while sum(sizes.values()) > WIDE_BYTES and len(sizes) > 1:
+            name = next(iter(sizes))
+            del sizes[name], self._wide[name]
+
+
+def _of_keys(pack: FormerPack, shard: Shard, low: int, high: int) -> FormerPack:
+    """Return the records of a pack whose keys may be in [low, high)."""
+    if low <= shard.low and shard.high <= high:
+        return pack
+    first, last = max(low, shard.low), min(high, shard.high) - 1
+    return pack.between(*(part_of(key, shard.low, shard.high, pack.count) for key in (first, last)))
+
+
+class _Found:
+    """What the packs of the current generation have for the rows of one shard."""
+
+    def __init__(self, rows: ShardRows, job: CarryJob) -> None:
+        count = len(rows.keys)
+        self._rows, self._job = rows, job
+        self._issuer, self._size = rows.codes >> 8 & 0xFF_FFFF, rows.codes >> 2 & 63
+        self._reason = np.full(count, NEW, np.uint8)
+        self._differs = np.zeros(count, np.uint8)
+        self._run = np.full(count, -1, np.intp)
+        self._known = np.zeros(count, np.bool_)
+        self._pack = np.zeros(count, np.intp)
+        self._start = np.zeros(count, np.intp)
+        self._packs: list[Octets] = []
+        self.octets_read = 0
+        self._damaged: list[str] = []
+
+    def miss(self, shard: Shard, why: str) -> None:
+        """Note that a pack cannot be used: nobody knows which of its certificates are new."""
+        key = self._rows.key32
+        lost = (key >= shard.low) & (key < shard.high) & (self._reason == NEW)
+        self._reason[lost], self._differs[lost] = ALL, len(DIFFERENCES)
+        self._damaged.append(why)
+
+    def take(self, pack: FormerPack, columns: RunColumns) -> None:
+        """Decide for all rows of which a pack has a record."""
+        at, records = self._matched(pack, columns)
+        runs = pack.runs[records]
+        self._known[at] = True
+        self._reason[at] = self._decided(at, runs, columns)
+        self._differs[at] = columns.differs[runs]
+        self._pack[at], self._start[at] = len(self._packs), pack.starts[records]
+        self._compare_fields(at, pack, records, columns)
+        reason = self._reason[at]
+        self._run[at] = np.where(reason == CARRIED, columns.number[runs], -1)
+        if (self._run[at[reason == CARRIED]] < 0).any():
+            raise KeyError("a record is carried over for whose run the plan has no number")
+        self._packs.append(pack.octets)
+
+    def result(self) -> CarriedRows:
+        """Return what came of all packs."""
+        self._reason[self._job.staying[self._issuer] & (self._reason != CARRIED)] = LEFT_OUT
+        counts = np.bincount(self._reason, minlength=LEFT_OUT + 1).tolist()
+        differs = np.bincount(self._differs[self._reason == ALL], minlength=len(DIFFERENCES) + 1).tolist()
+        reasons = Reasons(
+            signed={name: count for name, count in zip(REASONS, counts, strict=False) if count},
+            carried=counts[CARRIED],
+            octets_read=self.octets_read,
+            differs={name: count for name, count in zip((*DIFFERENCES, DAMAGED), differs, strict=True) if count},
+            damaged=tuple(self._damaged),
+            by_issuer=_counted(self._rows.codes[self._reason < CARRIED]),
+        )
+        return CarriedRows(self._run, self._known, reasons, self._packs, self._pack, self._start)
+
+    def _matched(self, pack: FormerPack, columns: RunColumns) -> tuple[Numbers, Numbers]:
+        """Return rows and the records that are theirs, by key, issuer and serial."""
+        rows, places, records = self._rows, [np.empty(0, np.intp)], [np.empty(0, np.intp)]
+        size_of, issuer_of = columns.serial_bytes[pack.runs], columns.issuer[pack.runs]
+        for size in np.unique(columns.serial_bytes[columns.issuer >= 0]).tolist():
+            these = np.flatnonzero((size_of == size) & (issuer_of >= 0))
+            if not len(these):
+                continue
+            serials = serial_matrix(pack.octets, pack.starts[these], size)
+            keys = xxh64(serials, columns.issuer_id[pack.runs[these]])
+            at = np.searchsorted(rows.keys, keys)
+            # Nearly always once: certificates of equal keys lie side by side.
+            while len(at):
+                there = np.flatnonzero(at < len(rows.keys))
+                there = there[rows.keys[at[there]] == keys[there]]
+                at, keys, these, serials = at[there], keys[there], these[there], serials[there]
+                same = (self._size[at] == size) & (self._issuer[at] == issuer_of[these])
+                alike = np.flatnonzero(same)
+                same[alike] = (rows.serials(at[alike], size) == serials[alike]).all(axis=1)
+                places.append(at[same])
+                records.append(these[same])
+                at, keys, these, serials = at[~same] + 1, keys[~same], these[~same], serials[~same]
+        return np.concatenate(places), np.concatenate(records)
+
+    def _decided(self, at: Numbers, runs: Numbers, columns: RunColumns) -> NDArray[np.uint8]:
+        """Return why each row is signed, without its fields: what counts more comes later."""
+        job, reason, refreshing = self._job, np.full(len(at), CARRIED, np.uint8), self._job.refreshing
+        if refreshing.spread:
+            is_made = refreshing.made_now(columns.produced_at)
+            reason[self._in_slot(at, columns.cycle[runs]) & ~is_made[runs]] = SPREAD
+        tonight = self._rows.codes[at] >> 32
+        ends_at = np.where(tonight > 0, job.started + tonight, job.usual_next[self._issuer[at]])
+        due = refreshing.due(columns.refresh_by[runs], columns.next_update[runs], ends_at)
+        reason[due | columns.is_over[runs]] = DUE
+        reason[columns.differs[runs] > 0] = ALL
+        reason[(columns.differs[runs] == 0) & ~self._as_today(at, runs, columns)] = CHANGED
+        kinds, wanted = columns.kind[runs], self._rows.codes[at] & 3
+        reason[kinds != wanted] = CHANGED
+        if columns.stays.any():
+            stays = np.flatnonzero(columns.stays[runs] & (columns.differs[runs] == 0))
+            says_less = _WEIGHT[kinds[stays]] < _WEIGHT[wanted[stays]]
+            reason[stays] = np.where(says_less, CHANGED, CARRIED)
+        return reason
+
+    def _in_slot(self, at: Numbers, cycles: Numbers) -> NDArray[np.bool_]:
+        """Return whether rows are in this period's slot of their cycles."""
+        inside = np.zeros(len(at), np.bool_)
+        for cycle in np.unique(cycles).tolist():
+            own = np.flatnonzero(cycles == cycle)
+            inside[own] = self._job.refreshing.in_slot(self._rows.key32[at[own]], cycle)
+        return inside
+
+    def _as_today(self, at: Numbers, runs: Numbers, columns: RunColumns) -> NDArray[np.bool_]:
+        """Return whose window is the one that today's settings would have given then, by their notAfter."""
+        fits = columns.fit[runs]
+        if (fits == Fit.ANY).all():
+            return np.ones(len(at), np.bool_)
+        return as_today(fits, columns.produced_at[runs], columns.next_update[runs], self._rows.not_after[at])
+
+    def _compare_fields(self, at: Numbers, pack: FormerPack, records: Numbers, columns: RunColumns) -> None:
+        """Note where time or reason of a revocation have changed."""
+        kind = columns.kind[pack.runs[records]]
+        compared = _WITH_TIME[kind] & ~columns.stays[pack.runs[records]]
+        revoked = np.flatnonzero(compared & (kind == self._rows.codes[at] & 3))
+        if not len(revoked):
+            return
+        at, records, kind = at[revoked], records[revoked], kind[revoked]
+        begin = pack.starts[records] + columns.serial_bytes[pack.runs[records]]
+        changed = serial_matrix(pack.octets, begin, 4).view("<u4")[:, 0] != self._rows.revoked_at[at]
+        given = np.flatnonzero(_WITH_REASON[kind])
+        changed[given] |= pack.octets[begin[given] + 4] != self._rows.reason[at[given]].view(np.uint8)
+        self._reason[at[changed]] = CHANGED
