@@ -8,7 +8,7 @@ from datetime import datetime
 
 from pregen import clock
 from pregen.config import Config, IssuerConfig
-from pregen.errors import MAX_EXAMPLES, ConfigError, Finding, Severity
+from pregen.errors import MAX_EXAMPLES, ConfigError, Finding, GateError, Severity
 from pregen.generation.preparation import Prepared
 from pregen.generation.rows.endings import Endings
 from pregen.generation.work.memory import forbid_core_dumps
@@ -16,6 +16,7 @@ from pregen.issuers import Issuer, ending_soon, load_issuers
 from pregen.signers import ALGORITHMS, Choice, KeyUse
 from pregen.validity import ValidityWindow, check_run_times, check_store_clock, plan_window
 from pregen.validity.refreshing import takes_s
+from storage.certid import HASH_OIDS
 from storage.commits import Head, check_writable, find_head
 from storage.errors import FormatError, NothingPublishedError
 from storage.history import HistoryIndex, read_index
@@ -73,9 +74,11 @@ class Ground:
 
         Raises:
             UpgradeNeededError, FormatError, OSError: it cannot be read, or needs a newer publisher.
+            GateError: it answers under further names of these issuers.
         """
         check_writable(head.commit)
         current = Generation(self.store, head, self.current)
+        _refuse_lost_names(current, self.issuers)
         return replace(self, head=head, current=current, index=_index(self.store, current)[0])
 
 
@@ -109,6 +112,7 @@ def take_ground(
         raise NothingPublishedError(store.url)
     check_writable(head.commit)
     current = Generation(store, head)
+    _refuse_lost_names(current, issuers)
     index, damage = _index(store, current)
     uses = dict.fromkeys(issuer.responder.use for issuer in issuers)
     wanted = engine or config.run.engine
@@ -174,6 +178,32 @@ def ends_early(ground: Ground, severity: Severity) -> tuple[Finding, ...]:
         "lifetime, or take a newer source"
     )
     return (Finding("window.before-next-run", severity, text, len(short), tuple(short[:MAX_EXAMPLES])),)
+
+
+def _refuse_lost_names(current: Generation, issuers: Sequence[Issuer]) -> None:
+    """Refuse to change a certificate under one name of its issuer and to leave it as it is under another one.
+
+    Raises:
+        GateError: the generation answers under a further name of these issuers, which the configuration lacks.
+    """
+    known = {issuer.issuer_id for issuer in issuers}
+    names_of = {(name, issuer.key_hashes[HASH_OIDS["sha256"]]) for issuer in issuers for name in issuer.names}
+    lost = {
+        stored.issuer_id: stored.label
+        for loaded in current.tables.values()
+        for stored in loaded.tables.issuers
+        if stored.issuer_id not in known
+        and not names_of.isdisjoint((name, stored.key_hashes[HASH_OIDS["sha256"]]) for name in stored.names)
+    }
+    if lost:
+        labels = tuple(sorted(set(lost.values())))
+        text = (
+            f"commit {current.commit.number} answers for {', '.join(labels[:MAX_EXAMPLES])} under a further name too, "
+            "which the configuration lacks: its clients would see no change; name the issuer's certificate with that "
+            "name again in certificate of its [[issuer]]"
+        )
+        finding = Finding("issuer.further-name", "error", text, len(lost), labels[:MAX_EXAMPLES])
+        raise GateError("the configuration lacks a name that is answered for; nothing was published", [finding])
 
 
 def _window(issuer: Issuer, started: datetime) -> ValidityWindow:

@@ -108,3 +108,19 @@ def test_an_urgent_answer_ends_with_its_certificate_where_answers_do(ca: Ca, pre
     found = pregen("lookup", ca.store, "--issuer", ca.pem, "--serial", f"{GOOD:x}", "--json").document
     assert found["status"] == "revoked"
     assert str(found["next_update"]) <= f"{ca.now + left:%Y-%m-%dT%H:%M:%SZ}" or left > 4 * DAY
+
+
+def test_nothing_is_revoked_under_one_of_two_names_alone(
+    two: Ca,  # noqa: F811 - the fixture
+    pregen: Program,
+) -> None:
+    assert pregen("run", two.config).code == 0
+    before = two.published()
+    two.configure(issuer={"certificate": "printable.pem", "responder_certificate": "ocsp-printable.pem"})
+
+    ended = pregen("revoke", two.config, "--issuer", "r1", "--serial", f"{GOOD:x}")
+
+    assert ended.code == 3
+    assert "issuer.further-name" in ended.err
+    assert two.published() == before
+    assert status(two, pregen, "utf8.pem", GOOD) == "good"
