@@ -21,7 +21,7 @@ class CopyRules(NamedTuple):
     Attributes:
         expires_before: certificates that expire before this second are not missed; seconds since 1970.
         unrevoke: whether it is accepted that it does not know what later runs have revoked.
-        shrink: whether it is accepted that it lacks certificates.
+        shrink: whether it is accepted that it lacks certificates; revoked ones only with `unrevoke` as well.
     """
 
     expires_before: int
@@ -77,5 +77,6 @@ def choose(later: Entries, earlier: Entries, rules: CopyRules, is_copy: Mask | N
     lacking = ~is_there & is_missed
     by_run = later.origin == Origin.RUN
     unrevoked = changed & by_run & rules.unrevoke & ~(was_final & final)
-    shrunk = lacking & rules.shrink & (by_run | ~(final | held))
+    # What is revoked and then left out could come back as good: that takes both names.
+    shrunk = lacking & rules.shrink & (by_run | ~(final | held)) & (rules.unrevoke | ~final)
     return CopyChoice((changed & ~unrevoked) | (lacking & ~shrunk), is_missed, unrevoked, shrunk)

@@ -33,7 +33,7 @@ def describe(parser: Parser) -> None:
         default=[],
         choices=_ACCEPTED,
         help="unrevoke: leave to that commit what runs have revoked since; shrink: leave out certificates that it "
-        "lacks; may be repeated",
+        "lacks, those that are revoked only with both; may be repeated",
     )
     parser.takes_dry_run("say what would be copied, and publish nothing")
     parser.takes_author()

@@ -137,12 +137,27 @@ def test_what_runs_have_revoked_is_left_to_the_earlier_one_by_name_alone(ca: Ca,
 
 def test_what_the_earlier_one_lacks_is_left_out_by_name_alone(ca: Ca, pregen: Program) -> None:
     publish(ca, pregen, {A: "good", B: "good"})
-    publish(ca, pregen, {A: "revoked", B: "good", D: "good", E: "revoked"})
+    publish(ca, pregen, {A: "revoked", B: "good", D: "good", E: "hold"})
 
     done = back(ca, pregen, 1, "--accept", "shrink")
 
     assert done["left"] == {"unrevoke": 0, "shrink": 2}
     assert answers(ca, pregen, A, B, D, E) == ["revoked", "good", "absent", "absent"]
+
+
+def test_what_is_revoked_and_left_out_could_come_back_so_that_takes_both_names(ca: Ca, pregen: Program) -> None:
+    publish(ca, pregen, {A: "good", B: "good"})
+    publish(ca, pregen, {A: "good", B: "good", D: "good", E: "revoked"})
+
+    done = back(ca, pregen, 1, "--accept", "shrink", "--dry-run")
+    assert done["left"] == {"unrevoke": 0, "shrink": 1}
+    both = back(ca, pregen, 1, "--accept", "shrink", "--accept", "unrevoke", "--dry-run")
+    assert both["left"] == {"unrevoke": 0, "shrink": 2}
+
+    back(ca, pregen, 1, "--accept", "shrink")
+    assert answers(ca, pregen, A, B, D, E) == ["good", "good", "absent", "revoked"]
+    publish(ca, pregen, {A: "good", B: "good", D: "good"}, *accepting("shrink"))
+    assert answers(ca, pregen, D, E) == ["good", "revoked"]
 
 
 def test_an_acceptance_that_nothing_needed_is_told(ca: Ca, pregen: Program) -> None:
