@@ -139,10 +139,12 @@ def ground_of(prepared: Prepared) -> Ground:
 
     Raises:
         NothingPublishedError: there is nothing that it could be on top of.
+        GateError: it answers under further names of these issuers.
         OSError: the store does not answer.
     """
     if prepared.head is None or prepared.current is None:
         raise NothingPublishedError(prepared.store.url)
+    _refuse_lost_names(prepared.current, prepared.issuers)
     index, damage = _index(prepared.store, prepared.current)
     return Ground(
         config=prepared.config,

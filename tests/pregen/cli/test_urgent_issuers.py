@@ -110,17 +110,24 @@ def test_an_urgent_answer_ends_with_its_certificate_where_answers_do(ca: Ca, pre
     assert str(found["next_update"]) <= f"{ca.now + left:%Y-%m-%dT%H:%M:%SZ}" or left > 4 * DAY
 
 
+@pytest.mark.parametrize("command", ["revoke", "delta"])
 def test_nothing_is_revoked_under_one_of_two_names_alone(
     two: Ca,  # noqa: F811 - the fixture
     pregen: Program,
+    command: str,
 ) -> None:
     assert pregen("run", two.config).code == 0
     before = two.published()
     two.configure(issuer={"certificate": "printable.pem", "responder_certificate": "ocsp-printable.pem"})
 
-    ended = pregen("revoke", two.config, "--issuer", "r1", "--serial", f"{GOOD:x}")
+    two.export(
+        to="delta.parquet", status=pa.array([1, 1, 2], pa.uint8()), revoked_at=instants(*[two.now - HOUR] * 2, None)
+    )
+    words = ("--issuer", "r1", "--serial", f"{GOOD:x}") if command == "revoke" else (two.folder / "delta.parquet",)
 
-    assert ended.code == 3
+    ended = pregen(command, two.config, *words)
+
+    assert ended.code == 3, ended.err
     assert "issuer.further-name" in ended.err
     assert two.published() == before
     assert status(two, pregen, "utf8.pem", GOOD) == "good"
