@@ -71,12 +71,20 @@ def no_trouble(_: Request) -> None:
 
 
 def seldom(seed: int, share: float) -> Plan:
-    """Return a plan that makes trouble of any possible kind to a share of all requests; the seed decides to which."""
-    dice, lock = random.Random(seed), threading.Lock()
+    """Return a plan that makes trouble to a share of all requests; the seed decides to which.
+
+    Of the kinds that are possible it is one of those that were made least often, so that each has its turn soon.
+    """
+    dice, lock, made = random.Random(seed), threading.Lock(), Counter[Trouble]()
 
     def plan(request: Request) -> Trouble | None:
         with lock:
-            return dice.choice(request.possible) if dice.random() < share else None
+            if dice.random() >= share:
+                return None
+            least = min(made[kind] for kind in request.possible)
+            trouble = dice.choice([kind for kind in request.possible if made[kind] == least])
+            made[trouble] += 1
+            return trouble
 
     return plan
 
