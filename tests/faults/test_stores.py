@@ -44,7 +44,7 @@ def test_a_store_that_is_full_before_the_commit_publishes_nothing(
     before = published.stored()
     monkeypatch.setitem(globals(), "plan", lambda store: store.fail(operation, place, error=full(place)))
 
-    ended = pregen("run", published.config, "--json")
+    ended = pregen("run", published.config, "--full", "--json")
 
     assert (ended.code, ended.error["code"]) == (5, "storage")
     assert f"{place}: No space left on device: free some space" in ended.err
@@ -136,7 +136,7 @@ def test_a_signal_before_the_commit_publishes_nothing(
     monkeypatch.setattr(SignallingStore, "number", number)
     monkeypatch.setattr(SignallingStore, "place", "windows/")
 
-    assert pregen("run", published.config).code == code
+    assert pregen("run", published.config, "--full").code == code
     assert published.published() == before
     published.assert_clean()
 

@@ -58,8 +58,8 @@ class Authority:
     def store(self) -> Path:
         return self.folder / "store"
 
-    def publish(self, *, revoked: tuple[int, ...] = (REVOKED,)) -> None:
-        """Sign and publish a generation in which these are revoked."""
+    def publish(self, *, revoked: tuple[int, ...] = (REVOKED,), full: bool = False) -> None:
+        """Publish a generation in which these are revoked; with `full`, all of it is signed."""
         now = datetime.now(UTC).replace(microsecond=0)
         serials = [self.server.serial_number, GOOD, REVOKED, UNKNOWN]
         status = [1 if serial in revoked else 2 if serial == UNKNOWN else 0 for serial in serials]
@@ -78,7 +78,8 @@ class Authority:
             padding=f'rsa_padding = "{padding}"' if padding else "",
         )
         (self.folder / "pregen.toml").write_text(text)
-        published = run(load_config(self.folder / "pregen.toml"), RunOptions(), lambda _step, _done, _all: None)
+        options = RunOptions(full=full)
+        published = run(load_config(self.folder / "pregen.toml"), options, lambda _step, _done, _all: None)
         assert published.survey.certificates == len(serials)
 
 

@@ -77,4 +77,4 @@ def test_a_body_whose_chunks_are_broken_is_refused_and_logged(tmp_path: Path) ->
     with start(tmp_path, *command(tmp_path, 1)) as server:
         broken = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\nabc\r\n0\r\n\r\n"
         assert server.ask(broken).status == 400
-        wait_until(lambda: server.lines()[-1]["outcome"] == "gone", 5)
+        wait_until(lambda: [line["outcome"] for line in server.lines()][-1:] == ["gone"], 5)

@@ -43,7 +43,7 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> History:
     authority = make_authority(tmp_path_factory.mktemp("authority"))
     first = objects_of(authority.store)
     time.sleep(1.1)  # in another second, else both have the same tables
-    authority.publish()
+    authority.publish(full=True)
     both = objects_of(authority.store)
     one, two = window_of(first), window_of(both)
     return History(first, both, two.produced_at + 60, one.next_update, two.next_update)
