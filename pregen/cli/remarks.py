@@ -11,17 +11,17 @@ from datetime import datetime
 from pregen import clock
 from pregen.cli.report import RemarkedError
 from pregen.errors import Finding, PregenError
-from pregen.validity import CLOCK_TOLERANCE, duration_text
+from pregen.validity import CLOCK_SKEW, duration_text
 from storage.errors import StorageError
 
 
 def clock_remarks(now: datetime | None) -> tuple[Finding, ...]:
     """Return a warning where `--now` is far from the clock; None: it was not given."""
     clock_now = clock.now()
-    if now is None or abs(now - clock_now) <= CLOCK_TOLERANCE:
+    if now is None or abs(now - clock_now) <= CLOCK_SKEW:
         return ()
     text = (
-        f"--now {clock.text(now)} is more than {duration_text(CLOCK_TOLERANCE)} from the clock "
+        f"--now {clock.text(now)} is more than {duration_text(CLOCK_SKEW)} from the clock "
         f"({clock.text(clock_now)}): everything is judged as if it were that instant; only profile lab, for tests, "
         "publishes so"
     )

@@ -1,6 +1,6 @@
 """One run: a snapshot becomes a published generation, or nothing happens.
 
-publication.py   the conductor, of these five steps:
+publication.py   the conductor, of these steps:
 preparation.py   all that can be refused without reading a row
 survey.py        all that can be refused without a signature: gatekeeping.py asks the gates, and evidence.py is what
                  they are shown

@@ -15,7 +15,7 @@ from pregen.overlays import Origin
 from pregen.reasons import CERTIFICATE_HOLD, REASON_NAMES
 from pregen.snapshot import GOOD, NO_ISSUANCE, NO_REASON, REVOKED, StatusBatch
 from pregen.urgent.mentions import ROWS_AT_ONCE, NamedCertificates
-from pregen.validity import CLOCK_TOLERANCE
+from pregen.validity import CLOCK_SKEW
 from pregen.validity.reason_rules import REASON_MISSING, REASON_UNSPECIFIED
 
 
@@ -60,7 +60,7 @@ class Order:
             UsageError: that cannot be.
         """
         at = self.at or started
-        if at > started + CLOCK_TOLERANCE:
+        if at > started + CLOCK_SKEW:
             raise UsageError(f"--at {clock.text(at)} is still to come: say when it was revoked, or leave it out")
         if clock.seconds(at) < 0:
             raise UsageError(f"--at {clock.text(at)} is before 1970: say when it was revoked, or leave it out")

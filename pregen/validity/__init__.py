@@ -12,8 +12,8 @@ from pregen.validity.profiles import PROFILES, Profile, Refresh, duration_text
 from pregen.validity.reason_rules import REASON_CODES, ReasonRules
 from pregen.validity.refreshing import Fit, Refreshing, fit, longest_s, takes_s
 from pregen.validity.timeliness import (
+    CLOCK_SKEW,
     CLOCK_SKEW_S,
-    CLOCK_TOLERANCE,
     check_run_times,
     check_still_timely,
     check_store_clock,
@@ -21,8 +21,8 @@ from pregen.validity.timeliness import (
 from pregen.validity.windows import Validity, ValidityWindow, plan_window, window_problem, window_until
 
 __all__ = [
+    "CLOCK_SKEW",
     "CLOCK_SKEW_S",
-    "CLOCK_TOLERANCE",
     "PROFILES",
     "REASON_CODES",
     "Fit",

@@ -10,7 +10,7 @@ from pregen.validity.windows import ValidityWindow
 from storage.freshness import CLOCK_TOLERANCE_S
 
 CLOCK_SKEW_S = 300  # by so much clocks of two machines may differ, one of which is not ours
-CLOCK_TOLERANCE = timedelta(seconds=CLOCK_SKEW_S)
+CLOCK_SKEW = timedelta(seconds=CLOCK_SKEW_S)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -31,15 +31,15 @@ def check_run_times(
         InputError: the snapshot comes from the future, or from before 1970.
         GateError: the snapshot is older than what is published.
     """
-    if is_public and abs(started - clock_now) > CLOCK_TOLERANCE:
+    if is_public and abs(started - clock_now) > CLOCK_SKEW:
         raise UsageError(
-            f"--now {text(started)} is more than {duration_text(CLOCK_TOLERANCE)} from the clock "
+            f"--now {text(started)} is more than {duration_text(CLOCK_SKEW)} from the clock "
             f"({text(clock_now)}), and would sign for another time: leave it out "
             "(only profile lab, for tests, takes it)"
         )
-    if as_of > started + CLOCK_TOLERANCE:
+    if as_of > started + CLOCK_SKEW:
         raise InputError(
-            f"the snapshot's as_of {text(as_of)} is more than {duration_text(CLOCK_TOLERANCE)} after the start of this "
+            f"the snapshot's as_of {text(as_of)} is more than {duration_text(CLOCK_SKEW)} after the start of this "
             f"run ({text(started)}): look for a time that was written in a local zone and declared as UTC"
         )
     if as_of < _EPOCH:
@@ -100,7 +100,7 @@ def check_still_timely(
     if due is None:
         return
     due = min(due, kept or due)
-    if clock_now < started - CLOCK_TOLERANCE:
+    if clock_now < started - CLOCK_SKEW:
         raise GateError(
             f"the clock went back during this run, from {text(started)} to {text(clock_now)}: its answers are for "
             "another time; nothing was published; look after the clock, then run again"
@@ -113,7 +113,7 @@ def check_still_timely(
 
 
 def _way_out(current_as_of: datetime, clock_now: datetime) -> str:
-    if current_as_of <= clock_now + CLOCK_TOLERANCE:
+    if current_as_of <= clock_now + CLOCK_SKEW:
         return "take a newer snapshot"
     return (
         "that commit comes from the future, so its publisher's clock was wrong, or this one is; if it was the "
