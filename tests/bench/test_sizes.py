@@ -24,7 +24,7 @@ def test_only_the_full_sizes_are_judged_and_they_are_those_of_the_targets() -> N
         "carry_rows": 60_000,
         "carry_rsa_rows": 25_000,
         "night_rows": 1_000_000,
-        "night_rsa_rows": 60_000,
+        "night_rsa_rows": 200_000,
         "urgent_rows": 2_000_000,
         "urgent_mass_rows": 1_000_000,
     }
