@@ -32,10 +32,11 @@ class OrcFile:
         self._source = source
         self._patience_s = patience_s
         self.path = source.location
-        [(self.schema, self.as_of, self.row_estimate)] = answers(ReadRequest(source, None, patience_s))
+        [(schema, self.as_of, self.row_estimate)] = answers(ReadRequest(source, None, patience_s))
+        self.schema = pa.ipc.read_schema(schema)
 
     def batches(self, names: Sequence[str], categories: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
         """Yield the columns called `names`."""
         del categories
         for schema, octets in answers(ReadRequest(self._source, list(names), self._patience_s)):
-            yield pa.ipc.read_record_batch(octets, schema)
+            yield pa.ipc.read_record_batch(octets, pa.ipc.read_schema(schema))

@@ -28,9 +28,12 @@ _WINDOW_BYTES = 256 << 10  # its streams are small, and lie beside each other
 
 
 class OrcFooter(NamedTuple):
-    """What is known of a file before its rows."""
+    """What is known of a file before its rows.
 
-    schema: pa.Schema
+    The schema is serialized: a damaged one has names that are no UTF-8, which only octets bring home.
+    """
+
+    schema: pa.Buffer
     as_of: str | None
     rows: int
 
@@ -71,8 +74,8 @@ def _told(request: ReadRequest) -> Iterator[Any]:
         yield None
 
 
-def _answer(request: ReadRequest) -> Iterator[OrcFooter | tuple[pa.Schema, pa.Buffer]]:
-    """Yield the footer, or the schema and the octets of each batch."""
+def _answer(request: ReadRequest) -> Iterator[OrcFooter | tuple[pa.Buffer, pa.Buffer]]:
+    """Yield the footer, or schema and octets of each batch."""
     with reading(request.source, _WINDOW_BYTES) as file:
         opened = pyarrow.orc.ORCFile(file)
         tail: bytes = opened.reader.serialized_file_tail()  # type: ignore[assignment] # which its stubs take for a number
@@ -83,12 +86,12 @@ def _answer(request: ReadRequest) -> Iterator[OrcFooter | tuple[pa.Schema, pa.Bu
             )
             raise unusable("file.encrypted", request.source.location, what)
         if request.names is None:
-            yield OrcFooter(opened.schema, text_of_metadata(opened.metadata.get(AS_OF_KEY)), opened.nrows)
+            yield OrcFooter(opened.schema.serialize(), text_of_metadata(opened.metadata.get(AS_OF_KEY)), opened.nrows)
             return
         for number in range(opened.nstripes):
             with within(f"stripe {number + 1:,}"):
                 for part in slices(_stripe(opened, number, request.names)):
-                    yield part.schema, part.serialize()
+                    yield part.schema.serialize(), part.serialize()
 
 
 def _stripe(opened: pyarrow.orc.ORCFile, number: int, names: list[str]) -> pa.RecordBatch:

@@ -172,6 +172,21 @@ def test_text_that_is_no_utf8_is_damage(desk: Desk) -> None:
     assert "(stripe 1: column 'issuer': " in finding.message
 
 
+def test_a_name_that_is_no_utf8_is_damage(desk: Desk) -> None:
+    path = write(desk, usual())
+    path.write_bytes(path.read_bytes().replace(b"serial", b"se\xffial"))
+
+    assert refusal(desk, path).code == "file.damaged"
+
+
+def test_such_a_name_within_a_column_that_is_not_asked_for_does_no_harm(desk: Desk) -> None:
+    path = write(desk, usual(more=pa.array([{"within": 1}] * 3)))
+    path.write_bytes(path.read_bytes().replace(b"within", b"wi\xffhin"))
+
+    [batch] = open_file(path).batches(["status"])
+    assert batch.num_rows == 3
+
+
 def test_a_zone_of_the_writer_that_is_none_is_refused(desk: Desk) -> None:
     path = write(desk, usual(1, not_after=pa.array([0], pa.timestamp("s"))))
     path.write_bytes(path.read_bytes().replace(b"GMT", b"XYZ"))
