@@ -21,7 +21,7 @@ from pregen.errors import MAX_EXAMPLES, ConfigError, Finding, GateError
 from pregen.gates import History
 from pregen.issuers import Issuer, Responder, parse_certificate
 from pregen.signers import algorithm_of
-from pregen.validity import ValidityWindow, plan_window
+from pregen.validity import ValidityWindow
 from storage.manifest import LeftBehind
 from storage.reader import Generation
 from storage.tables import Shape, StoredIssuer
@@ -64,34 +64,22 @@ def usable_window(issuer: Issuer, as_of: datetime, started: datetime) -> tuple[I
     """Return an issuer and its window; one that can have none may become one that is left behind.
 
     Raises:
-        ConfigError, GateError: see `plan_window`.
+        ConfigError, GateError: see `pregen.validity.plan_window`.
     """
     if issuer.trouble:
         return issuer, _stand_in(issuer, started)
     try:
-        return issuer, _planned(issuer, as_of, started, issuer.not_after)
+        return issuer, issuer.window(as_of, started)
     except (ConfigError, GateError) as error:
         if not issuer.may_stay_behind or not _is_of_certificate(issuer, as_of, started):
             raise
         return replace(issuer, trouble=error.message), _stand_in(issuer, started)
 
 
-def _planned(issuer: Issuer, as_of: datetime, started: datetime, cap: datetime) -> ValidityWindow:
-    validity = issuer.validity
-    return plan_window(
-        profile=validity.profile.name,
-        lifetime=validity.lifetime,
-        backdate=validity.backdate,
-        as_of=as_of,
-        started=started,
-        cap=cap,
-    )
-
-
 def _is_of_certificate(issuer: Issuer, as_of: datetime, started: datetime) -> bool:
     """Whether it is for the end of a certificate alone that an issuer can have no window."""
     try:
-        _planned(issuer, as_of, started, _FAR)
+        issuer.window(as_of, started, _FAR)
     except (ConfigError, GateError):
         return False
     return True

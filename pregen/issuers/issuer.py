@@ -9,7 +9,7 @@ from typing import Literal
 from pregen.config import IssuerConfig
 from pregen.issuers.certificates import Certificate
 from pregen.signers import KeySource, KeyUse
-from pregen.validity import Validity
+from pregen.validity import Validity, ValidityWindow, plan_window
 from storage.certid import SHA1, SHA256
 from storage.key import issuer_id
 
@@ -83,6 +83,21 @@ class Issuer:
     is_further_name: bool = False
     may_stay_behind: bool = False
     trouble: str = ""
+
+    def window(self, as_of: datetime, started: datetime, cap: datetime | None = None) -> ValidityWindow:
+        """Return the window of what is signed now, as `plan_window` does; `cap` in the place of `not_after`.
+
+        Raises:
+            ConfigError, GateError: see `plan_window`.
+        """
+        return plan_window(
+            profile=self.validity.profile.name,
+            lifetime=self.validity.lifetime,
+            backdate=self.validity.backdate,
+            as_of=as_of,
+            started=started,
+            cap=cap or self.not_after,
+        )
 
 
 def make_issuer(

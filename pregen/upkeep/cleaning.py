@@ -183,6 +183,7 @@ class _Cleaner:
         self._finished = 0
 
     def clean(self) -> Cleaned:
+        """Go through all that the store has: finish what was announced, and announce and remove what may go."""
         announced: list[ObjectInfo] = []
         pending: list[ObjectInfo] = []
         for info in self._candidates():

@@ -146,6 +146,7 @@ class _Judge:
         self._tables: dict[str, LoadedTables] = {}
 
     def judged(self, logged: Logged, manifest: Manifest | str) -> PastCommit:
+        """Return what is said of the next older commit, whose manifest, or what is wrong with it, was read."""
         commit = logged.commit
         until, why_not = self._until(commit, manifest)
         if commit is not None and commit.removals is not None:

@@ -14,7 +14,7 @@ from pregen.generation.rows.endings import Endings
 from pregen.generation.work.memory import forbid_core_dumps
 from pregen.issuers import Issuer, ending_soon, load_issuers
 from pregen.signers import ALGORITHMS, Choice, KeyUse
-from pregen.validity import ValidityWindow, check_run_times, check_store_clock, plan_window
+from pregen.validity import ValidityWindow, check_run_times, check_store_clock
 from pregen.validity.refreshing import takes_s
 from storage.certid import HASH_OIDS
 from storage.commits import Head, check_writable, find_head
@@ -100,7 +100,7 @@ def take_ground(
         clock_now=clock.now(),
         current_as_of=None,
     )
-    windows = tuple(_window(issuer, started) for issuer in issuers)
+    windows = tuple(issuer.window(started, started) for issuer in issuers)
     address = config.store
     try:
         store = open_store(address)
@@ -206,18 +206,6 @@ def _refuse_lost_names(current: Generation, issuers: Sequence[Issuer]) -> None:
         )
         finding = Finding("issuer.further-name", "error", text, len(lost), labels[:MAX_EXAMPLES])
         raise GateError("the configuration lacks a name that is answered for; nothing was published", [finding])
-
-
-def _window(issuer: Issuer, started: datetime) -> ValidityWindow:
-    validity = issuer.validity
-    return plan_window(
-        profile=validity.profile.name,
-        lifetime=validity.lifetime,
-        backdate=validity.backdate,
-        as_of=started,
-        started=started,
-        cap=issuer.not_after,
-    )
 
 
 def _index(store: Store, current: Generation) -> tuple[HistoryIndex | None, tuple[Finding, ...]]:
