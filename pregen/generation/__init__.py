@@ -23,7 +23,7 @@ making/          what a run signs, and one shard in a worker: carried over or si
 work/            who works on it: processes, their memory, and where the CPU time goes
 """
 
-from pregen.generation.making.carrying import Reasons
+from pregen.generation.making.why_signed import Reasons
 from pregen.generation.preparation import RunOptions
 from pregen.generation.publication import Checked, Published, check, run
 

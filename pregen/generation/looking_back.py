@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from pregen.generation.making.carrying import CarryJob, RunColumns
+from pregen.generation.making.carry_job import CarryJob, RunColumns
 from pregen.generation.making.plan import Candidates, Carried, Plan
 from pregen.generation.making.terms import FULL, FormerRun, Today, former_runs
 from pregen.generation.preparation import Prepared

@@ -12,9 +12,9 @@ from pregen.generation.committing import Committed, commit
 from pregen.generation.keeping import find_keepable
 from pregen.generation.looking_back import LookBack, look_back
 from pregen.generation.made import Made
-from pregen.generation.making.carrying import Reasons, all_reasons, damage_warning
 from pregen.generation.making.left_out import all_left_out, left_out_warning, with_counts
 from pregen.generation.making.plan import Plan, make_plan
+from pregen.generation.making.why_signed import Reasons, all_reasons, damage_warning
 from pregen.generation.overlaying import sign_staying
 from pregen.generation.pace import pace_warning
 from pregen.generation.preparation import Prepared, RunOptions, prepare

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 
 from pregen import clock
-from pregen.generation.making.carrying import CarryJob
+from pregen.generation.making.carry_job import CarryJob
 from pregen.generation.making.plan import Plan, windows_in_use
 from pregen.generation.making.shard import ShardSigner, SignedShard, SigningJob, SignTask
 from pregen.generation.preparation import Prepared

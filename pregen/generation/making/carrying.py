@@ -5,188 +5,44 @@ anew, and so does a window that is due; what is left is carried over, octet by o
 oldest to the newest, shards before overlays: the newest record of a certificate counts, as for a reader.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pregen.clock import seconds
-from pregen.errors import MAX_EXAMPLES, Finding
+from pregen.generation.making.carry_job import CarryJob, RunColumns
 from pregen.generation.making.former import FormerPack, FormerPackError, read_former_pack
 from pregen.generation.making.layout import Numbers
-from pregen.generation.making.terms import DIFFERENCES, FormerRun, Today
+from pregen.generation.making.terms import DIFFERENCES
+from pregen.generation.making.why_signed import (
+    ALL,
+    CARRIED,
+    CHANGED,
+    DAMAGED,
+    DUE,
+    LEFT_OUT,
+    NEW,
+    SPREAD,
+    WHY_SIGNED,
+    Reasons,
+)
 from pregen.generation.rows.endings import as_today
 from pregen.generation.rows.groups import KINDS
 from pregen.generation.rows.rows import ShardRows
 from pregen.routing_key import serial_matrix, xxh64
 from pregen.signers import Octets
 from pregen.snapshot import NO_REASON
-from pregen.validity import Fit, Refreshing
+from pregen.validity import Fit
 from storage.key import part_of
 from storage.manifest import Shard
 from storage.stores import Store
-from storage.tables import Tables
 
-# Why a row is signed, in the order in which reports name them; those that are not signed come behind.
-REASONS = ("new", "changed", "due", "spread", "all")
-NEW, CHANGED, DUE, SPREAD, ALL, CARRIED, LEFT_OUT = range(7)
 WIDE_BYTES = 64 << 20  # of packs that a worker keeps because several of its shards need them
-DAMAGED = "pack"  # why all of a shard are signed: its pack of the current generation is damaged
 # How much a record of each kind says, for issuers that are left behind: of a good one, least.
 _WEIGHT = np.array([{"good": 0, "unknown": 1, "revoked": 2}[status] for status, _ in KINDS])
 _WITH_TIME = np.array([status == "revoked" for status, _ in KINDS])
 _WITH_REASON = np.array([has_reason for _, has_reason in KINDS])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunColumns:
-    """The runs of one document of windows of the current generation, by their numbers; see `FormerRun`.
-
-    Attributes:
-        issuer: index in today's configuration; -1: it is not there any more.
-        stays: whether this issuer is left behind: its records are never due.
-        issuer_id: of today's issuer.
-        stride: octets of a record.
-        differs: index in `DIFFERENCES`.
-        number: of the run tonight; -1: it has none.
-    """
-
-    issuer: Numbers
-    stays: NDArray[np.bool_]
-    issuer_id: NDArray[np.uint64]
-    serial_bytes: Numbers
-    kind: Numbers
-    stride: Numbers
-    differs: NDArray[np.uint8]
-    number: Numbers
-    produced_at: NDArray[np.int64]
-    next_update: NDArray[np.int64]
-    refresh_by: NDArray[np.int64]
-    is_over: NDArray[np.bool_]
-    fit: NDArray[np.int8]
-    cycle: Numbers
-
-    @classmethod
-    def of(cls, tables: Tables, runs: Sequence[FormerRun], numbers: Mapping[int, int], today: Today) -> "RunColumns":
-        """Return the columns of runs.
-
-        Args:
-            tables: with these runs.
-            runs: what is known of them.
-            numbers: those that they have tonight, by those that they have in the tables.
-            today: what a run signs with.
-        """
-        shapes = [tables.shapes[run.shape] for run in tables.runs]
-        issuers = [-1 if one.group is None else one.group.issuer for one in runs]
-        judged = [one.judged for one in runs]
-        stays = np.array([at >= 0 and bool(today.issuers[at].trouble) for at in issuers], np.bool_)
-        return cls(
-            issuer=np.array(issuers, np.intp),
-            stays=stays,
-            issuer_id=np.array([0 if at < 0 else today.issuers[at].issuer_id for at in issuers], np.uint64),
-            serial_bytes=np.array([shape.serial_bytes for shape in shapes], np.intp),
-            kind=np.array([KINDS.index((shape.status, "reason" in shape.fields)) for shape in shapes], np.intp),
-            stride=np.array([shape.stride for shape in shapes], np.intp),
-            differs=np.array([DIFFERENCES.index(one.differs) for one in runs], np.uint8),
-            number=np.array([numbers.get(number, -1) for number in range(len(runs))], np.intp),
-            produced_at=np.array([one.window.produced_at for one in runs], np.int64),
-            next_update=np.array([one.window.next_update for one in runs], np.int64),
-            refresh_by=np.array([one.window.refresh_by for one in runs], np.int64),
-            is_over=np.array([bool(one and one.is_over) for one in judged], np.bool_),
-            fit=np.array([one.fit if one else Fit.NONE for one in judged], np.int8),
-            cycle=np.array([one.cycle if one else 1 for one in judged], np.intp),
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CarryJob:
-    """What a worker needs to carry records over; it pickles.
-
-    Attributes:
-        runs: those of the current generation, by the names of their windows.
-        refreshing: what is due.
-        started: start of the run, in seconds since 1970.
-        usual_next: int64[issuers], nextUpdate of tonight's usual windows.
-        staying: bool[issuers], which ones are left behind.
-    """
-
-    runs: Mapping[str, RunColumns]
-    refreshing: Refreshing
-    started: int
-    usual_next: NDArray[np.int64]
-    staying: NDArray[np.bool_]
-
-    @classmethod
-    def of(cls, runs: Mapping[str, RunColumns], today: Today) -> "CarryJob":
-        """Return the job of one run."""
-        ends = [seconds(window.next_update) for window in today.windows]
-        started = seconds(today.windows[0].produced_at)
-        return cls(
-            runs=runs,
-            refreshing=today.refreshing,
-            started=started,
-            usual_next=np.array(ends, np.int64),
-            staying=np.array([bool(issuer.trouble) for issuer in today.issuers], np.bool_),
-        )
-
-
-class Reasons(NamedTuple):
-    """Why rows are signed, and how many are carried over; counts of shards add up.
-
-    Attributes:
-        signed: by the names of `REASONS`.
-        carried: how many keep their records.
-        octets_read: of packs of the current generation.
-        differs: of those signed because of `all`, how many have what difference (`DIFFERENCES`, or `DAMAGED`).
-        damaged: packs from which nothing could be carried over, and why.
-        by_issuer: how many rows were signed, by the index of the issuer.
-    """
-
-    signed: Mapping[str, int]
-    carried: int = 0
-    octets_read: int = 0
-    differs: Mapping[str, int] = {}
-    damaged: tuple[str, ...] = ()
-    by_issuer: Mapping[int, int] = {}
-
-
-NO_REASONS = Reasons({})
-
-
-def all_reasons(each: Iterable[Reasons]) -> Reasons:
-    """Return the sum of the reasons of shards."""
-    signed, differs, by_issuer = Counter[str](), Counter[str](), Counter[int]()
-    carried = octets_read = 0
-    damaged: dict[str, None] = {}  # several shards may have needed one
-    for one in each:
-        signed.update(one.signed)
-        differs.update(one.differs)
-        by_issuer.update(one.by_issuer)
-        carried += one.carried
-        octets_read += one.octets_read
-        damaged.update(dict.fromkeys(one.damaged))
-    return Reasons(
-        signed={name: signed[name] for name in REASONS},
-        carried=carried,
-        octets_read=octets_read,
-        differs=dict(differs),
-        damaged=tuple(damaged),
-        by_issuer=dict(by_issuer),
-    )
-
-
-def damage_warning(reasons: Reasons) -> tuple[Finding, ...]:
-    """Return a warning where packs of the current generation are not what its manifest says."""
-    if not reasons.damaged:
-        return ()
-    text = (
-        "packs of the current generation are not what its manifest says: nothing was carried over from them, and their "
-        "certificates were signed anew; look who else writes to the store, and run `pregen verify`"
-    )
-    return (Finding("carry.damaged", "warning", text, len(reasons.damaged), reasons.damaged[:MAX_EXAMPLES]),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -371,7 +227,7 @@ class _Found:
         counts = np.bincount(self._reason, minlength=LEFT_OUT + 1).tolist()
         differs = np.bincount(self._differs[self._reason == ALL], minlength=len(DIFFERENCES) + 1).tolist()
         reasons = Reasons(
-            signed={name: count for name, count in zip(REASONS, counts, strict=False) if count},
+            signed={name: count for name, count in zip(WHY_SIGNED, counts, strict=False) if count},
             carried=counts[CARRIED],
             octets_read=self.octets_read,
             differs={name: count for name, count in zip((*DIFFERENCES, DAMAGED), differs, strict=True) if count},

@@ -13,7 +13,8 @@ from typing import Self
 import numpy as np
 
 from pregen.errors import PublishError, explained
-from pregen.generation.making.carrying import NO_REASONS, CarriedRows, Carrier, CarryJob, Reasons, all_signed
+from pregen.generation.making.carry_job import CarryJob
+from pregen.generation.making.carrying import CarriedRows, Carrier, all_signed
 from pregen.generation.making.former import FormerPackError
 from pregen.generation.making.journal import Finished
 from pregen.generation.making.keyring import KeyRing, OpenSigner
@@ -25,6 +26,7 @@ from pregen.generation.making.plan import Plan
 from pregen.generation.making.readback import ReadBack
 from pregen.generation.making.recalling import Recalled
 from pregen.generation.making.remembering import remember
+from pregen.generation.making.why_signed import NO_REASONS, Reasons
 from pregen.generation.rows.endings import Endings
 from pregen.generation.rows.groups import Group
 from pregen.generation.rows.routing import ShardFile
