@@ -151,11 +151,7 @@ def load_rows(
     left_out = _left_out(rows, limit)
     if not kept.all():
         rows = take(rows, np.flatnonzero(kept))
-    codes, undated = (rows["code"] & ~FLAGS).astype(np.int64), 0
-    if endings is not None:
-        issuer, own = codes >> 8, rows["code"] & AGAIN == 0
-        undated = endings.undated(issuer[own], rows["not_after"][own])
-        codes |= endings.spans(issuer, rows["not_after"]) << 32
+    codes, undated = _coded(rows, endings)
     loaded = ShardRows(
         key32=(rows["key"] >> _HALF).astype(np.uint32),
         octets=rows.view(np.uint8),
@@ -184,6 +180,16 @@ def load_rows(
             "not by issuer, serial length and status what was surveyed: nothing was published; please report this"
         )
     return loaded
+
+
+def _coded(rows: Spilled, endings: Endings | None) -> tuple[NDArray[np.int64], int]:
+    """Return the group of each row, and how many rows should have a window that ends with them, but do not say when."""
+    codes, undated = (rows["code"] & ~FLAGS).astype(np.int64), 0
+    if endings is not None:
+        issuer, own = codes >> 8, rows["code"] & AGAIN == 0
+        undated = endings.undated(issuer[own], rows["not_after"][own])
+        codes |= endings.spans(issuer, rows["not_after"]) << 32
+    return codes, undated
 
 
 def _left_out(rows: Spilled, limit: int) -> Spilled:

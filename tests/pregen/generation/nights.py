@@ -6,8 +6,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
@@ -17,12 +15,12 @@ from pregen.clock import seconds
 from pregen.config import load_config
 from pregen.generation import Published, RunOptions, run
 from pregen.issuers import load_issuers
-from pregen.snapshot import NO_EXPIRY, REVOKED
+from pregen.snapshot import REVOKED
 from storage.certid import SHA1, SHA256, CertID
 from storage.reader import Answer, Generation, open_reader
 from storage.stores.local import LocalStore
 from tests import pki
-from tests.pregen.generation.workshop import NOW, Row
+from tests.pregen.generation.workshop import NOW, Row, write_snapshot
 
 DAY = timedelta(days=1)
 
@@ -74,20 +72,7 @@ class Nights:
         return path
 
     def write(self, rows: Sequence[Row], as_of: datetime) -> None:
-        revoked = [row.revoked_at if row.status == REVOKED else None for row in rows]
-        expiry = [None if row.not_after == NO_EXPIRY else row.not_after for row in rows]
-        table = pa.table(
-            {
-                "serial": pa.array([row.serial for row in rows], pa.binary()),
-                "status": pa.array([row.status for row in rows], pa.uint8()),
-                "revoked_at": pa.array(revoked, pa.int64()).cast(pa.timestamp("s", "UTC")),
-                "reason": pa.array([row.reason if row.reason >= 0 else None for row in rows], pa.int8()),
-                "not_after": pa.array(expiry, pa.int64()).cast(pa.timestamp("s", "UTC")),
-                "issuer": pa.array([f"r{row.issuer}" for row in rows]),
-            }
-        )
-        metadata = {"pregen.as_of": as_of.isoformat()}
-        pyarrow.parquet.write_table(table.replace_schema_metadata(metadata), self.folder / "s.parquet")
+        write_snapshot(self.folder / "s.parquet", rows, as_of)
 
     def publish(self, night: float, rows: Sequence[Row], **options: Any) -> Published:
         """Publish rows of a night, counted in days."""

@@ -24,7 +24,7 @@ from pregen.generation.rows.sharding import SHARD_ROWS
 from pregen.generation.survey import Survey
 from pregen.issuers import Issuer, load_issuers
 from pregen.signers import ALGORITHMS
-from pregen.snapshot import NO_EXPIRY, REVOKED, UNKNOWN
+from pregen.snapshot import REVOKED, UNKNOWN
 from pregen.verification import load_public_key, parse_response, verify_signature
 from storage.certid import HASH_OIDS, SHA1, SHA256, CertID
 from storage.commits import find_head
@@ -33,7 +33,7 @@ from storage.pack import walk
 from storage.reader import Answer, Generation
 from storage.stores.local import LocalStore
 from tests import pki
-from tests.pregen.generation.workshop import NOW, Row, plain_rows, various_rows
+from tests.pregen.generation.workshop import NOW, Row, plain_rows, various_rows, write_snapshot
 
 DAY_S = 86_400
 NOW_S = seconds(NOW)
@@ -82,21 +82,7 @@ class Authority:
         return path
 
     def write(self, rows: Sequence[Row]) -> None:
-        revoked = [row.revoked_at if row.status == REVOKED else None for row in rows]
-        expiry = [None if row.not_after == NO_EXPIRY else row.not_after for row in rows]
-        table = pa.table(
-            {
-                "serial": pa.array([row.serial for row in rows], pa.binary()),
-                "status": pa.array([row.status for row in rows], pa.uint8()),
-                "revoked_at": pa.array(revoked, pa.int64()).cast(pa.timestamp("s", "UTC")),
-                "reason": pa.array([row.reason if row.reason >= 0 else None for row in rows], pa.int8()),
-                "not_after": pa.array(expiry, pa.int64()).cast(pa.timestamp("s", "UTC")),
-                "issuer": pa.array([f"r{row.issuer}" for row in rows]),
-            }
-        )
-        pa.parquet.write_table(
-            table.replace_schema_metadata({"pregen.as_of": NOW.isoformat()}), self.folder / "s.parquet"
-        )
+        write_snapshot(self.folder / "s.parquet", rows, NOW)
 
     def publish(
         self, rows: Sequence[Row] | None = None, only: Sequence[int] | None = None, **options: object

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from pregen.config import load_config
 from pregen.generation.making.plan import Plan, make_plan
@@ -39,6 +40,23 @@ class Row(NamedTuple):
     issuer: int = 0
     withheld: bool = False
     precertificate: bool = False
+
+
+def write_snapshot(path: Path, rows: Sequence[Row], as_of: datetime) -> None:
+    """Write rows as Parquet; their issuers are called r0, r1 and so on."""
+    revoked = [row.revoked_at if row.status == REVOKED else None for row in rows]
+    expiry = [None if row.not_after == NO_EXPIRY else row.not_after for row in rows]
+    table = pa.table(
+        {
+            "serial": pa.array([row.serial for row in rows], pa.binary()),
+            "status": pa.array([row.status for row in rows], pa.uint8()),
+            "revoked_at": pa.array(revoked, pa.int64()).cast(pa.timestamp("s", "UTC")),
+            "reason": pa.array([row.reason if row.reason >= 0 else None for row in rows], pa.int8()),
+            "not_after": pa.array(expiry, pa.int64()).cast(pa.timestamp("s", "UTC")),
+            "issuer": pa.array([f"r{row.issuer}" for row in rows]),
+        }
+    )
+    pq.write_table(table.replace_schema_metadata({"pregen.as_of": as_of.isoformat()}), path)
 
 
 def batch_of(rows: Sequence[Row], first: int = 0) -> StatusBatch:
