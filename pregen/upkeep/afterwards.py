@@ -6,6 +6,7 @@ The generation is published by then, so nothing that goes wrong here is a failur
 from pregen.config import Config
 from pregen.errors import Finding, PregenError
 from pregen.gates.author import Author
+from pregen.interruption import Terminated, interruptible
 from pregen.progress import Progress
 from pregen.upkeep.cleaning import Cleaned, CleaningTerms, clean
 from pregen.upkeep.keeping import KeepRules
@@ -23,10 +24,14 @@ def clean_as_configured(config: Config, author: Author | None, progress: Progres
     if not keep.is_given:
         return None
     try:
-        return clean(open_store(config.store), CleaningTerms(rules=KeepRules.of(keep), author=author), progress)
+        with interruptible():  # who stops a run whose commit is there wants no more than that
+            return clean(open_store(config.store), CleaningTerms(rules=KeepRules.of(keep), author=author), progress)
     except (PregenError, StorageError, OSError) as e:
-        text = (
-            f"the run is published, but cleaning up after it has failed: {e}; the next run, or pregen gc, goes on with "
-            "it; on S3, s3:DeleteObject and s3:ListBucket are needed"
-        )
-        return Finding("gc.failed", "warning", text)
+        why = str(e)
+    except (KeyboardInterrupt, Terminated):
+        why = "a signal has stopped it"
+    text = (
+        f"the run is published, but cleaning up after it has failed: {why}; the next run, or pregen gc, goes on with "
+        "it; on S3, s3:DeleteObject and s3:ListBucket are needed"
+    )
+    return Finding("gc.failed", "warning", text)

@@ -1,11 +1,15 @@
 """`pregen gc`, and what a run cleans at its end."""
 
 import os
+import signal
 import time
 from datetime import timedelta
 
 import pytest
 
+from pregen.config import load_config
+from pregen.errors import Finding
+from pregen.upkeep.afterwards import clean_as_configured
 from storage.commits import find_head
 from storage.stores import LocalStore
 from tests.pregen.cli.ca import GOOD, Ca, Program
@@ -149,6 +153,27 @@ def test_a_cleaning_that_fails_is_a_warning_of_the_run(ca: Ca, pregen: Program) 
     assert isinstance(findings, list)
     assert "gc.failed" in [one["code"] for one in findings]
     assert "the run is published, but cleaning up after it has failed" in done.err
+    assert pregen("verify", ca.store).code == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_the_cleaning_behind_a_run_and_nothing_else(
+    ca: Ca, pregen: Program, number: signal.Signals
+) -> None:
+    runs(ca, pregen, 3)
+    age(ca, 3)
+    ca.configure(publish={"keep": {"generations": 1}})
+
+    def stop(_step: str, _done: int, _all: int) -> None:
+        signal.raise_signal(number)
+
+    said = clean_as_configured(load_config(ca.config), None, stop)
+
+    assert isinstance(said, Finding)
+    assert (said.code, said.severity) == ("gc.failed", "warning")
+    assert "a signal has stopped it" in said.message
+    assert pregen("gc", ca.config).code == 0
+    assert len(packs(ca)) == 1
     assert pregen("verify", ca.store).code == 0
 
 
