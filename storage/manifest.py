@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from storage.document import LAST_SECOND, Document, encode, new_random
 from storage.errors import ChecksumError, MalformedError
@@ -81,6 +81,24 @@ class LeftBehind:
     left_out: int = 0
 
 
+class Contents(NamedTuple):
+    """How much a generation holds. What overlays hold is never added: it may lie in several of them, and in a shard.
+
+    Attributes:
+        certificates: in the shards, which are all that the run has published.
+        revoked: of these, or on hold.
+        overlays: packs of these.
+        in_overlays: records in them.
+        revoked_in_overlays: of these, or on hold.
+    """
+
+    certificates: int
+    revoked: int
+    overlays: int
+    in_overlays: int
+    revoked_in_overlays: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """All that a generation consists of.
@@ -118,6 +136,17 @@ class Manifest:
     def searched(self) -> tuple[Shard, ...]:
         """All packs of the generation in the order in which a certificate is looked for: overlays, then shards."""
         return (*self.overlays, *self.shards)
+
+    @property
+    def contents(self) -> Contents:
+        """How much it holds, shards and overlays apart."""
+        return Contents(
+            certificates=sum(one.rows for one in self.shards),
+            revoked=sum(one.revoked for one in self.shards),
+            overlays=len(self.overlays),
+            in_overlays=sum(one.rows for one in self.overlays),
+            revoked_in_overlays=sum(one.revoked for one in self.overlays),
+        )
 
     def dated(self, as_of: int) -> "Manifest":
         """Return the same manifest, in which each shard and overlay says for which instant its statuses are complete.

@@ -27,7 +27,7 @@ from storage.certid import serial_text
 from storage.commits import ROLLBACK, Commit, commit_name, decode_commit, read_commit
 from storage.errors import ChecksumError, FormatError, NothingPublishedError
 from storage.freshness import Freshness, FreshnessState
-from storage.manifest import Shard, read_manifest
+from storage.manifest import Contents, Shard, read_manifest
 from storage.pack import open_pack, walk
 from storage.reader import Generation, LoadedTables, open_reader
 from storage.response import Assembler
@@ -49,7 +49,7 @@ class Audit:
         commit: number of the commit.
         shards: packs read, overlays included; every checksum was checked.
         parts: of the history that the next run's gates need, likewise.
-        records: certificates found in them.
+        contents: how much they hold, certificates and records of overlays apart, as it was found in them.
         verified: responses parsed and verified.
         trusted: whether trust came from named certificates.
         freshness: until when its answers hold.
@@ -61,7 +61,7 @@ class Audit:
     commit: int
     shards: int
     parts: int
-    records: int
+    contents: Contents
     verified: int
     trusted: bool
     freshness: Freshness
@@ -107,7 +107,7 @@ def verify_store(
         commit=generation.commit.number,
         shards=len(shards),
         parts=check_past(store, generation) + check_overlays(store, generation),
-        records=auditor.records,
+        contents=generation.manifest.contents,  # each pack was found to hold what that says
         verified=auditor.verified,
         trusted=trust is not None,
         freshness=generation.freshness,

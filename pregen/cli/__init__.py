@@ -7,7 +7,7 @@ outcome.py    what a process says at its end: exit code, text or one JSON object
               output.py what becomes of it when stdout cannot be written to, and deadline.py how long a command waits
 report.py     what each command found, as one JSON object and as lines: found.py (lookup), decoded.py, inspected.py with
               gate_lines.py, upkept.py (history, gc, rollback), and reports.py for those that need snapshots and
-              signing, with issuer_lines.py, cycle_lines.py and left_lines.py
+              signing, with issuer_lines.py, cycle_lines.py and left_lines.py; contents.py is how much there is
 plugin.py     the one line of a plugin for monitoring
 naming.py     certificates that are named, of urgent changes; changes.py is their report
 remarks.py    what is said with either of them: that --now is far from the clock

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from pregen import clock
+from pregen.cli.contents import overlays_text
 from pregen.cli.gate_lines import gate_lines
 from pregen.cli.left_lines import left_behind_document, left_behind_lines
 from pregen.cli.plugin import issuer_document
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pregen.inspection import Inspection
-    from storage.manifest import Shard
+    from storage.manifest import Contents
     from storage.tables import Window
 
 
@@ -41,6 +42,7 @@ def _document(found: "Inspection", now: int) -> dict[str, object]:
         "gates": manifest.gates,
         "left_behind": left_behind_document(manifest.left_behind),
         "history": manifest.history,
+        **manifest.contents._asdict(),
         "current_bytes": found.current_bytes,
         "objects": {folder: {"count": count, "bytes": size} for folder, (count, size) in found.objects.items()},
         "commits": [
@@ -68,7 +70,6 @@ def _document(found: "Inspection", now: int) -> dict[str, object]:
             }
             for shard in manifest.shards
         ],
-        "overlays": len(manifest.overlays),
     }
 
 
@@ -95,11 +96,11 @@ def _lines(found: "Inspection", now: int) -> list[str]:
         f"{found.url}: commit {head.number} as of {clock.text(head.as_of)}",
         *aligned(
             [
-                ("certificates", sum(shard.rows for shard in manifest.shards)),
-                ("revoked", sum(shard.revoked for shard in manifest.shards)),
+                ("certificates", manifest.contents.certificates),
+                ("revoked", manifest.contents.revoked),
                 ("issuers", len(found.issuers)),
                 ("shards", len(manifest.shards)),
-                *_overlays(manifest.overlays),
+                *_overlays(manifest.contents),
                 ("window", _window_text(found.windows)),
                 ("refresh by", f"{clock.text(fresh.refresh_by)}{_late('OVERDUE', fresh, fresh.refresh_by, now)}"),
                 ("hold until", f"{clock.text(fresh.holds_until)}{_late('EXPIRED', fresh, fresh.holds_until, now)}"),
@@ -116,12 +117,9 @@ def _lines(found: "Inspection", now: int) -> list[str]:
     ]
 
 
-def _overlays(overlays: "Sequence[Shard]") -> list[tuple[str, str]]:
+def _overlays(contents: "Contents") -> list[tuple[str, str]]:
     """Return what is on top of the shards, if anything is: what it holds is counted apart."""
-    if not overlays:
-        return []
-    rows, revoked = sum(one.rows for one in overlays), sum(one.revoked for one in overlays)
-    return [("overlays", f"{len(overlays):,} packs with {rows:,} records of urgent changes, {revoked:,} revoked")]
+    return [("overlays", overlays_text(contents))] if contents.overlays else []
 
 
 def _window_text(windows: "Sequence[Window]") -> str:

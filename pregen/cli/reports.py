@@ -8,6 +8,7 @@ from typing import NamedTuple, Self
 
 from pregen import clock
 from pregen.audit import Against, Audit
+from pregen.cli.contents import contents_text
 from pregen.cli.cycle_lines import cycle_rows, cycles_document
 from pregen.cli.gate_lines import gate_lines
 from pregen.cli.issuer_lines import issuer_lines, issuers_document
@@ -248,14 +249,14 @@ def verify_report(audit: Audit) -> Report:
         "commit": audit.commit,
         "packs": audit.shards,
         "history_parts": audit.parts,
-        "certificates": audit.records,
+        **audit.contents._asdict(),
         "verified": audit.verified,
         "trust": "named certificates" if audit.trusted else "the store's own certificates",
         "state": audit.state,
         "holds_until": clock.text(audit.freshness.holds_until),
         "refresh_by": clock.text(audit.freshness.refresh_by),
     }
-    checksums = f"checksums of every pack ({audit.shards:,}) with {audit.records:,} certificates"
+    checksums = f"checksums of every pack ({audit.shards:,}), with {contents_text(audit.contents)}"
     lines = [
         f"commit {audit.commit} is right: {checksums}",
         f"{audit.verified:,} responses parsed and their signatures verified",

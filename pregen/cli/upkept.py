@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pregen import clock
+from pregen.cli.contents import contents_text
 from pregen.cli.report import Report, aligned
 from pregen.errors import Finding
 
@@ -43,7 +44,7 @@ def _commit_document(one: "PastCommit") -> dict[str, object]:
     return document | {
         "reason": one.reason,
         "acceptances": one.acceptances,
-        "counts": None if one.manifest is None else {**one.manifest.counts, **one.held},
+        "counts": None if one.manifest is None else {**one.manifest.counts, **one.manifest.contents._asdict()},
         "rollback": rollback,
     }
 
@@ -63,18 +64,11 @@ def _commit_lines(one: "PastCommit") -> Iterator[str]:
         yield f"    reason: {one.reason}"
     yield from (f"    {said['gate']} accepted by {said['user']}: {said['reason']}" for said in one.acceptances)
     if one.manifest is not None:
-        yield f"    {_held_text(one.held)}"
+        yield f"    {contents_text(one.manifest.contents)}"
     if one.until is not None:
         yield f"    can be rolled back to until {clock.text(one.until)}"
     else:
         yield f"    cannot be rolled back to: {one.why_not}"
-
-
-def _held_text(held: Mapping[str, int]) -> str:
-    overlays = (
-        f"; {held['in_overlays']:,} in overlays, {held['revoked_in_overlays']:,} revoked" if held["in_overlays"] else ""
-    )
-    return f"{held['certificates']:,} certificates, {held['revoked']:,} revoked{overlays}"
 
 
 def gc_report(cleaned: "Cleaned", *, is_dry: bool) -> Report:

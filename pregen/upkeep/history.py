@@ -45,19 +45,6 @@ class PastCommit:
     why_not: str
 
     @property
-    def held(self) -> dict[str, int]:
-        """How many certificates it had; nothing where its manifest is not there."""
-        if self.manifest is None:
-            return {}
-        shards, overlays = self.manifest.shards, self.manifest.overlays
-        return {
-            "certificates": sum(one.rows for one in shards),
-            "revoked": sum(one.revoked for one in shards),
-            "in_overlays": sum(one.rows for one in overlays),
-            "revoked_in_overlays": sum(one.revoked for one in overlays),
-        }
-
-    @property
     def acceptances(self) -> list[dict[str, str]]:
         """What was accepted by name for this commit: gate, reason and user."""
         return [one for result in self.gates.values() for one in _acceptances(result)]

@@ -18,6 +18,7 @@ from pregen.gates.results import Outcome, gates_document
 from pregen.interruption import uninterruptible
 from pregen.overlay_keys import put_overlay_keys
 from pregen.overlays.entries import paired
+from pregen.overlays.records import MOST_OVERLAYS, overlay_count
 from pregen.progress import Progress
 from pregen.upkeep.choosing import CopyRules
 from pregen.upkeep.comparing import Compared, Earlier, compare
@@ -48,7 +49,6 @@ from storage.removals import removed_since
 from storage.stores import Store
 
 ACCEPTED = ("unrevoke", "shrink")
-MAX_OVERLAYS = 8
 _ATTEMPTS = 20
 
 
@@ -191,7 +191,7 @@ class _Rollback:
         """Do it."""
         target, newest = self._viewers
         copier, is_first = Copier(self._store), self._before is None
-        merges = is_first and _overlay_count(target.generation.manifest) >= MAX_OVERLAYS
+        merges = is_first and overlay_count(target.generation.manifest.overlays) >= MOST_OVERLAYS
         low = 0
         for compared in self._compared():
             self.tally.add(compared)
@@ -360,9 +360,3 @@ def _copy_overlays(target: Viewer, compared: Compared, low: int, copier: Copier)
         kept[paired(view.entries, one.view.entries.take(one.choice.copied))[0]] = False
     for loaded, run, places, records in view.records(kept):
         copier.add(loaded, run, view.entries.take(places), records)
-
-
-def _overlay_count(manifest: Manifest) -> int:
-    """Return how many overlays there are: the packs of one have ranges that ascend."""
-    ends = [0, *(overlay.high for overlay in manifest.overlays)]
-    return sum(at == 0 or overlay.low < ends[at] for at, overlay in enumerate(manifest.overlays))

@@ -52,6 +52,7 @@ def test_each_commit_says_what_it_was_and_until_when_it_can_be_rolled_back_to(ca
         "responses": 6,
         "excluded": {},
         "revoked": 1,
+        "overlays": 0,
         "in_overlays": 0,
         "revoked_in_overlays": 0,
     }

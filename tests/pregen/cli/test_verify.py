@@ -23,7 +23,7 @@ from storage.tables import Run, Tables
 from storage.tables_document import decode_tables, encode_tables, table_name
 from storage.windows import encode_windows, windows_name
 from tests.pki import DAY, make_issuer, make_key, make_responder, shared_key
-from tests.pregen.cli.ca import ALWAYS, Ca, Program
+from tests.pregen.cli.ca import ALWAYS, GOOD, Ca, Program
 
 Members: TypeAlias = Mapping[str, object]
 
@@ -48,9 +48,29 @@ def test_all_checksums_and_a_sample_of_signatures_are_verified(published: Ca, pr
             "packs": 1,
             "history_parts": 1,
             "certificates": 1_000,
+            "revoked": 0,
+            "overlays": 0,
+            "in_overlays": 0,
+            "revoked_in_overlays": 0,
             "verified": verified,
             "trust": "named certificates",
         }
+
+
+def test_what_overlays_hold_is_counted_apart_by_all_that_show_counts(ca: Ca, pregen: Program) -> None:
+    assert pregen("run", ca.config).code == 0
+    assert pregen("revoke", ca.config, "--issuer", "r1", "--serial", f"{GOOD:x}").code == 0
+    counts = {"certificates": 3, "revoked": 1, "overlays": 1, "in_overlays": 1, "revoked_in_overlays": 1}
+
+    for document in (
+        pregen("verify", ca.store, "--json").document,
+        pregen("inspect", ca.store, "--json").document,
+        pregen("history", ca.store, "--json").document["commits"][0]["counts"],  # type: ignore[index]
+    ):
+        assert {name: document[name] for name in counts} == counts
+    in_words = "3 certificates, 1 revoked; overlays: 1 packs with 1 records of urgent changes, 1 revoked"
+    assert in_words in pregen("verify", ca.store).out
+    assert in_words in pregen("history", ca.store).out
 
 
 def test_without_a_named_certificate_the_output_says_so(published: Ca, pregen: Program) -> None:
