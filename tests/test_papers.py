@@ -145,7 +145,7 @@ def test_the_readme_s_configuration_is_checked_published_served_and_asked(ca: Ca
     with start(ca.folder, *serve) as edge:
         ask = [word.replace("8080", str(edge.port)) for word in words_of(README, "openssl ocsp ")]
         openssl = [judge("openssl"), *ask[1:]]
-        answer = subprocess.run(openssl, cwd=ca.folder, capture_output=True, text=True, timeout=20, check=False)
+        answer = subprocess.run(openssl, cwd=ca.folder, capture_output=True, text=True, timeout=60, check=False)
         assert "Response verify OK" in answer.stderr
         assert "some.pem: good" in answer.stdout
 
@@ -187,7 +187,7 @@ def test_the_units_are_ones_that_systemd_reads(tmp_path: Path) -> None:
         (name,) = re.findall(r"^# /etc/systemd/system/(\S+)$", text, re.MULTILINE)
         (tmp_path / name).write_text(text)
     for name in ("pregen.service", "pregen.timer"):
-        subprocess.run([program, "verify", str(tmp_path / name)], check=True, timeout=20)
+        subprocess.run([program, "verify", str(tmp_path / name)], check=True, timeout=60)
 
 
 def rows_of(page: Path, heading: str) -> list[list[str]]:

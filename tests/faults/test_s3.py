@@ -33,7 +33,7 @@ def address(ca: Ca, s3_environment: S3Server) -> str:
 
 def openssl(*arguments: object) -> str:
     ended = subprocess.run(
-        [judge("openssl"), "ocsp", *map(str, arguments)], capture_output=True, text=True, timeout=20, check=False
+        [judge("openssl"), "ocsp", *map(str, arguments)], capture_output=True, text=True, timeout=60, check=False
     )
     return ended.stdout + ended.stderr
 

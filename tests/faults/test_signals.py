@@ -142,7 +142,7 @@ def test_a_killed_program_takes_its_workers_along_and_the_next_run_clears_its_sp
         in_the_middle(ca, running)
         os.kill(running.pid, signal.SIGKILL)
         running.process.wait()
-        wait_until(lambda: not group(running.pid), 10)
+        wait_until(lambda: not group(running.pid))
 
     (abandoned,) = ca.spool.glob("pregen-spool-*")
     assert abandoned.stat().st_mode & 0o777 == 0o700

@@ -13,5 +13,5 @@ def verify(response: Path, *, trust: Path | None = None, signer: Path | None = N
     """Return what GnuTLS prints about a response; `trust` is the issuer's certificate, `signer` that of the signer."""
     who = ["--load-trust", str(trust)] if trust else ["--load-signer", str(signer)]
     command = [judge("ocsptool"), "--verify-response", "--load-response", str(response), *who]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     return ended.stdout + ended.stderr

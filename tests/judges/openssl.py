@@ -23,7 +23,7 @@ def respin(
     question = ["-issuer", str(issuer), f"-{hash_name}", "-serial", f"{serial:#x}", "-no_nonce"]
     trust = ["-CAfile", str(issuer), "-partial_chain", "-validity_period", str(int(tolerance.total_seconds()))]
     command = [judge("openssl"), "ocsp", "-respin", str(response), *question, *trust]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     return ended.stdout + ended.stderr
 
 
@@ -36,5 +36,5 @@ def accepts(text: str, serial: int, status: str) -> bool:
 def signs(algorithm: str) -> bool:
     """Tell whether this OpenSSL has a signature algorithm of that name."""
     command = [judge("openssl"), "list", "-signature-algorithms"]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     return algorithm.upper() in ended.stdout.upper()

@@ -26,7 +26,7 @@ def test_haproxy_staples_our_answer_to_a_sha1_cert_id(algorithm: str, tmp_path: 
     authority = make_authority(tmp_path, algorithm, "sha1")
     with haproxy(authority, response(authority, "sha1"), tmp_path) as port:
         issuer = tmp_path / "issuer.pem"
-        wait_until(lambda: "OCSP Response Status: successful" in handshake(port, issuer), 10)
+        wait_until(lambda: "OCSP Response Status: successful" in handshake(port, issuer))
         text = handshake(port, issuer)
 
     assert "Cert Status: good" in text

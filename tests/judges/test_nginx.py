@@ -10,7 +10,7 @@ from tests.judges.conftest import Authority
 from tests.judges.nginx import nginx_command
 from tests.judges.programs import judge
 from tests.ports import free_port
-from tests.storage.edge.processes import ServerProcess, wait_until
+from tests.storage.edge.processes import PATIENCE_S, ServerProcess, wait_until
 
 SERVER = """
     server {{
@@ -36,7 +36,7 @@ def nginx(authority: Authority, edge: ServerProcess, folder: Path, path: str = "
         assert process.poll() is None, "nginx ended by itself"
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(PATIENCE_S)
 
 
 def handshake(port: int, issuer: Path) -> str:
@@ -44,24 +44,24 @@ def handshake(port: int, issuer: Path) -> str:
     command = [judge("openssl"), "s_client", "-connect", f"127.0.0.1:{port}", "-servername", "localhost", "-status"]
     trust = ["-CAfile", str(issuer), "-partial_chain"]
     ended = subprocess.run(
-        [*command, *trust], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=10, check=False
+        [*command, *trust], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE_S, check=False
     )
     return ended.stdout
 
 
 def assert_stapled(authority: Authority, edge: ServerProcess, folder: Path, path: str = "/") -> str:
     """Have our answer fetched, verified and stapled; return what `openssl s_client` says of it."""
-    issuer = authority.folder / "issuer.pem"
-    with nginx(authority, edge, folder, path) as port:
-        wait_until(lambda: "OCSP Response Status: successful" in handshake(port, issuer), 10)  # the first has none
+    issuer, serial = authority.folder / "issuer.pem", authority.server.serial_number
+    with (
+        edge.logs(serial=f"{serial:x}", method="GET", outcome="answered", hash="sha1"),
+        nginx(authority, edge, folder, path) as port,
+    ):
+        wait_until(lambda: "OCSP Response Status: successful" in handshake(port, issuer))  # the first has none
         text = handshake(port, issuer)
 
     assert "Cert Status: good" in text
     assert "Verify return code: 0 (ok)" in text
-    serial = authority.server.serial_number
     assert serial in {int(digits, 16) for digits in re.findall(r"Serial Number: ([0-9A-F]+)", text)}
-    line = edge.line_of(f"{serial:x}")
-    assert (line["method"], line["outcome"], line["hash"]) == ("GET", "answered", "sha1")
     return text
 
 

@@ -473,7 +473,7 @@ def test_openssl_ca_makes_crls_that_are_read(ca: Ca, pregen: Program) -> None:
     )
     made = [judge("openssl"), "ca", "-config", "ca.cnf", "-gencrl", "-out", "made.pem"]
     environment = {**os.environ, "TZ": "UTC"}
-    done = subprocess.run(made, cwd=ca.folder, env=environment, capture_output=True, text=True, check=False, timeout=20)
+    done = subprocess.run(made, cwd=ca.folder, env=environment, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
     ca.configure(snapshot={"kind": "crl", "crls": ["made.pem"]})
     ca.export(serial=octets(0x10, 0x11, 0x12, 0x9000), status=None, revoked_at=None, reason=None)

@@ -187,7 +187,7 @@ def test_the_two_commands_that_the_demo_prints_work(
     with start(tmp_path, *serve, "--port", "PORT") as edge:
         command = [judge("openssl"), *ask[1:]]
         command[command.index("http://127.0.0.1:8080")] = f"http://127.0.0.1:{edge.port}"
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
     assert "Response verify OK" in ended.stdout + ended.stderr
     assert ": revoked" in ended.stdout

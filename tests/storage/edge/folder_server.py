@@ -1,6 +1,7 @@
 """A server whose source is a folder: ``python folder_server.py FOLDER PORT WORKERS local|remote``.
 
-``FOLDER/generation`` holds a number N; then the serials 1 to N are stored. Some serials misbehave.
+``FOLDER/generation`` holds a number N; then the serials 1 to N are stored. Some serials misbehave: a lookup of the slow
+one makes the file ``FOLDER/slow``, and does not end before ``FOLDER/held`` is gone, where there is one.
 """
 
 import sys
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 from storage.certid import CertID
 from storage.edge import server
 from storage.edge.settings import Settings
-from storage.edge.source import LiveSource
+from storage.edge.source import STORE_DEADLINE_S, LiveSource
 from storage.errors import NothingPublishedError
 from storage.reader import Answer
 from storage.stores import NotAtHandError
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from storage.freshness import Freshness
 
 SLOW, DEFECT, UNREACHABLE, HANGING = 0x5101, 0x5102, 0x5103, 0x5104
-SLOW_S = 0.6
+SLOW_S = 0.2
 
 
 class FolderSource:
@@ -59,7 +60,10 @@ class FolderSource:
                 raise NotAtHandError("packs/on-a-disk-that-hangs")
             time.sleep(3600)
         if serial == SLOW:
+            (self._folder / "slow").touch()
             time.sleep(SLOW_S)
+            while (self._folder / "held").exists():
+                time.sleep(0.01)
         elif not 1 <= serial <= self.generation:
             return None
         today = int(time.time()) // 86_400 * 86_400
@@ -75,5 +79,5 @@ def open_folder(folder: Path, is_local: bool) -> tuple[LiveSource, bool]:
 if __name__ == "__main__":
     folder, port, workers, kind = sys.argv[1:]
     opener = partial(open_folder, Path(folder), kind == "local")
-    settings = Settings(refresh_s=0.2)
+    settings = Settings(refresh_s=0.2, store_deadline_s=60 if kind == "remote" else STORE_DEADLINE_S)
     sys.exit(server.run(opener, host="127.0.0.1", port=int(port), workers=int(workers), settings=settings))

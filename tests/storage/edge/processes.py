@@ -7,14 +7,15 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
 from tests.ports import free_port
 
-START_S = 60.0  # when a test gives up, and a busy machine takes its time
+PATIENCE_S = 60.0  # when a test gives up, and a busy machine takes its time
 
 
 class Response(NamedTuple):
@@ -29,7 +30,7 @@ class Response(NamedTuple):
 class Connection:
     """One TCP connection that reads exactly one response after the other, as a client would."""
 
-    def __init__(self, port: int, timeout_s: float = 10.0) -> None:
+    def __init__(self, port: int, timeout_s: float = PATIENCE_S) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout_s)
         self._stream = self.socket.makefile("rb")
 
@@ -82,7 +83,7 @@ class ServerProcess:
 
     def __enter__(self) -> Self:
         try:
-            wait_until(self.is_up, START_S)
+            wait_until(self.is_up)
         except BaseException:
             self._kill()
             raise
@@ -110,21 +111,33 @@ class ServerProcess:
 
     def stop(self, with_signal: signal.Signals = signal.SIGTERM) -> int:
         self.process.send_signal(with_signal)
-        return self.process.wait(20)
+        return self.process.wait(PATIENCE_S)
 
     def lines(self) -> list[dict[str, object]]:
-        """Return what the request log holds so far."""
-        return [json.loads(line) for line in self.stdout.read_text().splitlines()]
+        """Return what the request log holds so far; lines are written some time after the answers."""
+        return [json.loads(line) for line in self.stdout.read_text().rpartition("\n")[0].splitlines()]
 
     def line_of(self, serial: str) -> dict[str, object]:
-        """Return the last line about a serial number, once it is there."""
-        wait_until(lambda: any(line.get("serial") == serial for line in self.lines()), 5)
-        return [line for line in self.lines() if line.get("serial") == serial][-1]
+        """Return the line about a serial number, once it is there; this server must be asked for it only once."""
+        wait_until(lambda: any(line.get("serial") == serial for line in self.lines()))
+        (line,) = [line for line in self.lines() if line.get("serial") == serial]
+        return line
+
+    @contextmanager
+    def logs(self, **fields: object) -> Iterator[None]:
+        """What is asked within leaves a line with these fields, whichever lines of others come before and after it.
+
+        The lines of earlier requests may still be on their way, so that neither the last line is that of the last
+        request, nor the next one that of the next.
+        """
+        before = len(self.lines())
+        yield
+        wait_until(lambda: any(fields.items() <= line.items() for line in self.lines()[before:]))
 
     def _kill(self) -> None:
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait(10)
+            self.process.wait(PATIENCE_S)
 
 
 def start(
@@ -143,7 +156,7 @@ def start(
     return ServerProcess(command, folder, port, environment or {}, stdout, stderr)
 
 
-def wait_until(is_so: Callable[[], bool], seconds: float) -> None:
+def wait_until(is_so: Callable[[], bool], seconds: float = PATIENCE_S) -> None:
     deadline = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < deadline, f"not so after {seconds} s"

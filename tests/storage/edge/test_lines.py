@@ -67,7 +67,7 @@ def test_a_pipe_that_nobody_reads_holds_nobody_up_and_what_does_not_fit_is_count
     began = time.monotonic()
     left = log.writer.close(0.1)
 
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 10
     assert left == put - 10
     assert 50 <= left <= 51  # the writer may have one in hand
     assert log.said[1:] == ["9 line(s) of the log are lost: what reads them is too slow, or does not read"]
@@ -153,7 +153,7 @@ def test_a_disk_that_filled_up_leaves_one_torn_line_and_says_what_is_missing(tmp
     log = Log(path)
     with files_of_at_most(100):
         log.put(*numbered(20))
-        wait_until(lambda: log.writer.lost_count == 20 - 100 // 7, 5)
+        wait_until(lambda: log.writer.lost_count == 20 - 100 // 7)
     log.put(b"after")
 
     assert log.writer.close(5) == 0
@@ -165,7 +165,7 @@ def test_a_file_that_was_moved_away_is_opened_again(tmp_path: Path) -> None:
     path, moved = tmp_path / "log", tmp_path / "log.1"
     log = Log(path)
     log.put(b"before")
-    wait_until(lambda: path.exists() and path.read_bytes() != b"", 5)
+    wait_until(lambda: path.exists() and path.read_bytes() != b"")
     path.rename(moved)
     log.put(b"after")
 
@@ -178,7 +178,7 @@ def test_a_file_that_cannot_be_made_anew_goes_on_where_it_was_moved(tmp_path: Pa
     folder.mkdir()
     log = Log(folder / "log")
     log.put(b"before")
-    wait_until(lambda: (folder / "log").exists() and (folder / "log").read_bytes() != b"", 5)
+    wait_until(lambda: (folder / "log").exists() and (folder / "log").read_bytes() != b"")
     folder.rename(moved)
     log.put(b"after")
 
@@ -191,7 +191,7 @@ def test_lines_into_a_folder_that_was_removed_are_lost_and_counted(tmp_path: Pat
     folder.mkdir()
     log = Log(folder / "log")
     log.put(b"before")
-    wait_until(lambda: (folder / "log").exists() and (folder / "log").read_bytes() != b"", 5)
+    wait_until(lambda: (folder / "log").exists() and (folder / "log").read_bytes() != b"")
     (folder / "log").unlink()
     folder.rmdir()
     log.put(b"after")

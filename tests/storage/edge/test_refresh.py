@@ -1,4 +1,5 @@
 import logging
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -7,9 +8,10 @@ from contextlib import contextmanager
 import pytest
 
 from storage.edge.log import SERVER
-from storage.edge.refresh import Refresher
+from storage.edge.refresh import PERIOD_S, Refresher
 from storage.errors import NothingPublishedError, NotServableError
 from tests.storage.edge.answers import FakeSource
+from tests.storage.edge.processes import PATIENCE_S, wait_until
 
 
 class Store(FakeSource):
@@ -29,15 +31,27 @@ class Store(FakeSource):
         return before != end
 
 
+class Hanging(Store):
+    """A source whose refreshes do not end before the test says so."""
+
+    def __init__(self, *ends: int | Exception) -> None:
+        super().__init__(*ends)
+        self.wakes = threading.Event()
+        self.begun = 0
+
+    def refresh(self) -> bool:
+        self.begun += 1
+        self.wakes.wait()
+        return super().refresh()
+
+
 @contextmanager
 def refreshing(store: Store, refreshes: int) -> Iterator[None]:
     refresher = Refresher(store, period_s=0.001)
-    refresher.start(patience_s=5)
-    deadline = time.monotonic() + 5
-    while store.refreshes < refreshes and time.monotonic() < deadline:
-        time.sleep(0.001)
+    refresher.start(PATIENCE_S)
+    wait_until(lambda: store.refreshes >= refreshes)
     refresher.stop()
-    refresher.join(5)
+    refresher.join(PATIENCE_S)
     yield
 
 
@@ -48,25 +62,26 @@ def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
 def test_the_first_generation_is_there_when_start_returns() -> None:
     store = Store(7)
     refresher = Refresher(store, period_s=60)
-    refresher.start(patience_s=5)
+    refresher.start(PATIENCE_S)
     refresher.stop()
 
     assert store.generation == 7
 
 
 def test_start_does_not_wait_for_ever_for_a_store_that_does_not_answer() -> None:
-    class Hanging(Store):
-        def refresh(self) -> bool:
-            time.sleep(0.5)
-            return False
-
-    refresher = Refresher(Hanging(7), period_s=60)
-    began = time.monotonic()
+    store = Hanging(7)
+    refresher = Refresher(store, period_s=60)
     refresher.start(patience_s=0.01)
     refresher.stop()
 
-    assert time.monotonic() - began < 0.4
-    refresher.join(5)
+    assert store.refreshes == 0, "it hangs until this says that it shall not"
+    store.wakes.set()
+    refresher.join(PATIENCE_S)
+    assert store.refreshes == 1
+
+
+def test_a_new_generation_is_looked_for_well_within_the_ten_seconds_that_are_promised() -> None:
+    assert 2 * PERIOD_S < 10
 
 
 def test_a_new_generation_is_picked_up_and_logged(caplog: pytest.LogCaptureFixture) -> None:
@@ -121,23 +136,22 @@ def test_a_defect_does_not_end_the_refreshing(caplog: pytest.LogCaptureFixture) 
 
 
 def test_a_refresh_that_does_not_end_is_an_alarm_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
-    class Hanging(Store):
-        wakes = threading.Event()
-
-        def refresh(self) -> bool:
-            return self.wakes.wait(10)
-
-    refresher = Refresher(Hanging(7), period_s=60, hangs_s=0.05)
-    refresher.tell_if_it_hangs()
-    refresher.start(patience_s=0.01)
-    refresher.tell_if_it_hangs()
-    assert messages(caplog) == []
-    time.sleep(0.06)
-    for _ in range(3):
+    store = Hanging(7)
+    patient, impatient = (Refresher(store, period_s=60, hangs_s=hangs_s) for hangs_s in (600, 0.001))
+    for refresher in (patient, impatient):
         refresher.tell_if_it_hangs()
+        assert messages(caplog) == [], "it has not begun"
+        refresher.start(patience_s=0.01)
+    wait_until(lambda: store.begun == 2)
+    time.sleep(0.001)
+    for _ in range(3):
+        for refresher in (patient, impatient):
+            refresher.tell_if_it_hangs()
 
-    assert messages(caplog) == ["refresh hangs, for 0 s so far: the store is silent; nothing is loaded"]
+    (message,) = messages(caplog)
+    assert re.fullmatch(r"refresh hangs, for \d s so far: the store is silent; nothing is loaded", message)
     assert caplog.records[0].__dict__["alarm"] is True
-    Hanging.wakes.set()
-    refresher.stop()
-    refresher.join(5)
+    store.wakes.set()
+    for refresher in (patient, impatient):
+        refresher.stop()
+        refresher.join(PATIENCE_S)

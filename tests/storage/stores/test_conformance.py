@@ -295,7 +295,7 @@ def test_a_store_says_what_time_it_is_and_keeps_no_trace_of_that(store: Store) -
     says = store.clock_s()
 
     assert says is not None
-    assert abs(says - time.time()) < 5
+    assert abs(says - time.time()) < 60
     assert listed(store) == []
 
 

@@ -84,7 +84,7 @@ def test_one_of_many_racing_processes_wins_each_create(tmp_path: Path) -> None:
             assert racer.stdout is not None
             assert racer.stdout.readline() == "ready\n"
         (tmp_path / "go").touch()
-        won = {number: racer.communicate(timeout=30)[0].split() for number, racer in enumerate(racers)}
+        won = {number: racer.communicate(timeout=120)[0].split() for number, racer in enumerate(racers)}
     finally:
         for racer in racers:
             racer.kill()
@@ -312,7 +312,7 @@ def test_what_is_no_file_is_no_object_and_keeps_nobody_waiting(
 
     reader = threading.Thread(target=read, daemon=True)
     reader.start()
-    reader.join(5)
+    reader.join(60)
 
     assert seen == [FileNotFoundError, FileNotFoundError]
 

@@ -24,7 +24,7 @@ from pregen.generation.rows.spool import spool_folder
 with spool_folder(Path(sys.argv[1]), 1) as folder:
     (folder / "0.arrow").write_bytes(b"rows")
     print(folder, flush=True)
-    time.sleep(60)
+    time.sleep(600)
 """
 
 
@@ -39,7 +39,7 @@ def holder(parent: Path) -> tuple["subprocess.Popen[str]", Path]:
 
 def end(process: "subprocess.Popen[str]", by: signal.Signals) -> None:
     process.send_signal(by)
-    process.communicate(timeout=10)
+    process.communicate(timeout=60)
 
 
 def test_the_folder_is_the_users_alone_and_gone_afterwards(tmp_path: Path) -> None:
