@@ -2,7 +2,8 @@
 
 The snapshot is read as a run reads it, and held against the records of the current generation, range by range of keys.
 Every certificate of it must have its answers with the right status, and nothing else may be answered good. What an
-urgent change says and the snapshot does not yet know is right by the order of truth; it is counted.
+urgent change says and the snapshot does not yet know is right by the order of truth, and so is a certificate that an
+urgent change has brought, until a snapshot has it or a run is told by name that it is gone; both are counted.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -50,6 +51,7 @@ class Against:
         rows_in: rows read.
         certificates: of the snapshot, that are to have answers.
         ahead: of these, what urgent changes say otherwise, rightly.
+        alone: that are answered good by urgent changes alone, rightly, and that the snapshot lacks.
         counts: what is wrong, by code.
         examples: of that, by code.
     """
@@ -58,6 +60,7 @@ class Against:
     rows_in: int = 0
     certificates: int = 0
     ahead: int = 0
+    alone: int = 0
     counts: dict[str, int] = field(default_factory=dict)
     examples: dict[str, list[str]] = field(default_factory=dict)
 
@@ -201,9 +204,12 @@ def _hold(view: View, wanted: Entries, issuers: Sequence[Issuer], expired_before
     surplus = np.ones(len(stored), np.bool_)
     surplus[there] = False
     surplus &= stored.status == KeptStatus.GOOD
-    surplus &= ~(view.in_overlays & (stored.origin != Origin.RUN) & (stored.as_of > found.as_of))
     if expired_before is not None:
         surplus &= stored.not_after >= min(max(expired_before, 0), _NEVER)
+    # What no snapshot has had stays until a run drops it; what a rollback has copied is of a later one than this.
+    alone = surplus & view.in_overlays & ((stored.origin != Origin.RUN) | (stored.as_of > found.as_of))
+    found.alone += int(alone.sum())
+    surplus &= ~alone
     found.note("verify.surplus", stored, surplus, labels, lambda _: "good is published, the snapshot lacks it")
 
 

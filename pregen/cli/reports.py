@@ -275,10 +275,13 @@ def with_against(report: Report, found: Against) -> Report:
         "rows_in": found.rows_in,
         "certificates": found.certificates,
         "ahead": found.ahead,
+        "alone": found.alone,
     }
     line = f"it says what the snapshot as of {document['as_of']} says of its {found.certificates:,} certificates"
     if found.ahead:
         line += f", but for {found.ahead:,} that urgent changes have changed since, or that it does not know of yet"
+    if found.alone:
+        line += f"; {found.alone:,} more are good by urgent changes alone, and it lacks them"
     return replace(report, document={**report.document, "against": document}, lines=[*report.lines, line])
 
 

@@ -29,6 +29,7 @@ def shrink(evidence: Evidence, config: GatesConfig) -> GateResult:
         "before": _certificates_before(evidence),
         "after": _total(evidence),
         "vanished": seen.vanished,
+        **({"answered": seen.answered} if seen.answered else {}),
         "expired": seen.expired,
         "dropped": seen.dropped,
         "unknown": seen.unknown,
@@ -37,7 +38,7 @@ def shrink(evidence: Evidence, config: GatesConfig) -> GateResult:
         **shown(limit),
     }
     before = _certificates_before(evidence)
-    findings = [*damaged, *_vanished(evidence, limit)]
+    findings = [*damaged, *_vanished(evidence, config)]
     if seen.unknown:
         severity: Severity = "error" if _exceeds(seen.unknown, before, limit) else "warning"
         message = (
@@ -63,15 +64,16 @@ def shrink(evidence: Evidence, config: GatesConfig) -> GateResult:
     return result("shrink", figures, *findings)
 
 
-def _vanished(evidence: Evidence, limit: Limit) -> Iterator[Finding]:
+def _vanished(evidence: Evidence, config: GatesConfig) -> Iterator[Finding]:
     """Yield what to say about certificates that are gone, and are not known to have expired."""
-    seen, before = evidence.comparison, _certificates_before(evidence)
+    seen, before, limit = evidence.comparison, _certificates_before(evidence), config.shrink
     if seen.vanished <= evidence.excused:
         return
+    stay = seen.answered + (seen.lost if seen.lost <= config.unrevoke else 0)  # which keep their records then
     is_refused = _exceeds(seen.vanished - evidence.excused, before, limit)
     message = (
         f"{seen.vanished:,} of {before:,} certificates of the current generation have vanished without having expired "
-        f"({allowed(limit, 'or')} are allowed): their answers would become unauthorized; look for rows that the "
+        f"({allowed(limit, 'or')} are allowed): {_what_becomes(seen.vanished, stay)}; look for rows that the "
         "export lost, and for expiry dates that were changed or read in a wrong zone"
     )
     if seen.vanished_undated:
@@ -80,7 +82,22 @@ def _vanished(evidence: Evidence, limit: Limit) -> Iterator[Finding]:
             f"({allowed(limit, 'or')} are allowed), and of {seen.vanished_undated:,} of them nobody can tell whether "
             "they have expired; their expiry is not known: export not_after; look for rows that the export lost"
         )
+        message += f"; {_what_becomes(seen.vanished, stay)}" if stay else ""
     yield about_certificates(evidence, "shrink.vanished", "error" if is_refused else "warning", message, "vanished")
+
+
+def _what_becomes(vanished: int, stay: int) -> str:
+    """Return what becomes of the answers of certificates that have vanished, some of which overlays go on to have.
+
+    >>> _what_becomes(3, 1)
+    'the answers of 1 of them stay, in an overlay, and the other 2 would become unauthorized'
+    """
+    if not stay:
+        return "their answers would become unauthorized"
+    if stay == vanished:
+        return "their answers stay, in an overlay, as urgent changes or a run before have made them"
+    gone = vanished - stay
+    return f"the answers of {stay:,} of them stay, in an overlay, and the other {gone:,} would become unauthorized"
 
 
 def _exceeds(count: int, of: int, limit: Limit) -> bool:

@@ -106,6 +106,7 @@ class Comparison:
         vanished: of those before, which are in the new one no more and have not expired.
         vanished_undated: how many of them are not known to expire.
         lost: how many of them were revoked.
+        answered: how many of them overlays go on to answer for, since urgent changes have brought them.
         expired: in the new one no more, as it should be.
         dropped: in the new one no more, because their issuers were dropped on purpose.
         unrevoked: were revoked, other than on hold, and are good or unknown.
@@ -145,6 +146,7 @@ class Comparison:
     dated: int = 0
     new: int = 0
     overlaid: int = 0
+    answered: int = 0
     _: KW_ONLY
     keys: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     damaged: tuple[str, ...] = ()
@@ -205,10 +207,10 @@ def compare(
     vanished = np.delete(missed, explained)
     undated = before.words[vanished] >> np.uint32(STATUS_BITS) == NEVER
     lost = before.keys[vanished[status[vanished] == KeptStatus.REVOKED]]
-    answered, _ = pair(lost, staying)
+    stays, _ = pair(lost, staying)
     events: dict[str, Keys] = {
         "vanished": before.keys[vanished],
-        "lost": np.delete(lost, answered),
+        "lost": np.delete(lost, stays),
         "unrevoked": before.keys[old[(was == KeptStatus.REVOKED) & _not_revoked(now)]],
         "held": before.keys[old[(was == KeptStatus.REVOKED) & (now == KeptStatus.ON_HOLD)]],
         "revoked": before.keys[old[_not_revoked(was) & ~_not_revoked(now)]],
@@ -227,6 +229,7 @@ def compare(
         "dropped": len(explained),
         "new": int(np.count_nonzero(fresh)),
         "overlaid": overlaid,
+        "answered": len(pair(before.keys[vanished], staying)[0]),
         "vanished_undated": int(np.count_nonzero(undated)),
         "on_hold": int(np.count_nonzero(status == KeptStatus.ON_HOLD)),
         "undated": int(np.count_nonzero(before.words >> np.uint32(STATUS_BITS) == NEVER)),

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 
 from tests.pregen.cli.ca import GOOD, REVOKED, UNKNOWN, Ca, Program, instants, octets
+from tests.pregen.cli.source import NEW, Source
 from tests.pregen.cli.two import Row, export, second_issuer
 
 
@@ -129,3 +130,41 @@ def test_it_leaves_nothing_behind(ca: Ca, pregen: Program) -> None:
 
     assert ca.stored() == before
     ca.assert_clean()
+
+
+def test_what_only_a_delta_has_is_no_surplus_though_a_later_snapshot_lacks_it(ca: Ca, pregen: Program) -> None:
+    source = Source(ca, pregen)
+    any_size = {"share": 1.0, "count": 1_000}
+    ca.configure(validity={"profile": "lab", "lifetime": "4d"}, gates={"shrink": any_size, "growth": any_size})
+    assert source.run(as_of=ca.now - timedelta(minutes=30)).code == 0
+    source.rows[NEW] = "good", None
+    source.export()
+    assert pregen("delta", ca.config, ca.snapshot.rename(ca.folder / "delta.parquet")).code == 0
+    del source.rows[NEW]
+    ended = source.run()
+    assert ended.code == 0, ended.err
+    assert source.says(NEW)[0] == "good"
+
+    assert "their answers stay, in an overlay" in ended.err
+    assert "unauthorized" not in ended.err
+    found = pregen("verify", ca.store, "--against", ca.config, "--json")
+    assert found.code == 0, found.err
+    assert (found.document["against"]["alone"], found.document["against"]["ahead"]) == (1, 0)  # type: ignore[index]
+    accepted = source.run("--accept", "shrink", "--reason", "it was never issued")
+    assert accepted.code == 0, accepted.err
+    assert pregen("verify", ca.store, "--against", ca.config, "--json").document["against"]["alone"] == 0  # type: ignore[index]
+
+
+def test_what_a_rollback_keeps_good_is_no_surplus_beside_the_earlier_snapshot(ca: Ca, pregen: Program) -> None:
+    source = Source(ca, pregen)
+    assert source.run(as_of=ca.now - timedelta(minutes=30)).code == 0
+    earlier = ca.snapshot.rename(ca.folder / "earlier.parquet")
+    source.rows[NEW] = "good", None
+    assert source.run().code == 0
+    ended = pregen("rollback", ca.config, "--to", 1, "--reason", "a bad snapshot")
+    assert ended.code == 0, ended.err
+
+    found = pregen("verify", ca.store, "--against", ca.config, "--snapshot", earlier, "--json")
+
+    assert found.code == 0, found.err
+    assert found.document["against"]["alone"] == 1  # type: ignore[index]

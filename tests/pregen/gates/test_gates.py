@@ -87,6 +87,21 @@ def test_a_shrinkage_beyond_share_or_count_is_refused(vanished: int, limit: Limi
     assert (finding.code, finding.count, finding.examples) == ("shrink.vanished", vanished, ("key 0000000000000abc",))
 
 
+@pytest.mark.parametrize(
+    ("answered", "lost", "text"),
+    [
+        (0, 0, "their answers would become unauthorized"),
+        (2, 0, "their answers stay, in an overlay"),
+        (1, 0, "the answers of 1 of them stay, in an overlay, and the other 1 would become unauthorized"),
+        (1, 1, "their answers stay, in an overlay"),
+    ],
+)
+def test_it_is_said_which_answers_stay_of_what_vanished(answered: int, lost: int, text: str) -> None:
+    gone = replace(seen(vanished=2), comparison=Comparison(vanished=2, answered=answered, lost=lost))
+    (finding,) = say("shrink", gone, GatesConfig(unrevoke=1)).findings
+    assert text in finding.message
+
+
 def test_what_vanished_and_has_no_expiry_is_refused_with_what_is_missing() -> None:
     (finding,) = say("shrink", seen(vanished=101, vanished_undated=100)).findings
     assert finding.code == "shrink.vanished"
