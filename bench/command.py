@@ -30,9 +30,9 @@ from bench.scale import measure_scale
 from bench.sizes import FULL, QUICK, Sizes
 from bench.urgent import measure_urgent
 from pregen import clock
+from pregen.exit_codes import ExitCode
 
 RESULTS = Path(__file__).parent / "results"
-TERMINATED = 128 + signal.SIGTERM
 PLAIN_WIDTH = 132
 GO_BYTES = 200 << 20  # of the compiler's cache
 Part = Literal["raw", "peers", "pipeline", "scale", "lookups", "overlaid", "carry", "nights", "nothing-to-do", "urgent"]
@@ -145,7 +145,7 @@ def _terminable() -> Iterator[None]:
     """Turn SIGTERM into an exception, so that the folder is removed and the process in it ended."""
 
     def terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
-        raise SystemExit(TERMINATED)
+        raise SystemExit(ExitCode.TERMINATED)
 
     before = signal.signal(signal.SIGTERM, terminate)
     try:

@@ -31,8 +31,8 @@ ENTRY_BYTES = KEY_BYTES + WORD_BYTES
 # A word: the status in the lower two bits, in the upper 22 not_after in units of 1,024 seconds since 1970, rounded
 # down, so that no certificate that has expired looks as if it had not.
 STATUS_BITS = 2
-UNIT_S = 1 << 10
-NEVER = (1 << 22) - 1  # expires in the last 1,024 seconds before 2106-02-07T06:28:16Z, later, or never
+EXPIRY_UNIT_S = 1 << 10
+NO_EXPIRY_UNITS = (1 << 22) - 1  # expires in the last 1,024 seconds before 2106-02-07T06:28:16Z, later, or never
 STATUSES = ("good", "revoked", "on-hold", "unknown")
 WITNESS_BYTES = 24  # key u64, not_before i64, revoked_at i64
 
@@ -143,10 +143,10 @@ def word(status: str, not_after: int | None) -> int:
 
     >>> word("revoked", 2_048_000_001) == 2_000_000 << 2 | 1
     True
-    >>> word("good", None) == word("good", 2**40) == NEVER << 2
+    >>> word("good", None) == word("good", 2**40) == NO_EXPIRY_UNITS << 2
     True
     """
-    units = NEVER if not_after is None else min(max(not_after, 0) // UNIT_S, NEVER)
+    units = NO_EXPIRY_UNITS if not_after is None else min(max(not_after, 0) // EXPIRY_UNIT_S, NO_EXPIRY_UNITS)
     return units << STATUS_BITS | STATUSES.index(status)
 
 
@@ -212,7 +212,7 @@ def entries(columns: Columns) -> Iterator[Entry]:
     for at, (key,) in enumerate(struct.iter_unpack("<Q", columns.keys)):
         value = int.from_bytes(columns.words[at * WORD_BYTES : (at + 1) * WORD_BYTES], "little")
         units = value >> STATUS_BITS
-        yield Entry(key, STATUSES[value & 3], None if units == NEVER else units * UNIT_S)
+        yield Entry(key, STATUSES[value & 3], None if units == NO_EXPIRY_UNITS else units * EXPIRY_UNIT_S)
 
 
 def encode_index(index: HistoryIndex) -> tuple[str, bytes]:

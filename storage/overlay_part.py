@@ -19,7 +19,7 @@ KEY_BYTES, AS_OF_BYTES, NOT_AFTER_BYTES, ORIGIN_BYTES = 8, 8, 4, 1
 ENTRY_BYTES = KEY_BYTES + AS_OF_BYTES + NOT_AFTER_BYTES + ORIGIN_BYTES
 ORIGINS = ("run", "delta", "revoke", "hold")
 """Where a record comes from; its octet is the index."""
-NO_EXPIRY = (1 << 32) - 1
+NO_EXPIRY_32 = (1 << 32) - 1
 """What not_after is where none is known; also of certificates that end at that second, 2106-02-07, or later."""
 
 
@@ -45,7 +45,7 @@ class OverlayPart:
 class OverlayColumns(NamedTuple):
     """One row a record, by ascending (key, serial), little-endian: u64 keys, u64 as_of, u32 not_after, u8 origins.
 
-    `keys` are whole keys (`storage.key.key64`), `as_of` and `not_after` are seconds since 1970 (`NO_EXPIRY`: none),
+    `keys` are whole keys (`storage.key.key64`), `as_of` and `not_after` are seconds since 1970 (`NO_EXPIRY_32`: none),
     and `origins` are indexes of `ORIGINS`.
     """
 

@@ -35,10 +35,10 @@ from pregen.upkeep.views import View, Viewer
 from storage.certid import MAX_SERIAL_BYTES, serial_text
 from storage.history import STATUSES
 from storage.manifest import Shard
+from storage.overlay_part import NO_EXPIRY_32
 from storage.reader import Generation
 from storage.stores import Store
 
-_NEVER = 2**32 - 1
 _STATUS_OF_KIND = np.array([STATUSES.index(status) for status, _ in KINDS], np.uint8)
 
 
@@ -205,7 +205,7 @@ def _hold(view: View, wanted: Entries, issuers: Sequence[Issuer], expired_before
     surplus[there] = False
     surplus &= stored.status == KeptStatus.GOOD
     if expired_before is not None:
-        surplus &= stored.not_after >= min(max(expired_before, 0), _NEVER)
+        surplus &= stored.not_after >= min(max(expired_before, 0), NO_EXPIRY_32)
     # What no snapshot has had stays until a run drops it; what a rollback has copied is of a later one than this.
     alone = surplus & view.in_overlays & ((stored.origin != Origin.RUN) | (stored.as_of > found.as_of))
     found.alone += int(alone.sum())

@@ -17,14 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pregen.errors import MAX_EXAMPLES
-from storage.history import NEVER, STATUS_BITS, STATUSES, UNIT_S, WORD_BYTES, Columns
+from storage.history import EXPIRY_UNIT_S, NO_EXPIRY_UNITS, STATUS_BITS, STATUSES, WORD_BYTES, Columns
+from storage.overlay_part import NO_EXPIRY_32
 
 Keys: TypeAlias = NDArray[np.uint64]
 StatusWords: TypeAlias = NDArray[np.uint32]
 Indexes: TypeAlias = NDArray[np.intp]
 
 _STATUS_MASK = np.uint32((1 << STATUS_BITS) - 1)
-_LAST_SECOND = 2**32 - 1
 _NOTHING: Keys = np.empty(0, np.uint64)
 
 
@@ -55,8 +55,8 @@ class Remembered(NamedTuple):
         if before is None or before <= 0:  # nothing that is remembered is before 1970
             return np.zeros(len(self.keys), np.bool_)
         units = self.words >> np.uint32(STATUS_BITS)
-        gone: NDArray[np.bool_] = units <= np.uint32(min(before - 1, _LAST_SECOND) // UNIT_S)
-        gone &= units != np.uint32(NEVER)
+        gone: NDArray[np.bool_] = units <= np.uint32(min(before - 1, NO_EXPIRY_32) // EXPIRY_UNIT_S)
+        gone &= units != np.uint32(NO_EXPIRY_UNITS)
         return gone
 
     def between(self, low: int, high: int) -> "Remembered":
@@ -90,8 +90,8 @@ def words(status: NDArray[np.uint32], not_after: NDArray[np.uint32]) -> StatusWo
     >>> [hex(one) for one in words(np.array([1], np.uint32), np.array([2**32 - 1], np.uint32)).tolist()]
     ['0xfffffd']
     """
-    # The greatest number of units that 32 bits of seconds make is `NEVER`.
-    return (not_after // np.uint32(UNIT_S) << np.uint32(STATUS_BITS)) | status
+    # The greatest number of units that 32 bits of seconds make is `NO_EXPIRY_UNITS`.
+    return (not_after // np.uint32(EXPIRY_UNIT_S) << np.uint32(STATUS_BITS)) | status
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +196,7 @@ def compare(
     status = before.status
     then, till = before.words[old] >> np.uint32(STATUS_BITS), after.words[new] >> np.uint32(STATUS_BITS)
     moves = np.flatnonzero(then - till + np.uint32(1) > 2)  # more than one unit either way, below 0 being very much
-    is_dated, was_revoked = then[moves] == NEVER, ~_not_revoked(status[old[moves]])
+    is_dated, was_revoked = then[moves] == NO_EXPIRY_UNITS, ~_not_revoked(status[old[moves]])
     is_shorter = ~is_dated & (till[moves] < then[moves]) & was_revoked
     places = old[moves]
     was, now = status[old], after.status[new]
@@ -205,7 +205,7 @@ def compare(
     missed = np.flatnonzero(gone & ~expired)
     explained, _ = pair(before.keys[missed], dropped)
     vanished = np.delete(missed, explained)
-    undated = before.words[vanished] >> np.uint32(STATUS_BITS) == NEVER
+    undated = before.words[vanished] >> np.uint32(STATUS_BITS) == NO_EXPIRY_UNITS
     lost = before.keys[vanished[status[vanished] == KeptStatus.REVOKED]]
     stays, _ = pair(lost, staying)
     events: dict[str, Keys] = {
@@ -232,7 +232,7 @@ def compare(
         "answered": len(pair(before.keys[vanished], staying)[0]),
         "vanished_undated": int(np.count_nonzero(undated)),
         "on_hold": int(np.count_nonzero(status == KeptStatus.ON_HOLD)),
-        "undated": int(np.count_nonzero(before.words >> np.uint32(STATUS_BITS) == NEVER)),
+        "undated": int(np.count_nonzero(before.words >> np.uint32(STATUS_BITS) == NO_EXPIRY_UNITS)),
     }
     return Comparison(
         *(counts[name] for name in COUNTERS),
@@ -250,7 +250,7 @@ def with_overlays(before: Remembered, overlays: Remembered) -> tuple[Remembered,
     mine, theirs = pair(before.keys, overlays.keys)
     words, status = before.words.copy(), overlays.words[theirs] & _STATUS_MASK
     units = words[mine] >> np.uint32(STATUS_BITS)
-    expiry = np.where(units == np.uint32(NEVER), overlays.words[theirs], words[mine]) & ~_STATUS_MASK
+    expiry = np.where(units == np.uint32(NO_EXPIRY_UNITS), overlays.words[theirs], words[mine]) & ~_STATUS_MASK
     words[mine] = expiry | status
     alone = np.delete(np.arange(len(overlays.keys)), theirs)
     keys = np.concatenate([before.keys, overlays.keys[alone]])

@@ -14,8 +14,8 @@ from pregen.generation.preparation import Prepared
 from pregen.generation.rows.truth import NOTHING_STAYS, Staying
 from pregen.overlays.entries import Entries, concatenated, found
 from pregen.overlays.records import pack_entries
-from storage.history import NEVER, STATUS_BITS, UNIT_S, read_part
-from storage.overlay_part import NO_EXPIRY
+from storage.history import EXPIRY_UNIT_S, NO_EXPIRY_UNITS, STATUS_BITS, read_part
+from storage.overlay_part import NO_EXPIRY_32
 from storage.stores import Store
 
 _HALF = 32
@@ -45,13 +45,13 @@ def lost_but_kept(prepared: Prepared, seen: Comparison) -> Staying:
 
 def _not_after(store: Store, past: Past, lost: Entries) -> NDArray[np.uint32]:
     """Return when certificates end, up to the units of the history: nothing revoked is forgotten too early."""
-    not_after = np.full(len(lost), NO_EXPIRY, np.uint32)
+    not_after = np.full(len(lost), NO_EXPIRY_32, np.uint32)
     for part in past.parts:
         if not len(lost.between(part.low, part.high)):
             continue
         kept = Remembered.of_columns(read_part(store, part))
         which, place = found(kept.keys, lost.keys)
         units = kept.words[place] >> np.uint32(STATUS_BITS)
-        last = units * np.uint32(UNIT_S) + np.uint32(UNIT_S - 1)
-        not_after[which] = np.where(units == np.uint32(NEVER), np.uint32(NO_EXPIRY), last)
+        last = units * np.uint32(EXPIRY_UNIT_S) + np.uint32(EXPIRY_UNIT_S - 1)
+        not_after[which] = np.where(units == np.uint32(NO_EXPIRY_UNITS), np.uint32(NO_EXPIRY_32), last)
     return not_after

@@ -26,7 +26,8 @@ from pregen.generation.workplace import open_workplace
 from pregen.overlays import Entries, Origin, resolve
 from pregen.overlays.entries import found, paired
 from pregen.overlays.order import RowsSay
-from pregen.overlays.records import MOST_OVERLAYS, NO_REASON, overlay_count, read_overlays
+from pregen.overlays.records import MOST_OVERLAYS, overlay_count, read_overlays
+from pregen.snapshot import NO_REASON
 from storage.commits import Head, check_writable, find_head
 from storage.errors import CommitRefusedError, FormatError
 from storage.history import HistoryIndex, HistoryPart, read_index, read_part

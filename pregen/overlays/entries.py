@@ -17,11 +17,9 @@ from pregen.gates.comparison import KeptStatus
 from pregen.routing_key import xxh64
 from pregen.snapshot.rows import Mask
 from storage.certid import MAX_SERIAL_BYTES
+from storage.overlay_part import NO_EXPIRY_32
 
 EntryPlaces: TypeAlias = NDArray[np.intp]
-
-
-_NEVER = 2**32 - 1  # the last second that 32 bits can name: later, or nobody says
 
 
 class Origin(IntEnum):
@@ -42,7 +40,7 @@ class Entries:
         status: uint8[n], `KeptStatus`: revoked is what is final, and on hold is another status.
         revoked_at: uint32[n], seconds since 1970; 0 where neither revoked nor on hold.
         reason: int8[n], CRLReason; -1: none.
-        not_after: uint32[n], seconds since 1970; 2**32 - 1 is also "later, or nobody says".
+        not_after: uint32[n], seconds since 1970; `NO_EXPIRY_32` is also "later, or nobody says".
         as_of: int64[n], since when that is known to be true, in seconds since 1970.
         origin: uint8[n], `Origin`. What `release` says comes from `HOLD` too.
     """
@@ -86,7 +84,7 @@ class Entries:
         if before is None:
             return np.zeros(len(self), np.bool_)
         # As rows are left out: times that 32 bits cannot name are the first and the last second that they can.
-        limit = np.uint32(min(max(before, 0), _NEVER))
+        limit = np.uint32(min(max(before, 0), NO_EXPIRY_32))
         return self.not_after < limit
 
     def of_issuers(self, ids: Iterable[int]) -> "Entries":

@@ -11,18 +11,18 @@ from pregen.gates.comparison import KeptStatus
 from pregen.overlays.entries import Entries, Origin, concatenated, newest
 from pregen.reasons import CERTIFICATE_HOLD
 from pregen.routing_key import xxh64
+from pregen.snapshot import NO_REASON
 from storage.certid import MAX_SERIAL_BYTES
 from storage.errors import ChecksumError, FormatError, MalformedError
 from storage.history import STATUSES, HistoryIndex
 from storage.manifest import Shard
-from storage.overlay_part import NO_EXPIRY, OverlayColumns, OverlayPart, read_overlay_part
+from storage.overlay_part import NO_EXPIRY_32, OverlayColumns, OverlayPart, read_overlay_part
 from storage.pack import open_pack, walk
 from storage.reader import Generation
 from storage.stores import Store
 from storage.tables import Shape
 
 MOST_OVERLAYS = 8
-NO_REASON = -1
 
 
 class OverlayEntries(NamedTuple):
@@ -149,7 +149,7 @@ def record_entries(records: NDArray[np.uint8], issuer_id: int, shape: Shape, as_
         status=status,
         revoked_at=revoked_at,
         reason=reason,
-        not_after=np.full(count, NO_EXPIRY, np.uint32),
+        not_after=np.full(count, NO_EXPIRY_32, np.uint32),
         as_of=np.full(count, as_of, np.int64),
         origin=np.full(count, origin, np.uint8),
     )

@@ -14,9 +14,17 @@ from pregen.overlays.entries import NO_ENTRIES, Entries, EntryPlaces, Origin, or
 from pregen.overlays.records import record_entries
 from pregen.snapshot.rows import Mask
 from storage.errors import ChecksumError, MalformedError
-from storage.history import NEVER, STATUS_BITS, UNIT_S, HistoryIndex, HistoryPart, read_index, read_part
+from storage.history import (
+    EXPIRY_UNIT_S,
+    NO_EXPIRY_UNITS,
+    STATUS_BITS,
+    HistoryIndex,
+    HistoryPart,
+    read_index,
+    read_part,
+)
 from storage.manifest import Shard
-from storage.overlay_part import NO_EXPIRY, OverlayPart, read_overlay_part
+from storage.overlay_part import NO_EXPIRY_32, OverlayPart, read_overlay_part
 from storage.pack import open_pack, walk
 from storage.reader import Generation, LoadedTables
 from storage.stores import Store
@@ -163,7 +171,9 @@ class Viewer:
         not_after = records.entries.not_after.copy()
         for keys, words in self.remembered(shard.low, shard.high):
             units = (words >> STATUS_BITS).astype(np.uint64)
-            latest = np.where(units == NEVER, NO_EXPIRY, units * UNIT_S + (UNIT_S - 1)).astype(np.uint32)
+            latest = np.where(
+                units == NO_EXPIRY_UNITS, NO_EXPIRY_32, units * EXPIRY_UNIT_S + (EXPIRY_UNIT_S - 1)
+            ).astype(np.uint32)
             at = np.searchsorted(keys, records.entries.keys)
             known = at < len(keys)
             known[known] = keys[at[known]] == records.entries.keys[known]

@@ -20,7 +20,7 @@ from pregen.gates.comparison import KeptStatus
 from pregen.overlays import Origin, resolve
 from pregen.overlays.order import KEY_COMPROMISE, RowsSay
 from pregen.urgent.orders import ChangeKind
-from storage.overlay_part import NO_EXPIRY
+from storage.overlay_part import NO_EXPIRY_32
 
 _UNCONFIRMED = [Origin.DELTA, Origin.REVOKE]  # such entries go once a snapshot says the same
 Flags = NDArray[np.bool_]
@@ -50,7 +50,7 @@ class Statements:
         status: uint8[n], numbers of `KeptStatus`.
         revoked_at: uint32[n], seconds since 1970.
         reason: int8[n], CRLReason or `pregen.snapshot.NO_REASON`.
-        not_after: uint32[n], seconds since 1970; `NO_EXPIRY`: nobody says.
+        not_after: uint32[n], seconds since 1970; `NO_EXPIRY_32`: nobody says.
     """
 
     status: NDArray[np.uint8]
@@ -127,15 +127,15 @@ def decide(
         status=wanted.status,
         revoked_at=np.where(both & (kind is ChangeKind.REVOKE and not says_when), old.revoked_at, wanted.revoked_at),
         reason=np.where(both & (old.reason == KEY_COMPROMISE), old.reason, wanted.reason).astype(np.int8),
-        not_after=np.where(standing.is_known & (wanted.not_after == NO_EXPIRY), old.not_after, wanted.not_after).astype(
-            np.uint32
-        ),
+        not_after=np.where(
+            standing.is_known & (wanted.not_after == NO_EXPIRY_32), old.not_after, wanted.not_after
+        ).astype(np.uint32),
     )
     if kind is ChangeKind.DELTA:
         fate = _of_rows(said, standing, as_of)
     else:
         fate = _RULES[kind](said, standing)
-        is_strange = ~standing.is_known & ~again & ((wanted.not_after == NO_EXPIRY) | (kind is ChangeKind.RELEASE))
+        is_strange = ~standing.is_known & ~again & ((wanted.not_after == NO_EXPIRY_32) | (kind is ChangeKind.RELEASE))
         fate = np.where(is_strange, Fate.STRANGE, fate)
     return Decided(fate.astype(np.uint8), said)
 

@@ -20,6 +20,7 @@ from pregen.errors import MAX_EXAMPLES, UsageError
 from pregen.issuers import Certificate, read_certificates, serial_of, signed_with
 from pregen.names import name_key
 from pregen.snapshot import NO_EXPIRY, read_serials
+from storage.overlay_part import NO_EXPIRY_32
 
 STANDARD_INPUT = "-"
 ROWS_AT_ONCE = 65_536
@@ -29,7 +30,6 @@ _FAULTS = {
     "too-long": "has more octets than the serial number of any certificate",
     "rounded": "was rounded by a spreadsheet: take the whole number from its source",
 }
-_LAST_SECOND = 2**32 - 2  # the second after stands for none
 
 
 class Mention(NamedTuple):
@@ -205,7 +205,7 @@ def _columns(
     first = int(np.count_nonzero(keep))
     serials = pa.concat_arrays([serial.filter(pa.array(keep)), pa.array([octets for _, octets in own], pa.binary())])
     section = np.concatenate([section[keep], np.array([number for number, _ in own], np.int32)])
-    ends = [min(clock.seconds(certificate.not_after), _LAST_SECOND) for certificate in own.values()]
+    ends = [min(clock.seconds(certificate.not_after), NO_EXPIRY_32 - 1) for certificate in own.values()]
     sections = _concerned(config, set(section.tolist()))
     renumbered = np.zeros(len(config.issuer), np.int32)
     for index, (number, _) in enumerate(sections):

@@ -24,7 +24,14 @@ from pregen.urgent.union import Union, unite
 from storage.errors import ChecksumError
 from storage.key import KEY32, part_of
 from storage.manifest import Shard
-from storage.overlay_part import NO_EXPIRY, ORIGINS, OverlayColumns, OverlayPart, encode_overlay_part, read_overlay_part
+from storage.overlay_part import (
+    NO_EXPIRY_32,
+    ORIGINS,
+    OverlayColumns,
+    OverlayPart,
+    encode_overlay_part,
+    read_overlay_part,
+)
 from storage.pack import ID_BYTES, build_pack, find, open_pack, pack_name, walk
 from storage.reader import Generation, LoadedTables
 from storage.response import Assembler
@@ -145,7 +152,7 @@ class _Merging:
         records["serial"][:, :size] = rows[:, :size]
         records["run"] = self._union.numbers[overlay.tables][run]
         records["source"], records["row"] = source, np.arange(len(rows))
-        records["as_of"], records["not_after"], records["origin"] = overlay.as_of or 0, NO_EXPIRY, _DELTA
+        records["as_of"], records["not_after"], records["origin"] = overlay.as_of or 0, NO_EXPIRY_32, _DELTA
         return records
 
     def _store_pack(self, low: int, high: int, records: Records, sources: Sequence[NDArray[np.uint8]]) -> Shard:

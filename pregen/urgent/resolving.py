@@ -17,7 +17,7 @@ from pregen.generation.rows.groups import KINDS, Group
 from pregen.generation.rows.router import spooling
 from pregen.generation.rows.routing import ShardFile
 from pregen.generation.rows.rows import ShardRows, load_rows
-from pregen.generation.rows.spill import AGAIN, SPILLED, Spilled, SpillFile, shard_folder
+from pregen.generation.rows.spill import AGAIN_BIT, SPILLED, Spilled, SpillFile, shard_folder
 from pregen.reasons import CERTIFICATE_HOLD
 from pregen.urgent.deciding import UNDOING, Fate, Statements, decide
 from pregen.urgent.orders import ChangeKind
@@ -154,7 +154,7 @@ class Resolver:
             standing,
             as_of=job.as_of,
             says_when=job.rules.says_when,
-            is_again=spilled["code"] & AGAIN != 0,
+            is_again=spilled["code"] & AGAIN_BIT != 0,
         )
         landing_fates = (Fate.LANDS, *UNDOING) if job.rules.accepts_unrevoke else (Fate.LANDS,)
         lands = np.flatnonzero(np.isin(decided.fate, landing_fates))

@@ -19,10 +19,10 @@ from pregen.routing_key import serial_matrix
 from pregen.snapshot import MAX_SERIAL_BYTES, NO_REASON
 from pregen.urgent.deciding import Standing, Statements
 from storage.errors import ChecksumError, FormatError
-from storage.history import NEVER, STATUS_BITS, STATUSES, UNIT_S, HistoryIndex, read_part
+from storage.history import EXPIRY_UNIT_S, NO_EXPIRY_UNITS, STATUS_BITS, STATUSES, HistoryIndex, read_part
 from storage.key import part_of
 from storage.manifest import Shard
-from storage.overlay_part import NO_EXPIRY, ORIGINS, OverlayPart, read_overlay_part
+from storage.overlay_part import NO_EXPIRY_32, ORIGINS, OverlayPart, read_overlay_part
 from storage.pack import find
 from storage.reader import Generation
 from storage.stores import Store
@@ -155,7 +155,7 @@ class _Look:
         self.status = np.zeros(count, np.uint8)
         self.revoked_at = np.zeros(count, np.uint32)
         self.reason = np.full(count, NO_REASON, np.int8)
-        self.not_after = np.full(count, NO_EXPIRY, np.uint32)
+        self.not_after = np.full(count, NO_EXPIRY_32, np.uint32)
         self.as_of = np.zeros(count, np.int64)
         self.origin = np.zeros(count, np.uint8)
 
@@ -186,7 +186,9 @@ class _Look:
         status, units = (words & 3).astype(np.uint8), words >> np.uint32(STATUS_BITS)
         self.is_known[mine] = True
         self.status[mine] = status
-        self.not_after[mine] = np.where(units == np.uint32(NEVER), NO_EXPIRY, units * np.uint32(UNIT_S))
+        self.not_after[mine] = np.where(
+            units == np.uint32(NO_EXPIRY_UNITS), NO_EXPIRY_32, units * np.uint32(EXPIRY_UNIT_S)
+        )
         tells_more = np.isin(status, [KeptStatus.REVOKED, KeptStatus.ON_HOLD])
         return np.concatenate([mine[tells_more], places[is_there & ~is_alone]])
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from storage.errors import ChecksumError, FormatError, MalformedError, UnknownFeatureError, UnsupportedVersionError
 from storage.history import (
-    NEVER,
+    EXPIRY_UNIT_S,
+    NO_EXPIRY_UNITS,
     STATUSES,
-    UNIT_S,
     Columns,
     Entry,
     HistoryIndex,
@@ -84,11 +84,11 @@ def test_entries_come_back_as_they_were_put() -> None:
 def test_a_certificate_never_seems_to_live_longer_than_it_does(status: str, not_after: int) -> None:
     ((_, read_status, read),) = entries(Columns(bytes(8), word(status, not_after).to_bytes(3, "little")))
     assert read_status == status
-    if not_after >= NEVER * UNIT_S:
+    if not_after >= NO_EXPIRY_UNITS * EXPIRY_UNIT_S:
         assert read is None
     else:
         assert read is not None
-        assert 0 <= max(not_after, 0) - read < UNIT_S
+        assert 0 <= max(not_after, 0) - read < EXPIRY_UNIT_S
 
 
 @given(st.data())

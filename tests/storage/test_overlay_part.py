@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from storage.errors import BadMagicError, ChecksumError, FormatError, MalformedError
 from storage.history import HistoryPart, read_part
 from storage.overlay_part import (
-    NO_EXPIRY,
+    NO_EXPIRY_32,
     ORIGINS,
     OverlayColumns,
     OverlayPart,
@@ -25,7 +25,7 @@ IDENTITY, PACK = bytes(range(16)), f"packs/00000000-{1:032x}"
 COLUMNS = OverlayColumns(
     struct.pack("<3Q", 5, 5, 1 << 63),
     struct.pack("<3Q", 1_790_000_000, 1, 253_402_300_799),
-    struct.pack("<3I", 1_800_000_000, NO_EXPIRY, 0),
+    struct.pack("<3I", 1_800_000_000, NO_EXPIRY_32, 0),
     bytes([3, 0, 2]),
 )
 

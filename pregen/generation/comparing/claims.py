@@ -21,11 +21,12 @@ from pregen.gates.listed import SAYS_FINAL, SAYS_NOTHING, says
 from pregen.generation.comparing.held import STRANGER, Contradiction, Held
 from pregen.generation.rows.groups import KINDS
 from pregen.generation.rows.rows import ShardRows
-from pregen.generation.rows.spill import AGAIN, FLAGS, LAST_SECOND, ROW_BYTES, SERIAL_AT, Spilled, clipped
+from pregen.generation.rows.spill import AGAIN_BIT, FLAGS, ROW_BYTES, SERIAL_AT, Spilled, clipped
 from pregen.issuers import Issuer
 from pregen.names import name_key
 from pregen.routing_key import serial_matrix, serial_octets, serial_offsets, xxh64
 from pregen.snapshot import MAX_SERIAL_BYTES, RevocationList
+from storage.overlay_part import NO_EXPIRY_32
 
 MOST_FOREIGN = 1 << 19  # claims about other labels, of all sources together
 # `entry` numbers the certificates that sources speak of, `issuer` is the label under which one is looked for; `at` is
@@ -222,7 +223,7 @@ def _are_same(rows: ShardRows, place: NDArray[np.intp], claims: ClaimArray) -> N
     codes = rows.spilled(place)["code"]  # of a row of a spill file, so without what windows add
     own = codes & ~FLAGS
     same: NDArray[np.bool_] = (own >> 8 == claims["issuer"]) & (own >> 2 & 63 == claims["size"])
-    same &= codes & AGAIN == 0
+    same &= codes & AGAIN_BIT == 0
     serials = serial_matrix(rows.octets, rows.starts[place], MAX_SERIAL_BYTES)
     beyond = np.arange(MAX_SERIAL_BYTES) >= claims["size"][:, None]
     same &= ((serials == claims["serial"]) | beyond).all(axis=1)
@@ -238,7 +239,7 @@ def _left_out(rows: Spilled, claims: ClaimArray) -> tuple[Spilled, ClaimArray]:
     same = (codes >> 8 == told["issuer"][which]) & (codes >> 2 & 63 == told["size"][which])
     octets = rows.view(np.uint8).reshape(-1, ROW_BYTES)[place, SERIAL_AT:]
     beyond = np.arange(MAX_SERIAL_BYTES) >= told["size"][which][:, None]
-    same &= ((octets == told["serial"][which]) | beyond).all(axis=1) & (rows["code"][place] & AGAIN == 0)
+    same &= ((octets == told["serial"][which]) | beyond).all(axis=1) & (rows["code"][place] & AGAIN_BIT == 0)
     first = np.unique(place[same], return_index=True)[1]
     return rows[place[same][first]], told[which[same][first]]
 
@@ -265,5 +266,5 @@ def _strangers(rows: ShardRows, places: NDArray[np.intp], claims: ClaimArray) ->
     strangers["file"], strangers["row"] = spilled["file"], spilled["row"]
     said = np.where(claims["is_certificate"], rows.not_after[places], rows.revoked_at[places]).astype(np.int64)
     strangers["gap_s"] = np.abs(said - claims["at"])
-    strangers["gap_s"][claims["is_certificate"] & (said == LAST_SECOND)] = 0  # the row does not say
+    strangers["gap_s"][claims["is_certificate"] & (said == NO_EXPIRY_32)] = 0  # the row does not say
     return strangers

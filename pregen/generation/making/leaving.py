@@ -16,7 +16,7 @@ from pregen.generation.making.layout import Numbers
 from pregen.generation.making.left_out import NOTHING_LEFT_OUT, LeftOut
 from pregen.generation.rows.groups import KINDS, Group
 from pregen.generation.rows.rows import ShardRows
-from pregen.generation.rows.spill import AGAIN
+from pregen.generation.rows.spill import AGAIN_BIT
 from pregen.issuers import Issuer
 from storage.certid import serial_text
 
@@ -46,7 +46,7 @@ def leave(
     listed = [*known[:MAX_EXAMPLES], *np.setdiff1d(gone, known)[: max(0, MAX_EXAMPLES - len(known))]]
     left = LeftOut(
         groups=_groups(rows.codes[gone]),
-        again=int(np.count_nonzero(rows.spilled(gone)["code"] & AGAIN)) if len(gone) else 0,
+        again=int(np.count_nonzero(rows.spilled(gone)["code"] & AGAIN_BIT)) if len(gone) else 0,
         revoked=len(known),
         examples=tuple(f"{_serial(rows, at)} of {issuers[int(issuer[at])].names[0]}" for at in listed),
         told=told,

@@ -18,7 +18,7 @@ from pregen.signers import ALGORITHMS
 from pregen.validity import Fit, Refreshing, Validity, ValidityWindow, fit
 from storage.tables import Run, Shape, StoredIssuer, Tables, Window
 
-FAR = 1 << 62  # an instant that is never reached
+_UNREACHED_S = 1 << 62  # an instant that is never reached
 # What of a run may not be as a signature of today has it; the first one: nothing.
 FULL = "full"  # what was asked for: to sign all
 DIFFERENCES = (
@@ -162,7 +162,7 @@ class _Judge:
             differs=_window_differs(window, window.profile or self._profile, issuer.validity, fits),
             fit=fits,
             is_over=window.next_update <= refreshing.now + refreshing.takes_s or window.this_update > refreshing.now,
-            is_refresh_due=refreshing.due(window.refresh_by, FAR),
+            is_refresh_due=refreshing.due(window.refresh_by, _UNREACHED_S),
             cycle=refreshing.cycle(seconds(tonight.refresh_by), seconds(tonight.next_update)),
         )
 

@@ -21,10 +21,9 @@ from pregen.errors import MAX_EXAMPLES
 from pregen.generation.rows.counts import NO_EXAMPLES, NOTHING_COUNTED, Examples, Pair, RowCounts, RowNumber
 from pregen.generation.rows.groups import KINDS, Group
 from pregen.generation.rows.spill import (
-    AGAIN,
+    AGAIN_BIT,
     FLAGS,
-    LAST_SECOND,
-    PRECERTIFICATE,
+    PRECERTIFICATE_BIT,
     ROW_BYTES,
     SERIAL_AT,
     WITHHELD,
@@ -34,6 +33,7 @@ from pregen.generation.rows.spill import (
 )
 from pregen.reasons import CERTIFICATE_HOLD
 from pregen.snapshot import MAX_SERIAL_BYTES, NO_REASON
+from storage.overlay_part import NO_EXPIRY_32
 
 _UNKNOWN = KINDS.index(("unknown", False))
 _IS_REVOKED = np.array([status == "revoked" for status, _ in KINDS])
@@ -63,8 +63,8 @@ def collapse(rows: Spilled, suspects: Places, limit: int) -> Collapsed:
     """
     these = take(rows, suspects)
     withheld = these["reason"] == WITHHELD
-    early = (these["code"] & PRECERTIFICATE != 0) & ~withheld
-    again = these["code"] & AGAIN != 0
+    early = (these["code"] & PRECERTIFICATE_BIT != 0) & ~withheld
+    again = these["code"] & AGAIN_BIT != 0
     in_snapshot = np.lexsort((these["row"], these["file"], again, early, withheld))
     these, suspects = take(these, in_snapshot), suspects[in_snapshot]
     withheld, early, again = withheld[in_snapshot], early[in_snapshot], again[in_snapshot]
@@ -122,7 +122,7 @@ def _paired(these: Spilled, leader: Places, early: NDArray[np.bool_]) -> tuple[P
     one, other = these[first], these[leader[first]]
     expiries = one["not_after"].astype(np.int64), other["not_after"].astype(np.int64)
     fits = np.abs(expiries[0] - expiries[1]) <= DAY_S
-    fits |= (expiries[0] == LAST_SECOND) | (expiries[1] == LAST_SECOND)  # one of both does not say
+    fits |= (expiries[0] == NO_EXPIRY_32) | (expiries[1] == NO_EXPIRY_32)  # one of both does not say
     says = one["code"] & 3, other["code"] & 3
     fits &= ((says[0] == _UNKNOWN) == (says[1] == _UNKNOWN)) | _IS_REVOKED[says[0]] | _IS_REVOKED[says[1]]
     joined = np.zeros(len(these), bool)
@@ -135,7 +135,7 @@ def _expire_apart(these: Spilled, leader: Places, early: NDArray[np.bool_], peer
     apart: NDArray[np.bool_] = early & ~early[leader] & (peer == leader)
     expiries = these["not_after"].astype(np.int64), these["not_after"][leader].astype(np.int64)
     apart &= np.abs(expiries[0] - expiries[1]) > DAY_S
-    apart &= (expiries[0] != LAST_SECOND) & (expiries[1] != LAST_SECOND)
+    apart &= (expiries[0] != NO_EXPIRY_32) & (expiries[1] != NO_EXPIRY_32)
     return apart
 
 

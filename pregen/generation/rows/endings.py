@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 
 from pregen.clock import seconds
 from pregen.validity import Fit, Validity, ValidityWindow
+from storage.overlay_part import NO_EXPIRY_32
 
 PARTS = 16
 _UNITS_S = np.array([1, 15, 60, 300, 900, 3_600, 21_600, 86_400])  # each divides the next one
 _LONGEST_S = 2**31 - 1  # of a window, 68 years: so that a span and a group's other numbers fit into 64 bits
-_LAST_SECOND = 2**32 - 1  # of a row; it stands for later ones, and for none
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Endings:
 
     def undated(self, issuer: NDArray[np.int64], not_after: NDArray[np.uint32]) -> int:
         """Return how many certificates would have a window of their own, if anybody said when they end."""
-        return int(np.count_nonzero((self.usual[issuer] >= 0) & (not_after == _LAST_SECOND)))
+        return int(np.count_nonzero((self.usual[issuer] >= 0) & (not_after == NO_EXPIRY_32)))
 
     def spans(self, issuer: NDArray[np.int64], not_after: NDArray[np.uint32]) -> NDArray[np.int64]:
         """Return from the start of the run to the end of the window of each certificate, int64[n]; 0: the usual one.
@@ -66,7 +66,7 @@ class Endings:
         array([87199,  9799,     0])
         """
         spans = np.zeros(len(issuer), np.int64)
-        own = (not_after < self.usual[issuer]) & (not_after > self.started) & (not_after != _LAST_SECOND)
+        own = (not_after < self.usual[issuer]) & (not_after > self.started) & (not_after != NO_EXPIRY_32)
         if own.any():
             spans[own] = _ends(self.started, not_after[own]) - self.started
         return spans
@@ -90,7 +90,7 @@ def as_today(
     >>> as_today(np.full(3, Fit.OWN, np.int8), once, np.full(3, 97_199), not_after).tolist()
     [True, True, False]
     """
-    is_inside = (not_after > produced_at) & (not_after != _LAST_SECOND)  # of the time in which windows end by it
+    is_inside = (not_after > produced_at) & (not_after != NO_EXPIRY_32)  # of the time in which windows end by it
     right: NDArray[np.bool_] = fits == Fit.ANY
     right |= (fits == Fit.USUAL) & ~(is_inside & (not_after < next_update))
     own = (fits == Fit.OWN) & is_inside

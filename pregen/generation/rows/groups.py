@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pregen.generation.rows.spill import AGAIN, PRECERTIFICATE
+from pregen.generation.rows.spill import AGAIN_BIT, PRECERTIFICATE_BIT
 from pregen.snapshot import GOOD, REVOKED
 
 # What the responses of a group look like: status, and whether a reason is given.
@@ -54,4 +54,4 @@ def group_codes(
 
 def again_for(codes: NDArray[np.uint32], issuer: int) -> NDArray[np.uint32]:
     """Return codes of spooled rows as those of another issuer, for which they are spooled once more."""
-    return (codes & (PRECERTIFICATE | np.uint32(0xFF))) | AGAIN | np.uint32(issuer << 8)
+    return (codes & (PRECERTIFICATE_BIT | np.uint32(0xFF))) | AGAIN_BIT | np.uint32(issuer << 8)

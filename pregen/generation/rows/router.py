@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pregen.errors import SpoolError
 from pregen.generation.rows.groups import again_for, group_codes
 from pregen.generation.rows.spill import (
-    PRECERTIFICATE,
+    PRECERTIFICATE_BIT,
     ROW_BYTES,
     SPILLED,
     WITHHELD,
@@ -184,7 +184,7 @@ def _spilled(batch: StatusBatch, key: NDArray[np.uint64]) -> Spilled:
     rows["revoked_at"] = batch.revoked_at
     rows["code"] = group_codes(batch.issuer, sizes, batch.status, batch.reason)
     if batch.precertificate is not None:
-        rows["code"] |= batch.precertificate * PRECERTIFICATE
+        rows["code"] |= batch.precertificate * PRECERTIFICATE_BIT
     rows["file"] = batch.file
     rows["reason"] = batch.reason
     return rows

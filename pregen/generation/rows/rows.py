@@ -19,9 +19,9 @@ from pregen.generation.rows.endings import Endings
 from pregen.generation.rows.groups import Group
 from pregen.generation.rows.routing import ShardFile
 from pregen.generation.rows.spill import (
-    AGAIN,
+    AGAIN_BIT,
     FLAGS,
-    PRECERTIFICATE,
+    PRECERTIFICATE_BIT,
     ROW_BYTES,
     SERIAL_AT,
     SPILLED,
@@ -137,7 +137,7 @@ def load_rows(
     rows, suspects = _in_order(read_spilled(path, written))
     limit = 0 if expired_before is None else int(clipped(np.array(expired_before)))
     collapsed = collapse(rows, suspects, limit) if len(suspects) else Collapsed()
-    kept, own = rows["reason"] != WITHHELD, rows["code"] & AGAIN == 0
+    kept, own = rows["reason"] != WITHHELD, rows["code"] & AGAIN_BIT == 0
     withheld = len(rows) - int(np.count_nonzero(kept))
     own_rows = int(np.count_nonzero(kept & own))
     again_rows = len(rows) - withheld - own_rows
@@ -147,7 +147,7 @@ def load_rows(
     staying = tell(rows, kept, overlaid, limit) if overlaid is not None else NOTHING_STAYS
     kept &= rows["not_after"] >= limit
     live = int(np.count_nonzero(kept & own))
-    alone = int(np.count_nonzero(kept & own & (rows["code"] & PRECERTIFICATE != 0)))
+    alone = int(np.count_nonzero(kept & own & (rows["code"] & PRECERTIFICATE_BIT != 0)))
     left_out = _left_out(rows, limit)
     if not kept.all():
         rows = take(rows, np.flatnonzero(kept))
@@ -186,7 +186,7 @@ def _coded(rows: Spilled, endings: Endings | None) -> tuple[NDArray[np.int64], i
     """Return the group of each row, and how many rows should have a window that ends with them, but do not say when."""
     codes, undated = (rows["code"] & ~FLAGS).astype(np.int64), 0
     if endings is not None:
-        issuer, own = codes >> 8, rows["code"] & AGAIN == 0
+        issuer, own = codes >> 8, rows["code"] & AGAIN_BIT == 0
         undated = endings.undated(issuer[own], rows["not_after"][own])
         codes |= endings.spans(issuer, rows["not_after"]) << 32
     return codes, undated

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from pregen.errors import SpoolError
 from pregen.snapshot import MAX_SERIAL_BYTES
+from storage.overlay_part import NO_EXPIRY_32
 
-LAST_SECOND = 2**32 - 1
 # What a row holds: `code` is that of its group (`groups.Group`); `not_after` is cut to 32 bits, as by
 # `clipped`; `row` is its number in its file, modulo 2**32; `reason` is `WITHHELD` in a row that gets no response, and
 # whose certificate must get none by another row either; there, `revoked_at` is when a certificate expires that is left
@@ -37,9 +37,9 @@ SPILLED = np.dtype(
 )
 WITHHELD = -2
 # Flags in `code`, which is less: the row is of a precertificate, or was spooled for another issuer before.
-PRECERTIFICATE = np.uint32(1 << 31)
-AGAIN = np.uint32(1 << 30)
-FLAGS = PRECERTIFICATE | AGAIN
+PRECERTIFICATE_BIT = np.uint32(1 << 31)
+AGAIN_BIT = np.uint32(1 << 30)
+FLAGS = PRECERTIFICATE_BIT | AGAIN_BIT
 ROW_BYTES = SPILLED.itemsize
 SERIAL_AT = ROW_BYTES - MAX_SERIAL_BYTES
 _ADVICE = (
@@ -75,7 +75,7 @@ def clipped(seconds: NDArray[np.int64]) -> NDArray[np.uint32]:
     >>> clipped(np.array([-1, 5, 2**62])).tolist()
     [0, 5, 4294967295]
     """
-    return np.clip(seconds, 0, LAST_SECOND).astype(np.uint32)
+    return np.clip(seconds, 0, NO_EXPIRY_32).astype(np.uint32)
 
 
 def take(rows: Spilled, places: Places) -> Spilled:

@@ -18,14 +18,15 @@ from numpy.typing import NDArray
 
 from pregen.gates.comparison import KeptStatus
 from pregen.generation.rows.groups import KINDS
-from pregen.generation.rows.spill import FLAGS, LAST_SECOND, ROW_BYTES, SERIAL_AT, Places, Spilled
+from pregen.generation.rows.spill import FLAGS, ROW_BYTES, SERIAL_AT, Places, Spilled
 from pregen.overlays import NO_ENTRIES, Entries, Origin, resolve
 from pregen.overlays.entries import concatenated, found
 from pregen.overlays.order import RowsSay
 from pregen.reasons import CERTIFICATE_HOLD
 from pregen.snapshot import MAX_SERIAL_BYTES
 from pregen.snapshot.rows import Mask
-from storage.history import STATUSES, UNIT_S
+from storage.history import EXPIRY_UNIT_S, STATUSES
+from storage.overlay_part import NO_EXPIRY_32
 
 _STATUS_OF_KIND = np.array([STATUSES.index(status) for status, _ in KINDS], np.uint8)
 KIND_OF_STATUS = np.array([KINDS.index((status, False)) for status in ("good", "revoked", "revoked", "unknown")])
@@ -164,9 +165,11 @@ def _as_resolved(
     at[which], why[which] = revoked_at, reason
     mine = not_after[which]
     # Overlays round it up to the units of histories, so that nothing revoked is forgotten before it ends.
-    is_same = row_not_after | np.uint32(UNIT_S - 1) == mine
+    is_same = row_not_after | np.uint32(EXPIRY_UNIT_S - 1) == mine
     later = np.where(is_same, row_not_after, np.maximum(mine, row_not_after))
-    not_after[which] = np.where(mine == LAST_SECOND, row_not_after, np.where(row_not_after == LAST_SECOND, mine, later))
+    not_after[which] = np.where(
+        mine == NO_EXPIRY_32, row_not_after, np.where(row_not_after == NO_EXPIRY_32, mine, later)
+    )
     return replace(entries, revoked_at=at, reason=why, not_after=not_after)
 
 

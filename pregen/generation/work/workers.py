@@ -22,6 +22,7 @@ from multiprocess.connection import Connection, wait
 from multiprocess.reduction import ForkingPickler
 
 from pregen.errors import CrashError, WorkerError
+from pregen.exit_codes import ExitCode
 from pregen.generation.work.memory import forbid_core_dumps, keep_freed_memory
 from pregen.interruption import postponed
 
@@ -39,7 +40,6 @@ Task = TypeVar("Task", bound=Named)
 Result = TypeVar("Result")
 STOP_S = 5.0
 OWN_SIGNAL_S = 0.5
-TERMINATED = 128 + signal.SIGTERM
 _CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE}
 
 
@@ -178,7 +178,7 @@ class WorkerPool:
     def _died(self, pipe: Connection, task: Named) -> WorkerError:
         process = self._processes[pipe]
         process.join(STOP_S)
-        code = -signal.SIGTERM if process.exitcode == TERMINATED else process.exitcode
+        code = -signal.SIGTERM if process.exitcode == ExitCode.TERMINATED else process.exitcode
         if code == -signal.SIGTERM:  # service managers end all processes at once: our own may be a moment behind
             time.sleep(OWN_SIGNAL_S)
         how = f"was killed by {signal.Signals(-code).name}" if code and code < 0 else f"ended with exit code {code}"
@@ -232,7 +232,7 @@ def _unwinding() -> Iterator[None]:
     """
 
     def terminate(_number: int, _frame: FrameType | None) -> NoReturn:
-        raise SystemExit(TERMINATED)
+        raise SystemExit(ExitCode.TERMINATED)
 
     signal.signal(signal.SIGTERM, terminate)
     try:

@@ -76,7 +76,7 @@ class CrlEntries:
         return CrlEntries(self.serial.filter(pa.array(keep)), self.revoked_at[keep], self.reason[keep], {})
 
 
-NO_ENTRIES = CrlEntries(pa.array([], pa.binary()), np.empty(0, np.int64), np.empty(0, np.int8), {})
+NO_CRL_ENTRIES = CrlEntries(pa.array([], pa.binary()), np.empty(0, np.int64), np.empty(0, np.int8), {})
 
 
 def strict_entries(crl: x509.CertificateRevocationList, der: bytes) -> CrlEntries:

@@ -13,7 +13,7 @@ from pregen.clock import DAY_S
 from pregen.errors import MAX_EXAMPLES, Finding, InputError, Severity
 from pregen.reasons import CERTIFICATE_HOLD, REMOVE_FROM_CRL
 from pregen.snapshot.crls.crl import Crl, read_crls
-from pregen.snapshot.crls.entries import NO_ENTRIES, CrlEntries
+from pregen.snapshot.crls.entries import NO_CRL_ENTRIES, CrlEntries
 from pregen.snapshot.crls.lists import RevocationList
 from pregen.snapshot.crls.revocations import WORDS, Listing, Revocations, Words, shown_serial, words_of
 from pregen.snapshot.crls.rules import CrlIssuer, Effective, effective_crls, namesakes
@@ -129,7 +129,7 @@ def _lost(effective: Effective, crl: Crl, united: Revocations) -> RevocationList
     try:
         entries = crl.entries()
     except InputError:  # it is worth a warning already, and nobody needs it
-        entries = NO_ENTRIES
+        entries = NO_CRL_ENTRIES
     found = united.find(entries.serial, np.full(len(entries), effective.issuer.index, np.int32))
     return RevocationList.of(crl, effective.issuer.index, entries.filtered(found < 0), is_superseded=True)
 

@@ -13,7 +13,7 @@ import pytest
 
 from pregen.gates.author import system_user
 from storage import commits
-from storage.history import UNIT_S, entries, read_index, read_part
+from storage.history import EXPIRY_UNIT_S, entries, read_index, read_part
 from storage.manifest import read_manifest
 from storage.stores import LocalStore
 from tests.pregen.cli.ca import Ca, Outcome, Program, instants, octets
@@ -387,7 +387,7 @@ def test_every_certificate_is_remembered_by_eleven_octets(published: Ca, pregen:
     assert part.size_bytes == 11 * 300 + 20
     assert sorted(one.status for one in remembered) == ["good"] * 295 + ["on-hold"] + ["revoked"] * 4
     expiry = int((published.now + timedelta(days=30)).timestamp())
-    assert {one.not_after for one in remembered} == {expiry - expiry % UNIT_S}
+    assert {one.not_after for one in remembered} == {expiry - expiry % EXPIRY_UNIT_S}
     assert [issuer.certificates for issuer in index.issuers.values()] == [300]
     assert pregen("inspect", published.store, "--json").document["objects"]["history"]["count"] == 2  # type: ignore[index]
 

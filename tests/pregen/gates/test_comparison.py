@@ -20,7 +20,7 @@ from pregen.gates.comparison import (
     with_overlays,
     words,
 )
-from storage.history import STATUSES, UNIT_S, entries, word
+from storage.history import EXPIRY_UNIT_S, STATUSES, entries, word
 
 GOOD, REVOKED, ON_HOLD, UNKNOWN = KeptStatus
 
@@ -104,10 +104,10 @@ def test_unknown_ones_that_become_good_and_holds_that_end_are_counted() -> None:
 @pytest.mark.parametrize(
     ("was", "now", "moved", "shortened"),
     [
-        (10**9, 10**9 - 2 * UNIT_S, 1, 1),
-        (10**9, 10**9 - UNIT_S, 0, 0),
-        (10**9, 10**9 + UNIT_S, 0, 0),
-        (10**9, 10**9 + 2 * UNIT_S, 1, 0),
+        (10**9, 10**9 - 2 * EXPIRY_UNIT_S, 1, 1),
+        (10**9, 10**9 - EXPIRY_UNIT_S, 0, 0),
+        (10**9, 10**9 + EXPIRY_UNIT_S, 0, 0),
+        (10**9, 10**9 + 2 * EXPIRY_UNIT_S, 1, 0),
         (10**9, LATER, 1, 0),
         (LATER, LATER, 0, 0),
     ],
@@ -207,9 +207,9 @@ def test_pairs_are_the_common_multiset(one: list[int], other: list[int]) -> None
 @given(st.integers(0, LATER), st.integers(-10, 2**33))
 def test_no_expired_certificate_is_ever_missed_nor_one_that_lives_a_unit_more(not_after: int, limit: int) -> None:
     seen = compared([One(1, GOOD, not_after)], [], limit)
-    if not_after < limit and not_after <= LATER - UNIT_S:
+    if not_after < limit and not_after <= LATER - EXPIRY_UNIT_S:
         assert seen.vanished == 0
-    if not_after >= limit + UNIT_S or not_after > LATER - UNIT_S:
+    if not_after >= limit + EXPIRY_UNIT_S or not_after > LATER - EXPIRY_UNIT_S:
         assert seen.vanished == 1
     assert compared([One(1, GOOD, not_after)], [], None).vanished == 1, "all are kept, so none may go"
 
@@ -260,9 +260,11 @@ def test_of_what_vanished_those_that_are_not_known_to_expire_are_counted() -> No
     assert seen.plus(seen).vanished_undated == 2
 
 
-@pytest.mark.parametrize(("before", "expired"), [(5 * UNIT_S, False), (5 * UNIT_S + 1, True), (0, False), (-1, False)])
+@pytest.mark.parametrize(
+    ("before", "expired"), [(5 * EXPIRY_UNIT_S, False), (5 * EXPIRY_UNIT_S + 1, True), (0, False), (-1, False)]
+)
 def test_a_certificate_has_expired_the_second_after_its_last_one(before: int, *, expired: bool) -> None:
-    assert entries_of([One(1, not_after=5 * UNIT_S)]).expired(before).tolist() == [expired]
+    assert entries_of([One(1, not_after=5 * EXPIRY_UNIT_S)]).expired(before).tolist() == [expired]
 
 
 def statuses(of: Remembered) -> list[tuple[int, int, int]]:

@@ -9,7 +9,7 @@ from pregen.gates.comparison import KeptStatus
 from pregen.overlays import Origin
 from pregen.urgent.deciding import Decided, Fate, Standing, Statements, decide
 from pregen.urgent.orders import ChangeKind
-from storage.overlay_part import NO_EXPIRY
+from storage.overlay_part import NO_EXPIRY_32
 
 GOOD, FINAL, HELD, UNKNOWN = KeptStatus.GOOD, KeptStatus.REVOKED, KeptStatus.ON_HOLD, KeptStatus.UNKNOWN
 COMPROMISED, SUPERSEDED, HOLD, NONE = 1, 4, 6, -1
@@ -17,7 +17,9 @@ BEFORE, THEN, AFTER = 1_000, 2_000, 3_000
 Said = tuple[KeptStatus, int, int]  # status, revoked_at, reason
 
 
-def statements(status: KeptStatus, revoked_at: int = 0, reason: int = NONE, not_after: int = NO_EXPIRY) -> Statements:
+def statements(
+    status: KeptStatus, revoked_at: int = 0, reason: int = NONE, not_after: int = NO_EXPIRY_32
+) -> Statements:
     return Statements(
         np.array([status], np.uint8),
         np.array([revoked_at], np.uint32),
