@@ -33,6 +33,6 @@ class ExitCode(IntEnum):
     OVERTAKEN = 7, "another publisher has committed first: run again"
     STALE = 8, "overdue, expired or not valid yet (only with --strict); of run: published, but issuers were left behind"
     LEFT_BEHIND = STALE  # of commands that publish, which know no --strict
-    INTERRUPTED = 130, "interrupted (SIGINT); nothing was published"
+    INTERRUPTED = 130, "interrupted (SIGINT); nothing was published, but what gc has announced"
     READER_GONE = 141, "whoever reads the output has gone, as in pregen inspect STORE | head -1"
-    TERMINATED = 143, "terminated (SIGTERM); nothing was published"
+    TERMINATED = 143, "terminated (SIGTERM); nothing was published, but what gc has announced"

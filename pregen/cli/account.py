@@ -26,6 +26,7 @@ class Account:
         as_of: for which instant the snapshot, or what is published, is complete.
         commit: number of the commit that it made or looked at.
         is_plugin: whether it ends as monitoring plugins do.
+        done: what it has done that outlives it though it should fail, as a sentence; None: nothing.
     """
 
     started_at: datetime = field(default_factory=clock.now)
@@ -34,6 +35,7 @@ class Account:
     as_of: datetime | None = None
     commit: int | None = None
     is_plugin: bool = False
+    done: str | None = None
 
     def note_as_of(self, as_of: datetime) -> None:
         """Note for which instant a snapshot is complete."""

@@ -41,6 +41,9 @@ SIGNING_PACKAGES = frozenset(
 )
 
 
+_NOTHING = ": nothing was published"
+
+
 class Failure(NamedTuple):
     """How a command failed."""
 
@@ -48,6 +51,10 @@ class Failure(NamedTuple):
     code: str
     message: str
     findings: tuple[Finding, ...] = ()
+
+    def beside(self, done: str) -> "Failure":
+        """Return the failure of a command that had done something by then."""
+        return self._replace(message=f"{self.message.removesuffix(_NOTHING)}; {done}")
 
 
 # Errors of others, the narrower kinds first: exit code, code, and what is added to their text.
@@ -59,8 +66,8 @@ FOREIGN_ERRORS: tuple[tuple[type[BaseException], ExitCode, str, str], ...] = (
     (FormatError, ExitCode.STORAGE, "storage", ""),  # see `_remedy`
     (StorageError, ExitCode.STORAGE, "storage", ""),
     (OSError, ExitCode.STORAGE, "storage", ""),
-    (KeyboardInterrupt, ExitCode.INTERRUPTED, "interrupted", "interrupted: nothing was published"),
-    (Terminated, ExitCode.TERMINATED, "terminated", "terminated: nothing was published"),
+    (KeyboardInterrupt, ExitCode.INTERRUPTED, "interrupted", f"interrupted{_NOTHING}"),
+    (Terminated, ExitCode.TERMINATED, "terminated", f"terminated{_NOTHING}"),
 )
 
 
@@ -85,7 +92,8 @@ def run_command(arguments: Sequence[str], *, to_the_end: bool) -> int:
             import traceback  # noqa: PLC0415 - of no use to anybody else
 
             write_aside(traceback.format_exc())
-        return _fail(failure_of(e), account, as_json=as_json)
+        failure = failure_of(e)
+        return _fail(failure.beside(account.done) if account.done else failure, account, as_json=as_json)
     return result
 
 

@@ -11,7 +11,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -138,20 +138,23 @@ class _Standing:
         return info.name in self.announced or (info.written_s < self.before_s and info.name not in self.names)
 
 
-def clean(store: Store, terms: CleaningTerms, progress: Progress) -> Cleaned:
+def clean(
+    store: Store, terms: CleaningTerms, progress: Progress, tell_commit: Callable[[Commit], None] = lambda _: None
+) -> Cleaned:
     """Remove what nothing keeps.
 
     Args:
         store: where from.
         terms: what stays, and what the commits say.
         progress: told how many objects are gone.
+        tell_commit: told of each commit that announces what goes, before the first of that is deleted.
 
     Raises:
         NothingPublishedError: there is no commit.
         UpgradeNeededError, FormatError: what is published cannot be read; nothing was removed.
         OSError: the store does not answer, or does not allow it.
     """
-    return _Cleaner(store, terms, progress).clean()
+    return _Cleaner(store, terms, progress, tell_commit).clean()
 
 
 def what_could_go(store: Store, rules: KeepRules) -> Mapping[str, Amount] | None:
@@ -169,10 +172,13 @@ def what_could_go(store: Store, rules: KeepRules) -> Mapping[str, Amount] | None
 class _Cleaner:
     """Goes through all objects once, in memory that does not grow with their number."""
 
-    def __init__(self, store: Store, terms: CleaningTerms, progress: Progress) -> None:
+    def __init__(
+        self, store: Store, terms: CleaningTerms, progress: Progress, tell_commit: Callable[[Commit], None]
+    ) -> None:
         self._store = store
         self._terms = terms
         self._progress = progress
+        self._tell_commit = tell_commit
         self._naming = Naming(store)
         said = store.clock_s(may_write=not terms.is_dry)
         self._now_s = float(clock.seconds(clock.now())) if said is None else said
@@ -264,6 +270,7 @@ class _Cleaner:
         self._store.put(name, octets)
         with uninterruptible():  # the deletions that follow may be interrupted: the next cleaning goes on with them
             new, _ = publish(self._store, head, manifest, terms)
+            self._tell_commit(new.commit)
         self._commits.append(new.commit.number)
         names = self._standing.names | {name, new.commit.manifest}
         self._standing = replace(self._standing, head=new, names=names)

@@ -12,7 +12,7 @@ import pytest
 
 from pregen.__main__ import main
 from tests.faults.processes import RunningProgram, group
-from tests.pregen.cli.ca import Ca, Program
+from tests.pregen.cli.ca import GOOD, Ca, Outcome, Program
 from tests.storage.edge.processes import wait_until
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks for processes in /proc")
@@ -153,6 +153,18 @@ def test_a_killed_program_takes_its_workers_along_and_the_next_run_clears_its_sp
     assert [path.name for path in ca.spool.iterdir()] == ["of-someone-else"]
 
 
+def signalled_after_the_commit(ca: Ca, number: signal.Signals, after_s: float, *words: object) -> Outcome:
+    """Return how a command ended that got a signal when its commit was there."""
+    latest = ca.store / "LATEST"
+    before = latest.read_bytes()
+    with RunningProgram(ca.folder, *words) as running:
+        while latest.read_bytes() == before:
+            time.sleep(0.0005)
+        time.sleep(after_s)
+        os.kill(running.pid, number)
+        return running.end()
+
+
 @pytest.mark.parametrize(
     ("number", "after_s"),
     [
@@ -167,17 +179,21 @@ def test_a_killed_program_takes_its_workers_along_and_the_next_run_clears_its_sp
 def test_a_signal_after_the_commit_no_longer_says_that_nothing_was_published(
     ca: Ca, number: signal.Signals, after_s: float
 ) -> None:
-    latest = ca.store / "LATEST"
-    before = latest.read_bytes()
-    with RunningProgram(ca.folder, "run", ca.config, "--snapshot", ca.folder / FEW, "--json") as running:
-        while latest.read_bytes() == before:
-            time.sleep(0.0005)
-        time.sleep(after_s)
-        os.kill(running.pid, number)
-        ended = running.end()
+    ended = signalled_after_the_commit(ca, number, after_s, "run", ca.config, "--snapshot", ca.folder / FEW, "--json")
 
     assert (ended.code, ended.err) == (0, "")
     assert ended.document["commit"] == 2
+
+
+def test_nor_does_one_after_the_commit_of_an_urgent_change_or_a_rollback(ca: Ca) -> None:
+    for commit, words in (
+        (2, ("revoke", ca.config, "--issuer", "r1", "--serial", f"{GOOD:x}")),
+        (3, ("rollback", ca.config, "--to", "1", "--reason", "test")),
+    ):
+        ended = signalled_after_the_commit(ca, signal.SIGINT, 0, *words, "--json")
+
+        assert (ended.code, ended.err) == (0, "")
+        assert ended.document["commit"] == commit
 
 
 def test_a_run_does_not_take_the_spool_of_another_that_works(ca: Ca, pregen: Program) -> None:

@@ -14,6 +14,7 @@ from pregen.errors import UsageError
 from pregen.gates.author import read_author
 from pregen.upkeep import DEFAULT_DAYS, DEFAULT_GENERATIONS, CleaningTerms, KeepRules, clean
 from pregen.validity import check_store_clock
+from storage.commits import Commit
 
 
 def describe(parser: Parser) -> None:
@@ -56,8 +57,13 @@ def call(given: Namespace, account: Account) -> Report:
     rules = _rules(config, keep, keep_s, grace_s)
     # Objects are as old as the store says, but publishers at work say by their own clocks when they began.
     remarks = () if given.dry_run else check_store_clock(clock.seconds_ahead_of(store.clock_s), store.url)
+
+    def tell(commit: Commit) -> None:
+        account.note_commit(commit)
+        account.done = f"commit {commit.number} has announced what goes, and the next cleaning goes on with it"
+
     with progress(is_quiet=given.quiet) as show:
-        cleaned = clean(store, CleaningTerms(rules=rules, is_dry=given.dry_run, author=author), show)
+        cleaned = clean(store, CleaningTerms(rules=rules, is_dry=given.dry_run, author=author), show, tell)
     account.note_commit(cleaned.head)
     return gc_report(cleaned, is_dry=given.dry_run).after(remarks)
 

@@ -15,7 +15,7 @@ from pregen.cli.outcome import Failure, failure_of
 from pregen.errors import Finding, InputError
 from pregen.exit_codes import ExitCode
 from pregen.interruption import Terminated
-from storage.errors import ChecksumError, CommitRefusedError, CommitUnknownError, NothingPublishedError
+from storage.errors import ChecksumError, CommitRefusedError, CommitUnknownError, NothingPublishedError, StorageError
 from tests.pregen.cli.ca import ABSENT, GOOD, Ca, Program
 
 ANY_ISSUER = ("--issuer", "issuer.pem")
@@ -265,6 +265,18 @@ def test_findings_come_along() -> None:
     finding = Finding("row.serial.empty", "error", "empty", 3, ("a.csv, row 1",))
 
     assert failure_of(InputError("bad rows", [finding])) == Failure(ExitCode.REFUSED, "input", "bad rows", (finding,))
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (KeyboardInterrupt(), "interrupted; commit 3 is there"),
+        (Terminated(), "terminated; commit 3 is there"),
+        (StorageError("x: is no folder"), "x: is no folder; commit 3 is there"),
+    ],
+)
+def test_a_command_that_fails_after_it_has_done_something_says_so(error: BaseException, message: str) -> None:
+    assert failure_of(error).beside("commit 3 is there").message == message
 
 
 @pytest.mark.parametrize("words", [("inspect", "store"), ("--help",), ("run", "--help")], ids=" ".join)
