@@ -8,7 +8,7 @@ from typing import Literal
 
 from pregen.config import IssuerConfig
 from pregen.issuers.certificates import Certificate
-from pregen.signers import KeySource, KeyUse
+from pregen.signers import ALGORITHMS, KeySource, KeyUse
 from pregen.validity import Validity, ValidityWindow, plan_window
 from storage.certid import SHA1, SHA256
 from storage.key import issuer_id
@@ -83,6 +83,11 @@ class Issuer:
     is_further_name: bool = False
     may_stay_behind: bool = False
     trouble: str = ""
+
+    @property
+    def signatures_bytes(self) -> int:
+        """What the signatures of one certificate take as stored, of all its responses together."""
+        return len(self.cert_ids) * ALGORITHMS[self.responder.algorithm].signature_bytes
 
     def window(self, as_of: datetime, started: datetime, cap: datetime | None = None) -> ValidityWindow:
         """Return the window of what is signed now, as `plan_window` does; `cap` in the place of `not_after`.

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pregen.gates import History
 from pregen.gates.comparison import (
@@ -29,7 +30,6 @@ from pregen.generation.rows.truth import NOTHING_STAYS, Overlaid, Staying
 from pregen.overlays import NO_ENTRIES, Entries, read_overlays
 from pregen.reasons import CERTIFICATE_HOLD
 from pregen.routing_key import xxh64
-from pregen.signers import Octets
 from storage.certid import serial_text
 from storage.commits import Head
 from storage.errors import FormatError
@@ -291,7 +291,7 @@ def _named(current: Generation, key: int) -> Iterator[str]:
                 yield f"{serial_text(serials[at].tobytes())} of {labels[issuer]}"
 
 
-def _records(current: Generation, shard: Shard, bucket: int) -> Iterator[tuple[int, Keys, Octets]]:
+def _records(current: Generation, shard: Shard, bucket: int) -> Iterator[tuple[int, Keys, NDArray[np.uint8]]]:
     """Yield issuer id, keys and serials (uint8[n, size]) of each run of a bucket."""
     loaded = current.tables[shard.tables]
     tables = loaded.tables

@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from pregen.issuers import Issuer
-from pregen.signers import ALGORITHMS
 from storage.key import KEY32, split
 
 SHARD_ROWS = 65_536
@@ -120,6 +119,4 @@ def shard_count(rows: int, record_bytes: int) -> int:
 
 def record_bytes(issuers: Sequence[Issuer]) -> int:
     """Return what the largest record of any of the issuers takes in a pack."""
-    return RECORD_BYTES + max(
-        len(issuer.cert_ids) * ALGORITHMS[issuer.responder.algorithm].signature_bytes for issuer in issuers
-    )
+    return RECORD_BYTES + max(issuer.signatures_bytes for issuer in issuers)
