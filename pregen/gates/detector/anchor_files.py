@@ -85,16 +85,18 @@ def _certificate(path: Path, issuers: Sequence[Issuer]) -> CertificateAnchor:
     certificate = read_certificates(path)[0]  # of a chain, the one that was issued comes first
     index = None
     for at, issuer in enumerate(issuers):
+        # A further encoding of a name has the key of the first, whose rows it answers: anchors are compared with those.
         if issuer.is_further_name or not _is_name_of(issuer, certificate.issuer):
             continue
         key = parse_certificate(path, issuer.certificates[0]).load_public_key()
         try:
             if signed_with(certificate, key):
                 index = at
-        except ValueError as error:
+        except ValueError as error:  # an algorithm that nobody here knows: to pass over it would hide why
             raise _refused("anchor.unreadable", f"{path}: its signature cannot be checked ({error}): {_FIX}") from error
     if index is None:
         raise _unknown(path, any(_is_name_of(issuer, certificate.issuer) for issuer in issuers))
+    # Content octets as they are written, as CertIDs and snapshots have them: an integer would lose padding.
     serial: bytes = asn1.Certificate.load(certificate.der)["tbs_certificate"]["serial_number"].contents
     key_number = xxhash.xxh64_intdigest(serial, issuers[index].issuer_id)
     times = clock.seconds(certificate.not_before), clock.seconds(certificate.not_after)
@@ -115,10 +117,11 @@ def _crl(crl: Crl, issuers: Sequence[Issuer]) -> tuple[CrlAnchor, RevocationList
         raise _unknown(crl.path, any(_is_name_of(issuer, crl.issuer) for issuer in issuers))
     entries = crl.entries()
     listed = np.flatnonzero(entries.reason != REMOVE_FROM_CRL)  # what a delta CRL takes back says no time of revocation
+    # Every n-th of all, not the first ones: lists are sorted by time or serial, and a zone may be wrong in one season.
     listed = listed[:: -(-len(listed) // MAX_ENTRIES) or 1]
     serials = [entries.serial[at].as_py() or b"" for at in listed.tolist()]
     keys = np.array([xxhash.xxh64_intdigest(serial, issuers[index].issuer_id) for serial in serials], np.uint64)
-    order = np.argsort(keys, kind="stable")
+    order = np.argsort(keys, kind="stable")  # keys that are watched are looked up by search
     anchor = CrlAnchor(
         crl.path, index, keys[order], tuple(serials[at] for at in order.tolist()), entries.revoked_at[listed][order]
     )
@@ -126,6 +129,7 @@ def _crl(crl: Crl, issuers: Sequence[Issuer]) -> tuple[CrlAnchor, RevocationList
 
 
 def _is_name_of(issuer: Issuer, name: bytes) -> bool:
+    # Octets first: few names differ in their encoding, and to normalise one is slow.
     return issuer.subject == name or name_key(issuer.subject) == name_key(name)
 
 

@@ -66,6 +66,8 @@ def compare_anchors(
             clue = _clue(some, column, issuers, is_known=identity(column) in remembered) if some else None
             if clue is not None:
                 clues.append(clue)
+            # Renewed holds of a CRL do not take away what most of its entries prove; what is mostly otherwise proves
+            # nothing, even where that may be legal.
             is_right = clue is None or (clue.severity == "warning" and 2 * clue.count < len(some))
             if some and uses_zone and is_right:
                 proved.add(canonical)
@@ -132,7 +134,7 @@ def _match_certificate(
     """Add what a certificate and its row say to `pairs`; return a finding where there is no row."""
     found = rows.find(anchor.key, anchor.issuer, anchor.serial)
     times = (("not_before", NO_ISSUANCE, anchor.not_before), ("not_after", NO_EXPIRY, anchor.not_after))
-    for row in found:
+    for row in found:  # the same certificate may have several rows, and each of them decides about an answer
         for canonical, absent, true in times:
             if int(row[canonical]) != absent:
                 pairs[canonical].append(_pair(anchor.issuer, anchor.serial, row, canonical, true))
@@ -142,7 +144,9 @@ def _match_certificate(
 def _match_crl(anchor: CrlAnchor, rows: _Rows, pairs: _Pairs, issuers: Sequence[Issuer]) -> Finding | None:
     """Add what a CRL and the revoked ones of its rows say to `pairs`; return a finding where there is no row at all."""
     entries = zip(anchor.keys.tolist(), anchor.serials, anchor.revoked_at.tolist(), strict=True)
+    # An entry without a row says nothing: certificates leave snapshots when they expire, and CRLs may keep them.
     found = [(row, serial, true) for key, serial, true in entries for row in rows.find(key, anchor.issuer, serial)]
+    # Nor does a row that is not revoked: its hold was released since. What must not be is for the gate of CRLs to say.
     pairs["revoked_at"] += [
         _pair(anchor.issuer, serial, row, "revoked_at", true) for row, serial, true in found if row["revoked_at"]
     ]
@@ -158,6 +162,7 @@ def _clue(pairs: Sequence[_Pair], column: Column, issuers: Sequence[Issuer], *, 
     if not len(wrong):
         return None
     is_crl = column.canonical == "revoked_at"
+    # What an issued certificate says never changes, so that one value is enough; a hold may have been renewed since.
     is_refuted = not is_crl or _is_shifted(difference, is_known=is_known)
     if not is_refuted and not _is_much(len(wrong), difference.compared):
         return None
@@ -192,6 +197,7 @@ def _is_shifted(difference: Difference, *, is_known: bool) -> bool:
     if not difference.shifts:
         return False
     commonest = difference.shifts[0][1]
+    # Renewals differ by anything, so that several by the same, or all there are, come from a zone.
     if commonest >= MIN_SHIFTED or commonest == difference.compared:
         return True
     return not is_known and _is_much(difference.aligned, difference.compared)
@@ -205,7 +211,7 @@ def _is_much(wrong: int, compared: int) -> bool:
 def _certificate_missing(anchor: CertificateAnchor, issuers: Sequence[Issuer], as_of: int) -> Finding:
     name = issuer_name(issuers, anchor.issuer)
     text = f"{anchor.path}: its certificate ({name}, serial {serial_text(anchor.serial)}) is not in the snapshot"
-    if anchor.not_after < as_of:
+    if anchor.not_after < as_of:  # snapshots may leave out what has expired
         text += ", and it has expired: name one that is valid"
         return Finding("time.anchor-not-found", "warning", text)
     text += (

@@ -42,6 +42,7 @@ def remember(verdict: Verdict, case: Case, counts: Sequence[int] | NDArray[np.in
     issuers = {
         issuer.issuer_id: known(
             row,
+            # Certificates are counted for the gate of counts, whatever the detector remembers of an issuer.
             replace(case.before(row) or IssuerHistory(0, None), certificates=int(counts[row])),
             newest.get(row),
             case.watch.issued_until,
@@ -84,20 +85,24 @@ def remembered(
         is_odd: whether the lag was refused, and is accepted.
         holes: that were found.
     """
-    if newest is None:
+    if newest is None:  # it has issued nothing yet, or nothing that is left: what was usual stays the measure
         return before
     recent = tuple(hole for hole in (*before.holes, *holes) if hole[1] > as_of - BINS * BIN_S)
+    # Without the holes: a silence that was a mistake would else be usual from now on, and hide the next one.
     own = rhythm(ages, [_bins(hole, as_of) for hole in recent])
     lag_s = lag_of(newest, own, as_of)
+    # A stop is as long as somebody waits before he looks, so that it adds no lag. What was accepted counts less the
+    # least lag, which is there without any stop: backdating, and how long an export takes.
     if has_stopped(before, as_of - lag_s):
         stopped_s = lag_s - min(before.lags, default=0) if is_odd else before.stopped_s
         return replace(before, newest=newest, until=as_of - lag_s, stopped_s=stopped_s)
-    silence_s = own.silence_s if own.busy else None
+    silence_s = own.silence_s if own.busy else None  # one that seldom issues has no silence that is usual
     if is_odd:  # single rows may be later already: what is before them is a hole that was accepted
         recent += ((as_of - lag_s, as_of),)
     known = replace(before, newest=newest, until=as_of - lag_s, silence_s=silence_s, stopped_s=0, holes=recent)
     if is_odd and before.accepted + 1 < ADOPTED_AFTER:
         return replace(known, accepted=before.accepted + 1)
+    # A lag that has become the usual one is the only one: beside the old ones it would stay the exception for weeks.
     return replace(known, lags=(lag_s,) if is_odd else (lag_s, *before.lags)[:MAX_LAGS], accepted=0)
 
 

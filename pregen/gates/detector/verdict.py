@@ -63,17 +63,19 @@ def judge(case: Case, anchors: Anchors, *, is_public: bool) -> Verdict:
     certain = compare_anchors(anchors, sightings, columns, case.issuers, case.watch.as_of, anchored)
     witnesses = history.witnesses if history else np.empty(0, WITNESS)
     exact = judge_witnesses(witnesses, sightings, columns, case.issuers)
+    # The strongest evidence comes first: `_findings` names the zones of an offset where it meets that offset first.
     clues = [*certain.clues, *exact.clues]
     clues += judge_ahead(case, exact)
     odd: frozenset[int] = frozenset()
     holes = Holes((), {})
-    if history is not None and case.is_whole:
+    if history is not None and case.is_whole:  # a generation before says what is usual, a whole what is missing
         events = case.events()
         issued, revoked = judge_lag(case, events), judge_revocations(events[-1])
         holes = judge_holes(case, events)
         clues += issued.clues + revoked.clues + holes.clues
         odd = issued.odd | revoked.odd
         clues += judge_loss(case.observation, case.issuers, history.issuers)
+    # Order comes last, since it can only tell two columns from each other by what all the others blame.
     clues += (_blamed(clue, clues) for clue in judge_order(case))
     findings = [*_findings(clues, columns, case.watch.issued_until), *(certain.findings if case.is_whole else ())]
     if is_public:
@@ -84,13 +86,16 @@ def judge(case: Case, anchors: Anchors, *, is_public: bool) -> Verdict:
             remembered=anchored,
         )
     proved = {identity(column) for name, column in columns.items() if column.declared_zone and name in certain.proved}
-    return Verdict(tuple(sorted(findings, key=lambda finding: finding.severity)), anchored | proved, odd, holes.found)
+    # "error" sorts before "warning", and what is equal stays as it is: the strongest evidence first in both.
+    ordered = tuple(sorted(findings, key=lambda finding: finding.severity))
+    return Verdict(ordered, anchored | proved, odd, holes.found)
 
 
 def _blamed(clue: Clue, others: Sequence[Clue]) -> Clue:
     """Return a clue of order, of which only two columns together can be read, with the one that others blame."""
     shifts = {other.canonical: other.shift_s for other in others if other.severity == "error"}
     issued = shifts.get("not_before")
+    # Issuance that is read too early cannot lie after its revocation, so that only one that is too late is to blame.
     if clue.shift_s is None or clue.canonical in {"not_before", *shifts} or issued is None or issued < 0:
         return clue
     return replace(clue, canonical="not_before", shift_s=issued)
@@ -104,7 +109,7 @@ def _findings(clues: Iterable[Clue], columns: Mapping[str, Column], as_of: int) 
     for clue in clues:
         column = columns[clue.canonical]
         samples = clue.samples
-        if not samples and clue.shift_s is not None:
+        if not samples and clue.shift_s is not None:  # no single rows, but one offset: zones that have it at as_of
             samples = (Sample(as_of, clue.shift_s + declared_offset(column, as_of)),)
         text = f"column {column.name!r}: {clue.text}"
         zones: tuple[str, ...] = ()
