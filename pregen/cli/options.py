@@ -79,7 +79,7 @@ class Parser(ArgumentParser):
             "store",
             metavar="STORE",
             nargs="?",
-            help="a path, file:///... or s3://bucket/prefix; S3 settings come from the AWS_* variables",
+            help=f"{_addresses()}; S3 settings come from the AWS_* variables",
         )
         self.add_argument("--config", metavar="CONFIG", type=Path, help=config_help)
 
@@ -88,7 +88,7 @@ class Parser(ArgumentParser):
         self.add_argument(
             "target",
             metavar="CONFIG|STORE",
-            help="configuration file (TOML), or a path, file:///... or s3://bucket/prefix",
+            help=f"configuration file (TOML), or the store: {_addresses()}",
         )
 
     def takes_dry_run(self, what: str) -> None:
@@ -157,6 +157,12 @@ class Parser(ArgumentParser):
         self.add_argument(
             "--workers", metavar="N", type=int, help="worker processes; 0: the CPUs that this process may use"
         )
+
+
+def _addresses() -> str:
+    from storage.stores.address import possible  # noqa: PLC0415 - not for commands that have no store
+
+    return possible()
 
 
 def read_instant(option: str, text: str | None) -> datetime | None:

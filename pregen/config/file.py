@@ -63,16 +63,8 @@ class Config:
 
     @property
     def store(self) -> StoreAddress:
-        """Where the store is; a path starts from the folder of the file.
-
-        Raises:
-            ConfigError: nowhere.
-        """
-        written = self.publish.store if "://" in self.publish.store else str(self.resolve(self.publish.store))
-        try:
-            return StoreAddress(written, self.publish.s3.options)
-        except ValueError as error:
-            raise ConfigError(f"{self.path}: publish.store: {error}") from None
+        """Where the store is; a path starts from the folder of the file."""
+        return StoreAddress.seen_from(self.folder, self.publish.store, self.publish.s3.options)
 
 
 def load_config(path: Path) -> Config:

@@ -5,7 +5,6 @@ elsewhere (`pregen.config.file`, `pregen.issuers`, `pregen.validity`). `problems
 the types alone cannot refuse.
 """
 
-import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal, TypeAlias
@@ -17,12 +16,11 @@ from pregen.config.section import Duration, FieldProblem, Section, duration_prob
 from pregen.config.upkeep import KeepConfig
 from pregen.credentials import aws_credentials
 from pregen.validity import PROFILES
-from storage.stores import StoreOptions
-from storage.stores.address import SCHEMES
+from storage.stores import StoreAddress, StoreOptions
+from storage.stores.s3_url import check_endpoint
 
 CertIds: TypeAlias = Literal["separate", "combined", "sha1", "sha256"]
 RsaPadding: TypeAlias = Literal["pkcs1v15", "pss"]
-_ENDPOINT = re.compile(r"https?://[^/]")
 
 
 class S3Config(Section, frozen=True, kw_only=True):
@@ -39,9 +37,11 @@ class S3Config(Section, frozen=True, kw_only=True):
 
     def problems(self) -> Iterator[FieldProblem]:
         """Yield what is wrong beyond the types."""
-        if self.endpoint is not None and not _ENDPOINT.match(self.endpoint):
-            text = f"{self.endpoint!r} is no address: write http://host:port or https://host"
-            yield FieldProblem("config.bad-value", "endpoint", text)
+        if self.endpoint is not None:
+            try:
+                check_endpoint(self.endpoint)
+            except ValueError as error:
+                yield FieldProblem("config.bad-value", "endpoint", str(error))
         yield from empty_problems(region=self.region)
 
     @property
@@ -348,21 +348,7 @@ class PublishConfig(Section, frozen=True, kw_only=True):
 
     def problems(self) -> Iterator[FieldProblem]:
         """Yield what is wrong beyond the types."""
-        if text := _address_problem(self.store):
-            yield FieldProblem("config.bad-value", "store", text)
-
-
-def _address_problem(address: str) -> str | None:
-    possible = "write s3://bucket/prefix, file:///folder or a path"
-    scheme, separator, rest = address.partition("://")
-    if not address:
-        return f"must not be empty: {possible}"
-    if address.startswith("memory:"):
-        return f"a memory store ends with its process and is for tests alone: {possible}"
-    if not separator:
-        return None
-    if scheme == "file":
-        return None if rest.startswith("/") else f"{address!r} needs three slashes, as in file:///var/lib/pregen"
-    if scheme == "s3":
-        return None if rest.strip("/") and not rest.startswith("/") else f"{address!r} names no bucket: {possible}"
-    return None if scheme.lower() in SCHEMES else f"{address!r} is no store that is known here: {possible}"
+        try:
+            StoreAddress(self.store)
+        except ValueError as error:
+            yield FieldProblem("config.bad-value", "store", str(error))

@@ -18,6 +18,7 @@ from pregen.snapshot.files import (
     find_files,
     partition_values,
 )
+from pregen.snapshot.location import s3_object
 from storage.stores import StoreOptions
 
 MAX_FILES = 1 << 16  # so that two octets number them
@@ -35,7 +36,7 @@ def choose_files(
     if config.kind != "index-txt":
         usual = replace(TABLES, column=columns_of(config)["serial"].name)
     wanted = replace(usual, deep=config.partitioning != "none", beside=config.as_of_file)
-    place = pattern if pattern.startswith("s3://") else str(base / pattern)
+    place = _place(pattern, base)
     options = config.s3.options
     found, ignored, misnamed = find_files(pattern, base, wanted, options)
     if misnamed:
@@ -54,6 +55,14 @@ def choose_files(
         instant = as_of_beside(pattern, base, config.as_of_file, options, is_needed=not is_dated)
     chosen = tuple(Chosen(file, own, config.kind, instant) for file, own in zip(found, values, strict=True))
     return chosen, _ignored(place, wanted, ignored)
+
+
+def _place(pattern: str, base: Path) -> str:
+    try:
+        return str(s3_object(pattern) or base / pattern)
+    except ValueError as error:
+        finding = Finding("snapshot.bad-address", "error", str(error))
+        raise InputError("there is no snapshot", (finding,)) from None
 
 
 def _deeper(pattern: str, base: Path, wanted: Wanted, options: StoreOptions) -> tuple[FoundFile, ...]:

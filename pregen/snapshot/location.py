@@ -1,8 +1,11 @@
 """Where a file of a snapshot is: a path of this machine, or an object of a bucket."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TypeAlias
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -31,3 +34,21 @@ class S3Object:
 
 
 Location: TypeAlias = Path | S3Object
+
+
+def s3_object(address: str) -> S3Object | None:
+    """Return what an address means on S3, where its key may be a folder's or a pattern; None: it is a path.
+
+    >>> s3_object("s3://bucket/day/*.parquet"), s3_object("day/*.parquet")
+    (S3Object(bucket='bucket', key='day/*.parquet'), None)
+
+    Raises:
+        ValueError: it is on neither.
+    """
+    found = _SCHEME.match(address)
+    if found is None:
+        return None
+    if found[1].lower() != "s3":
+        raise ValueError(f"{found[0]}: no snapshot can be there: write a path, or s3://bucket/prefix")
+    bucket, _, key = address[found.end() :].partition("/")
+    return S3Object(bucket, key)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from storage.edge.launch import EXIT_USAGE, refuse, serve
 from storage.edge.options import add_options, settings_of
 from storage.stores import StoreAddress, StoreOptions
+from storage.stores.address import possible
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -18,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "GET /healthz says that the process lives, GET /readyz whether all is served, in JSON. "
         "Exit codes: 0 stopped by a signal, 1 the workers crash, 2 usage, 5 storage.",
     )
-    parser.add_argument("store", metavar="STORE", help="a path, file:///... or s3://bucket/prefix")
+    parser.add_argument("store", metavar="STORE", help=possible())
     parser.add_argument("--endpoint", help="address of an S3 server other than AWS")
     parser.add_argument("--region", help="region of the bucket")
     add_options(parser)

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 from urllib.parse import unquote, urlsplit
 
 from storage.stores.base import Store
@@ -41,6 +41,18 @@ class StoreAddress:
     def __post_init__(self) -> None:
         object.__setattr__(self, "url", SCHEMES[_scheme_of(self.url)].parse(self.url))
 
+    @classmethod
+    def seen_from(cls, folder: Path, written: str, options: StoreOptions) -> Self:
+        """Return the address that is written in a file of that folder: from there, a relative path starts.
+
+        >>> StoreAddress.seen_from(Path("/etc/pregen"), "store", StoreOptions()).url
+        'file:///etc/pregen/store'
+
+        Raises:
+            ValueError: it leads nowhere; the text says what is possible.
+        """
+        return cls(written if _scheme_of(written) else str(folder / written), options)
+
 
 class Scheme(NamedTuple):
     """A kind of store.
@@ -71,15 +83,20 @@ def _scheme_of(address: str) -> str:
     found = _SCHEME.match(address)
     scheme = found.group(1).lower() if found else ""
     if scheme not in SCHEMES:
-        raise ValueError(f"{scheme}: is no kind of store: {_possible()} (write ./a:b for a path with a colon)")
+        raise ValueError(f"{scheme}: is no kind of store: write {possible()} (./a:b for a path with a colon)")
     if not address:
-        raise ValueError(f"the address of the store is empty: {_possible()}")
+        raise ValueError(f"the address of the store is empty: write {possible()}")
     return scheme
 
 
-def _possible() -> str:
+def possible() -> str:
+    """Return what an address may be, for messages and help.
+
+    >>> possible()
+    'a path, file:///path or s3://bucket/prefix'
+    """
     *most, last = (scheme.example for scheme in SCHEMES.values())
-    return f"possible are {', '.join(most)} and {last}"
+    return f"{', '.join(most)} or {last}"
 
 
 def _url_of_path(address: str) -> str:

@@ -9,14 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
-from urllib.parse import urlsplit
 
 from obstore.exceptions import BaseError
 from obstore.store import S3Store as Client
 
 from storage.stores.options import StoreOptions
 from storage.stores.s3_faults import S3Place, no_credentials, translate
-from storage.stores.s3_url import bucket_and_prefix
+from storage.stores.s3_url import bucket_and_prefix, check_endpoint
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig, S3Config, S3CredentialProvider
@@ -61,7 +60,7 @@ class S3Access:
         if endpoint is None:
             endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or None
         if endpoint is not None:
-            _check_endpoint(endpoint)
+            check_endpoint(endpoint)
         provider = None if options.credentials is None else options.credentials(url)
         region = options.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
         region = region or getattr(provider, "config", {}).get("region")  # of a profile
@@ -104,12 +103,6 @@ class S3Access:
             yield
         except (BaseError, FileNotFoundError) as error:
             raise translate(error, self.place, name, reading=reading) from None
-
-
-def _check_endpoint(endpoint: str) -> None:
-    parts = urlsplit(endpoint)
-    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
-        raise ValueError("the endpoint must be http://host:port or https://host:port, without credentials")
 
 
 def _may_find_credentials() -> bool:

@@ -1,6 +1,7 @@
-"""What the URL of a bucket says; no client is needed to read it."""
+"""What the URLs of a bucket and of a server of S3 may be; no client is needed to read them."""
 
 import re
+from urllib.parse import urlsplit
 
 from storage.stores.terms import is_name
 
@@ -27,3 +28,15 @@ def bucket_and_prefix(url: str) -> tuple[str, str]:
     if prefix and not is_name(prefix):
         raise ValueError(f"{prefix!r} cannot be a prefix: segments of A-Z a-z 0-9 . _ - joined by single slashes")
     return bucket, prefix
+
+
+def check_endpoint(endpoint: str) -> None:
+    """Refuse what cannot be the address of a server.
+
+    Raises:
+        ValueError: it cannot.
+    """
+    parts = urlsplit(endpoint)
+    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
+        # Here, too, the text does not repeat it.
+        raise ValueError("the endpoint must be http://host:port or https://host:port, without credentials")

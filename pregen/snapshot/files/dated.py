@@ -10,8 +10,9 @@ import pyarrow as pa
 from pregen import clock
 from pregen.snapshot.files.base import SnapshotFile, unusable
 from pregen.snapshot.files.remote import open_bucket
-from pregen.snapshot.files.search import SCHEME, fixed_segments
+from pregen.snapshot.files.search import fixed_segments
 from pregen.snapshot.files.sources import looking_at
+from pregen.snapshot.location import S3Object, s3_object
 from storage.stores import StoreAddress, StoreOptions
 
 _MOST_BYTES = 256  # no instant has so many
@@ -42,9 +43,9 @@ def as_of_beside(pattern: str, base: Path, name: str, options: StoreOptions, *, 
     Raises:
         InputError: it is not there although it is needed, cannot be read, or holds no instant.
     """
-    if pattern.startswith(SCHEME):
-        with looking_at(pattern):
-            place, octets = _remote(pattern, name, options)
+    if remote := s3_object(pattern):
+        with looking_at(remote):
+            place, octets = _remote(remote, name, options)
     else:
         place, octets = _local(pattern, base, name)
     if octets is None:
@@ -73,14 +74,13 @@ def _local(pattern: str, base: Path, name: str) -> tuple[str, bytes | None]:
             return str(path), file.read(_MOST_BYTES)
 
 
-def _remote(pattern: str, name: str, options: StoreOptions) -> tuple[str, bytes | None]:
-    bucket_name, _, key = pattern.removeprefix(SCHEME).partition("/")
-    bucket = open_bucket(StoreAddress(SCHEME + bucket_name, options))
-    segments = tuple(key.rstrip("/").split("/")) if key.rstrip("/") else ()
-    if segments and not key.endswith("/") and bucket.find(key):
+def _remote(named: S3Object, name: str, options: StoreOptions) -> tuple[str, bytes | None]:
+    bucket = open_bucket(StoreAddress(f"s3://{named.bucket}", options))
+    segments = tuple(named.key.rstrip("/").split("/")) if named.key.rstrip("/") else ()
+    if segments and not named.key.endswith("/") and bucket.find(named.key):
         segments = segments[:-1]
     elif any(map(glob.has_magic, segments)):
         segments = tuple(fixed_segments(segments))
     own = "/".join((*segments, name))
     found = bucket.find(own)
-    return f"{SCHEME}{bucket_name}/{own}", None if found is None else found.head(_MOST_BYTES)
+    return str(S3Object(named.bucket, own)), None if found is None else found.head(_MOST_BYTES)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pregen.errors import InputError
 from pregen.snapshot.files.base import unusable
+from pregen.snapshot.location import S3Object
 
 _DELTA, _ICEBERG, _HIVE = "a table of Delta Lake", "a table of Apache Iceberg", "a transactional table of Hive"
 _LOGS = {
@@ -101,4 +102,4 @@ def refuse_remote(bucket: str, segments: Sequence[str], first_below: Callable[[s
             key = first_below(mark)
             kind = kind_of(key.removeprefix(above).split("/")) if key else None
             if kind:
-                raise refused(kind, f"s3://{bucket}/{above}")
+                raise refused(kind, S3Object(bucket, above))

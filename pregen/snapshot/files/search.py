@@ -20,9 +20,8 @@ from pregen.snapshot.files.lakes import kind_of, refuse_local, refuse_remote, re
 from pregen.snapshot.files.listing import is_readable, segments_of
 from pregen.snapshot.files.remote import Bucket, RemoteSource, open_bucket
 from pregen.snapshot.files.sources import looking_at
+from pregen.snapshot.location import S3Object, s3_object
 from storage.stores import StoreAddress, StoreOptions
-
-SCHEME = "s3://"
 
 
 def find_files(pattern: str, base: Path, wanted: Wanted, options: StoreOptions) -> FoundFiles:
@@ -33,10 +32,12 @@ def find_files(pattern: str, base: Path, wanted: Wanted, options: StoreOptions) 
 
     Raises:
         InputError: a folder cannot be looked into, or a bucket not be listed.
+        ValueError: it is neither a path nor on S3.
     """
-    if pattern.startswith(SCHEME):
-        with looking_at(pattern):
-            return _find_remote(pattern, wanted, options)
+    remote = s3_object(pattern)
+    if remote:
+        with looking_at(remote):
+            return _find_remote(remote, wanted, options)
     with looking_at(base / pattern):
         found = _find_local(pattern, base, wanted)
         named = base / pattern
@@ -92,22 +93,21 @@ def _walk(
             finds.ignored.append(str(path))
 
 
-def _find_remote(pattern: str, wanted: Wanted, options: StoreOptions) -> FoundFiles:
-    name, _, key = pattern.removeprefix(SCHEME).partition("/")
+def _find_remote(named: S3Object, wanted: Wanted, options: StoreOptions) -> FoundFiles:
+    key = named.key
     try:
-        address = StoreAddress(SCHEME + name, options)
-    except ValueError:  # its text is about a store
-        what = "after s3:// the name of a bucket is needed: write s3://bucket/prefix, without credentials"
-        raise unusable("snapshot.bad-address", SCHEME, what) from None
+        address = StoreAddress(f"s3://{named.bucket}", options)
+    except ValueError as error:
+        raise unusable("snapshot.bad-address", "s3://", str(error)) from None
     if not is_readable(key.rstrip("/")) and key.rstrip("/"):
         what = "an object cannot be read whose key has an empty segment (//), or one of dots: write single slashes"
-        raise unusable("snapshot.bad-address", pattern, what)
+        raise unusable("snapshot.bad-address", named, what)
     bucket = open_bucket(address)
     segments = segments_of(key)
     is_pattern = any(map(glob.has_magic, segments))
-    refuse_remote(name, fixed_segments(segments) if is_pattern else segments, bucket.first_below)
-    if key and not key.endswith("/") and (named := bucket.find(key)):
-        return FoundFiles((FoundFile(named.location, (), named),))
+    refuse_remote(named.bucket, fixed_segments(segments) if is_pattern else segments, bucket.first_below)
+    if key and not key.endswith("/") and (found := bucket.find(key)):
+        return FoundFiles((FoundFile(found.location, (), found),))
     if is_pattern and not _any(bucket.list("/".join(segments))):
         return _glob_remote(bucket, segments, wanted)
     finds = Finds()
@@ -126,7 +126,7 @@ def _objects(bucket: Bucket, folder: Sequence[str], wanted: Wanted) -> Iterator[
     for source in bucket.list("/".join(folder)):
         names = segments_of(source.location.key)[len(folder) :]
         if kind := kind_of(names):
-            raise refused(kind, f"s3://{source.location.bucket}/{'/'.join(folder)}")
+            raise refused(kind, S3Object(source.location.bucket, "/".join(folder)))
         if source.size or wanted.has(source.location.name):
             yield source
 
@@ -143,7 +143,7 @@ def _sort_in(source: RemoteSource, folders: tuple[str, ...], wanted: Wanted, fin
             finds.sort_in(FoundFile(source.location, folders, source), wanted)
     elif not wanted.is_mark(folders[0]):  # a subfolder is named once, as on this machine
         segments = segments_of(source.location.key)
-        named = f"s3://{source.location.bucket}/{'/'.join(segments[: len(segments) - len(folders)])}"
+        named = str(S3Object(source.location.bucket, "/".join(segments[: len(segments) - len(folders)])))
         if named not in finds.ignored[-1:]:
             finds.ignored.append(named)
 

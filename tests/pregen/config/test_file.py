@@ -341,13 +341,19 @@ def test_a_reason_that_no_answer_can_carry_is_refused(tmp_path: Path, reason: st
 @pytest.mark.parametrize(
     ("store", "expected"),
     [
-        ("memory:", "a memory store ends with its process and is for tests alone"),
-        ("memory://x", "a memory store ends with its process and is for tests alone"),
-        ("gs://bucket", "'gs://bucket' is no store that is known here"),
-        ("file://var/lib", "'file://var/lib' needs three slashes, as in file:///var/lib/pregen"),
-        ("s3://", "'s3://' names no bucket"),
-        ("s3:///prefix", "'s3:///prefix' names no bucket"),
-        ("", "must not be empty"),
+        ("memory:", "memory: is no kind of store: write a path, file:///path or s3://bucket/prefix"),
+        ("memory://x", "memory: is no kind of store"),
+        ("gs://bucket", "gs: is no kind of store"),
+        ("gs:bucket", "gs: is no kind of store"),
+        ("file://var/lib", "'file://var/lib' is not file:///path: three slashes"),
+        ("file:var/lib", "'file:var/lib' is not file:///path: three slashes"),
+        ("s3://", "after s3:// the name of a bucket is needed"),
+        ("s3:///prefix", "after s3:// the name of a bucket is needed"),
+        ("s3:bucket/prefix", "after s3:// the name of a bucket is needed"),
+        ("s3:/bucket/prefix", "after s3:// the name of a bucket is needed"),
+        ("s3://id:key@bucket/ca", "after s3:// the name of a bucket is needed"),
+        ("s3://bucket//ca", "'/ca' cannot be a prefix"),
+        ("", "the address of the store is empty"),
     ],
 )
 def test_a_store_that_cannot_be_is_refused(tmp_path: Path, store: str, expected: str) -> None:
@@ -356,12 +362,14 @@ def test_a_store_that_cannot_be_is_refused(tmp_path: Path, store: str, expected:
     assert message.startswith(f"publish.store: {expected}")
 
 
-@pytest.mark.parametrize("endpoint", ["localhost:8333", "http://", "ftp://h", ""])
+@pytest.mark.parametrize("endpoint", ["localhost:8333", "http://", "ftp://h", "", "https://id:key@host"])
 def test_an_endpoint_that_is_no_address_is_refused(tmp_path: Path, endpoint: str) -> None:
-    text = ISSUER + f'[publish]\nstore = "s3://b"\ns3 = {{ endpoint = "{endpoint}" }}\n'
+    text = ISSUER + f'[publish]\nstore = "s3://bucket"\ns3 = {{ endpoint = "{endpoint}" }}\n'
 
     assert mistakes(tmp_path, text) == {
-        "config.bad-value": [f"publish.s3.endpoint: {endpoint!r} is no address: write http://host:port or https://host"]
+        "config.bad-value": [
+            "publish.s3.endpoint: the endpoint must be http://host:port or https://host:port, without credentials"
+        ]
     }
 
 

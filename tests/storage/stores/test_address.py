@@ -61,7 +61,7 @@ def test_an_s3_address_is_a_remote_store(
     ("address", "text"),
     [
         ("", "empty"),
-        ("memory:", "memory: is no kind of store: possible are a path, file:///path and s3://bucket/prefix"),
+        ("memory:", "memory: is no kind of store: write a path, file:///path or s3://bucket/prefix"),
         ("gs://bucket/ca", "gs: is no kind of store"),
         ("https://s3.example.com/bucket", "https: is no kind of store"),
         ("file://host/path", "not file:///path"),
@@ -107,6 +107,17 @@ def test_a_folder_whose_name_is_no_text_is_opened_as_it_is(tmp_path: Path) -> No
     store.put("one", b"octets")
 
     assert Path(named, "one").read_bytes() == b"octets"
+
+
+def test_a_path_of_a_file_starts_from_its_folder_and_an_address_from_nowhere(tmp_path: Path) -> None:
+    def seen(written: str) -> str:
+        return StoreAddress.seen_from(tmp_path, written, StoreOptions()).url
+
+    assert seen("store") == seen("./store") == seen(f"{tmp_path}/store") == (tmp_path / "store").as_uri()
+    assert seen("./s3:bucket") == (tmp_path / "s3:bucket").as_uri()
+    assert seen("S3://bucket/ca/") == "s3://bucket/ca"
+    with pytest.raises(ValueError, match="empty"):
+        seen("")
 
 
 @pytest.mark.parametrize("scheme", [scheme for scheme in SCHEMES if scheme])

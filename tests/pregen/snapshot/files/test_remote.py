@@ -413,6 +413,21 @@ def test_an_address_without_a_bucket_is_refused_and_not_repeated(desk: Desk, add
     assert "secret" not in finding.message
 
 
+@pytest.mark.parametrize("address", ["gs://bucket/x", "https://key:secret@server/x.parquet", "file:///export/x.csv"])
+def test_an_address_of_another_kind_is_refused_with_what_is_possible(desk: Desk, address: str) -> None:
+    [finding] = desk.refusal(address).findings
+
+    assert finding.code == "snapshot.bad-address"
+    assert "://: no snapshot can be there: write a path, or s3://bucket/prefix" in finding.message
+    assert "secret" not in finding.message
+
+
+def test_the_scheme_of_an_address_may_be_written_in_capitals(bucket: Bucket) -> None:
+    bucket.write("day/s.parquet", table())
+
+    assert bucket.open("day").files == bucket.desk.open(f"S3://{bucket.name}/day").files
+
+
 def test_wrong_keys_are_no_rights(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
     bucket.write("day/s.parquet", table())
     snapshot = bucket.open("day")
