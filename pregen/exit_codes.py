@@ -31,7 +31,7 @@ class ExitCode(IntEnum):
     STORAGE = 5, "storage has failed: credentials, bucket, disk, or damage"
     SIGNING = 6, "signing or verification has failed, or a worker has died; nothing was published"
     OVERTAKEN = 7, "another publisher has committed first: run again"
-    STALE = 8, "overdue, expired or not valid yet (only with --strict); of run: published, but issuers were left behind"
+    STALE = 8, "overdue, expired or not valid yet (only with --strict); else published, but issuers were left behind"
     LEFT_BEHIND = STALE  # of commands that publish, which know no --strict
     INTERRUPTED = 130, "interrupted (SIGINT); nothing was published, but what gc has announced"
     READER_GONE = 141, "whoever reads the output has gone, as in pregen inspect STORE | head -1"

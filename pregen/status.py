@@ -161,7 +161,7 @@ def _of_shards(freshness: Freshness, now: int) -> Iterator[Problem]:
 def _of_left_behind(left: Iterable[LeftBehind]) -> Iterator[Problem]:
     for one in left:
         until = "" if one.as_of is None else f"; its answers are as of {clock.text(one.as_of)}"
-        out = f", and {one.left_out:,} of its certificates have none" if one.left_out else ""
+        out = f", and {one.left_out:,} of its certificates have no right one" if one.left_out else ""
         text = f"{one.name} was left behind, because it cannot sign: {one.trouble}{until}{out}"
         yield Problem(Level.CRITICAL if one.left_out else Level.WARNING, text, one.name)
 

@@ -71,7 +71,7 @@ class LeftBehind:
         name: what messages call it.
         trouble: why it could not sign.
         as_of: the instant for which its answers are complete, in seconds since 1970; None: it has none yet.
-        left_out: how many of its certificates have no record, because what they had said less than their rows, or
+        left_out: how many of its certificates have no right record, because what they had said less than their rows, or
             because they had none.
     """
 

@@ -102,7 +102,7 @@ def verify_against(
         StorageError, OSError: the store is damaged, or does not answer.
     """
     now = clock.now()
-    issuers, _ = load_issuers(config, now, may_leave_behind=True)
+    issuers, _ = load_issuers(config, now, leaving="as-configured")
     snapshot = opened_snapshot(config, options, issuers, now)
     viewer, shards = Viewer(store, generation), generation.manifest.shards
     found = Against(as_of=clock.seconds(snapshot.as_of))

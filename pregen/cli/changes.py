@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from pregen import clock
+from pregen.cli.left_lines import left_behind_document, left_behind_lines
 from pregen.cli.report import Report, aligned
+from pregen.exit_codes import ExitCode
 from pregen.gates.results import gates_document
 from pregen.urgent import Changed
 from pregen.urgent.deciding import Fate
@@ -37,6 +39,7 @@ def change_report(changed: Changed) -> Report:
         "new": sum(one.new for one in changed.resolved),
         "responses": changed.responses,
         "verified": changed.verified,
+        "left_behind": left_behind_document(changed.left_behind),
         "overlays": changed.overlays,
         "stored_bytes": changed.stored_bytes,
         **windows,
@@ -44,9 +47,10 @@ def change_report(changed: Changed) -> Report:
     }
     return Report(
         document=document,
-        lines=[_first_line(changed), *aligned(_rows(changed, windows))],
+        lines=[_first_line(changed), *aligned(_rows(changed, windows)), *left_behind_lines(changed.left_behind)],
         findings=changed.judgement.warnings,
         done=None if changed.landed is None else f"commit {changed.landed.head.commit.number} is published",
+        exit_code=ExitCode.LEFT_BEHIND if changed.landed and changed.left_behind else ExitCode.DONE,
     )
 
 

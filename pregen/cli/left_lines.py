@@ -22,13 +22,13 @@ def left_behind_document(left: Sequence[LeftBehind]) -> list[dict[str, object]]:
 def left_behind_lines(left: Sequence[LeftBehind]) -> list[str]:
     """Return a line for each issuer that was left behind.
 
-    >>> left_behind_lines([LeftBehind(name="r2", trouble="its key is lost", as_of=1_795_910_400, left_out=3)])
-    ['LEFT BEHIND r2: its key is lost; its answers are as of 2026-11-29T00:00:00Z, and 3 certificates have none']
+    >>> left_behind_lines([LeftBehind(name="r2", trouble="its key is lost", as_of=None, left_out=3)])
+    ['LEFT BEHIND r2: its key is lost; it has no answers, and 3 certificates have no right one']
     """
     return [_line(one) for one in left]
 
 
 def _line(one: LeftBehind) -> str:
     stays = "it has no answers" if one.as_of is None else f"its answers are as of {clock.text(one.as_of)}"
-    out = f", and {one.left_out:,} certificates have none" if one.left_out else ""
+    out = f", and {one.left_out:,} certificates have no right one" if one.left_out else ""
     return f"LEFT BEHIND {one.name}: {one.trouble}; {stays}{out}"

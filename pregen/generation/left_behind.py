@@ -48,14 +48,16 @@ def as_before(history: History, before: History | None, issuers: Iterable[Issuer
     return replace(history, issuers={**history.issuers, **stay})
 
 
-def trouble_warning(left: Sequence[LeftBehind]) -> tuple[Finding, ...]:
-    """Warn of issuers that are left behind."""
+def trouble_warning(left: Sequence[LeftBehind], *, is_urgent: bool = False) -> tuple[Finding, ...]:
+    """Warn of issuers that are left behind; an urgent change goes on without them whatever their sections say."""
     if not left:
         return ()
     text = (
         "these issuers cannot sign, and are left behind as their sections say (on_trouble): their answers stay until "
         "they run out, and what is newly revoked of theirs has no answer; mend what is wrong, then run again"
     )
+    if is_urgent:
+        text = "these issuers cannot sign, so nothing of theirs can change; mend what is wrong, then say it again"
     examples = tuple(f"{one.name}: {one.trouble}" for one in left[:MAX_EXAMPLES])
     return (Finding("issuer.left-behind", "warning", text, len(left), examples),)
 
@@ -73,7 +75,8 @@ def usable_window(issuer: Issuer, as_of: datetime, started: datetime) -> tuple[I
     except (ConfigError, GateError) as error:
         if not issuer.may_stay_behind or not _is_of_certificate(issuer, as_of, started):
             raise
-        return replace(issuer, trouble=error.message), _stand_in(issuer, started)
+        fault = Finding(f"window.{error.code}", "error", error.message)
+        return replace(issuer, trouble=error.message, faults=(fault,)), _stand_in(issuer, started)
 
 
 def _is_of_certificate(issuer: Issuer, as_of: datetime, started: datetime) -> bool:

@@ -188,7 +188,7 @@ def prepare(config: Config, options: RunOptions) -> Prepared:
     forbid_core_dumps()
     begun = clock.now()
     started = options.now or begun
-    issuers, warnings = load_issuers(config, started, may_leave_behind=not options.is_delta)
+    issuers, warnings = load_issuers(config, started, leaving="anybody" if options.is_delta else "as-configured")
     choices = _choices(issuers, options.engine or config.run.engine)
     address = config.store
     try:
@@ -240,7 +240,7 @@ def prepare(config: Config, options: RunOptions) -> Prepared:
         left_behind=left,
         warnings=(
             *warnings,
-            *trouble_warning(left),
+            *trouble_warning(left, is_urgent=options.is_delta),
             *ending_soon((one for one in issuers if not one.trouble), started),
             *_capped(issuers, windows),
             *late_refresh(issuers, windows, refreshing),

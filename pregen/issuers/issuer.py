@@ -1,12 +1,13 @@
 """One issuer as CertIDs and templates need it: its name, its key, its certificates, and who signs for it."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
 from pregen.config import IssuerConfig
+from pregen.errors import Finding
 from pregen.issuers.certificates import Certificate
 from pregen.signers import ALGORITHMS, KeySource, KeyUse
 from pregen.validity import Validity, ValidityWindow, plan_window
@@ -64,8 +65,9 @@ class Issuer:
         validity: what windows are to be like, by the configuration of this issuer.
         rows_of: indices of the issuers whose rows it answers for, beside its own.
         is_further_name: whether it is a further encoding of the name of one of these, and has no rows of its own.
-        may_stay_behind: whether others are published where this one cannot sign (`on_trouble` of its section).
+        may_stay_behind: whether others may be published where this one cannot sign.
         trouble: why it cannot sign; empty: it can.
+        faults: the same, by code.
     """
 
     names: tuple[str, ...]
@@ -83,6 +85,7 @@ class Issuer:
     is_further_name: bool = False
     may_stay_behind: bool = False
     trouble: str = ""
+    faults: tuple[Finding, ...] = ()
 
     @property
     def signatures_bytes(self) -> int:
@@ -112,7 +115,9 @@ def make_issuer(
     not_after: datetime,
     delegate: Certificate | None,
     responder: Responder,
-    trouble: str = "",
+    faults: Sequence[Finding] = (),
+    *,
+    may_stay_behind: bool = False,
 ) -> Issuer:
     """Return an issuer under one encoding of its name.
 
@@ -132,8 +137,9 @@ def make_issuer(
         cert_ids=_CERT_IDS[section.cert_ids],
         not_after=min(not_after, delegate.not_after) if delegate else not_after,
         validity=validity,
-        may_stay_behind=section.on_trouble == "leave-behind",
-        trouble=trouble,
+        may_stay_behind=may_stay_behind,
+        trouble="; ".join(fault.message for fault in faults),
+        faults=tuple(faults),
     )
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 
@@ -30,23 +31,25 @@ from storage.key import issuer_id
 TROUBLES = frozenset(
     {"issuer.expired", "responder.expired", "key.unreadable", "key.passphrase.missing", "key.passphrase.wrong"}
 )
+# Who is returned with its trouble: nobody, who may by its section, or anybody, before it is known whom rows name.
+Leaving = Literal["nobody", "as-configured", "anybody"]
 _RSASSA_PSS = "1.2.840.113549.1.1.10"
 
 
 def load_issuers(
-    config: Config, now: datetime, *, may_leave_behind: bool = False
+    config: Config, now: datetime, *, leaving: Leaving = "nobody"
 ) -> tuple[tuple[Issuer, ...], tuple[Finding, ...]]:
     """Return the issuers in the order of the configuration, and warnings.
 
     Args:
         config: which there are.
         now: the current instant.
-        may_leave_behind: whether those that cannot sign are returned with their trouble, where their sections allow it.
+        leaving: which of those that cannot sign are returned with their trouble.
 
     Raises:
         ConfigError: a key or certificate cannot be used; with all findings, warnings included.
     """
-    issuers, findings = inspect_issuers(config, now, may_leave_behind=may_leave_behind)
+    issuers, findings = inspect_issuers(config, now, leaving=leaving)
     if issuers and all(issuer.trouble for issuer in issuers):  # so there is nobody to be published without them
         issuers, findings = inspect_issuers(config, now)
     errors = sum(finding.severity == "error" for finding in findings)
@@ -57,10 +60,10 @@ def load_issuers(
 
 
 def inspect_issuers(
-    config: Config, now: datetime, *, may_leave_behind: bool = False
+    config: Config, now: datetime, *, leaving: Leaving = "nobody"
 ) -> tuple[tuple[Issuer, ...], tuple[Finding, ...]]:
     """Return the issuers that can be used, and everything that is wrong with them and the others; never raises."""
-    inspection = _Inspection(config, now, may_leave_behind=may_leave_behind)
+    inspection = _Inspection(config, now, leaving)
     found = [(section, names) for section in config.issuer if (names := inspection.issuer(section))]
     inspection.note_same_ids()
     issuers = [replace(names[0], rows_of=inspection.others(section, found)) for section, names in found]
@@ -94,11 +97,11 @@ def merged_section(sections: Sequence[IssuerConfig]) -> str:
 class _Inspection:
     """One pass over all sections. A key that several sections share is opened, and complained of, once."""
 
-    def __init__(self, config: Config, now: datetime, *, may_leave_behind: bool) -> None:
+    def __init__(self, config: Config, now: datetime, leaving: Leaving) -> None:
         self.findings: list[Finding] = []
         self._errors = 0
-        self._may_leave_behind = may_leave_behind
-        self._troubles: list[str] = []  # of the section that is looked at
+        self._leaving = leaving
+        self._troubles: list[Finding] = []  # of the section that is looked at
         self._config = config
         self._now = now
         self._keys: dict[KeySource, PublicKey | ConfigError] = {}
@@ -138,7 +141,8 @@ class _Inspection:
                 max(one.not_after for one in certificates),
                 delegates.get(name),
                 make_responder(section, delegates.get(name), delegates.get(name, of_name[name]), source, signature),
-                "; ".join(self._troubles),
+                self._troubles,
+                may_stay_behind=self._may_stay_behind(section),
             )
             for name in names
         )
@@ -289,9 +293,13 @@ class _Inspection:
         for remark in remarks:
             self._note(section, remark.code, f"{remark.path}: {remark.text}", severity=remark.severity)
 
+    def _may_stay_behind(self, section: IssuerConfig) -> bool:
+        is_configured = self._leaving == "as-configured" and section.on_trouble == "leave-behind"
+        return is_configured or self._leaving == "anybody"
+
     def _note(self, section: IssuerConfig, code: str, text: str, *, severity: Severity = "error") -> None:
-        if self._may_leave_behind and code in TROUBLES and section.on_trouble == "leave-behind":
-            self._troubles.append(text)
+        if code in TROUBLES and self._may_stay_behind(section):
+            self._troubles.append(Finding(code, "error", text))
             severity = "warning"
         self._errors += severity == "error"
         self.findings.append(Finding(code, severity, f'issuer "{section.names[0]}": {text}'))

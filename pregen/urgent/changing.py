@@ -20,9 +20,10 @@ from pregen.urgent.mentions import Mention, read_mentions
 from pregen.urgent.orders import ChangeKind, Order, check_reasons
 from pregen.urgent.overlaying import Overlay, sign_overlay
 from pregen.urgent.place import Place, place_of
-from pregen.urgent.refusing import refuse_impossible
+from pregen.urgent.refusing import refuse_impossible, unsigned_of, without_unsigned
 from pregen.urgent.resolving import Resolved, Rules, regrouped
 from storage.errors import CommitRefusedError
+from storage.manifest import LeftBehind
 from storage.markers import at_work
 from storage.stores.probe import probed_lately
 
@@ -126,7 +127,12 @@ class Changed:
     def times(self) -> dict[str, datetime]:
         """The earliest thisUpdate, nextUpdate and refresh_by of all windows, by their names."""
         names = ("this_update", "next_update", "refresh_by")
-        return {name: min(getattr(window, name) for window in self.ground.windows) for name in names}
+        return {name: min(getattr(window, name) for _, window in self.ground.able) for name in names}
+
+    @property
+    def left_behind(self) -> tuple[LeftBehind, ...]:
+        """Issuers that cannot sign what would have changed, and how many certificates that is of each."""
+        return unsigned_of(self.ground, self.resolved)
 
 
 def change(
@@ -178,6 +184,7 @@ def conduct(
             if overlay is None:
                 resolved = place.resolved(ground, files, rules)
                 judgement = judge(ground, resolved)
+                judgement = replace(judgement, warnings=judgement.warnings + without_unsigned(ground, resolved))
                 landing = [one for one in regrouped(place.folder, resolved, place.most_rows) if one.file.rows]
                 if options.is_dry or not landing:
                     landed = None
@@ -185,7 +192,8 @@ def conduct(
                 if not attempt:
                     _begin_to_write(ground, working)
                 overlay = sign_overlay(ground, rules.kind, landing, place.pool, progress)
-                terms = replace(terms, gates=gates_document(judgement.gates))
+                left = unsigned_of(ground, resolved)
+                terms = replace(terms, gates=gates_document(judgement.gates), left_behind=left)
             try:
                 landed = land(ground, overlay, terms)
                 break

@@ -37,6 +37,7 @@ class Fate(IntEnum):
     UNDOES = 4  # a row that would take back any other final revocation
     STRANGE = 5  # nobody knows it, nor when it ends
     FINAL = 6  # it is revoked for good, so that nothing can be held or released
+    UNSIGNED = 7  # it would land, but its issuer cannot sign
 
 
 UNDOING = (Fate.AHEAD, Fate.UNDOES)  # they land where that is accepted by name

@@ -33,8 +33,6 @@ def apply_delta(config: Config, run: RunOptions, options: ChangeOptions, progres
     """
     prepared = prepare(config, replace(run, is_delta=True))
     ground = ground_of(prepared)
-    if short := ends_early(ground, "error"):
-        raise GateError("the delta is refused; nothing was published", short)
     watch = watch_of(prepared)
     with place_of(ground, prepared.snapshot.row_estimate) as place:
         observer = Observer(watch)
@@ -42,7 +40,10 @@ def apply_delta(config: Config, run: RunOptions, options: ChangeOptions, progres
         end_readers()
         gates = DeltaGates(prepared, watch, all_observed([observer.take()], watch), files)
 
-        def judge(_: Ground, resolved: Sequence[Resolved]) -> Judgement:
+        def judge(ground: Ground, resolved: Sequence[Resolved]) -> Judgement:
+            touched = {group.issuer for one in resolved for group in one.groups}
+            if short := ends_early(ground, "error", touched):
+                raise GateError("the delta is refused; nothing was published", short)
             results, warnings = gates.ask(resolved)
             return Judgement(results, ground.warnings + warnings, gates.excluded(resolved), prepared.snapshot.rows_in)
 

@@ -2,14 +2,15 @@
 
 import functools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from pregen import clock
 from pregen.config import Config, IssuerConfig
 from pregen.errors import MAX_EXAMPLES, ConfigError, Finding, GateError, Severity
-from pregen.generation.preparation import Prepared
+from pregen.generation.left_behind import as_stored, left_behind, trouble_warning
+from pregen.generation.preparation import Prepared, plan_windows
 from pregen.generation.rows.endings import Endings
 from pregen.generation.work.memory import forbid_core_dumps
 from pregen.issuers import Issuer, ending_soon, load_issuers
@@ -20,6 +21,7 @@ from storage.certid import HASH_OIDS
 from storage.commits import Head, check_writable, find_head
 from storage.errors import FormatError, NothingPublishedError
 from storage.history import HistoryIndex, read_index
+from storage.manifest import LeftBehind
 from storage.reader import Generation
 from storage.stores import Store, open_store
 
@@ -41,6 +43,7 @@ class Ground:
         index: what that has left behind for gates; None: nothing that can be read.
         as_of: the instant for which the change is right.
         started: when the command began.
+        left_behind: those of the issuers that cannot sign.
         warnings: so far.
     """
 
@@ -56,6 +59,7 @@ class Ground:
     index: HistoryIndex | None
     as_of: datetime
     started: datetime
+    left_behind: tuple[LeftBehind, ...]
     warnings: tuple[Finding, ...]
 
     @property
@@ -64,10 +68,14 @@ class Ground:
         return Endings.of([issuer.validity for issuer in self.issuers], self.windows)
 
     @property
+    def able(self) -> list[tuple[Issuer, ValidityWindow]]:
+        """The issuers that can sign, and the window of each."""
+        return [one for one in zip(self.issuers, self.windows, strict=True) if not one[0].trouble]
+
+    @property
     def public_windows(self) -> tuple[ValidityWindow, ...]:
         """Windows of the issuers under public profiles."""
-        paired = zip(self.issuers, self.windows, strict=True)
-        return tuple(window for issuer, window in paired if issuer.validity.profile.is_public)
+        return tuple(window for issuer, window in self.able if issuer.validity.profile.is_public)
 
     def moved_to(self, head: Head) -> "Ground":
         """Return the same on top of a newer commit.
@@ -92,7 +100,7 @@ def take_ground(
         StorageError, OSError: the store is empty or damaged, or does not answer.
     """
     forbid_core_dumps()
-    issuers, warnings = load_issuers(replace(config, issuer=tuple(sections)), started)
+    issuers, warnings = load_issuers(replace(config, issuer=tuple(sections)), started, leaving="as-configured")
     check_run_times(
         is_public=any(issuer.validity.profile.is_public for issuer in issuers),
         as_of=started,
@@ -100,7 +108,7 @@ def take_ground(
         clock_now=clock.now(),
         current_as_of=None,
     )
-    windows = tuple(issuer.window(started, started) for issuer in issuers)
+    issuers, windows = plan_windows(issuers, started, started)
     address = config.store
     try:
         store = open_store(address)
@@ -112,9 +120,12 @@ def take_ground(
         raise NothingPublishedError(store.url)
     check_writable(head.commit)
     current = Generation(store, head)
+    left = left_behind(issuers, current)
+    issuers = tuple(as_stored(config.path, one, current) if one.trouble else one for one in issuers)
     _refuse_lost_names(current, issuers)
     index, damage = _index(store, current)
-    uses = dict.fromkeys(issuer.responder.use for issuer in issuers)
+    able = [issuer for issuer in issuers if not issuer.trouble]
+    uses = dict.fromkeys(issuer.responder.use for issuer in able)
     wanted = engine or config.run.engine
     chosen = config.run.workers if workers is None else workers
     return Ground(
@@ -130,7 +141,8 @@ def take_ground(
         index=index,
         as_of=started,
         started=started,
-        warnings=warnings + damage + ending_soon(issuers, started),
+        left_behind=left,
+        warnings=warnings + trouble_warning(left, is_urgent=True) + damage + ending_soon(able, started),
     )
 
 
@@ -159,18 +171,25 @@ def ground_of(prepared: Prepared) -> Ground:
         index=index,
         as_of=prepared.snapshot.as_of,
         started=prepared.started,
+        left_behind=prepared.left_behind,
         warnings=prepared.warnings + damage,
     )
 
 
-def ends_early(ground: Ground, severity: Severity) -> tuple[Finding, ...]:
-    """Return what is to be said of windows that end before the commit of the next run is to be expected."""
+def ends_early(ground: Ground, severity: Severity, of: Container[int] | None = None) -> tuple[Finding, ...]:
+    """Return what is to be said of windows that end before the commit of the next run is to be expected.
+
+    Args:
+        ground: with the windows.
+        severity: of that.
+        of: indices of the issuers whose windows are looked at; None: of all.
+    """
     every_s = ground.config.refresh.every_s
     next_commit = clock.seconds(ground.started) + every_s + takes_s(every_s, ground.current.manifest.took_s)
     short = [
         f"{issuer.names[0]}: ends at {clock.text(window.next_update)}"
-        for issuer, window in zip(ground.issuers, ground.windows, strict=True)
-        if clock.seconds(window.next_update) < next_commit
+        for index, (issuer, window) in enumerate(zip(ground.issuers, ground.windows, strict=True))
+        if not issuer.trouble and (of is None or index in of) and clock.seconds(window.next_update) < next_commit
     ]
     if not short:
         return ()

@@ -5,7 +5,7 @@ alone.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -24,7 +24,7 @@ from pregen.validity import check_still_timely
 from storage.commits import CommitTerms, Head, find_head, new_publisher, publish
 from storage.errors import CommitRefusedError
 from storage.history import encode_index
-from storage.manifest import Manifest, Shard
+from storage.manifest import LeftBehind, Manifest, Shard
 from storage.overlay_part import OverlayPart, encode_overlay_part, read_overlay_part
 from storage.removals import removed_since
 from storage.sealed import ID_BYTES
@@ -40,11 +40,13 @@ class Terms:
         kind: of the change.
         author: who made it, and what for.
         gates: what gates said, as a manifest has it.
+        left_behind: issuers that could not sign what would have changed.
     """
 
     kind: ChangeKind
     author: Author
     gates: Mapping[str, object] = field(default_factory=dict)
+    left_behind: tuple[LeftBehind, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,7 @@ def land(ground: Ground, overlay: Overlay, terms: Terms) -> Landed:
         overlay_keys=put_overlay_keys(ground.store, overlays, ground.current),
         gates=dict(terms.gates),
         history=history,
+        left_behind=_left_behind(manifest.left_behind, terms.left_behind),
     )
     with uninterruptible() as done:
         head, octets_put = publish(
@@ -97,6 +100,14 @@ def land(ground: Ground, overlay: Overlay, terms: Terms) -> Landed:
         )
         done()
     return Landed(head, manifest, put_bytes + octets_put)
+
+
+def _left_behind(before: Iterable[LeftBehind], now: Iterable[LeftBehind]) -> tuple[LeftBehind, ...]:
+    """Return the issuers that were left behind since the base and are now; of what each lacks, the most is told."""
+    known = {one.name: one for one in before}
+    for one in now:
+        known[one.name] = replace(one, left_out=max(one.left_out, known.get(one.name, one).left_out))
+    return tuple(known.values())
 
 
 def _below(ground: Ground) -> Merged:

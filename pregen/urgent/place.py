@@ -62,6 +62,7 @@ class Place:
             as_of=clock.seconds(ground.as_of),
             folder=self.folder,
             endings=ground.endings,
+            unable=np.array([bool(issuer.trouble) for issuer in ground.issuers], np.bool_),
         )
         tasks = [ResolvingTask(file) for file in files if file.rows]
         if len(tasks) == 1:  # nothing that is open already is opened again

@@ -1,19 +1,27 @@
 """What is said of certificates that do not change as they were meant to, and which of them stop the whole command."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from pregen.errors import MAX_EXAMPLES, Finding, GateError
+from pregen.errors import MAX_EXAMPLES, ConfigError, Finding, GateError
+from pregen.generation.making.left_out import all_left_out, with_counts
 from pregen.issuers import Issuer
 from pregen.urgent.deciding import Fate
+from pregen.urgent.ground import Ground
 from pregen.urgent.orders import ChangeKind
 from pregen.urgent.resolving import Example, Resolved
 from storage.certid import serial_text
+from storage.manifest import LeftBehind
 
 _UNKNOWN = (
     "the generation that is published does not have these certificates: look at the serial numbers and at whose they "
     "are"
 )
 _FINAL = "these certificates are revoked for good, and a revocation is final (RFC 5280, 5.3.1)"
+_UNSIGNED = (
+    "these changes are left out, since their issuers cannot sign: {revoked:,} of them would revoke, and the answers of "
+    "before are given until somebody mends that, or until a run leaves them out; say them again then"
+)
 _NEW = "; what no snapshot has had yet is taken by --cert FILE"
 
 
@@ -41,6 +49,47 @@ def refuse_impossible(kind: ChangeKind, issuers: Sequence[Issuer], resolved: Seq
     ]
     if findings:
         raise GateError(f"{kind} is refused; nothing was published", findings)
+
+
+def without_unsigned(ground: Ground, resolved: Sequence[Resolved]) -> tuple[Finding, ...]:
+    """Return a warning of what is left out because issuers cannot sign.
+
+    Raises:
+        ConfigError: the section of such an issuer refuses that, or nothing else would change.
+    """
+    left = all_left_out(one.unsigned for one in resolved)
+    if not left.groups:
+        return ()
+    found = finding_of(
+        ground.issuers,
+        resolved,
+        Fate.UNSIGNED,
+        "issuer.left-out",
+        _UNSIGNED.format(revoked=left.revoked),
+        is_error=False,
+    )
+    refuses = {section.names[0] for section in ground.config.issuer if section.on_trouble == "refuse"}
+    unable = {issuer.names[0]: issuer for issuer in (ground.issuers[group.issuer] for group in left.groups)}
+    strict = [issuer for name, issuer in unable.items() if name in refuses or not any(one.groups for one in resolved)]
+    if strict:
+        faults = [
+            replace(fault, message=f'issuer "{issuer.names[0]}": {fault.message}')
+            for issuer in strict
+            for fault in issuer.faults
+        ]
+        examples = f", such as {found.examples[0]}" if found and found.examples else ""
+        raise ConfigError(
+            f"the issuers of {sum(left.groups.values()):,} certificates that are to change cannot sign{examples}; "
+            f"nothing was published: mend what is wrong with them, or leave these out, so that the rest lands",
+            [*faults, *ground.warnings],
+        )
+    return () if found is None else (found,)
+
+
+def unsigned_of(ground: Ground, resolved: Sequence[Resolved]) -> tuple[LeftBehind, ...]:
+    """Return the issuers that cannot sign what would have changed, and how many certificates that is of each."""
+    left = all_left_out(one.unsigned for one in resolved)
+    return tuple(one for one in with_counts(ground.left_behind, ground.issuers, left) if one.left_out)
 
 
 def finding_of(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pregen.errors import MAX_EXAMPLES
 from pregen.gates.comparison import KeptStatus
+from pregen.generation.making.left_out import NOTHING_LEFT_OUT, LeftOut
 from pregen.generation.rows.counts import NO_EXAMPLES, NOTHING_COUNTED, Examples, RowCounts
 from pregen.generation.rows.endings import Endings
 from pregen.generation.rows.groups import KINDS, Group
@@ -63,6 +64,7 @@ class ResolvingJob:
         as_of: the instant for which it is right, in seconds since 1970.
         endings: which certificates get a window that ends with them; None: none do.
         folder: of the spill files.
+        unable: bool[issuers], which cannot sign.
     """
 
     open_store: Callable[[], Store]
@@ -73,6 +75,7 @@ class ResolvingJob:
     as_of: int
     folder: Path
     endings: Endings | None
+    unable: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +113,7 @@ class Resolved:
         newest: the latest instant for which what the head says of any of them is right, in seconds since 1970.
         counts: what became of rows that are no certificate's own.
         pairs: of these, the first ones.
+        unsigned: what would land, but for its issuers, which cannot sign.
     """
 
     file: ShardFile
@@ -121,6 +125,7 @@ class Resolved:
     newest: int = 0
     counts: RowCounts = NOTHING_COUNTED
     pairs: Examples = NO_EXAMPLES
+    unsigned: LeftOut = NOTHING_LEFT_OUT
 
 
 class Resolver:
@@ -148,31 +153,45 @@ class Resolver:
         rows = load_rows(file.path, job.rules.expired_before, file.written)
         standing = self._lookout.look_up(rows)
         spilled = rows.spilled(np.arange(len(rows.keys))) if len(rows.keys) else np.empty(0, SPILLED)
+        is_again = spilled["code"] & AGAIN_BIT != 0
         decided = decide(
             job.rules.kind,
             said_of(rows),
             standing,
             as_of=job.as_of,
             says_when=job.rules.says_when,
-            is_again=spilled["code"] & AGAIN_BIT != 0,
+            is_again=is_again,
         )
         landing_fates = (Fate.LANDS, *UNDOING) if job.rules.accepts_unrevoke else (Fate.LANDS,)
-        lands = np.flatnonzero(np.isin(decided.fate, landing_fates))
-        is_revoked = np.isin(decided.said.status[lands], [KeptStatus.REVOKED, KeptStatus.ON_HOLD])
-        was_revoked = np.isin(standing.said.status[lands], [KeptStatus.REVOKED, KeptStatus.ON_HOLD])
-        was_known = standing.is_known[lands]
+        would_land = np.isin(decided.fate, landing_fates)
+        is_unsigned = would_land & job.unable[rows.codes >> 8 & 0xFF_FFFF]
+        fates = np.where(is_unsigned, Fate.UNSIGNED, decided.fate)
+        lands, unsigned = np.flatnonzero(would_land & ~is_unsigned), np.flatnonzero(is_unsigned)
+        is_revoked, was_revoked = _is_revoked(decided.said), _is_revoked(standing.said)
+        newly = is_revoked & standing.is_known & ~was_revoked
         landing = _landing(spilled[lands], rows.codes[lands], decided.said, lands)
         return Resolved(
             file=_written(job.folder / LANDING, file, landing),
             groups=_groups(landing, job.endings),
-            fates={fate: int(np.count_nonzero(decided.fate == fate)) for fate in Fate},
-            examples={fate: _examples(spilled, np.flatnonzero(decided.fate == fate)) for fate in Fate},
-            revoked=int(np.count_nonzero(is_revoked & was_known & ~was_revoked)),
-            new=int(np.count_nonzero(~was_known)),
+            fates={fate: int(np.count_nonzero(fates == fate)) for fate in Fate},
+            examples={fate: _examples(spilled, np.flatnonzero(fates == fate)) for fate in Fate},
+            revoked=int(np.count_nonzero(newly[lands])),
+            new=int(np.count_nonzero(~standing.is_known[lands])),
             newest=int(standing.as_of[lands].max(initial=0)),
             counts=rows.counts,
             pairs=rows.examples,
+            unsigned=LeftOut(
+                groups=_groups(_landing(spilled[unsigned], rows.codes[unsigned], decided.said, unsigned), job.endings),
+                again=int(np.count_nonzero(is_again[unsigned])),
+                revoked=int(np.count_nonzero(newly[unsigned])),
+            )
+            if len(unsigned)
+            else NOTHING_LEFT_OUT,
         )
+
+
+def _is_revoked(said: Statements) -> NDArray[np.bool_]:
+    return np.isin(said.status, [KeptStatus.REVOKED, KeptStatus.ON_HOLD])
 
 
 def said_of(rows: ShardRows) -> Statements:

@@ -33,7 +33,7 @@ def sections(office: Office, **changes: str | list[str]) -> list[Fields]:
 
 def troubles(office: Office, made: list[Fields]) -> dict[str, str]:
     """Return the trouble of each issuer that is left behind, and see that there is a warning of it."""
-    issuers, findings = load_issuers(office.config(*made), NOW, may_leave_behind=True)
+    issuers, findings = load_issuers(office.config(*made), NOW, leaving="as-configured")
     assert len(issuers) == len(made)
     assert {finding.severity for finding in findings} <= {"warning"}
     return {issuer.names[0]: issuer.trouble for issuer in issuers if issuer.trouble}
@@ -85,7 +85,7 @@ def test_who_cannot_sign_is_left_behind_where_its_section_says_so(
     default = {key: value for key, value in made[1].items() if key != "on_trouble"}
     for other in ({**made[1], "on_trouble": "refuse"}, default):
         with pytest.raises(ConfigError):
-            load_issuers(office.config(made[0], other), NOW, may_leave_behind=True)
+            load_issuers(office.config(made[0], other), NOW, leaving="as-configured")
     with pytest.raises(ConfigError):  # urgent changes are of issuers that can sign
         load_issuers(office.config(*made), NOW)
 
@@ -100,7 +100,7 @@ def test_where_no_issuer_can_sign_all_are_refused(office: Office) -> None:
         (office.folder / f"{name}.key").unlink()
 
     with pytest.raises(ConfigError) as caught:
-        load_issuers(office.config(*made), NOW, may_leave_behind=True)
+        load_issuers(office.config(*made), NOW, leaving="as-configured")
 
     assert [(one.code, one.severity) for one in caught.value.findings] == [("key.unreadable", "error")] * 2
 
@@ -110,7 +110,7 @@ def test_other_mistakes_are_refused_whatever_the_section_says(office: Office) ->
     pki.write_key(office.folder / "r2.key", pki.make_key())  # another one's
 
     with pytest.raises(ConfigError) as caught:
-        load_issuers(office.config(*made), NOW, may_leave_behind=True)
+        load_issuers(office.config(*made), NOW, leaving="as-configured")
 
     assert [one.code for one in caught.value.findings] == ["key.mismatch"]
 
@@ -131,7 +131,7 @@ def test_a_key_that_two_share_is_the_trouble_of_both_and_refuses_the_one_that_ma
     assert list(troubles(office, [*made, {**third, "on_trouble": "leave-behind"}])) == ["r2", "r3"]
     for listed in ([*made, third], [made[0], third, made[1]]):
         with pytest.raises(ConfigError) as caught:
-            load_issuers(office.config(*listed), NOW, may_leave_behind=True)
+            load_issuers(office.config(*listed), NOW, leaving="as-configured")
         errors = [one for one in caught.value.findings if one.severity == "error"]
         assert [one.message.partition(":")[0] for one in errors] == ['issuer "r3"']
 
@@ -151,5 +151,5 @@ def test_without_its_key_an_issuer_is_as_its_certificates_say(office: Office) ->
 
 
 def _second(office: Office, made: list[Fields]) -> Issuer:
-    (_, issuer), _ = load_issuers(office.config(*made), NOW, may_leave_behind=True)
+    (_, issuer), _ = load_issuers(office.config(*made), NOW, leaving="as-configured")
     return issuer
