@@ -1,6 +1,7 @@
 """The gates that compare a snapshot with what was published last: what is gone, new, or revoked no more.
 
-Without a history they are skipped; where it is damaged, what they find may be less than there is.
+Where there is no history, what packs say is compared: everything but when certificates end. Where nothing was published
+before, they are skipped; where packs are damaged too, what they find may be less than there is.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ from pregen.gates.results import GateResult
 from storage.history import IssuerHistory
 
 MIN_RELEASED = 10  # holds: when more of them end at once, and more than half of all, it is no decision on each
+_NO_HISTORY = "there is no history"
 _IS_DAMAGED = "the history of the current generation is damaged, and nothing of the rest is wrong"
 
 
@@ -22,11 +24,11 @@ def shrink(evidence: Evidence, config: GatesConfig) -> GateResult:
     """Judge certificates that are gone, became unknown or known, or expire at another time."""
     seen, limit = evidence.comparison, config.shrink
     damaged = (_damaged(evidence),) if evidence.damage else ()
-    if evidence.history is None:
-        why = evidence.why_absent or "there is no history"
+    if not evidence.is_compared:
+        why = evidence.why_absent or _NO_HISTORY
         return result("shrink", {"why": why}, *damaged) if damaged else skipped("shrink", why)
     figures: dict[str, object] = {
-        "before": _certificates_before(evidence),
+        "before": evidence.before,
         "after": _total(evidence),
         "vanished": seen.vanished,
         **({"answered": seen.answered} if seen.answered else {}),
@@ -35,10 +37,12 @@ def shrink(evidence: Evidence, config: GatesConfig) -> GateResult:
         "unknown": seen.unknown,
         "known": seen.known,
         "moved": seen.moved,
+        **({"why": evidence.why_absent} if evidence.history is None else {}),
+        **({"unended": seen.unended} if seen.unended else {}),
         **shown(limit),
     }
-    before = _certificates_before(evidence)
-    findings = [*damaged, *_vanished(evidence, config)]
+    before = evidence.before
+    findings = [*damaged, *_vanished(evidence, config), *_unended(evidence)]
     if seen.unknown:
         severity: Severity = "error" if _exceeds(seen.unknown, before, limit) else "warning"
         message = (
@@ -66,7 +70,7 @@ def shrink(evidence: Evidence, config: GatesConfig) -> GateResult:
 
 def _vanished(evidence: Evidence, config: GatesConfig) -> Iterator[Finding]:
     """Yield what to say about certificates that are gone, and are not known to have expired."""
-    seen, before, limit = evidence.comparison, _certificates_before(evidence), config.shrink
+    seen, before, limit = evidence.comparison, evidence.before, config.shrink
     if seen.vanished <= evidence.excused:
         return
     stay = seen.answered + (seen.lost if seen.lost <= config.unrevoke else 0)  # which keep their records then
@@ -100,6 +104,17 @@ def _what_becomes(vanished: int, stay: int) -> str:
     return f"the answers of {stay:,} of them stay, in an overlay, and the other {gone:,} would become unauthorized"
 
 
+def _unended(evidence: Evidence) -> Iterator[Finding]:
+    """Yield a warning of certificates that are gone, where nothing says when they expire."""
+    if seen := evidence.comparison.unended:
+        message = (
+            f"{seen:,} of {evidence.before:,} certificates of the current generation are gone, and without its history "
+            "nobody knows whether they have expired: their answers become unauthorized, but for those of revoked ones; "
+            "if they are more than have expired since then, look for rows that the export lost"
+        )
+        yield about_certificates(evidence, "shrink.unknown-expiry", "warning", message, "unended")
+
+
 def _exceeds(count: int, of: int, limit: Limit) -> bool:
     return share_of(count, of) > limit.share or count > limit.count
 
@@ -108,19 +123,19 @@ def _damaged(evidence: Evidence) -> Finding:
     return Finding(
         "history.damaged",
         "error",
-        "the history of the current generation is damaged, so what vanished or is revoked no more cannot be known: "
-        "restore these objects from a copy; without one, look at this snapshot with great care, then accept it by "
-        "--accept history.damaged, which may free what was revoked",
+        "what the current generation has left behind is damaged, so nobody can tell all that vanished, or is revoked "
+        "no more: restore these objects from a copy; without one, look at this snapshot with great care, then accept "
+        "it by --accept history.damaged, which may free what was revoked where packs are damaged too",
         len(evidence.damage),
         evidence.damage[:MAX_EXAMPLES],
     )
 
 
 def growth(evidence: Evidence, config: GatesConfig) -> GateResult:
-    """Judge how many certificates there are more."""
+    """Judge how many certificates there are more; without a history nobody knows for whom they were."""
     if evidence.history is None:
-        return skipped("growth", evidence.why_absent or "there is no history")
-    before, limit = _certificates_before(evidence), config.growth
+        return skipped("growth", evidence.why_absent or _NO_HISTORY)
+    before, limit = evidence.before, config.growth
     after = _total(evidence) - _answered_before(evidence, evidence.history)
     more = max(after - before, 0)
     figures = {"before": before, "after": after, **shown(limit)}
@@ -221,8 +236,8 @@ def unrevoke(evidence: Evidence, config: GatesConfig) -> GateResult:
     What was revoked for good is freed by name, with a reason, or not at all. The limit is for holds that end, and for
     revocations that have vanished, which stay where it covers them (`pregen.generation.lost`).
     """
-    if evidence.history is None:
-        return skipped("unrevoke", evidence.why_absent or "there is no history")
+    if not evidence.is_compared:
+        return skipped("unrevoke", evidence.why_absent or _NO_HISTORY)
     seen = evidence.comparison
     lost = max(seen.lost - evidence.excused, 0)
     # Where not_after is exported for the first time, it is new for all of them.
@@ -300,10 +315,10 @@ def _released(evidence: Evidence) -> Finding:
 
 def mass_revocation(evidence: Evidence, config: GatesConfig) -> GateResult:
     """Judge how many certificates are newly revoked."""
-    if evidence.history is None:
-        return skipped("mass-revocation", evidence.why_absent or "there is no history")
+    if not evidence.is_compared:
+        return skipped("mass-revocation", evidence.why_absent or _NO_HISTORY)
     seen, limit = evidence.comparison, config.mass_revocation
-    before = _certificates_before(evidence)
+    before = evidence.before
     figures = {"revoked": seen.revoked, "before": before, **shown(limit)}
     if not (share_of(seen.revoked, before) > limit.share and seen.revoked > limit.count):
         return skipped("mass-revocation", _IS_DAMAGED) if evidence.damage else result("mass-revocation", figures)
@@ -313,11 +328,6 @@ def mass_revocation(evidence: Evidence, config: GatesConfig) -> GateResult:
     )
     finding = about_certificates(evidence, "revocation.mass", "warning", message, "revoked")
     return result("mass-revocation", figures, finding)
-
-
-def _certificates_before(evidence: Evidence) -> int:
-    """Return how many certificates the current generation answers for, those that lie in overlays alone among them."""
-    return evidence.comparison.overlaid + (evidence.history.certificates if evidence.history else 0)
 
 
 def _total(evidence: Evidence) -> int:

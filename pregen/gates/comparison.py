@@ -9,7 +9,7 @@ Shards are compared one by one, so memory is bounded by the shard; what is kept 
 """
 
 from collections.abc import Mapping
-from dataclasses import KW_ONLY, dataclass, field, fields
+from dataclasses import KW_ONLY, dataclass, field, fields, replace
 from enum import IntEnum
 from typing import NamedTuple, TypeAlias
 
@@ -49,6 +49,14 @@ class Remembered(NamedTuple):
     def status(self) -> NDArray[np.uint32]:
         """Index in `storage.history.STATUSES` of each, uint32[n]."""
         return self.words & _STATUS_MASK
+
+    @property
+    def not_after(self) -> NDArray[np.uint32]:
+        """When each certificate ends at the latest, in seconds since 1970, uint32[n]; it is remembered in units."""
+        units = self.words >> np.uint32(STATUS_BITS)
+        return units * np.uint32(EXPIRY_UNIT_S) + np.uint32(
+            EXPIRY_UNIT_S - 1
+        )  # of `NO_EXPIRY_UNITS` it is `NO_EXPIRY_32`
 
     def expired(self, before: int | None) -> NDArray[np.bool_]:
         """Tell which certificates need no answer any more: those whose not_after is before that second."""
@@ -116,6 +124,8 @@ class Comparison:
         known: were unknown, and are good.
         on_hold: of those before, were on hold.
         released: of these, are good or unknown.
+        unended: of those before, are in the new one no more, and nobody knows whether they have expired, since no
+            history says of any certificate there when it expires.
         undated: of those before, were not known to expire.
         moved: expire at another time than they did, or are not known to; a certificate's notAfter never changes.
         shortened: how many of them were revoked, and expire earlier: they could come back when that has passed.
@@ -147,6 +157,7 @@ class Comparison:
     new: int = 0
     overlaid: int = 0
     answered: int = 0
+    unended: int = 0
     _: KW_ONLY
     keys: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     damaged: tuple[str, ...] = ()
@@ -210,6 +221,7 @@ def compare(
     stays, _ = pair(lost, staying)
     events: dict[str, Keys] = {
         "vanished": before.keys[vanished],
+        "vanished_undated": before.keys[vanished[undated]],
         "lost": np.delete(lost, stays),
         "unrevoked": before.keys[old[(was == KeptStatus.REVOKED) & _not_revoked(now)]],
         "held": before.keys[old[(was == KeptStatus.REVOKED) & (now == KeptStatus.ON_HOLD)]],
@@ -230,13 +242,33 @@ def compare(
         "new": int(np.count_nonzero(fresh)),
         "overlaid": overlaid,
         "answered": len(pair(before.keys[vanished], staying)[0]),
-        "vanished_undated": int(np.count_nonzero(undated)),
+        "unended": 0,
         "on_hold": int(np.count_nonzero(status == KeptStatus.ON_HOLD)),
         "undated": int(np.count_nonzero(before.words >> np.uint32(STATUS_BITS) == NO_EXPIRY_UNITS)),
     }
     return Comparison(
         *(counts[name] for name in COUNTERS),
         keys={name: tuple(np.sort(keys)[:MAX_EXAMPLES].tolist()) for name, keys in events.items() if len(keys)},
+    )
+
+
+def without_ends(seen: Comparison) -> Comparison:
+    """Return a comparison with certificates that may all have expired when they are gone, since nothing says when."""
+    keys = dict(seen.keys)
+    if unended := keys.pop("vanished_undated", ()):
+        keys["unended"] = unended
+        keys["vanished"] = tuple(key for key in keys["vanished"] if key not in unended)
+    keys.pop("dated", None)
+    vanished = seen.vanished - seen.vanished_undated
+    return replace(
+        seen,
+        vanished=vanished,
+        vanished_undated=0,
+        answered=min(seen.answered, vanished),
+        unended=seen.vanished_undated,
+        dated=0,
+        undated=0,
+        keys=keys,
     )
 
 

@@ -36,7 +36,7 @@ class Evidence:
         alike: ids of issuers that answer for the same rows, under several names or keys of one CA.
         why_absent: why there is no history; None: there is.
         damage: what of the history cannot be read.
-        history: of the current generation.
+        history: of the current generation; None: what its packs say is compared.
         comparison: with its certificates.
         excused: how many certificates may seem to have vanished because their rows are refused anyhow.
         named: what messages call the certificate of a key.
@@ -69,3 +69,15 @@ class Evidence:
     comparison: Comparison = NOT_COMPARED
     excused: int = 0
     named: Callable[[int], str] = "key {:016x}".format
+
+    @property
+    def is_compared(self) -> bool:
+        """Whether the certificates of the current generation were compared, by its history or by its packs."""
+        return self.history is not None or self.comparison.before > 0
+
+    @property
+    def before(self) -> int:
+        """How many certificates the current generation answers for, those that lie in overlays alone among them."""
+        if self.history is None:
+            return self.comparison.before
+        return self.comparison.overlaid + self.history.certificates

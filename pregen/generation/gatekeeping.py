@@ -20,9 +20,10 @@ from pregen.gates.gates import judge_all
 from pregen.gates.history import witness_share
 from pregen.generation.comparing.by_issuer import certificates_of
 from pregen.generation.comparing.claims import Claims, make_claims
-from pregen.generation.comparing.past import ComparisonJob
+from pregen.generation.comparing.comparer import ComparisonJob
 from pregen.generation.comparing.tally import Tally
 from pregen.generation.evidence import evidence_of, match_name, matched_before
+from pregen.generation.lost import frees_lost
 from pregen.generation.preparation import Prepared
 from pregen.generation.rows.groups import Group
 from pregen.generation.staying import ahead
@@ -51,12 +52,19 @@ def watch_of(prepared: Prepared) -> Watch:
 
 def comparison_job(prepared: Prepared) -> ComparisonJob | None:
     """Return what workers compare shards with; None: there is nothing."""
-    past, dropped, expired_before = prepared.past, prepared.dropped, prepared.expired_before
-    if past.history is None:
+    past, expired_before = prepared.past, prepared.expired_before
+    if past.commit is None:
         return None
     if expired_before is not None:  # an export that runs for long leaves out what expires meanwhile
         expired_before += prepared.config.gates.skew_s
-    return ComparisonJob(prepared.open_store, past.parts, expired_before, prepared.head if dropped else None, dropped)
+    return ComparisonJob(
+        prepared.open_store,
+        past.parts if past.history else None,
+        expired_before,
+        prepared.head,
+        prepared.dropped,
+        frozenset() if frees_lost(prepared) else frozenset(issuer.issuer_id for issuer in prepared.issuers),
+    )
 
 
 def claims_of(prepared: Prepared) -> Claims:
@@ -117,7 +125,11 @@ def ask(
     warnings = tuple(finding for finding in from_gates if finding.severity == "warning")
     errors = [finding for finding in from_gates if finding.severity == "error"]
     if prepared.past.history is None and prepared.past.commit is not None and not prepared.past.damage:
-        text = f"{prepared.past.why_absent}; gates that compare with it are skipped, this once"
+        text = (
+            f"{prepared.past.why_absent}; this run compares with what its packs say, which takes longer, this once; "
+            "they do not say when certificates end, so what is gone may have expired: what of it was revoked stays "
+            "revoked until a row says when it ends; if all of it has expired, --accept revocation.lost forgets it"
+        )
         warnings += (Finding("history.absent", "warning", text),)
     if tally.counts.undated:
         text = (

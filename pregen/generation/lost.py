@@ -8,14 +8,16 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pregen.gates.comparison import Comparison, Remembered
+from pregen.gates.comparison import Comparison, Keys, Remembered
 from pregen.generation.comparing.past import Past
 from pregen.generation.preparation import Prepared
 from pregen.generation.rows.truth import NOTHING_STAYS, Staying
 from pregen.overlays.entries import Entries, concatenated, found
 from pregen.overlays.records import pack_entries
-from storage.history import EXPIRY_UNIT_S, NO_EXPIRY_UNITS, STATUS_BITS, read_part
+from storage.history import read_part
+from storage.manifest import Shard
 from storage.overlay_part import NO_EXPIRY_32
+from storage.reader import Generation
 from storage.stores import Store
 
 _HALF = 32
@@ -28,7 +30,7 @@ def lost_but_kept(prepared: Prepared, seen: Comparison) -> Staying:
     Raises:
         FormatError, FileNotFoundError, OSError: the current generation cannot be read.
     """
-    if not seen.lost or prepared.current is None or any(one.gate in _BY_NAME for one in prepared.accept):
+    if not seen.lost or prepared.current is None or frees_lost(prepared):
         return NOTHING_STAYS
     keys = np.array(seen.keys["lost"], np.uint64)
     shards = [
@@ -36,11 +38,20 @@ def lost_but_kept(prepared: Prepared, seen: Comparison) -> Staying:
         for shard in prepared.current.manifest.shards
         if any(shard.low <= key >> _HALF < shard.high for key in seen.keys["lost"])
     ]
-    every = concatenated(pack_entries(prepared.store, prepared.current, shard) for shard in shards)
-    lost = every.take(every.is_final & np.isin(every.keys, keys))
+    lost = concatenated(_lost_of(prepared.store, prepared.current, shard, keys) for shard in shards)
     lost = replace(lost, not_after=_not_after(prepared.store, prepared.past, lost))
     nothing = np.zeros(len(lost), np.bool_)
     return Staying(lost, ~nothing, nothing)
+
+
+def frees_lost(prepared: Prepared) -> bool:
+    """Tell whether it was accepted by name that revocations go which a snapshot lacks."""
+    return any(one.gate in _BY_NAME for one in prepared.accept)
+
+
+def _lost_of(store: Store, current: Generation, shard: Shard, keys: Keys) -> Entries:
+    every = pack_entries(store, current, shard)
+    return every.take(every.is_final & np.isin(every.keys, keys))
 
 
 def _not_after(store: Store, past: Past, lost: Entries) -> NDArray[np.uint32]:
@@ -51,7 +62,5 @@ def _not_after(store: Store, past: Past, lost: Entries) -> NDArray[np.uint32]:
             continue
         kept = Remembered.of_columns(read_part(store, part))
         which, place = found(kept.keys, lost.keys)
-        units = kept.words[place] >> np.uint32(STATUS_BITS)
-        last = units * np.uint32(EXPIRY_UNIT_S) + np.uint32(EXPIRY_UNIT_S - 1)
-        not_after[which] = np.where(units == np.uint32(NO_EXPIRY_UNITS), np.uint32(NO_EXPIRY_32), last)
+        not_after[which] = kept.not_after[place]
     return not_after

@@ -78,8 +78,8 @@ def ahead(prepared: Prepared, staying: Staying) -> tuple[Finding, ...]:
     lacking = int(np.count_nonzero(staying.is_lacking[staying.is_ahead]))
     newer = int(np.count_nonzero(entries.as_of > clock.seconds(prepared.snapshot.as_of)))
     text = (
-        "these certificates are revoked or on hold by `pregen revoke`, `hold` or `delta`, and the snapshot does not "
-        f"say so ({lacking:,} of them it does not have, and {newer:,} changed after its as_of): they stay as they "
+        "these certificates are revoked or on hold by an urgent change or an earlier generation, and the snapshot does "
+        f"not say so ({lacking:,} of them it does not have, and {newer:,} changed after its as_of): they stay as they "
         "are; enter it at the source, and if it was wrong, name them good in a delta with --accept unrevoke"
     )
     names = {issuer.issuer_id: issuer.names[0] for issuer in prepared.issuers}

@@ -6,14 +6,15 @@ Nothing is signed here, and no key is needed: whoever counts shards may be anoth
 from dataclasses import dataclass, field
 
 from pregen.errors import PublishError, explained
-from pregen.gates.comparison import NOT_COMPARED, Comparison
 from pregen.generation.comparing.claims import NO_CLAIMS, ClaimArray, hold_against
+from pregen.generation.comparing.comparer import ComparedRange, Comparer, ComparisonJob, Now
 from pregen.generation.comparing.makings import Former, Keeping, Makings, keeping_of
-from pregen.generation.comparing.past import Comparer, ComparisonJob, entries_of
+from pregen.generation.comparing.past import entries_of
 from pregen.generation.comparing.tally import ShardCount
 from pregen.generation.rows.endings import Endings
 from pregen.generation.rows.routing import ShardFile
 from pregen.generation.rows.rows import ShardRows, load_shard
+from pregen.generation.rows.truth import all_staying
 from pregen.generation.work.steps import Steps
 
 
@@ -72,7 +73,7 @@ class ShardCounter:
             rows = load_shard(task.file, task.expired_before, task.endings)
             groups = rows.groups()
         with steps("gates"):
-            comparison = self._compared(task, rows)
+            comparison, lost = self._compared(task, rows)
             held = hold_against(rows, task.claims)
         with steps("survey"):
             made_of = self._makings.digest(rows) if self._makings else None
@@ -86,18 +87,17 @@ class ShardCounter:
             examples=rows.examples,
             comparison=comparison,
             held=held,
-            staying=rows.staying,
+            staying=all_staying([rows.staying, lost]) if len(lost.entries) else rows.staying,
             steps=steps.take(),
             made_of=made_of,
             keeping=keeping,
         )
 
-    def _compared(self, task: CountTask, rows: ShardRows) -> Comparison:
+    def _compared(self, task: CountTask, rows: ShardRows) -> ComparedRange:
         if self._comparer is None:
-            return NOT_COMPARED
+            return ComparedRange()
+        now = Now(entries_of(rows), task.file.overlaid, rows.staying, rows.expired)
         try:
-            return self._comparer.compare(
-                task.file.low, task.file.high, entries_of(rows), task.file.overlaid, rows.staying
-            )
+            return self._comparer.compare(task.file.low, task.file.high, now)
         except OSError as e:
             raise PublishError(f"{task.label}: {explained(e)}; nothing was published") from e

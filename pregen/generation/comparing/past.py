@@ -1,39 +1,26 @@
 """What the current generation says to the gates of the next one, read from the store.
 
 Its history names the keys of all its certificates; who they are stands in its packs, where they are looked up when a
-gate has something to say about them. What its overlays say counts before what is remembered of its shards. Whatever is
-damaged is told, and never taken for a generation without history.
+gate has something to say about them. Whatever is damaged is told, and never taken for a generation without history.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pregen.gates import History
-from pregen.gates.comparison import (
-    NOT_COMPARED,
-    Comparison,
-    KeptStatus,
-    Keys,
-    Remembered,
-    compare,
-    pair,
-    with_overlays,
-    words,
-)
+from pregen.gates.comparison import KeptStatus, Keys, Remembered, words
 from pregen.gates.history import WITNESS
 from pregen.generation.rows.groups import KINDS
 from pregen.generation.rows.rows import ShardRows
-from pregen.generation.rows.truth import NOTHING_STAYS, Overlaid, Staying
 from pregen.overlays import NO_ENTRIES, Entries, read_overlays
 from pregen.reasons import CERTIFICATE_HOLD
 from pregen.routing_key import xxh64
 from storage.certid import serial_text
-from storage.commits import Head
 from storage.errors import FormatError
-from storage.history import STATUSES, HistoryIndex, HistoryPart, IssuerHistory, encode_index, read_index, read_part
+from storage.history import STATUSES, HistoryIndex, HistoryPart, IssuerHistory, encode_index, read_index
 from storage.key import part_of
 from storage.manifest import Shard
 from storage.overlay_part import OverlayPart
@@ -42,7 +29,6 @@ from storage.reader import Generation
 from storage.stores import Store
 
 _HALF = 32
-_NOTHING = Remembered(np.empty(0, np.uint64), np.empty(0, np.uint32))
 _STATUS_OF_KIND = np.array([STATUSES.index(status) for status, _ in KINDS], np.uint32)
 
 
@@ -52,7 +38,7 @@ class Past:
 
     Attributes:
         commit: its number; None: nothing is published yet.
-        history: what it says beside its certificates; None: there is nothing to compare with.
+        history: what it says beside its certificates; None: there is none, and packs are compared with.
         parts: where its certificates are listed.
         overlays: what its overlays say, one entry a certificate.
         damage: what of its history or its overlays cannot be read.
@@ -66,7 +52,7 @@ class Past:
 
     @property
     def why_absent(self) -> str | None:
-        """Why there is nothing to compare with; None: there is."""
+        """Why there is no history to compare with; None: there is."""
         if self.history is not None:
             return None
         if self.commit is None:
@@ -146,126 +132,11 @@ def _natural(instant: int | None) -> int | None:
     return instant if instant is not None and instant >= 0 else None
 
 
-def _overlaid(before: Remembered, overlaid: Overlaid, lacking: Keys) -> tuple[Remembered, int]:
-    """Return the certificates of a generation with its overlays, and how many lie in these alone.
-
-    What an overlay alone has, and is newer than the snapshot, is not missed there: `lacking` are its keys.
-    """
-    entries = overlaid.entries
-    mine, _ = pair(entries.keys, lacking)
-    told = np.ones(len(entries), np.bool_)
-    told[mine] = False
-    told[pair(entries.keys, before.keys)[0]] = True
-    entries = entries.take(told)
-    return with_overlays(before, Remembered(entries.keys, words(entries.status.astype(np.uint32), entries.not_after)))
-
-
 def entries_of(rows: ShardRows) -> Remembered:
     """Return what is remembered of the certificates of a shard."""
     status = _STATUS_OF_KIND[rows.codes & 3]
     status[rows.reason == CERTIFICATE_HOLD] = KeptStatus.ON_HOLD
     return Remembered(rows.keys, words(status, rows.not_after))
-
-
-@dataclass(frozen=True, slots=True)
-class ComparisonJob:
-    """What a worker needs to compare shards with the current generation; it pickles.
-
-    Attributes:
-        open_store: returns the store, opened in the process that calls it.
-        parts: of the current generation's history.
-        expired_before: see `pregen.gates.comparison.compare`.
-        head: the current generation, where issuers of it are dropped.
-        dropped: ids of these.
-    """
-
-    open_store: Callable[[], Store]
-    parts: tuple[HistoryPart, ...]
-    expired_before: int | None
-    head: Head | None = None
-    dropped: frozenset[int] = frozenset()
-
-
-class Comparer:
-    """Compares ranges of keys with the current generation, in one process."""
-
-    def __init__(self, job: ComparisonJob) -> None:
-        self._job = job
-        self._store = job.open_store()
-        self._current = Generation(self._store, job.head) if job.head is not None and job.dropped else None
-
-    def compare(
-        self,
-        low: int,
-        high: int,
-        after: Remembered,
-        overlaid: Overlaid | None = None,
-        staying: Staying = NOTHING_STAYS,
-    ) -> Comparison:
-        """Compare the new entries of keys whose upper halves are in [low, high).
-
-        Args:
-            low: lowest upper half of a key.
-            high: the one behind the highest.
-            after: what rows say, after the overlays were heard.
-            overlaid: what overlays say of these certificates; None: nothing.
-            staying: what of that stays in an overlay.
-
-        Raises:
-            OSError: the store does not answer.
-        """
-        total, at = NOT_COMPARED, low
-        for part in self._job.parts:
-            start, end = max(part.low, low), min(part.high, high)
-            if start >= end:
-                continue
-            if at < start:
-                total = total.plus(self._piece(None, at, start, after, overlaid, staying))
-            total = total.plus(self._piece(part, start, end, after, overlaid, staying))
-            at = end
-        return total if at >= high else total.plus(self._piece(None, at, high, after, overlaid, staying))
-
-    def _piece(
-        self,
-        part: HistoryPart | None,
-        low: int,
-        high: int,
-        after: Remembered,
-        overlaid: Overlaid | None,
-        staying: Staying,
-    ) -> Comparison:
-        """Return the comparison with one part of the history, or with none: memory is bounded by one."""
-        after, overlaid = after.between(low, high), overlaid.between(low, high) if overlaid else None
-        before, dropped = _NOTHING, _NOTHING.keys
-        if part is not None:
-            try:
-                before = Remembered.of_columns(read_part(self._store, part)).between(low, high)
-                dropped = self._dropped(low, high)
-            except FormatError as e:
-                return Comparison(after=len(after.keys), damaged=(str(e),))
-            except FileNotFoundError:
-                return Comparison(after=len(after.keys), damaged=(f"{part.name}: is missing",))
-            if (before.keys[1:] < before.keys[:-1]).any():
-                return Comparison(after=len(after.keys), damaged=(f"{part.name}: its keys are out of order",))
-        if overlaid is None:
-            return compare(before, after, self._job.expired_before, dropped)
-        lacking = staying.lacking.between(low, high)
-        before, alone = _overlaid(before, overlaid, lacking.take(lacking.as_of > overlaid.as_of).keys)
-        stays = staying.entries.between(low, high).keys
-        return compare(before, after, self._job.expired_before, dropped, staying=stays, overlaid=alone)
-
-    def _dropped(self, low: int, high: int) -> Keys:
-        """Return the keys of all certificates of dropped issuers, ascending."""
-        found: list[Keys] = []
-        for shard in self._current.manifest.shards if self._current else ():
-            if self._current and shard.low < high and low < shard.high:
-                for bucket in range(self._current.pack(shard).buckets):
-                    for number, keys, _ in _records(self._current, shard, bucket):
-                        if number in self._job.dropped:
-                            found.append(keys)
-        keys = np.sort(np.concatenate([np.empty(0, np.uint64), *found]))
-        ends = np.searchsorted(keys >> np.uint64(_HALF), np.array([low, high], np.uint64))
-        return keys[ends[0] : ends[1]]
 
 
 def named(current: Generation, key: int) -> str:

@@ -57,6 +57,7 @@ class ShardRows:
         keys: uint64[n], the whole keys.
         not_after: uint32[n], as `pregen.generation.rows.spill.clipped`.
         staying: what stays in an overlay, also of certificates that have no row.
+        expired: uint64[k], ascending: the keys of certificates that get no response because they have expired.
     """
 
     key32: NDArray[np.uint32]
@@ -71,6 +72,7 @@ class ShardRows:
     keys: NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
     not_after: NDArray[np.uint32] = field(default_factory=lambda: np.empty(0, np.uint32))
     staying: Staying = NOTHING_STAYS
+    expired: NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
 
     def serials(self, rows: NDArray[np.intp], size: int) -> NDArray[np.uint8]:
         """Return the serials of rows whose serials have `size` octets, uint8[n, size]."""
@@ -145,7 +147,9 @@ def load_rows(
     certificates = int(np.count_nonzero(kept & own))
     repeated = own_rows - certificates - collapsed.counts.joined
     staying = tell(rows, kept, overlaid, limit) if overlaid is not None else NOTHING_STAYS
-    kept &= rows["not_after"] >= limit
+    is_over = rows["not_after"] < limit
+    expired = rows["key"][kept & is_over]
+    kept &= ~is_over
     live = int(np.count_nonzero(kept & own))
     alone = int(np.count_nonzero(kept & own & (rows["code"] & PRECERTIFICATE_BIT != 0)))
     left_out = _left_out(rows, limit)
@@ -173,6 +177,7 @@ def load_rows(
         keys=rows["key"].copy(),
         not_after=rows["not_after"].copy(),
         staying=staying,
+        expired=expired,
     )
     if digest is not None and loaded.digest() != digest:
         raise VerificationError(

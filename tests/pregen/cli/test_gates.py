@@ -309,7 +309,9 @@ def test_a_gate_s_name_that_is_wrong_or_never_accepted_is_exit_code_2(ca: Ca, pr
     assert [one["code"] for one in unneeded.document["findings"]] == ["accept.unneeded"]  # type: ignore[attr-defined]
 
 
-def test_a_generation_without_history_is_compared_with_nothing_this_once(published: Ca, pregen: Program) -> None:
+@pytest.fixture
+def without_history(published: Ca) -> Ca:
+    """The same, as a version that wrote no history would have published it."""
     store = LocalStore(published.store)
     head = commits.find_head(store)
     assert head is not None
@@ -322,14 +324,88 @@ def test_a_generation_without_history_is_compared_with_nothing_this_once(publish
             publisher=commits.new_publisher(), as_of=head.commit.as_of, started_at=head.commit.started_at
         ),
     )
-    export(published, range(1, 20))
+    return published
 
-    ended = pregen("run", published.config, "--json")
 
-    assert ended.code == 0
+def warned(outcome: Outcome) -> list[str]:
+    findings = outcome.document["findings"]
+    assert isinstance(findings, list)
+    return [one["code"] for one in findings]
+
+
+def status(ca: Ca, pregen: Program, serial: int) -> object:
+    words = ("lookup", ca.store, "--issuer", ca.pem, "--json", "--serial", f"{serial:x}")
+    return pregen(*words).document["status"]
+
+
+def test_a_generation_without_history_is_compared_with_what_its_packs_say(without_history: Ca, pregen: Program) -> None:
+    ca = without_history
+    export(ca, range(1, 301), [2, 3, 4, 5], {5: 6})
+    refused = pregen("run", ca.config, "--json", "--accept", "shrink", "--reason", "it is an old store")
+    assert (refused.code, codes(refused)) == (3, ["revocation.undone"])
+    assert "1 of r1" in refused.err
+    export(ca, range(1, 301), range(1, 6), {1: 1, 5: 6})
+
+    ended = pregen("run", ca.config, "--json")
+
+    assert (ended.code, warned(ended)) == (0, ["history.absent"])
     assert "commit 2 has no history" in gates(ended)["shrink"]["figures"]["why"]
-    assert [one["code"] for one in ended.document["findings"]] == ["history.absent"]  # type: ignore[attr-defined]
-    assert pregen("verify", published.store).code == 0
+    assert gates(ended)["shrink"]["figures"]["before"] == gates(ended)["unrevoke"]["figures"]["on_hold"] * 300 == 300
+    assert pregen("verify", ca.store).code == 0
+    assert gates(pregen("run", ca.config, "--json"))["growth"]["outcome"] == "passed", "from then on there is one"
+
+
+def test_what_a_generation_without_history_revoked_stays_revoked_where_the_snapshot_lacks_it(
+    without_history: Ca, pregen: Program
+) -> None:
+    ca = without_history
+    export(ca, range(3, 281), [3, 4, 5], {5: 6})
+
+    ended = pregen("run", ca.config, "--json")
+
+    assert (ended.code, warned(ended)) == (0, ["shrink.unknown-expiry", "history.absent", "overlay.ahead"])
+    assert gates(ended)["shrink"]["figures"]["unended"] == 22
+    export(ca, range(1, 281), [3, 4, 5], {5: 6})
+    later = pregen("run", ca.config, "--json")
+    assert (later.code, warned(later)) == (0, ["overlay.ahead"])
+    assert [status(ca, pregen, serial) for serial in (1, 2, 3, 6)] == ["revoked", "revoked", "revoked", "good"]
+
+
+def test_what_a_generation_without_history_revoked_goes_by_name_alone(without_history: Ca, pregen: Program) -> None:
+    ca = without_history
+    export(ca, range(3, 301), [3, 4, 5], {5: 6})
+
+    ended = pregen("run", ca.config, "--json", "--accept", "revocation.lost", "--reason", "they have expired")
+
+    assert (ended.code, gates(ended)["unrevoke"]["figures"]["lost"]) == (0, 2)
+    assert "overlay.ahead" not in warned(ended)
+
+
+def test_what_has_expired_leaves_a_generation_without_history(without_history: Ca, pregen: Program) -> None:
+    ca = without_history
+    ca.export(
+        serial=octets(*range(1, 301)),
+        status=pa.array([int(number < 6) for number in range(1, 301)], pa.uint8()),
+        revoked_at=instants(*(ca.now - timedelta(hours=1) if number < 6 else None for number in range(1, 301))),
+        reason=pa.array([6 if number == 5 else None for number in range(1, 301)], pa.int8()),
+        not_after=instants(*(ca.now + timedelta(days=30) * (-1 if number < 3 else 1) for number in range(1, 301))),
+    )
+
+    ended = pregen("run", ca.config, "--json")
+
+    assert (ended.code, warned(ended)) == (0, ["history.absent"])
+    assert gates(ended)["shrink"]["figures"]["expired"] == 2
+
+
+def test_packs_that_are_damaged_beside_a_history_that_is_not_there_are_told(
+    without_history: Ca, pregen: Program
+) -> None:
+    for pack in (without_history.store / "packs").iterdir():
+        octets_ = bytearray(pack.read_bytes())
+        octets_[40] ^= 1
+        pack.write_bytes(octets_)
+    refused = pregen("run", without_history.config, "--json")
+    assert (refused.code, codes(refused)) == (3, ["history.damaged"])
 
 
 def history_objects(ca: Ca) -> tuple[Path, Path]:
@@ -361,6 +437,10 @@ def test_a_damaged_history_is_never_passed_over_and_can_be_accepted(
     assert f"history/{path.name}" in refused.err
     assert "--accept history.damaged" in refused.err
     assert pregen("run", published.config, "--accept", "shrink", *WHY).code == 3, "nobody knows what it hides"
+    export(published, range(1, 301), [2, 3, 4, 5], {5: 6})
+    undone = pregen("run", published.config, "--json", "--accept", "history.damaged", *WHY)
+    assert (undone.code, codes(undone)) == (3, ["revocation.undone"]), "packs know what was revoked"
+    export(published, range(1, 301), range(1, 6), {1: 1, 5: 6})
     ended = pregen("run", published.config, "--json", "--accept", "history.damaged", *WHY)
     assert ended.code == 0, ended.err
     assert gates(ended)["shrink"]["outcome"] == "accepted"

@@ -9,7 +9,7 @@ from pregen.clock import DAY_S
 from pregen.config import GatesConfig, Limit
 from pregen.errors import Finding
 from pregen.gates import GATES, GateResult, History
-from pregen.gates.comparison import Comparison
+from pregen.gates.comparison import NOT_COMPARED, Comparison
 from pregen.gates.evidence import Evidence
 from pregen.gates.gates import judge_all
 from pregen.gates.history import WITNESS
@@ -51,11 +51,26 @@ def test_all_gates_but_the_last_two_are_asked_in_their_order_and_pass() -> None:
     assert {result.outcome for result in results} == {"passed"}
 
 
-def test_without_history_gates_that_compare_are_skipped_and_say_why() -> None:
-    results = judge_all(replace(EVIDENCE, history=None, why_absent="nothing is published yet"), GatesConfig())
+def test_in_a_first_generation_gates_that_compare_are_skipped_and_say_why() -> None:
+    first = replace(EVIDENCE, history=None, comparison=NOT_COMPARED, why_absent="nothing is published yet")
+    results = judge_all(first, GatesConfig())
     skipped = [result for result in results if result.outcome == "skipped"]
     assert [result.gate for result in skipped] == ["shrink", "growth", "unrevoke", "mass-revocation"]
     assert {result.figures["why"] for result in skipped} == {"nothing is published yet"}
+
+
+def test_without_history_what_packs_say_is_compared_and_nobody_is_missed_who_may_have_expired() -> None:
+    old = replace(EVIDENCE, history=None, why_absent="commit 1 has no history")
+    seen = Comparison(before=1_000, after=500, unended=500, unrevoked=1, keys={"unended": (7,), "unrevoked": (9,)})
+
+    results = {one.gate: one for one in judge_all(replace(old, comparison=seen), GatesConfig())}
+
+    assert results["growth"].outcome == "skipped"
+    assert (results["shrink"].outcome, results["unrevoke"].outcome) == ("warned", "failed")
+    assert [one.code for one in results["shrink"].findings] == ["shrink.unknown-expiry"]
+    assert results["shrink"].figures["why"] == "commit 1 has no history"
+    assert (results["shrink"].figures["before"], results["shrink"].figures["unended"]) == (1_000, 500)
+    assert say("mass-revocation", replace(old, comparison=replace(seen, revoked=101))).outcome == "warned"
 
 
 def test_what_says_revoked_elsewhere_fails_in_a_first_generation_too() -> None:

@@ -33,17 +33,28 @@ def folder(tmp_path: Path) -> Path:
         key.chmod(0o600)
     config = tmp_path / "pregen.toml"
     config.write_text(f'[snapshot]\npath = "s.parquet"\n[validity]\nprofile = "lab"\n{config.read_text()}')
-    asked = json.loads((COMBINED / "answers.json").read_bytes())["answers"]
-    rows = sorted({(one["issuer"], bytes.fromhex(one["serial"])) for one in asked})
+    asked = [one for one in json.loads((COMBINED / "answers.json").read_bytes())["answers"] if one["sha256"]]
+    labels = [ISSUERS[one["issuer"]] for one in asked]
+    statuses = said_by(open_reader(LocalStore(COMBINED / "store")))
+    rows = sorted(set(zip(labels, [bytes.fromhex(one["serial"]) for one in asked], statuses, strict=True)))
     table = pa.table(
         {
-            "issuer": [ISSUERS[issuer] for issuer, _ in rows],
-            "serial": pa.array([serial for _, serial in rows], pa.binary()),
-            "status": ["good"] * len(rows),
+            "issuer": [issuer for issuer, _, _ in rows],
+            "serial": pa.array([serial for _, serial, _ in rows], pa.binary()),
+            "status": [status for _, _, status in rows],
+            "revoked_at": pa.array(
+                [NOW - DAY if status == "revoked" else None for _, _, status in rows], pa.timestamp("s", "UTC")
+            ),
         }
     )
     pyarrow.parquet.write_table(table, tmp_path / "s.parquet")
     return tmp_path
+
+
+def said_by(reader: Reader) -> list[str]:
+    """Return the status of each certificate that the golden store was asked for."""
+    answers = [reader.lookup(one.cert_id) for one in expected_answers(COMBINED) if one.sha256]
+    return [answer.status if answer else "none" for answer in answers]
 
 
 def publish(folder: Path, day: int) -> Published:
@@ -74,8 +85,10 @@ def test_a_store_of_version_1_becomes_one_of_version_2_with_its_next_generation(
     assert (head.commit.reader_min, head.commit.writer_min) == (2, 2)
     assert json.loads(store.get(head.commit.manifest))["version"] == 2
     assert reader.refresh() is True
+    assert said_by(reader) == said_by(open_reader(LocalStore(COMBINED / "store")))
+    assert {"good", "revoked", "unknown"} == set(said_by(reader))
     answers = [reader.lookup(one.cert_id) for one in expected_answers(COMBINED) if one.sha256]
-    assert {answer and (answer.status, answer.generation) for answer in answers} == {("good", 2)}
+    assert {answer and answer.generation for answer in answers} == {2}
 
 
 def test_a_night_stores_its_windows_and_names_the_tables_that_are_there(folder: Path) -> None:
@@ -113,6 +126,6 @@ def test_what_version_1_signed_is_carried_over_or_signed_anew_and_all_of_it_veri
         assert answer is not None
         parsed = parse_response(answer.der)
         verify_signature(parsed, load_public_key(responder.public_key), ALGORITHMS[responder.algorithm])
-        assert {one.status for one in parsed.statements} == {"good"}
+        assert {one.status for one in parsed.statements} == {answer.status}
     second = publish(folder, day=1)
     assert second.reasons.carried + second.kept == second.survey.certificates
