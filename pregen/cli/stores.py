@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from pregen.cli.account import Account
 from pregen.credentials import aws_credentials
-from pregen.errors import ConfigError, UsageError
+from pregen.errors import UsageError
 from storage.stores import Store, StoreAddress, StoreOptions, open_store
 
 if TYPE_CHECKING:
@@ -52,10 +52,7 @@ def open_target(word: str, account: Account) -> "tuple[Store, Config | None]":
 
     config = load_config(path)
     account.configuration, account.store = path, config.store.url
-    try:
-        return open_store(config.store), config
-    except ValueError as e:
-        raise ConfigError(f"{path}: publish.s3: {e}") from None
+    return config.open_store(), config
 
 
 def open_named_store(store: str | None, config: Path | None, account: Account) -> Store:

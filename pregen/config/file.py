@@ -27,7 +27,7 @@ from pregen.config.sections import (
 )
 from pregen.config.upkeep import RefreshConfig
 from pregen.errors import ConfigError, Finding
-from storage.stores import StoreAddress
+from storage.stores import Store, StoreAddress, open_store
 
 _TOP = ("snapshot", "issuer", "validity", "refresh", "gates", "run", "publish")
 
@@ -65,6 +65,18 @@ class Config:
     def store(self) -> StoreAddress:
         """Where the store is; a path starts from the folder of the file."""
         return StoreAddress.seen_from(self.folder, self.publish.store, self.publish.s3.options)
+
+    def open_store(self) -> Store:
+        """Open the store.
+
+        Raises:
+            ConfigError: its endpoint, which may be that of the environment, cannot be one.
+            PermissionError: there are no credentials for it.
+        """
+        try:
+            return open_store(self.store)
+        except ValueError as error:
+            raise ConfigError(f"{self.path}: publish.s3: {error}") from None
 
 
 def load_config(path: Path) -> Config:

@@ -189,12 +189,8 @@ def prepare(config: Config, options: RunOptions) -> Prepared:
     begun = clock.now()
     started = options.now or begun
     issuers, warnings = load_issuers(config, started, leaving="anybody" if options.is_delta else "as-configured")
-    choices = _choices(issuers, options.engine or config.run.engine)
-    address = config.store
-    try:
-        store = open_store(address)
-    except ValueError as e:
-        raise ConfigError(f"{config.path}: publish.s3: {e}") from None
+    choices = choose_engines(issuers, options.engine or config.run.engine)
+    store = config.open_store()
     warnings += check_store_clock(clock.seconds_ahead_of(store.clock_s), store.url)
     anchors = load_anchors(config, issuers)
     head, current = find_head(store), None
@@ -223,7 +219,7 @@ def prepare(config: Config, options: RunOptions) -> Prepared:
         windows=windows,
         choices=choices,
         workers=workers or len(os.sched_getaffinity(0)),
-        open_store=functools.partial(open_store, address),
+        open_store=functools.partial(open_store, config.store),
         store=store,
         head=head,
         current=current,
@@ -294,7 +290,7 @@ def _of_sections(issuers: tuple[Issuer, ...]) -> list[tuple[int, Issuer]]:
     return [(index, issuer) for index, issuer in enumerate(issuers) if not issuer.is_further_name]
 
 
-def _choices(issuers: tuple[Issuer, ...], wanted: str) -> dict[KeyUse, Choice]:
+def choose_engines(issuers: tuple[Issuer, ...], wanted: str) -> dict[KeyUse, Choice]:
     """Return the engine of each key that the configuration uses, after it has opened it."""
     uses = dict.fromkeys(issuer.responder.use for issuer in issuers if not issuer.trouble)
     return {use: use.source.choose(wanted, ALGORITHMS[use.algorithm]) for use in uses}

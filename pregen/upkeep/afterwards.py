@@ -11,7 +11,6 @@ from pregen.progress import Progress
 from pregen.upkeep.cleaning import Cleaned, CleaningTerms, clean
 from pregen.upkeep.keeping import KeepRules
 from storage.errors import StorageError
-from storage.stores import open_store
 
 
 def clean_as_configured(config: Config, author: Author | None, progress: Progress) -> Cleaned | Finding | None:
@@ -25,7 +24,7 @@ def clean_as_configured(config: Config, author: Author | None, progress: Progres
         return None
     try:
         with interruptible():  # who stops a run whose commit is there wants no more than that
-            return clean(open_store(config.store), CleaningTerms(rules=KeepRules.of(keep), author=author), progress)
+            return clean(config.open_store(), CleaningTerms(rules=KeepRules.of(keep), author=author), progress)
     except (PregenError, StorageError, OSError) as e:
         why = str(e)
     except (KeyboardInterrupt, Terminated):

@@ -8,13 +8,13 @@ from datetime import datetime
 
 from pregen import clock
 from pregen.config import Config, IssuerConfig
-from pregen.errors import MAX_EXAMPLES, ConfigError, Finding, GateError, Severity
+from pregen.errors import MAX_EXAMPLES, Finding, GateError, Severity
 from pregen.generation.left_behind import as_stored, left_behind, trouble_warning
-from pregen.generation.preparation import Prepared, plan_windows
+from pregen.generation.preparation import Prepared, choose_engines, plan_windows
 from pregen.generation.rows.endings import Endings
 from pregen.generation.work.memory import forbid_core_dumps
 from pregen.issuers import Issuer, ending_soon, load_issuers
-from pregen.signers import ALGORITHMS, Choice, KeyUse
+from pregen.signers import Choice, KeyUse
 from pregen.validity import ValidityWindow, check_run_times, check_store_clock
 from pregen.validity.refreshing import takes_s
 from storage.certid import HASH_OIDS
@@ -109,11 +109,7 @@ def take_ground(
         current_as_of=None,
     )
     issuers, windows = plan_windows(issuers, started, started)
-    address = config.store
-    try:
-        store = open_store(address)
-    except ValueError as e:
-        raise ConfigError(f"{config.path}: publish.s3: {e}") from None
+    store = config.open_store()
     warnings += check_store_clock(clock.seconds_ahead_of(store.clock_s), store.url)
     head = find_head(store)
     if head is None:
@@ -125,16 +121,14 @@ def take_ground(
     _refuse_lost_names(current, issuers)
     index, damage = _index(store, current)
     able = [issuer for issuer in issuers if not issuer.trouble]
-    uses = dict.fromkeys(issuer.responder.use for issuer in able)
-    wanted = engine or config.run.engine
     chosen = config.run.workers if workers is None else workers
     return Ground(
         config=config,
         issuers=issuers,
         windows=windows,
-        choices={use: use.source.choose(wanted, ALGORITHMS[use.algorithm]) for use in uses},
+        choices=choose_engines(issuers, engine or config.run.engine),
         workers=chosen or len(os.sched_getaffinity(0)),
-        open_store=functools.partial(open_store, address),
+        open_store=functools.partial(open_store, config.store),
         store=store,
         head=head,
         current=current,
