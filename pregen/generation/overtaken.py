@@ -1,12 +1,13 @@
 """A run that was overtaken: urgent changes and cleanings that were published while it worked are taken over.
 
-What the new head's overlays say beside those that the run has heard is held against its rows, by the order of truth
+What the new head's overlays say beside what the run has heard is held against its rows, by the order of truth
 (`pregen.overlays.order`). Whatever they revoke stays. What they say good or on hold goes where the run revokes it for
-good, or knows better: then the rest is signed again, as one overlay. Else their packs are named as they are.
+good, or knows better, and what the run has heard is its own by now: then the rest becomes one overlay, whose records
+are carried over as those of a run are. Else their packs are named as they are.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +15,13 @@ from numpy.typing import NDArray
 from pregen import clock
 from pregen.errors import PublishError
 from pregen.gates.comparison import KeptStatus, Remembered
+from pregen.generation.left_behind import as_stored
+from pregen.generation.looking_back import look_back
 from pregen.generation.making.plan import make_plan
 from pregen.generation.overlaying import StayingPack, sign_staying
 from pregen.generation.preparation import Prepared
 from pregen.generation.rows.truth import Staying
-from pregen.generation.signing import signing_job
+from pregen.generation.signing import put_tables, put_windows, signing_job
 from pregen.generation.staying import StayingRows, spool_staying
 from pregen.generation.survey import Survey
 from pregen.generation.worklist import tasks_of
@@ -110,7 +113,7 @@ def taken_over(
     if is_room and not goes.any() and all(one.pack in known for one in fresh):
         news = OnTop(head, current, fresh, tuple(known[one.pack] for one in fresh))
     else:
-        news = OnTop.planned(prepared, _signed(prepared, said.entries.take(~goes)))
+        news = OnTop.planned(prepared, _made(_on_top_of(prepared, current), said.entries.take(~goes)))
     return OnTop(head, current, news.overlays + planned.overlays, news.parts + planned.parts)
 
 
@@ -140,6 +143,7 @@ def _goes(
 ) -> NDArray[np.bool_]:
     """Return which entries must not stay above the shards of a run, bool[n]."""
     goes = ~np.isin(entries.issuers, [issuer.issuer_id for issuer in prepared.issuers])
+    goes[_heard(prepared.past.overlays, entries)] = True  # which a merge has put into another pack
     status = _status_in_shards(prepared.store, parts, entries)
     # These are revoked in the shards by the overlays alone that the run has heard, and so has whoever was first.
     mine, theirs = paired(entries, staying.entries)
@@ -155,6 +159,15 @@ def _goes(
     )
     goes[places] |= resolve(entries.take(places), row).is_confirmed
     return goes
+
+
+def _heard(before: Entries, entries: Entries) -> NDArray[np.intp]:
+    """Return the places of entries that say no more than what the run has heard."""
+    mine, theirs = paired(entries, before)
+    same = np.ones(len(mine), np.bool_)
+    for name in ("status", "revoked_at", "reason", "as_of", "origin"):
+        same &= getattr(entries, name)[mine] == getattr(before, name)[theirs]
+    return mine[same]
 
 
 def _status_in_shards(store: Store, parts: Sequence[HistoryPart], entries: Entries) -> NDArray[np.int8]:
@@ -175,14 +188,28 @@ def _status_in_shards(store: Store, parts: Sequence[HistoryPart], entries: Entri
     return status
 
 
-def _signed(prepared: Prepared, entries: Entries) -> list[StayingPack]:
+def _on_top_of(prepared: Prepared, current: Generation) -> Prepared:
+    """Return a run that carries records over from a newer generation than it was planned for."""
+    path = prepared.config.path
+    issuers = tuple(as_stored(path, one, current) if one.trouble else one for one in prepared.issuers)
+    # What landed meanwhile begins after the run did, and is not of the future for that.
+    now = max(prepared.refreshing.now, clock.seconds(clock.now()))
+    return replace(prepared, current=current, issuers=issuers, refreshing=replace(prepared.refreshing, now=now))
+
+
+def _made(prepared: Prepared, entries: Entries) -> list[StayingPack]:
     """Return the packs of an overlay that says what entries do."""
-    nothing = np.zeros(len(entries), np.bool_)
+    store, nothing = prepared.store, np.zeros(len(entries), np.bool_)
     with open_workplace(prepared) as place:
         rows = spool_staying(prepared, place, Staying(entries, nothing, nothing))
         if not rows.files:
             return []
-        plan = make_plan(prepared.issuers, prepared.windows, sorted(rows.groups), prepared.current_tables)
-        for name, octets in plan.objects.items():
-            prepared.store.put(name, octets)
-        return sign_staying(signing_job(prepared, plan), tasks_of(prepared, rows), entries, place.pool)
+        back = look_back(prepared)
+        plan = make_plan(
+            prepared.issuers, prepared.windows, sorted(rows.groups), prepared.current_tables, back.candidates
+        )
+        put_tables(store, plan)
+        job = signing_job(prepared, plan, back.job(plan))
+        packs = sign_staying(job, tasks_of(prepared, rows, back), entries, place.pool)
+        plan = put_windows(store, plan, [one.signed for one in packs])
+    return [replace(one, signed=one.signed.with_windows(plan.name)) for one in packs]

@@ -15,6 +15,8 @@ from storage.stores import Store
 from tests.fakes import WrappedStore
 from tests.pregen.cli.ca import Ca, Program
 from tests.pregen.cli.source import GOOD, NEW, OTHER, Source
+from tests.pregen.cli.test_left_behind import found
+from tests.pregen.cli.two import SECOND, Row, export, second_issuer
 
 Change = Callable[[], object]
 
@@ -136,3 +138,74 @@ def test_a_new_certificate_that_lands_meanwhile_stays(source: Source) -> None:
     overtaken(source, lambda: source.pregen("delta", source.ca.config, delta, "--json"))
 
     assert source.says(NEW)[0] == "good"
+
+
+def response(source: Source, serial: int) -> bytes:
+    """Return the octets that an edge would answer."""
+    path = source.ca.folder / "response.der"
+    words = ("--issuer", source.ca.pem, "--serial", f"{serial:x}", "--out", path)
+    assert source.pregen("lookup", source.ca.store, *words).code == 0
+    return path.read_bytes()
+
+
+def test_what_is_taken_over_keeps_its_signatures(source: Source) -> None:
+    source.rows[GOOD] = "revoked", 4
+    landed = []
+
+    def holds() -> None:
+        assert source.change("hold", GOOD).code == 0
+        assert source.change("revoke", OTHER).code == 0
+        landed.append(response(source, OTHER))
+
+    overtaken(source, holds)
+
+    assert source.says(GOOD) == ("revoked", "superseded")
+    assert [response(source, OTHER)] == landed
+    assert source.pregen("verify", source.ca.store, "--all").code == 0
+
+
+def test_what_the_run_has_heard_is_not_taken_over_again_though_it_lies_in_another_pack(source: Source) -> None:
+    some = range(8193, 8193 + 9)
+    source.rows |= dict.fromkeys(some, ("good", None))
+    source.ends |= dict.fromkeys(source.rows, source.ends[GOOD])
+    assert source.run().code == 0
+    for serial in some[:8]:
+        assert source.change("revoke", serial).code == 0
+
+    overtaken(source, lambda: source.change("revoke", some[8]))
+
+    assert {source.says(serial)[0] for serial in some} == {"revoked"}
+    assert sum(one.rows for one in source.current().manifest.overlays) == len(some)
+    assert source.pregen("verify", source.ca.store, "--all").code == 0
+
+
+def test_what_lands_of_an_issuer_that_is_left_behind_is_taken_over(ca: Ca, pregen: Program) -> None:
+    """Its key is lost where the run is, and not where others revoke."""
+    second_issuer(ca)
+    ca.profile = "lab"
+    ca.configure({**SECOND, "on_trouble": "leave-behind"})
+    some = [Row(serial, name) for name, first in (("r1", 0x100), ("r2", 0x200)) for serial in range(first, first + 4)]
+    export(ca, some, as_of=ca.now - timedelta(minutes=30))
+    assert pregen("run", ca.config).code == 0
+    key, lost = ca.folder / "ocsp2.key", ca.folder / "lost.key"
+    key.rename(lost)
+    export(ca, [row._replace(revoked_at=ca.now - timedelta(hours=1)) if row.serial == 0x101 else row for row in some])
+
+    def changes() -> None:
+        lost.rename(key)
+        for command, issuer, serial in (("hold", "r1", 0x101), ("revoke", "r1", 0x102), ("revoke", "r2", 0x202)):
+            ended = pregen(command, ca.config, "--issuer", issuer, "--serial", f"{serial:x}")
+            assert ended.code == 0, ended.err
+        key.rename(lost)
+
+    prepared = prepare(load_config(ca.config), RunOptions(workers=1))
+    published = publish_prepared(replace(prepared, store=SlowStore(prepared.store, changes)), Steps(), lambda *_: None)
+
+    assert [one.name for one in published.left_behind] == ["r2"]
+    pems = {1: ca.pem, 2: ca.folder / "other.pem"}
+    said = {
+        serial: found(pregen, ca, pems[serial >> 8], serial) for serial in (0x100, 0x101, 0x102, 0x200, 0x201, 0x202)
+    }
+    assert [serial for serial, status in said.items() if status == "revoked"] == [0x101, 0x102, 0x202]
+    assert {said[serial] for serial in (0x100, 0x200, 0x201)} == {"good"}
+    assert pregen("verify", ca.store, "--all").code == 0
