@@ -1,7 +1,7 @@
 """The bench: what this project claims about speed and size, measured on the machine at hand.
 
     python -m bench [--quick] [--json]
-        [--only raw|peers|pipeline|scale|lookups|overlaid|carry|nights|nothing-to-do|urgent]
+        [--only raw|peers|pipeline|scale|lookups|overlaid|carry|nights|nothing-to-do|urgent|memory]
 
 workload.py   a CA, or many (authorities.py), and a snapshot, the same certificates every time
 raw.py        raw loops: what an engine signs when nothing but signing is left; lanes.py for multibuffer, schemes.py
@@ -14,7 +14,9 @@ overlaid.py   lookups over eight overlays against lookups without any
 carry.py      what carrying a record over costs beside signing it, in the worker
 nights.py     a night of runs that sign what is new, changed or due, beside a run that signs everything
 idle.py       a run with nothing to do against a check of the same
-urgent.py     how long a revocation takes until an edge answers so, and a million of them until they are published
+urgent.py     how long a revocation takes until an edge answers so, and a million of them, from a folder and from S3
+bucket.py     a bucket of a real S3 server as a store
+memory.py     the largest process of each command; peak.py, which waits for it
 figure.py     figures, and what is asked of them; sizes.py, how much is measured
 machine.py    what the figures are true for, and of which state of the project
 report.py     JSON, Markdown, and a table on the terminal

@@ -20,6 +20,7 @@ from bench.figure import BenchError, Finding
 from bench.idle import measure_idle
 from bench.lookups import measure_lookups
 from bench.machine import revision_of, this_machine
+from bench.memory import measure_memory
 from bench.nights import measure_nights
 from bench.overlaid import measure_overlaid
 from bench.peers import compare, measure_peers
@@ -35,7 +36,9 @@ from pregen.exit_codes import ExitCode
 RESULTS = Path(__file__).parent / "results"
 PLAIN_WIDTH = 132
 GO_BYTES = 200 << 20  # of the compiler's cache
-Part = Literal["raw", "peers", "pipeline", "scale", "lookups", "overlaid", "carry", "nights", "nothing-to-do", "urgent"]
+Part = Literal[
+    "raw", "peers", "pipeline", "scale", "lookups", "overlaid", "carry", "nights", "nothing-to-do", "urgent", "memory"
+]
 
 
 def _mib(sizes: Sizes) -> str:
@@ -118,6 +121,7 @@ def measure(sizes: Sizes, only: Part | None, folder: Path) -> Iterator[Finding]:
         "nights": lambda: measure_nights(sizes, folder),
         "urgent": lambda: measure_urgent(sizes, folder),
         "nothing-to-do": lambda: measure_idle(sizes, folder),
+        "memory": lambda: measure_memory(sizes, folder),
     }
     found: list[Finding] = []
     for part, measured in parts.items():

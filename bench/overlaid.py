@@ -8,15 +8,12 @@ import functools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
 from bench.figure import PER_CPU_SECOND, BenchError, Figure, Finding, Target
 from bench.lookups import RecordingStore, choose, lookups_of, rate_of
 from bench.runs import publish, removed
 from bench.sizes import Sizes
-from bench.workload import Workload, make_workload
+from bench.workload import Workload, good_serials, make_workload
 from pregen.__main__ import main
-from pregen.snapshot import GOOD
 from storage.reader import Reader, open_reader
 from storage.stores import LocalStore
 
@@ -59,10 +56,7 @@ def revoke(workload: Workload, count: int, start: int) -> None:
     Raises:
         BenchError: it fails.
     """
-    rows = pq.read_table(workload.snapshots, columns=["serial", "status"]).to_pylist()
-    good: list[bytes] = [row["serial"] for row in rows if row["status"] == GOOD][start : start + count]
-    serials = (f"{int.from_bytes(one, 'big', signed=True):x}" for one in good)
-    words = [word for serial in serials for word in ("--serial", serial)]
+    words = [word for serial in good_serials(workload, start, count) for word in ("--serial", serial)]
     if code := main(["revoke", str(workload.config), "--issuer", "bench", *words, "--quiet"]):
         raise BenchError(f"pregen revoke of {count:,} certificates ended with exit code {code}")
 

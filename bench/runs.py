@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 import msgspec
 
@@ -115,6 +116,11 @@ def check_compared(report: RunReport) -> None:
     outcome = "not asked" if gate is None else gate.outcome
     if outcome != "passed":
         raise BenchError(f"the gate {COMPARING} was to compare this run with the generation before, but was {outcome}")
+
+
+def with_stdin(file: Path, command: Sequence[str]) -> tuple[str, ...]:
+    """Return a command that reads a file on its stdin."""
+    return ("/bin/sh", "-c", 'file="$0"; exec "$@" < "$file"', str(file), *command)
 
 
 def run_apart(command: Sequence[str]) -> tuple[int, str]:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from bench.workload import disk_bytes
 from pregen.signers import ALGORITHMS, P256_SHA256, RSA2048_SHA256
 
+LIFE = 2  # what lies beside each other in the life of a store takes as much as so many workloads of two generations
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sizes:
@@ -29,6 +31,8 @@ class Sizes:
         urgent_rows: snapshot of which certificates are revoked urgently.
         urgent_mass_rows: how many of them at once.
         urgent_rounds: of single ones, one after the other.
+        life_rows: snapshot of the store on which all commands are asked for their memory.
+        life_entries: certificates of each of its overlays.
     """
 
     judged: bool
@@ -56,6 +60,8 @@ class Sizes:
     urgent_rows: int
     urgent_mass_rows: int
     urgent_rounds: int
+    life_rows: int
+    life_entries: int
 
     @property
     def disk_bytes(self) -> int:
@@ -68,11 +74,12 @@ class Sizes:
             self.medium_rows,
             self.issuers * self.issuer_rows,
             self.lookup_rows,
-            self.urgent_rows + self.urgent_mass_rows,
+            2 * self.urgent_rows + 2 * self.urgent_mass_rows,  # in a folder, and in a bucket
         )
         needs = ((p256, P256_SHA256), (self.p384_rows, ALGORITHMS["p384-sha384"]), (self.rsa_rows, RSA2048_SHA256))
         gated = max(self.multibuffer_rows, self.awslc_rows, self.software_rows)
-        return max(*(disk_bytes(rows, one.signature_bytes) for rows, one in needs), disk_bytes(gated, dated=True))
+        life = disk_bytes(LIFE * self.life_rows, dated=True)
+        return max(*(disk_bytes(rows, one.signature_bytes) for rows, one in needs), disk_bytes(gated, dated=True), life)
 
 
 FULL = Sizes(
@@ -101,6 +108,8 @@ FULL = Sizes(
     urgent_rows=2_000_000,
     urgent_mass_rows=1_000_000,
     urgent_rounds=20,
+    life_rows=5_000_000,
+    life_entries=500_000,
 )
 QUICK = Sizes(
     judged=False,
@@ -128,4 +137,6 @@ QUICK = Sizes(
     urgent_rows=200_000,
     urgent_mass_rows=100_000,
     urgent_rounds=3,
+    life_rows=200_000,
+    life_entries=20_000,
 )

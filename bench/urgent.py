@@ -2,6 +2,7 @@
 
 The edge is a process of its own on this machine, and is asked over HTTP; the time counts from the start of the command,
 imports included. A mass is held against what signing it takes at least: the raw loop of its engine, on as many cores.
+All of it is measured in a folder, and in a bucket of a real S3 server on this machine.
 """
 
 import http.client
@@ -15,29 +16,57 @@ from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import quote
 
 import msgspec
-import pyarrow.parquet as pq
 from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.ocsp import OCSPCertStatus, OCSPRequestBuilder, OCSPResponseStatus, load_der_ocsp_response
 
-from bench.figure import BenchError, Figure, Finding, Target
+from bench.bucket import bucket_of, missing_server
+from bench.figure import BenchError, Figure, Finding, Skipped, Target
 from bench.lookups import Wanted, choose
-from bench.runs import publish, removed, run_apart
+from bench.runs import publish, removed, run_apart, with_stdin
 from bench.sizes import Sizes
-from bench.workload import Workload, make_workload
+from bench.workload import Workload, good_serials, make_workload
 from pregen.signers import P256_SHA256, engine_named, make_key, signing_rate
 from pregen.snapshot import GOOD
 
-GROUP = "urgent revocations, P-256"
-VISIBLE = Target(must=5, wish=4, at_most=True)
-MASS_S = Target(must=30, wish=20, at_most=True)  # a million, with multibuffer on two cores
-MASS_RATIO = Target(must=3, wish=2, at_most=True)  # with another engine: to the raw signing time
+MASS_RATIO = Target(must=3, wish=2, at_most=True)  # with another engine than multibuffer: to the raw signing time
 MASS_ROWS = 1_000_000
 CORES = 2
 START_S, GIVE_UP_S, LOOK_S = 60.0, 60.0, 0.02
+
+
+class Place(NamedTuple):
+    """Where a store lies, and what is asked there.
+
+    Attributes:
+        name: what the names of the figures begin with.
+        group: see `Figure`.
+        visible: of one revocation.
+        mass: of a million with `multibuffer` on two cores.
+    """
+
+    name: str
+    group: str
+    visible: Target
+    mass: Target
+
+
+FOLDER = Place(
+    name="urgent",
+    group="urgent revocations, P-256",
+    visible=Target(must=5, wish=4, at_most=True),
+    mass=Target(must=30, wish=20, at_most=True),
+)
+S3 = Place(
+    name="urgent.s3",
+    group="urgent revocations through a local S3 server, P-256",
+    visible=Target(must=6, wish=5, at_most=True),
+    mass=Target(must=40, wish=30, at_most=True),
+)
 
 
 class ChangeReport(msgspec.Struct, frozen=True):
@@ -49,41 +78,49 @@ class ChangeReport(msgspec.Struct, frozen=True):
 
 def measure_urgent(sizes: Sizes, folder: Path) -> Iterator[Finding]:
     """Yield how long one revocation takes until a running edge answers so, and a mass until it is published."""
-    workload = make_workload(folder / "urgent", sizes.urgent_rows)
-    with removed(workload):
-        report = publish(workload)
-        wanted = [one for one in choose(workload, 20 * sizes.urgent_rounds) if one.status == GOOD]
-        with _edge(workload) as port:
-            seconds = tuple(visible_s(workload, one, port) for one in wanted[: sizes.urgent_rounds])
-        yield Figure(
-            name="urgent.visible_s",
-            group=GROUP,
-            title="one, until a running edge answers revoked (median)",
-            value=statistics.median(seconds),
-            unit="s",
-            target=VISIBLE,
-            samples=seconds,
-        )
-        yield from _mass(workload, sizes, report.engine)
+    with removed(make_workload(folder / "urgent", sizes.urgent_rows)) as workload:
+        yield from _measure_at(FOLDER, str(workload.store), workload, sizes)
+        if (reason := missing_server()) is not None:
+            yield Skipped(name=S3.name, group=S3.group, title="all of it", reason=reason)
+            return
+        with bucket_of(workload) as address:
+            yield from _measure_at(S3, address, workload, sizes)
 
 
-def _mass(workload: Workload, sizes: Sizes, engine: str) -> Iterator[Finding]:
+def _measure_at(place: Place, address: str, workload: Workload, sizes: Sizes) -> Iterator[Finding]:
+    report = publish(workload)
+    wanted = [one for one in choose(workload, 20 * sizes.urgent_rounds) if one.status == GOOD]
+    with _edge(address) as port:
+        seconds = tuple(visible_s(workload, one, port) for one in wanted[: sizes.urgent_rounds])
+    yield Figure(
+        name=f"{place.name}.visible_s",
+        group=place.group,
+        title="one, until a running edge answers revoked (median)",
+        value=statistics.median(seconds),
+        unit="s",
+        target=place.visible,
+        samples=seconds,
+    )
+    yield from _mass(place, workload, sizes, report.engine)
+
+
+def _mass(place: Place, workload: Workload, sizes: Sizes, engine: str) -> Iterator[Finding]:
     done, seconds = revoke_many(workload, sizes.urgent_mass_rows)
     rate = signing_rate(engine_named(engine, P256_SHA256), P256_SHA256, make_key(P256_SHA256), sizes.reference_s)
     raw_s = done.responses / rate / min(CORES, len(os.sched_getaffinity(0)))
     is_million = engine == "multibuffer" and sizes.urgent_mass_rows == MASS_ROWS
     yield Figure(
-        name="urgent.mass_s",
-        group=GROUP,
+        name=f"{place.name}.mass_s",
+        group=place.group,
         title=f"{done.changed:,} of them, until they are published",
         value=seconds,
         unit="s",
-        target=MASS_S if is_million else None,
+        target=place.mass if is_million else None,
         note=f"{engine}, {CORES} workers",
     )
     yield Figure(
-        name="urgent.mass_ratio",
-        group=GROUP,
+        name=f"{place.name}.mass_ratio",
+        group=place.group,
         title="the same / raw signing on as many cores",
         value=seconds / raw_s,
         target=None if engine == "multibuffer" else MASS_RATIO,
@@ -115,14 +152,13 @@ def revoke_many(workload: Workload, count: int) -> tuple[ChangeReport, float]:
     Raises:
         BenchError: it fails, or has done something else.
     """
-    rows = pq.read_table(workload.snapshots, columns=["serial", "status"]).to_pylist()
-    good: list[bytes] = [row["serial"] for row in rows if row["status"] == GOOD][:count]
+    good = good_serials(workload, 0, count)
     names = workload.folder / "serials.txt"
-    names.write_text("\n".join(f"{int.from_bytes(one, 'big', signed=True):x}" for one in good))
+    names.write_text("\n".join(good))
     words = ("--issuer", "bench", "--serial", "-", "--reason", "keyCompromise", "--workers", str(CORES), "--json")
-    shell = ("/bin/sh", "-c", f'exec "$0" "$@" < {names}')
+    command = with_stdin(names, (sys.executable, "-m", "pregen", "revoke", str(workload.config), *words))
     started = time.perf_counter()
-    code, out = run_apart((*shell, sys.executable, "-m", "pregen", "revoke", str(workload.config), *words))
+    code, out = run_apart(command)
     seconds = time.perf_counter() - started
     if code:
         raise BenchError(f"pregen revoke of {count:,} certificates ended with exit code {code}: {out.strip()}")
@@ -133,11 +169,11 @@ def revoke_many(workload: Workload, count: int) -> tuple[ChangeReport, float]:
 
 
 @contextmanager
-def _edge(workload: Workload) -> Iterator[int]:
+def _edge(address: str) -> Iterator[int]:
     """Serve a store while the context lasts; give the port."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = int(free.getsockname()[1])
-    command = (sys.executable, "-m", "storage.edge", str(workload.store), "--port", str(port))
+    command = (sys.executable, "-m", "storage.edge", address, "--port", str(port))
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:  # noqa: S603
         try:
             _wait_until_ready(port)

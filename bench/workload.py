@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, cast
 
 import numpy as np
 import pyarrow as pa
@@ -185,6 +185,14 @@ def make_many_issuers(folder: Path, issuers: int, rows_each: int) -> Workload:
     path = folder / "snapshot.parquet"
     _write_snapshot(path, rows, columns, {**ISSUER_COLUMN, **COLUMNS}, clock.text(now))
     return workload
+
+
+def good_serials(workload: Workload, start: int, count: int) -> list[str]:
+    """Return serial numbers of so many good certificates, from one on, as commands take them."""
+    rows = pq.read_table(workload.snapshots, columns=["serial", "status"])
+    good = rows["serial"].filter(pa.array(rows["status"].to_numpy() == GOOD)).slice(start, count)
+    serials = cast("list[bytes]", good.to_pylist())
+    return [f"{int.from_bytes(one, 'big', signed=True):x}" for one in serials]
 
 
 def disk_bytes(responses: int, signature_bytes: int = P256_SHA256.signature_bytes, *, dated: bool = False) -> int:

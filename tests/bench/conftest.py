@@ -39,6 +39,8 @@ TINY = Sizes(
     urgent_rows=300,
     urgent_mass_rows=150,
     urgent_rounds=1,
+    life_rows=300,
+    life_entries=20,
 )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.bucket import missing_server
 from bench.command import deliver, main, run_bench
 from bench.figure import BenchError, Figure
 from bench.golang import go_missing
@@ -22,6 +23,10 @@ from tests.bench.conftest import TINY
 
 PATIENCE_S = 120
 GATED = ("p256.multibuffer", "p256.awslc", "p256.software")
+COMMANDS = (
+    *("check", "run", "full", "import", "verify", "against", "delta", "revoke", "merge", "release", "rollback"),
+    *("compared", "status", "history", "inspect", "lookup", "gc"),
+)
 RUN_FIGURES = ("rate", "ratio", "raw", "overhead", "memory")
 EXPECTED = {
     *(
@@ -47,7 +52,9 @@ EXPECTED = {
     *(f"lookups.{one}" for one in ("rate", "ratio", "reference", "ranged_gets")),
     *(f"overlaid.{one}" for one in ("rate", "ratio", "ranged_gets")),
     *(f"{part}.{one.name}" for part in ("carry", "nights") for one in (P256_SHA256, RSA2048_SHA256)),
-    *(f"urgent.{one}" for one in ("visible_s", "mass_s", "mass_ratio")),
+    *(f"nothing-to-do.{one}" for one in ("check", "run", "ratio")),
+    *(f"{place}.{one}" for place in ("urgent", "urgent.s3") for one in ("visible_s", "mass_s", "mass_ratio")),
+    *(f"memory.{one}" for one in COMMANDS),
     "peers.over_go",
     "peers.over_builder",
 }
@@ -82,11 +89,16 @@ JUDGED = {
     "nights.p256-sha256": (0.60, 0.50),
     "nights.rsa2048-sha256": (0.40, 0.36),
     "urgent.visible_s": (5, 4),
+    "urgent.s3.visible_s": (6, 5),
+    "nothing-to-do.ratio": (1.2, 1.05),
+    **{f"memory.{one}": (450, 300) for one in COMMANDS},
 }
 MISSING = [engine.name for engine in ENGINES if engine.unavailable() is not None]
 if missing_engine("multibuffer", P256_SHA256):
-    JUDGED["urgent.mass_ratio"] = (3, 2)
+    JUDGED |= {f"{place}.mass_ratio": (3, 2) for place in ("urgent", "urgent.s3")}
     MISSING += ["pipeline.p256.multibuffer", "pipeline.p384.multibuffer", "scale.issuers", "peers.over_"]
+if missing_server():
+    MISSING += ["urgent.s3"]
 if go_missing():
     MISSING += ["peers.go", "peers.over_go"]
 if len(os.sched_getaffinity(0)) < 2:

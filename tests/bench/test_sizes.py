@@ -27,6 +27,7 @@ def test_only_the_full_sizes_are_judged_and_they_are_those_of_the_targets() -> N
         "night_rsa_rows": 200_000,
         "urgent_rows": 2_000_000,
         "urgent_mass_rows": 1_000_000,
+        "life_rows": 5_000_000,
     }
     assert FULL.issuers == 1_144
 

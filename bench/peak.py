@@ -1,0 +1,27 @@
+"""Run a command, and write how many octets its largest process took: `python -SE peak.py FILE COMMAND WORD...`.
+
+A program of its own that imports next to nothing: Linux counts the memory of a process from before its exec, when it
+was a copy of who started it.
+"""
+
+import os
+import resource
+import sys
+
+
+def main(file: str, command: list[str]) -> int:
+    """Run a command to its end, write the peak of it and of all that it has waited for, and return its exit code."""
+    pid = os.posix_spawn(command[0], command, os.environ)
+    _, status, usage = os.wait4(pid, 0)
+    with open(file, "w", encoding="ascii") as peak:  # noqa: PTH123 - pathlib is larger than all of this
+        peak.write(str(octets_of(usage)))
+    return os.waitstatus_to_exitcode(status)
+
+
+def octets_of(usage: resource.struct_rusage) -> int:
+    """Return the peak that the system tells: in KiB, but on macOS."""
+    return usage.ru_maxrss << (0 if sys.platform == "darwin" else 10)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], sys.argv[2:]))
