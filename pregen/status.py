@@ -87,13 +87,13 @@ def status_of(store: Store, warn_s: int, crit_s: int) -> Status:
     try:
         generation = _newest(store)
     except (UnsupportedVersionError, UnknownFeatureError):
-        raise
+        raise  # nothing is wrong with the store: it is this program that is too old
     except (NothingPublishedError, FormatError) as fault:
         return Status(url=store.url, now=now, problems=(Problem(Level.CRITICAL, str(fault)),))
     except FileNotFoundError as lost:
         text = f"a part of the newest generation is lost ({lost.filename or lost})"
         return Status(url=store.url, now=now, problems=(Problem(Level.CRITICAL, text),))
-    ahead = clock.seconds_ahead_of(lambda: store.clock_s(may_write=False))
+    ahead = clock.seconds_ahead_of(lambda: store.clock_s(may_write=False))  # who watches has no rights to write
     freshness = generation.freshness
     ends = certificate_ends(loaded.tables for loaded in generation.tables.values())
     issuers = sorted(

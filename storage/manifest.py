@@ -180,6 +180,7 @@ def read_manifest(store: ReadableStore, name: str) -> Manifest:
     else:
         check_kind(document, (WITH_OBJECTS, MANIFEST_VERSION))
         shards, overlays = _shards_in_columns(document), _overlays_in_columns(document)
+    # A key without a shard would be unauthorized, and one with two would get the answer of whichever is found.
     bounds = [0, *(shard.high for shard in shards)]
     if [shard.low for shard in shards] != bounds[:-1] or bounds[-1] != KEY32 or bounds != sorted(set(bounds)):
         raise MalformedError(name, "its shards do not hold every key once")
@@ -258,7 +259,7 @@ def _columns(shards: Sequence[Shard], names: Mapping[str, int]) -> dict[str, lis
         "rows": [one.rows for one in shards],
         "revoked": [one.revoked for one in shards],
     }
-    if all(one.as_of is not None for one in shards):
+    if all(one.as_of is not None for one in shards):  # a column has no gaps, and shards of version 1 say none
         columns["as_of"] = [one.as_of for one in shards]
     return columns
 

@@ -135,6 +135,7 @@ class Generation:
         proven = {loaded.tables_name: loaded.tables for loaded in kept.values()}
         self.tables: dict[str, LoadedTables] = {}
         for name in dict.fromkeys(one.tables for one in searched):
+            # Names are hashes of what they name: what was proven under one need not be read or proven again.
             loaded = self.tables[name] = kept.get(name) or load_tables(store, name, proven)
             proven[loaded.tables_name] = loaded.tables
         packs = {one.pack for one in searched}
@@ -191,7 +192,7 @@ class Generation:
             found, answer = self._in_overlays(key, issuer_id, serial, oid)
             if found:
                 return answer
-        shard = self.manifest.shards[bisect_right(self._lows, key) - 1]
+        shard = self.manifest.shards[bisect_right(self._lows, key) - 1]  # shards hold every key once
         return self._find(shard, key, issuer_id, serial, oid)[1]
 
     def urgent(self, cert_id: CertID) -> tuple[bool, Answer | None]:
@@ -222,7 +223,7 @@ class Generation:
             return False, None
         loaded = self.tables[shard.tables]
         wanted = loaded.wanted(issuer_id, len(serial))
-        if not wanted:
+        if not wanted:  # strangers' serials are mostly of lengths that an issuer does not use: they cost no read
             return False, None
         pack = self.pack(shard)
         hit = find(pack, part_of(key, shard.low, shard.high, pack.buckets), serial, loaded.strides, wanted)
@@ -230,7 +231,7 @@ class Generation:
             return False, None
         run, record = hit
         way = loaded.way(run, hash_oid)
-        if way is None:
+        if way is None:  # a hit all the same: an older pack may say what is no longer true (FORMAT.md, section 9)
             return True, None
         assembler, status, window = way
         return True, Answer(

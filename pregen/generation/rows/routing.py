@@ -154,6 +154,7 @@ class FileRouter:
 
     def __init__(self, job: RoutingJob) -> None:
         self._snapshot = job.snapshot
+        # Each process appends to files of its own, which are called after it, so that none waits for another.
         self._router = Router(job.folder, job.bounds, job.issuer_ids, str(os.getpid()), job.repeats)
         self._observer = Observer(job.watch) if job.watch else None
 
@@ -203,7 +204,7 @@ def route_files(
     try:
         for routed in pool.map(FileRouter, job, tasks):
             job.snapshot.add(routed.number, routed.reading)
-            last[routed.written.name] = routed.written
+            last[routed.written.name] = routed.written  # a router counts on from file to file: its last word holds
             steps.add(routed.steps)
             if routed.observation is not None:
                 observe(routed.observation)
