@@ -28,7 +28,7 @@ class Idle(msgspec.Struct, frozen=True):
     octets_read: int
 
 
-def measure_idle(sizes: Sizes, folder: Path) -> Iterator[Finding]:
+def measure_idle(sizes: Sizes, folder: Path, rounds: int = ROUNDS) -> Iterator[Finding]:
     """Yield what a run with nothing to do takes, and what a check takes.
 
     Raises:
@@ -39,7 +39,7 @@ def measure_idle(sizes: Sizes, folder: Path) -> Iterator[Finding]:
         workload.config.write_text(config.replace('lifetime = "4d"', 'lifetime = "7d"'))  # else all is due each night
         _spent(workload, "run")
         checks, runs = [], []
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             checks.append(_spent(workload, "check")[0])
             spent, out = _spent(workload, "run")
             runs.append(spent)

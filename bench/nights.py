@@ -33,14 +33,14 @@ TARGETS = {
 }
 
 
-def measure_nights(sizes: Sizes, folder: Path) -> Iterator[Finding]:
+def measure_nights(sizes: Sizes, folder: Path, rounds: int = ROUNDS) -> Iterator[Finding]:
     """Yield CPU time of a night over that of a run that signs everything, for two algorithms."""
     for algorithm, rows in ((P256_SHA256, sizes.night_rows), (RSA2048_SHA256, sizes.night_rsa_rows)):
         with removed(make_workload(folder / "nights", rows, algorithm)) as workload:
-            yield _figure(workload, algorithm)
+            yield _figure(workload, algorithm, rounds)
 
 
-def _figure(workload: Workload, algorithm: Algorithm) -> Figure:
+def _figure(workload: Workload, algorithm: Algorithm, rounds: int) -> Figure:
     before = write_day_before(workload)
     text = workload.config.read_text().replace('"strict"', '"lab"').replace('"4d"', '"7d"')
     workload.config.write_text(text)
@@ -54,7 +54,7 @@ def _figure(workload: Workload, algorithm: Algorithm) -> Figure:
     kept = workload.folder / "kept"
     workload.store.rename(kept)
     nightly, full = list[RunReport](), list[RunReport]()
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for reports, options in ((full, ("--full",)), (nightly, ())):
             shutil.copytree(kept, workload.store)
             reports.append(run_workload(workload, "--workers", "1", *options))

@@ -12,6 +12,7 @@ import pytest
 from storage.commits import find_head, read_commit
 from storage.stores import LocalStore
 from tests.faults.processes import WITHIN_S, RunningProgram
+from tests.faults.zygote import Zygote
 from tests.pregen.cli.ca import Ca, Program
 from tests.pregen.upkeep.stores import assert_whole, names
 from tests.s3 import S3Server
@@ -43,17 +44,15 @@ def test_a_cleaning_that_is_killed_at_any_time_harms_nothing_and_the_next_one_fi
     ca: Ca, pregen: Program, kills: int
 ) -> None:
     publish(ca, pregen, 3)
-    chance = random.Random(14)
-    began = time.monotonic()
-    with RunningProgram(ca.folder, "gc", ca.store, *KEEP_ONE, "--dry-run") as whole:
-        assert whole.end().code == 0
-    took_s = time.monotonic() - began
-
-    for _ in range(kills):
-        with RunningProgram(ca.folder, "gc", ca.store, *KEEP_ONE):
-            time.sleep(chance.uniform(0.6, 1.1) * took_s)
-        assert_sound(ca, pregen)
-        publish(ca, pregen, 1)
+    words = ("gc", ca.store, *KEEP_ONE)
+    with Zygote(ca.folder) as zygote:
+        began = time.monotonic()
+        assert zygote.run(*words, "--dry-run") == 0, zygote.said
+        took_s, chance = time.monotonic() - began, random.Random(14)
+        for _ in range(kills):
+            zygote.run(*words, killed_after_s=chance.uniform(0.1, 1.5) * took_s)
+            assert_sound(ca, pregen)
+            publish(ca, pregen, 1)
     done = pregen("gc", ca.store, *KEEP_ONE)
 
     assert done.code == 0, done.err

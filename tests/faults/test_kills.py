@@ -98,7 +98,7 @@ class Commands:
     def __init__(self, ca: Ca, zygote: Zygote, seed: int) -> None:
         self.ca, self.zygote, self.dice = ca, zygote, random.Random(seed)
         self.revoked: set[int] = set()  # in the database
-        self.took_s = dict.fromkeys(("run", "revoke", "delta", "gc", "rollback"), 0.6)
+        self.took_s = dict.fromkeys(("run", "revoke", "delta", "gc", "rollback"), 0.2)
         self.kills = 0
 
     def words(self) -> tuple[object, ...]:

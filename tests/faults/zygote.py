@@ -1,19 +1,25 @@
 """Many real processes of the program, one after the other, each of which may be killed: started by a fork.
 
-A process that has imported the program, and has opened nothing, forks for each command. So a command is a process of
-its own that the kernel kills, and needs no second to start.
+A process that has imported all of the program, and has opened nothing, forks for each command. So a command is a
+process of its own that the kernel kills, and needs no second to start.
 """
 
+import importlib
 import json
 import os
+import pkgutil
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import pregen
+import storage
 from pregen.__main__ import main
 
 _PROGRAM = "from tests.faults.zygote import serve; serve()"
@@ -22,11 +28,17 @@ _PROGRAM = "from tests.faults.zygote import serve; serve()"
 class Zygote:
     """Starts commands, and kills them after a time."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, environment: Mapping[str, str] | None = None) -> None:
         self._said = folder / "zygote.said"
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", _PROGRAM],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **(environment or {})},
         )
+        self.peak_bytes = 0
+        """The most memory that the last command had."""
 
     def __enter__(self) -> Self:
         return self
@@ -46,7 +58,9 @@ class Zygote:
         order = {"words": [str(word) for word in words], "after_s": killed_after_s, "said": str(self._said)}
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
-        return int(self._process.stdout.readline())
+        code, peak_bytes = map(int, self._process.stdout.readline().split())
+        self.peak_bytes = peak_bytes
+        return code
 
     @property
     def said(self) -> str:
@@ -56,7 +70,11 @@ class Zygote:
 
 def serve() -> None:
     """Be the process that forks."""
-
+    for package in (pregen, storage):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if not module.name.endswith("__main__"):
+                importlib.import_module(module.name)
+    assert threading.active_count() == 1, "a fork would lose the others"
     for line in sys.stdin:
         order = json.loads(line)
         pid = os.fork()
@@ -65,8 +83,8 @@ def serve() -> None:
         if order["after_s"] is not None:
             time.sleep(order["after_s"])
             os.kill(pid, signal.SIGKILL)
-        _, status = os.waitpid(pid, 0)
-        sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
+        _, status, usage = os.wait4(pid, 0)
+        sys.stdout.write(f"{os.waitstatus_to_exitcode(status)} {usage.ru_maxrss << 10}\n")
         sys.stdout.flush()
 
 
