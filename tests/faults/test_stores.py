@@ -27,7 +27,7 @@ def open_flaky(address: StoreAddress) -> Store:
 def published(ca: Ca, monkeypatch: pytest.MonkeyPatch) -> Ca:
     """A CA with a current generation, and from now on a store that does as `plan` says."""
     assert main(["run", str(ca.config)]) == 0
-    monkeypatch.setattr("pregen.generation.preparation.open_store", open_flaky)
+    monkeypatch.setattr("pregen.config.file.open_store", open_flaky)
     return ca
 
 
@@ -132,7 +132,7 @@ def test_a_signal_before_the_commit_publishes_nothing(
     published: Ca, pregen: Program, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, code: int
 ) -> None:
     before = published.published()
-    monkeypatch.setattr("pregen.generation.preparation.open_store", open_signalling)
+    monkeypatch.setattr("pregen.config.file.open_store", open_signalling)
     monkeypatch.setattr(SignallingStore, "number", number)
     monkeypatch.setattr(SignallingStore, "place", "windows/")
 
@@ -146,7 +146,7 @@ def test_a_signal_before_the_commit_publishes_nothing(
 def test_a_signal_during_the_commit_comes_too_late_and_what_is_said_is_true(
     published: Ca, pregen: Program, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, place: str
 ) -> None:
-    monkeypatch.setattr("pregen.generation.preparation.open_store", open_signalling)
+    monkeypatch.setattr("pregen.config.file.open_store", open_signalling)
     monkeypatch.setattr(SignallingStore, "number", number)
     monkeypatch.setattr(SignallingStore, "place", place)
 
