@@ -4,6 +4,7 @@ changing.py      the conductor of revoke, hold and release, and what all changes
 delta.py         the conductor of delta; gates.py is what gates say of its rows
 mentions.py      which certificates a command line names, and orders.py, what is to become of them
 ground.py        what a change stands on: issuers, store, and the head
+elsewhere.py     under which other names and keys of the same CAs the head answers
 place.py         where it works: the workers, and the folder where rows wait
 standing.py      what the head says of certificates, read record by record
 deciding.py      what is to become of each, by pure rules

@@ -20,7 +20,7 @@ from pregen.urgent.mentions import Mention, read_mentions
 from pregen.urgent.orders import ChangeKind, Order, check_reasons
 from pregen.urgent.overlaying import Overlay, sign_overlay
 from pregen.urgent.place import Place, place_of
-from pregen.urgent.refusing import refuse_impossible, unsigned_of, without_unsigned
+from pregen.urgent.refusing import check_elsewhere, refuse_impossible, unsigned_of, without_unsigned
 from pregen.urgent.resolving import Resolved, Rules, regrouped
 from storage.errors import CommitRefusedError
 from storage.manifest import LeftBehind
@@ -184,7 +184,8 @@ def conduct(
             if overlay is None:
                 resolved = place.resolved(ground, files, rules)
                 judgement = judge(ground, resolved)
-                judgement = replace(judgement, warnings=judgement.warnings + without_unsigned(ground, resolved))
+                of_issuers = check_elsewhere(ground, resolved) + without_unsigned(ground, resolved)
+                judgement = replace(judgement, warnings=judgement.warnings + of_issuers)
                 landing = [one for one in regrouped(place.folder, resolved, place.most_rows) if one.file.rows]
                 if options.is_dry or not landing:
                     landed = None

@@ -15,9 +15,9 @@ from pregen.generation.rows.endings import Endings
 from pregen.generation.work.memory import forbid_core_dumps
 from pregen.issuers import Issuer, ending_soon, load_issuers
 from pregen.signers import Choice, KeyUse
+from pregen.urgent.elsewhere import Elsewhere, elsewhere_of
 from pregen.validity import ValidityWindow, check_run_times, check_store_clock
 from pregen.validity.refreshing import takes_s
-from storage.certid import HASH_OIDS
 from storage.commits import Head, check_writable, find_head
 from storage.errors import FormatError, NothingPublishedError
 from storage.history import HistoryIndex, read_index
@@ -44,6 +44,7 @@ class Ground:
         as_of: the instant for which the change is right.
         started: when the command began.
         left_behind: those of the issuers that cannot sign.
+        elsewhere: names and keys of the same CAs under which the head answers, and the change does not.
         warnings: so far.
     """
 
@@ -60,6 +61,7 @@ class Ground:
     as_of: datetime
     started: datetime
     left_behind: tuple[LeftBehind, ...]
+    elsewhere: tuple[Elsewhere, ...]
     warnings: tuple[Finding, ...]
 
     @property
@@ -82,11 +84,15 @@ class Ground:
 
         Raises:
             UpgradeNeededError, FormatError, OSError: it cannot be read, or needs a newer publisher.
-            GateError: it answers under further names of these issuers.
+            GateError: it answers under further names or keys of these issuers, under which nothing was looked up.
         """
         check_writable(head.commit)
         current = Generation(self.store, head, self.current)
-        _refuse_lost_names(current, self.issuers)
+        if not {*elsewhere_of(self.config, current, self.issuers)} <= {*self.elsewhere}:
+            raise GateError(
+                f"commit {head.commit.number}, published meanwhile, answers under a further name or key of these "
+                "issuers; nothing was published: say the command again"
+            )
         return replace(self, head=head, current=current, index=_index(self.store, current)[0])
 
 
@@ -118,7 +124,6 @@ def take_ground(
     current = Generation(store, head)
     left = left_behind(issuers, current)
     issuers = tuple(as_stored(config.path, one, current) if one.trouble else one for one in issuers)
-    _refuse_lost_names(current, issuers)
     index, damage = _index(store, current)
     able = [issuer for issuer in issuers if not issuer.trouble]
     chosen = config.run.workers if workers is None else workers
@@ -136,6 +141,7 @@ def take_ground(
         as_of=started,
         started=started,
         left_behind=left,
+        elsewhere=elsewhere_of(config, current, issuers),
         warnings=warnings + trouble_warning(left, is_urgent=True) + damage + ending_soon(able, started),
     )
 
@@ -145,12 +151,10 @@ def ground_of(prepared: Prepared) -> Ground:
 
     Raises:
         NothingPublishedError: there is nothing that it could be on top of.
-        GateError: it answers under further names of these issuers.
         OSError: the store does not answer.
     """
     if prepared.head is None or prepared.current is None:
         raise NothingPublishedError(prepared.store.url)
-    _refuse_lost_names(prepared.current, prepared.issuers)
     index, damage = _index(prepared.store, prepared.current)
     return Ground(
         config=prepared.config,
@@ -166,6 +170,7 @@ def ground_of(prepared: Prepared) -> Ground:
         as_of=prepared.snapshot.as_of,
         started=prepared.started,
         left_behind=prepared.left_behind,
+        elsewhere=elsewhere_of(prepared.config, prepared.current, prepared.issuers),
         warnings=prepared.warnings + damage,
     )
 
@@ -193,32 +198,6 @@ def ends_early(ground: Ground, severity: Severity, of: Container[int] | None = N
         "lifetime, or take a newer source"
     )
     return (Finding("window.before-next-run", severity, text, len(short), tuple(short[:MAX_EXAMPLES])),)
-
-
-def _refuse_lost_names(current: Generation, issuers: Sequence[Issuer]) -> None:
-    """Refuse to change a certificate under one name of its issuer and to leave it as it is under another one.
-
-    Raises:
-        GateError: the generation answers under a further name of these issuers, which the configuration lacks.
-    """
-    known = {issuer.issuer_id for issuer in issuers}
-    names_of = {(name, issuer.key_hashes[HASH_OIDS["sha256"]]) for issuer in issuers for name in issuer.names}
-    lost = {
-        stored.issuer_id: stored.label
-        for loaded in current.tables.values()
-        for stored in loaded.tables.issuers
-        if stored.issuer_id not in known
-        and not names_of.isdisjoint((name, stored.key_hashes[HASH_OIDS["sha256"]]) for name in stored.names)
-    }
-    if lost:
-        labels = tuple(sorted(set(lost.values())))
-        text = (
-            f"commit {current.commit.number} answers for {', '.join(labels[:MAX_EXAMPLES])} under a further name too, "
-            "which the configuration lacks: its clients would see no change; name the issuer's certificate with that "
-            "name again in certificate of its [[issuer]]"
-        )
-        finding = Finding("issuer.further-name", "error", text, len(lost), labels[:MAX_EXAMPLES])
-        raise GateError("the configuration lacks a name that is answered for; nothing was published", [finding])
 
 
 def _index(store: Store, current: Generation) -> tuple[HistoryIndex | None, tuple[Finding, ...]]:

@@ -15,7 +15,6 @@ from pregen.generation.rows.sharding import record_bytes, rows_wanted, shard_cou
 from pregen.generation.rows.spool import spool_folder
 from pregen.generation.work.steps import Steps
 from pregen.generation.work.workers import Pool, open_pool
-from pregen.issuers import Issuer
 from pregen.snapshot import StatusBatch
 from pregen.urgent.ground import Ground
 from pregen.urgent.resolving import Resolved, Resolver, ResolvingJob, ResolvingTask, Rules
@@ -42,9 +41,10 @@ class Place:
         Raises:
             SpoolError: the disk is full.
         """
-        issuers = self.ground.issuers
-        repeats = tuple((of, index) for index, issuer in enumerate(issuers) for of in issuer.rows_of)
-        return route(batches, self.folder, self.bounds, ids_of(issuers), Steps(), observer, repeats)
+        ground = self.ground
+        rows_of = [issuer.rows_of for issuer in ground.issuers] + [one.rows_of for one in ground.elsewhere]
+        repeats = tuple((of, index) for index, some in enumerate(rows_of) for of in some)
+        return route(batches, self.folder, self.bounds, looked_up(ground), Steps(), observer, repeats)
 
     def resolved(self, ground: Ground, files: Sequence[ShardFile], rules: Rules) -> list[Resolved]:
         """Hold rows against the head, by ascending keys.
@@ -57,7 +57,8 @@ class Place:
             open_store=ground.open_store,
             head=ground.head,
             index=ground.index,
-            issuer_ids=ids_of(ground.issuers),
+            # Those of `self.ground`, by which rows were routed; what a later head has more was refused.
+            issuer_ids=looked_up(self.ground),
             rules=rules,
             as_of=clock.seconds(ground.as_of),
             folder=self.folder,
@@ -70,9 +71,10 @@ class Place:
         return sorted(self.pool.map(Resolver, job, tasks), key=lambda one: one.file.number)
 
 
-def ids_of(issuers: Sequence[Issuer]) -> NDArray[np.uint64]:
-    """Return the ids of issuers, uint64[n]."""
-    return np.array([issuer.issuer_id for issuer in issuers], np.uint64)
+def looked_up(ground: Ground) -> NDArray[np.uint64]:
+    """Return the ids under which certificates are looked up, uint64[n]: those of the issuers, then those elsewhere."""
+    ids = [*(one.issuer_id for one in ground.issuers), *(one.issuer_id for one in ground.elsewhere)]
+    return np.array(ids, np.uint64)
 
 
 @contextlib.contextmanager

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pregen.errors import MAX_EXAMPLES, ConfigError, Finding, GateError
+from pregen.errors import MAX_EXAMPLES, ConfigError, Finding, GateError, Severity
 from pregen.generation.making.left_out import all_left_out, with_counts
 from pregen.issuers import Issuer
 from pregen.urgent.deciding import Fate
+from pregen.urgent.elsewhere import Elsewhere
 from pregen.urgent.ground import Ground
 from pregen.urgent.orders import ChangeKind
 from pregen.urgent.resolving import Example, Resolved
@@ -84,6 +85,43 @@ def without_unsigned(ground: Ground, resolved: Sequence[Resolved]) -> tuple[Find
             [*faults, *ground.warnings],
         )
     return () if found is None else (found,)
+
+
+def check_elsewhere(ground: Ground, resolved: Sequence[Resolved]) -> tuple[Finding, ...]:
+    """Return a warning of certificates that change under one name or key of their CA, and not under another.
+
+    Raises:
+        GateError: the configuration lacks that name or key: its clients would see no change.
+    """
+    findings = [_of_elsewhere(number, one, resolved) for number, one in enumerate(ground.elsewhere)]
+    found = [finding for finding in findings if finding is not None]
+    if any(finding.severity == "error" for finding in found):
+        raise GateError("the configuration lacks a name or key that is answered for; nothing was published", found)
+    return tuple(found)
+
+
+def _of_elsewhere(number: int, one: Elsewhere, resolved: Sequence[Resolved]) -> Finding | None:
+    some = [each.elsewhere[number] for each in resolved if number in each.elsewhere]
+    if not some:
+        return None
+    what = "key" if one.is_key else "name"
+    text = f"these certificates are answered for under a further {what} of their issuer too, {one.label}, and "
+    if one.is_configured:
+        text += f"change under it by --issuer {one.label} alone, or where also in its [[issuer]] names theirs"
+    elif one.is_key:
+        text += (
+            "the configuration lacks it, so its clients would see no change: write its [[issuer]] again, with also, or "
+            f"let a run with --drop-issuer {one.label} take its answers away"
+        )
+    else:
+        text += (
+            "the configuration lacks it, so its clients would see no change: name the issuer's certificate with that "
+            "name again in certificate of its [[issuer]]"
+        )
+    examples = tuple(f"serial {serial_text(each.serial)} under {one.label}" for _, few in some for each in few)
+    code = "issuer.further-key" if one.is_key else "issuer.further-name"
+    severity: Severity = "warning" if one.is_configured else "error"
+    return Finding(code, severity, text, sum(count for count, _ in some), examples[:MAX_EXAMPLES])
 
 
 def unsigned_of(ground: Ground, resolved: Sequence[Resolved]) -> tuple[LeftBehind, ...]:

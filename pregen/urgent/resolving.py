@@ -59,7 +59,7 @@ class ResolvingJob:
         open_store: opens the store, in the process that calls it.
         head: the newest commit.
         index: what it has left behind for gates.
-        issuer_ids: uint64[issuers], by the numbers in rows.
+        issuer_ids: uint64[n], by the numbers in rows: of the issuers, then of other names and keys of their CAs.
         rules: of the change.
         as_of: the instant for which it is right, in seconds since 1970.
         endings: which certificates get a window that ends with them; None: none do.
@@ -114,6 +114,8 @@ class Resolved:
         counts: what became of rows that are no certificate's own.
         pairs: of these, the first ones.
         unsigned: what would land, but for its issuers, which cannot sign.
+        elsewhere: by the number of another name or key of a CA, certificates that stay there as they were, though they
+            change under this one: how many, and the first ones.
     """
 
     file: ShardFile
@@ -126,6 +128,7 @@ class Resolved:
     counts: RowCounts = NOTHING_COUNTED
     pairs: Examples = NO_EXAMPLES
     unsigned: LeftOut = NOTHING_LEFT_OUT
+    elsewhere: dict[int, tuple[int, tuple[Example, ...]]] = field(default_factory=dict)
 
 
 class Resolver:
@@ -163,9 +166,13 @@ class Resolver:
             is_again=is_again,
         )
         landing_fates = (Fate.LANDS, *UNDOING) if job.rules.accepts_unrevoke else (Fate.LANDS,)
+        issuer = rows.codes >> 8 & 0xFF_FFFF
+        own = issuer < len(job.unable)
         would_land = np.isin(decided.fate, landing_fates)
-        is_unsigned = would_land & job.unable[rows.codes >> 8 & 0xFF_FFFF]
-        fates = np.where(is_unsigned, Fate.UNSIGNED, decided.fate)
+        elsewhere = np.flatnonzero(would_land & ~own & standing.is_known)
+        would_land &= own
+        is_unsigned = would_land & job.unable[np.where(own, issuer, 0)]
+        fates = np.where(is_unsigned, Fate.UNSIGNED, decided.fate)[own]
         lands, unsigned = np.flatnonzero(would_land & ~is_unsigned), np.flatnonzero(is_unsigned)
         is_revoked, was_revoked = _is_revoked(decided.said), _is_revoked(standing.said)
         newly = is_revoked & standing.is_known & ~was_revoked
@@ -174,7 +181,7 @@ class Resolver:
             file=_written(job.folder / LANDING, file, landing),
             groups=_groups(landing, job.endings),
             fates={fate: int(np.count_nonzero(fates == fate)) for fate in Fate},
-            examples={fate: _examples(spilled, np.flatnonzero(fates == fate)) for fate in Fate},
+            examples={fate: _examples(spilled, np.flatnonzero(own)[fates == fate]) for fate in Fate},
             revoked=int(np.count_nonzero(newly[lands])),
             new=int(np.count_nonzero(~standing.is_known[lands])),
             newest=int(standing.as_of[lands].max(initial=0)),
@@ -187,6 +194,11 @@ class Resolver:
             )
             if len(unsigned)
             else NOTHING_LEFT_OUT,
+            elsewhere={
+                number - len(job.unable): (len(some), _examples(spilled, some))
+                for number in np.unique(issuer[elsewhere]).tolist()
+                if len(some := elsewhere[issuer[elsewhere] == number])
+            },
         )
 
 

@@ -74,22 +74,87 @@ def test_under_both_encodings_of_a_name_a_certificate_is_revoked_by_one_command(
     assert "serial ffee" in new.err
 
 
-def test_another_key_that_answers_for_the_same_rows_is_told_as_well(ca: Ca, pregen: Program) -> None:
+AGAIN = {**SECOND, "certificate": "again.pem", "responder_certificate": "again-ocsp.pem"}
+
+
+@pytest.fixture
+def rolled(ca: Ca, pregen: Program) -> Ca:
+    """A CA that has published two certificates of r1, answered for under its own key and that of r2, of the same name.
+
+    A third one, 0x77, is r2's alone.
+    """
     second_issuer(ca)
-    ca.configure({**SECOND, "certificate": "again.pem", "responder_certificate": "again-ocsp.pem", "also": "r1"})
+    ca.profile = "microsoft"  # which knows no rule against holds
+    ca.configure({**AGAIN, "also": "r1"})
     again = make_issuer(ca.issuer.certificate.subject, not_before=ca.now - 9 * DAY, not_after=ca.now + 365 * DAY)
     again.write(ca.folder, "again")
     responder = make_responder(again, not_before=ca.now - DAY, not_after=ca.now + 60 * DAY)
     responder.write(ca.folder, "again-ocsp")
     write_key(ca.folder / "ocsp2.key", responder.key)
-    export(ca, [Row(SHARED, "r1"), Row(GOOD, "r1")])
-    assert pregen("run", ca.config, "--accept", "issuer-missing", "--reason", "also").code == 0
-    assert status(ca, pregen, "again.pem", SHARED) == "good"
-    done = pregen("revoke", ca.config, "--issuer", "r1", "--serial", f"{SHARED:x}", "--json")
+    export(ca, [Row(SHARED, "r1"), Row(GOOD, "r1"), Row(0x77, "r2")])
+    assert pregen("run", ca.config).code == 0
+    assert of_both(ca, pregen, SHARED) == ["good", "good"]
+    return ca
+
+
+def of_both(ca: Ca, pregen: Program, serial: int) -> list[object]:
+    return [status(ca, pregen, issuer, serial) for issuer in ("issuer.pem", "again.pem")]
+
+
+def named(serial: int, issuer: str = "r1") -> tuple[str, ...]:
+    return "--issuer", issuer, "--serial", f"{serial:x}"
+
+
+def test_another_key_that_answers_for_the_same_rows_is_told_as_well(rolled: Ca, pregen: Program) -> None:
+    done = pregen("revoke", rolled.config, *named(SHARED), "--json")
 
     assert done.code == 0, done.err
     assert done.document["changed"] == 2
-    assert [status(ca, pregen, issuer, SHARED) for issuer in ("issuer.pem", "again.pem")] == ["revoked", "revoked"]
+    assert of_both(rolled, pregen, SHARED) == ["revoked", "revoked"]
+
+
+@pytest.mark.parametrize("command", ["revoke", "hold", "release", "delta"])
+def test_nothing_changes_under_one_key_alone_where_the_configuration_lacks_the_other(
+    rolled: Ca, pregen: Program, command: str
+) -> None:
+    if command == "release":
+        assert pregen("hold", rolled.config, *named(SHARED)).code == 0
+    before, said = rolled.published(), of_both(rolled, pregen, SHARED)
+    rolled.configure()
+    rolled.export(
+        to="delta.parquet",
+        serial=octets(SHARED),
+        status=pa.array([1], pa.uint8()),
+        revoked_at=instants(rolled.now - HOUR),
+        reason=pa.array([None], pa.int8()),
+        not_after=instants(rolled.now + 30 * DAY),
+    )
+    words = (rolled.folder / "delta.parquet",) if command == "delta" else named(SHARED)
+
+    ended = pregen(command, rolled.config, *words, "--json")
+
+    assert ended.code == 3, ended.err
+    assert "issuer.further-key" in ended.err
+    assert f"{SHARED:x} under r2" in ended.err
+    assert "--drop-issuer r2" in ended.err
+    assert rolled.published() == before
+    assert of_both(rolled, pregen, SHARED) == said
+    new = pregen("revoke", rolled.config, "--cert", certificate(rolled, 0x9999))
+    assert new.code == 0, "what the other key has no answer for is changed all the same"
+
+
+def test_a_key_whose_section_answers_for_its_own_rows_alone_is_told_of(rolled: Ca, pregen: Program) -> None:
+    rolled.configure(AGAIN)
+
+    done = pregen("revoke", rolled.config, *named(SHARED), "--json")
+
+    assert done.code == 0, done.err
+    findings: list[dict[str, object]] = done.document["findings"]  # type: ignore[assignment]
+    assert [(one["code"], one["severity"]) for one in findings] == [("issuer.further-key", "warning")]
+    assert pregen("revoke", rolled.config, *named(SHARED, "r2"), "--json").code == 0
+    assert of_both(rolled, pregen, SHARED) == ["revoked", "revoked"]
+    own = pregen("revoke", rolled.config, *named(0x77, "r2"), "--json")
+    assert (own.code, "findings" in own.document) == (0, False), own.out
 
 
 @pytest.mark.parametrize("left", [2 * HOUR, 20 * HOUR, 3 * DAY, 90 * DAY])
