@@ -2,8 +2,9 @@
 
 log.py        the commits, from the newest back; parallel.py is how many of them are read at once
 naming.py     what a commit names
-rollback.py   a generation is taken back: views.py is what generations say of certificates, comparing.py and choosing.py
-              which of that the later ones know better, copying.py how that comes along, tallying.py how much it is
+rollback.py   a generation is taken back: views.py is what generations say of certificates, packs.py what their packs
+              do; comparing.py and choosing.py are which of that the later ones know better, copying.py how that comes
+              along, and tallying.py how much it is
 standing.py   until when the answers of a generation hold
 keeping.py    which commits stay
 cleaning.py   what nothing keeps goes away

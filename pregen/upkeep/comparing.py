@@ -4,8 +4,10 @@ Asked are the head and, for what it no longer has, the generations in between: o
 it. Of those in between histories tell which certificates may matter, so that hardly any pack of them is read.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,8 @@ from pregen.snapshot.rows import Mask
 from pregen.upkeep.choosing import CopyChoice, CopyRules, choose
 from pregen.upkeep.views import View, Viewer
 from storage.history import STATUS_BITS
+
+ROWS_AT_ONCE = 75_000  # of one generation, as in a usual shard; two ranges are in memory for a moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,7 @@ class Earlier:
 def compare(
     target: Viewer, head: Viewer, between: Sequence[Viewer], rules: CopyRules, before: Earlier | None = None
 ) -> Iterator[Compared]:
-    """Yield what a rollback copies, by ascending ranges of keys: those of the earlier generation's shards.
+    """Yield what a rollback copies, by ascending ranges of keys, in memory that does not grow with their number.
 
     Args:
         target: the generation that is gone back to.
@@ -74,8 +78,7 @@ def compare(
         FileNotFoundError, FormatError: a part of a generation is missing or damaged.
         OSError: the store does not answer.
     """
-    for shard in target.generation.manifest.shards:
-        low, high = shard.low, shard.high
+    for low, high in _ranges(target, head):
         if not _may_differ(target, head, between, before, low, high):
             yield Compared(high, None, ())
             continue
@@ -94,6 +97,15 @@ def compare(
                 copied.append(Copied(view, choose(view.entries, said.entries, rules)))
             known = np.union1d(known, keys)
         yield Compared(high, said, tuple(copied))
+
+
+def _ranges(target: Viewer, head: Viewer) -> Iterator[tuple[int, int]]:
+    """Yield the ranges of the earlier generation's shards, cut where either has many records in one."""
+    for shard in target.generation.manifest.shards:
+        most = max(viewer.row_estimate(shard.low, shard.high) for viewer in (target, head))
+        count = min(math.ceil(most / ROWS_AT_ONCE) or 1, shard.high - shard.low)
+        cuts = [shard.low + number * (shard.high - shard.low) // count for number in range(count + 1)]
+        yield from pairwise(cuts)
 
 
 def _may_differ(

@@ -27,7 +27,7 @@ from pregen.upkeep.log import walk_back
 from pregen.upkeep.naming import Naming, named_directly
 from pregen.upkeep.standing import shards_end
 from pregen.upkeep.tallying import RollbackTally
-from pregen.upkeep.views import Viewer
+from pregen.upkeep.views import Overlays, Viewer
 from pregen.validity import check_store_clock
 from storage.commits import (
     ROLLBACK,
@@ -156,15 +156,16 @@ class _Rollback:
         self._holds_until = shards_end(target.manifest, {name: one.tables for name, one in target.tables.items()})
         self._refuse_early_end(self._holds_until)
         try:
-            self._viewers = Viewer(store, target), Viewer(store, newest)
+            overlays: Overlays = {}  # which the generations mostly share
+            self._viewers = Viewer(store, target, overlays), Viewer(store, newest, overlays)
             others = () if before else _between(store, head, terms.to)
-            self._between = [Viewer(store, Generation(store, one, newest)) for one in others]
+            self._between = [Viewer(store, Generation(store, one, newest), overlays) for one in others]
+            self.tally: RollbackTally = before.tally if before else RollbackTally(self._limit)
+            if before is None:
+                self.tally.add_overlays(self._viewers[0].whole_overlays())
         except FileNotFoundError as e:
-            raise _refusal("rollback.cleaned-up", f"{e.filename or e} is missing, so nobody can go back there") from e
+            raise _missing(e) from e
         self._before = Earlier(before.newest, before.copies) if before else None
-        self.tally: RollbackTally = before.tally if before else RollbackTally(self._limit)
-        if before is None:
-            self.tally.add_overlays(self._viewers[0].overlays)
 
     @property
     def newest(self) -> Viewer:
@@ -243,9 +244,12 @@ class _Rollback:
         accepted = {one.gate for one in self._terms.accept}
         rules = CopyRules(self._limit, unrevoke="unrevoke" in accepted, shrink="shrink" in accepted)
         target, newest = self._viewers
-        for compared in compare(target, newest, self._between, rules, self._before):
-            yield compared
-            self._progress("compare", compared.high, 1 << 32)
+        try:
+            for compared in compare(target, newest, self._between, rules, self._before):
+                yield compared
+                self._progress("compare", compared.high, 1 << 32)
+        except FileNotFoundError as e:
+            raise _missing(e) from e
 
     def _done(self, commit: Commit) -> RolledBack:
         return RolledBack(
@@ -338,6 +342,10 @@ def _between(store: Store, head: Head, to: int) -> Iterator[Head]:
             found = read_commit(store, logged.number)
             if found is not None:
                 yield found
+
+
+def _missing(lost: FileNotFoundError) -> GateError:
+    return _refusal("rollback.cleaned-up", f"{lost.filename or lost} is missing, so nobody can go back there")
 
 
 def _refusal(code: str, text: str, examples: Sequence[str] = ()) -> GateError:

@@ -1,7 +1,7 @@
 """What a rollback copies and what it leaves, counted, and until when all of it holds."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from pregen.gates.comparison import KeptStatus
 from pregen.overlays.entries import Entries
 from pregen.snapshot.rows import Mask
 from pregen.upkeep.comparing import Compared
-from pregen.upkeep.views import PackRecords
+from pregen.upkeep.packs import PackRecords
 from storage.certid import serial_text
 
 _NAMES = {
@@ -54,7 +54,7 @@ class RollbackTally:
                 self._note(self.left_examples, entries, mask, f"left by {name}: ")
             self._ends(entries, one.view.window_ends(), choice.copied & choice.is_missed)
 
-    def add_overlays(self, packs: Sequence[PackRecords]) -> None:
+    def add_overlays(self, packs: Iterable[PackRecords]) -> None:
         """Look at the overlays of the earlier generation."""
         for pack in packs:
             self._ends(pack.entries, pack.window_ends(), pack.entries.not_after >= self._limit)

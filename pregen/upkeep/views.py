@@ -4,16 +4,17 @@ Overlays say it first, then shards, as for a reader. Of a shard's certificates t
 about a quarter of an hour; it is taken to be later rather than earlier.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pregen.overlays.entries import NO_ENTRIES, Entries, EntryPlaces, Origin, order_of, repeats
-from pregen.overlays.records import record_entries
 from pregen.snapshot.rows import Mask
-from storage.errors import ChecksumError, MalformedError
+from pregen.upkeep.packs import PackRecords, RangedPack, joined
 from storage.history import (
     EXPIRY_UNIT_S,
     NO_EXPIRY_UNITS,
@@ -23,47 +24,11 @@ from storage.history import (
     read_index,
     read_part,
 )
+from storage.key import KEY32
 from storage.manifest import Shard
-from storage.overlay_part import NO_EXPIRY_32, OverlayPart, read_overlay_part
-from storage.pack import open_pack, walk
+from storage.overlay_part import NO_EXPIRY_32, OverlayPart
 from storage.reader import Generation, LoadedTables
 from storage.stores import Store
-
-
-@dataclass(frozen=True, slots=True)
-class PackRecords:
-    """The records of one pack.
-
-    Attributes:
-        loaded: the tables of its runs.
-        entries: what they say.
-        runs: intp[n], the run of each.
-        rows: intp[n], which of the records of its run each is.
-        records: by run, uint8[count, stride].
-    """
-
-    loaded: LoadedTables
-    entries: Entries
-    runs: EntryPlaces
-    rows: EntryPlaces
-    records: Mapping[int, NDArray[np.uint8]]
-
-    def between(self, low: int, high: int) -> tuple[int, int]:
-        """Return where the records of a range of keys are, which lie side by side."""
-        start, end = np.searchsorted(self.entries.keys >> np.uint64(32), np.array([low, high], np.uint64)).tolist()
-        return start, end
-
-    def has_any(self, low: int, high: int) -> bool:
-        """Tell whether there is any record of a range of keys."""
-        start, end = self.between(low, high)
-        return start < end
-
-    def window_ends(self) -> NDArray[np.int64]:
-        """Return nextUpdate of each record, int64[n]."""
-        tables = self.loaded.tables
-        ends = np.array([tables.windows[run.window].next_update for run in tables.runs], np.int64)
-        found: NDArray[np.int64] = ends[self.runs] if len(ends) else np.zeros(0, np.int64)
-        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +79,16 @@ class View:
                 yield pack.loaded, run, places, pack.records[run][pack.rows[self.place[places]]]
 
 
+Overlays: TypeAlias = dict[tuple[Shard, OverlayPart | None], RangedPack]
+
+
 class Viewer:
-    """Shows one generation, range by range.
+    """Shows one generation, range by range: of what it has read, only the last range is kept.
+
+    Args:
+        store: where it is.
+        generation: that is shown.
+        overlays: packs of overlays that several generations share, so that each is read once for all of them.
 
     Raises:
         FileNotFoundError: a part of it was removed.
@@ -123,36 +96,55 @@ class Viewer:
         OSError: the store does not answer.
     """
 
-    def __init__(self, store: Store, generation: Generation) -> None:
+    def __init__(self, store: Store, generation: Generation, overlays: Overlays | None = None) -> None:
         self.generation = generation
         self._store = store
         name = generation.manifest.history
         self.index: HistoryIndex | None = None if name is None else read_index(store, name)
         remembered = {part.pack: part for part in self.index.overlays} if self.index else {}
-        self.overlays = tuple(
-            self._overlay(overlay, remembered.get(overlay.pack)) for overlay in generation.manifest.overlays
-        )
-        self._shards: dict[str, PackRecords] = {}
+        shared = {} if overlays is None else overlays
+        self._overlays: list[RangedPack] = []
+        for overlay in generation.manifest.overlays:
+            part = remembered.get(overlay.pack)
+            one = shared.get((overlay, part)) or self._pack(overlay, Origin.DELTA, part)
+            self._overlays.append(shared.setdefault((overlay, part), one))
+        self._lows = [shard.low for shard in generation.manifest.shards]
+        self._shards: dict[str, RangedPack] = {}
 
     def made_of(self, low: int, high: int) -> tuple[object, ...]:
         """Return what tells whether two generations say the same of a range, in which nobody need look then."""
-        named = zip(self.generation.manifest.overlays, self.overlays, strict=True)
-        overlays = [shard.pack for shard, pack in named if pack.has_any(low, high)]
+        overlays = [pack.shard.pack for pack in self._overlays if pack.has_any(low, high)]
         return (*overlays, *((one.pack, one.low, one.high) for one in self.shards(low, high)))
 
-    def shards(self, low: int, high: int) -> list[Shard]:
+    def shards(self, low: int, high: int) -> tuple[Shard, ...]:
         """Return the shards that hold keys of a range."""
-        return [shard for shard in self.generation.manifest.shards if shard.low < high and low < shard.high]
+        start, end = bisect_right(self._lows, low) - 1, bisect_left(self._lows, high)
+        return self.generation.manifest.shards[start:end]
+
+    def row_estimate(self, low: int, high: int) -> float:
+        """Return about how many records a range has, shards and overlays together."""
+        every = (*self.generation.manifest.overlays, *self.shards(low, high))
+        within = ((one, min(high, one.high) - max(low, one.low)) for one in every)
+        return sum(one.rows * width / (one.high - one.low) for one, width in within if width > 0)
+
+    def whole_overlays(self) -> Iterator[PackRecords]:
+        """Yield the records of all packs of overlays, each before the next one is read."""
+        for pack in self._overlays:
+            yield pack.records(0, KEY32)
+            pack.records(0, 0)
 
     def in_overlays(self, low: int, high: int) -> View:
         """Return what overlays say of the certificates of a range."""
-        return _view(self.overlays, len(self.overlays), low, high)
+        packs = tuple(pack.records(low, high) for pack in self._overlays)
+        return _view(packs, len(packs))
 
     def view(self, low: int, high: int) -> View:
         """Return what is said of the certificates of a range."""
         shards = self.shards(low, high)
-        self._shards = {one.pack: self._shards.get(one.pack) or self._shard(one) for one in shards}
-        return _view((*self.overlays, *self._shards.values()), len(self.overlays), low, high)
+        self._shards = {one.pack: self._shards.get(one.pack) or self._pack(one, Origin.RUN) for one in shards}
+        overlays = tuple(pack.records(low, high) for pack in self._overlays)
+        of_shards = [self._expiring(pack.records(low, high), low, high) for pack in self._shards.values()]
+        return _view((*overlays, *of_shards), len(overlays))
 
     def remembered(self, low: int, high: int) -> Iterator[tuple[NDArray[np.uint64], NDArray[np.uint32]]]:
         """Yield keys and words of the history's parts that overlap a range."""
@@ -166,10 +158,10 @@ class Viewer:
         parts = self.index.parts if self.index else ()
         return [part for part in parts if part.low < high and low < part.high]
 
-    def _shard(self, shard: Shard) -> PackRecords:
-        records = self._records(shard, Origin.RUN)
+    def _expiring(self, records: PackRecords, low: int, high: int) -> PackRecords:
+        """Return records of a shard with what the history remembers of when their certificates expire."""
         not_after = records.entries.not_after.copy()
-        for keys, words in self.remembered(shard.low, shard.high):
+        for keys, words in self.remembered(low, high):
             units = (words >> STATUS_BITS).astype(np.uint64)
             latest = np.where(
                 units == NO_EXPIRY_UNITS, NO_EXPIRY_32, units * EXPIRY_UNIT_S + (EXPIRY_UNIT_S - 1)
@@ -180,59 +172,19 @@ class Viewer:
             not_after[known] = latest[at[known]]
         return replace(records, entries=replace(records.entries, not_after=not_after))
 
-    def _overlay(self, overlay: Shard, part: OverlayPart | None) -> PackRecords:
-        records = self._records(overlay, Origin.DELTA)
-        if part is None:
-            return records
-        columns = read_overlay_part(self._store, part)
-        if not np.array_equal(np.frombuffer(columns.keys, "<u8"), records.entries.keys):
-            raise MalformedError(part.name, f"is not about the records of {part.pack}")
-        entries = replace(
-            records.entries,
-            as_of=np.frombuffer(columns.as_of, "<u8").astype(np.int64),
-            not_after=np.frombuffer(columns.not_after, "<u4").astype(np.uint32),
-            origin=np.frombuffer(columns.origins, np.uint8),
-        )
-        return replace(records, entries=entries)
-
-    def _records(self, shard: Shard, origin: Origin) -> PackRecords:
-        loaded, octets = self.generation.tables[shard.tables], self._store.get(shard.pack)
-        pack = open_pack(shard.pack, octets, shard.directory_at, shard.directory_crc)
-        if len(octets) != shard.size_bytes:
-            raise ChecksumError(shard.pack, f"has {len(octets)} octets where {shard.size_bytes} belong")
-        pieces: dict[int, list[NDArray[np.uint8]]] = {}
-        for bucket in range(pack.buckets):
-            for run, start, count, held in walk(pack, bucket, loaded.strides):
-                of_run = np.frombuffer(held, np.uint8, count * loaded.strides[run], start)
-                pieces.setdefault(run, []).append(of_run.reshape(count, loaded.strides[run]))
-        records = {run: np.concatenate(pieces[run]) for run in sorted(pieces)}
-        tables, as_of = loaded.tables, self.generation.commit.as_of if shard.as_of is None else shard.as_of
-        parts, runs, rows = [NO_ENTRIES], [np.empty(0, np.intp)], [np.empty(0, np.intp)]
-        for run, of_run in records.items():
-            stored, shape = tables.runs[run], tables.shapes[tables.runs[run].shape]
-            parts.append(record_entries(of_run, tables.issuers[stored.issuer].issuer_id, shape, as_of, origin))
-            runs.append(np.full(len(of_run), run, np.intp))
-            rows.append(np.arange(len(of_run)))
-        joined = _joined(parts)
-        order = order_of(joined)
-        of_runs, of_rows = np.concatenate(runs), np.concatenate(rows)
-        return PackRecords(loaded, joined.take(order), of_runs[order], of_rows[order], records)
+    def _pack(self, shard: Shard, origin: Origin, part: OverlayPart | None = None) -> RangedPack:
+        as_of = self.generation.commit.as_of if shard.as_of is None else shard.as_of
+        return RangedPack(self._store, shard, self.generation.tables[shard.tables], as_of, origin, part)
 
 
-def _joined(parts: Sequence[Entries]) -> Entries:
-    return Entries(*(np.concatenate([getattr(one, field.name) for one in parts]) for field in fields(Entries)))
-
-
-def _view(packs: tuple[PackRecords, ...], overlays: int, low: int, high: int) -> View:
+def _view(packs: tuple[PackRecords, ...], overlays: int) -> View:
     """Return what packs say of a range, of each certificate what the first of them says."""
     parts, numbers, places = [NO_ENTRIES], [np.empty(0, np.intp)], [np.empty(0, np.intp)]
     for number, pack in enumerate(packs):
-        start, end = pack.between(low, high)
-        parts.append(pack.entries.take(np.arange(start, end)))
-        numbers.append(np.full(end - start, number, np.intp))
-        places.append(np.arange(start, end))
-    joined = _joined(parts)
-    order = order_of(joined)
-    first = ~repeats(joined.take(order))
-    order = order[first]
-    return View(joined.take(order), packs, np.concatenate(numbers)[order], np.concatenate(places)[order], overlays)
+        parts.append(pack.entries)
+        numbers.append(np.full(len(pack.entries), number, np.intp))
+        places.append(np.arange(len(pack.entries)))
+    every = joined(parts)
+    order = order_of(every)
+    order = order[~repeats(every.take(order))]
+    return View(every.take(order), packs, np.concatenate(numbers)[order], np.concatenate(places)[order], overlays)

@@ -16,6 +16,7 @@ from storage.stores import LocalStore, Store
 from tests.fakes import FlakyStore
 from tests.pki import make_issuer
 from tests.pregen.cli.ca import Ca, Outcome, Program, instants, octets
+from tests.s3 import S3Server
 
 A, B, C, D, E = 0xA1, 0xB2, 0xC3, 0xD4, 0xE5
 REASON = ("--reason", "the snapshot was wrong")
@@ -108,6 +109,30 @@ def test_revocations_and_new_certificates_stay_and_all_else_is_as_it_was(ca: Ca,
     newest = pregen("history", ca.store, "--json").document["commits"][0]  # type: ignore[index]
     assert (newest["kind"], newest["reason"]) == ("rollback", "the snapshot was wrong")
     ca.assert_clean()
+
+
+def test_in_a_bucket_too_a_generation_is_taken_back(ca: Ca, pregen: Program, s3_environment: S3Server) -> None:
+    address = f"s3://{s3_environment.new_bucket()}/ocsp"
+    for number, (status, serials) in enumerate(((None, (A, B)), (1, (A, B, D)))):
+        ca.configure(publish={"store": address})
+        ca.export(
+            as_of=ca.now + timedelta(seconds=number),
+            serial=octets(*serials),
+            status=pa.array([status or 0, *[0] * (len(serials) - 1)], pa.uint8()),
+            revoked_at=instants(ca.now - timedelta(hours=1) if status else None, *[None] * (len(serials) - 1)),
+            reason=None,
+        )
+        outcome = pregen("run", ca.config)
+        assert outcome.code == 0, outcome.err
+
+    for to in (1, 2):  # and from there back again
+        done = pregen("rollback", ca.config, "--to", to, *REASON, "--json")
+        assert done.code == 0, done.err
+        assert done.document["copied"] == {"good": 2 - to, "revoked": 2 - to, "on_hold": 0, "unknown": 0}
+        found = [pregen("lookup", address, "--issuer", ca.pem, "--serial", f"{one:x}", "--json") for one in (A, B, D)]
+        assert [one.document["status"] for one in found] == ["revoked", "good", "good"]
+    verified = pregen("verify", address, "--all")
+    assert verified.code == 0, verified.err
 
 
 def test_a_dry_run_tells_the_same_and_changes_nothing(ca: Ca, pregen: Program) -> None:
