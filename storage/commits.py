@@ -207,17 +207,20 @@ def find_head(store: ReadableStore, known: Head | None = None) -> Head | None:
 
 
 def check_log(store: ReadableStore, head: Head | None) -> None:
-    """Refuse to begin a log where there was one: the hint is written after a commit, so it names one that was there.
+    """Refuse to go on with a log whose end is missing: the hint is written after a commit, so that one was there.
 
     Raises:
-        MalformedError: the hint names a commit, and there is none at all.
+        MalformedError: the hint names a commit that is not there.
     """
-    if head is None and (number := _hint(store)):
-        raise MalformedError(
-            LATEST,
-            f"names commit {number}, but there are no commits: restore the folder commits from a copy, or publish into "
-            "a new store",
-        )
+    newest, hint = head.commit.number if head else 0, _hint(store)
+    if hint <= newest or store.exists(commit_name(hint)):  # published since
+        return
+    there = f"only those up to {newest} are there" if newest else "there are no commits"
+    raise MalformedError(
+        LATEST,
+        f"names commit {hint}, but {there}: restore the folder commits from a copy, complete the copy that this is, or "
+        "publish into a new store",
+    )
 
 
 def _hinted(store: ReadableStore) -> tuple[int, bytes | None]:

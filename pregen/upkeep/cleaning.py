@@ -25,7 +25,7 @@ from pregen.upkeep.log import Logged
 from pregen.upkeep.naming import Naming, Readable
 from pregen.upkeep.parallel import at_once
 from pregen.validity import CLOCK_SKEW_S
-from storage.commits import Commit, CommitTerms, Head, check_writable, find_head, new_publisher, publish
+from storage.commits import Commit, CommitTerms, Head, check_log, check_writable, find_head, new_publisher, publish
 from storage.errors import CommitRefusedError, FormatError, NothingPublishedError, StorageError
 from storage.manifest import MANIFEST_NAME, read_manifest
 from storage.markers import MARKER_NAME, is_alive, live_markers
@@ -289,6 +289,7 @@ class _Cleaner:
     def _stand(self) -> _Standing:
         """Return what stays, as of the head."""
         head = find_head(self._store)
+        check_log(self._store, head)
         if head is None:
             raise NothingPublishedError(self._store.url)
         check_writable(head.commit)

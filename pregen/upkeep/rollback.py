@@ -34,6 +34,7 @@ from storage.commits import (
     Commit,
     CommitTerms,
     Head,
+    check_log,
     check_writable,
     find_head,
     new_publisher,
@@ -103,6 +104,7 @@ def roll_back(store: Store, terms: RollbackTerms, progress: Progress) -> RolledB
     """
     check_store_clock(clock.seconds_ahead_of(lambda: store.clock_s(may_write=not terms.is_dry)), store.url)
     head = find_head(store)
+    check_log(store, head)
     if head is None:
         raise NothingPublishedError(store.url)
     check_writable(head.commit)

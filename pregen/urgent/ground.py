@@ -18,7 +18,7 @@ from pregen.signers import Choice, KeyUse
 from pregen.urgent.elsewhere import Elsewhere, elsewhere_of
 from pregen.validity import ValidityWindow, check_run_times, check_store_clock
 from pregen.validity.refreshing import takes_s
-from storage.commits import Head, check_writable, find_head
+from storage.commits import Head, check_log, check_writable, find_head
 from storage.errors import FormatError, NothingPublishedError
 from storage.history import HistoryIndex, read_index
 from storage.manifest import LeftBehind
@@ -118,6 +118,7 @@ def take_ground(
     store = config.open_store()
     warnings += check_store_clock(clock.seconds_ahead_of(store.clock_s), store.url)
     head = find_head(store)
+    check_log(store, head)
     if head is None:
         raise NothingPublishedError(store.url)
     check_writable(head.commit)

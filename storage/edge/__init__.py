@@ -59,11 +59,11 @@ is expired, overdue or unreachable, and a wrong clock, are alarms on stderr: whe
 **Files.** `respond.py` replies to what `storage.request_path` and `storage.request` have read, with `caching.py`
 (headers), `guard.py` (the last look) and `record.py` (the log's line). `application.py` makes an ASGI application of
 it, with `readiness.py` (``/readyz``), `troubles.py` (what lookups show of the store), `alarms.py` (in the log),
-`refresh.py` (a thread that looks for new generations), `takeover.py` (which of them can be served), `presence.py`
-(whether their packs are there) and `patience.py` (stores that hang). `launch.py`, `server.py` and `worker.py` make a
-server and its processes of that, with `limits.py` (connections and descriptors), `farewell.py` (the end of a worker),
-`log.py` and `lines.py` (a queue for what is written). `settings.py` is what an operator may set, by `options.py`, and
-`source.py` says what is needed of whoever knows the answers.
+`refresh.py` (a thread that looks for new generations), `takeover.py` (which of them can be served), `gaps.py` (the
+newest of a copy), `presence.py` (whether packs are there) and `patience.py` (stores that hang). `launch.py`,
+`server.py` and `worker.py` make a server and its processes of that, with `limits.py` (connections and descriptors),
+`farewell.py` (the end of a worker), `log.py` and `lines.py` (a queue for what is written). `settings.py` is what an
+operator may set, by `options.py`, and `source.py` says what is needed of whoever knows the answers.
 """
 
 from storage.edge.launch import serve

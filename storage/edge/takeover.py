@@ -16,7 +16,8 @@ begin later than it is here, would turn good answers into ``tryLater``. So:
 * The old one stays for as long as it can be served itself. When its first answers run out, half a new one is better.
 * What is loaded is looked after: a store that was removed, emptied or replaced under a running edge does not fail
   lookups while its packs are open, and shows no new commit; nobody would notice until the answers run out.
-* A new process has no old one: it looks back a few commits for the last that can be served; if there is none, it takes
+* A new process has no old one. It looks beyond commits that are missing (`gaps`), for the one before it may have served
+  what comes after them; then it looks back a few commits for the last that can be served; if there is none, it takes
   the newest as it is.
 * What was loaded though packs of it are missing is looked at until they are there, and is not called ready before.
 """
@@ -31,6 +32,7 @@ from typing import NamedTuple
 from storage.certid import CertID
 from storage.commits import Head, commit_name, find_head, read_commit
 from storage.edge.caching import EXPIRY_MARGIN_S
+from storage.edge.gaps import newest_of_copy
 from storage.edge.log import ALARM, SERVER
 from storage.edge.presence import absence
 from storage.errors import NothingPublishedError, NotServableError, StorageError, VanishedError
@@ -97,6 +99,8 @@ class ServingReader(Reader):
         """
         current = self._current
         head = find_head(self._store, self._newest)
+        if self._newest is None and head is not None:
+            head = newest_of_copy(self._store, head)
         if head is None:
             raise NothingPublishedError(self._store.url)
         self._newest = head

@@ -381,3 +381,21 @@ def test_a_log_that_is_gone_is_not_taken_for_a_new_store() -> None:
     store.put(LATEST, b"7")
     with pytest.raises(MalformedError, match="names commit 7, but there are no commits"):
         check_log(store, find_head(store))
+
+
+def test_a_log_whose_end_is_missing_is_not_gone_on_with() -> None:
+    store, heads = log_of(5)
+    for number in (4, 5):
+        store.delete([commit_name(number)])
+    with pytest.raises(MalformedError, match=r"names commit 5, but only those up to 3 are there: restore .* complete"):
+        check_log(store, find_head(store))
+    store.put(commit_name(4), heads[3].octets)
+    store.put(LATEST, b"4")
+    check_log(store, heads[2])  # somebody has published since that head was found
+
+
+def test_a_hint_that_lags_or_is_none_is_no_reason_to_refuse() -> None:
+    store, heads = log_of(3)
+    for hint in (b"1", b"3", b"", b"x"):
+        store.put(LATEST, hint)
+        check_log(store, heads[-1])

@@ -11,7 +11,7 @@ from storage.certid import CertID
 from storage.commits import LATEST, CommitTerms, commit_name, find_head, new_publisher, publish
 from storage.edge.takeover import ServingReader
 from storage.errors import NotServableError, VanishedError
-from storage.manifest import Manifest, read_manifest
+from storage.manifest import Manifest, Shard, read_manifest
 from storage.reader import Generation
 from storage.stores import LocalStore, MemoryStore
 from storage.tables import Window
@@ -19,6 +19,7 @@ from tests.fakes import CountingStore, FlakyStore, LatencyStore
 from tests.judges.conftest import make_authority
 from tests.storage.edge.processes import start, wait_until
 from tests.storage.golden_store import GOLDEN, Expected, answer_to, golden_store, objects_of, store_of
+from tests.storage.synthetic import START, Synthetic
 
 DAY = 86_400
 
@@ -244,6 +245,32 @@ def test_a_new_process_takes_the_newest_as_it_is_where_none_can_be_served(histor
 
     assert reader.refresh() is True
     assert reader.generation == 2
+
+
+def test_a_new_process_goes_not_behind_the_one_before_where_commits_of_a_copy_are_missing() -> None:
+    whole, copy = MemoryStore(), MemoryStore()
+    synthetic = Synthetic(whole)
+    serials = synthetic.serials(3)
+    shards, overlays = synthetic.packs(serials), list[Shard]()
+    synthetic.commit(shards)
+    for serial in serials:
+        overlays[:0] = synthetic.packs(serial[None], revoked=True)
+        synthetic.commit(shards, overlays, kind="revoke")
+    add(copy, {one.name: whole.get(one.name) for one in whole.list() if one.name != commit_name(3)})
+
+    for hint in (b"4", b"5", b"1", b""):  # it may come before its commit, or much later
+        copy.put(LATEST, hint)
+        reader = serving(copy, START)
+        assert reader.refresh() is True
+        assert reader.generation == 4
+    counting = CountingStore(copy)
+    reader = serving(counting, START)
+    reader.refresh()
+    counting.reset()
+    assert reader.refresh() is False
+    assert not [one for one in counting.requests if one[0] == "exists" and one[1].startswith("commits/")], (
+        "once is enough"
+    )
 
 
 def test_what_is_loaded_without_all_of_its_packs_is_not_called_ready_until_they_are_there(history: History) -> None:

@@ -3,7 +3,6 @@
 import random
 from contextlib import suppress
 from dataclasses import replace
-from itertools import count
 
 import numpy as np
 import pytest
@@ -11,7 +10,6 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from storage.commits import commit_name
 from storage.edge.takeover import ServingReader
 from storage.errors import StorageError
 from storage.manifest import Shard
@@ -69,19 +67,12 @@ class Edges(RuleBasedStateMachine):
         return pack
 
     def _commit(self, kind: str, copied: random.Random | None) -> None:
-        """Publish, and copy all, or objects in any order and only half of them; then the edge looks.
-
-        Commits come in their order, for a log has no gaps: a new process would take another one for the newest.
-        """
+        """Publish, and copy all, or objects in any order and only half of them; then the edge looks."""
         self.synthetic.commit(self.shards, [pack for pack, _ in self.overlays], kind=kind)
         names = sorted(info.name for info in self.synthetic.store.list())
         if copied is not None:
             copied.shuffle(names)
             names = names[: len(names) // 2]
-            log = [name for name in sorted(names) if name.startswith("commits/") and not self.copy.exists(name)]
-            next_ones = (commit_name(number) for number in count(1 + sum(1 for _ in self.copy.list("commits/"))))
-            in_order = {name for name, wanted in zip(log, next_ones, strict=False) if name == wanted}
-            names = [name for name in names if not name.startswith(("commits/", "LATEST")) or name in in_order]
         for name in names:
             self.copy.put(name, self.synthetic.store.get(name))
         self.poll()
