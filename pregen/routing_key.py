@@ -18,6 +18,7 @@ P1, P2, P3, P4, P5 = (
         0x27D4EB2F165667C5,
     )
 )
+_BLOCK_ROWS = 8192  # of which all that is computed stays in the second-level cache
 
 
 def serial_offsets(serial: pa.BinaryArray) -> NDArray[np.int32]:
@@ -37,6 +38,24 @@ def serial_matrix(
     # Overlapping items of `size` octets, each copied as a whole: twice as fast as a window of single octets.
     windows = np.ndarray((len(octets) - size + 1,), f"V{size}", octets, strides=(1,))
     return windows[starts].view(np.uint8).reshape(-1, size)
+
+
+def same_serials(some: NDArray[np.uint8], others: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Return which rows of two matrices of serials are the same, uint8[n, size] each, end to end: bool[n].
+
+    Eight octets are compared at a time, the last eight of which overlap the others: that takes a tenth of the time.
+
+    >>> one = np.frombuffer(b"0123456789" * 2, np.uint8).reshape(2, 10)
+    >>> same_serials(one, np.frombuffer(b"01234567890123456780", np.uint8).reshape(2, 10)).tolist()
+    [True, False]
+    """
+    count, size = some.shape
+    if size < 8 or not count:
+        return np.asarray((some == others).all(axis=1))
+    same = np.ones(count, np.bool_)
+    for at in (*range(0, size - 8, 8), size - 8):
+        same &= _lanes(some, at, "<u8") == _lanes(others, at, "<u8")
+    return same
 
 
 def keys(serial: pa.BinaryArray, seeds: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -65,30 +84,50 @@ def xxh64(rows: NDArray[np.uint8], seed: NDArray[np.uint64]) -> NDArray[np.uint6
     count, width = rows.shape
     if width >= 32:
         raise ValueError("rows of 32 octets and more take another path of XXH64")
-    rows = np.ascontiguousarray(rows)
+    rows, out = np.ascontiguousarray(rows), np.empty(count, np.uint64)
+    for at in range(0, count, _BLOCK_ROWS):
+        block = slice(at, at + _BLOCK_ROWS)
+        out[block] = _xxh64(rows[block], seed if len(seed) == 1 else seed[block])
+    return out
+
+
+def _xxh64(rows: NDArray[np.uint8], seed: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    count, width = rows.shape
+    h = np.empty(count, np.uint64)
     with np.errstate(over="ignore"):
-        h = np.empty(count, np.uint64)
-        h[:] = seed + P5 + np.uint64(width)
+        h[:] = seed + (P5 + np.uint64(width))
         at = 0
         while at + 8 <= width:
-            lane = _numbers(rows, at, "<u8") * P2
-            h = _rotate(h ^ (_rotate(lane, 31) * P1), 27) * P1 + P4
+            lane = _lanes(rows, at, "<u8") * P2
+            _rotate(lane, 31)
+            lane *= P1
+            h ^= lane
+            _rotate(h, 27)
+            h *= P1
+            h += P4
             at += 8
         if at + 4 <= width:
-            lane = _numbers(rows, at, "<u4")
-            h = _rotate(h ^ (lane * P1), 23) * P2 + P3
+            h ^= _lanes(rows, at, "<u4") * P1
+            _rotate(h, 23)
+            h *= P2
+            h += P3
             at += 4
         for column in range(at, width):
-            h = _rotate(h ^ (rows[:, column].astype(np.uint64) * P5), 11) * P1
-        h = (h ^ (h >> np.uint64(33))) * P2
-        h = (h ^ (h >> np.uint64(29))) * P3
-        return h ^ (h >> np.uint64(32))
+            h ^= rows[:, column] * P5
+            _rotate(h, 11)
+            h *= P1
+        h ^= h >> np.uint64(33)
+        h *= P2
+        h ^= h >> np.uint64(29)
+        h *= P3
+        h ^= h >> np.uint64(32)
+    return h
 
 
-def _numbers(rows: NDArray[np.uint8], at: int, kind: str) -> NDArray[np.uint64]:
-    """Return the numbers of a kind at one octet of all rows, which lie end to end: no octet is copied by itself."""
+def _lanes(rows: NDArray[np.uint8], at: int, kind: str) -> NDArray[np.uint64]:
+    """Return the numbers of a kind at one octet of all rows, which lie end to end, where they are."""
     count, width = rows.shape
-    return np.ndarray(count, kind, rows, at, (width,)).astype(np.uint64)
+    return np.ndarray(count, kind, rows, at, (width,))
 
 
 def _view(buffer: pa.Buffer | None, kind: type[Number]) -> NDArray[Number]:
@@ -98,5 +137,8 @@ def _view(buffer: pa.Buffer | None, kind: type[Number]) -> NDArray[Number]:
     return np.frombuffer(buffer, kind)  # type: ignore[call-overload,no-any-return]
 
 
-def _rotate(x: NDArray[np.uint64], bits: int) -> NDArray[np.uint64]:
-    return (x << np.uint64(bits)) | (x >> np.uint64(64 - bits))
+def _rotate(x: NDArray[np.uint64], bits: int) -> None:
+    """Rotate numbers where they are."""
+    carried = x >> np.uint64(64 - bits)
+    x <<= np.uint64(bits)
+    x |= carried

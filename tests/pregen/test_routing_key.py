@@ -5,7 +5,7 @@ import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pregen.routing_key import keys, serial_offsets, xxh64
+from pregen.routing_key import keys, same_serials, serial_offsets, xxh64
 
 SEEDS = st.integers(0, 2**64 - 1)
 
@@ -26,6 +26,29 @@ def test_each_row_may_have_a_seed_of_its_own(rows: list[tuple[bytes, int]]) -> N
     matrix = np.frombuffer(b"".join(octets for octets, _ in rows), np.uint8).reshape(len(rows), 8)
     seeds = np.array([seed for _, seed in rows], np.uint64)
     assert xxh64(matrix, seeds).tolist() == [xxhash.xxh64_intdigest(octets, seed) for octets, seed in rows]
+
+
+@given(count=st.integers(0, 9), size=st.integers(1, 31), data=st.data())
+def test_serials_are_the_same_where_all_of_their_octets_are(count: int, size: int, data: st.DataObject) -> None:
+    some = np.frombuffer(data.draw(st.binary(min_size=count * size, max_size=count * size)), np.uint8)
+    some = some.reshape(count, size)
+    others = some.copy()
+    places = st.tuples(st.integers(0, max(count - 1, 0)), st.integers(0, size - 1))
+    changed = data.draw(st.sets(places)) if count else set()
+    for row, at in changed:
+        others[row, at] ^= 1 << data.draw(st.integers(0, 7))
+    wanted = [row not in {row for row, _ in changed} for row in range(count)]
+    assert same_serials(some, others).tolist() == wanted
+
+
+def test_more_rows_than_are_hashed_at_once_keep_their_own_seeds() -> None:
+    random = np.random.default_rng(1)
+    rows = random.integers(0, 256, (20_001, 17), np.uint8)
+    seeds = random.integers(0, 2**64, 20_001, np.uint64)
+    for own in (seeds, seeds[:1]):
+        hashed = xxh64(rows, own)
+        for at in (0, 8_191, 8_192, 16_384, 20_000):
+            assert int(hashed[at]) == xxhash.xxh64_intdigest(rows[at].tobytes(), int(own[at % len(own)]))
 
 
 def test_rows_of_32_octets_are_refused() -> None:

@@ -30,7 +30,7 @@ from pregen.generation.making.why_signed import (
 from pregen.generation.rows.endings import as_today
 from pregen.generation.rows.groups import KINDS
 from pregen.generation.rows.rows import ShardRows
-from pregen.routing_key import serial_matrix, xxh64
+from pregen.routing_key import same_serials, serial_matrix, xxh64
 from pregen.signers import Octets
 from pregen.snapshot import NO_REASON
 from pregen.validity import Fit
@@ -39,6 +39,7 @@ from storage.manifest import Shard
 from storage.stores import Store
 
 WIDE_BYTES = 64 << 20  # of packs that a worker keeps because several of its shards need them
+_HOLDER = 0x3FFF_FFFF  # of a group's code without its kind: index of the issuer, and octets of the serial
 # How much a record of each kind says, for issuers that are left behind: of a good one, least.
 _WEIGHT = np.array([{"good": 0, "unknown": 1, "revoked": 2}[status] for status, _ in KINDS])
 _WITH_TIME = np.array([status == "revoked" for status, _ in KINDS])
@@ -62,19 +63,21 @@ class CarriedRows:
     _pack: Numbers = field(default_factory=lambda: np.empty(0, np.intp))
     _start: Numbers = field(default_factory=lambda: np.empty(0, np.intp))
 
-    def copy(self, members: Numbers, records: Octets, places: Numbers) -> None:
-        """Copy the records of rows, which are all carried over.
+    def records(self, members: Numbers, stride: int) -> Octets:
+        """Return the records of rows, which are all carried over, uint8[n, stride].
 
         Args:
             members: intp[n], indexes of rows.
-            records: uint8[m, stride], where to.
-            places: intp[n], which of them.
+            stride: octets of each of their records.
         """
-        pack_of = self._pack[members]
+        if len(self._packs) == 1:
+            return serial_matrix(self._packs[0], self._start[members], stride)
+        records, pack_of = np.empty((len(members), stride), np.uint8), self._pack[members]
         for number, octets in enumerate(self._packs):
             own = np.flatnonzero(pack_of == number)
             if len(own):
-                records[places[own]] = serial_matrix(octets, self._start[members[own]], records.shape[1])
+                records[own] = serial_matrix(octets, self._start[members[own]], stride)
+        return records
 
     def said(self, members: Numbers, sizes: Numbers, kinds: Numbers) -> tuple[NDArray[np.uint32], NDArray[np.int8]]:
         """Return times and reasons of revocation that the records of rows say, which are all carried over.
@@ -188,7 +191,8 @@ class _Found:
     def __init__(self, rows: ShardRows, job: CarryJob) -> None:
         count = len(rows.keys)
         self._rows, self._job = rows, job
-        self._issuer, self._size = rows.codes >> 8 & 0xFF_FFFF, rows.codes >> 2 & 63
+        self._holder = rows.codes >> 2 & _HOLDER
+        self._has_spans = bool((rows.codes >> 32).any())
         self._reason = np.full(count, NEW, np.uint8)
         self._differs = np.zeros(count, np.uint8)
         self._run = np.full(count, -1, np.intp)
@@ -215,15 +219,17 @@ class _Found:
         self._differs[at] = columns.differs[runs]
         self._pack[at], self._start[at] = len(self._packs), pack.starts[records]
         self._compare_fields(at, pack, records, columns)
-        reason = self._reason[at]
-        self._run[at] = np.where(reason == CARRIED, columns.number[runs], -1)
-        if (self._run[at[reason == CARRIED]] < 0).any():
+        carried = self._reason[at] == CARRIED
+        number = np.where(carried, columns.number[runs], -1)
+        if np.count_nonzero(number >= 0) < np.count_nonzero(carried):
             raise KeyError("a record is carried over for whose run the plan has no number")
+        self._run[at] = number
         self._packs.append(pack.octets)
 
     def result(self) -> CarriedRows:
         """Return what came of all packs."""
-        self._reason[self._job.staying[self._issuer] & (self._reason != CARRIED)] = LEFT_OUT
+        if self._job.staying.any():
+            self._reason[self._job.staying[self._holder >> 6] & (self._reason != CARRIED)] = LEFT_OUT
         counts = np.bincount(self._reason, minlength=LEFT_OUT + 1).tolist()
         differs = np.bincount(self._differs[self._reason == ALL], minlength=len(DIFFERENCES) + 1).tolist()
         reasons = Reasons(
@@ -239,9 +245,9 @@ class _Found:
     def _matched(self, pack: FormerPack, columns: RunColumns) -> tuple[Numbers, Numbers]:
         """Return rows and the records that are theirs, by key, issuer and serial."""
         rows, places, records = self._rows, [np.empty(0, np.intp)], [np.empty(0, np.intp)]
-        size_of, issuer_of = columns.serial_bytes[pack.runs], columns.issuer[pack.runs]
-        for size in np.unique(columns.serial_bytes[columns.issuer >= 0]).tolist():
-            these = np.flatnonzero((size_of == size) & (issuer_of >= 0))
+        holder_of = columns.issuer << 6 | columns.serial_bytes
+        for size in np.unique(columns.serial_bytes[columns.issuer >= 0]).tolist() if len(rows.keys) else []:
+            these = np.flatnonzero(((columns.serial_bytes == size) & (columns.issuer >= 0))[pack.runs])
             if not len(these):
                 continue
             serials = serial_matrix(pack.octets, pack.starts[these], size)
@@ -249,12 +255,12 @@ class _Found:
             at = np.searchsorted(rows.keys, keys)
             # Nearly always once: certificates of equal keys lie side by side.
             while len(at):
-                there = np.flatnonzero(at < len(rows.keys))
-                there = there[rows.keys[at[there]] == keys[there]]
-                at, keys, these, serials = at[there], keys[there], these[there], serials[there]
-                same = (self._size[at] == size) & (self._issuer[at] == issuer_of[these])
+                there = rows.keys[np.minimum(at, len(rows.keys) - 1)] == keys
+                if not there.all():
+                    at, keys, these, serials = at[there], keys[there], these[there], serials[there]
+                same = self._holder[at] == holder_of[pack.runs[these]]
                 alike = np.flatnonzero(same)
-                same[alike] = (rows.serials(at[alike], size) == serials[alike]).all(axis=1)
+                same[alike] = same_serials(rows.serials(at[alike], size), serials[alike])
                 places.append(at[same])
                 records.append(these[same])
                 at, keys, these, serials = at[~same] + 1, keys[~same], these[~same], serials[~same]
@@ -262,38 +268,48 @@ class _Found:
 
     def _decided(self, at: Numbers, runs: Numbers, columns: RunColumns) -> NDArray[np.uint8]:
         """Return why each row is signed, without its fields: what counts more comes later."""
-        job, reason, refreshing = self._job, np.full(len(at), CARRIED, np.uint8), self._job.refreshing
-        if refreshing.spread:
-            is_made = refreshing.made_now(columns.produced_at)
-            reason[self._in_slot(at, columns.cycle[runs]) & ~is_made[runs]] = SPREAD
-        tonight = self._rows.codes[at] >> 32
-        ends_at = np.where(tonight > 0, job.started + tonight, job.usual_next[self._issuer[at]])
-        due = refreshing.due(columns.refresh_by[runs], columns.next_update[runs], ends_at)
-        reason[due | columns.is_over[runs]] = DUE
-        reason[columns.differs[runs] > 0] = ALL
-        reason[(columns.differs[runs] == 0) & ~self._as_today(at, runs, columns)] = CHANGED
+        verdicts = np.full(len(columns.issuer), CARRIED, np.uint8)  # what holds for all records of a run
+        if not self._has_spans:
+            verdicts[self._due(self._job.usual_next[columns.issuer], columns, slice(None))] = DUE
+        verdicts[columns.is_over] = DUE
+        verdicts[columns.differs > 0] = ALL
+        reason = verdicts[runs]
+        self._spread(reason, at, runs, columns)
+        if self._has_spans:
+            tonight = self._rows.codes[at] >> 32
+            ends_at = np.where(tonight > 0, self._job.started + tonight, self._job.usual_next[columns.issuer[runs]])
+            reason[self._due(ends_at, columns, runs) & (reason != ALL)] = DUE
+        open_fits = (columns.differs == 0) & (columns.fit != Fit.ANY)
+        if open_fits.any():
+            ending = np.flatnonzero(open_fits[runs])
+            reason[ending[~self._as_today(at[ending], runs[ending], columns)]] = CHANGED
         kinds, wanted = columns.kind[runs], self._rows.codes[at] & 3
         reason[kinds != wanted] = CHANGED
         if columns.stays.any():
-            stays = np.flatnonzero(columns.stays[runs] & (columns.differs[runs] == 0))
+            stays = np.flatnonzero((columns.stays & (columns.differs == 0))[runs])
             says_less = _WEIGHT[kinds[stays]] < _WEIGHT[wanted[stays]]
             reason[stays] = np.where(says_less, CHANGED, CARRIED)
         return reason
 
-    def _in_slot(self, at: Numbers, cycles: Numbers) -> NDArray[np.bool_]:
-        """Return whether rows are in this period's slot of their cycles."""
-        inside = np.zeros(len(at), np.bool_)
-        for cycle in np.unique(cycles).tolist():
-            own = np.flatnonzero(cycles == cycle)
-            inside[own] = self._job.refreshing.in_slot(self._rows.key32[at[own]], cycle)
-        return inside
+    def _due(self, ends_at: NDArray[np.int64], columns: RunColumns, of: slice | Numbers) -> NDArray[np.bool_]:
+        """Return what is due, of runs or of their records, given where their windows would end if made tonight."""
+        return self._job.refreshing.due(columns.refresh_by[of], columns.next_update[of], ends_at)
+
+    def _spread(self, reason: NDArray[np.uint8], at: Numbers, runs: Numbers, columns: RunColumns) -> None:
+        """Note which rows are in this period's slot of their cycles, of those that would be carried over."""
+        refreshing = self._job.refreshing
+        if not refreshing.spread:
+            return
+        is_older = ~refreshing.made_now(columns.produced_at)
+        for cycle in np.unique(columns.cycle[is_older]).tolist():
+            own = np.flatnonzero((is_older & (columns.cycle == cycle))[runs] & (reason == CARRIED))
+            reason[own[refreshing.in_slot(self._rows.key32[at[own]], cycle)]] = SPREAD
 
     def _as_today(self, at: Numbers, runs: Numbers, columns: RunColumns) -> NDArray[np.bool_]:
         """Return whose window is the one that today's settings would have given then, by their notAfter."""
-        fits = columns.fit[runs]
-        if (fits == Fit.ANY).all():
-            return np.ones(len(at), np.bool_)
-        return as_today(fits, columns.produced_at[runs], columns.next_update[runs], self._rows.not_after[at])
+        return as_today(
+            columns.fit[runs], columns.produced_at[runs], columns.next_update[runs], self._rows.not_after[at]
+        )
 
     def _compare_fields(self, at: Numbers, pack: FormerPack, records: Numbers, columns: RunColumns) -> None:
         """Note where time or reason of a revocation have changed."""

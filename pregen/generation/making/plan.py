@@ -2,9 +2,9 @@
 
 Every worker gets the same plan, and every reader gets its tables, so both sides make the same octets. Beside tonight's
 runs there are those of records that may be carried over, each with the window that it has. Runs are numbered by shape,
-then by group: what has one shape lies side by side in a shard, and is filled and signed in one go, whoever
-the issuers are. What stays from night to night (issuers, templates, shapes) is taken from the current generation where
-it is the same there, so that a night adds its windows and runs alone.
+tonight's before the others, then by group: what has one shape lies side by side in a shard, and what of it is signed is
+filled and signed in one go, whoever the issuers are. What stays from night to night (issuers, templates, shapes) is
+taken from the current generation where it is the same there, so that a night adds its windows and runs alone.
 """
 
 import hashlib
@@ -155,7 +155,7 @@ def make_plan(
     }
     carried = {run: one for of_name in former.values() for run, one in of_name.values() if run not in tonight}
     every = {**tonight, **{run: one.group for run, one in carried.items()}}
-    ordered = sorted(every, key=lambda run: (run.shape, every[run], run.window))
+    ordered = sorted(every, key=lambda run: (run.shape, run not in tonight, every[run], run.window))
     number_of = {run: number for number, run in enumerate(ordered)}
     runs = {group: number_of[run] for group, run in sorted(run_of.items(), key=lambda one: number_of[one[1]])}
     return replace(

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pregen.errors import PublishError, explained
 from pregen.generation.making.carry_job import CarryJob
@@ -288,21 +289,26 @@ class ShardSigner:
 
     def _filled(self, rows: ShardRows, block: Block, carried: CarriedRows, flight: Flight) -> Octets:
         """Return the records of a block, uint8[n, stride], in the order of its rows; they are whole when all landed."""
-        shape, run = self._job.plan.tables.shapes[block.shape], carried.run[block.rows]
-        new, old = np.flatnonzero(run < 0), np.flatnonzero(run >= 0)
-        if not len(old):
+        shape, is_new = self._job.plan.tables.shapes[block.shape], carried.run[block.rows] < 0
+        count = int(np.count_nonzero(is_new))
+        if count == len(block.rows):
             with self._steps("fill"):
                 records = new_records(rows, shape, block.rows)
+        elif not count:
+            with self._steps("carry"):
+                return carried.records(block.rows, shape.stride)
         else:
             with self._steps("carry"):
                 records = np.empty((len(block.rows), shape.stride), np.uint8)
-                carried.copy(block.rows[old], records, old)
+                new, old = _apart(is_new, count)
+                records[old] = carried.records(block.rows[old], shape.stride)
                 records[new] = new_records(rows, shape, block.rows[new])
-        if len(new):
             self._sign(block, records, new, flight)
+            return records
+        self._sign(block, records, slice(0, count), flight)
         return records
 
-    def _sign(self, block: Block, records: Octets, new: Numbers, flight: Flight) -> None:
+    def _sign(self, block: Block, records: Octets, new: Rows, flight: Flight) -> None:
         """Have some records of a block signed: those of the places `new`."""
         steps, keys = self._steps, self._keys.key_of[block.runs]
         for which in range(len(self._job.plan.tables.shapes[block.shape].responses)):
@@ -313,18 +319,18 @@ class ShardSigner:
                 with steps("sign"):
                     flight.sign(self._keys.signers[signer], filled, keys[part], records, part, messages.signature)
 
-    def _batches(self, block: Block, new: Numbers) -> Iterator[tuple[int, Rows]]:
+    def _batches(self, block: Block, new: Rows) -> Iterator[tuple[int, Rows]]:
         """Yield which of the places `new` of a block go to which signer in one call."""
         signers = self._signers[block.shape]
-        if len(signers) == 1:  # nearly always, and where all are new, nothing is copied
+        if len(signers) == 1 and isinstance(new, slice):  # nearly always, and nothing is copied
             (signer,) = signers
-            for at in range(0, len(new), BATCH_ROWS):
-                all_new = len(new) == len(block.rows)
-                yield signer, slice(at, at + BATCH_ROWS) if all_new else new[at : at + BATCH_ROWS]
+            for at in range(0, new.stop, BATCH_ROWS):
+                yield signer, slice(at, min(at + BATCH_ROWS, new.stop))
             return
-        of_rows = self._keys.signer_of[block.runs[new]]
+        places: Numbers = np.arange(new.stop) if isinstance(new, slice) else new
+        of_rows = self._keys.signer_of[block.runs[places]]
         for signer in sorted(signers):
-            own = new[of_rows == signer]
+            own = places[of_rows == signer]
             for at in range(0, len(own), BATCH_ROWS):
                 yield signer, own[at : at + BATCH_ROWS]
 
@@ -332,6 +338,16 @@ class ShardSigner:
         if (shape, which) not in self._messages:
             self._messages[shape, which] = Messages(self._job.plan, shape, which, self._scratch)
         return self._messages[shape, which]
+
+
+def _apart(is_new: NDArray[np.bool_], count: int) -> tuple[Rows, Rows]:
+    """Return the places of the rows that are signed, of which there are so many, and of those that are not.
+
+    They lie side by side where no run has both, which is nearly always: see `pregen.generation.making.plan`.
+    """
+    if is_new[:count].all():
+        return slice(0, count), slice(count, None)
+    return np.flatnonzero(is_new), np.flatnonzero(~is_new)
 
 
 def unsigned_bytes(shape: Shape) -> int:

@@ -79,6 +79,16 @@ def test_new_rows_are_signed_and_rows_that_are_gone_take_nothing_with_them(night
     assert [answer for one in nights.answers(rows[:10]) for answer in one.values()] == [None] * 20
 
 
+def test_new_rows_lie_among_those_that_are_carried_over_where_their_window_is_the_same(
+    nights: Nights, rows: list[Row]
+) -> None:
+    nights.publish(0, rows)
+    later = [*plain_rows(20), *rows]
+    published = nights.publish(0, later)
+    assert (signed(published), published.reasons.carried) == ({"new": 20}, 120)
+    nights.check(0, later)
+
+
 CHANGES: dict[str, tuple[Row, Row]] = {
     "a revocation": (Row(b"\x11" * 16), Row(b"\x11" * 16, REVOKED, NOW_S - 5, 1)),
     "a revocation without a reason": (Row(b"\x11" * 16), Row(b"\x11" * 16, REVOKED, NOW_S - 5)),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import xxhash
 
-from pregen.generation.making.plan import Plan, make_plan
+from pregen.generation.making.plan import Carried, Plan, make_plan, stored_window
 from pregen.generation.rows.groups import Group
 from pregen.issuers import Issuer
 from pregen.validity import ValidityWindow
@@ -75,6 +75,24 @@ def test_runs_are_numbered_by_shape_and_then_by_group(issuers: tuple[Issuer, ...
         run = plan.tables.runs[number]
         shape = plan.tables.shapes[run.shape]
         assert (run.issuer, shape.serial_bytes) == (group.issuer, group.serial_bytes)
+
+
+def test_runs_that_are_signed_come_before_those_that_are_carried_over_in_each_shape(
+    issuers: tuple[Issuer, ...],
+) -> None:
+    current = plan_of(issuers)
+    windows = [stored_window(make_window(days=days)) for days in (3, 4, 5)]
+    candidates = {
+        current.name: {
+            number: Carried(group, windows[number % len(windows)])
+            for number, group in enumerate(current.groups)
+            if number % 2
+        }
+    }
+    plan = make_plan(issuers, [make_window(days=4)] * 2, GROUPS, candidates=candidates)
+    assert plan.carried
+    placed = [(run.shape, number in plan.carried) for number, run in enumerate(plan.tables.runs)]
+    assert placed == sorted(placed)
 
 
 def test_keys_of_two_kinds_share_templates_but_no_shapes(tmp_path: Path) -> None:
