@@ -24,10 +24,17 @@ _WAIT_S = 10  # for a renewal that is under way when the publisher ends
 
 
 class Marker(NamedTuple):
-    """A publisher that is at work: its object, and when it began, in seconds since 1970."""
+    """A publisher that is at work, or was killed not long ago.
+
+    Attributes:
+        name: of its object.
+        began_s: when it began, in seconds since 1970.
+        until_s: when it counts as dead, if nobody renews its marker.
+    """
 
     name: str
     began_s: int
+    until_s: float
 
 
 def encode_marker(began_s: int) -> bytes:
@@ -45,13 +52,21 @@ def live_markers(store: Store, now_s: float) -> list[Marker]:
     Raises:
         OSError: the store does not answer.
     """
-    live = (info.name for info in store.list("runs/") if is_alive(info, now_s))
-    return [Marker(name, began) for name in live if (began := _began(store, name)) is not None]
+    live = [info for info in store.list("runs/") if is_alive(info, now_s)]
+    return [
+        Marker(info.name, began, info.written_s + DEAD_AFTER_S)
+        for info in live
+        if (began := _began(store, info.name)) is not None
+    ]
 
 
 def is_alive(marker: ObjectInfo, now_s: float) -> bool:
-    """Tell whether a marker was renewed lately."""
-    return MARKER_NAME.fullmatch(marker.name) is not None and marker.written_s > now_s - DEAD_AFTER_S
+    """Tell whether a marker was renewed lately.
+
+    One that seems to have been renewed in hours to come is dead as well: the store's clock was wrong then, and whoever
+    is at work has renewed it since.
+    """
+    return MARKER_NAME.fullmatch(marker.name) is not None and abs(marker.written_s - now_s) < DEAD_AFTER_S
 
 
 def _began(store: Store, name: str) -> int | None:

@@ -81,7 +81,12 @@ def gc_report(cleaned: "Cleaned", *, is_dry: bool) -> Report:
         "commits": list(cleaned.commits),
         "kept_generations": cleaned.generations,
         "kept_commits": cleaned.kept,
-        "publishers_at_work": cleaned.publishers,
+        "publishers_at_work": len(cleaned.publishers),
+        "publishers": [
+            {"marker": one.name, "began": clock.text(one.began_s), "counts_until": clock.text(int(one.until_s))}
+            for one in cleaned.publishers
+        ],
+        "held_back": held_back_document(cleaned),
     }
     lines = [
         f"{went}: {total.objects:,} objects of {total.octets:,} octets",
@@ -91,10 +96,24 @@ def gc_report(cleaned: "Cleaned", *, is_dry: bool) -> Report:
     if cleaned.finished:
         lines.append(f"{cleaned.finished:,} of the objects had been announced by an earlier cleaning")
     if cleaned.publishers:
-        lines.append(f"publishers at work: {cleaned.publishers}; nothing that was written since the first began goes")
+        lines.append(
+            f"publishers at work: {len(cleaned.publishers)}; nothing that was written since the first began goes"
+        )
+        lines.extend(_held_back_lines(cleaned))
     commits = ", ".join(map(str, cleaned.commits))
     done = f"{total.objects:,} objects were removed, as commit {commits} says" if cleaned.commits else None
     return Report(document=document, lines=lines, findings=cleaned.warnings, done=done)
+
+
+def _held_back_lines(cleaned: "Cleaned") -> Iterator[str]:
+    """Yield what stays for publishers alone: one that was killed holds it back for some hours, and no longer."""
+    if cleaned.held_back.objects:
+        oldest = cleaned.publishers[0]
+        yield (
+            f"held back: {cleaned.held_back.objects:,} objects of {cleaned.held_back.octets:,} octets, because of the "
+            f"publisher that began at {clock.text(oldest.began_s)} ({oldest.name}); if it was killed, it counts as "
+            f"dead from {clock.text(int(oldest.until_s))} on"
+        )
 
 
 def rollback_report(done: "RolledBack", *, is_dry: bool) -> Report:
@@ -137,9 +156,14 @@ def with_cleaning(report: Report, cleaned: "Cleaned | Finding | None") -> Report
     )
 
 
-def with_what_could_go(report: Report, gone: "Mapping[str, Amount] | None", rules: "KeepRules") -> Report:
+def with_what_could_go(report: Report, told: "Cleaned | None", rules: "KeepRules") -> Report:
     """Return the report of an inspection with what a cleaning would remove."""
-    document = {**report.document, "could_go": None if gone is None else amounts_document(gone)}
+    gone = None if told is None else told.gone
+    document = {
+        **report.document,
+        "could_go": None if gone is None else amounts_document(gone),
+        "held_back": None if told is None else held_back_document(told),
+    }
     kept = " or ".join(
         text
         for text in (
@@ -154,7 +178,13 @@ def with_what_could_go(report: Report, gone: "Mapping[str, Amount] | None", rule
         each = ", ".join(f"{folder} {one.octets:,}" for folder, one in gone.items()) or "nothing"
         octets = sum(one.octets for one in gone.values())
         line = f"could go: {octets:,} octets ({each}), by pregen gc, which keeps {kept}"
-    return replace(report, document=document, lines=[*report.lines, line])
+    held_back = [] if told is None else _held_back_lines(told)
+    return replace(report, document=document, lines=[*report.lines, line, *held_back])
+
+
+def held_back_document(cleaned: "Cleaned") -> dict[str, object]:
+    """Return how much would go, did no publisher seem to be at work."""
+    return {"count": cleaned.held_back.objects, "bytes": cleaned.held_back.octets}
 
 
 def amounts_document(amounts: "Mapping[str, Amount]") -> dict[str, object]:

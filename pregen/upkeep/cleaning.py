@@ -28,7 +28,7 @@ from pregen.validity import CLOCK_SKEW_S
 from storage.commits import Commit, CommitTerms, Head, check_log, check_writable, find_head, new_publisher, publish
 from storage.errors import CommitRefusedError, FormatError, NothingPublishedError, StorageError
 from storage.manifest import MANIFEST_NAME, read_manifest
-from storage.markers import MARKER_NAME, is_alive, live_markers
+from storage.markers import MARKER_NAME, Marker, is_alive, live_markers
 from storage.overlay_keys import KEYS_NAME
 from storage.pack import PACK_NAME
 from storage.removals import REMOVALS_NAME, encode_removals, read_removals
@@ -64,6 +64,10 @@ class Amount:
     objects: int
     octets: int
 
+    def and_one_of(self, octets: int) -> "Amount":
+        """Return the amount with one more object."""
+        return Amount(self.objects + 1, self.octets + octets)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cleaned:
@@ -75,7 +79,8 @@ class Cleaned:
         gone: what went, by folder.
         finished: objects among these that an earlier commit had announced.
         generations: how many stay, and how many commits of theirs.
-        publishers: that are at work.
+        publishers: that are at work, or were killed within the last hours.
+        held_back: what would go, did it not seem to be theirs.
         warnings: what is odd about the store.
     """
 
@@ -85,7 +90,8 @@ class Cleaned:
     finished: int
     generations: int
     kept: int
-    publishers: int
+    publishers: tuple[Marker, ...]
+    held_back: Amount
     warnings: tuple[Finding, ...]
 
     @property
@@ -120,8 +126,9 @@ class _Standing:
         kept: commits that stay.
         names: all that these name.
         before_s: nothing goes that was written since.
+        grace_from_s: nor would it if no publisher were at work.
         announced: what the newest list names, which counts as gone.
-        publishers: that are at work.
+        publishers: that are at work, or seem to be.
         warnings: commits that cannot be read.
     """
 
@@ -129,13 +136,18 @@ class _Standing:
     kept: Kept
     names: frozenset[str]
     before_s: float
+    grace_from_s: float
     announced: frozenset[str]
-    publishers: int
+    publishers: tuple[Marker, ...]
     warnings: tuple[Finding, ...]
 
     def goes(self, info: ObjectInfo) -> bool:
         """Tell whether nothing keeps an object."""
         return info.name in self.announced or (info.written_s < self.before_s and info.name not in self.names)
+
+    def is_held_back(self, info: ObjectInfo) -> bool:
+        """Tell whether an object that does not go would, if no publisher seemed to be at work."""
+        return self.before_s <= info.written_s < self.grace_from_s and info.name not in self.names
 
 
 def clean(
@@ -157,14 +169,14 @@ def clean(
     return _Cleaner(store, terms, progress, tell_commit).clean()
 
 
-def what_could_go(store: Store, rules: KeepRules) -> Mapping[str, Amount] | None:
-    """Return what a cleaning would remove, by folder; None: nobody knows, since a part of the store cannot be read.
+def what_could_go(store: Store, rules: KeepRules) -> Cleaned | None:
+    """Return what a cleaning would do; None: nobody knows, since a part of the store cannot be read.
 
     Raises:
         OSError: the store does not answer.
     """
     try:
-        return clean(store, CleaningTerms(rules=rules, is_dry=True), lambda *_: None).gone
+        return clean(store, CleaningTerms(rules=rules, is_dry=True), lambda *_: None)
     except (StorageError, FileNotFoundError):  # `pregen verify` says what is wrong
         return None
 
@@ -187,6 +199,7 @@ class _Cleaner:
         self._octets: Counter[str] = Counter()
         self._commits: list[int] = []
         self._finished = 0
+        self._held_back = Amount(0, 0)
 
     def clean(self) -> Cleaned:
         """Go through all that the store has: finish what was announced, and announce and remove what may go."""
@@ -211,14 +224,19 @@ class _Cleaner:
             generations=standing.kept.generations,
             kept=len(standing.kept.commits),
             publishers=standing.publishers,
+            held_back=self._held_back,
             warnings=standing.warnings,
         )
 
     def _candidates(self) -> Iterator[ObjectInfo]:
         for folder, names in _NAMES.items():
             for info in self._store.list(f"{folder}/"):
-                if names.fullmatch(info.name) and self._standing.goes(info):
+                if not names.fullmatch(info.name):
+                    continue
+                if self._standing.goes(info):
                     yield info
+                elif self._standing.is_held_back(info):
+                    self._held_back = self._held_back.and_one_of(info.size_bytes)
 
     def _litter(self) -> Iterator[ObjectInfo]:
         for folder, names in _LITTER.items():
@@ -302,8 +320,9 @@ class _Cleaner:
             kept=kept,
             names=names,
             before_s=min([grace_from_s, *(marker.began_s - CLOCK_SKEW_S for marker in live)]),
+            grace_from_s=grace_from_s,
             announced=announced,
-            publishers=len(live),
+            publishers=tuple(sorted(live, key=lambda marker: marker.began_s)),
             warnings=unreadable,
         )
 

@@ -12,7 +12,7 @@ def test_a_publisher_has_a_marker_while_it_works() -> None:
     store = DatedStore()
 
     with at_work(store, NOW - 7) as name:
-        assert live_markers(store, NOW) == [Marker(name, NOW - 7)]
+        assert live_markers(store, NOW) == [Marker(name, NOW - 7, NOW + DEAD_AFTER_S)]
     assert live_markers(store, NOW) == []
     assert list(store.list()) == []
 
@@ -33,8 +33,16 @@ def test_who_may_not_delete_leaves_it_behind_and_it_is_dead_in_a_few_hours() -> 
     with at_work(flaky, NOW) as name:
         pass
 
-    assert live_markers(store, NOW + DEAD_AFTER_S - 1) == [Marker(name, NOW)]
+    assert live_markers(store, NOW + DEAD_AFTER_S - 1) == [Marker(name, NOW, NOW + DEAD_AFTER_S)]
     assert live_markers(store, NOW + DEAD_AFTER_S + 1) == []
+
+
+def test_one_that_was_renewed_in_hours_to_come_is_dead_too() -> None:
+    store = DatedStore()
+    store.age(2 * DEAD_AFTER_S)
+    store.put(f"runs/{1:032x}", encode_marker(NOW))
+
+    assert live_markers(store, NOW) == [], "the store's clock was wrong, and whoever lives has renewed it since"
 
 
 def test_one_that_cannot_be_read_has_begun_at_any_time_and_what_is_none_does_not_count() -> None:
@@ -42,7 +50,7 @@ def test_one_that_cannot_be_read_has_begun_at_any_time_and_what_is_none_does_not
     store.put(f"runs/{1:032x}", encode_marker(NOW)[:-1])
     store.put("runs/notes", encode_marker(NOW))
 
-    assert live_markers(store, NOW) == [Marker(f"runs/{1:032x}", 0)]
+    assert live_markers(store, NOW) == [Marker(f"runs/{1:032x}", 0, NOW + DEAD_AFTER_S)]
 
 
 def test_a_store_that_cannot_be_written_to_is_noticed_before_the_work() -> None:

@@ -7,12 +7,15 @@ from datetime import timedelta
 
 import pytest
 
+from pregen import clock
 from pregen.config import load_config
 from pregen.errors import Finding
 from pregen.upkeep.afterwards import clean_as_configured
 from storage.commits import find_head
+from storage.markers import encode_marker
 from storage.stores import LocalStore
 from tests.pregen.cli.ca import GOOD, Ca, Program
+from tests.pregen.upkeep.stores import put
 from tests.s3 import S3Server
 
 DAY_S = 86_400
@@ -106,6 +109,26 @@ def test_an_inspection_shows_what_could_go_histories_too(ca: Ca, pregen: Program
     assert f"history {shown['history']['bytes']:,}" in line
     ca.configure(publish={"keep": {"generations": 9}})
     assert pregen("inspect", "--config", ca.config, "--json").document["could_go"] == {}
+
+
+def test_what_a_killed_run_holds_back_is_told_and_until_when(ca: Ca, pregen: Program) -> None:
+    runs(ca, pregen, 1)
+    began, store, marker = int(time.time()) - 3 * 3_600, LocalStore(ca.store), f"runs/{1:032x}"
+    orphan = put(store, "packs")
+    store.put(marker, encode_marker(began))
+    age(ca, 2 / 24)
+
+    told = pregen("gc", ca.store, "--grace", "0", "--json").document
+    assert (told["publishers_at_work"], told["held_back"]) == (1, {"count": 1, "bytes": 1})
+    publisher = told["publishers"][0]  # type: ignore[index]
+    assert (publisher["marker"], publisher["began"]) == (marker, clock.text(began))
+    for shown in (pregen("gc", ca.store, "--grace", "0"), pregen("inspect", ca.store)):
+        until = f"if it was killed, it counts as dead from {publisher['counts_until']} on"
+        assert (until in shown.out) == ("gone: " in shown.out), "an inspection goes by the usual grace"
+    age(ca, 2 / 24)
+
+    assert pregen("gc", ca.store, "--grace", "0").code == 0
+    assert not {marker, orphan} & ca.stored().keys()
 
 
 def test_nothing_is_cleaned_by_a_run_until_that_is_configured(ca: Ca, pregen: Program) -> None:

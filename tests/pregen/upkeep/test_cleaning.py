@@ -158,7 +158,8 @@ def test_what_a_dead_run_has_left_goes_and_what_a_living_one_has_put_stays(store
 
         assert not dead & names(store)
         assert {put_by_living, marker} <= names(store)
-        assert done.publishers == 1
+        assert [one.name for one in done.publishers] == [marker]
+        assert done.held_back.objects == 1
     cleaned(store, rules(grace_s=DAY))
     assert put_by_living not in names(store)
 
@@ -168,7 +169,9 @@ def test_a_marker_that_nobody_renews_protects_for_a_few_hours_only(store: DatedS
     put(store, "runs", encode_marker(NOW))
     orphan = put(store, "packs")
     store.age(DEAD_AFTER_S - 60)
-    assert cleaned(store, rules()).total.objects == 0
+    held = cleaned(store, rules())
+    assert (held.total.objects, held.held_back.objects) == (0, 1)
+    assert [one.until_s for one in held.publishers] == [NOW + DEAD_AFTER_S]
     store.age(120)
 
     cleaned(store, rules())
