@@ -1,7 +1,7 @@
 """One run: a snapshot becomes a published generation, or nothing happens.
 
 publication.py   the conductor, of these steps:
-preparation.py   all that can be refused without reading a row
+preparation.py   all that can be refused without reading a row; means.py is what signs, for whom, and where it goes
 survey.py        all that can be refused without a signature: gatekeeping.py asks the gates, and evidence.py is what
                  they are shown
 looking_back.py  what of the current generation may be carried over; keeping.py finds which shards may stay

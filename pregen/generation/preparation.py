@@ -4,7 +4,6 @@ Configuration, keys and certificates, engines, store and current generation, sna
 """
 
 import functools
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,10 +17,9 @@ from pregen.gates.detector import Anchors, load_anchors
 from pregen.generation.comparing.past import Past, read_past
 from pregen.generation.cycles import SharedCycle, late_refresh, shared_cycles
 from pregen.generation.left_behind import as_stored, left_behind, trouble_warning, usable_window
-from pregen.generation.rows.endings import Endings
+from pregen.generation.means import Means, choose_engines, worker_count
 from pregen.generation.work.memory import forbid_core_dumps
 from pregen.issuers import Issuer, ending_soon, load_issuers, parse_certificate
-from pregen.signers import ALGORITHMS, Choice, KeyUse
 from pregen.snapshot import CrlIssuer, Snapshot, open_snapshot
 from pregen.validity import (
     Refreshing,
@@ -33,9 +31,8 @@ from pregen.validity import (
     takes_s,
 )
 from storage.commits import Head, check_log, check_writable, find_head
-from storage.manifest import LeftBehind
 from storage.reader import Generation
-from storage.stores import Store, open_store
+from storage.stores import open_store
 from storage.tables import Tables
 
 
@@ -64,22 +61,14 @@ class RunOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
+class Prepared(Means):
     """All that a run needs, looked at and found right, before a row is read.
 
-    `choices` are the engines that sign, `current` is the generation that is published, `past` what it left behind for
-    the gates, and `refreshing` says what of it is signed again. `left_behind` are issuers that sign nothing; they are
-    among `issuers` as the current generation has them, with windows that no answer gets. `begun` is the clock's instant
-    at the start, `started` may be that of ``--now``, or of an earlier attempt. `resume` is of the command line.
+    `current` is the generation that is published, `past` what it left behind for the gates, and `refreshing` says what
+    of it is signed again. `begun` is the clock's instant at the start; `started` may be that of ``--now``, or of an
+    earlier attempt. `resume` is of the command line.
     """
 
-    config: Config
-    issuers: tuple[Issuer, ...]
-    windows: tuple[ValidityWindow, ...]
-    choices: dict[KeyUse, Choice]
-    workers: int
-    open_store: Callable[[], Store]
-    store: Store
     head: Head | None
     current: Generation | None
     past: Past
@@ -89,28 +78,8 @@ class Prepared:
     full: bool
     snapshot: Snapshot
     begun: datetime
-    started: datetime
     refreshing: Refreshing
-    left_behind: tuple[LeftBehind, ...]
-    warnings: tuple[Finding, ...]
     resume: bool = False
-
-    @property
-    def engines(self) -> dict[str, str]:
-        """Names of the engines that sign, by algorithm."""
-        names: dict[str, set[str]] = {}
-        for use, choice in self.choices.items():
-            names.setdefault(use.algorithm, set()).add(choice.engine)
-        return {algorithm: ", ".join(sorted(names[algorithm])) for algorithm in sorted(names)}
-
-    @property
-    def rates(self) -> dict[str, dict[str, float]]:
-        """Signatures a second that engines were chosen by, by algorithm and engine; without those that were named."""
-        rates: dict[str, dict[str, float]] = {}
-        for use, choice in sorted(self.choices.items(), key=lambda one: one[0].algorithm):
-            if choice.rates:
-                rates.setdefault(use.algorithm, {}).update(choice.rates)
-        return rates
 
     @property
     def expired_before(self) -> int | None:
@@ -132,11 +101,6 @@ class Prepared:
         return {one.tables_name: one.tables for one in loaded if one.tables_name != one.name}
 
     @property
-    def endings(self) -> Endings | None:
-        """Which certificates get a window that ends with them; None: none do."""
-        return Endings.of([issuer.validity for issuer in self.issuers], self.windows)
-
-    @property
     def cycles(self) -> tuple[int, ...]:
         """How many periods pass until a record that is made now is due, for each issuer."""
         return tuple(
@@ -156,27 +120,9 @@ class Prepared:
         return longest_s(max(0, clock.seconds(clock.now()) - clock.seconds(self.begun)), before)
 
     @property
-    def public_windows(self) -> tuple[ValidityWindow, ...]:
-        """Windows of the issuers under public profiles; none: the whole run is under `lab`."""
-        paired = zip(self.issuers, self.windows, strict=True)
-        return tuple(window for issuer, window in paired if issuer.validity.profile.is_public and not issuer.trouble)
-
-    @property
     def staying(self) -> frozenset[int]:
         """Indices of the issuers that are left behind."""
         return frozenset(index for index, issuer in enumerate(self.issuers) if issuer.trouble)
-
-    @property
-    def times(self) -> dict[str, datetime]:
-        """The earliest thisUpdate, nextUpdate and refresh_by of all windows, by their names."""
-        names = ("this_update", "next_update", "refresh_by")
-        windows = [window for window, issuer in zip(self.windows, self.issuers, strict=True) if not issuer.trouble]
-        return {name: min(getattr(window, name) for window in windows) for name in names}
-
-    @property
-    def profiles(self) -> str:
-        """Names of the profiles that windows were checked against, in the order of the issuers."""
-        return ", ".join(dict.fromkeys(one.validity.profile.name for one in self.issuers if not one.trouble))
 
 
 def prepare(config: Config, options: RunOptions) -> Prepared:
@@ -212,13 +158,12 @@ def prepare(config: Config, options: RunOptions) -> Prepared:
     left = left_behind(issuers, current)
     issuers = tuple(as_stored(config.path, one, current) if one.trouble else one for one in issuers)
     refreshing = _refreshing(config, started, current)
-    workers = config.run.workers if options.workers is None else options.workers
     return Prepared(
         config=config,
         issuers=issuers,
         windows=windows,
         choices=choices,
-        workers=workers or len(os.sched_getaffinity(0)),
+        workers=worker_count(config, options.workers),
         open_store=functools.partial(open_store, config.store),
         store=store,
         head=head,
@@ -288,12 +233,6 @@ def _crl_issuers(config: Config, issuers: tuple[Issuer, ...]) -> tuple[CrlIssuer
 def _of_sections(issuers: tuple[Issuer, ...]) -> list[tuple[int, Issuer]]:
     """Return the issuers that have rows of their own, and their indices."""
     return [(index, issuer) for index, issuer in enumerate(issuers) if not issuer.is_further_name]
-
-
-def choose_engines(issuers: tuple[Issuer, ...], wanted: str) -> dict[KeyUse, Choice]:
-    """Return the engine of each key that the configuration uses, after it has opened it."""
-    uses = dict.fromkeys(issuer.responder.use for issuer in issuers if not issuer.trouble)
-    return {use: use.source.choose(wanted, ALGORITHMS[use.algorithm]) for use in uses}
 
 
 def plan_windows(

@@ -15,8 +15,9 @@ from storage.stores import Store
 def signing_job(prepared: Prepared, plan: Plan, carry: CarryJob | None = None) -> SigningJob:
     """Return what a worker needs to sign whatever a run publishes; `carry` None: no record is carried over."""
     as_of = clock.seconds(prepared.snapshot.as_of)
-    engines = {use: choice.engine for use, choice in prepared.choices.items()}
-    return SigningJob(prepared.issuers, prepared.windows, plan, engines, prepared.open_store, as_of, carry=carry)
+    return SigningJob(
+        prepared.issuers, prepared.windows, plan, prepared.engine_of, prepared.open_store, as_of, carry=carry
+    )
 
 
 def put_tables(store: Store, plan: Plan) -> None:

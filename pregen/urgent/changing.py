@@ -126,8 +126,7 @@ class Changed:
     @property
     def times(self) -> dict[str, datetime]:
         """The earliest thisUpdate, nextUpdate and refresh_by of all windows, by their names."""
-        names = ("this_update", "next_update", "refresh_by")
-        return {name: min(getattr(window, name) for _, window in self.ground.able) for name in names}
+        return self.ground.times
 
     @property
     def left_behind(self) -> tuple[LeftBehind, ...]:

@@ -1,8 +1,7 @@
 """What an urgent change stands on: its issuers and their keys, the store, and what is published there now."""
 
 import functools
-import os
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -10,74 +9,37 @@ from pregen import clock
 from pregen.config import Config, IssuerConfig
 from pregen.errors import MAX_EXAMPLES, Finding, GateError, Severity
 from pregen.generation.left_behind import as_stored, left_behind, trouble_warning
-from pregen.generation.preparation import Prepared, choose_engines, plan_windows
-from pregen.generation.rows.endings import Endings
+from pregen.generation.means import Means, choose_engines, worker_count
+from pregen.generation.preparation import Prepared, plan_windows
 from pregen.generation.work.memory import forbid_core_dumps
-from pregen.issuers import Issuer, ending_soon, load_issuers
-from pregen.signers import Choice, KeyUse
+from pregen.issuers import ending_soon, load_issuers
 from pregen.urgent.elsewhere import Elsewhere, elsewhere_of
-from pregen.validity import ValidityWindow, check_run_times, check_store_clock
+from pregen.validity import check_run_times, check_store_clock
 from pregen.validity.refreshing import takes_s
 from storage.commits import Head, check_log, check_writable, find_head
 from storage.errors import FormatError, NothingPublishedError
 from storage.history import HistoryIndex, read_index
-from storage.manifest import LeftBehind
 from storage.reader import Generation
 from storage.stores import Store, open_store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ground:
+class Ground(Means):
     """What was looked at, and found right, before a certificate is looked up.
 
     Attributes:
-        config: of the CA.
-        issuers: those that the change has to do with, and their further names.
-        windows: one for each of them.
-        choices: the engines that sign.
-        workers: how many processes may work at once.
-        open_store: opens the store, in whichever process calls it.
-        store: opened here.
         head: the newest commit.
         current: its generation.
         index: what that has left behind for gates; None: nothing that can be read.
         as_of: the instant for which the change is right.
-        started: when the command began.
-        left_behind: those of the issuers that cannot sign.
         elsewhere: names and keys of the same CAs under which the head answers, and the change does not.
-        warnings: so far.
     """
 
-    config: Config
-    issuers: tuple[Issuer, ...]
-    windows: tuple[ValidityWindow, ...]
-    choices: dict[KeyUse, Choice]
-    workers: int
-    open_store: Callable[[], Store]
-    store: Store
     head: Head
     current: Generation
     index: HistoryIndex | None
     as_of: datetime
-    started: datetime
-    left_behind: tuple[LeftBehind, ...]
     elsewhere: tuple[Elsewhere, ...]
-    warnings: tuple[Finding, ...]
-
-    @property
-    def endings(self) -> Endings | None:
-        """Which certificates get a window that ends with them; None: none do."""
-        return Endings.of([issuer.validity for issuer in self.issuers], self.windows)
-
-    @property
-    def able(self) -> list[tuple[Issuer, ValidityWindow]]:
-        """The issuers that can sign, and the window of each."""
-        return [one for one in zip(self.issuers, self.windows, strict=True) if not one[0].trouble]
-
-    @property
-    def public_windows(self) -> tuple[ValidityWindow, ...]:
-        """Windows of the issuers under public profiles."""
-        return tuple(window for issuer, window in self.able if issuer.validity.profile.is_public)
 
     def moved_to(self, head: Head) -> "Ground":
         """Return the same on top of a newer commit.
@@ -127,13 +89,12 @@ def take_ground(
     issuers = tuple(as_stored(config.path, one, current) if one.trouble else one for one in issuers)
     index, damage = _index(store, current)
     able = [issuer for issuer in issuers if not issuer.trouble]
-    chosen = config.run.workers if workers is None else workers
     return Ground(
         config=config,
         issuers=issuers,
         windows=windows,
         choices=choose_engines(issuers, engine or config.run.engine),
-        workers=chosen or len(os.sched_getaffinity(0)),
+        workers=worker_count(config, workers),
         open_store=functools.partial(open_store, config.store),
         store=store,
         head=head,

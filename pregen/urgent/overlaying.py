@@ -107,9 +107,14 @@ def sign_overlay(
     plan = plan_overlay(ground, resolved)
     for name, octets in plan.objects.items():
         ground.store.put(name, octets)
-    engines = {use: choice.engine for use, choice in ground.choices.items()}
     signing = SigningJob(
-        ground.issuers, ground.windows, plan, engines, ground.open_store, clock.seconds(ground.as_of), remembers=False
+        ground.issuers,
+        ground.windows,
+        plan,
+        ground.engine_of,
+        ground.open_store,
+        clock.seconds(ground.as_of),
+        remembers=False,
     )
     as_of = signing.as_of
     if kind is not ChangeKind.DELTA:  # a command has seen what it changes, be the clock of that publisher fast
