@@ -25,7 +25,8 @@ from cryptography.x509.ocsp import OCSPCertStatus, OCSPRequestBuilder, OCSPRespo
 from pregen.config import load_config
 from pregen.exit_codes import ExitCode
 from pregen.identities import identity_of
-from storage.reader import open_reader
+from pregen.overlays.records import MOST_OVERLAYS
+from storage.reader import Generation, open_reader
 from storage.stores import StoreAddress, open_store
 from tests.faults.zygote import Zygote
 from tests.pregen.cli.ca import Ca, instants, octets
@@ -35,6 +36,8 @@ from tests.storage.edge.processes import ServerProcess, start
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="forks, and is killed")
 
 SERIALS = tuple(range(0x1001, 0x1041))
+FIRST_ADDED = 0x2001
+WEIGHTS = {"run": 4, "revoke": 4, "delta": 2, "gc": 2, "rollback": 1, "merge": 1}
 KILLED = -signal.SIGKILL
 
 
@@ -98,30 +101,44 @@ class Commands:
     def __init__(self, ca: Ca, zygote: Zygote, seed: int) -> None:
         self.ca, self.zygote, self.dice = ca, zygote, random.Random(seed)
         self.revoked: set[int] = set()  # in the database
-        self.took_s = dict.fromkeys(("run", "revoke", "delta", "gc", "rollback"), 0.2)
+        self.added: list[int] = []  # to the database, urgently
+        self.took_s = dict.fromkeys(WEIGHTS, 0.2)
         self.kills = 0
 
-    def words(self) -> tuple[object, ...]:
-        """Return some command; its files are there."""
-        name = self.dice.choices(["run", "revoke", "delta", "gc", "rollback"], [4, 4, 2, 2, 1])[0]
+    def words(self, name: str) -> tuple[object, ...]:
+        """Return a command; its files are there."""
         serial = self.dice.choice(SERIALS)
         match name:
             case "run":
                 if self.dice.random() < 0.7:
                     self.revoked.add(serial)
-                self.export("snapshot.parquet", SERIALS, self.revoked)
+                self.export_all()
                 return ("run", self.ca.config)
             case "revoke":
                 return ("revoke", self.ca.config, "--issuer", "r1", "--serial", f"{serial:x}")
             case "delta":
-                self.export("delta.parquet", [serial], [serial])
-                return ("delta", self.ca.config, self.ca.folder / "delta.parquet")
-            case "gc":
-                return ("gc", self.ca.config, "--keep", 2, "--grace", "0s")
-            case _ if (base := self.base()) > 1:
+                return self.delta(serial, is_revoked=True)
+            case "merge":  # as many overlays as there may be, and one more
+                while self.overlays() < MOST_OVERLAYS:
+                    assert self.zygote.run(*self.add_one()) == ExitCode.DONE, self.zygote.said
+                return self.add_one()
+            case "rollback" if (base := self.base()) > 1:
                 return ("rollback", self.ca.config, "--to", base - 1, "--reason", "test")
-            case _:  # there is nothing yet to go back to
+            case _:  # also where there is nothing yet to go back to
                 return ("gc", self.ca.config, "--keep", 2, "--grace", "0s")
+
+    def add_one(self) -> tuple[object, ...]:
+        """Return the command that publishes one more certificate."""
+        self.added.append(FIRST_ADDED + len(self.added))
+        return self.delta(self.added[-1], is_revoked=False)
+
+    def delta(self, serial: int, *, is_revoked: bool) -> tuple[object, ...]:
+        self.export("delta.parquet", [serial], [serial] if is_revoked else [])
+        return ("delta", self.ca.config, self.ca.folder / "delta.parquet")
+
+    def export_all(self) -> None:
+        """Export what is in the database."""
+        self.export("snapshot.parquet", [*SERIALS, *self.added], self.revoked)
 
     def export(self, to: str, serials: Collection[int], revoked: Collection[int]) -> None:
         as_of = datetime.now(UTC).replace(microsecond=0)
@@ -136,11 +153,18 @@ class Commands:
             not_after=instants(*[self.ca.now + timedelta(days=300)] * len(serials)),
         )
 
-    def base(self) -> int:
-        """Return the number of the run or rollback that is current."""
+    def current(self) -> Generation:
         current = open_reader(open_store(self.address)).current
         assert current is not None
-        return current.commit.base
+        return current
+
+    def base(self) -> int:
+        """Return the number of the run or rollback that is current."""
+        return self.current().commit.base
+
+    def overlays(self) -> int:
+        """Return how many overlays there are; all of them are small, so that each is one pack."""
+        return len(self.current().manifest.overlays)
 
     @property
     def address(self) -> StoreAddress:
@@ -148,8 +172,8 @@ class Commands:
 
     def kill_one(self) -> None:
         """Kill a command, and let it complete."""
-        words = self.words()
-        name = str(words[0])
+        (name,) = self.dice.choices(list(WEIGHTS), list(WEIGHTS.values()))
+        words = self.words(name)
         code = self.zygote.run(*words, killed_after_s=self.dice.uniform(0.0, 1.1) * self.took_s[name])
         self.kills += code == KILLED
         began = time.monotonic()
@@ -164,7 +188,7 @@ def kill_many(ca: Ca, folder: Path, seed: int, kills: int) -> None:
     """Kill commands until so many were killed before their end, and let each complete."""
     with Zygote(folder) as zygote:
         commands = Commands(ca, zygote, seed)
-        commands.export("snapshot.parquet", SERIALS, ())
+        commands.export_all()
         assert zygote.run("run", ca.config) == ExitCode.DONE, zygote.said
         with start(folder, "-m", "storage.edge", commands.address.url, "--port", "PORT") as edge:
             asking = Asking(edge, ca)
@@ -174,7 +198,7 @@ def kill_many(ca: Ca, folder: Path, seed: int, kills: int) -> None:
             assert asking.wrong == []
             assert asking.answers > kills
             assert asking.revoked, "there was something to be remembered"
-        commands.export("snapshot.parquet", SERIALS, commands.revoked)
+        commands.export_all()
         assert zygote.run("run", ca.config) == ExitCode.DONE, zygote.said
         assert zygote.run("verify", commands.address.url, "--issuer", ca.pem, "--all") == ExitCode.DONE, zygote.said
 
