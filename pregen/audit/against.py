@@ -8,7 +8,6 @@ urgent change has brought, until a snapshot has it or a run is told by name that
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +20,8 @@ from pregen.generation import RunOptions
 from pregen.generation.preparation import opened_snapshot
 from pregen.generation.rows.groups import KINDS
 from pregen.generation.rows.routing import route
-from pregen.generation.rows.rows import ShardRows, load_rows
-from pregen.generation.rows.spool import spool_folder
+from pregen.generation.rows.rows import ShardRows, load_shard
+from pregen.generation.rows.spool import Spool, open_spool
 from pregen.generation.work.steps import Steps
 from pregen.issuers import Issuer, load_issuers
 from pregen.overlays.entries import Entries, Origin, order_of, paired
@@ -108,8 +107,8 @@ def verify_against(
     found = Against(as_of=clock.seconds(snapshot.as_of))
     kept_s = config.snapshot.keep_expired_s
     expired_before = None if kept_s is None else found.as_of - kept_s
-    with spool_folder(config.resolve(config.run.spool), snapshot.row_estimate, len(shards)) as folder:
-        for shard, rows in _ranges(snapshot, issuers, shards, folder, expired_before, progress):
+    with open_spool(config.spool, snapshot.row_estimate) as spool:
+        for shard, rows in _ranges(snapshot, issuers, shards, spool, expired_before, progress):
             _hold(viewer.view(shard.low, shard.high), rows, issuers, expired_before, found)
     found.rows_in = snapshot.rows_in
     if found.counts:
@@ -128,7 +127,7 @@ def _ranges(
     snapshot: Snapshot,
     issuers: Sequence[Issuer],
     shards: Sequence[Shard],
-    folder: Path,
+    spool: Spool,
     expired_before: int | None,
     progress: Progress,
 ) -> Iterator[tuple[Shard, Entries]]:
@@ -136,10 +135,10 @@ def _ranges(
     repeats = tuple((of, index) for index, issuer in enumerate(issuers) for of in issuer.rows_of)
     ids = np.array([issuer.issuer_id for issuer in issuers], np.uint64)
     bounds = [0, *(shard.high for shard in shards)]
-    files = route(_counted(snapshot, progress), folder, bounds, ids, Steps(), None, repeats)
+    files = route(_counted(snapshot, progress), spool, bounds, ids, Steps(), None, repeats)
     as_of = clock.seconds(snapshot.as_of)
     for shard, file in zip(shards, files, strict=True):
-        yield shard, _entries(load_rows(file.path, expired_before, file.written), ids, as_of)
+        yield shard, _entries(load_shard(file, expired_before), ids, as_of)
 
 
 def _counted(snapshot: Snapshot, progress: Progress) -> Iterator[StatusBatch]:

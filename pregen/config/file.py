@@ -18,6 +18,7 @@ from pregen.config.gates import GatesConfig, GrowthLimit, Limit
 from pregen.config.section import Section
 from pregen.config.sections import (
     SEVERAL_KEYS,
+    USUAL_SPOOL,
     IssuerConfig,
     IssuerValidityConfig,
     PublishConfig,
@@ -60,6 +61,18 @@ class Config:
     def resolve(self, name: str) -> Path:
         """Return the path that the file means by a name."""
         return self.folder / name
+
+    @property
+    def spool(self) -> Path | StoreAddress:
+        """Where rows are spooled: a folder, or a store that several machines reach; see `journals`."""
+        address = StoreAddress.seen_from(self.folder, self.run.spool, self.publish.s3.options)
+        return address.path or address
+
+    @property
+    def journals(self) -> Path:
+        """Where the journals of runs are, which go on from them: the folder of the spool, or the usual one."""
+        spool = self.spool
+        return spool if isinstance(spool, Path) else Path(USUAL_SPOOL)
 
     @property
     def store(self) -> StoreAddress:
@@ -126,6 +139,11 @@ class _Reader:
         gates = self._table(raw.get("gates", {}), GatesConfig, "gates")
         run = self._table(raw.get("run", {}), RunConfig, "run")
         publish = self._table(raw.get("publish", {}), PublishConfig, "publish")
+        if run and publish and not self._findings and "://" in run.spool:
+            one, other = (StoreAddress(address).url for address in (run.spool, publish.store))
+            if one == other:
+                text = "must be another place than the store, which holds nothing but what is published"
+                self._note("config.bad-value", "run.spool", text)
         issuers = tuple(self._issuers(raw.get("issuer", [])))
         self._validities(common, issuers)
         if self._findings:

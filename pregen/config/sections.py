@@ -312,6 +312,9 @@ class ValidityConfig(Section, frozen=True, kw_only=True):
             yield FieldProblem("config.bad-value", "backdate", text, ("lifetime",))
 
 
+USUAL_SPOOL = "/var/tmp"  # noqa: S108 a place on disk, not /tmp; the spool makes its own folder of mode 0700
+
+
 class RunConfig(Section, frozen=True, kw_only=True):
     """Who does the work, and where it spills.
 
@@ -320,16 +323,22 @@ class RunConfig(Section, frozen=True, kw_only=True):
         engine: who computes the signatures (`pregen engines` shows which work here); "auto": for each algorithm the
             fastest that works. `--engine` wins over it.
         spool: folder for spill files, relative to the configuration file; 48 octets a row must be free. They are
-            removed at the end; the journal of a run that was stopped stays there, for the next one to go on from.
+            removed at the end; the journal of a run that was stopped stays there, for the next one to go on from. A
+            store (``s3://bucket/prefix``) is for runs on several machines; their journals are in /var/tmp.
     """
 
     workers: Annotated[int, msgspec.Meta(ge=0)] = 0
     engine: Literal["auto", "multibuffer", "awslc", "software"] = "auto"
-    spool: str = "/var/tmp"  # noqa: S108 a default place on disk, not /tmp; the spool makes its own folder of mode 0700
+    spool: str = USUAL_SPOOL
 
     def problems(self) -> Iterator[FieldProblem]:
         """Yield what is wrong beyond the types."""
         yield from empty_problems(spool=self.spool)
+        try:
+            StoreAddress(self.spool)
+        except ValueError as error:
+            if self.spool:
+                yield FieldProblem("config.bad-value", "spool", str(error))
 
 
 class PublishConfig(Section, frozen=True, kw_only=True):

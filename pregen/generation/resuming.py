@@ -95,8 +95,7 @@ def going_on(prepared: Prepared) -> Iterator[Resumption]:
         OSError: the store does not answer.
     """
     config = prepared.config
-    folder = config.resolve(config.run.spool)
-    with Journal(folder, f"{config.path.resolve()}\n{prepared.store.url}") as journal:
+    with Journal(config.journals, f"{config.path.resolve()}\n{prepared.store.url}") as journal:
         try:
             yield _resumption(prepared, journal)
         except VerificationError:

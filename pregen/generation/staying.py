@@ -1,9 +1,7 @@
 """What stays in overlays when a run is over: told of, and spooled to be signed as one overlay of the new generation."""
 
-import zlib
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +12,10 @@ from pregen.generation.comparing.counting import CountingJob, CountTask, ShardCo
 from pregen.generation.comparing.tally import add_up
 from pregen.generation.preparation import Prepared
 from pregen.generation.rows.groups import Group
-from pregen.generation.rows.router import spooling
+from pregen.generation.rows.parts import spooled
 from pregen.generation.rows.routing import ShardFile
 from pregen.generation.rows.sharding import record_bytes, rows_wanted
-from pregen.generation.rows.spill import ROW_BYTES, SPILLED, Spilled, SpillFile
+from pregen.generation.rows.spill import SPILLED, Spilled
 from pregen.generation.rows.truth import KIND_OF_STATUS, Overlaid, Staying, is_revoked
 from pregen.generation.workplace import Workplace
 from pregen.overlays import NO_ENTRIES, Entries
@@ -109,7 +107,7 @@ def spool_staying(prepared: Prepared, place: Workplace, staying: Staying, first:
     parts = -(-len(entries) // rows_wanted(record_bytes(prepared.issuers)))
     bounds = split(0, KEY32, parts)
     files = [
-        _spooled(place.spool, number, low, high, spilled_of(some, ids))
+        ShardFile(number, low, high, spooled(place.spool, spilled_of(some, ids)))
         for number, (low, high) in enumerate(pairwise(bounds), start=first)
         if len(some := entries.between(low, high))
     ]
@@ -138,11 +136,3 @@ def spilled_of(entries: Entries, ids: NDArray[np.uint64]) -> Spilled:
     rows["reason"] = entries.reason
     rows["serial"] = np.ascontiguousarray(entries.serials).view(SPILLED["serial"])[:, 0]
     return rows
-
-
-def _spooled(folder: Path, number: int, low: int, high: int, rows: Spilled) -> ShardFile:
-    place, octets = folder / f"overlay-{number}", rows.tobytes()
-    with spooling(folder):
-        place.mkdir()
-        (place / "0").write_bytes(octets)
-    return ShardFile(number, low, high, place, (SpillFile("0", len(octets) // ROW_BYTES, zlib.crc32(octets)),))

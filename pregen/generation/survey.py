@@ -195,7 +195,7 @@ def _routed(
     progress: Progress,
 ) -> tuple[ShardFile, ...]:
     """Read and route all rows: file by file in the workers, where several have something to read, or else here."""
-    snapshot, folder, bounds = prepared.snapshot, place.spool, place.bounds
+    snapshot, spool, bounds = prepared.snapshot, place.spool, place.bounds
     repeats = tuple((of, index) for index, issuer in enumerate(prepared.issuers) for of in issuer.rows_of)
     ids = np.array([issuer.issuer_id for issuer in prepared.issuers], np.uint64)
 
@@ -203,11 +203,11 @@ def _routed(
         rows = snapshot.rows_in
         progress("read", rows, max(snapshot.row_estimate, rows))
 
-    if place.routers > 1:
-        job = RoutingJob(snapshot, folder, bounds, ids, watch, repeats)
-        return route_files(place.pool, job, steps, show, observe)
+    if len(place.reading) > 1:
+        job = RoutingJob(snapshot, spool, bounds, ids, watch, repeats)
+        return route_files(place.pool, job, place.reading, steps, show, observe)
     observer = Observer(watch)
-    files = route(_counted(snapshot, show), folder, bounds, ids, steps, observer, repeats)
+    files = route(_counted(snapshot, show), spool, bounds, ids, steps, observer, repeats)
     with steps("observe"):
         observe(observer.take())
     return files

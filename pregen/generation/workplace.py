@@ -3,11 +3,11 @@
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from pregen.generation.preparation import Prepared
+from pregen.generation.rows.routing import RoutingTask, routing_tasks
 from pregen.generation.rows.sharding import Range, record_bytes, shard_bounds
-from pregen.generation.rows.spool import spool_folder
+from pregen.generation.rows.spool import Spool, open_spool
 from pregen.generation.work.memory import keep_freed_memory
 from pregen.generation.work.workers import Pool, open_pool
 
@@ -18,15 +18,15 @@ class Workplace:
 
     Attributes:
         pool: the workers, which take one job after the other.
-        spool: the folder for spill files.
+        spool: where rows wait.
         bounds: where keys are cut into shards.
-        routers: how many workers read files at once.
+        reading: what workers read, each task by one of them; where there are not several, the parent reads.
     """
 
     pool: Pool
-    spool: Path
+    spool: Spool
     bounds: tuple[int, ...]
-    routers: int
+    reading: list[RoutingTask]
 
 
 @contextlib.contextmanager
@@ -37,15 +37,15 @@ def open_workplace(prepared: Prepared) -> Iterator[Workplace]:
         SpoolError: there is no space for spill files, or no folder can be made for them.
     """
     keep_freed_memory()
-    estimate, run = prepared.snapshot.row_estimate, prepared.config.run
+    estimate = prepared.snapshot.row_estimate
     shards_now = prepared.current.manifest.shards if prepared.current else ()
     current = [Range(one.low, one.high, one.rows) for one in shards_now]
     bounds = shard_bounds(estimate, record_bytes(prepared.issuers), current, at_once=prepared.full)
     shards = len(bounds) - 1
     workers = min(prepared.workers, shards)
-    routers = min(workers, len(prepared.snapshot.files))
+    reading = routing_tasks(prepared.snapshot, workers) if workers > 1 else []
     with (
-        spool_folder(prepared.config.resolve(run.spool), estimate, shards * routers) as folder,
+        open_spool(prepared.config.spool, estimate) as spool,
         open_pool(workers) as pool,
     ):
-        yield Workplace(pool, folder, bounds, routers)
+        yield Workplace(pool, spool, bounds, reading)

@@ -276,6 +276,6 @@ class Snapshot:
         """Return what messages call a row: its file, and its number from 1; both arguments count from 0."""
         return located(self.files[file], row, self._opened[file].unit)
 
-    def by_size(self) -> tuple[int, ...]:
-        """Return the numbers of all files, the one with most rows first."""
-        return tuple(sorted(range(len(self._opened)), key=lambda number: -self._opened[number].row_estimate))
+    def estimate_of(self, number: int) -> int:
+        """Return about how many rows a file has, known before they are read."""
+        return self._opened[number].row_estimate

@@ -185,7 +185,7 @@ def conduct(
                 judgement = judge(ground, resolved)
                 of_issuers = check_elsewhere(ground, resolved) + without_unsigned(ground, resolved)
                 judgement = replace(judgement, warnings=judgement.warnings + of_issuers)
-                landing = [one for one in regrouped(place.folder, resolved, place.most_rows) if one.file.rows]
+                landing = [one for one in regrouped(resolved, place.most_rows) if one.file.rows]
                 if options.is_dry or not landing:
                     landed = None
                     break

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pregen import clock
 from pregen.generation.making.plan import Plan, make_plan
 from pregen.generation.making.shard import ShardSigner, SignedShard, SigningJob, SignTask
-from pregen.generation.rows.rows import load_rows
+from pregen.generation.rows.rows import load_shard
 from pregen.generation.work.workers import Pool
 from pregen.overlays import Origin
 from pregen.progress import Progress
@@ -76,7 +76,7 @@ class OverlaySigner:
             SigningError, VerificationError, PublishError, OSError: it cannot be.
         """
         signed = self._signer(task)
-        rows = load_rows(task.file.path, None, task.file.written)
+        rows = load_shard(task.file)
         keys, count = rows.keys.astype("<u8"), len(rows.keys)
         columns = OverlayColumns(
             keys=keys.tobytes(),

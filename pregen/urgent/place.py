@@ -3,7 +3,6 @@
 import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +11,7 @@ from pregen import clock
 from pregen.gates.detector import Observer
 from pregen.generation.rows.routing import ShardFile, route
 from pregen.generation.rows.sharding import record_bytes, rows_wanted, shard_count
-from pregen.generation.rows.spool import spool_folder
+from pregen.generation.rows.spool import Spool, open_spool
 from pregen.generation.work.steps import Steps
 from pregen.generation.work.workers import Pool, open_pool
 from pregen.snapshot import StatusBatch
@@ -27,7 +26,7 @@ class Place:
 
     ground: Ground
     pool: Pool
-    folder: Path
+    spool: Spool
     bounds: list[int]
 
     @property
@@ -44,7 +43,7 @@ class Place:
         ground = self.ground
         rows_of = [issuer.rows_of for issuer in ground.issuers] + [one.rows_of for one in ground.elsewhere]
         repeats = tuple((of, index) for index, some in enumerate(rows_of) for of in some)
-        return route(batches, self.folder, self.bounds, looked_up(ground), Steps(), observer, repeats)
+        return route(batches, self.spool, self.bounds, looked_up(ground), Steps(), observer, repeats)
 
     def resolved(self, ground: Ground, files: Sequence[ShardFile], rules: Rules) -> list[Resolved]:
         """Hold rows against the head, by ascending keys.
@@ -61,7 +60,7 @@ class Place:
             issuer_ids=looked_up(self.ground),
             rules=rules,
             as_of=clock.seconds(ground.as_of),
-            folder=self.folder,
+            spool=self.spool,
             endings=ground.endings,
             unable=np.array([bool(issuer.trouble) for issuer in ground.issuers], np.bool_),
         )
@@ -85,6 +84,5 @@ def place_of(ground: Ground, rows: int) -> Iterator[Place]:
         SpoolError: there is no space for spill files, or no folder can be made for them.
     """
     shards = shard_count(rows, record_bytes(ground.issuers))
-    spool = ground.config.resolve(ground.config.run.spool)
-    with spool_folder(spool, 2 * rows, 2 * shards) as folder, open_pool(min(ground.workers, shards)) as pool:
-        yield Place(ground, pool, folder, key.split(0, key.KEY32, shards))
+    with open_spool(ground.config.spool, 2 * rows) as spool, open_pool(min(ground.workers, shards)) as pool:
+        yield Place(ground, pool, spool, key.split(0, key.KEY32, shards))

@@ -1,10 +1,7 @@
 """One range of keys, in a worker: rows are held against the head, and what changes is spooled to be signed."""
 
-import shutil
-import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +12,11 @@ from pregen.generation.making.left_out import NOTHING_LEFT_OUT, LeftOut
 from pregen.generation.rows.counts import NO_EXAMPLES, NOTHING_COUNTED, Examples, RowCounts
 from pregen.generation.rows.endings import Endings
 from pregen.generation.rows.groups import KINDS, Group
-from pregen.generation.rows.router import spooling
+from pregen.generation.rows.parts import Pieces, spooled
 from pregen.generation.rows.routing import ShardFile
-from pregen.generation.rows.rows import ShardRows, load_rows
-from pregen.generation.rows.spill import AGAIN_BIT, SPILLED, Spilled, SpillFile, shard_folder
+from pregen.generation.rows.rows import ShardRows, load_shard
+from pregen.generation.rows.spill import AGAIN_BIT, SPILLED, Spilled
+from pregen.generation.rows.spool import Spool
 from pregen.reasons import CERTIFICATE_HOLD
 from pregen.urgent.deciding import UNDOING, Fate, Statements, decide
 from pregen.urgent.orders import ChangeKind
@@ -28,7 +26,6 @@ from storage.history import STATUSES, HistoryIndex
 from storage.reader import Generation
 from storage.stores import Store
 
-LANDING = "landing"  # the folder of what is to be signed, in that of the spill files
 _STATUS_OF_KIND = np.array([STATUSES.index(status) for status, _ in KINDS], np.uint8)
 _KIND_OF = {status: number for number, (status, has_reason) in enumerate(KINDS) if not has_reason}
 _WITH_REASON = KINDS.index(("revoked", True))
@@ -42,7 +39,7 @@ class Rules:
         kind: of the change.
         says_when: see `pregen.urgent.deciding.decide`.
         accepts_unrevoke: whether it was accepted by name that final revocations are taken back.
-        expired_before: see `pregen.generation.rows.rows.load_rows`.
+        expired_before: see `pregen.generation.rows.rows.load_shard`.
     """
 
     kind: ChangeKind
@@ -63,7 +60,7 @@ class ResolvingJob:
         rules: of the change.
         as_of: the instant for which it is right, in seconds since 1970.
         endings: which certificates get a window that ends with them; None: none do.
-        folder: of the spill files.
+        spool: where rows wait, and what is to be signed.
         unable: bool[issuers], which cannot sign.
     """
 
@@ -73,7 +70,7 @@ class ResolvingJob:
     issuer_ids: NDArray[np.uint64]
     rules: Rules
     as_of: int
-    folder: Path
+    spool: Spool
     endings: Endings | None
     unable: NDArray[np.bool_]
 
@@ -153,7 +150,7 @@ class Resolver:
             OSError: the store does not answer.
         """
         job, file = self._job, task.file
-        rows = load_rows(file.path, job.rules.expired_before, file.written)
+        rows = load_shard(file, job.rules.expired_before)
         standing = self._lookout.look_up(rows)
         spilled = rows.spilled(np.arange(len(rows.keys))) if len(rows.keys) else np.empty(0, SPILLED)
         is_again = spilled["code"] & AGAIN_BIT != 0
@@ -178,7 +175,7 @@ class Resolver:
         newly = is_revoked & standing.is_known & ~was_revoked
         landing = _landing(spilled[lands], rows.codes[lands], decided.said, lands)
         return Resolved(
-            file=_written(job.folder / LANDING, file, landing),
+            file=replace(file, pieces=spooled(job.spool, landing)),
             groups=_groups(landing, job.endings),
             fates={fate: int(np.count_nonzero(fates == fate)) for fate in Fate},
             examples={fate: _examples(spilled, np.flatnonzero(own)[fates == fate]) for fate in Fate},
@@ -229,16 +226,6 @@ def _landing(spilled: Spilled, codes: NDArray[np.int64], said: Statements, lands
     return landing
 
 
-def _written(folder: Path, file: ShardFile, landing: Spilled) -> ShardFile:
-    place = shard_folder(folder, file.number)
-    octets = landing.tobytes()
-    with spooling(folder):
-        shutil.rmtree(place, ignore_errors=True)  # of an attempt before, which another publisher has overtaken
-        place.mkdir(parents=True)
-        (place / "0").write_bytes(octets)
-    return replace(file, path=place, written=(SpillFile("0", len(landing), zlib.crc32(octets)),))
-
-
 def _groups(landing: Spilled, endings: Endings | None) -> dict[Group, int]:
     codes = landing["code"].astype(np.int64)
     if endings is not None:
@@ -258,11 +245,10 @@ def _examples(spilled: Spilled, places: NDArray[np.intp]) -> tuple[Example, ...]
     )
 
 
-def regrouped(folder: Path, resolved: Iterable[Resolved], most_rows: int) -> list[Resolved]:
+def regrouped(resolved: Iterable[Resolved], most_rows: int) -> list[Resolved]:
     """Return what lands, by ascending keys, in as few ranges as packs are needed: neighbours are put together.
 
     Args:
-        folder: for the files of those that are.
         resolved: what lands, by ascending keys.
         most_rows: of one pack, where what was apart comes together.
     """
@@ -271,24 +257,16 @@ def regrouped(folder: Path, resolved: Iterable[Resolved], most_rows: int) -> lis
         if not together or sum(other.file.rows for other in together[-1]) + one.file.rows > most_rows:
             together.append([])
         together[-1].append(one)
-    return [_joined(folder, number, some) for number, some in enumerate(together)]
+    return [_joined(number, some) for number, some in enumerate(together)]
 
 
-def _joined(folder: Path, number: int, some: Sequence[Resolved]) -> Resolved:
+def _joined(number: int, some: Sequence[Resolved]) -> Resolved:
     if len(some) == 1:
         return replace(some[0], file=replace(some[0].file, number=number))
-    place = folder / f"{LANDING}-{number}"
     groups: dict[Group, int] = {}
-    written = []
-    with spooling(folder):
-        shutil.rmtree(place, ignore_errors=True)
-        place.mkdir()
-        for one in some:
-            for group, count in one.groups.items():
-                groups[group] = groups.get(group, 0) + count
-            for spill in one.file.written:
-                name = f"{one.file.number}-{spill.name}"
-                (one.file.path / spill.name).rename(place / name)
-                written.append(replace(spill, name=name))
-    file = ShardFile(number, some[0].file.low, some[-1].file.high, place, tuple(written))
+    for one in some:
+        for group, count in one.groups.items():
+            groups[group] = groups.get(group, 0) + count
+    pieces = Pieces.joined([one.file.pieces for one in some])
+    file = ShardFile(number, some[0].file.low, some[-1].file.high, pieces)
     return Resolved(file, dict(sorted(groups.items())), newest=max(one.newest for one in some))

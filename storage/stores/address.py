@@ -41,6 +41,11 @@ class StoreAddress:
     def __post_init__(self) -> None:
         object.__setattr__(self, "url", SCHEMES[_scheme_of(self.url)].parse(self.url))
 
+    @property
+    def path(self) -> Path | None:
+        """The folder that the store is in, if it is one in a file system."""
+        return _path_in(self.url) if self.url.startswith("file:") else None
+
     @classmethod
     def seen_from(cls, folder: Path, written: str, options: StoreOptions) -> Self:
         """Return the address that is written in a file of that folder: from there, a relative path starts.

@@ -65,6 +65,29 @@ def test_a_run_to_s3_is_looked_up_verified_inspected_and_served(
                 assert re.search(rf"^{serial:#x}: {status}$", said, re.MULTILINE)
 
 
+def test_rows_wait_in_a_bucket_as_well_as_in_a_folder_and_nothing_of_them_is_left(
+    ca: Ca, pregen: Program, address: str, s3_environment: S3Server
+) -> None:
+    spool = f"s3://{s3_environment.new_bucket()}/spool"
+    ca.configure(publish={"store": address}, run={"spool": spool})
+
+    assert pregen("run", ca.config).code == 0
+    revoked = pregen("revoke", ca.config, "--issuer", "r1", "--serial", f"{GOOD:x}", "--json")
+
+    assert revoked.code == 0, revoked.err
+    look_up = ("lookup", address, "--issuer", ca.pem, "--json", "--serial")
+    assert pregen(*look_up, f"{GOOD:x}").document["status"] == "revoked"
+    assert list(open_store(StoreAddress(spool)).list()) == []
+
+
+def test_a_spool_in_the_store_itself_is_refused(ca: Ca, pregen: Program, address: str) -> None:
+    ca.configure(publish={"store": address}, run={"spool": f"{address}/"})
+    ended = pregen("run", ca.config)
+    assert ended.code == 2
+    assert "run.spool" in ended.err
+    assert "another place than the store" in ended.err
+
+
 def test_urgent_changes_of_a_store_on_s3_land_are_looked_up_and_merged(ca: Ca, pregen: Program, address: str) -> None:
     ca.configure(publish={"store": address}, validity={"profile": "lab"})
     assert pregen("run", ca.config).code == 0

@@ -31,6 +31,7 @@ from pregen.generation.comparing.tally import add_up
 from pregen.generation.making.plan import make_plan
 from pregen.generation.making.shard import ShardSigner, SigningJob, SignTask
 from pregen.generation.rows.routing import route
+from pregen.generation.rows.spool import FolderSpool
 from pregen.generation.work.steps import Steps
 from pregen.issuers import Issuer, load_issuers
 from pregen.snapshot import StatusBatch
@@ -144,7 +145,7 @@ class Maker:
         current = open_reader(self.store).current if find_head(self.store) else None
         tables = {one.tables_name: one.tables for one in current.tables.values()} if current else {}
         with tempfile.TemporaryDirectory() as spool:
-            files = route([_batch(of)], Path(spool), split(0, KEY32, parts), ids, Steps())
+            files = route([_batch(of)], FolderSpool(Path(spool)), split(0, KEY32, parts), ids, Steps())
             plan = make_plan(self.issuers, windows, add_up(map(ShardCounter(), map(CountTask, files))).groups, tables)
             for name, octets in plan.objects.items():
                 self.store.put(name, octets)

@@ -24,7 +24,7 @@ class CountTask:
 
     Attributes:
         file: its rows.
-        expired_before, endings: see `pregen.generation.rows.rows.load_rows`.
+        expired_before, endings: see `pregen.generation.rows.rows.load_shard`.
         claims: to be held against its rows, by ascending keys.
         former: the shard of the current generation that may stay in its place; None: there is none.
     """

@@ -49,7 +49,7 @@ class SignTask:
 
     Attributes:
         file: its rows.
-        expired_before, endings: see `pregen.generation.rows.rows.load_rows`.
+        expired_before, endings: see `pregen.generation.rows.rows.load_shard`.
         proofs: groups of which one response at least is verified here (one of each group in a run).
         packs: of the current generation, from which records are carried over, in the order in which readers search.
         finished: what an earlier attempt has stored, which may take the place of what would be signed.

@@ -1,27 +1,29 @@
-"""First pass: the rows of a snapshot go to shards by their keys, into spill files.
+"""First pass: the rows of a snapshot go to shards by their keys, into parts of a spool.
 
 Only now is it known which rows belong together, so memory is bounded by the shard, however large the snapshot is. The
 files of a snapshot are read one after the other, or by several workers at once: the shards are the same.
 """
 
-import os
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pregen.errors import CrashError
 from pregen.gates.detector import Observation, Observer, Watch
-from pregen.generation.rows.router import Repeats, Router, Written, spooling
-from pregen.generation.rows.spill import SpillFile, shard_folder
+from pregen.generation.rows.parts import Pieces, SpooledPart, pieces_of
+from pregen.generation.rows.router import PART_ROWS, Repeats, Router
+from pregen.generation.rows.spool import Spool
 from pregen.generation.rows.truth import Overlaid
 from pregen.generation.work.steps import Steps
-from pregen.generation.work.workers import Pool
-from pregen.snapshot import Location, Reading, Snapshot, StatusBatch
+from pregen.generation.work.workers import Pool, WorkerPool
+from pregen.snapshot import Reading, Snapshot, StatusBatch
 from pregen.snapshot.files import crashed
+
+_FEW_ROWS = 1 << 13  # are not worth a task
+_TASKS_EACH = 4  # so that workers come to the end together
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +31,7 @@ class ShardFile:
     """Where the rows of one shard are spooled: those with keys whose upper 32 bits are in [low, high).
 
     Attributes:
-        path: the folder of its spill files, one of each router.
-        written: what these files are.
+        pieces: its rows.
         digest: `ShardCount.digest` of the shard; None before it is counted.
         made_of: `ShardCount.made_of` of the shard; None before, or where nobody asked.
         overlaid: what overlays say of its certificates; None: nothing.
@@ -39,8 +40,7 @@ class ShardFile:
     number: int
     low: int
     high: int
-    path: Path
-    written: tuple[SpillFile, ...]
+    pieces: Pieces
     digest: int | None = None
     made_of: bytes | None = None
     overlaid: Overlaid | None = None
@@ -53,23 +53,23 @@ class ShardFile:
     @property
     def rows(self) -> int:
         """How many were spooled."""
-        return sum(file.rows for file in self.written)
+        return self.pieces.total
 
 
 def route(
     batches: Iterable[StatusBatch],
-    folder: Path,
+    spool: Spool,
     bounds: Sequence[int],
     issuer_ids: NDArray[np.uint64],
     steps: Steps,
     observer: Observer | None = None,
     repeats: Repeats = (),
 ) -> tuple[ShardFile, ...]:
-    """Spool all rows to the files of their shards.
+    """Spool all rows by their shards.
 
     Args:
         batches: the snapshot.
-        folder: for the files.
+        spool: for the parts.
         bounds: of the shards' key ranges, ascending, from 0 to 2**32.
         issuer_ids: uint64[issuers].
         steps: told what reading and routing take.
@@ -77,15 +77,13 @@ def route(
         repeats: which issuers' rows are spooled for which others as well.
 
     Raises:
-        SpoolError: the disk is full, or too few files may be open at once.
+        SpoolError: the spool has no space.
     """
-    _make_folders(folder, bounds)
-    router = Router(folder, bounds, issuer_ids, "0", repeats)
+    router = Router(spool, bounds, issuer_ids, repeats)
     for batch in steps.each("read", batches):
         _pass(batch, router, observer, steps)
     with steps("route"):
-        router.close()
-    return _shard_files(folder, bounds, [router.written()])
+        return _shard_files(spool, bounds, router.take_parts())
 
 
 def _pass(batch: StatusBatch, router: Router, observer: Observer | None, steps: Steps) -> None:
@@ -97,16 +95,18 @@ def _pass(batch: StatusBatch, router: Router, observer: Observer | None, steps: 
 
 
 @dataclass(frozen=True, slots=True)
-class FileTask:
-    """One file of a snapshot to be read and routed."""
+class RoutingTask:
+    """Files of a snapshot to be read and routed: neighbours, or one.
+
+    Attributes:
+        number: of the task, in the order of the snapshot.
+        files: numbers of the files.
+        label: what messages call it.
+    """
 
     number: int
-    path: Location
-
-    @property
-    def label(self) -> str:
-        """What messages call it."""
-        return str(self.path)
+    files: tuple[int, ...]
+    label: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ class RoutingJob:
 
     Attributes:
         snapshot: whose files these are.
-        folder: for the spill files.
+        spool: for the parts.
         bounds: of the shards' key ranges.
         issuer_ids: uint64[issuers].
         watch: what to look for in the rows; None: nothing.
@@ -123,7 +123,7 @@ class RoutingJob:
     """
 
     snapshot: Snapshot
-    folder: Path
+    spool: Spool
     bounds: tuple[int, ...]
     issuer_ids: NDArray[np.uint64]
     watch: Watch | None = None
@@ -131,103 +131,128 @@ class RoutingJob:
 
 
 @dataclass(frozen=True, slots=True)
-class RoutedFile:
-    """A file whose rows are in the spill files.
+class Routed:
+    """Files whose rows are spooled.
 
     Attributes:
-        number: of the file.
-        reading: what was noted about its rows.
-        written: by its router so far, with the rows of the files before.
+        number: of the task.
+        readings: what was noted about rows, by the numbers of the files.
+        parts: with all rows, in their order.
         steps: what reading and routing took.
-        observation: of its rows; None: nobody looked.
+        observation: of the rows; None: nobody looked.
     """
 
     number: int
-    reading: Reading
-    written: Written
+    readings: dict[int, Reading]
+    parts: list[SpooledPart]
     steps: dict[str, float]
     observation: Observation | None = None
 
 
 class FileRouter:
-    """Routes files of a snapshot in one worker process, all into the same spill files."""
+    """Routes files of a snapshot in one worker process."""
 
     def __init__(self, job: RoutingJob) -> None:
         self._snapshot = job.snapshot
-        # Each process appends to files of its own, which are called after it, so that none waits for another.
-        self._router = Router(job.folder, job.bounds, job.issuer_ids, str(os.getpid()), job.repeats)
+        self._router = Router(job.spool, job.bounds, job.issuer_ids, job.repeats)
         self._observer = Observer(job.watch) if job.watch else None
 
-    def __call__(self, task: FileTask) -> RoutedFile:
-        """Read and route one file.
+    def __call__(self, task: RoutingTask) -> Routed:
+        """Read and route the files of a task.
 
         Raises:
-            InputError: it is damaged further on, or was replaced.
-            SpoolError: the disk is full.
+            InputError: one is damaged further on, or was replaced.
+            SpoolError: the spool has no space.
         """
-        reading, steps = Reading(), Steps()
-        for batch in steps.each("read", self._snapshot.read(task.number, reading)):
-            _pass(batch, self._router, self._observer, steps)
+        readings, steps = {number: Reading() for number in task.files}, Steps()
+        for number, reading in readings.items():
+            for batch in steps.each("read", self._snapshot.read(number, reading)):
+                _pass(batch, self._router, self._observer, steps)
         with steps("route"):
-            self._router.flush()
+            parts = self._router.take_parts()
         observation = None
         if self._observer is not None:
             with steps("observe"):
                 observation = self._observer.take()
-        return RoutedFile(task.number, reading, self._router.written(), steps.take(), observation)
+        return Routed(task.number, readings, parts, steps.take(), observation)
 
 
 def route_files(
     pool: Pool,
     job: RoutingJob,
+    tasks: Sequence[RoutingTask],
     steps: Steps,
     progress: Callable[[], None],
     observe: Callable[[Observation], None] = lambda _: None,
 ) -> tuple[ShardFile, ...]:
-    """Spool all rows of a snapshot as `route` does, with a file at a time in every worker, the largest ones first.
+    """Spool all rows of a snapshot as `route` does, with a task at a time in every worker, the largest ones first.
 
     Args:
         pool: the workers.
         job: what they need; its snapshot learns what they note.
+        tasks: all files, in the order of the snapshot (`routing_tasks`).
         steps: told what reading and routing took.
-        progress: called after every file.
-        observe: given what was observed of every file.
+        progress: called after every task.
+        observe: given what was observed of every task.
 
     Raises:
         InputError: a file is damaged further on, was replaced, or made its reader crash.
-        SpoolError: the disk is full, or too few files may be open at once.
+        SpoolError: the spool has no space.
         WorkerError: a worker died.
     """
-    _make_folders(job.folder, job.bounds)
-    last: dict[str, Written] = {}
-    tasks = [FileTask(number, job.snapshot.files[number]) for number in job.snapshot.by_size()]
+    parts: dict[int, list[SpooledPart]] = {}
+    by_size = sorted(tasks, key=lambda task: -sum(job.snapshot.estimate_of(number) for number in task.files))
     try:
-        for routed in pool.map(FileRouter, job, tasks):
-            job.snapshot.add(routed.number, routed.reading)
-            last[routed.written.name] = routed.written  # a router counts on from file to file: its last word holds
+        for routed in pool.map(FileRouter, job, by_size):
+            for number, reading in routed.readings.items():
+                job.snapshot.add(number, reading)
+            parts[routed.number] = routed.parts
             steps.add(routed.steps)
             if routed.observation is not None:
                 observe(routed.observation)
             progress()
     except CrashError as error:
-        raise crashed(error.label, error.how) from error
-    return _shard_files(job.folder, job.bounds, last.values())
+        found = _found(error, job, tasks)
+        raise crashed(found.label, found.how) from error
+    return _shard_files(job.spool, job.bounds, [part for number in sorted(parts) for part in parts[number]])
 
 
-def _make_folders(folder: Path, bounds: Sequence[int]) -> None:
-    with spooling(folder):
-        for number in range(len(bounds) - 1):
-            shard_folder(folder, number).mkdir()
+def routing_tasks(snapshot: Snapshot, workers: int) -> list[RoutingTask]:
+    """Return what so many workers should read, in the order of the snapshot: small files together, large ones alone."""
+    wanted = min(PART_ROWS, max(_FEW_ROWS, snapshot.row_estimate // (_TASKS_EACH * workers)))
+    together: list[list[int]] = []
+    rows = 0
+    for number in range(len(snapshot.files)):
+        size = snapshot.estimate_of(number)
+        if not together or rows + size > wanted:
+            together.append([])
+            rows = 0
+        together[-1].append(number)
+        rows += size
+    return [RoutingTask(number, tuple(some), _label(snapshot, some)) for number, some in enumerate(together)]
 
 
-def _shard_files(folder: Path, bounds: Sequence[int], written: Collection[Written]) -> tuple[ShardFile, ...]:
+def _label(snapshot: Snapshot, files: Sequence[int]) -> str:
+    first, last = snapshot.files[files[0]], snapshot.files[files[-1]]
+    return str(first) if first == last else f"{len(files):,} files from {first} to {last}"
+
+
+def _found(error: CrashError, job: RoutingJob, tasks: Sequence[RoutingTask]) -> CrashError:
+    """Return the crash with the name of the one file that made it happen, where its task had several."""
+    files = next((task.files for task in tasks if task.label == error.label), ())
+    alone = [RoutingTask(number, (number,), str(job.snapshot.files[number])) for number in files]
+    for task in alone if len(alone) > 1 else ():
+        try:
+            with WorkerPool(1) as pool:
+                list(pool.map(FileRouter, job, [task]))
+        except CrashError as found:
+            return found
+    return error
+
+
+def _shard_files(spool: Spool, bounds: Sequence[int], parts: Sequence[SpooledPart]) -> tuple[ShardFile, ...]:
+    ranges = list(pairwise(bounds))
     return tuple(
-        ShardFile(
-            number,
-            low,
-            high,
-            shard_folder(folder, number),
-            tuple(SpillFile(one.name, int(one.rows[number]), int(one.crcs[number])) for one in written),
-        )
-        for number, (low, high) in enumerate(pairwise(bounds))
+        ShardFile(number, low, high, pieces)
+        for number, ((low, high), pieces) in enumerate(zip(ranges, pieces_of(spool, parts, len(ranges)), strict=True))
     )

@@ -5,9 +5,7 @@ rows say, before anybody looks at them (`pregen.generation.rows.truth`).
 """
 
 import zlib
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,12 +26,10 @@ from pregen.generation.rows.spill import (
     WITHHELD,
     Places,
     Spilled,
-    SpillFile,
     clipped,
-    read_spilled,
     take,
 )
-from pregen.generation.rows.truth import NOTHING_STAYS, Overlaid, Staying, tell
+from pregen.generation.rows.truth import NOTHING_STAYS, Staying, tell
 from pregen.routing_key import serial_matrix
 
 _HALF, _LOWER = np.uint64(32), np.uint64(2**32 - 1)
@@ -105,38 +101,18 @@ def digest_of(codes: NDArray[np.int64], rows: NDArray[np.int64], counts: RowCoun
 
 
 def load_shard(file: ShardFile, expired_before: int | None = None, endings: Endings | None = None) -> ShardRows:
-    """Return the rows of a spooled shard, which must be what was written, and what was counted; see `load_rows`.
-
-    Raises:
-        SpoolError: the files cannot be read, or are not what was written.
-        VerificationError: the rows are not those that were counted.
-    """
-    return load_rows(file.path, expired_before, file.written, file.digest, endings, file.overlaid)
-
-
-def load_rows(
-    path: Path,
-    expired_before: int | None,
-    written: Sequence[SpillFile] | None = None,
-    digest: int | None = None,
-    endings: Endings | None = None,
-    overlaid: Overlaid | None = None,
-) -> ShardRows:
-    """Return the rows of a spooled shard.
+    """Return the rows of a spooled shard, which must be what was written, and what was counted.
 
     Args:
-        path: the folder of the shard's files.
+        file: the shard.
         expired_before: certificates whose not_after is before it are left out, in seconds since 1970; None keeps all.
-        written: what the files must be; None takes them as they are.
-        digest: what `ShardRows.digest` must be; None takes any.
         endings: which certificates get a window that ends with them; None: none do.
-        overlaid: what overlays say of the shard's certificates; None: nothing.
 
     Raises:
-        SpoolError: the files cannot be read, or are not what was written.
+        SpoolError: they cannot be read, or are not what was written.
         VerificationError: the rows are not those that were counted.
     """
-    rows, suspects = _in_order(read_spilled(path, written))
+    rows, suspects = _in_order(file.pieces.read())
     limit = 0 if expired_before is None else int(clipped(np.array(expired_before)))
     collapsed = collapse(rows, suspects, limit) if len(suspects) else Collapsed()
     kept, own = rows["reason"] != WITHHELD, rows["code"] & AGAIN_BIT == 0
@@ -146,7 +122,7 @@ def load_rows(
     kept[collapsed.dropped] = False
     certificates = int(np.count_nonzero(kept & own))
     repeated = own_rows - certificates - collapsed.counts.joined
-    staying = tell(rows, kept, overlaid, limit) if overlaid is not None else NOTHING_STAYS
+    staying = tell(rows, kept, file.overlaid, limit) if file.overlaid is not None else NOTHING_STAYS
     is_over = rows["not_after"] < limit
     expired = rows["key"][kept & is_over]
     kept &= ~is_over
@@ -179,10 +155,10 @@ def load_rows(
         staying=staying,
         expired=expired,
     )
-    if digest is not None and loaded.digest() != digest:
+    if file.digest is not None and loaded.digest() != file.digest:
         raise VerificationError(
-            f"{path}: {len(rows):,} rows to sign, {repeated:,} repeated and {certificates - live:,} expired ones are "
-            "not by issuer, serial length and status what was surveyed: nothing was published; please report this"
+            f"{file.label}: {len(rows):,} rows to sign, {repeated:,} repeated and {certificates - live:,} expired ones "
+            "are not by issuer, serial length and status what was surveyed: nothing was published; please report this"
         )
     return loaded
 
@@ -215,8 +191,7 @@ def _in_order(spilled: Spilled) -> tuple[Spilled, Places]:
     order = (by_half & _LOWER).astype(np.intp)
     tied = _with_equal_neighbour(by_half >> _HALF)
     these = order[tied]
-    # Stable: the rows of one file are all in one router's files, in their order.
-    order[tied] = these[np.lexsort((spilled["file"][these], spilled["key"][these]))]
+    order[tied] = these[np.argsort(spilled["key"][these], kind="stable")]  # pieces are in the snapshot's order
     rows = take(spilled, order)
     return rows, tied[_with_equal_neighbour(rows["key"][tied])]
 

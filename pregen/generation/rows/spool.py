@@ -1,23 +1,123 @@
-"""The folder for spill files: made for one run, readable by its user alone, gone at its end whatever happens."""
+"""Where routed rows lie until their shards are signed: the user's alone, and gone at the end whatever happens.
+
+A spool takes parts, each under a name of its own, and gives back ranges of them. It pickles: whoever works for a run
+reaches the same parts.
+"""
 
 import contextlib
 import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple, Protocol
 
 from pregen.errors import SpoolError
 from pregen.generation.rows.spill import ROW_BYTES
+from storage.stores import StoreAddress
 
 PREFIX = "pregen-spool-"
-BLOCK_BYTES = 4096  # a file takes whole ones
+_WRITE_BYTES = 64 << 10
+_ADVICE = (
+    "nothing was published; look at the disk and the memory of this machine, and for whoever writes there, then run "
+    "again, or set [run] spool to another disk"
+)
+
+
+class PartRange(NamedTuple):
+    """Some octets of a part."""
+
+    name: str
+    start: int
+    size_bytes: int
+
+
+class Spool(Protocol):
+    """A place for parts; tests/pregen/generation/rows/test_spools.py holds all kinds against what is said here."""
+
+    def put(self, name: str, pieces: Iterable[memoryview]) -> None:
+        """Keep a part, all of its pieces in their order; no other part has its name.
+
+        Raises:
+            SpoolError: there is no space, or the place cannot be written.
+        """
+
+    def fetch(self, ranges: Sequence[PartRange], into: memoryview) -> None:
+        """Read ranges, one after the other, into as many octets as they have.
+
+        Raises:
+            SpoolError: a part is missing, is shorter than that, or cannot be read.
+        """
+
+    def place_of(self, name: str) -> str:
+        """Return what messages call a part."""
+
+
+@dataclass(frozen=True, slots=True)
+class FolderSpool:
+    """A spool in a folder: of this machine, or one that all machines of a run share."""
+
+    folder: Path
+
+    def put(self, name: str, pieces: Iterable[memoryview]) -> None:
+        """Write the file of a part."""
+        try:
+            with (self.folder / name).open("xb", _WRITE_BYTES) as file:
+                for piece in pieces:
+                    file.write(piece)
+        except OSError as e:
+            raise SpoolError(
+                f"{self.folder}: writing spill files failed ({e}): free some space, or set [run] spool"
+            ) from e
+
+    def fetch(self, ranges: Sequence[PartRange], into: memoryview) -> None:
+        """Read ranges of files."""
+        at = 0
+        for one in ranges:
+            self._read(one, into[at : at + one.size_bytes])
+            at += one.size_bytes
+
+    def place_of(self, name: str) -> str:
+        """Return the path of a part."""
+        return str(self.folder / name)
+
+    def _read(self, one: PartRange, into: memoryview) -> None:
+        try:
+            descriptor = os.open(self.folder / one.name, os.O_RDONLY)
+            try:
+                start = one.start
+                while into and (count := os.preadv(descriptor, [into], start)):
+                    into, start = into[count:], start + count
+            finally:
+                os.close(descriptor)
+        except FileNotFoundError:
+            raise broken(self, one.name, "this spill file is missing") from None
+        except OSError as e:
+            raise broken(self, one.name, f"reading this spill file failed ({e})") from e
+        if into:
+            raise broken(self, one.name, f"this spill file ends at {start:,} octets, and more were written")
+
+
+def broken(spool: Spool, name: str, what: str) -> SpoolError:
+    """Return the error for a part that is not what was written."""
+    return SpoolError(f"{spool.place_of(name)}: {what}: {_ADVICE}")
+
+
+def open_spool(where: Path | StoreAddress, rows: int) -> AbstractContextManager[Spool]:
+    """Give a spool in a folder, or in a store, with room for `rows` rows; see `spool_folder` and `store_spool`."""
+    if isinstance(where, Path):
+        return spool_folder(where, rows)
+    from pregen.generation.rows.bucket import store_spool  # noqa: PLC0415 - few runs have one
+
+    return store_spool(where)
 
 
 @contextlib.contextmanager
-def spool_folder(parent: Path, rows: int, files: int = 1) -> Iterator[Path]:
-    """Give a new folder, mode 0700, with room for `rows` rows in `files` files; remove it afterwards.
+def spool_folder(parent: Path, rows: int) -> Iterator[FolderSpool]:
+    """Give a spool in a new folder, mode 0700, with room for `rows` rows; remove it afterwards.
 
     Folders that killed runs left behind are removed too: their locks are free.
 
@@ -33,8 +133,8 @@ def spool_folder(parent: Path, rows: int, files: int = 1) -> Iterator[Path]:
             "set [run] spool to one that can be written"
         ) from e
     try:
-        _check_space(parent, rows, files)
-        yield folder
+        _check_space(parent, rows)
+        yield FolderSpool(folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         os.close(lock)
@@ -53,8 +153,8 @@ def _make_locked(parent: Path) -> tuple[Path, int]:
             os.close(lock)
 
 
-def _check_space(parent: Path, rows: int, files: int) -> None:
-    free, needed = shutil.disk_usage(parent).free, rows * ROW_BYTES + files * BLOCK_BYTES
+def _check_space(parent: Path, rows: int) -> None:
+    free, needed = shutil.disk_usage(parent).free, rows * ROW_BYTES
     if free < needed:
         raise SpoolError(
             f"{parent}: {rows:,} rows need {needed / 2**20:,.0f} MiB for spill files, "

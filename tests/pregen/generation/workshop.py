@@ -1,7 +1,7 @@
 """Rows, issuers and plans for the tests of signing, made by the real code as far as there is some."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -13,8 +13,11 @@ import pyarrow.parquet as pq
 from pregen.config import load_config
 from pregen.generation.making.plan import Plan, make_plan
 from pregen.generation.making.shard import ShardSigner, SignedShard, SigningJob, SignTask
+from pregen.generation.rows.parts import spooled
 from pregen.generation.rows.routing import ShardFile, route
-from pregen.generation.rows.rows import ShardRows, load_rows
+from pregen.generation.rows.rows import ShardRows, load_shard
+from pregen.generation.rows.spill import Spilled
+from pregen.generation.rows.spool import FolderSpool
 from pregen.generation.work.steps import Steps
 from pregen.issuers import Issuer, load_issuers
 from pregen.signers import KeyUse
@@ -82,12 +85,17 @@ def spool(
     """Route rows to files in `folder`."""
     folder.mkdir(exist_ok=True, parents=True)
     batches = [batch_of(rows)] if rows else []
-    return route(batches, folder, split(0, KEY32, shards), np.array(issuer_ids, np.uint64), Steps())
+    return route(batches, FolderSpool(folder), split(0, KEY32, shards), np.array(issuer_ids, np.uint64), Steps())
+
+
+def respooled(file: ShardFile, rows: Spilled) -> ShardFile:
+    """Return a shard with other rows in place of its own."""
+    return replace(file, pieces=spooled(file.pieces.spool, rows))
 
 
 def load(folder: Path, rows: Sequence[Row], *, expired_before: int | None = None) -> ShardRows:
     """Return rows as the worker of their only shard sees them."""
-    return load_rows(spool(folder, rows)[0].path, expired_before)
+    return load_shard(spool(folder, rows)[0], expired_before)
 
 
 def serials_of(rows: ShardRows) -> list[bytes]:
@@ -171,7 +179,7 @@ class Bench:
         """Route rows to shards, and return the plan for them."""
         ids = [issuer.issuer_id for issuer in self.issuers]
         self.files = spool(self.folder / "spool", rows, shards=shards, issuer_ids=ids)
-        groups = {group for file in self.files for group in load_rows(file.path, None).groups()}
+        groups = {group for file in self.files for group in load_shard(file).groups()}
         return make_plan(self.issuers, self.windows, sorted(groups))
 
     def job(self, plan: Plan) -> SigningJob:
@@ -181,7 +189,7 @@ class Bench:
 
     def tasks(self) -> list[SignTask]:
         """Return a task for each shard; every group of a shard is to be proven there."""
-        return [SignTask(file, proofs=frozenset(load_rows(file.path, None).groups())) for file in self.files]
+        return [SignTask(file, proofs=frozenset(load_shard(file).groups())) for file in self.files]
 
     def sign(self, plan: Plan, job: SigningJob | None = None) -> list[SignedShard]:
         signer = ShardSigner(job or self.job(plan))

@@ -471,11 +471,12 @@ def test_files_may_be_read_in_any_order_by_copies_of_the_snapshot_with_the_same_
     assert (again.rows_in, again.excluded, again.findings()) == noted
 
 
-def test_the_file_with_most_rows_comes_first_by_size(desk: Desk) -> None:
+def test_it_is_known_how_many_rows_each_file_has_before_they_are_read(desk: Desk) -> None:
     for number, rows in enumerate([5, 900, 20]):
         desk.write(f"sizes/{number}.parquet", table(rows))
 
-    assert desk.open(desk.folder / "sizes").by_size() == (1, 2, 0)
+    snapshot = desk.open(desk.folder / "sizes")
+    assert [snapshot.estimate_of(number) for number in range(3)] == [5, 900, 20]
 
 
 @pytest.mark.slow  # five seconds, for so many files

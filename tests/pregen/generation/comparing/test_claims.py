@@ -10,11 +10,10 @@ import pytest
 
 from pregen.generation.comparing.claims import MOST_FOREIGN, Claims, hold_against, make_claims
 from pregen.generation.comparing.held import Held, all_held
-from pregen.generation.rows.rows import load_rows
-from pregen.generation.rows.spill import read_spilled
+from pregen.generation.rows.rows import load_shard
 from pregen.issuers import Issuer
 from pregen.snapshot import REVOKED, CrlEntries, RevocationList
-from tests.pregen.generation.workshop import Row, make_issuers, spool, various_rows
+from tests.pregen.generation.workshop import Row, make_issuers, respooled, spool, various_rows
 
 AS_OF = 1_800_000_000
 
@@ -47,7 +46,7 @@ def held(folder: Path, rows: list[Row], claims: Claims, issuers: tuple[Issuer, .
     files = spool(folder, rows, shards=shards, issuer_ids=[one.issuer_id for one in issuers])
     parts = claims.split([(file.low, file.high) for file in files])
     assert sum(map(len, parts)) == len(claims.array)
-    loaded = [load_rows(file.path, AS_OF) for file in files]
+    loaded = [load_shard(file, AS_OF) for file in files]
     return all_held(hold_against(one, part) for one, part in zip(loaded, parts, strict=True))
 
 
@@ -94,11 +93,9 @@ def test_equal_keys_of_other_serials_are_not_compared(tmp_path: Path, issuers: t
     claims = claims_of(issuers, listing({b"\x11": 9}))
     own = claims.array[~claims.array["is_foreign"]]
     (file,) = spool(tmp_path, [Row(b"\x12"), Row(b"\x11"), Row(b"\x13")], issuer_ids=[1, 2])
-    spilled = read_spilled(file.path)
+    spilled = file.pieces.read()
     spilled["key"] = own["key"][0]
-    (path,) = file.path.iterdir()
-    spilled.tofile(path)
-    found = hold_against(load_rows(file.path, None), own)
+    found = hold_against(load_shard(respooled(file, spilled)), own)
 
     assert (found.final, [one.serial for one in found.examples]) == (1, [b"\x11"])
 

@@ -11,7 +11,7 @@ import pytest
 from pregen.generation.comparing.makings import Former, Keeping, keeping_of
 from pregen.generation.comparing.past import entries_of
 from pregen.generation.keeping import makings_of
-from pregen.generation.rows.rows import load_rows
+from pregen.generation.rows.rows import load_shard
 from pregen.issuers import Issuer
 from pregen.snapshot import REVOKED, UNKNOWN
 from pregen.validity import PROFILES
@@ -36,7 +36,7 @@ class Maker:
         self._count += 1
         ids = [issuer.issuer_id for issuer in issuers]
         (file,) = spool(self._folder / str(self._count), rows, issuer_ids=ids)
-        return makings_of(issuers).digest(load_rows(file.path, None))
+        return makings_of(issuers).digest(load_shard(file))
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ def test_names_of_issuers_and_where_keys_are_do_not_count(made: Maker, issuers: 
 
 
 def test_what_stays_is_what_is_made_of_the_same(tmp_path: Path, issuers: tuple[Issuer, ...]) -> None:
-    rows = load_rows(spool(tmp_path, ROWS, issuer_ids=[one.issuer_id for one in issuers])[0].path, None)
+    rows = load_shard(spool(tmp_path, ROWS, issuer_ids=[one.issuer_id for one in issuers])[0])
     made_of = makings_of(issuers).digest(rows)
     part, _ = encode_part(bytes(range(16)), 0, KEY32, entries_of(rows).columns())
     whole = replace(part, digest=made_of)
@@ -155,7 +155,7 @@ def test_what_stays_is_what_is_made_of_the_same(tmp_path: Path, issuers: tuple[I
 def test_an_empty_shard_stays_where_the_history_says_that_it_was_empty(
     tmp_path: Path, issuers: tuple[Issuer, ...]
 ) -> None:
-    rows = load_rows(spool(tmp_path, [])[0].path, None)
+    rows = load_shard(spool(tmp_path, [])[0])
     made_of = makings_of(issuers).digest(rows)
     part, _ = encode_part(bytes(range(16)), 0, KEY32, entries_of(rows).columns())
     assert not np.count_nonzero(rows.keys)

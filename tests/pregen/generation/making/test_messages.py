@@ -9,7 +9,7 @@ from pregen.generation.making.layout import Layout, RunNumbers
 from pregen.generation.making.messages import BATCH_ROWS, Messages, Scratch
 from pregen.generation.making.plan import make_plan
 from pregen.generation.making.shard import new_records
-from pregen.generation.rows.rows import load_rows
+from pregen.generation.rows.rows import load_shard
 from pregen.issuers import Issuer
 from storage.response import Assembler
 from tests.pregen.generation.workshop import load, make_issuers, make_window, plain_rows, spool, various_rows
@@ -25,7 +25,7 @@ def test_each_message_is_the_response_data_of_its_record(tmp_path: Path, issuers
     windows = [make_window(days=days) for days in (4, 3, 4, 5)]
     made = various_rows(400, issuers=4)
     (file,) = spool(tmp_path, made, issuer_ids=[issuer.issuer_id for issuer in issuers])
-    rows = load_rows(file.path, None)
+    rows = load_shard(file)
     plan = make_plan(issuers, windows, rows.groups())
     tables = plan.tables
     shapes = np.array([run.shape for run in tables.runs], np.intp)

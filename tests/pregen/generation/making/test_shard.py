@@ -17,7 +17,7 @@ from pregen.generation.making.messages import BATCH_ROWS, generalized_times
 from pregen.generation.making.plan import Plan, stored_plan
 from pregen.generation.making.readback import SAMPLE_EVERY, ReadBack
 from pregen.generation.making.shard import ShardSigner, SignTask
-from pregen.generation.rows.rows import ShardRows, load_rows
+from pregen.generation.rows.rows import ShardRows, load_shard
 from pregen.signers import P256_SHA256, KeyIndexes, Octets, Signer, open_signer
 from pregen.snapshot import REVOKED
 from pregen.verification import load_public_key, parse_response, verify_signature
@@ -132,7 +132,7 @@ def test_what_a_shard_says_of_itself_is_true(bench: Bench) -> None:
         assert (one.shard.low, one.shard.high) == (file.low, file.high)
         assert one.shard.size_bytes == len(stored)
         assert one.shard.sha256 == hashlib.sha256(stored).digest()
-        assert one.verified >= 2 * len(load_rows(file.path, None).groups()), "a group without a proof"
+        assert one.verified >= 2 * len(load_shard(file).groups()), "a group without a proof"
 
 
 @pytest.mark.parametrize("shards", [1, 7])
@@ -398,7 +398,7 @@ def test_a_serial_that_was_exchanged_for_another_is_caught(bench: Bench) -> None
     (signed,) = other.sign(plan)
     name, shard = signed.shard.pack, signed.shard
     pack = Pack(bytearray(other.store.get(name)), shard.directory_at, shard.directory_crc)
-    rows = load_rows(bench.files[0].path, None)
+    rows = load_shard(bench.files[0])
     read_back = ReadBack(bench.issuers, bench.windows, plan)
     with pytest.raises(VerificationError, match="serial_number is"):
         read_back.check(other.store, name, pack, (0, KEY32), rows, plain_layout(rows, 1), frozenset())
@@ -422,7 +422,7 @@ def test_a_record_too_many_or_too_few_is_caught(bench: Bench) -> None:
     (signed,) = bench.sign(plan)
     name, shard = signed.shard.pack, signed.shard
     pack = Pack(bytearray(bench.store.get(name)), shard.directory_at, shard.directory_crc)
-    rows = load_rows(bench.files[0].path, None)
+    rows = load_shard(bench.files[0])
     read_back = ReadBack(bench.issuers, bench.windows, plan)
     for count in (4, 6):
         with pytest.raises(VerificationError, match=r"where .* belong"):
@@ -437,7 +437,7 @@ def test_a_damaged_bucket_is_caught_also_where_the_store_gives_what_was_put(benc
     octets[40] ^= 1
     bench.store.put(name, octets)
     pack = Pack(octets, shard.directory_at, shard.directory_crc)
-    rows = load_rows(bench.files[0].path, None)
+    rows = load_shard(bench.files[0])
     with pytest.raises(VerificationError, match=r"cannot be read back: .* damaged"):
         ReadBack(bench.issuers, bench.windows, plan).check(
             bench.store, name, pack, (0, KEY32), rows, plain_layout(rows, 5), frozenset()

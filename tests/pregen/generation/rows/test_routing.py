@@ -1,10 +1,9 @@
 import errno
 import os
-import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -17,11 +16,11 @@ import xxhash
 from pregen.errors import InputError, SpoolError, WorkerError
 from pregen.generation.rows.groups import KINDS, Group
 from pregen.generation.rows.router import ShardFinder
-from pregen.generation.rows.routing import RoutingJob, ShardFile, route, route_files
-from pregen.generation.rows.rows import load_rows
+from pregen.generation.rows.routing import RoutingJob, RoutingTask, ShardFile, route, route_files, routing_tasks
+from pregen.generation.rows.rows import load_shard
 from pregen.generation.rows.sharding import PACK_BYTES, SHARD_ROWS, shard_count
-from pregen.generation.rows.spill import ROW_BYTES, read_spilled
-from pregen.generation.rows.spool import BLOCK_BYTES
+from pregen.generation.rows.spill import ROW_BYTES
+from pregen.generation.rows.spool import FolderSpool
 from pregen.generation.work.steps import Steps
 from pregen.generation.work.workers import WorkerPool
 from pregen.snapshot import NO_EXPIRY, Reading, Snapshot, StatusBatch
@@ -41,7 +40,7 @@ class Spooled(NamedTuple):
 
 def contents(file: ShardFile) -> list[Spooled]:
     spooled = []
-    for one in read_spilled(file.path):
+    for one in file.pieces.read():
         group = Group.of_code(int(one["code"]))
         row = Row(
             serial=bytes(one["serial"])[: group.serial_bytes],
@@ -57,11 +56,6 @@ def contents(file: ShardFile) -> list[Spooled]:
 
 def serials(file: ShardFile) -> list[bytes]:
     return [one.row.serial for one in contents(file)]
-
-
-def spilled_bytes(files: Sequence[ShardFile]) -> int:
-    """Return what the spill files take of the disk."""
-    return sum(path.stat().st_blocks * 512 for file in files for path in file.path.iterdir())
 
 
 @pytest.mark.parametrize("shards", [1, 2, 3, 7, 64])
@@ -114,9 +108,9 @@ def test_the_exact_bounds_of_shards_are_cut_as_readers_cut_them() -> None:
 def test_batches_follow_each_other_in_a_shard(tmp_path: Path) -> None:
     rows = plain_rows(300)
     batches = [batch_of(rows[at : at + 100], at) for at in range(0, 300, 100)]
-    files = route(batches, tmp_path, split(0, KEY32, 3), np.array(IDS[:1], np.uint64), Steps())
+    files = route(batches, FolderSpool(tmp_path), split(0, KEY32, 3), np.array(IDS[:1], np.uint64), Steps())
     for file in files:
-        assert len(read_spilled(file.path, file.written)) == file.rows
+        assert len(file.pieces.read()) == file.rows
         numbers = [one.number for one in contents(file)]
         assert numbers == sorted(numbers)
     assert sum(file.rows for file in files) == 300
@@ -127,7 +121,7 @@ def test_a_slice_of_serials_is_routed_by_its_own_octets(tmp_path: Path) -> None:
     whole = batch_of(rows)
     columns = ("issuer", "status", "revoked_at", "reason", "not_after", "not_before", "row")
     part = replace(whole, serial=whole.serial.slice(40, 60), **{name: getattr(whole, name)[40:] for name in columns})
-    (file,) = route([part], tmp_path, [0, KEY32], np.array(IDS[:1], np.uint64), Steps())
+    (file,) = route([part], FolderSpool(tmp_path), [0, KEY32], np.array(IDS[:1], np.uint64), Steps())
     assert serials(file) == [row.serial for row in rows[40:]]
 
 
@@ -142,9 +136,8 @@ def test_a_row_takes_no_more_space_than_is_checked_for(tmp_path: Path) -> None:
     rows = [row._replace(serial=row.serial + bytes(4)) for row in plain_rows(100_000)]  # 20 octets
     for shards in (2, 1_500):
         files = spool(tmp_path / str(shards), rows, shards=shards)
-        octets = sum(path.stat().st_size for file in files for path in file.path.iterdir())
-        assert octets == len(rows) * ROW_BYTES
-        assert octets <= spilled_bytes(files) <= octets + shards * BLOCK_BYTES
+        octets = sum(path.stat().st_size for path in (tmp_path / str(shards)).iterdir())
+        assert octets == sum(file.rows for file in files) * ROW_BYTES == len(rows) * ROW_BYTES
 
 
 @pytest.mark.parametrize("record_bytes", [1, 90, 128, 129, 538, 9_280, PACK_BYTES + 1])
@@ -162,28 +155,20 @@ def test_a_file_that_claims_any_number_of_rows_gets_no_more_shards_than_their_nu
     assert (numbers.astype(np.uint16) == numbers).all()
 
 
+def test_many_shards_need_few_open_files(tmp_path: Path) -> None:
+    program = [sys.executable, "-c", ROUTE_WITH_FEW_FILES, str(tmp_path / "spool")]
+    done = subprocess.run(program, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[3])
+    assert done.stdout.strip() == "500 200"
+
+
 ROUTE_WITH_FEW_FILES = """
 import resource, sys
 from pathlib import Path
-resource.setrlimit(resource.RLIMIT_NOFILE, (64, int(sys.argv[2])))
-from pregen.errors import SpoolError
 from tests.pregen.generation.workshop import plain_rows, spool
-try:
-    print(sum(file.rows for file in spool(Path(sys.argv[1]), plain_rows(500), shards=200)))
-except SpoolError as e:
-    print(e.message)
+resource.setrlimit(resource.RLIMIT_NOFILE, (16, 16))
+files = spool(Path(sys.argv[1]), plain_rows(500), shards=200)
+print(sum(len(file.pieces.read()) for file in files), len(files))
 """
-
-
-@pytest.mark.parametrize(
-    ("hard", "answer"), [("4096", "500"), ("100", "456 files must be open at once, 100 are allowed here")]
-)
-def test_more_shards_than_files_may_usually_be_open_raise_the_limit_or_say_so(
-    tmp_path: Path, hard: str, answer: str
-) -> None:
-    program = [sys.executable, "-c", ROUTE_WITH_FEW_FILES, str(tmp_path / "spool"), hard]
-    done = subprocess.run(program, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[3])
-    assert done.stdout.startswith(answer)
 
 
 FILE_LIMIT = """
@@ -215,9 +200,8 @@ def test_what_the_snapshot_raises_is_no_error_of_the_spill_files(tmp_path: Path)
         raise OSError(errno.EIO, "the snapshot's disk")
 
     with pytest.raises(OSError, match="the snapshot's disk") as caught:
-        route(batches(), tmp_path, [0, KEY32], np.array(IDS[:1], np.uint64), Steps())
+        route(batches(), FolderSpool(tmp_path), [0, KEY32], np.array(IDS[:1], np.uint64), Steps())
     assert not isinstance(caught.value, SpoolError)
-    assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] > 256
 
 
 @pytest.fixture
@@ -225,17 +209,23 @@ def desk(tmp_path: Path) -> Desk:
     return Desk(tmp_path, issuers={"demo-r1": 0})
 
 
+def each_alone(snapshot: Snapshot) -> list[RoutingTask]:
+    """Return a task for each file."""
+    return [RoutingTask(number, (number,), str(path)) for number, path in enumerate(snapshot.files)]
+
+
 def route_with(desk: Desk, snapshot: Snapshot, workers: int) -> tuple[tuple[ShardFile, ...], list[int]]:
     """Return the shards as so many workers make them, 0 being none, and the rows known at each report."""
     folder = desk.folder / f"spool-{workers}"
     folder.mkdir()
+    place = FolderSpool(folder)
     bounds, ids = split(0, KEY32, 3), np.array(IDS[:1], np.uint64)
     if not workers:
-        return route(snapshot.batches(), folder, bounds, ids, Steps()), []
+        return route(snapshot.batches(), place, bounds, ids, Steps()), []
     told: list[int] = []
     with WorkerPool(workers) as pool:
-        job = RoutingJob(snapshot, folder, tuple(bounds), ids)
-        return route_files(pool, job, Steps(), lambda: told.append(snapshot.rows_in)), told
+        job = RoutingJob(snapshot, place, tuple(bounds), ids)
+        return route_files(pool, job, each_alone(snapshot), Steps(), lambda: told.append(snapshot.rows_in)), told
 
 
 def write_files(desk: Desk) -> Snapshot:
@@ -258,7 +248,7 @@ def test_shards_and_findings_are_the_same_however_many_workers_read_the_files(de
         noted = (snapshot.rows_in, snapshot.excluded, snapshot.findings())
         shards = []
         for file in files:
-            rows = load_rows(file.path, None)
+            rows = load_shard(file)
             columns = (rows.key32, rows.codes, rows.revoked_at, rows.reason)
             about = (rows.counts.repeated, rows.examples.conflicts, rows.counts.conflicting)
             shards.append((file.rows, serials_of(rows), *(column.tolist() for column in columns), *about))
@@ -280,29 +270,36 @@ def test_all_rows_are_in_the_files_before_the_workers_turn_to_something_else(des
     folder = desk.folder / "spool"
     folder.mkdir()
     with WorkerPool(2) as pool:
-        job = RoutingJob(snapshot, folder, tuple(split(0, KEY32, 3)), ids)
-        files = route_files(pool, job, Steps(), lambda: None)
+        job = RoutingJob(snapshot, FolderSpool(folder), tuple(split(0, KEY32, 3)), ids)
+        files = route_files(pool, job, each_alone(snapshot), Steps(), lambda: None)
         assert [len(contents(file)) for file in files] == [file.rows for file in files]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_of_a_worker_that_reads_several_files_all_rows_are_accounted_for(desk: Desk, workers: int) -> None:
     files, _ = route_with(desk, write_files(desk), workers)
-    assert sum(file.rows for file in files) == sum(len(read_spilled(file.path, file.written)) for file in files) > 2_900
-    for file in files:
-        for path in file.path.iterdir():
-            octets = path.read_bytes()
-            path.write_bytes(octets[:-1] + bytes([octets[-1] ^ 0x80]))
+    assert sum(file.rows for file in files) == sum(len(file.pieces.read()) for file in files) > 2_900
+    for path in (desk.folder / f"spool-{workers}").iterdir():
+        octets = path.read_bytes()
+        for at in range(0, len(octets), 1000):
+            path.write_bytes(octets[:at] + bytes([octets[at] ^ 0x80]) + octets[at + 1 :])
             with pytest.raises(SpoolError, match=f"{path}: this spill file holds other octets than were written"):
-                read_spilled(file.path, file.written)
-            path.write_bytes(octets)
+                [file.pieces.read() for file in files]
+        path.write_bytes(octets)
 
 
-def test_every_worker_has_spill_files_of_its_own(desk: Desk) -> None:
-    files, _ = route_with(desk, write_files(desk), 2)
-    names = {frozenset(path.name for path in file.path.iterdir()) for file in files}
-    assert len(names) == 1
-    assert 1 <= len(*names) <= 2
+def test_small_files_are_read_together_and_large_ones_alone(desk: Desk) -> None:
+    sizes = [10, 20, 9_000, 30, 8_150, 40, 50]
+    for number, rows in enumerate(sizes):
+        desk.write(f"sizes/{number}.parquet", table(rows))
+    snapshot = desk.open(desk.folder / "sizes")
+
+    tasks = routing_tasks(snapshot, workers=2)
+
+    assert [task.files for task in tasks] == [(0, 1), (2,), (3, 4), (5, 6)]
+    assert [task.number for task in tasks] == [0, 1, 2, 3]
+    assert tasks[1].label == str(snapshot.files[2])
+    assert tasks[3].label == f"2 files from {snapshot.files[5]} to {snapshot.files[6]}"
 
 
 def test_a_file_that_is_damaged_further_on_is_refused_from_a_worker_as_from_here(desk: Desk) -> None:
@@ -356,3 +353,19 @@ def test_a_worker_that_crashes_while_it_reads_is_an_error_about_the_file(desk: D
     assert (finding.code, caught.value.exit_code) == ("file.crashed", 3)
     assert finding.message.startswith(f"{snapshot.files[1]}: its reader was killed by SIGSEGV")
     assert "export it again" in finding.message
+
+
+def test_of_files_that_are_read_together_the_one_whose_reader_crashes_is_named(desk: Desk) -> None:
+    snapshot = write_files(desk)
+    snapshot.__class__ = CrashingSnapshot
+    folder = desk.folder / "spool"
+    folder.mkdir()
+    job = RoutingJob(snapshot, FolderSpool(folder), (0, KEY32), np.array(IDS[:1], np.uint64))
+    tasks = routing_tasks(snapshot, workers=2)
+    assert len(tasks) == 1
+
+    with WorkerPool(2) as pool, pytest.raises(InputError) as caught:
+        route_files(pool, job, tasks, Steps(), lambda: None)
+
+    [finding] = caught.value.findings
+    assert finding.message.startswith(f"{snapshot.files[1]}: its reader was killed by SIGSEGV")

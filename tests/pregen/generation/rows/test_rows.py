@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise, permutations
 from pathlib import Path
 
@@ -10,11 +12,12 @@ from pregen.errors import MAX_EXAMPLES, VerificationError
 from pregen.generation.comparing.tally import ShardCount, add_up
 from pregen.generation.rows.counts import Examples, Pair, RowCounts, RowNumber
 from pregen.generation.rows.groups import KINDS, Group
-from pregen.generation.rows.rows import ShardRows, load_rows
-from pregen.generation.rows.spill import read_spilled
+from pregen.generation.rows.parts import Pieces
+from pregen.generation.rows.routing import ShardFile
+from pregen.generation.rows.rows import ShardRows, load_shard
 from pregen.snapshot import GOOD, NO_EXPIRY, NO_REASON, REVOKED, UNKNOWN
 from storage.key import key32
-from tests.pregen.generation.workshop import Row, load, plain_rows, serials_of, spool, various_rows
+from tests.pregen.generation.workshop import Row, load, plain_rows, respooled, serials_of, spool, various_rows
 
 REVOCATION = Row(b"\x11" * 16, REVOKED, 1_700_000_000, 4)
 
@@ -22,11 +25,9 @@ REVOCATION = Row(b"\x11" * 16, REVOKED, 1_700_000_000, 4)
 def load_with_keys(folder: Path, rows: list[Row], keys: list[int]) -> ShardRows:
     """Return rows as if their keys were other ones."""
     (file,) = spool(folder, rows)
-    spilled = read_spilled(file.path)
+    spilled = file.pieces.read()
     spilled["key"] = keys
-    (path,) = file.path.iterdir()
-    spilled.tofile(path)
-    return load_rows(file.path, None)
+    return load_shard(respooled(file, spilled))
 
 
 def load_with_equal_keys(folder: Path, rows: list[Row]) -> ShardRows:
@@ -255,38 +256,32 @@ def test_keys_with_equal_upper_halves_are_in_the_order_of_the_lower_ones_whateve
     assert rows.counts.repeated == 0
 
 
-def test_rows_of_several_files_are_in_the_order_of_the_snapshot_whoever_has_spilled_them(tmp_path: Path) -> None:
-    ours, theirs = [Row(b"\x01", not_after=5), Row(b"\x02")], [Row(b"\x01", not_after=9), Row(b"\x02", UNKNOWN)]
-    (file,) = spool(tmp_path / "spool", ours)
-    (later,) = spool(tmp_path / "other", theirs)
-    (path,), (spilled,) = file.path.iterdir(), later.path.iterdir()
-    for name, number in (("00", 0), ("00", 7), ("99", 0), ("99", 7)):  # read before and after the rows of file 3
-        rows = read_spilled(later.path)
-        rows["file"] = number
-        rows.tofile(spilled)
-        first = read_spilled(file.path)[:2]
-        first["file"] = 3
-        first.tofile(path)
-        there = spilled.rename(file.path / name)
-        loaded = load_rows(file.path, 6)
+def spooled_apart(folder: Path, *parts: list[Row], keys: Sequence[int] = ()) -> ShardFile:
+    """Return the shard of rows of several files, each spooled by another router."""
+    pieces = []
+    for number, rows in enumerate(parts):
+        (file,) = spool(folder, rows)
+        spilled = file.pieces.read()
+        spilled["file"] = number
+        if keys:
+            spilled["key"] = keys
+        pieces.append(respooled(file, spilled).pieces)
+    return replace(file, pieces=Pieces.joined(pieces))
+
+
+def test_rows_of_several_files_are_in_the_order_of_the_snapshot_whoever_has_spooled_them(tmp_path: Path) -> None:
+    some, others = [Row(b"\x01", not_after=5), Row(b"\x02")], [Row(b"\x01", not_after=9), Row(b"\x02", UNKNOWN)]
+    for number, parts in enumerate([(some, others), (others, some)]):
+        loaded = load_shard(spooled_apart(tmp_path / str(number), *parts), 6)
         (conflict,) = loaded.examples.conflicts
-        assert {conflict.row, conflict.other} == {(3, 1), (number, 1)}
-        assert conflict.row.file == min(3, number)
+        assert (conflict.row, conflict.other) == ((0, 1), (1, 1))
         assert (loaded.counts.repeated, loaded.counts.expired, len(loaded.codes)) == (2, 0, 2)
-        there.rename(spilled)
 
 
-@pytest.mark.parametrize("name", ["00", "99"])
-def test_equal_keys_of_several_files_are_in_the_order_of_the_snapshot(tmp_path: Path, name: str) -> None:
-    (file,) = spool(tmp_path / "spool", [Row(b"\x03"), Row(b"\x01")])
-    (path,) = file.path.iterdir()
-    for at, number in ((path, 1), (file.path / name, 0)):
-        rows = read_spilled(file.path)[:2]
-        rows["file"], rows["key"] = number, 7
-        if number == 0:
-            rows["serial"] = [b"\x04", b"\x02"]
-        rows.tofile(at)
-    assert serials_of(load_rows(file.path, None)) == [b"\x04", b"\x02", b"\x03", b"\x01"]
+def test_equal_keys_of_several_files_are_in_the_order_of_the_snapshot(tmp_path: Path) -> None:
+    parts = [[Row(b"\x04"), Row(b"\x02")], [Row(b"\x03"), Row(b"\x01")]]
+    file = spooled_apart(tmp_path, *parts, keys=(7, 7))
+    assert serials_of(load_shard(file)) == [b"\x04", b"\x02", b"\x03", b"\x01"]
 
 
 @pytest.mark.parametrize(
@@ -344,8 +339,8 @@ def count_of(rows: ShardRows) -> ShardCount:
 )
 def test_rows_that_were_surveyed_may_be_signed(tmp_path: Path, rows: list[Row]) -> None:
     (file,) = spool(tmp_path, rows)
-    loaded = load_rows(file.path, 10, file.written)
-    again = load_rows(file.path, 10, file.written, count_of(loaded).digest())
+    loaded = load_shard(file, 10)
+    again = load_shard(replace(file, digest=count_of(loaded).digest()), 10)
     assert serials_of(again) == serials_of(loaded)
 
 
@@ -368,8 +363,8 @@ def test_other_rows_than_were_surveyed_are_not_signed(tmp_path: Path, other: lis
     with pytest.raises(
         VerificationError, match=r"rows to sign, .* nothing was published; please report this"
     ) as caught:
-        load_rows(file.path, 10, file.written, surveyed)
-    assert caught.value.message.startswith(f"{file.path}: ")
+        load_shard(replace(file, digest=surveyed), 10)
+    assert caught.value.message.startswith("shard 0: ")
 
 
 @pytest.mark.parametrize("order", list(permutations(range(3))), ids=str)

@@ -1,6 +1,7 @@
 """Rows of a shard beside what overlays say: they become what is true, and what the source does not know stays."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from pregen.gates.comparison import KeptStatus
 from pregen.generation.rows.groups import KINDS
-from pregen.generation.rows.rows import ShardRows, load_rows
+from pregen.generation.rows.rows import ShardRows, load_shard
 from pregen.generation.rows.truth import Overlaid, Staying, all_staying
 from pregen.overlays import Entries, Origin, resolve
 from pregen.overlays.entries import concatenated
@@ -67,7 +68,8 @@ def loaded(
     folder: Path, rows: Sequence[Row], some: Sequence[Entry], *, before: int | None = None, accepted: bool = False
 ) -> ShardRows:
     overlaid = Overlaid(entries_of(some), np.array(IDS, np.uint64), AS_OF, is_lack_accepted=accepted)
-    return load_rows(spool(folder, rows, issuer_ids=IDS)[0].path, before, overlaid=overlaid)
+    (file,) = spool(folder, rows, issuer_ids=IDS)
+    return load_shard(replace(file, overlaid=overlaid), before)
 
 
 def said(rows: ShardRows) -> dict[tuple[int, bytes], tuple[str, int, int]]:
@@ -196,7 +198,7 @@ def test_rows_and_entries_become_what_the_order_of_truth_says(
     folder = tmp_path_factory.mktemp("truth")
     files = spool(folder, [one.row for one in source], shards=shards, issuer_ids=IDS)
     overlaid = Overlaid(entries_of(overlay), np.array(IDS, np.uint64), AS_OF)
-    parts = [load_rows(one.path, None, overlaid=overlaid.between(one.low, one.high)) for one in files]
+    parts = [load_shard(replace(one, overlaid=overlaid.between(one.low, one.high))) for one in files]
     model: dict[tuple[int, bytes], tuple[str, int, int]] = {}
     stays: dict[tuple[int, bytes], int] = {(one.issuer, one.serial): one.status for one in overlay}
     told = {(one.issuer, one.serial): one for one in overlay}

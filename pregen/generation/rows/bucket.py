@@ -1,0 +1,117 @@
+"""A spool in a store, such as a bucket: for runs on several machines, which share no folder.
+
+A run's parts are in `parts/<id>/`, and the marker `runs/<id>` says that it lives, as those of publishers do
+(`storage.markers`): what a killed run left is removed by the next one once its marker is dead.
+"""
+
+import contextlib
+import functools
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from pregen import clock
+from pregen.errors import SpoolError, explained
+from pregen.generation.rows.spool import PartRange, broken
+from storage.markers import at_work, live_markers
+from storage.stores import Store, StoreAddress, open_store
+
+_REQUESTS = 16  # at once
+_PARTS, _MARKERS = "parts/", "runs/"
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSpool:
+    """A spool in a store; whoever unpickles it opens the store with the credentials that are his own."""
+
+    address: StoreAddress
+    prefix: str
+
+    def put(self, name: str, pieces: Iterable[memoryview]) -> None:
+        """Put a part as one object."""
+        octets = b"".join(pieces)
+        try:
+            _opened(self.address).put(self.prefix + name, octets)
+        except OSError as e:
+            raise SpoolError(
+                f"{self.place_of(name)}: writing spooled rows failed ({explained(e)}): nothing was published; look at "
+                "the store and at what it lets us do, or set [run] spool to another one"
+            ) from e
+
+    def fetch(self, ranges: Sequence[PartRange], into: memoryview) -> None:
+        """Read ranges, several at once."""
+        starts, at = [], 0
+        for one in ranges:
+            starts.append(at)
+            at += one.size_bytes
+        store = _opened(self.address)
+
+        def read(one: PartRange, start: int) -> None:
+            try:
+                octets = store.get_range(self.prefix + one.name, one.start, one.size_bytes)
+            except FileNotFoundError:
+                raise broken(self, one.name, "these spooled rows are missing") from None
+            except EOFError as e:
+                raise broken(self, one.name, f"these spooled rows end too early ({e})") from e
+            except OSError as e:
+                raise broken(self, one.name, f"reading spooled rows failed ({explained(e)})") from e
+            into[start : start + one.size_bytes] = octets
+
+        if len(ranges) == 1:
+            read(ranges[0], 0)
+            return
+        with ThreadPoolExecutor(_REQUESTS) as threads:
+            list(threads.map(read, ranges, starts))
+
+    def place_of(self, name: str) -> str:
+        """Return the address of a part."""
+        return f"{self.address.url}/{self.prefix}{name}"
+
+
+@functools.lru_cache(4)
+def _opened(address: StoreAddress) -> Store:
+    """Return the store of an address: one client a process serves all parts."""
+    return open_store(address)
+
+
+@contextlib.contextmanager
+def store_spool(address: StoreAddress) -> Iterator[StoreSpool]:
+    """Give a spool in a store; remove what is in it afterwards, and what dead runs have left there.
+
+    Raises:
+        SpoolError: the store cannot be written, or does not answer.
+    """
+    store = _opened(address)
+    with contextlib.ExitStack() as working:
+        try:
+            remove_abandoned(store)
+            marker = working.enter_context(at_work(store, clock.seconds(clock.now())))
+        except OSError as e:
+            raise SpoolError(
+                f"{address.url}: rows cannot be spooled there ({explained(e)}): nothing was published; look at the "
+                "store and at what it lets us do, or set [run] spool to another one"
+            ) from e
+        prefix = _PARTS + marker.removeprefix(_MARKERS) + "/"
+        try:
+            yield StoreSpool(address, prefix)
+        finally:
+            with contextlib.suppress(OSError):  # then the next run removes them
+                store.delete([one.name for one in store.list(prefix)])
+
+
+def remove_abandoned(store: Store) -> int:
+    """Remove the parts of runs that have no marker which lives, and return how many there were.
+
+    Raises:
+        OSError: the store does not answer, or does not let us.
+    """
+    found = list(store.list(_PARTS))
+    if not found:
+        return 0
+    now_s = store.clock_s()
+    if now_s is None:  # then nobody can tell who lives
+        return 0
+    alive = {marker.name.removeprefix(_MARKERS) for marker in live_markers(store, now_s)}
+    gone = [one.name for one in found if one.name.split("/")[1] not in alive]
+    store.delete(gone)
+    return len(gone)
