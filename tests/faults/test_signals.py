@@ -127,7 +127,7 @@ def test_a_killed_worker_fails_the_run_and_its_shard_is_named(ca: Ca, number: si
 
     assert ended.code == 6
     assert ended.error["code"] == "worker"
-    assert re.search(f"the worker process of shard [0-3] was killed by {number.name}", ended.err)
+    assert re.search(f"the worker process of (overlay, )?shard [0-3] was killed by {number.name}", ended.err)
     assert ("when memory runs out" in ended.err) == (number == signal.SIGKILL)
     assert "the current generation is what it was" in ended.err
     assert_nothing_published(ca, before)
