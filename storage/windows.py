@@ -72,6 +72,20 @@ def read_tables(store: ReadableStore, name: str, known: Mapping[str, Tables] | N
     octets = store.get(name)
     if not WINDOWS_NAME.fullmatch(name):
         return name, decode_tables(name, octets, (WITH_WINDOWS,))
+    return with_tables(store, name, octets, known)
+
+
+def with_tables(
+    store: ReadableStore, name: str, octets: bytes, known: Mapping[str, Tables] | None = None
+) -> tuple[str, Tables]:
+    """Return the name of the tables that windows name, and these with the windows and their runs; as `read_tables`.
+
+    Args:
+        store: where the tables are; the windows need not be there.
+        name: of the windows.
+        octets: these.
+        known: tables by their names that need not be read.
+    """
     if windows_name(octets) != name:
         raise ChecksumError(name, "these octets are not the ones that were stored under this name")
     document = Document.parse(name, octets)

@@ -1,7 +1,7 @@
 """What of the current generation may be carried over tonight: found once, before a shard is looked at."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pregen.generation.making.carry_job import CarryJob, RunColumns
 from pregen.generation.making.plan import Candidates, Carried, Plan
@@ -23,6 +23,7 @@ class LookBack:
         tables: with these runs, by the same names.
         why_all: why nothing is carried over, `FULL` or `FIRST`; empty: something may be.
         overlays, shards: packs of the current generation, in the order in which readers search.
+        earlier: names of windows that an earlier attempt of this run has numbered its packs by.
     """
 
     today: Today
@@ -31,6 +32,18 @@ class LookBack:
     why_all: str = ""
     overlays: tuple[Shard, ...] = ()
     shards: tuple[Shard, ...] = ()
+    earlier: frozenset[str] = frozenset()
+
+    def beside(self, earlier: Mapping[str, Tables]) -> "LookBack":
+        """Return the same, where packs of an earlier attempt of this run have records to carry over too.
+
+        Args:
+            earlier: tables with what the numbers in its packs stand for, by the names of their windows.
+        """
+        runs = {name: former_runs(tables, self.today, "") for name, tables in earlier.items()}
+        return replace(
+            self, former={**self.former, **runs}, tables={**self.tables, **earlier}, earlier=frozenset(earlier)
+        )
 
     @property
     def candidates(self) -> Candidates:
@@ -46,13 +59,13 @@ class LookBack:
 
     def job(self, plan: Plan) -> CarryJob | None:
         """Return what workers need to carry records over into the runs of a plan; None: they sign all."""
-        if self.why_all:
+        if self.why_all and not self.earlier:
             return None
         runs = {
             name: RunColumns.of(self.tables[name], former, plan.numbers[name], self.today)
             for name, former in self.former.items()
         }
-        return CarryJob.of(runs, self.today)
+        return CarryJob.of(runs, self.today, self.earlier, is_full=bool(self.why_all))
 
     def packs_of(self, low: int, high: int) -> tuple[Shard, ...]:
         """Return the packs that have keys whose upper halves are in [low, high)."""

@@ -111,12 +111,12 @@ class Published:
     @property
     def stored_bytes(self) -> int:
         """Octets put, without the history: what the next run's gates need."""
-        packs = sum(one.shard.size_bytes for one in self.made.packs if not one.is_resumed)
+        packs = sum(one.shard.size_bytes for one in self.made.packs if not one.is_recalled)
         return self.committed.put_bytes + self.plan_bytes + packs
 
     @property
     def resumed(self) -> int:
-        """How many shards an earlier attempt had stored."""
+        """How many shards an earlier attempt had stored, whether their packs stay or their records were copied."""
         return sum(one.is_resumed for one in self.made.signed)
 
     @property
@@ -170,7 +170,7 @@ def _published(resumption: Resumption, steps: Steps, progress: Progress, working
         probed_at = probed_lately(prepared.store, before, clock.seconds(clock.now()))
     with open_workplace(prepared) as place:
         with steps("plan"):
-            back = look_back(prepared)
+            back = resumption.added_to(look_back(prepared))
             keepable = find_keepable(prepared, back, place.bounds)
         surveyed = survey(prepared, place, steps, progress, keepable)
         with steps("plan"):

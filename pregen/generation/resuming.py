@@ -2,24 +2,31 @@
 
 An answer of the first attempt is worth as much as one of now where both would be the same but for the signature: so
 configuration, snapshot and base must be those of then, and the windows are taken over, if they still leave enough time.
-Rows are read and judged again in any case, and each pack is compared with them (`pregen.generation.making.recalling`).
+Rows are read and judged again in any case, and each pack is compared with them. One that would be made the same again
+is named as it is (`pregen.generation.making.recalling`). Where that is not so, as urgent changes have landed meanwhile,
+it is one more pack that records are carried over from, as any is that the current generation has: what it says
+otherwise than the rows, which have heard these changes, is signed.
 """
 
 import contextlib
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from pregen import clock
 from pregen.errors import Finding, PregenError, ResumeError, VerificationError
-from pregen.generation.making.journal import Attempt, Finished, Journal
+from pregen.generation.looking_back import LookBack
+from pregen.generation.making.journal import Attempt, Journal, Numbering
 from pregen.generation.making.plan import Plan
 from pregen.generation.making.shard import SignedShard, SignTask
 from pregen.generation.preparation import Prepared, plan_windows
 from pregen.validity import ValidityWindow
 from storage.commits import commit_name, read_commit
+from storage.errors import FormatError
 from storage.removals import removed_since
+from storage.tables import Tables
+from storage.windows import with_tables
 
 
 @dataclass(slots=True)
@@ -32,6 +39,8 @@ class Resumption:
         attempt: by what this run signs, but for its plan.
         earlier: the attempt that it goes on with; None: it begins anew.
         warnings: why it does, where there is something to go on with.
+        tables: what the numbers in packs of the earlier attempt stand for, by the names of their windows.
+        lost: why some of these cannot be read; empty: all can.
     """
 
     journal: Journal
@@ -39,12 +48,18 @@ class Resumption:
     attempt: Attempt
     earlier: Attempt | None = None
     warnings: tuple[Finding, ...] = ()
+    tables: Mapping[str, Tables] = field(default_factory=dict)
+    lost: str = ""
     _made_of: dict[int, bytes | None] = field(default_factory=dict)
 
     @property
     def began_s(self) -> int:
         """Since when packs of this run may be in the store, in seconds since 1970: since the first attempt."""
         return clock.seconds(min(self.prepared.begun, self.prepared.started))
+
+    def added_to(self, back: LookBack) -> LookBack:
+        """Return a look back that knows the packs of the earlier attempt too."""
+        return back.beside(self.tables) if self.tables else back
 
     def begun(self, plan: Plan, tasks: Sequence[SignTask]) -> list[SignTask]:
         """Begin the journal, or go on with it; return tasks with the packs that may be there already.
@@ -55,24 +70,38 @@ class Resumption:
         if not tasks:
             return []
         self._made_of = {task.file.number: task.file.made_of for task in tasks}
-        # All that the numbers of runs in packs stand for; whatever the objects are called that are stored of it.
-        digest = hashlib.sha256(repr(plan.tables).encode()).hexdigest()
-        if self.earlier is not None and self.earlier.plan != digest:
-            why = "its answers have other windows, or kinds of rows, than those of now"
+        numbering = _numbering(plan)
+        going_on = [self._going_on(task, numbering) for task in tasks]
+        if self.earlier is not None and not any(one is not task for one, task in zip(going_on, tasks, strict=True)):
+            why = self.lost or "none of them has the key range of one that is to be made now"
             self.earlier, self.warnings = None, _begun_anew(self.prepared, self.journal, why)
         if self.earlier is None:
-            self.journal.begin(replace(self.attempt, plan=digest))
-            return list(tasks)
-        self.journal.go_on()
-        return [replace(task, finished=self._finished(task)) for task in tasks]
+            self.journal.begin(self.attempt)
+        else:
+            self.journal.go_on()
+        self.journal.number(numbering)
+        return going_on
 
-    def _finished(self, task: SignTask) -> Finished | None:
-        return self.journal.finished.get((task.file.low, task.file.high))
+    def _going_on(self, task: SignTask, numbering: Numbering) -> SignTask:
+        """Return a task with the pack of the earlier attempt that it may name again, or carry records over from."""
+        finished = self.journal.finished.get((task.file.low, task.file.high)) if self.earlier else None
+        if finished is None:
+            return task
+        windows = finished.shard.tables
+        if finished.made_of == task.file.made_of and self.journal.numberings[windows].digest == numbering.digest:
+            return replace(task, finished=finished)
+        if windows not in self.tables:
+            return task
+        current = self.prepared.current
+        newer = {one.pack for one in current.manifest.overlays} if current else set[str]()
+        overlays = [one for one in task.packs if one.pack in newer]
+        shards = [one for one in task.packs if one.pack not in newer]
+        return replace(task, packs=(*overlays, finished.shard, *shards))
 
     def note(self, signed: SignedShard) -> None:
         """Add a shard whose pack is stored and read back; not one from which anything was left out."""
         made_of = self._made_of[signed.number]
-        if made_of is not None and signed.is_whole and not signed.is_resumed:
+        if made_of is not None and signed.is_whole and not signed.is_recalled:
             self.journal.note(made_of, signed.shard)
 
     def all_warnings(self) -> tuple[Finding, ...]:
@@ -110,7 +139,6 @@ def _resumption(prepared: Prepared, journal: Journal) -> Resumption:
         base=_base(prepared),
         as_of=clock.seconds(prepared.snapshot.as_of),
         started=clock.seconds(prepared.started),
-        plan="",
     )
     begins = Resumption(journal, prepared, attempt)
     if not journal.is_ours or journal.attempt is None or not journal.finished:
@@ -142,7 +170,34 @@ def _resumption(prepared: Prepared, journal: Journal) -> Resumption:
     journal.finished = {key: one for key, one in journal.finished.items() if one.shard.pack not in gone}
     refreshing = replace(prepared.refreshing, now=earlier.started)
     taken_over = replace(prepared, started=started, windows=windows, refreshing=refreshing)
-    return Resumption(journal, taken_over, replace(attempt, started=earlier.started), earlier)
+    tables, lost = _tables(taken_over, journal, gone)
+    attempt = replace(attempt, started=earlier.started)
+    return Resumption(journal, taken_over, attempt, earlier, tables=tables, lost=lost)
+
+
+def _numbering(plan: Plan) -> Numbering:
+    digest = hashlib.sha256(repr(plan.tables).encode()).hexdigest()
+    return Numbering(name=plan.name, octets=plan.objects[plan.name], digest=digest)
+
+
+def _tables(prepared: Prepared, journal: Journal, gone: frozenset[str]) -> tuple[dict[str, Tables], str]:
+    """Return what the numbers in packs of an earlier attempt stand for, by the names of windows, and why some are lost.
+
+    Raises:
+        OSError: the store does not answer.
+    """
+    known, found, lost = dict(prepared.current_tables), dict[str, Tables](), ""
+    for name in sorted({one.shard.tables for one in journal.finished.values()}):
+        try:
+            tables_name, found[name] = with_tables(prepared.store, name, journal.numberings[name].octets, known)
+        except (FormatError, FileNotFoundError) as e:
+            lost = f"their tables cannot be read any more ({e})"
+            continue
+        known[tables_name] = found[name].lasting
+        if tables_name in gone:
+            lost = f"a cleaning has removed their tables ({tables_name})"
+            del found[name]
+    return found, lost
 
 
 def _base(prepared: Prepared) -> str:

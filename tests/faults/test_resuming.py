@@ -14,7 +14,7 @@ import pyarrow.ipc
 import pytest
 
 from pregen.__main__ import main
-from pregen.generation.making.journal import Attempt, Journal
+from pregen.generation.making.journal import Attempt, Journal, Numbering
 from pregen.snapshot.files.base import USUAL_ROW_BYTES
 from storage.reader import open_reader
 from storage.stores import LocalStore
@@ -106,9 +106,9 @@ def warned(ended: Outcome) -> str:
 
 
 def assert_whole(ca: Ca, pregen: Program, rows: int = ROWS) -> None:
-    """All that is published is right, and nothing is left behind."""
+    """All that is published is right, and no spill file or journal is left; of a kill, half an object may be."""
     assert pregen("verify", ca.store, "--issuer", ca.pem, "--all", "--json").document["certificates"] == rows
-    ca.assert_clean()
+    ca.assert_spool_is_clean()
     assert journals(ca) == []
 
 
@@ -167,15 +167,19 @@ def come_from_the_future(ca: Ca) -> None:
     change_journal(ca, lambda attempt: replace(attempt, started=attempt.started + 86_400))
 
 
-def plan_otherwise(ca: Ca) -> None:
-    change_journal(ca, lambda attempt: replace(attempt, plan="0" * 64))
+def lose_what_numbers_mean(ca: Ca) -> None:
+    change_journal(ca, lambda attempt: attempt, lambda one: replace(one, octets=b"{}", digest="0" * 64))
 
 
-def change_journal(ca: Ca, change: Callable[[Attempt], Attempt]) -> None:
+def change_journal(
+    ca: Ca, change: Callable[[Attempt], Attempt], renumber: Callable[[Numbering], Numbering] = lambda one: one
+) -> None:
     with Journal(ca.spool, f"{ca.config.resolve()}\n{ca.store.as_uri()}") as journal:
         assert journal.attempt is not None
-        finished = list(journal.finished.values())
+        finished, numberings = list(journal.finished.values()), list(journal.numberings.values())
         journal.begin(change(journal.attempt))
+        for numbering in numberings:
+            journal.number(renumber(numbering))
         for one in finished:
             journal.note(one.made_of, one.shard)
 
@@ -188,7 +192,7 @@ def change_journal(ca: Ca, change: Callable[[Attempt], Attempt]) -> None:
         (take_another_snapshot, "it was of another snapshot (as of "),
         (lose_time, "windows"),
         (come_from_the_future, "which is later than now"),
-        (plan_otherwise, "its answers have other windows, or kinds of rows, than those of now"),
+        (lose_what_numbers_mean, "their tables cannot be read any more"),
     ],
 )
 def test_a_run_begins_anew_where_what_decides_has_changed_and_says_what(
@@ -246,6 +250,98 @@ def test_a_pack_that_is_not_there_as_it_was_is_signed_again(
     assert_whole(ca, pregen)
 
 
+def change(command: str, ca: Ca, *numbers: int) -> None:
+    """Revoke some certificates that are published."""
+    if command == "revoke":
+        words = [word for number in numbers for word in ("--serial", f"{SERIALS[number]:x}")]
+        assert main(["revoke", str(ca.config), "--issuer", "r1", *words, "--quiet"]) == 0
+        return
+    export(ca, 10, revoked=[SERIALS[number] for number in numbers])
+    changes = (ca.folder / "snapshot.arrow").rename(ca.folder / "changes.arrow")
+    assert main(["delta", str(ca.config), str(changes), "--quiet"]) == 0
+    export(ca, ROWS)
+
+
+def statuses(ca: Ca, pregen: Program, *numbers: int) -> list[object]:
+    words = ("lookup", ca.store, "--issuer", ca.pem, "--json", "--serial")
+    return [pregen(*words, f"{SERIALS[number]:x}").document["status"] for number in numbers]
+
+
+def finished_rows(ca: Ca) -> int:
+    """Return how many rows the shards have that are finished."""
+    with Journal(ca.spool, f"{ca.config.resolve()}\n{ca.store.as_uri()}") as journal:
+        return sum(one.shard.rows for one in journal.finished.values())
+
+
+def signed(ended: Outcome) -> int:
+    by_reason = ended.document["signed"]
+    assert isinstance(by_reason, dict)
+    return sum(by_reason.values())
+
+
+@pytest.mark.parametrize("command", ["revoke", "delta"])
+@pytest.mark.parametrize("words", [(), ("--resume",)])
+def test_a_run_goes_on_over_urgent_changes_which_count(
+    ca: Ca, pregen: Program, command: str, words: tuple[str, ...]
+) -> None:
+    done = finished_rows(ca)
+    change(command, ca, 0, 1, 2, 3, 4)
+
+    ended = pregen("run", ca.config, "--json", *words)
+
+    assert ended.code == 0, ended.err
+    assert "resume" not in ended.err
+    assert resumed(ended) >= 1
+    assert signed(ended) <= ROWS - done + 5, "what the first attempt has signed is copied"
+    assert statuses(ca, pregen, 0, 1, 2, 3, 4, 5, 6, ROWS - 1) == ["revoked"] * 5 + ["good"] * 3
+    assert_whole(ca, pregen)
+
+
+def test_a_run_that_signs_all_goes_on_over_an_urgent_change_too(ca: Ca, pregen: Program) -> None:
+    done = finished_rows(ca)
+    change("revoke", ca, 0, 1)
+
+    ended = pregen("run", ca.config, "--full", "--json")
+
+    assert ended.code == 0, ended.err
+    assert resumed(ended) >= 1
+    assert signed(ended) <= ROWS - done + 4, "two rows, and two records that stay in an overlay"
+    assert statuses(ca, pregen, 0, 1, 2) == ["revoked", "revoked", "good"]
+    assert_whole(ca, pregen)
+
+
+def test_a_run_goes_on_as_often_as_it_is_killed_and_overtaken(ca: Ca, pregen: Program) -> None:
+    for number in range(2):
+        change("revoke", ca, number)
+        (journal,) = journals(ca)
+        kill_in_the_middle(ca, journal.read_bytes().count(b"\n") + 2)
+    with Journal(ca.spool, f"{ca.config.resolve()}\n{ca.store.as_uri()}") as its:
+        finished = len(its.finished)
+        assert len(its.numberings) >= 2
+    change("revoke", ca, 2)
+
+    ended = pregen("run", ca.config, "--json")
+
+    assert ended.code == 0, ended.err
+    assert resumed(ended) == finished >= 3
+    assert statuses(ca, pregen, 0, 1, 2, 3) == ["revoked"] * 3 + ["good"]
+    assert_whole(ca, pregen)
+
+
+def test_a_pack_that_is_lost_after_an_urgent_change_is_signed_again(ca: Ca, pregen: Program) -> None:
+    with Journal(ca.spool, f"{ca.config.resolve()}\n{ca.store.as_uri()}") as journal:
+        names = [one.shard.pack for one in journal.finished.values()]
+    change("revoke", ca, 0)
+    (ca.store / names[0]).unlink()
+
+    ended = pregen("run", ca.config, "--json")
+
+    assert resumed(ended) == len(names) - 1
+    assert "damaged" not in ended.err
+    assert statuses(ca, pregen, 0, 1) == ["revoked", "good"]
+    assert_whole(ca, pregen)
+
+
 def test_rows_are_believed_and_not_the_journal(ca: Ca, pregen: Program) -> None:
     """The snapshot of the same instant says something else now: its rows are signed, whatever was stored."""
     bad = SERIALS[7]
@@ -262,7 +358,7 @@ def test_a_torn_journal_is_believed_up_to_the_tear(ca: Ca, pregen: Program) -> N
     journal.write_bytes(journal.read_bytes()[:-10])
     lines = journal.read_bytes().count(b"\n")
 
-    assert resumed(pregen("run", ca.config, "--json")) == lines - 1
+    assert resumed(pregen("run", ca.config, "--json")) == lines - 2
     assert_whole(ca, pregen)
 
 

@@ -84,6 +84,8 @@ class CarryJob:
         started: start of the run, in seconds since 1970.
         usual_next: int64[issuers], nextUpdate of tonight's usual windows.
         staying: bool[issuers], which ones are left behind.
+        earlier: names of windows that an earlier attempt of this run has numbered its packs by.
+        is_full: whether all is signed that no such pack has.
     """
 
     runs: Mapping[str, RunColumns]
@@ -91,10 +93,19 @@ class CarryJob:
     started: int
     usual_next: NDArray[np.int64]
     staying: NDArray[np.bool_]
+    earlier: frozenset[str] = frozenset()
+    is_full: bool = False
 
     @classmethod
-    def of(cls, runs: Mapping[str, RunColumns], today: Today) -> "CarryJob":
-        """Return the job of one run."""
+    def of(
+        cls,
+        runs: Mapping[str, RunColumns],
+        today: Today,
+        earlier: frozenset[str] = frozenset(),
+        *,
+        is_full: bool = False,
+    ) -> "CarryJob":
+        """Return the job of one run; see its attributes."""
         ends = [seconds(window.next_update) for window in today.windows]
         started = seconds(today.windows[0].produced_at)
         return cls(
@@ -103,4 +114,6 @@ class CarryJob:
             started=started,
             usual_next=np.array(ends, np.int64),
             staying=np.array([bool(issuer.trouble) for issuer in today.issuers], np.bool_),
+            earlier=earlier,
+            is_full=is_full,
         )

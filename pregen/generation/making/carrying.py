@@ -54,11 +54,13 @@ class CarriedRows:
         run: intp[n], the number that the run of each row's record has tonight; -1: the row is signed.
         known: bool[n], whether the current generation has a record of it.
         reasons: why.
+        is_resumed: whether a pack of an earlier attempt of this run was there to be copied from.
     """
 
     run: Numbers
     known: NDArray[np.bool_]
     reasons: Reasons
+    is_resumed: bool = False
     _packs: Sequence[Octets] = ()
     _pack: Numbers = field(default_factory=lambda: np.empty(0, np.intp))
     _start: Numbers = field(default_factory=lambda: np.empty(0, np.intp))
@@ -135,6 +137,11 @@ class Carrier:
         self._store = store
         self._wide: dict[str, FormerPack | str] = {}  # packs that other shards need too, or what is wrong with them
 
+    @property
+    def is_full(self) -> bool:
+        """Whether all is signed that no pack of an earlier attempt has."""
+        return self._job.is_full
+
     def carried(self, rows: ShardRows, packs: Sequence[Shard], low: int, high: int) -> CarriedRows:
         """Return which rows of a shard are carried over.
 
@@ -156,10 +163,11 @@ class Carrier:
                 found.octets_read += 0 if isinstance(pack, str) else len(pack.octets)
                 if shard.low < low or shard.high > high:
                     self._remember(shard, pack)
-            if isinstance(pack, str):
+            is_earlier = shard.tables in self._job.earlier
+            if not isinstance(pack, str):
+                found.take(_of_keys(pack, shard, low, high), columns, is_earlier=is_earlier)
+            elif not is_earlier:  # else it is as if that attempt had not come so far
                 found.miss(shard, pack)
-            else:
-                found.take(_of_keys(pack, shard, low, high), columns)
         return found.result()
 
     def _read(self, shard: Shard, columns: RunColumns) -> FormerPack | str:
@@ -200,6 +208,7 @@ class _Found:
         self._pack = np.zeros(count, np.intp)
         self._start = np.zeros(count, np.intp)
         self._packs: list[Octets] = []
+        self._is_resumed = False
         self.octets_read = 0
         self._damaged: list[str] = []
 
@@ -210,8 +219,9 @@ class _Found:
         self._reason[lost], self._differs[lost] = ALL, len(DIFFERENCES)
         self._damaged.append(why)
 
-    def take(self, pack: FormerPack, columns: RunColumns) -> None:
-        """Decide for all rows of which a pack has a record."""
+    def take(self, pack: FormerPack, columns: RunColumns, *, is_earlier: bool) -> None:
+        """Decide for all rows of which a pack has a record; `is_earlier`: it is of an earlier attempt of this run."""
+        self._is_resumed |= is_earlier
         at, records = self._matched(pack, columns)
         runs = pack.runs[records]
         self._known[at] = True
@@ -240,7 +250,7 @@ class _Found:
             damaged=tuple(self._damaged),
             by_issuer=_counted(self._rows.codes[self._reason < CARRIED]),
         )
-        return CarriedRows(self._run, self._known, reasons, self._packs, self._pack, self._start)
+        return CarriedRows(self._run, self._known, reasons, self._is_resumed, self._packs, self._pack, self._start)
 
     def _matched(self, pack: FormerPack, columns: RunColumns) -> tuple[Numbers, Numbers]:
         """Return rows and the records that are theirs, by key, issuer and serial."""
@@ -293,7 +303,10 @@ class _Found:
 
     def _due(self, ends_at: NDArray[np.int64], columns: RunColumns, of: slice | Numbers) -> NDArray[np.bool_]:
         """Return what is due, of runs or of their records, given where their windows would end if made tonight."""
-        return self._job.refreshing.due(columns.refresh_by[of], columns.next_update[of], ends_at)
+        due = self._job.refreshing.due(columns.refresh_by[of], columns.next_update[of], ends_at)
+        # One that was made at the start of this run, by an earlier attempt, would have the same window.
+        is_tonights: NDArray[np.bool_] = columns.produced_at[of] == self._job.started
+        return due & ~is_tonights
 
     def _spread(self, reason: NDArray[np.uint8], at: Numbers, runs: Numbers, columns: RunColumns) -> None:
         """Note which rows are in this period's slot of their cycles, of those that would be carried over."""

@@ -1,11 +1,13 @@
 """What a run has finished, in a file that survives it: who was killed, or lost the store, goes on from there.
 
-The first line says of which attempt the journal is; each line after it names a shard whose pack is stored and read
-back. It is no more than a list of places to look at: statuses are never taken from it. It lies beside the folders of
-spill files, which end with their run, and goes away when a run has published. One process at a time writes it: it holds
-the file's lock, which the kernel frees when it dies.
+The first line says of which attempt the journal is. Each line after it has windows and runs, by whose numbers packs go
+from there on, or names a shard whose pack is stored and read back. It is no more than a list of places to look at:
+statuses are never taken from it. It lies beside the folders of spill files, which end with their run, and goes away
+when a run has published. One process at a time writes it: it holds the file's lock, which the kernel frees when it
+dies.
 """
 
+import base64
 import contextlib
 import fcntl
 import hashlib
@@ -20,7 +22,7 @@ from typing import NamedTuple, Self
 
 from storage.manifest import Shard
 
-VERSION = 1
+VERSION = 2
 PREFIX = "pregen-journal-"
 _CRC_DIGITS = 8
 
@@ -34,14 +36,27 @@ class Attempt:
         base: number of the commit whose shards are current, and SHA-256 of its octets; empty before the first one.
         as_of: of the snapshot, in seconds since 1970.
         started: start of the run, which its windows are made from, in seconds since 1970.
-        plan: SHA-256 of all that the numbers of runs in packs stand for.
     """
 
     configuration: str
     base: str
     as_of: int
     started: int
-    plan: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Numbering:
+    """What the numbers of runs in packs stand for.
+
+    Attributes:
+        name: of the windows, which shards name.
+        octets: of the windows; they need not be in the store.
+        digest: SHA-256 of all that the numbers stand for, whatever the objects are called that it is stored in.
+    """
+
+    name: str
+    octets: bytes
+    digest: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +82,7 @@ class Journal:
         failure: why it cannot be used, if so.
         attempt: whose shards `finished` are; None: there is nothing to go on with.
         finished: by their key ranges.
+        numberings: by their names.
     """
 
     def __init__(self, folder: Path, name: str) -> None:
@@ -79,6 +95,7 @@ class Journal:
         self.path = folder / f"{PREFIX}{hashlib.sha256(name.encode()).hexdigest()[:16]}"
         self.attempt: Attempt | None = None
         self.finished: dict[tuple[int, int], Finished] = {}
+        self.numberings: dict[str, Numbering] = {}
         self.failure: OSError | None = None
         self._read_bytes = 0
         self._file: int | None = None
@@ -104,7 +121,7 @@ class Journal:
 
     def begin(self, attempt: Attempt) -> None:
         """Begin the journal of an attempt; of an earlier one, nothing stays."""
-        self.finished = {}
+        self.finished, self.numberings = {}, {}
         with self._told():
             if self._file is not None and self.is_ours:
                 os.ftruncate(self._file, 0)
@@ -115,6 +132,13 @@ class Journal:
         with self._told():
             if self._file is not None and self.is_ours:
                 os.ftruncate(self._file, self._read_bytes)
+
+    def number(self, numbering: Numbering) -> None:
+        """Add what the numbers of runs in packs stand for from now on."""
+        octets = base64.b64encode(zlib.compress(numbering.octets)).decode()
+        with self._told():
+            if self._file is not None and self.is_ours:
+                self._append({"numbering": numbering.name, "octets": octets, "digest": numbering.digest})
 
     def note(self, made_of: bytes, shard: Shard) -> None:
         """Add a shard whose pack is stored and read back."""
@@ -165,11 +189,20 @@ class Journal:
         try:
             self.attempt = Attempt(**lines[0].members)  # type: ignore[arg-type]
             for line in lines[1:]:
-                made_of, shard = bytes.fromhex(str(line.members.pop("made_of"))), _shard_of(line.members)
-                self.finished[shard.low, shard.high] = Finished(made_of, shard)
-        except (TypeError, ValueError, KeyError):
-            self.attempt, self.finished = None, {}
+                self._take(line.members)
+        except (TypeError, ValueError, KeyError, zlib.error):
+            self.attempt, self.finished, self.numberings = None, {}, {}
         self._read_bytes = sum(line.size_bytes for line in lines)
+
+    def _take(self, members: dict[str, object]) -> None:
+        if "numbering" in members:
+            name, octets = str(members["numbering"]), zlib.decompress(base64.b64decode(str(members["octets"])))
+            self.numberings[name] = Numbering(name=name, octets=octets, digest=str(members["digest"]))
+            return
+        made_of, shard = bytes.fromhex(str(members.pop("made_of"))), _shard_of(members)
+        if shard.tables not in self.numberings:
+            raise KeyError(shard.tables)
+        self.finished[shard.low, shard.high] = Finished(made_of, shard)
 
     def _append(self, members: Mapping[str, object]) -> None:
         assert self._file is not None

@@ -108,7 +108,8 @@ class SignedShard:
         reasons: why rows were signed, and how many were carried over.
         runs: numbers of the runs that have records.
         left_out: what it has no records of.
-        is_resumed: whether an earlier attempt had stored the pack.
+        is_resumed: whether an earlier attempt had stored a pack of it.
+        is_recalled: whether that is the pack.
     """
 
     number: int
@@ -122,6 +123,7 @@ class SignedShard:
     runs: frozenset[int] = frozenset()
     left_out: LeftOut = NOTHING_LEFT_OUT
     is_resumed: bool = False
+    is_recalled: bool = False
 
     @property
     def is_whole(self) -> bool:
@@ -185,7 +187,7 @@ class ShardSigner:
         with steps("load"):
             rows = load_shard(task.file, task.expired_before, task.endings)
         with steps("carry"):
-            if self._carrier:
+            if self._carrier and (task.packs or not self._carrier.is_full):
                 carried = self._carrier.carried(rows, task.packs, low, high)
             else:
                 carried = all_signed(rows, self._staying)
@@ -234,7 +236,8 @@ class ShardSigner:
             reasons=carried.reasons,
             runs=frozenset(numbers),
             left_out=left_out,
-            is_resumed=recalled is not None,
+            is_resumed=carried.is_resumed or recalled is not None,
+            is_recalled=recalled is not None,
         )
 
     def _runs(self, rows: ShardRows, carried: CarriedRows) -> Numbers:

@@ -61,6 +61,7 @@ class FormerWindow(NamedTuple):
         is_over: whether it ends before this run does, or has not begun.
         is_refresh_due: whether its refresh_by comes before the next run.
         cycle: periods until a record that is made now is due.
+        is_tonights: whether it was made at the very start of this run, by an earlier attempt: so it is never due.
     """
 
     differs: str
@@ -68,6 +69,7 @@ class FormerWindow(NamedTuple):
     is_over: bool
     is_refresh_due: bool
     cycle: int
+    is_tonights: bool
 
 
 class FormerRun(NamedTuple):
@@ -131,7 +133,8 @@ class _Judge:
         judged = self._window(at, run.window)
         span_s = window.next_update - window.produced_at if judged.fit == Fit.OWN else 0
         differs = self._responder(at, run.issuer) or self._layout(at, run.shape, kind) or judged.differs
-        if not differs and self._today.is_full and not self._today.issuers[at].trouble:
+        is_full = self._today.is_full and not (judged.is_tonights or self._today.issuers[at].trouble)
+        if not differs and is_full:
             differs = FULL
         return FormerRun(Group(at, shape.serial_bytes, kind, span_s), differs, window, judged)
 
@@ -155,15 +158,17 @@ class _Judge:
 
     def _judged(self, issuer: Issuer, at: int, window: Window) -> FormerWindow:
         refreshing, tonight = self._today.refreshing, self._today.windows[at]
+        is_tonights = window.produced_at == seconds(tonight.produced_at)
         if issuer.trouble:  # its records stay, whatever their windows are
-            return FormerWindow(differs="", fit=Fit.ANY, is_over=False, is_refresh_due=False, cycle=1)
+            return FormerWindow("", Fit.ANY, is_over=False, is_refresh_due=False, cycle=1, is_tonights=is_tonights)
         fits = fit(window, issuer.validity, seconds(issuer.not_after))
         return FormerWindow(
             differs=_window_differs(window, window.profile or self._profile, issuer.validity, fits),
             fit=fits,
             is_over=window.next_update <= refreshing.now + refreshing.takes_s or window.this_update > refreshing.now,
-            is_refresh_due=refreshing.due(window.refresh_by, _UNREACHED_S),
+            is_refresh_due=not is_tonights and refreshing.due(window.refresh_by, _UNREACHED_S),
             cycle=refreshing.cycle(seconds(tonight.refresh_by), seconds(tonight.next_update)),
+            is_tonights=is_tonights,
         )
 
 
