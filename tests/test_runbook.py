@@ -1,6 +1,5 @@
 """The run-book of docs/operations.md: all of its commands are typed, in its order, and answers are what it promises."""
 
-import json
 import os
 import re
 import shutil
@@ -13,8 +12,10 @@ from typing import NamedTuple
 
 import pytest
 
-from storage.commits import find_head
+from pregen.identities import identity_of
+from storage.commits import find_head, read_commit
 from storage.manifest import read_manifest
+from storage.reader import open_reader
 from storage.stores import LocalStore
 from tests.pki import DAY, make_responder
 from tests.pregen.cli.ca import Ca, instants, octets
@@ -70,15 +71,19 @@ class BadDay(Ca):
 
     def status(self, serial: int, store: str = "store") -> str:
         """Return what an edge answers."""
-        out = self.typed(f"pregen lookup {store} --issuer r1.pem --serial {serial:x} --json")
-        status = json.loads(out)["status"]
-        assert isinstance(status, str)
-        return status
+        request = identity_of(self.issuer.der).cert_id("sha256", serial.to_bytes(2, "big"))
+        answer = open_reader(LocalStore(self.folder / store)).lookup(request)
+        assert answer
+        return answer.status
 
     def history(self, store: str = "store") -> list[str]:
         """Return the kinds of all commits, the first one first."""
-        found = json.loads(self.typed(f"pregen history {store} --json --last 0"))["commits"]
-        return [one["kind"] for one in reversed(found)]
+        at = LocalStore(self.folder / store)
+        kinds, number = list[str](), 1
+        while found := read_commit(at, number):
+            kinds.append(found.commit.kind)
+            number += 1
+        return kinds
 
     def damage_a_pack(self) -> None:
         """Turn over one bit of the pack of the shard that is published."""

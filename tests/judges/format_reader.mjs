@@ -430,8 +430,11 @@ const said = (make) => {
   }
 };
 
-let reader;
-console.log(JSON.stringify(said(() => { reader = new Reader(process.argv[2]); return { generation: reader.generation }; })));
-if (reader)
-  for (const line of readFileSync(0, "utf8").split("\n").filter(Boolean))
-    console.log(JSON.stringify(said(() => { const der = reader.lookup(JSON.parse(line)); return der && { sha256: sha256(der) }; })));
+// Each line is an array: a store, and questions; what is said of the store, and then of each question, is one as well.
+for (const line of readFileSync(0, "utf8").split("\n").filter(Boolean)) {
+  const [store, ...questions] = JSON.parse(line);
+  let reader;
+  const loaded = said(() => { reader = new Reader(store); return { generation: reader.generation }; });
+  const answers = (reader ? questions : []).map((one) => said(() => { const der = reader.lookup(one); return der && { sha256: sha256(der) }; }));
+  console.log(JSON.stringify([loaded, ...answers]));
+}

@@ -18,14 +18,22 @@ pytestmark = pytest.mark.skipif(NODE is None, reason="there is no node here")
 DAMAGED = [path for of in (GOLDEN, VERSION_2, OVERLAYS) for path in sorted((of / "damaged").iterdir()) if path.is_dir()]
 
 
-def asked(store: Path, questions: Sequence[CertID]) -> list[dict[str, str] | None]:
-    """Return what the reader says of a store, and then to each question."""
+def asked(*stores: tuple[Path, Sequence[CertID]]) -> list[list[dict[str, str] | None]]:
+    """Return what the reader says of each store, and then to each question about it."""
     lines = [
-        json.dumps({"oid": oid, "name_hash": name.hex(), "key_hash": key.hex(), "serial": serial.hex()})
-        for oid, name, key, serial in questions
+        json.dumps(
+            [
+                str(store),
+                *(
+                    {"oid": oid, "name_hash": name.hex(), "key_hash": key.hex(), "serial": serial.hex()}
+                    for oid, name, key, serial in questions
+                ),
+            ]
+        )
+        for store, questions in stores
     ]
     ended = subprocess.run(
-        [NODE or "node", READER, store], input="\n".join(lines), capture_output=True, text=True, check=True, timeout=60
+        [NODE or "node", READER], input="\n".join(lines), capture_output=True, text=True, check=True, timeout=60
     )
     return [json.loads(line) for line in ended.stdout.splitlines()]
 
@@ -40,16 +48,20 @@ def laid_over(store: Path, change: Path, folder: Path) -> Path:
 @pytest.mark.parametrize("folder", [GOLDEN, COMBINED, VERSION_2, OVERLAYS], ids=lambda folder: folder.name)
 def test_every_golden_answer_is_given(folder: Path) -> None:
     expected = expected_answers(folder)
-    _, *answers = asked(folder / "store", [one.cert_id for one in expected])
+    [[_, *answers]] = asked((folder / "store", [one.cert_id for one in expected]))
     assert answers == [one.sha256 and {"sha256": one.sha256} for one in expected]
 
 
 def test_every_damaged_store_is_refused(tmp_path: Path) -> None:
-    for folder in DAMAGED:
+    stores = [
+        (
+            laid_over(folder.parents[1] / "store", folder, tmp_path / folder.parents[1].name / folder.name),
+            [one.cert_id for one in expected_answers(folder.parents[1])],
+        )
+        for folder in DAMAGED
+    ]
+    for folder, (loaded, *answers) in zip(DAMAGED, asked(*stores), strict=True):
         case = json.loads((folder.parent / "index.json").read_bytes())[folder.name]
-        golden = folder.parents[1]
-        store = laid_over(golden / "store", folder, tmp_path / golden.name / folder.name)
-        loaded, *answers = asked(store, [one.cert_id for one in expected_answers(golden)])
         error = {"error": case["error"].removesuffix("Error")}
         assert (loaded == error) == (case["seen"] == "load"), folder.name
         assert error in [loaded, *answers], folder.name
@@ -59,7 +71,7 @@ def test_what_is_odd_but_harmless_is_answered(tmp_path: Path) -> None:
     for name, special in accepted_cases().items():
         store = laid_over(GOLDEN / "store", GOLDEN / "accepted" / name, tmp_path / name)
         usual = [one for one in expected_answers() if one.cert_id not in {cert_id for cert_id, _, _ in special}]
-        _, *answers = asked(store, [*(cert_id for cert_id, _, _ in special), *(one.cert_id for one in usual)])
+        [[_, *answers]] = asked((store, [*(cert_id for cert_id, _, _ in special), *(one.cert_id for one in usual)]))
         otherwise = [
             {"error": error.removesuffix("Error")} if error else sha256 and {"sha256": sha256}
             for _, sha256, error in special

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pregen.__main__ import main
 from pregen.cli.deadline import within
 from tests.pregen.cli.ca import GOOD, Ca, Program
 from tests.storage.edge.object_server import ObjectServer, serving
@@ -19,7 +20,7 @@ COMMANDS = [("status",), ("inspect",), ("verify",), LOOKUP, ("decode", "30030a01
 @pytest.fixture(scope="module")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Ca:
     ca = Ca(tmp_path_factory.mktemp("ca"))
-    subprocess.run([sys.executable, "-m", "pregen", "run", "pregen.toml"], cwd=ca.folder, check=True, timeout=60)
+    assert main(["run", str(ca.config)]) == 0
     return ca
 
 

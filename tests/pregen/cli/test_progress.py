@@ -107,8 +107,10 @@ def test_elsewhere_a_long_run_says_nothing_on_the_way_either(
     ],
     ids=" ".join,
 )
-def test_quiet_says_nothing_of_a_success_not_even_on_a_terminal(ca: Ca, words: tuple[str, ...]) -> None:
-    subprocess.run([sys.executable, "-m", "pregen", "run", "pregen.toml"], cwd=ca.folder, check=True, timeout=60)
+def test_quiet_says_nothing_of_a_success_not_even_on_a_terminal(
+    ca: Ca, pregen: Program, words: tuple[str, ...]
+) -> None:
+    assert pregen("run", ca.config).code == 0
 
     assert on_a_terminal(ca.folder, *words, "--quiet") == (0, "", "")
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from pregen.__main__ import main
 from pregen.cli.app import load
 from pregen.cli.catalogue import COMMANDS
 from pregen.cli.options import Parser
@@ -68,7 +69,7 @@ LIGHT = [
 @pytest.fixture(scope="module")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ca = Ca(tmp_path_factory.mktemp("ca"))
-    subprocess.run([sys.executable, "-m", "pregen", "run", "pregen.toml"], cwd=ca.folder, check=True, timeout=60)
+    assert main(["run", str(ca.config)]) == 0
     return ca.folder
 
 
