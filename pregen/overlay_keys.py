@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pregen.errors import VerificationError
 from pregen.routing_key import xxh64
+from storage.key import KEY32
 from storage.manifest import Shard
 from storage.overlay_keys import encode_overlay_keys, keys_name, number_bytes
 from storage.pack import open_pack, walk
@@ -18,6 +19,7 @@ from storage.reader import Generation, LoadedTables, load_tables
 from storage.stores import Store
 
 _HALF = np.uint64(32)
+_SLICES = 16  # of the keys, merged one after the other: there may be millions, and each takes 30 octets meanwhile
 
 
 def put_overlay_keys(store: Store, overlays: Sequence[Shard], current: Generation | None = None) -> str | None:
@@ -62,20 +64,32 @@ def merged(parts: Sequence[NDArray[np.uint32]]) -> tuple[bytes, bytes]:
     >>> list(merged([np.array([5], np.uint32), np.array([2, 5], np.uint32)])[1])
     [1, 0]
     """
-    # Key and number in one number, which is sorted in place: there may be millions, and an order takes twice as much.
+    ordered = [np.sort(part) for part in parts]
+    cuts = np.arange(1, _SLICES, dtype=np.uint64) * np.uint64(KEY32 // _SLICES)
+    ends = [[0, *np.searchsorted(part, cuts).tolist(), len(part)] for part in ordered]
+    width = number_bytes(len(parts))
+    keys, numbers = [], []
+    for at in range(_SLICES):
+        some = _merged_slice([part[end[at] : end[at + 1]] for part, end in zip(ordered, ends, strict=True)])
+        keys.append(some[1].tobytes())
+        numbers.append(some[0].astype(f"<u{width}").tobytes())
+    return b"".join(keys), b"".join(numbers)
+
+
+def _merged_slice(parts: Sequence[NDArray[np.uint32]]) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+    """Return numbers and keys, each key once, sorted together as one number of 64 bits."""
     both = np.empty(sum(map(len, parts)), "<u8")
     at = 0
     for number, part in enumerate(parts):
-        some = both[at : at + len(part)]
-        some[:] = part
-        some <<= _HALF
-        some |= np.uint64(number)
+        both[at : at + len(part)] = part
+        both[at : at + len(part)] <<= _HALF
+        both[at : at + len(part)] |= np.uint64(number)
         at += len(part)
     both.sort()
     numbers, keys = both.view("<u4")[::2], both.view("<u4")[1::2]
     first = np.ones(len(both), np.bool_)
     np.not_equal(keys[1:], keys[:-1], out=first[1:])
-    return keys[first].tobytes(), numbers[first].astype(f"<u{number_bytes(len(parts))}").tobytes()
+    return numbers[first], keys[first]
 
 
 def upper_halves(keys: NDArray[np.uint64]) -> NDArray[np.uint32]:

@@ -103,7 +103,8 @@ def open_live_reader(address: StoreAddress) -> tuple[LiveSource, bool]:
     is_local = store.is_local
     if is_local and isinstance(store, LocalStore):
         store.hurry()
-    return ServingReader(store), is_local
+    let_go = store.close if isinstance(store, LocalStore) else None
+    return ServingReader(store, let_go=let_go), is_local
 
 
 def free_address(host: str, port: int) -> tuple[str, int]:

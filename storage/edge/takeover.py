@@ -65,10 +65,19 @@ class ServingReader(Reader):
     Args:
         store: where generations are published.
         clock: seconds since 1970.
+        let_go: called when packs that were served are not served any more. A file that is kept open takes room on the
+            disk though it was deleted.
     """
 
-    def __init__(self, store: ReadableStore, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        store: ReadableStore,
+        *,
+        clock: Callable[[], float] = time.time,
+        let_go: Callable[[], None] | None = None,
+    ) -> None:
         super().__init__(store)
+        self._let_go = let_go
         self._clock = clock
         self._newest: Head | None = None
         self._loaded: dict[int, Generation] = {}  # those that wait, by number, as far as they were there
@@ -127,8 +136,13 @@ class ServingReader(Reader):
 
     def _take(self, generation: Generation, *, is_whole: bool = True) -> None:
         """Serve a generation, and nothing above it."""
-        self._current, self._is_whole = generation, is_whole
+        self._serve(generation, is_whole=is_whole)
         self._above, self._loaded = (), {}
+
+    def _serve(self, generation: Generation, *, is_whole: bool) -> None:
+        former, self._current, self._is_whole = self._current, generation, is_whole
+        if former is not None and self._let_go is not None and not _packs(former) <= _packs(generation):
+            self._let_go()
 
     def _put_above(self, waiting: tuple[Generation, ...], servable: Generation | None) -> None:
         """Search the overlays of those that wait first, and below them what can be served."""
@@ -142,7 +156,7 @@ class ServingReader(Reader):
                 by_base.setdefault(one.commit.base, one)
         self._above = tuple(one for one in by_base.values() if one.manifest.overlays)
         if servable is not None:  # only now, so that at no moment an overlay is missing
-            self._current, self._is_whole = servable, True
+            self._serve(servable, is_whole=True)
         self._loaded = {one.commit.number: one for one in (*self._above, *waiting)}
 
     def _overlays_are_there(self, generation: Generation) -> bool:
@@ -268,3 +282,7 @@ class ServingReader(Reader):
 
 def _text(instant: int) -> str:
     return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(0, instant)).isoformat().replace("+00:00", "Z")
+
+
+def _packs(generation: Generation) -> frozenset[str]:
+    return frozenset(shard.pack for shard in generation.manifest.searched)
