@@ -143,6 +143,7 @@ def import_snapshot(
             _count(table, counts)
             _write(unfinished / f"part-{files:05}.parquet", table)
             rows, files = rows + (pc.sum(table["needs_ocsp"]).as_py() or 0), files + 1
+            del table  # before the rows of the next one are read
         findings = _decided(opened.findings(), accept)
         if any(finding.severity == "error" for finding in findings):
             raise InputError("the snapshot holds rows that cannot be published; nothing was written", findings)
