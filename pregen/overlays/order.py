@@ -59,6 +59,8 @@ class Truth(NamedTuple):
         is_confirmed: bool[n], whose entries may leave their overlay, since their rows say all of it.
         is_changed: bool[n], where what is true is not what the entry says.
         is_ahead: bool[n], where the entry is revoked or on hold, or has keyCompromise, and the row does not know it.
+        undoes: bool[n], where the row would take a final revocation back (rule 1).
+        ends_hold: bool[n], where the row would end a hold by `hold` (rule 3).
     """
 
     status: NDArray[np.uint8]
@@ -69,6 +71,8 @@ class Truth(NamedTuple):
     is_confirmed: Mask
     is_changed: Mask
     is_ahead: Mask
+    undoes: Mask
+    ends_hold: Mask
 
 
 def resolve(entry: Side, row: Side) -> Truth:
@@ -102,4 +106,6 @@ def resolve(entry: Side, row: Side) -> Truth:
         is_confirmed=is_confirmed,
         is_changed=(status != entry.status) | (revoked_at != entry.revoked_at) | (reason != entry.reason),
         is_ahead=~is_confirmed & (final | (entry.status == KeptStatus.ON_HOLD)),
+        undoes=final & ~row_final,
+        ends_hold=unconfirmed & ~row_final,
     )

@@ -1,30 +1,25 @@
 """What becomes of a certificate: what is wanted, beside what the head says of it. Pure rules, whole columns at once.
 
-1. A final revocation stays final, whatever the times; only a delta takes it back, and only where that is accepted by
-   name. Where both sides are final, that of a delta's row counts, with its time and reason, but keyCompromise stays.
-2. `revoke` makes final whatever is not. Of what is final, keyCompromise replaces another reason; else nothing changes.
-3. `hold` takes what is good, `release` what is on hold.
-4. Of everything else in a delta, the later as_of counts; but a hold by `hold` that no snapshot has confirmed yet stays
-   until `release`.
+Which of both counts says the order of truth (`pregen.overlays.order`). Beside it,
+
+1. a final revocation is taken back by a delta alone, and only where that is accepted by name;
+2. `hold` takes what is not on hold yet, `release` what is.
 """
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pregen.gates.comparison import KeptStatus
-from pregen.overlays import Origin, resolve
-from pregen.overlays.order import KEY_COMPROMISE, RowsSay
-from pregen.urgent.orders import ChangeKind
+from pregen.overlays import Origin, Truth, resolve
+from pregen.overlays.order import RowsSay
+from pregen.urgent.orders import ORIGIN_OF, ChangeKind
 from storage.overlay_part import NO_EXPIRY_32
 
 _UNCONFIRMED = [Origin.DELTA, Origin.REVOKE]  # such entries go once a snapshot says the same
 Flags = NDArray[np.bool_]
-Fates = NDArray[np.int64]
 
 
 class Fate(IntEnum):
@@ -122,62 +117,35 @@ def decide(
         is_again: which are spooled for a further name or key of their issuer, and named by nobody.
     """
     again = np.zeros(len(wanted.status), np.bool_) if is_again is None else is_again
-    old = standing.said
-    both = standing.is_known & old.is_final & wanted.is_final
-    said = Statements(
-        status=wanted.status,
-        revoked_at=np.where(both & (kind is ChangeKind.REVOKE and not says_when), old.revoked_at, wanted.revoked_at),
-        reason=np.where(both & (old.reason == KEY_COMPROMISE), old.reason, wanted.reason).astype(np.int8),
+    old, is_known, count = standing.said, standing.is_known, len(wanted.status)
+    entry = RowsSay(old.status, old.revoked_at, old.reason, standing.as_of, standing.origin)
+    as_of_all, origin = np.full(count, as_of, np.int64), np.full(count, ORIGIN_OF[kind], np.uint8)
+    truth = resolve(entry, RowsSay(wanted.status, wanted.revoked_at, wanted.reason, as_of_all, origin))
+    fate = np.where(is_known & ~truth.is_changed, Fate.STANDS, Fate.LANDS)
+    if kind is ChangeKind.DELTA:
+        final = np.where(np.isin(standing.origin, _UNCONFIRMED), Fate.AHEAD, Fate.UNDOES)
+    else:
+        final = np.full(count, Fate.FINAL)
+        is_held = is_known & old.is_held
+        if kind is ChangeKind.HOLD:
+            fate = np.where(is_held, Fate.STANDS, fate)
+        if kind is ChangeKind.RELEASE:
+            fate = np.where(is_held, fate, Fate.STANDS)
+        is_strange = ~is_known & ~again & ((wanted.not_after == NO_EXPIRY_32) | (kind is ChangeKind.RELEASE))
+        fate = np.where(is_strange, Fate.STRANGE, fate)
+    fate = np.where(is_known & truth.undoes, final, fate)
+    fate = np.where(is_known & truth.ends_hold, Fate.HELD, fate)
+    return Decided(fate.astype(np.uint8), _said(wanted, standing, truth, says_when=says_when))
+
+
+def _said(wanted: Statements, standing: Standing, truth: Truth, *, says_when: bool) -> Statements:
+    """Return what is to be signed: what is true, or what is wanted where nobody knew better, or that is accepted."""
+    old, is_true = standing.said, standing.is_known & ~truth.undoes
+    return Statements(
+        status=np.where(is_true, truth.status, wanted.status),
+        revoked_at=np.where(is_true & (not says_when), truth.revoked_at, wanted.revoked_at),
+        reason=np.where(is_true, truth.reason, wanted.reason).astype(np.int8),
         not_after=np.where(
             standing.is_known & (wanted.not_after == NO_EXPIRY_32), old.not_after, wanted.not_after
         ).astype(np.uint32),
     )
-    if kind is ChangeKind.DELTA:
-        fate = _of_rows(said, standing, as_of)
-    else:
-        fate = _RULES[kind](said, standing)
-        is_strange = ~standing.is_known & ~again & ((wanted.not_after == NO_EXPIRY_32) | (kind is ChangeKind.RELEASE))
-        fate = np.where(is_strange, Fate.STRANGE, fate)
-    return Decided(fate.astype(np.uint8), said)
-
-
-def _of_rows(said: Statements, standing: Standing, as_of: int) -> Fates:
-    """Return what becomes of the certificates of a delta's rows, by the order of truth (`pregen.overlays.order`)."""
-    old, is_known, count = standing.said, standing.is_known, len(said.status)
-    entry = RowsSay(old.status, old.revoked_at, old.reason, standing.as_of, standing.origin)
-    row = RowsSay(
-        said.status,
-        said.revoked_at,
-        said.reason,
-        np.full(count, as_of, np.int64),
-        np.full(count, Origin.DELTA, np.uint8),
-    )
-    fate = np.where(is_known & ~resolve(entry, row).is_changed, Fate.STANDS, Fate.LANDS)
-    is_unconfirmed = np.isin(standing.origin, _UNCONFIRMED)
-    undoes = np.where(is_unconfirmed, Fate.AHEAD, Fate.UNDOES)
-    fate = np.where(is_known & old.is_final & ~said.is_final, undoes, fate)
-    is_held = old.is_held & (standing.origin == Origin.HOLD) & ~said.is_held & ~said.is_final
-    return np.where(is_known & is_held, Fate.HELD, fate)
-
-
-def _revoked(said: Statements, standing: Standing) -> Fates:
-    old = standing.said
-    is_weaker = (said.reason == KEY_COMPROMISE) & (old.reason != KEY_COMPROMISE)
-    return np.where(standing.is_known & old.is_final & ~is_weaker, Fate.STANDS, Fate.LANDS)
-
-
-def _held(_: Statements, standing: Standing) -> Fates:
-    old = standing.said
-    fate = np.where(standing.is_known & old.is_held, Fate.STANDS, Fate.LANDS)
-    return np.where(standing.is_known & old.is_final, Fate.FINAL, fate)
-
-
-def _released(_: Statements, standing: Standing) -> Fates:
-    old = standing.said
-    fate = np.where(standing.is_known & old.is_held, Fate.LANDS, Fate.STANDS)
-    return np.where(standing.is_known & old.is_final, Fate.FINAL, fate)
-
-
-_RULES: Mapping[ChangeKind, Callable[[Statements, Standing], Fates]] = MappingProxyType(
-    {ChangeKind.REVOKE: _revoked, ChangeKind.HOLD: _held, ChangeKind.RELEASE: _released}
-)
