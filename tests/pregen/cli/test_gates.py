@@ -408,6 +408,34 @@ def test_packs_that_are_damaged_beside_a_history_that_is_not_there_are_told(
     assert (refused.code, codes(refused)) == (3, ["history.damaged"])
 
 
+@pytest.mark.parametrize("keep", ["0d", "30d"])
+def test_a_revocation_is_remembered_until_answers_for_its_certificate_end(ca: Ca, pregen: Program, keep: str) -> None:
+    """This is the boundary of what is final: `keep_expired` moves it."""
+    ca.configure(snapshot={"keep_expired": keep}, validity={"profile": "lab", "lifetime": "4d"})
+
+    def night(day: int, *, is_revoked: bool, ends_on: int) -> Outcome:
+        now = ca.now + timedelta(days=day)
+        ca.export(
+            as_of=now,
+            serial=octets(1, 2),
+            status=pa.array([int(is_revoked), 0], pa.uint8()),
+            revoked_at=instants(ca.now - timedelta(hours=1) if is_revoked else None, None),
+            reason=None,
+            not_after=instants(ca.now + timedelta(days=ends_on), ca.now + timedelta(days=90)),
+        )
+        return pregen("run", ca.config, "--now", now.isoformat(), "--json")
+
+    assert night(0, is_revoked=True, ends_on=1).code == 0
+    assert night(2, is_revoked=True, ends_on=1).code == 0
+
+    back = night(3, is_revoked=False, ends_on=60)
+
+    if keep == "30d":
+        assert (back.code, codes(back)) == (3, ["shrink.expiry", "revocation.undone"])
+    else:
+        assert back.code == 0, "who has expired is asked by nobody, and a certificate's notAfter never moves"
+
+
 def history_objects(ca: Ca) -> tuple[Path, Path]:
     """Return the index and the only part of what the current generation left behind."""
     index, part = sorted((ca.store / "history").iterdir(), key=lambda path: -len(path.name))
