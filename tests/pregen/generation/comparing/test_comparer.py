@@ -6,13 +6,16 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pregen.gates.comparison import NOT_COMPARED, Comparison, Remembered, compare, words
-from pregen.generation.comparing.comparer import Comparer, ComparisonJob, Now
+from pregen.generation.comparing.comparer import ComparedRange, Comparer, ComparisonJob, Now
 from pregen.generation.comparing.past import read_past
 from pregen.generation.rows.truth import Overlaid
+from pregen.overlays.entries import concatenated
+from pregen.overlays.records import pack_entries
 from storage.commits import find_head
 from storage.history import HistoryPart, encode_part
 from storage.reader import open_reader
@@ -114,3 +117,26 @@ def test_a_range_without_a_part_is_compared_with_what_overlays_have_there() -> N
 
     assert (seen.before, seen.overlaid, seen.vanished) == (len(entries),) * 3
     assert seen.lost == int(np.count_nonzero(entries.is_final))
+
+
+@pytest.mark.parametrize("edges", [[], [1 << 31], [1, 1 << 30, 3 << 30]])
+def test_without_history_packs_are_compared_whatever_the_cut_and_what_was_revoked_stays(edges: list[int]) -> None:
+    store = golden_store(VERSION_2)
+    current, head = open_reader(store).current, find_head(store)
+    assert current is not None
+    every = concatenated(pack_entries(store, current, shard) for shard in current.manifest.shards)
+    ids = frozenset(every.issuers.tolist())
+    comparer = Comparer(ComparisonJob(lambda: store, None, 1 << 31, head, issuers=ids))
+    kept, expired = every.keys[::2], every.keys[1::4]
+    after = Remembered(kept, words(np.zeros(len(kept), np.uint32), np.full(len(kept), 2**32 - 1, np.uint32)))
+
+    total = ComparedRange()
+    for low, high in pairwise([0, *sorted(edges), 1 << 32]):
+        total = total.plus(comparer.compare(low, high, Now(after.between(low, high), expired=expired)))
+
+    seen, gone = total.comparison, every.take(np.arange(3, len(every), 4))
+    assert (seen.before, seen.after, seen.unended, seen.vanished) == (len(every), len(kept), len(gone), 0)
+    assert seen.unrevoked == int(np.count_nonzero(every.is_final[::2])) > 0
+    assert seen.lost == 0
+    assert total.lost.entries.keys.tolist() == gone.take(gone.is_final).keys.tolist() != []
+    assert (total.lost.entries.not_after == 2**32 - 1).all()
