@@ -9,6 +9,9 @@ COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-ha
 WORKERS ?= 2
 PARALLEL = --dist loadfile --no-loadscope-reorder
 .DEFAULT_GOAL := help
+# Empty, so that bytecode is written whatever the machine says: else each of the hundreds of processes that tests start
+# compiles the program anew, which is a third of its start.
+export PYTHONDONTWRITEBYTECODE :=
 
 help:            ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
