@@ -3,15 +3,14 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check
-COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --all-extras --custom-compile-command 'make lock'
+COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command 'make lock'
+# What one machine runs with: a cluster's Dask is none of it.
+RUNS = --extra sign --extra edge --extra multibuffer --extra awslc
 # Worker processes of `make test`; 0: the tests are in one. A file's tests stay together, and files in their order, so that
 # the long ones of tests/bench and tests/faults come first.
 WORKERS ?= 2
 PARALLEL = --dist loadfile --no-loadscope-reorder
 .DEFAULT_GOAL := help
-# Empty, so that bytecode is written whatever the machine says: else each of the hundreds of processes that tests start
-# compiles the program anew, which is a third of its start.
-export PYTHONDONTWRITEBYTECODE :=
 
 help:            ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,8 +57,8 @@ judges:                      ## third-party programs of Debian that check our ou
 	DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends openssl nginx-light golang-golang-x-crypto-dev haproxy gnutls-bin
 
 lock:                        ## refresh requirements.lock and requirements-dev.lock, in the same versions (needs uv)
-	$(COMPILE) --group dev --output-file requirements-dev.lock pyproject.toml
-	$(COMPILE) --group build --constraint requirements-dev.lock --output-file requirements.lock pyproject.toml
+	$(COMPILE) --all-extras --group dev --output-file requirements-dev.lock pyproject.toml
+	$(COMPILE) $(RUNS) --group build --constraint requirements-dev.lock --output-file requirements.lock pyproject.toml
 
 clean:
 	rm -rf .venv demo incident bench/results

@@ -130,12 +130,7 @@ def run_apart(command: Sequence[str]) -> tuple[int, str]:
     which is small: else the peak memory of `command` could never be less than the bench's own.
     """
     shell = ("/bin/sh", "-c", '"$@"; exit $?', "sh", *command)
-    # The modules of an installation are compiled. Those of a checkout are not where nobody may write bytecode (an empty
-    # value allows it), and compiling them takes a third of a start.
-    compiled = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
-    with subprocess.Popen(  # noqa: S603 - our words
-        shell, stdout=subprocess.PIPE, text=True, process_group=0, env=compiled
-    ) as process:
+    with subprocess.Popen(shell, stdout=subprocess.PIPE, text=True, process_group=0) as process:  # noqa: S603 - our words
         assert process.stdout is not None
         try:
             out = process.stdout.read()

@@ -39,11 +39,6 @@ _SLOTS_A_KEY = 4
 class OverlayKeys:
     """Where to begin the search for a key; threads may share it.
 
-    Attributes:
-        slots: bytes[2**n], for each part of all keys whether any pack has some of it: most lookups end here, at a fifth
-            of what the search among the keys costs.
-        shift: by how many bits a key is shifted to the right to be the number of its part.
-
     Args:
         name: object name, for messages.
         keys: upper halves of keys, strictly ascending.
@@ -54,19 +49,20 @@ class OverlayKeys:
         MalformedError: they contradict each other.
     """
 
-    __slots__ = ("_keys", "_numbers", "_packs", "shift", "slots")
+    __slots__ = ("_keys", "_numbers", "_packs", "_shift", "_slots")
 
     def __init__(self, name: str, keys: "array[int]", numbers: "array[int]", packs: int) -> None:
-        self.shift = 32 - min((len(keys) * _SLOTS_A_KEY).bit_length(), 32)
-        self.slots = bytearray(1 << (32 - self.shift))
+        # Which parts of all keys have any: most lookups end here, at a fifth of what the search among the keys costs.
+        self._shift = 32 - min((len(keys) * _SLOTS_A_KEY).bit_length(), 32)
+        self._slots = bytearray(1 << (32 - self._shift))
         for at in range(0, len(keys), _PIECE):
             piece = keys[at : at + _PIECE + 1]  # and the first of the next piece
             if any(map(operator.ge, piece, islice(piece, 1, None))):
                 raise MalformedError(name, "has keys that are out of order")
             if max(numbers[at : at + _PIECE]) >= packs:
                 raise MalformedError(name, f"names a pack of overlays beyond the {packs} that there are")
-            slots = map(operator.rshift, piece, repeat(self.shift))
-            deque(map(self.slots.__setitem__, slots, repeat(1)), maxlen=0)
+            slots = map(operator.rshift, piece, repeat(self._shift))
+            deque(map(self._slots.__setitem__, slots, repeat(1)), maxlen=0)
         self._keys = keys
         self._numbers = numbers
         self._packs = packs
@@ -79,6 +75,10 @@ class OverlayKeys:
     def columns(self) -> tuple["array[int]", "array[int]"]:
         """Keys and numbers, as they were given; not to be changed."""
         return self._keys, self._numbers
+
+    def may_have(self, key: int) -> int:
+        """Return 0 where no pack of overlays has a key; else one may."""
+        return self._slots[key >> self._shift]
 
     def first(self, key: int) -> int:
         """Return the number of the first pack of overlays that has a key; as many as there are: none has it."""

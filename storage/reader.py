@@ -188,13 +188,10 @@ class Generation:
         if issuer_id is None:
             return None
         key = key32(serial, issuer_id)
-        keys = self.overlay_keys
-        if self._packs_of_overlays and (keys is None or keys.slots[key >> keys.shift]):  # no call: each lookup does it
-            first = 0 if keys is None else keys.first(key)
-            if first < self._packs_of_overlays:
-                found, answer = self._in_overlays(first, key, issuer_id, serial, oid)
-                if found:
-                    return answer
+        if self._packs_of_overlays and (self.overlay_keys is None or self.overlay_keys.may_have(key)):
+            found, answer = self._in_overlays(key, issuer_id, serial, oid)
+            if found:
+                return answer
         shard = self.manifest.shards[bisect_right(self._lows, key) - 1]  # shards hold every key once
         return self._find(shard, key, issuer_id, serial, oid)[1]
 
@@ -208,12 +205,11 @@ class Generation:
         issuer_id = self._issuers.get((oid, name_hash, key_hash))
         if issuer_id is None:
             return False, None
-        key = key32(serial, issuer_id)
-        first = 0 if self.overlay_keys is None else self.overlay_keys.first(key)
-        return self._in_overlays(first, key, issuer_id, serial, oid)
+        return self._in_overlays(key32(serial, issuer_id), issuer_id, serial, oid)
 
-    def _in_overlays(self, first: int, key: int, issuer_id: int, serial: bytes, oid: str) -> tuple[bool, Answer | None]:
-        # Mostly one is looked into; the older ones too where another certificate has that key.
+    def _in_overlays(self, key: int, issuer_id: int, serial: bytes, oid: str) -> tuple[bool, Answer | None]:
+        first = 0 if self.overlay_keys is None else self.overlay_keys.first(key)
+        # Mostly none is looked into; the older ones too where another certificate has that key.
         for number in range(first, self._packs_of_overlays):
             overlay = self.manifest.overlays[number]
             found, answer = self._find(overlay, key, issuer_id, serial, oid)

@@ -63,6 +63,19 @@ class _Cost(NamedTuple):
         return cls(seconds, cpu_seconds() - cpu_before, round(max(own.ru_maxrss, workers.ru_maxrss) / unit, 1))
 
 
+def _cluster(published: Published) -> dict[str, object]:
+    """Return what became of the work of a cluster, where one did it."""
+    if (figures := published.cluster) is None:
+        return {}
+    told = {
+        "workers": figures.workers,
+        "threads": figures.threads,
+        "bytes_spooled": published.spooled_bytes,
+        "retried": figures.retried,
+    }
+    return {"cluster": told}
+
+
 def _run_document(published: Published, cost: _Cost) -> dict[str, object]:
     responses, reasons = published.committed.responses, published.reasons
     return {
@@ -76,6 +89,7 @@ def _run_document(published: Published, cost: _Cost) -> dict[str, object]:
         "engine": published.engine,
         "signing_rates": _rounded(published.prepared.rates),
         "workers": published.workers,
+        **_cluster(published),
         "seconds": round(cost.seconds, 3),
         "cpu_seconds": round(cost.cpu_seconds, 3),
         "cpu_by_step": {step: round(spent, 3) for step, spent in published.cpu_by_step.items()},

@@ -19,6 +19,7 @@ from pregen.config.section import Section
 from pregen.config.sections import (
     SEVERAL_KEYS,
     USUAL_SPOOL,
+    ClusterConfig,
     IssuerConfig,
     IssuerValidityConfig,
     PublishConfig,
@@ -30,7 +31,7 @@ from pregen.config.upkeep import RefreshConfig
 from pregen.errors import ConfigError, Finding
 from storage.stores import Store, StoreAddress, open_store
 
-_TOP = ("snapshot", "issuer", "validity", "refresh", "gates", "run", "publish")
+_TOP = ("snapshot", "issuer", "validity", "refresh", "gates", "run", "cluster", "publish")
 
 S = TypeVar("S", bound=Section)
 
@@ -51,6 +52,7 @@ class Config:
     refresh: RefreshConfig
     gates: GatesConfig
     run: RunConfig
+    cluster: ClusterConfig
     publish: PublishConfig
 
     @property
@@ -138,6 +140,7 @@ class _Reader:
         refresh = self._table(raw.get("refresh", {}), RefreshConfig, "refresh")
         gates = self._table(raw.get("gates", {}), GatesConfig, "gates")
         run = self._table(raw.get("run", {}), RunConfig, "run")
+        cluster = self._table(raw.get("cluster", {}), ClusterConfig, "cluster")
         publish = self._table(raw.get("publish", {}), PublishConfig, "publish")
         if run and publish and not self._findings and "://" in run.spool:
             one, other = (StoreAddress(address).url for address in (run.spool, publish.store))
@@ -148,7 +151,7 @@ class _Reader:
         self._validities(common, issuers)
         if self._findings:
             self._missing_files(issuers, snapshot)
-        if self._findings or not (snapshot and validity and refresh and gates and run and publish):
+        if self._findings or not (snapshot and validity and refresh and gates and run and cluster and publish):
             count = len(self._findings)
             text = f"the configuration has {count} mistake{'s' * (count > 1)}; correct {self._path.name} and run again"
             raise ConfigError(text, self._findings)
@@ -160,6 +163,7 @@ class _Reader:
             refresh=refresh,
             gates=gates,
             run=run,
+            cluster=cluster,
             publish=publish,
         )
 

@@ -341,6 +341,37 @@ class RunConfig(Section, frozen=True, kw_only=True):
                 yield FieldProblem("config.bad-value", "spool", str(error))
 
 
+class ClusterConfig(Section, frozen=True, kw_only=True):
+    """How the workers of a Dask cluster are reached (`--cluster`), and what they have.
+
+    Attributes:
+        config: configuration file of each worker, on its own machine, which names its keys. Absent: where this one is
+            here.
+        tls_ca: certificates that those of scheduler and workers are signed with, PEM.
+        tls_certificate: our own certificate, PEM, that the scheduler asks for.
+        tls_key: the private key of it, PEM.
+        task_timeout: after how long a worker that has not done a task counts as hanging, and others get its tasks.
+    """
+
+    config: str | None = None
+    tls_ca: str | None = None
+    tls_certificate: str | None = None
+    tls_key: str | None = None
+    task_timeout: Duration = "30m"
+
+    @property
+    def task_timeout_s(self) -> float:
+        """After how long a worker counts as hanging, in seconds."""
+        return parse_duration(self.task_timeout).total_seconds()
+
+    def problems(self) -> Iterator[FieldProblem]:
+        """Yield what is wrong beyond the types."""
+        yield from empty_problems(
+            config=self.config, tls_ca=self.tls_ca, tls_certificate=self.tls_certificate, tls_key=self.tls_key
+        )
+        yield from duration_problems("task_timeout", self.task_timeout)
+
+
 class PublishConfig(Section, frozen=True, kw_only=True):
     """Where the answers go.
 

@@ -21,6 +21,7 @@ rows/            from the batches of a snapshot to the rows of one shard, sorted
 comparing/       what a shard holds, and what is known of its certificates from elsewhere
 making/          what a run signs, and one shard in a worker: carried over or signed, packed, stored, read back
 work/            who works on it: processes, their memory, and where the CPU time goes
+cluster/         the same, where other machines do the work
 """
 
 from pregen.generation.making.why_signed import Reasons

@@ -41,9 +41,9 @@ class RunOptions:
     """What the command line says about one run; it wins over the configuration.
 
     `author` says who runs it and what for, `full` whether it signs every answer again, `resume` that it must go on
-    where an earlier one was stopped, `is_delta` that the rows are some that have changed, on top of what is published,
-    be that of a later instant. `tell_as_of` is told for which instant the snapshot is complete, before that is judged
-    and before rows are read.
+    where an earlier one was stopped, `cluster` the address of workers that take the place of this machine's, `is_delta`
+    that the rows are some that have changed, on top of what is published, be that of a later instant. `tell_as_of` is
+    told for which instant the snapshot is complete, before that is judged and before rows are read.
     """
 
     snapshot: str | None = None
@@ -56,6 +56,7 @@ class RunOptions:
     author: Author | None = None
     full: bool = False
     resume: bool = False
+    cluster: str | None = None
     is_delta: bool = False
     tell_as_of: Callable[[datetime], None] = lambda _: None
 
@@ -80,6 +81,7 @@ class Prepared(Means):
     begun: datetime
     refreshing: Refreshing
     resume: bool = False
+    cluster: str | None = None
 
     @property
     def expired_before(self) -> int | None:
@@ -174,6 +176,7 @@ def prepare(config: Config, options: RunOptions) -> Prepared:
         author=options.author,
         full=options.full,
         resume=options.resume,
+        cluster=options.cluster,
         snapshot=snapshot,
         begun=begun,
         started=started,

@@ -8,6 +8,7 @@ from datetime import datetime
 from pregen import clock
 from pregen.config import Config
 from pregen.errors import Finding
+from pregen.generation.cluster.figures import ClusterFigures
 from pregen.generation.committing import Committed, commit
 from pregen.generation.keeping import find_keepable
 from pregen.generation.looking_back import LookBack, look_back
@@ -19,6 +20,7 @@ from pregen.generation.overlaying import sign_staying
 from pregen.generation.pace import pace_warning
 from pregen.generation.preparation import Prepared, RunOptions, prepare
 from pregen.generation.resuming import Resumption, going_on
+from pregen.generation.rows.spill import ROW_BYTES
 from pregen.generation.signing import put_tables, put_windows, sign, signing_job
 from pregen.generation.survey import Survey, survey
 from pregen.generation.work.steps import Steps
@@ -53,6 +55,7 @@ class Published:
         why_all: why nothing was carried over; empty: something may have been.
         cpu_by_step: the CPU seconds of all processes that can be told apart; start-up of processes is not among them.
         warnings: all of them.
+        cluster: what became of the work of a cluster; None: this machine did it.
     """
 
     prepared: Prepared
@@ -63,6 +66,7 @@ class Published:
     why_all: str
     cpu_by_step: dict[str, float]
     warnings: tuple[Finding, ...]
+    cluster: ClusterFigures | None = None
 
     @property
     def commit(self) -> int:
@@ -118,6 +122,11 @@ class Published:
     def resumed(self) -> int:
         """How many shards an earlier attempt had stored, whether their packs stay or their records were copied."""
         return sum(one.is_resumed for one in self.made.signed)
+
+    @property
+    def spooled_bytes(self) -> int:
+        """Octets of rows that waited in the spool."""
+        return sum(file.rows for file in self.survey.files) * ROW_BYTES
 
     @property
     def verified(self) -> int:
@@ -200,7 +209,9 @@ def _published(resumption: Resumption, steps: Steps, progress: Progress, working
         + damage_warning(reasons)
         + left_out_warning(surveyed.left_out)
         + slow
-        + resumption.all_warnings(),
+        + resumption.all_warnings()
+        + tuple(place.cluster.warnings if place.cluster else ()),
+        cluster=place.cluster,
     )
 
 

@@ -13,7 +13,7 @@ from pregen.issuers.clients import client_warnings
 from pregen.issuers.ending import ending_soon
 from pregen.issuers.issuer import Issuer, Responder
 from pregen.issuers.issuers import different_issuers, inspect_issuers, load_issuers
-from pregen.issuers.keyfiles import KeyFile
+from pregen.issuers.keyfiles import KeyFile, key_source
 
 __all__ = [
     "Certificate",
@@ -24,6 +24,7 @@ __all__ = [
     "different_issuers",
     "ending_soon",
     "inspect_issuers",
+    "key_source",
     "load_issuers",
     "parse_certificate",
     "read_certificates",

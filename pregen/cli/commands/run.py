@@ -53,6 +53,12 @@ def describe(parser: Parser) -> None:
         action="store_true",
         help="go on where a run of this configuration was stopped, or refuse; without it, a run does that where it can",
     )
+    parser.add_argument(
+        "--cluster",
+        metavar="ADDRESS",
+        help="have workers of a Dask cluster do the work: tls://HOST:PORT of its scheduler, or local:N for one with N "
+        "workers that is started here for this run",
+    )
     parser.takes_json()
 
 
@@ -77,6 +83,7 @@ def read_options(given: Namespace, account: Account) -> RunOptions:
         author=read_author(given.by, given.note),
         full=given.full,
         resume=given.resume,
+        cluster=given.cluster,
     )
 
 

@@ -11,7 +11,6 @@ import signal
 import sys
 import time
 import traceback
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from types import FrameType, TracebackType
 from typing import Any, Generic, NamedTuple, NoReturn, Protocol, Self, TypeVar
@@ -53,10 +52,14 @@ class _Job(NamedTuple, Generic[Argument, Task, Result]):
 class Pool(Protocol):
     """Workers that take one job after the other."""
 
+    @property
+    def size(self) -> int:
+        """How many tasks they do at once."""
+
     def map(
         self, factory: Callable[[Argument], Callable[[Task], Result]], argument: Argument, tasks: Iterable[Task]
     ) -> Iterator[Result]:
-        """Yield the results of all tasks, as they come: see `WorkerPool`."""
+        """Yield the results of all tasks, as they come: see `WorkerPool`. Tasks are asked for as workers get free."""
 
 
 @contextlib.contextmanager
@@ -72,12 +75,15 @@ def open_pool(count: int) -> Iterator[Pool]:
 class OwnProcess:
     """A pool of one: this process, which raises whatever a task raises."""
 
+    size = 1
+
     def map(
         self, factory: Callable[[Argument], Callable[[Task], Result]], argument: Argument, tasks: Iterable[Task]
     ) -> Iterator[Result]:
         """Yield the results of all tasks, one after the other."""
-        call = factory(argument)
+        call = None
         for task in tasks:
+            call = call or factory(argument)
             yield call(task)
 
 
@@ -85,6 +91,7 @@ class WorkerPool:
     """A fixed number of worker processes, which live until the pool is closed."""
 
     def __init__(self, count: int) -> None:
+        self.size = count
         context = multiprocess.get_context("spawn")
         self._processes: dict[Connection, multiprocess.Process] = {}
         try:
@@ -124,21 +131,21 @@ class WorkerPool:
         """
         if not self._processes:
             raise ValueError("the pool is closed")
-        waiting = deque(tasks)
+        waiting = iter(tasks)
         busy: dict[Connection, Task] = {}
         finished = False
         try:
-            for pipe in list(self._processes)[: len(waiting)]:
-                busy[pipe] = waiting.popleft()
-                self._send(pipe, busy[pipe], _Job(factory, argument), busy[pipe])
+            for pipe, task in zip(list(self._processes), waiting, strict=False):
+                busy[pipe] = task
+                self._send(pipe, task, _Job(factory, argument), task)
             while busy:
                 # A dead worker's pipe is ready too: it has nothing more to give.
                 for pipe in wait(list(busy)):
                     task = busy.pop(pipe)
                     result: Result = self._receive(pipe, task)
-                    if waiting:
-                        busy[pipe] = waiting.popleft()
-                        self._send(pipe, busy[pipe], busy[pipe])
+                    if (following := next(waiting, None)) is not None:
+                        busy[pipe] = following
+                        self._send(pipe, following, following)
                     yield result
             finished = True
         finally:
@@ -215,9 +222,9 @@ def _serve(pipe: Connection) -> None:
         except Exception as e:  # noqa: BLE001 - whatever it is, the parent raises it
             e.add_note(traceback.format_exc())
             if isinstance(message, _Job):
-                failure = _portable(e)  # the answer to the first task
+                failure = portable(e)  # the answer to the first task
                 continue
-            answer = (False, _portable(e))
+            answer = (False, portable(e))
         try:
             pipe.send(answer)
         except OSError:
@@ -241,7 +248,7 @@ def _unwinding() -> Iterator[None]:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-def _portable(error: Exception) -> Exception:
+def portable(error: Exception) -> Exception:
     """Return the error itself, or where it would not survive the way home, a `WorkerError` that quotes it."""
     try:
         ForkingPickler.loads(ForkingPickler.dumps(error))

@@ -60,12 +60,15 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LocalSource:
-    """A file of this machine, known by its inode, its size and when it was last written."""
+    """A file of this machine, known by its inode, its size and when it was last written.
+
+    Device and inode are None where another machine has identified it, which numbers them otherwise.
+    """
 
     location: Path
     size: int
-    device: int
-    inode: int
+    device: int | None
+    inode: int | None
     written_ns: int
 
     read_ahead_bytes = _LOCAL_READ_AHEAD_BYTES
@@ -98,7 +101,7 @@ class LocalSource:
             now = self.location.stat()
         except FileNotFoundError:
             raise ChangedError("it was removed") from None
-        if (now.st_dev, now.st_ino) != (self.device, self.inode):
+        if self.inode is not None and (now.st_dev, now.st_ino) != (self.device, self.inode):
             raise ChangedError("it was replaced by another file")
         if now.st_size != self.size:
             raise ChangedError(f"it has {now.st_size:,} octets, and had {self.size:,}")

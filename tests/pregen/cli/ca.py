@@ -125,6 +125,7 @@ class Ca:
             "run": {"workers": 1, "engine": "software", "spool": "spool"},
             "publish": {"store": "store"},
             "refresh": {},
+            "cluster": {},
         }
         text = ""
         for section, usual in sections.items():

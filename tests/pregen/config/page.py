@@ -16,6 +16,7 @@ import msgspec
 from pregen.config import (
     TIMES,
     AnchorConfig,
+    ClusterConfig,
     ColumnConfig,
     GatesConfig,
     GrowthLimit,
@@ -47,6 +48,7 @@ SECTIONS: Mapping[str, type[Section]] = {
     "Limits": Limit,
     "The limit of growth": GrowthLimit,
     "[run]": RunConfig,
+    "[cluster]": ClusterConfig,
     "[publish]": PublishConfig,
     "keep": KeepConfig,
     "s3": S3Config,

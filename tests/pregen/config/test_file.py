@@ -157,7 +157,10 @@ def test_paths_start_at_the_folder_of_the_file_not_of_the_process(
     ("text", "expected"),
     [
         ("[validty]\n", "validty: is not a known field; did you mean 'validity'?"),
-        ("[zzz]\n", "zzz: is not a known field; known here: snapshot, issuer, validity, refresh, gates, run, publish"),
+        (
+            "[zzz]\n",
+            "zzz: is not a known field; known here: snapshot, issuer, validity, refresh, gates, run, cluster, publish",
+        ),
         ('[snapshot]\npth = "x"\n', "snapshot.pth: is not a known field; did you mean 'path'?"),
         (
             '[snapshot.columns]\nnotafter = "x"\n',

@@ -83,7 +83,8 @@ def _tables(raw: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, object]]
     for issuer in raw.get("issuer", []):
         yield "[[issuer]]", issuer
         yield "[issuer.validity]", issuer.get("validity", {})
-    yield from ((f"[{name}]", raw.get(name, {})) for name in ("validity", "refresh", "gates", "run", "publish"))
+    sections = ("validity", "refresh", "gates", "run", "cluster", "publish")
+    yield from ((f"[{name}]", raw.get(name, {})) for name in sections)
     yield from (("Limits", gates.get(name, {})) for name in ("shrink", "mass_revocation", "duplicate"))
     yield "The limit of growth", gates.get("growth", {})
     yield "keep", publish.get("keep", {})

@@ -1,0 +1,272 @@
+"""A pool whose workers are those of a Dask cluster: tasks go there, and results come back, whatever happens to either.
+
+Dask finds out that a worker has died and gives its tasks to another. What it does not find out is told here: a worker
+that hangs, whose tasks are given to another after a while, and workers that may not work. No more tasks are under way
+than keep all workers busy, so that neither the client nor the scheduler grows with their number.
+"""
+
+import contextlib
+import hashlib
+import os
+import pickle
+import queue
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeAlias
+
+from distributed import CancelledError, Client, Future, KilledWorker
+
+from pregen.errors import CrashError, Finding, PregenError, WorkerError
+from pregen.generation.cluster.admission import Asked, Machine, machine_here, objections
+from pregen.generation.cluster.afar import Done, Parcel, about, work
+from pregen.generation.cluster.figures import ClusterFigures
+from pregen.generation.cluster.parcels import pack
+from pregen.generation.rows.spool import Spool
+from pregen.generation.work.workers import Argument, Result, Task
+
+_AHEAD = 2  # tasks a worker: one that it does, and the next one
+_LOOK_S = 1.0  # how often it is looked whether something hangs
+_Ended: TypeAlias = "queue.SimpleQueue[Future[bytes]]"
+_NOTHING = "nothing was published, the current generation is what it was"
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterTerms:
+    """What a pool has to know of a run.
+
+    Attributes:
+        spool: where jobs are put, which all workers reach.
+        config: the configuration of the client.
+        config_there: that of each worker.
+        task_timeout_s: after how long a task is given to another worker.
+    """
+
+    spool: Spool
+    config: str
+    config_there: str
+    task_timeout_s: float
+
+
+@dataclass(slots=True, eq=False)
+class _Attempt(Generic[Task]):
+    """A task that is under way."""
+
+    task: Task
+    number: int
+    octets: bytes
+    future: Future[bytes]
+    since_s: float
+    tries: int = 1
+
+
+class ClusterPool:
+    """Workers of a cluster, as a pool; belongs to the client that it was given."""
+
+    def __init__(self, client: Client, terms: ClusterTerms) -> None:
+        """Look at all workers there are.
+
+        Raises:
+            WorkerError: there is none, or one may not work for this run.
+        """
+        self._client, self._terms = client, terms
+        self._id = os.urandom(8).hex()
+        self._jobs = 0
+        self._machine = machine_here(Path(terms.config))
+        self._hanging: set[str] = set()
+        self._admitted: set[str] = set()
+        self._under_way: dict[str, _Attempt[Any]] = {}
+        self._known: dict[str, int] = {}  # workers, and their threads
+        self._looked_s = 0.0
+        self.figures = ClusterFigures()
+        self._admit()
+        self.figures.workers, self.figures.threads = len(self._known), sum(self._known.values())
+        client.subscribe_topic("all", self._noted)
+
+    @property
+    def size(self) -> int:
+        """How many workers there are."""
+        return len(self._known)
+
+    def map(
+        self, factory: Callable[[Argument], Callable[[Task], Result]], argument: Argument, tasks: Iterable[Task]
+    ) -> Iterator[Result]:
+        """Yield the results of all tasks, as they come; each is taken once, however often it was done.
+
+        Raises:
+            WorkerError: workers died at it again and again, none is left, or the scheduler is away. A CrashError, if a
+                task ended them.
+            SpoolError: the job cannot be put into the spool.
+            Exception: what a task raised.
+        """
+        waiting = enumerate(tasks)
+        first = next(waiting, None)
+        if first is None:
+            return
+        job = self._shelved(factory, argument)
+        ended: _Ended = queue.SimpleQueue()
+        under_way: dict[str, _Attempt[Task]] = {}
+        self._under_way = under_way
+
+        def begin(number: int, task: Task) -> None:
+            attempt = self._submitted(job, _Attempt(task, number, pack(task), None, 0.0), ended)  # type: ignore[arg-type]
+            under_way[str(attempt.future.key)] = attempt
+
+        try:
+            begin(*first)
+            while under_way:
+                while len(under_way) < _AHEAD * max(1, len(self._known)) and (one := next(waiting, None)):
+                    begin(*one)
+                if time.monotonic() - self._looked_s > _LOOK_S:
+                    self._look(job, under_way, ended)
+                try:
+                    future = ended.get(timeout=_LOOK_S)
+                except queue.Empty:
+                    continue
+                attempt = under_way.pop(str(future.key), None)
+                if attempt is None:  # it was done elsewhere meanwhile
+                    continue
+                yield self._result(attempt)
+        finally:
+            self._under_way = {}
+            with contextlib.suppress(Exception):  # the scheduler may be what failed
+                self._client.cancel([one.future for one in under_way.values()], force=True)
+
+    def _shelved(self, factory: object, argument: object) -> Parcel:
+        self._jobs += 1
+        octets, name = pack((factory, argument)), f"job-{self._id}-{self._jobs}"
+        terms = self._terms
+        terms.spool.put(name, [memoryview(octets)])
+        return Parcel(
+            terms.spool, name, len(octets), hashlib.sha256(octets).digest(), terms.config_there, self._machine.digest
+        )
+
+    def _submitted(self, job: Parcel, attempt: _Attempt[Task], ended: _Ended) -> _Attempt[Task]:
+        allowed = [worker for worker in self._known if worker not in self._hanging]
+        if not allowed:
+            raise WorkerError(f"no worker of the cluster is left for {attempt.task.label}: {_NOTHING}; run again")
+        with _reached():
+            attempt.future = self._client.submit(
+                work,
+                job,
+                attempt.octets,
+                key=f"{job.name}-{attempt.number}-{attempt.tries}",
+                pure=False,
+                workers=allowed if self._hanging else None,
+                priority=-attempt.number,
+            )
+        attempt.since_s = time.monotonic()
+        attempt.future.add_done_callback(ended.put)
+        return attempt
+
+    def _result(self, attempt: _Attempt[Task]) -> Any:  # noqa: ANN401 - what the job's call returned
+        label = attempt.task.label
+        try:
+            with _reached():
+                octets = attempt.future.result()
+        except KilledWorker as e:
+            how = f"ended each of {e.allowed_failures + 1} worker processes that were given it"
+            raise CrashError(f"{label} {how}: {_NOTHING}; look at their logs", label, how) from None
+        finally:
+            attempt.future.release()
+        done: Done = pickle.loads(octets)  # noqa: S301 - of a worker, which has the keys anyway
+        if done.refused is not None:
+            raise self._refusal("a worker that joined", objections(self._machine, _asked_now(done.refused)))
+        if done.raised is not None:
+            raise done.raised
+        return done.result
+
+    def _admit(self) -> None:
+        """Look at workers that were not looked at yet.
+
+        Raises:
+            WorkerError: one may not work for this run.
+        """
+        with _reached():
+            told = self._client.scheduler_info(n_workers=-1)["workers"]
+        self._known = {name: one["nthreads"] for name, one in told.items()}
+        new = [name for name in self._known if name not in self._admitted]
+        if not new:
+            if not self._admitted:
+                raise WorkerError(f"the cluster has no workers: {_NOTHING}; start some, and run again")
+            return
+        before = time.time()
+        answers = self._client.run(about, self._terms.config_there, workers=new, on_error="return")
+        after = time.time()
+        for name, answer in answers.items():
+            if isinstance(answer, PregenError):
+                raise self._refusal(name, [str(answer)])
+            if not isinstance(answer, Machine):
+                raise self._refusal(name, [f"does not answer as one of ours ({type(answer).__name__}: {answer})"])
+            found = objections(self._machine, Asked(answer, before, after))
+            if (threads := self._known[name]) > 1:
+                found.append(
+                    f"has {threads} threads, which one process cannot use: start it with --nthreads 1, one a core"
+                )
+            if found:
+                raise self._refusal(name, found)
+            self._admitted.add(name)
+
+    def _refusal(self, name: str, why: list[str]) -> WorkerError:
+        return WorkerError(
+            f"a worker of the cluster may not work for this run; {_NOTHING}",
+            [Finding("cluster.worker", "error", f"{name} {text}") for text in why],
+        )
+
+    def _look(self, job: Parcel, under_way: dict[str, _Attempt[Task]], ended: _Ended) -> None:
+        """Give tasks of workers that hang to others, and look at workers that came."""
+        self._admit()
+        now = self._looked_s = time.monotonic()
+        late = {key for key, one in under_way.items() if now - one.since_s > self._terms.task_timeout_s}
+        if not late:
+            return
+        at: dict[str, list[str]] = {name: list(keys) for name, keys in self._client.processing().items()}
+        for name, keys in at.items():
+            if late.intersection(keys):
+                self._hanging.add(name)
+                self._tell_hanging(name, under_way, keys)
+                late.update(key for key in keys if key in under_way)
+        for key in late:
+            attempt = under_way.pop(key)
+            self._client.cancel([attempt.future], force=True)
+            attempt.tries += 1
+            self.figures.retried += 1
+            self._submitted(job, attempt, ended)
+            under_way[str(attempt.future.key)] = attempt
+
+    def _tell_hanging(self, name: str, under_way: dict[str, _Attempt[Task]], keys: list[str]) -> None:
+        labels = [under_way[key].task.label for key in keys if key in under_way]
+        text = (
+            f"{name} has not done {labels[0]} within {self._terms.task_timeout_s:,.0f} s (task_timeout of [cluster]): "
+            "its tasks were given to others, and it gets no more in this run; look at that machine"
+        )
+        self.figures.warnings.append(Finding("cluster.worker-hangs", "warning", text, len(labels)))
+
+    def _noted(self, event: tuple[float, Any]) -> None:
+        """Count tasks that are done again since their worker is gone."""
+        _, told = event
+        if isinstance(told, dict) and told.get("action") == "remove-worker":
+            again = {*told.get("processing-tasks", ()), *told.get("lost-computed-tasks", ())}
+            again = {key for key in again if str(key) in self._under_way}
+            self.figures.retried += len(again)
+            if again:
+                text = f"{told.get('worker')} went away; its tasks are done by others"
+                self.figures.warnings.append(Finding("cluster.worker-gone", "warning", text, len(again)))
+
+
+@contextlib.contextmanager
+def _reached() -> Iterator[None]:
+    """Say in our words that the scheduler does not answer.
+
+    Raises:
+        WorkerError: it does not.
+    """
+    try:
+        yield
+    except (CancelledError, OSError, TimeoutError) as e:
+        raise WorkerError(f"the scheduler of the cluster is away: {_NOTHING}; start it, and run again") from e
+
+
+def _asked_now(machine: Machine) -> Asked:
+    return Asked(machine, machine.clock_s, machine.clock_s)
