@@ -57,7 +57,7 @@ def overlaid_of(prepared: Prepared) -> Overlaid | None:
         for issuer in prepared.issuers
         for source in issuer.rows_of
     ]
-    entries = newest([said, *more])
+    entries = newest([said, *more]) if more else said
     if not len(entries):
         return None
     return Overlaid(

@@ -5,7 +5,7 @@ All columns have the same length, and lie by ascending keys. Different certifica
 looks for one compares issuer and serial too.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from enum import IntEnum
 from typing import TypeAlias
@@ -89,7 +89,8 @@ class Entries:
 
     def of_issuers(self, ids: Iterable[int]) -> "Entries":
         """Return the entries of some issuers alone."""
-        return self.take(np.isin(self.issuers, np.fromiter(ids, np.uint64)))
+        chosen = np.isin(self.issuers, np.fromiter(ids, np.uint64))
+        return self if chosen.all() else self.take(chosen)
 
 
 NO_ENTRIES = Entries(
@@ -112,9 +113,15 @@ def concatenated(parts: Iterable[Entries]) -> Entries:
     The lists may be in any order. Equal keys of different certificates are in that of the stored form: by serial, a
     shorter one before those that it begins.
     """
-    every = [NO_ENTRIES, *parts]
-    joined = Entries(*(np.concatenate([getattr(one, field.name) for one in every]) for field in fields(Entries)))
+    every = [one for one in parts if len(one)] or [NO_ENTRIES]
+    joined = every[0] if len(every) == 1 else _joined(every)
+    if (joined.keys[1:] > joined.keys[:-1]).all():  # no further copy of what may be a million
+        return joined
     return joined.take(order_of(joined))
+
+
+def _joined(parts: Sequence[Entries]) -> Entries:
+    return Entries(*(np.concatenate([getattr(one, field.name) for one in parts]) for field in fields(Entries)))
 
 
 def order_of(joined: Entries) -> EntryPlaces:
