@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from bench.figure import BenchError, Figure, Finding, Target
+from bench.figure import BenchError, Figure, Result, Target
 from bench.runs import removed
 from bench.sizes import Sizes
 from bench.workload import Workload, make_workload
@@ -35,7 +35,7 @@ ROUNDS = 5
 TARGETS = {P256_SHA256: Target(must=4.0, wish=5.0), RSA2048_SHA256: Target(must=40.0, wish=55.0)}
 
 
-def measure_carry(sizes: Sizes, folder: Path) -> Iterator[Finding]:
+def measure_carry(sizes: Sizes, folder: Path) -> Iterator[Result]:
     """Yield how many rows are carried over in the CPU time in which one is signed, for two algorithms."""
     rows_of = {P256_SHA256: sizes.carry_rows, RSA2048_SHA256: sizes.carry_rsa_rows}
     for algorithm, rows in rows_of.items():
@@ -79,7 +79,9 @@ def times_of(workload: Workload) -> tuple[list[float], list[float]]:
         (task,) = make_worklist(prepared, surveyed, Keepable(makings_of(prepared.issuers)), back).sign
         signers = []
         for candidates in (None, back.candidates):
-            plan = make_plan(prepared.issuers, prepared.windows, surveyed.groups, prepared.current_tables, candidates)
+            plan = make_plan(
+                prepared.issuers, prepared.windows, surveyed.tally.groups, prepared.current_tables, candidates
+            )
             engines = {use: choice.engine for use, choice in prepared.choices.items()}
             carry = back.job(plan) if candidates else None
             as_of = clock.seconds(prepared.snapshot.as_of)

@@ -16,7 +16,7 @@ from cyclopts import App, Parameter
 from rich.console import Console
 
 from bench.carry import measure_carry
-from bench.figure import BenchError, Finding
+from bench.figure import BenchError, Result
 from bench.idle import measure_idle
 from bench.lookups import measure_lookups
 from bench.machine import revision_of, this_machine
@@ -28,7 +28,7 @@ from bench.pipeline import measure_pipeline
 from bench.raw import measure_raw
 from bench.report import Results, cells, document, print_table, save
 from bench.scale import measure_scale
-from bench.sizes import FULL, QUICK, Sizes
+from bench.sizes import FULL_SIZES, QUICK_SIZES, Sizes
 from bench.urgent import measure_urgent
 from pregen import clock
 from pregen.exit_codes import ExitCode
@@ -36,7 +36,7 @@ from pregen.exit_codes import ExitCode
 RESULTS = Path(__file__).parent / "results"
 PLAIN_WIDTH = 132
 GO_BYTES = 200 << 20  # of the compiler's cache
-Part = Literal[
+PartName = Literal[
     "raw", "peers", "pipeline", "scale", "lookups", "overlaid", "carry", "nights", "nothing-to-do", "urgent", "memory"
 ]
 
@@ -48,8 +48,8 @@ def _mib(sizes: Sizes) -> str:
 app = App(
     name="python -m bench",
     help_epilogue=(
-        f"Snapshots, spill files and stores lie in TMPDIR, or else in /var/tmp: up to {_mib(FULL)}, with --quick "
-        f"{_mib(QUICK)}, removed at the end. JSON and Markdown go to {RESULTS.parent.name}/{RESULTS.name}."
+        f"Snapshots, spill files and stores lie in TMPDIR, or else in /var/tmp: up to {_mib(FULL_SIZES)}, with --quick "
+        f"{_mib(QUICK_SIZES)}, removed at the end. JSON and Markdown go to {RESULTS.parent.name}/{RESULTS.name}."
     ),
     version_flags=(),
     default_parameter=Parameter(negative=()),
@@ -74,10 +74,10 @@ def bench(
         bool, Parameter(help="Smaller snapshots, none of 20 million rows: two minutes, nothing is judged.")
     ] = False,
     json: Annotated[bool, Parameter(help="Print one JSON object on stdout instead of a table.")] = False,
-    only: Annotated[Part | None, Parameter(help="Measure this part alone.")] = None,
+    only: Annotated[PartName | None, Parameter(help="Measure this part alone.")] = None,
 ) -> int:
     """Measure Pregen against the raw signature rates of this machine, and against others."""
-    deliver(run_bench(QUICK if quick else FULL, only), RESULTS, as_json=json)
+    deliver(run_bench(QUICK_SIZES if quick else FULL_SIZES, only), RESULTS, as_json=json)
     return 0
 
 
@@ -92,7 +92,7 @@ def deliver(results: Results, folder: Path, *, as_json: bool) -> None:
     _say(f"written to {saved}; beside it: {', '.join(path.name for path in others)}")
 
 
-def run_bench(sizes: Sizes, only: Part | None) -> Results:
+def run_bench(sizes: Sizes, only: PartName | None) -> Results:
     """Measure; say on stderr what has been found as it comes.
 
     Raises:
@@ -108,9 +108,9 @@ def run_bench(sizes: Sizes, only: Part | None) -> Results:
     return Results(date=date, revision=revision, judged=sizes.judged, only=only, machine=machine, findings=findings)
 
 
-def measure(sizes: Sizes, only: Part | None, folder: Path) -> Iterator[Finding]:
+def measure(sizes: Sizes, only: PartName | None, folder: Path) -> Iterator[Result]:
     """Yield the figures of all parts, or of one; with those of all, what only two of them can say."""
-    parts: dict[Part, Callable[[], Iterator[Finding]]] = {
+    parts: dict[PartName, Callable[[], Iterator[Result]]] = {
         "raw": lambda: measure_raw(sizes),
         "peers": lambda: measure_peers(sizes, folder),
         "pipeline": lambda: measure_pipeline(sizes, folder),
@@ -123,7 +123,7 @@ def measure(sizes: Sizes, only: Part | None, folder: Path) -> Iterator[Finding]:
         "nothing-to-do": lambda: measure_idle(sizes, folder),
         "memory": lambda: measure_memory(sizes, folder),
     }
-    found: list[Finding] = []
+    found: list[Result] = []
     for part, measured in parts.items():
         for finding in measured() if only in {None, part} else ():
             found.append(finding)

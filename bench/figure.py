@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 PER_CPU_SECOND = "/CPU-s"
-Verdict = Literal["wish", "must", "missed"]
+Reached = Literal["wish", "must", "missed"]
 Detail = Mapping[str, str | int | float]
 
 
@@ -27,7 +27,7 @@ class Target:
     wish: float
     at_most: bool = False
 
-    def verdict(self, value: float) -> Verdict:
+    def verdict(self, value: float) -> Reached:
         """Return the better of the two values that `value` reaches, or ``missed``.
 
         >>> Target(must=0.68, wish=0.8).verdict(0.7), Target(must=450, wish=250, at_most=True).verdict(451)
@@ -81,4 +81,4 @@ class Skipped:
     reason: str
 
 
-Finding = Figure | Skipped
+Result = Figure | Skipped

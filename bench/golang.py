@@ -14,7 +14,7 @@ SOURCE = Path(__file__).parent / "go"
 LIBRARY = Path("/usr/share/gocode/src/golang.org/x/crypto/ocsp")  # Debian's golang-golang-x-crypto-dev
 HOW = "make judges, or apt-get install golang-golang-x-crypto-dev"
 CACHE = "GOCACHE"
-PATIENCE_S = 180
+_PATIENCE_S = 180
 
 
 class GoRates(msgspec.Struct, frozen=True):
@@ -81,7 +81,7 @@ def _output(command: list[str], folder: Path, environment: dict[str, str]) -> st
         env=os.environ | environment,
         capture_output=True,
         text=True,
-        timeout=PATIENCE_S,
+        timeout=_PATIENCE_S,
         check=False,
     )
     if ended.returncode:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from bench.figure import BenchError, Figure, Finding, Target
+from bench.figure import BenchError, Figure, Result, Target
 from bench.runs import removed, run_apart
 from bench.sizes import Sizes
 from bench.workload import Workload, make_workload
@@ -28,7 +28,7 @@ class Idle(msgspec.Struct, frozen=True):
     octets_read: int
 
 
-def measure_idle(sizes: Sizes, folder: Path, rounds: int = ROUNDS) -> Iterator[Finding]:
+def measure_idle(sizes: Sizes, folder: Path, rounds: int = ROUNDS) -> Iterator[Result]:
     """Yield what a run with nothing to do takes, and what a check takes.
 
     Raises:

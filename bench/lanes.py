@@ -15,17 +15,17 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa, utils
 from numpy.typing import NDArray
 
 from bench.figure import BenchError
-from bench.schemes import MESSAGE_BYTES, SALT_BYTES, digest_bytes, verify
+from bench.schemes import _SALT_BYTES, MESSAGE_BYTES, digest_bytes, verify
 from pregen.signers import Algorithm, PrivateKey
+from pregen.signers.base import Octets
 from pregen.signers.emsa import encode_pkcs1v15, encode_pss
 from pregen.signers.multibuffer import LANES, load_library
 
-Octets: TypeAlias = NDArray[np.uint8]
-Argument: TypeAlias = NDArray[np.uint8] | NDArray[np.uint32] | ctypes.c_void_p | ctypes.c_int | None
+_Argument: TypeAlias = NDArray[np.uint8] | NDArray[np.uint32] | ctypes.c_void_p | ctypes.c_int | None
 
 ROWS, RSA_ROWS = 1024, 128
 VERIFY_EVERY = 13  # has no factor in common with the lanes, and eight samples at least: each of them is looked at
-CURVES = {
+_CURVES = {
     "p256": ("nistp256", 32, 4),
     "p384": ("nistp384", 48, 6),
     "p521": ("nistp521", 66, 9),
@@ -45,7 +45,7 @@ class Calls:
         settle: whether the first run settles how the calls are the fastest.
     """
 
-    def __init__(self, function: str, rows: int, *arguments: Argument, settle: bool = False) -> None:
+    def __init__(self, function: str, rows: int, *arguments: _Argument, settle: bool = False) -> None:
         self._function, self._kept, self._unsettled = _library()[function], arguments, settle
         # Without types, ctypes would cut addresses to 32 bits.
         self._function.argtypes = [type(one) if isinstance(one, ctypes.c_int) else ctypes.c_void_p for one in arguments]
@@ -137,7 +137,7 @@ class LaneLoop:
             verify(self._public, self._algorithm, signature, self.messages[row].tobytes())
 
     def _ecdsa(self, key: ec.EllipticCurvePrivateKey) -> Callable[[], None]:
-        curve, size, words = CURVES[self._algorithm.key]
+        curve, size, words = _CURVES[self._algorithm.key]
         digest = np.zeros((self.rows, size), np.uint8)
         digest[:, size - self.messages.shape[1] :] = self.messages
         self.messages = digest[:, size - self.messages.shape[1] :]
@@ -175,7 +175,7 @@ class LaneLoop:
 
     def _encoded(self, size: int) -> Octets:
         if self._algorithm.padding == "pss":
-            return encode_pss(self.messages, _random(self.rows, SALT_BYTES), size)
+            return encode_pss(self.messages, _random(self.rows, _SALT_BYTES), size)
         return encode_pkcs1v15(self.messages, size)
 
     def _ed25519(self, key: ed25519.Ed25519PrivateKey) -> tuple[Callable[[], None], Callable[[], None]]:
@@ -199,7 +199,7 @@ def _library() -> ctypes.CDLL:
     return library
 
 
-def _table(argument: Argument, rows: int) -> NDArray[np.uint64] | None:
+def _table(argument: _Argument, rows: int) -> NDArray[np.uint64] | None:
     """Return the address for each row; None for what is no array of rows."""
     if not isinstance(argument, np.ndarray) or argument.ndim == 1:
         return None
@@ -207,7 +207,7 @@ def _table(argument: Argument, rows: int) -> NDArray[np.uint64] | None:
     return np.arange(rows, dtype=np.uint64) * np.uint64(step) + np.uint64(argument.ctypes.data)
 
 
-def _at(table: NDArray[np.uint64] | None, row: int, argument: Argument) -> int | ctypes.c_void_p | ctypes.c_int | None:
+def _at(table: NDArray[np.uint64] | None, row: int, argument: _Argument) -> int | ctypes.c_void_p | ctypes.c_int | None:
     """Return what one call gets for an argument: where in its table the eight addresses begin, or itself."""
     if table is not None:
         return table.ctypes.data + row * table.itemsize

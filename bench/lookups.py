@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.ocsp import OCSPCertStatus, load_der_ocsp_response
 
-from bench.figure import PER_CPU_SECOND, BenchError, Figure, Finding, Target
+from bench.figure import PER_CPU_SECOND, BenchError, Figure, Result, Target
 from bench.runs import publish, removed
 from bench.sizes import Sizes
 from bench.workload import SEED, Workload, make_workload
@@ -35,10 +35,10 @@ from storage.stores import LocalStore
 RATIO = Target(must=0.22, wish=0.33)
 RANGED_GETS = Target(must=1, wish=1, at_most=True)
 VERIFY_EVERY = 97
-STATUSES = {GOOD: OCSPCertStatus.GOOD, REVOKED: OCSPCertStatus.REVOKED}
+_OCSP_STATUSES = {GOOD: OCSPCertStatus.GOOD, REVOKED: OCSPCertStatus.REVOKED}
 
 
-class Wanted(NamedTuple):
+class WantedAnswer(NamedTuple):
     """A certificate to look up, and the status that the snapshot gives it."""
 
     cert_id: CertID
@@ -68,7 +68,7 @@ class RecordingStore(LocalStore):
         return octets
 
 
-def measure_lookups(sizes: Sizes, folder: Path) -> Iterator[Finding]:
+def measure_lookups(sizes: Sizes, folder: Path) -> Iterator[Result]:
     """Yield the rate of lookups, that of the reference, their ratio, and the ranged reads that a lookup takes."""
     with removed(make_workload(folder / "lookups", sizes.lookup_rows)) as workload:
         publish(workload)
@@ -97,7 +97,7 @@ def figures_of_lookups(mine: Sequence[float], reference: Sequence[float], reads_
     yield figure(name="lookups.ranged_gets", title=title, value=reads_per_lookup, target=RANGED_GETS)
 
 
-def choose(workload: Workload, count: int) -> list[Wanted]:
+def choose(workload: Workload, count: int) -> list[WantedAnswer]:
     """Return certificates of the snapshot, at random, the same ones every time."""
     authority = read_certificates(workload.issuer)[0]
     name_hash, key_hash = (
@@ -105,10 +105,10 @@ def choose(workload: Workload, count: int) -> list[Wanted]:
     )
     table = pq.read_table(workload.snapshots, columns=["serial", "status"])
     chosen = table.take(np.random.default_rng(SEED).integers(0, workload.rows, count))
-    return [Wanted(CertID(SHA1, name_hash, key_hash, row["serial"]), row["status"]) for row in chosen.to_pylist()]
+    return [WantedAnswer(CertID(SHA1, name_hash, key_hash, row["serial"]), row["status"]) for row in chosen.to_pylist()]
 
 
-def record_reads(workload: Workload, wanted: Sequence[Wanted]) -> list[Read]:
+def record_reads(workload: Workload, wanted: Sequence[WantedAnswer]) -> list[Read]:
     """Return the ranged reads of looking all up once directories are in memory."""
     store = RecordingStore(workload.store)
     reader = open_reader(store)
@@ -120,7 +120,7 @@ def record_reads(workload: Workload, wanted: Sequence[Wanted]) -> list[Read]:
     return store.reads
 
 
-def check_answers(workload: Workload, reader: Reader, wanted: Sequence[Wanted]) -> None:
+def check_answers(workload: Workload, reader: Reader, wanted: Sequence[WantedAnswer]) -> None:
     """Look all up; parse some of the responses and verify their signatures.
 
     Raises:
@@ -172,7 +172,7 @@ class Buckets:
             raise BenchError("the reference read other octets than the reader: its rate means nothing")
 
 
-def lookups_of(reader: Reader, wanted: Sequence[Wanted]) -> Callable[[], None]:
+def lookups_of(reader: Reader, wanted: Sequence[WantedAnswer]) -> Callable[[], None]:
     """Return what looks all up."""
     cert_ids = [one.cert_id for one in wanted]
 
@@ -191,13 +191,13 @@ def rate_of(work: Callable[[], None], count: int) -> float:
     return count / (time.process_time() - started)
 
 
-def _check_answer(answer: Answer, wanted: Wanted, key: ec.EllipticCurvePublicKey) -> None:
+def _check_answer(answer: Answer, wanted: WantedAnswer, key: ec.EllipticCurvePublicKey) -> None:
     parsed = load_der_ocsp_response(answer.der)
     serial = wanted.cert_id.serial_number
     try:
         key.verify(parsed.signature, parsed.tbs_response_bytes, ec.ECDSA(SHA256()))
     except InvalidSignature:
         raise BenchError(f"the response to serial {serial:x} has a wrong signature") from None
-    if (parsed.serial_number, parsed.certificate_status) != (serial, STATUSES[wanted.status]):
+    if (parsed.serial_number, parsed.certificate_status) != (serial, _OCSP_STATUSES[wanted.status]):
         said = f"{parsed.certificate_status.name} of {parsed.serial_number:x}"
         raise BenchError(f"the response to serial {serial:x} says {said}")

@@ -10,7 +10,7 @@ from pathlib import Path
 from cryptography.hazmat.backends.openssl import backend
 
 # What the engines choose their code by, as Linux names it.
-FLAGS = ("adx", "avx2", "avx512f", "avx512ifma", "avx_ifma", "bmi2", "sha_ni", "vaes")
+CPU_FLAGS = ("adx", "avx2", "avx512f", "avx512ifma", "avx_ifma", "bmi2", "sha_ni", "vaes")
 DISTRIBUTIONS = ("ocsp-pregen", "cryptography", "awscrt", "ipp-crypto", "intel-cmplr-lib-rt", "numpy", "pyarrow")
 CPU_INFO = Path("/proc/cpuinfo")
 ROOT = Path(__file__).parents[1]
@@ -23,7 +23,7 @@ class Machine:
     Attributes:
         cpu: model name.
         cpus: how many this process may use.
-        flags: those of `FLAGS` that the CPU has.
+        flags: those of `CPU_FLAGS` that the CPU has.
         system: kernel and architecture.
         load: how many processes wanted a CPU in the minute before; well above 0 means that others measured too.
         versions: by name; None where it is not installed.
@@ -44,7 +44,7 @@ def this_machine() -> Machine:
     return Machine(
         cpu=described.get("model name") or platform.processor() or platform.machine(),
         cpus=len(os.sched_getaffinity(0)),
-        flags=tuple(flag for flag in FLAGS if flag in described.get("flags", "").split()),
+        flags=tuple(flag for flag in CPU_FLAGS if flag in described.get("flags", "").split()),
         system=f"{platform.system()} {platform.release()} {platform.machine()}",
         load=round(os.getloadavg()[0], 2),
         versions={

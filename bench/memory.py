@@ -13,7 +13,7 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bench.figure import BenchError, Figure, Finding, Target
+from bench.figure import BenchError, Figure, Result, Target
 from bench.runs import removed, run_apart, with_stdin
 from bench.sizes import Sizes
 from bench.workload import Workload, good_serials, make_workload
@@ -41,7 +41,7 @@ class Step(NamedTuple):
     stdin: Path | None = None
 
 
-def measure_memory(sizes: Sizes, folder: Path) -> Iterator[Finding]:
+def measure_memory(sizes: Sizes, folder: Path) -> Iterator[Result]:
     """Yield the peak of each command.
 
     Raises:

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from bench.figure import Figure, Finding, Target
+from bench.figure import Figure, Result, Target
 from bench.runs import RunReport, removed, run_workload
 from bench.sizes import Sizes
 from bench.workload import Workload, make_workload
@@ -33,7 +33,7 @@ TARGETS = {
 }
 
 
-def measure_nights(sizes: Sizes, folder: Path, rounds: int = ROUNDS) -> Iterator[Finding]:
+def measure_nights(sizes: Sizes, folder: Path, rounds: int = ROUNDS) -> Iterator[Result]:
     """Yield CPU time of a night over that of a run that signs everything, for two algorithms."""
     for algorithm, rows in ((P256_SHA256, sizes.night_rows), (RSA2048_SHA256, sizes.night_rsa_rows)):
         with removed(make_workload(folder / "nights", rows, algorithm)) as workload:

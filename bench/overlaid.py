@@ -8,7 +8,7 @@ import functools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from bench.figure import PER_CPU_SECOND, BenchError, Figure, Finding, Target
+from bench.figure import PER_CPU_SECOND, BenchError, Figure, Result, Target
 from bench.lookups import RecordingStore, choose, lookups_of, rate_of
 from bench.runs import publish, removed
 from bench.sizes import Sizes
@@ -24,7 +24,7 @@ OVERLAYS = 8
 SHARE = 100  # each overlay has the hundredth part of all certificates
 
 
-def measure_overlaid(sizes: Sizes, folder: Path) -> Iterator[Finding]:
+def measure_overlaid(sizes: Sizes, folder: Path) -> Iterator[Result]:
     """Yield the rate of lookups over overlays, its ratio to that without, and the ranged reads that a lookup takes."""
     with removed(make_workload(folder / "overlaid", sizes.lookup_rows)) as workload:
         publish(workload)

@@ -11,10 +11,10 @@ from bench.figure import BenchError
 from bench.raw import open_loop, signing_rate
 from pregen.signers import ALGORITHMS, Algorithm
 
-PATIENCE_S = 60.0
+_PATIENCE_S = 60.0
 
 
-class Span(NamedTuple):
+class MeasuredSpan(NamedTuple):
     """What one process measured, and when: instants of a clock that all processes share.
 
     Attributes:
@@ -28,16 +28,16 @@ class Span(NamedTuple):
     ended: float
 
 
-def total_rate(spans: Iterable[Span]) -> float:
+def total_rate(spans: Iterable[MeasuredSpan]) -> float:
     """Return how many signatures a second several processes made together.
 
-    >>> total_rate([Span(1000, 5.0, 8.0), Span(900, 5.1, 8.1)])
+    >>> total_rate([MeasuredSpan(1000, 5.0, 8.0), MeasuredSpan(900, 5.1, 8.1)])
     1900
     """
     return sum(span.rate for span in spans)
 
 
-def raw_spans(engine: str, algorithm: Algorithm, processes: int, seconds: float) -> list[Span]:
+def raw_spans(engine: str, algorithm: Algorithm, processes: int, seconds: float) -> list[MeasuredSpan]:
     """Sign in several processes at the same time; return what each made.
 
     Args:
@@ -66,9 +66,9 @@ def raw_spans(engine: str, algorithm: Algorithm, processes: int, seconds: float)
     return spans
 
 
-def _spans(receivers: Sequence[Connection]) -> list[Span]:
+def _spans(receivers: Sequence[Connection]) -> list[MeasuredSpan]:
     try:
-        return [Span(*receiver.recv()) for receiver in receivers]
+        return [MeasuredSpan(*receiver.recv()) for receiver in receivers]
     except EOFError:
         raise BenchError("a process with a raw loop ended early: see above") from None
 
@@ -76,7 +76,7 @@ def _spans(receivers: Sequence[Connection]) -> list[Span]:
 def _measure(engine: str, algorithm: str, seconds: float, barrier: Barrier, sender: Connection) -> None:
     loop = open_loop(engine, ALGORITHMS[algorithm])
     loop.sign()  # warm, before the others wait
-    barrier.wait(PATIENCE_S)
+    barrier.wait(_PATIENCE_S)
     began = time.perf_counter()
     rate = signing_rate(loop, seconds, time.perf_counter)
     sender.send((rate, began, time.perf_counter()))

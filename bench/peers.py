@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 from cryptography.x509 import ocsp
 
-from bench.figure import PER_CPU_SECOND, BenchError, Figure, Finding, Skipped, Target
+from bench.figure import PER_CPU_SECOND, BenchError, Figure, Result, Skipped, Target
 from bench.golang import compile_program, go_missing, go_rates
 from bench.pipeline import missing_engine
 from bench.raw import signing_rate
@@ -48,7 +48,7 @@ SPEED_LINES = {
 _SPEED = re.compile(r"^\+(F\d):\d+:(\d+):(?:[^:\n]+:)?([\d.]+):[\d.]+$", re.MULTILINE)
 
 
-def measure_peers(sizes: Sizes, folder: Path) -> Iterator[Finding]:
+def measure_peers(sizes: Sizes, folder: Path) -> Iterator[Result]:
     """Yield the rates of all others."""
     authority = folder / "authority"
     authority.mkdir()
@@ -110,7 +110,7 @@ class BuilderLoop:
                 raise InvalidSignature
 
 
-def measure_go(authority: Path, folder: Path, seconds: float) -> Iterator[Finding]:
+def measure_go(authority: Path, folder: Path, seconds: float) -> Iterator[Result]:
     """Yield what Go makes; its program is compiled in a new folder, which is gone afterwards."""
     reason = go_missing()
     if reason is not None:
@@ -128,7 +128,7 @@ def measure_go(authority: Path, folder: Path, seconds: float) -> Iterator[Findin
     yield figure(name=f"{GO}.rsa2048", title="Go rsa, RSA-2048", value=rates.rsa2048)
 
 
-def measure_openssl(seconds: int, algorithms: Sequence[str] = tuple(SPEED_LINES.values())) -> Iterator[Finding]:
+def measure_openssl(seconds: int, algorithms: Sequence[str] = tuple(SPEED_LINES.values())) -> Iterator[Result]:
     """Yield what `openssl speed` says of signatures."""
     program = shutil.which("openssl")
     if program is None:
@@ -160,9 +160,9 @@ def speed_rates(text: str) -> dict[str, float]:
     return {name: lines[key] for key, name in SPEED_LINES.items() if key in lines}
 
 
-def compare(findings: Sequence[Finding]) -> Iterator[Finding]:
+def compare(findings: Sequence[Result]) -> Iterator[Result]:
     """Yield our rate over those of others, from figures of the same run; nothing where ours or theirs are not in it."""
-    found: Mapping[str, Finding] = {one.name: one for one in findings}
+    found: Mapping[str, Result] = {one.name: one for one in findings}
     ours = found.get(OURS)
     reason = missing_engine("multibuffer", P256_SHA256)
     for name, title, peer, target in (

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.figure import PER_CPU_SECOND, BenchError, Detail, Figure, Finding, Skipped, Target
+from bench.figure import PER_CPU_SECOND, BenchError, Detail, Figure, Result, Skipped, Target
 from bench.raw import RawLoop, open_loop, signing_rate
 from bench.runs import RunReport, check_compared, publish, publish_day_before, removed
 from bench.sizes import Sizes
@@ -100,13 +100,13 @@ def pipeline_rows(sizes: Sizes) -> tuple[Row, ...]:
     )
 
 
-def measure_pipeline(sizes: Sizes, folder: Path) -> Iterator[Finding]:
+def measure_pipeline(sizes: Sizes, folder: Path) -> Iterator[Result]:
     """Yield the figures of all runs."""
     for row in pipeline_rows(sizes):
         yield from measure_row(row, sizes.reference_s, folder)
 
 
-def measure_row(row: Row, reference_s: float, folder: Path, engines: Sequence[Engine] = ENGINES) -> Iterator[Finding]:
+def measure_row(row: Row, reference_s: float, folder: Path, engines: Sequence[Engine] = ENGINES) -> Iterator[Result]:
     """Yield the figures of one run, or why it is skipped; its folder is gone afterwards.
 
     Args:

@@ -20,7 +20,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from bench.figure import PER_CPU_SECOND, BenchError, Figure, Finding, Skipped
+from bench.figure import PER_CPU_SECOND, BenchError, Figure, Result, Skipped
 from bench.lanes import LaneLoop
 from bench.schemes import MESSAGE_BYTES, digest_bytes, ecdsa, rsa_padding, sha256, verify
 from bench.sizes import Sizes
@@ -119,7 +119,7 @@ def open_loop(engine: str, algorithm: Algorithm) -> RawLoop:
     return LOOPS[engine](bench_key(algorithm.key), algorithm)
 
 
-def measure_raw(sizes: Sizes, engines: Sequence[Engine] = ENGINES) -> Iterator[Finding]:
+def measure_raw(sizes: Sizes, engines: Sequence[Engine] = ENGINES) -> Iterator[Result]:
     """Yield the raw rate of every algorithm with every engine that has it."""
     reasons = {engine.name: engine.unavailable() for engine in engines}
     for algorithm in ALGORITHMS.values():

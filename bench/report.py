@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 
-from bench.figure import Figure, Finding, Skipped
+from bench.figure import Figure, Result, Skipped
 from bench.machine import Machine
 from bench.workload import DESCRIPTION
 from pregen import clock
@@ -41,7 +41,7 @@ class Results:
     judged: bool
     only: str | None
     machine: Machine
-    findings: Sequence[Finding]
+    findings: Sequence[Result]
 
     @property
     def file_stem(self) -> str:
@@ -102,7 +102,7 @@ def save(results: Results, folder: Path) -> list[Path]:
     return [path, text]
 
 
-def cells(finding: Finding, *, judged: bool) -> tuple[str, ...]:
+def cells(finding: Result, *, judged: bool) -> tuple[str, ...]:
     """Return the row of a finding: what `HEADERS` says."""
     if isinstance(finding, Skipped):
         return finding.title, "skipped", "", "", finding.reason
@@ -136,7 +136,7 @@ def remarks(results: Results) -> list[str]:
     return lines
 
 
-def _grouped(results: Results) -> Iterator[tuple[str, Iterator[Finding]]]:
+def _grouped(results: Results) -> Iterator[tuple[str, Iterator[Result]]]:
     return itertools.groupby(results.findings, key=lambda finding: finding.group)
 
 

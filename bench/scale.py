@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.figure import PER_CPU_SECOND, Detail, Figure, Finding, Skipped, Target
+from bench.figure import PER_CPU_SECOND, Detail, Figure, Result, Skipped, Target
 from bench.parallel import raw_spans, total_rate
 from bench.pipeline import MEMORY, missing_engine
 from bench.raw import bench_key
 from bench.runs import RunReport, publish, removed
 from bench.sizes import Sizes
-from bench.workload import CertIds, Workload, make_many_issuers, make_workload
+from bench.workload import CertIdLayout, Workload, make_many_issuers, make_workload
 from pregen.signers import AUTO, P256_SHA256, choose_engine
 
 LAYOUTS = Target(must=1.8, wish=1.95)
@@ -27,10 +27,10 @@ LARGE = Target(must=0.95, wish=1.0)
 ISSUERS = Target(must=0.5, wish=0.8)
 FILES = 4  # of the snapshot that two workers share
 ENGINE = "multibuffer"
-PER_SECOND = "/s"
+_PER_SECOND = "/s"
 
-Rate = Callable[[RunReport], float]
-RESPONSES: Rate = operator.attrgetter("rate")
+RateOf = Callable[[RunReport], float]
+RESPONSES: RateOf = operator.attrgetter("rate")
 
 
 class Runs(NamedTuple):
@@ -40,11 +40,11 @@ class Runs(NamedTuple):
     run: RunReport
     after: RunReport
 
-    def around(self, rate: Rate) -> tuple[float, float]:
+    def around(self, rate: RateOf) -> tuple[float, float]:
         """Return the rates of the two."""
         return rate(self.before), rate(self.after)
 
-    def ratio(self, rate: Rate) -> float:
+    def ratio(self, rate: RateOf) -> float:
         """Return the rate of the one over the mean of the two."""
         return rate(self.run) / statistics.fmean(self.around(rate))
 
@@ -61,7 +61,7 @@ class Raw(NamedTuple):
         return self.two / self.one
 
 
-def measure_scale(sizes: Sizes, folder: Path, cpus: int | None = None) -> Iterator[Finding]:
+def measure_scale(sizes: Sizes, folder: Path, cpus: int | None = None) -> Iterator[Result]:
     """Yield the figures of all four.
 
     Args:
@@ -75,9 +75,9 @@ def measure_scale(sizes: Sizes, folder: Path, cpus: int | None = None) -> Iterat
     yield from measure_large(sizes, folder)
 
 
-def measure_layouts(sizes: Sizes, folder: Path) -> Iterator[Finding]:
+def measure_layouts(sizes: Sizes, folder: Path) -> Iterator[Result]:
     """Yield how many certificates are served by combined answers, against two answers each."""
-    layouts: tuple[CertIds, ...] = ("separate", "combined", "separate")
+    layouts: tuple[CertIdLayout, ...] = ("separate", "combined", "separate")
     made = (make_workload(folder / layout, sizes.layout_rows, cert_ids=layout) for layout in layouts)
     yield from figures_of_layouts(sizes, Runs(*map(_published, made)))
 
@@ -95,7 +95,7 @@ def figures_of_layouts(sizes: Sizes, runs: Runs) -> Iterator[Figure]:
     yield Figure(name="scale.layouts.ratio", group=group, title=title, value=ratio, target=LAYOUTS)
 
 
-def measure_workers(sizes: Sizes, folder: Path, cpus: int) -> Iterator[Finding]:
+def measure_workers(sizes: Sizes, folder: Path, cpus: int) -> Iterator[Result]:
     """Yield what two workers make of two CPUs, against what raw loops in two processes make of them."""
     if cpus < 2:
         reason = f"needs two CPUs, and this process may use {cpus}"
@@ -124,16 +124,16 @@ def figures_of_workers(sizes: Sizes, runs: Runs, raw: Sequence[Raw]) -> Iterator
     samples, raw_ratios = runs.around(_wall_rate), tuple(one.ratio for one in raw)
     one, two, raw_ratio = statistics.fmean(samples), _wall_rate(runs.run), statistics.fmean(raw_ratios)
     name, title = "scale.workers.one", "responses, one worker, before and after"
-    yield figure(name=name, title=title, value=one, unit=PER_SECOND, samples=samples)
+    yield figure(name=name, title=title, value=one, unit=_PER_SECOND, samples=samples)
     name, title, detail = "scale.workers.two", "responses, two workers", _detail(runs.run)
-    yield figure(name=name, title=title, value=two, unit=PER_SECOND, detail=detail)
+    yield figure(name=name, title=title, value=two, unit=_PER_SECOND, detail=detail)
     name, title = "scale.workers.raw", "raw signatures, two processes / one, before and after"
     yield figure(name=name, title=title, value=raw_ratio, samples=raw_ratios, note=f"by {runs.run.engine}")
     ratio, title = runs.ratio(_wall_rate) / raw_ratio, "two workers / one, over that"
     yield figure(name="scale.workers.ratio", title=title, value=ratio, target=WORKERS)
 
 
-def measure_issuers(sizes: Sizes, folder: Path) -> Iterator[Finding]:
+def measure_issuers(sizes: Sizes, folder: Path) -> Iterator[Result]:
     """Yield the rate of many issuers that sign for themselves, against that of one which does, with as many rows."""
     if (reason := missing_engine(ENGINE, P256_SHA256)) is not None:
         yield Skipped(name="scale.issuers", group=_issuers_group(sizes), title="all of it", reason=reason)
@@ -159,7 +159,7 @@ def figures_of_issuers(sizes: Sizes, runs: Runs) -> Iterator[Figure]:
     yield figure(name="scale.issuers.ratio", title=title, value=ratio, target=ISSUERS)
 
 
-def measure_large(sizes: Sizes, folder: Path) -> Iterator[Finding]:
+def measure_large(sizes: Sizes, folder: Path) -> Iterator[Result]:
     """Yield the rate and the memory of a very large snapshot, against a usual one."""
     if not sizes.large_rows:
         reason = "takes minutes and gigabytes: measured without --quick alone"

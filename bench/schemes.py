@@ -3,26 +3,18 @@
 import hashlib
 
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, padding, rsa, utils
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 
 from pregen.signers import Algorithm
+from pregen.signers.base import PublicKey
 
 MESSAGE_BYTES = 210  # about a ResponseData
-SALT_BYTES = 32
+_SALT_BYTES = 32
 PREHASHED = {
     "sha256": utils.Prehashed(hashes.SHA256()),
     "sha384": utils.Prehashed(hashes.SHA384()),
     "sha512": utils.Prehashed(hashes.SHA512()),
 }
-
-PublicKey = (
-    ec.EllipticCurvePublicKey
-    | rsa.RSAPublicKey
-    | ed25519.Ed25519PublicKey
-    | mldsa.MLDSA44PublicKey
-    | mldsa.MLDSA65PublicKey
-    | mldsa.MLDSA87PublicKey
-)
 
 
 def digest_bytes(algorithm: Algorithm) -> int:
@@ -44,7 +36,7 @@ def ecdsa(algorithm: Algorithm) -> ec.ECDSA:
 def rsa_padding(algorithm: Algorithm) -> padding.AsymmetricPadding:
     """Return the padding of an RSA algorithm."""
     if algorithm.padding == "pss":
-        return padding.PSS(padding.MGF1(hashes.SHA256()), SALT_BYTES)
+        return padding.PSS(padding.MGF1(hashes.SHA256()), _SALT_BYTES)
     return padding.PKCS1v15()
 
 

@@ -82,7 +82,7 @@ class Sizes:
         return max(*(disk_bytes(rows, one.signature_bytes) for rows, one in needs), disk_bytes(gated, dated=True), life)
 
 
-FULL = Sizes(
+FULL_SIZES = Sizes(
     judged=True,
     raw_s=1.0,
     reference_s=3.0,
@@ -111,7 +111,7 @@ FULL = Sizes(
     life_rows=5_000_000,
     life_entries=500_000,
 )
-QUICK = Sizes(
+QUICK_SIZES = Sizes(
     judged=False,
     raw_s=0.3,
     reference_s=0.7,

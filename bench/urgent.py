@@ -25,8 +25,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.ocsp import OCSPCertStatus, OCSPRequestBuilder, OCSPResponseStatus, load_der_ocsp_response
 
 from bench.bucket import bucket_of, missing_server
-from bench.figure import BenchError, Figure, Finding, Skipped, Target
-from bench.lookups import Wanted, choose
+from bench.figure import BenchError, Figure, Result, Skipped, Target
+from bench.lookups import WantedAnswer, choose
 from bench.runs import publish, removed, run_apart, with_stdin
 from bench.sizes import Sizes
 from bench.workload import Workload, good_serials, make_workload
@@ -39,7 +39,7 @@ CORES = 2
 START_S, GIVE_UP_S, LOOK_S = 60.0, 60.0, 0.02
 
 
-class Place(NamedTuple):
+class StorePlace(NamedTuple):
     """Where a store lies, and what is asked there.
 
     Attributes:
@@ -55,13 +55,13 @@ class Place(NamedTuple):
     mass: Target
 
 
-FOLDER = Place(
+FOLDER = StorePlace(
     name="urgent",
     group="urgent revocations, P-256",
     visible=Target(must=5, wish=4, at_most=True),
     mass=Target(must=30, wish=20, at_most=True),
 )
-S3 = Place(
+S3 = StorePlace(
     name="urgent.s3",
     group="urgent revocations through a local S3 server, P-256",
     visible=Target(must=6, wish=5, at_most=True),
@@ -76,7 +76,7 @@ class ChangeReport(msgspec.Struct, frozen=True):
     responses: int
 
 
-def measure_urgent(sizes: Sizes, folder: Path) -> Iterator[Finding]:
+def measure_urgent(sizes: Sizes, folder: Path) -> Iterator[Result]:
     """Yield how long one revocation takes until a running edge answers so, and a mass until it is published."""
     with removed(make_workload(folder / "urgent", sizes.urgent_rows)) as workload:
         yield from _measure_at(FOLDER, str(workload.store), workload, sizes)
@@ -87,7 +87,7 @@ def measure_urgent(sizes: Sizes, folder: Path) -> Iterator[Finding]:
             yield from _measure_at(S3, address, workload, sizes)
 
 
-def _measure_at(place: Place, address: str, workload: Workload, sizes: Sizes) -> Iterator[Finding]:
+def _measure_at(place: StorePlace, address: str, workload: Workload, sizes: Sizes) -> Iterator[Result]:
     report = publish(workload)
     wanted = [one for one in choose(workload, 20 * sizes.urgent_rounds) if one.status == GOOD]
     with _edge(address) as port:
@@ -104,7 +104,7 @@ def _measure_at(place: Place, address: str, workload: Workload, sizes: Sizes) ->
     yield from _mass(place, workload, sizes, report.engine)
 
 
-def _mass(place: Place, workload: Workload, sizes: Sizes, engine: str) -> Iterator[Finding]:
+def _mass(place: StorePlace, workload: Workload, sizes: Sizes, engine: str) -> Iterator[Result]:
     done, seconds = revoke_many(workload, sizes.urgent_mass_rows)
     rate = signing_rate(engine_named(engine, P256_SHA256), P256_SHA256, make_key(P256_SHA256), sizes.reference_s)
     raw_s = done.responses / rate / min(CORES, len(os.sched_getaffinity(0)))
@@ -127,7 +127,7 @@ def _mass(place: Place, workload: Workload, sizes: Sizes, engine: str) -> Iterat
     )
 
 
-def visible_s(workload: Workload, wanted: Wanted, port: int) -> float:
+def visible_s(workload: Workload, wanted: WantedAnswer, port: int) -> float:
     """Return how long it takes from the start of a revocation until the edge at a port answers so.
 
     Raises:
@@ -194,7 +194,7 @@ def _wait_until_ready(port: int) -> None:
     raise BenchError(f"the edge at port {port} is not ready after {START_S:.0f} s")
 
 
-def _status(wanted: Wanted, port: int) -> OCSPCertStatus | None:
+def _status(wanted: WantedAnswer, port: int) -> OCSPCertStatus | None:
     """Return what the edge answers; None: no answer now."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     connection.request("GET", f"/{_request(wanted)}")
@@ -202,7 +202,7 @@ def _status(wanted: Wanted, port: int) -> OCSPCertStatus | None:
     return response.certificate_status if response.response_status is OCSPResponseStatus.SUCCESSFUL else None
 
 
-def _request(wanted: Wanted) -> str:
+def _request(wanted: WantedAnswer) -> str:
     _, name_hash, key_hash, _ = wanted.cert_id
     builder = OCSPRequestBuilder().add_certificate_by_hash(name_hash, key_hash, wanted.cert_id.serial_number, SHA1())  # noqa: S303 - of a CertID
     der = builder.build().public_bytes(Encoding.DER)

@@ -28,29 +28,29 @@ from pregen.demo.authority import make_authority
 from pregen.generation.rows.spill import ROW_BYTES as SPOOLED_BYTES
 from pregen.signers import P256_SHA256, Algorithm
 from pregen.snapshot import AS_OF_KEY, GOOD, REVOKED
+from pregen.snapshot.octets import ArrowArray
+from pregen.snapshot.rows import Mask
 
-ArrowArray: TypeAlias = "pa.Array[pa.Scalar[pa.DataType]]"
-Mask: TypeAlias = NDArray[np.bool_]
 Seconds: TypeAlias = NDArray[np.int64]
-CertIds: TypeAlias = Literal["sha1", "separate", "combined"]
+CertIdLayout: TypeAlias = Literal["sha1", "separate", "combined"]
 
 SEED = 6960
 SERIAL_BYTES = 16
 REVOKED_SHARE = 0.02
-REASONS = np.array([1, 3, 4, 5, 9], np.int8)
+_REASONS = np.array([1, 3, 4, 5, 9], np.int8)
 RECENT_S = 90 * 86_400
 GROUP_ROWS = 1 << 20  # of a Parquet row group, as pyarrow writes them when told nothing
 SNAPSHOT_BYTES = 28  # a row, somewhat more than Parquet takes
 VALIDITY_BYTES = 16  # what the two columns of a validity take beyond that
 HISTORY_BYTES = 12  # a certificate, for the gates of the next run
-DAY = timedelta(hours=23)  # an hour for publishing what is so old: public profiles refuse more than a day
+ALMOST_A_DAY = timedelta(hours=23)  # an hour for publishing what is so old: public profiles refuse more than a day
 DESCRIPTION = (
     "one issuer, delegated responder with embedded certificate, byKey, sha1, 16-octet serials, "
     f"2 % revoked with time and reason, Parquet, seed {SEED}, one worker, local store, where nothing else is said; "
     "runs that show what gates cost: with not_before and not_after, on top of the generation of the day before"
 )
 INSTANT = pa.timestamp("ms", "UTC")  # Parquet has no whole seconds
-COLUMNS: dict[str, pa.DataType] = {
+_COLUMNS: dict[str, pa.DataType] = {
     "serial": pa.binary(),
     "status": pa.uint8(),
     "revoked_at": INSTANT,
@@ -58,7 +58,7 @@ COLUMNS: dict[str, pa.DataType] = {
 }
 VALIDITY_COLUMNS: dict[str, pa.DataType] = {"not_before": INSTANT, "not_after": INSTANT}
 ISSUER_COLUMN: dict[str, pa.DataType] = {"issuer": pa.dictionary(pa.int32(), pa.string())}
-CONFIGURATION = """\
+_CONFIGURATION = """\
 [snapshot]
 path = "snapshot*.parquet"
 
@@ -135,7 +135,7 @@ def make_workload(
     rows: int,
     algorithm: Algorithm = P256_SHA256,
     *,
-    cert_ids: CertIds = "sha1",
+    cert_ids: CertIdLayout = "sha1",
     files: int = 1,
     dated: bool = False,
 ) -> Workload:
@@ -153,14 +153,14 @@ def make_workload(
     now = clock.now()
     make_authority(folder, algorithm.key, now)
     workload = Workload(folder, rows, rows * (1 + (cert_ids == "separate")), algorithm.signature_bytes)
-    workload.config.write_text(CONFIGURATION + ISSUER.format(cert_ids=cert_ids))
+    workload.config.write_text(_CONFIGURATION + ISSUER.format(cert_ids=cert_ids))
     edges = np.linspace(0, rows, files + 1).astype(int).tolist()
     if not dated:
-        _write_files(folder, "snapshot", edges, COLUMNS, _columns, now)
+        _write_files(folder, "snapshot", edges, _COLUMNS, _columns, now)
         return workload
-    for stem, known_by in (("snapshot", now), ("day-before", now - DAY)):
+    for stem, known_by in (("snapshot", now), ("day-before", now - ALMOST_A_DAY)):
         columns = functools.partial(_dated_columns, issued_by=clock.seconds(now))
-        _write_files(folder, stem, edges, {**COLUMNS, **VALIDITY_COLUMNS}, columns, known_by)
+        _write_files(folder, stem, edges, {**_COLUMNS, **VALIDITY_COLUMNS}, columns, known_by)
     return workload
 
 
@@ -174,7 +174,7 @@ def make_many_issuers(folder: Path, issuers: int, rows_each: int) -> Workload:
     authorities = make_authorities(folder, issuers, now)
     rows = issuers * rows_each
     workload = Workload(folder, rows, rows, P256_SHA256.signature_bytes)
-    workload.config.write_text(CONFIGURATION + "".join(SECTION.format(name=name) for name in authorities))
+    workload.config.write_text(_CONFIGURATION + "".join(SECTION.format(name=name) for name in authorities))
     as_of, random = clock.seconds(now), np.random.default_rng(SEED)
     names = pa.array(authorities)
 
@@ -183,7 +183,7 @@ def make_many_issuers(folder: Path, issuers: int, rows_each: int) -> Workload:
         return {"issuer": pa.DictionaryArray.from_arrays(turns, names), **_columns(random, count, as_of)}
 
     path = folder / "snapshot.parquet"
-    _write_snapshot(path, rows, columns, {**ISSUER_COLUMN, **COLUMNS}, clock.text(now))
+    _write_snapshot(path, rows, columns, {**ISSUER_COLUMN, **_COLUMNS}, clock.text(now))
     return workload
 
 
@@ -247,7 +247,7 @@ def _write_snapshot(
 def _columns(random: np.random.Generator, count: int, as_of: int) -> dict[str, ArrowArray]:
     revoked, serials = random.random(count) < REVOKED_SHARE, _serials(random, count)
     revoked_at = as_of - random.integers(0, RECENT_S, count)
-    return {"serial": serials, **_status_columns(revoked, revoked_at, random.choice(REASONS, count))}
+    return {"serial": serials, **_status_columns(revoked, revoked_at, random.choice(_REASONS, count))}
 
 
 def _dated_columns(random: np.random.Generator, count: int, as_of: int, issued_by: int) -> dict[str, ArrowArray]:
@@ -257,7 +257,7 @@ def _dated_columns(random: np.random.Generator, count: int, as_of: int, issued_b
     issued_at, revoked_at = issued_by - age, issued_by - random.integers(0, age + 1)
     columns = {
         "serial": serials,
-        **_status_columns(revoked & (revoked_at <= as_of), revoked_at, random.choice(REASONS, count)),
+        **_status_columns(revoked & (revoked_at <= as_of), revoked_at, random.choice(_REASONS, count)),
         "not_before": _instants(issued_at),
         "not_after": _instants(issued_at + RECENT_S - 1),
     }

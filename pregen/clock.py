@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+from storage.document import EPOCH
+
 DAY_S = 86_400
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def now() -> datetime:
@@ -81,7 +82,7 @@ def instant(seconds_: int) -> datetime:
     >>> instant(86400).isoformat()
     '1970-01-02T00:00:00+00:00'
     """
-    return _EPOCH + timedelta(seconds=seconds_)
+    return EPOCH + timedelta(seconds=seconds_)
 
 
 def seconds(moment: datetime) -> int:

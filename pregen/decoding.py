@@ -25,7 +25,7 @@ from storage.request_path import readings
 if TYPE_CHECKING:
     from storage.reader import Reader  # most decode without a store
 
-MAX_BYTES = 1 << 24  # far more than any response; a file that is larger is something else
+MAX_INPUT_BYTES = 1 << 24  # far more than any response; a file that is larger is something else
 _PEM = re.compile(rb"-----BEGIN [A-Z0-9 ]+-----\s*([A-Za-z0-9+/=\s]+?)-----END [A-Z0-9 ]+-----")
 _LOGGED = re.compile(rb"\b(?:GET|HEAD) (\S+)")
 _HEX = re.compile(rb"(?:0x)?((?:[0-9a-fA-F]{2}[:\s]*)+)")

@@ -56,7 +56,7 @@ from pregen.validity import PROFILES, check_run_times
 PART_ROWS = 1_048_576  # of a file, which is one row group
 _MILLISECONDS = 1_000
 _TIME = pa.timestamp("ms", "UTC")  # Parquet has no seconds
-_KINDS = pa.array(["end-entity", "ca", "precertificate"], pa.string())  # by their numbers in the column
+_KIND_WORDS = pa.array(["end-entity", "ca", "precertificate"], pa.string())  # by their numbers in the column
 
 
 @dataclass(slots=True)
@@ -332,7 +332,7 @@ def _columns(batch: StatusBatch, labels: pa.StringArray) -> dict[str, ArrowArray
         "reason": pa.array(reason, mask=~has_reason),
         "not_before": _times(batch.not_before, batch.not_before != NO_ISSUANCE),
         "not_after": _times(batch.not_after, batch.not_after != NO_EXPIRY),
-        "kind": pa.DictionaryArray.from_arrays(kinds.astype(np.int8), _KINDS),
+        "kind": pa.DictionaryArray.from_arrays(kinds.astype(np.int8), _KIND_WORDS),
         "needs_ocsp": pa.array(np.ones(len(batch), np.bool_)),
     }
 
@@ -348,7 +348,7 @@ def _left_out(withheld: Withheld, labels: pa.StringArray) -> dict[str, ArrowArra
         "reason": pa.nulls(count, pa.int8()),
         "not_before": none,
         "not_after": none,
-        "kind": pa.DictionaryArray.from_arrays(pa.nulls(count, pa.int8()), _KINDS),
+        "kind": pa.DictionaryArray.from_arrays(pa.nulls(count, pa.int8()), _KIND_WORDS),
         "needs_ocsp": pa.array(np.zeros(count, np.bool_)),
     }
 

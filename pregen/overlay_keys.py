@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pregen.errors import VerificationError
-from pregen.routing_key import xxh64
+from pregen.routing_key import LOWER_BITS, xxh64
 from storage.key import KEY32
 from storage.manifest import Shard
 from storage.overlay_keys import encode_overlay_keys, keys_name, number_bytes
@@ -18,7 +18,6 @@ from storage.pack import open_pack, walk
 from storage.reader import Generation, LoadedTables, load_tables
 from storage.stores import Store
 
-_HALF = np.uint64(32)
 _SLICES = 16  # of the keys, merged one after the other: there may be millions, and each takes 30 octets meanwhile
 
 
@@ -82,7 +81,7 @@ def _merged_slice(parts: Sequence[NDArray[np.uint32]]) -> tuple[NDArray[np.uint3
     at = 0
     for number, part in enumerate(parts):
         both[at : at + len(part)] = part
-        both[at : at + len(part)] <<= _HALF
+        both[at : at + len(part)] <<= LOWER_BITS
         both[at : at + len(part)] |= np.uint64(number)
         at += len(part)
     both.sort()
@@ -94,7 +93,7 @@ def _merged_slice(parts: Sequence[NDArray[np.uint32]]) -> tuple[NDArray[np.uint3
 
 def upper_halves(keys: NDArray[np.uint64]) -> NDArray[np.uint32]:
     """Return what packs are found by: the upper 32 bits of keys."""
-    return (keys >> _HALF).astype(np.uint32)
+    return (keys >> LOWER_BITS).astype(np.uint32)
 
 
 def stored_keys(store: Store, overlay: Shard, loaded: LoadedTables) -> NDArray[np.uint64]:

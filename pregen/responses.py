@@ -22,7 +22,7 @@ from storage.der import (
 _EXPLICIT_0, _EXPLICIT_1, _EXPLICIT_2 = 0xA0, 0xA1, 0xA2
 _BASIC = bytes.fromhex("2b0601050507300101")
 _GOOD, _REVOKED, _UNKNOWN = 0x80, 0xA1, 0x82
-_STATUSES = {
+_RESPONSE_STATUSES = {
     0: "successful",
     1: "malformedRequest",
     2: "internalError",
@@ -92,7 +92,7 @@ def read_response(data: bytes) -> Response:
     response = outer.take(SEQUENCE)
     outer.finish()
     number = int.from_bytes(response.take(ENUMERATED).octets, "big")
-    status = _STATUSES.get(number, str(number))
+    status = _RESPONSE_STATUSES.get(number, str(number))
     explicit = response.take_if(_EXPLICIT_0)
     response.finish()
     if explicit is None:

@@ -7,6 +7,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 Number = TypeVar("Number", np.int32, np.uint8)
+LOWER_BITS = np.uint64(32)  # of a key: the half above them chooses shard and bucket
 
 P1, P2, P3, P4, P5 = (
     np.uint64(prime)

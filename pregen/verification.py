@@ -244,7 +244,7 @@ class _ResponseBytes(core.Sequence):  # type: ignore[misc] # asn1crypto has no t
     _fields: Fields = (("response_type", asn1_ocsp.ResponseType, {}), ("response", core.OctetString, {}))
 
 
-class _Response(core.Sequence):  # type: ignore[misc] # asn1crypto has no types
+class _OcspResponse(core.Sequence):  # type: ignore[misc] # asn1crypto has no types
     """OCSPResponse, whose content is not parsed yet."""
 
     _fields: Fields = (
@@ -254,7 +254,7 @@ class _Response(core.Sequence):  # type: ignore[misc] # asn1crypto has no types
 
 
 def _by_asn1crypto(response: bytes) -> ParsedResponse:
-    whole = _Response.load(response, strict=True)
+    whole = _OcspResponse.load(response, strict=True)
     # It reads lazily and forgives much; encoding all of it anew finds what is not DER.
     if whole["response_status"].native != "successful" or whole.dump(force=True) != response:
         raise ValueError("not the DER of a successful response")

@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 from storage.certid import SHA256
 from storage.der import GENERALIZED_TIME, INTEGER, SEQUENCE, UTC_TIME, Cursor
+from storage.document import EPOCH
 from storage.tables import Tables
 
 ENDS_SOON_S = 14 * 86_400
 """So long before a certificate ends, there is a warning: renewing one takes approvals, and with some a ceremony."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _VERSION = 0xA0
 _DIGITS_OF_A_YEAR = 10  # month to second
 _TWENTIETH_CENTURY = 50  # years from here on are of the 1900s (RFC 5280, 4.1.2.5.1)
@@ -53,7 +53,7 @@ def _seconds(text: str, year_digits: int) -> int:
         raise ValueError(f"{text!r} is no time of a certificate")
     century = 0 if year_digits > 2 else 1900 if int(year) >= _TWENTIETH_CENTURY else 2000
     month, day, hour, minute, second = (int(rest[at : at + 2]) for at in range(0, _DIGITS_OF_A_YEAR, 2))
-    since = datetime(century + int(year), month, day, hour, minute, second, tzinfo=UTC) - _EPOCH
+    since = datetime(century + int(year), month, day, hour, minute, second, tzinfo=UTC) - EPOCH
     return since.days * 86_400 + since.seconds
 
 

@@ -5,10 +5,12 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any, NoReturn, TypeVar
 
 from storage.errors import MalformedError
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LAST_SECOND = 253_402_300_799  # 9999-12-31T23:59:59Z: GeneralizedTime has four digits for the year
 RANDOM_BYTES = 16
 BEYOND_NUMBERS = 1 << 53  # what every JSON library can tell from its neighbours is below

@@ -17,32 +17,31 @@ from storage.document import Document, base64_text, encode
 from storage.errors import ChecksumError, MalformedError, UnsupportedVersionError
 from storage.overlay_part import OverlayPart
 from storage.pack import PACK_NAME
-from storage.sealed import ID_BYTES, SEALED_NAME, seal, sealed_name, unseal
+from storage.sealed import SEALED_NAME, seal, sealed_name, unseal
 from storage.stores.base import ReadableStore
 
 HISTORY_VERSION = 1
-MAGIC = b"PREGENH\n"
-PART_ID_BYTES = ID_BYTES
+_MAGIC = b"PREGENH\n"
 PART_NAME = SEALED_NAME
 INDEX_NAME = re.compile("history/[0-9a-f]{64}")
 DIGEST_BYTES = 32
-KEY_BYTES, WORD_BYTES = 8, 3
-ENTRY_BYTES = KEY_BYTES + WORD_BYTES
+_KEY_BYTES, WORD_BYTES = 8, 3
+_ENTRY_BYTES = _KEY_BYTES + WORD_BYTES
 # A word: the status in the lower two bits, in the upper 22 not_after in units of 1,024 seconds since 1970, rounded
 # down, so that no certificate that has expired looks as if it had not.
 STATUS_BITS = 2
 EXPIRY_UNIT_S = 1 << 10
 NO_EXPIRY_UNITS = (1 << 22) - 1  # expires in the last 1,024 seconds before 2106-02-07T06:28:16Z, later, or never
-STATUSES = ("good", "revoked", "on-hold", "unknown")
+KEPT_STATUSES = ("good", "revoked", "on-hold", "unknown")
 WITNESS_BYTES = 24  # key u64, not_before i64, revoked_at i64
 
 
-class Entry(NamedTuple):
+class HistoryEntry(NamedTuple):
     """What is remembered of one certificate.
 
     Attributes:
         key: XXH64 of its serial, seeded with its issuer's id.
-        status: one of `STATUSES`.
+        status: one of `KEPT_STATUSES`.
         not_after: in seconds since 1970, up to 1,023 too early; None: very late, or never.
     """
 
@@ -147,7 +146,7 @@ def word(status: str, not_after: int | None) -> int:
     True
     """
     units = NO_EXPIRY_UNITS if not_after is None else min(max(not_after, 0) // EXPIRY_UNIT_S, NO_EXPIRY_UNITS)
-    return units << STATUS_BITS | STATUSES.index(status)
+    return units << STATUS_BITS | KEPT_STATUSES.index(status)
 
 
 def encode_part(identity: bytes, low: int, high: int, columns: Columns) -> tuple[HistoryPart, bytes]:
@@ -159,10 +158,10 @@ def encode_part(identity: bytes, low: int, high: int, columns: Columns) -> tuple
         high: the one behind the highest.
         columns: its entries.
     """
-    name, count = sealed_name(identity), len(columns.keys) // KEY_BYTES
+    name, count = sealed_name(identity), len(columns.keys) // _KEY_BYTES
     if len(columns.words) != count * WORD_BYTES:
         raise MalformedError(name, "would have more keys than words, or fewer")
-    octets, crc = seal(identity, MAGIC, count, columns.keys, columns.words)
+    octets, crc = seal(identity, _MAGIC, count, columns.keys, columns.words)
     return HistoryPart(low=low, high=high, name=name, rows=count, size_bytes=len(octets), crc=crc), octets
 
 
@@ -172,7 +171,7 @@ def is_part_of(part: HistoryPart, columns: Columns) -> bool:
     Others are taken for the same once in four billion times.
     """
     match = PART_NAME.fullmatch(part.name)
-    if match is None or len(columns.keys) != part.rows * KEY_BYTES:
+    if match is None or len(columns.keys) != part.rows * _KEY_BYTES:
         return False
     return encode_part(bytes.fromhex(match[1]), part.low, part.high, columns)[0].crc == part.crc
 
@@ -186,13 +185,13 @@ def decode_part(part: HistoryPart, octets: bytes) -> Columns:
     view = unseal(
         part.name,
         octets,
-        MAGIC,
+        _MAGIC,
         rows=part.rows,
         size_bytes=part.size_bytes,
         crc=part.crc,
-        entry_bytes=ENTRY_BYTES,
+        entry_bytes=_ENTRY_BYTES,
     )
-    words_at = part.rows * KEY_BYTES
+    words_at = part.rows * _KEY_BYTES
     return Columns(view[:words_at], view[words_at:])
 
 
@@ -207,12 +206,12 @@ def read_part(store: ReadableStore, part: HistoryPart) -> Columns:
     return decode_part(part, store.get(part.name))
 
 
-def entries(columns: Columns) -> Iterator[Entry]:
+def entries(columns: Columns) -> Iterator[HistoryEntry]:
     """Yield the entries one by one: for tools and tests."""
     for at, (key,) in enumerate(struct.iter_unpack("<Q", columns.keys)):
         value = int.from_bytes(columns.words[at * WORD_BYTES : (at + 1) * WORD_BYTES], "little")
         units = value >> STATUS_BITS
-        yield Entry(key, STATUSES[value & 3], None if units == NO_EXPIRY_UNITS else units * EXPIRY_UNIT_S)
+        yield HistoryEntry(key, KEPT_STATUSES[value & 3], None if units == NO_EXPIRY_UNITS else units * EXPIRY_UNIT_S)
 
 
 def encode_index(index: HistoryIndex) -> tuple[str, bytes]:

@@ -28,8 +28,8 @@ from storage.stores.base import ReadableStore
 
 KEYS_VERSION = 1
 KEYS_NAME = re.compile("keys/[0-9a-f]{64}")
-MAGIC = b"PREGENK\n"
-KEY_BYTES = 4
+_MAGIC = b"PREGENK\n"
+_KEY32_BYTES = 4
 _HEADER = struct.Struct("<8sHHI16s")
 _TYPES = {1: "B", 2: "H"}  # of the numbers, by their width in octets
 _PIECE = 1 << 14  # so many keys are looked at while no other thread can run
@@ -108,9 +108,9 @@ def encode_overlay_keys(keys: bytes | memoryview, numbers: bytes | memoryview) -
         keys: u32 each, little-endian, strictly ascending.
         numbers: `number_bytes` each, little-endian.
     """
-    count = len(keys) // KEY_BYTES
+    count = len(keys) // _KEY32_BYTES
     width = len(numbers) // count if count else 1
-    header = _HEADER.pack(MAGIC, KEYS_VERSION, width, count, os.urandom(16))
+    header = _HEADER.pack(_MAGIC, KEYS_VERSION, width, count, os.urandom(16))
     octets = b"".join((header, keys, numbers))
     return keys_name(octets), octets
 
@@ -131,13 +131,13 @@ def decode_overlay_keys(name: str, octets: bytes, packs: int) -> OverlayKeys:
     if len(octets) < _HEADER.size:
         raise TruncatedError(name, f"has {len(octets)} octets, which is less than its header")
     magic, version, width, count, _ = _HEADER.unpack_from(octets)
-    if magic != MAGIC:
+    if magic != _MAGIC:
         raise BadMagicError(name, "does not begin as keys of overlays do")
     if version != KEYS_VERSION:
         raise UnsupportedVersionError(name, f"is of version {version}, this reader knows {KEYS_VERSION}")
     if width not in _TYPES:
         raise MalformedError(name, f"has numbers of {width} octets")
-    numbers_at = _HEADER.size + count * KEY_BYTES
+    numbers_at = _HEADER.size + count * _KEY32_BYTES
     if len(octets) != (wanted := numbers_at + count * width):
         raise TruncatedError(name, f"has {len(octets)} octets where {wanted} belong")
     keys, numbers = array("I"), array(_TYPES[width])

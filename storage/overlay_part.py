@@ -14,9 +14,9 @@ from storage.errors import MalformedError
 from storage.sealed import seal, sealed_name, unseal
 from storage.stores.base import ReadableStore
 
-MAGIC = b"PREGENO\n"
-KEY_BYTES, AS_OF_BYTES, NOT_AFTER_BYTES, ORIGIN_BYTES = 8, 8, 4, 1
-ENTRY_BYTES = KEY_BYTES + AS_OF_BYTES + NOT_AFTER_BYTES + ORIGIN_BYTES
+_MAGIC = b"PREGENO\n"
+_KEY_BYTES, AS_OF_BYTES, NOT_AFTER_BYTES, ORIGIN_BYTES = 8, 8, 4, 1
+_ENTRY_BYTES = _KEY_BYTES + AS_OF_BYTES + NOT_AFTER_BYTES + ORIGIN_BYTES
 ORIGINS = ("run", "delta", "revoke", "hold")
 """Where a record comes from; its octet is the index."""
 NO_EXPIRY_32 = (1 << 32) - 1
@@ -63,11 +63,11 @@ def encode_overlay_part(identity: bytes, pack: str, columns: OverlayColumns) -> 
         pack: object name of the pack.
         columns: one row a record.
     """
-    name, count = sealed_name(identity), len(columns.keys) // KEY_BYTES
-    sizes = KEY_BYTES, AS_OF_BYTES, NOT_AFTER_BYTES, ORIGIN_BYTES
+    name, count = sealed_name(identity), len(columns.keys) // _KEY_BYTES
+    sizes = _KEY_BYTES, AS_OF_BYTES, NOT_AFTER_BYTES, ORIGIN_BYTES
     if any(len(column) != count * size for column, size in zip(columns, sizes, strict=True)):
         raise MalformedError(name, "would have columns of different lengths")
-    octets, crc = seal(identity, MAGIC, count, *columns)
+    octets, crc = seal(identity, _MAGIC, count, *columns)
     return OverlayPart(pack=pack, name=name, rows=count, size_bytes=len(octets), crc=crc), octets
 
 
@@ -80,13 +80,13 @@ def decode_overlay_part(part: OverlayPart, octets: bytes) -> OverlayColumns:
     view = unseal(
         part.name,
         octets,
-        MAGIC,
+        _MAGIC,
         rows=part.rows,
         size_bytes=part.size_bytes,
         crc=part.crc,
-        entry_bytes=ENTRY_BYTES,
+        entry_bytes=_ENTRY_BYTES,
     )
-    as_of, not_after, origins = (part.rows * size for size in (KEY_BYTES, KEY_BYTES + AS_OF_BYTES, ENTRY_BYTES - 1))
+    as_of, not_after, origins = (part.rows * size for size in (_KEY_BYTES, _KEY_BYTES + AS_OF_BYTES, _ENTRY_BYTES - 1))
     columns = OverlayColumns(view[:as_of], view[as_of:not_after], view[not_after:origins], view[origins:])
     if max(columns.origins, default=0) >= len(ORIGINS):
         raise MalformedError(part.name, f"has a record of the origin {max(columns.origins)}, which there is not")

@@ -25,15 +25,15 @@ from storage.errors import (
     UnsupportedVersionError,
 )
 
-MAGIC = b"PREGEN\r\n"
+PACK_MAGIC = b"PREGEN\r\n"
 PACK_VERSION = 1
-ID_BYTES = 16
-MAX_BYTES = 0xFFFF_FFFF
+PACK_ID_BYTES = 16
+_MAX_PACK_BYTES = 0xFFFF_FFFF
 PACK_NAME = re.compile("packs/[0-9a-f]{8}-([0-9a-f]{32})")
 TRAILER = struct.Struct("<8sHHI16s")
 CHECKSUM = struct.Struct("<I")
 RUN_COUNT = struct.Struct("<H")
-RUN = struct.Struct("<IH")
+RUN_HEADER = struct.Struct("<IH")
 RUNS_AT = CHECKSUM.size + RUN_COUNT.size
 MAX_RUN_RECORDS = 0xFFFF
 # A bucket is one read of the edge: about 8 KiB, whatever the size of records. Keys are scattered by chance, so some
@@ -53,7 +53,7 @@ class Segment(NamedTuple):
     records: int
 
 
-Place: TypeAlias = tuple[int, int, int, int, int, int]  # a `Segment`, or a bare tuple of the same
+SegmentLike: TypeAlias = tuple[int, int, int, int, int, int]  # a `Segment`, or a bare tuple of the same
 
 
 class Pack(NamedTuple):
@@ -98,7 +98,7 @@ def bucket_seed(identity: bytes, bucket: int) -> int:
 def build_pack(
     identity: bytes,
     buckets: int,
-    segments: Iterable[Place],
+    segments: Iterable[SegmentLike],
     blocks: Sequence[memoryview],
     name: str,
 ) -> Pack:
@@ -111,7 +111,7 @@ def build_pack(
         blocks: contiguous records.
         name: for messages.
     """
-    out, offsets = bytearray(MAGIC), array("I")
+    out, offsets = bytearray(PACK_MAGIC), array("I")
     start = count = 0
 
     def open_bucket() -> None:
@@ -121,7 +121,7 @@ def build_pack(
         out.extend(bytes(RUNS_AT))
 
     def close_bucket() -> None:
-        if len(out) > MAX_BYTES:
+        if len(out) > _MAX_PACK_BYTES:
             raise MalformedError(name, "would exceed 4 GiB: cut the snapshot into more shards")
         RUN_COUNT.pack_into(out, start + CHECKSUM.size, count)
         with memoryview(out) as view:
@@ -130,7 +130,7 @@ def build_pack(
             )
 
     open_bucket()
-    header = RUN.pack
+    header = RUN_HEADER.pack
     for bucket, run, block, begin, end, records in segments:
         while len(offsets) <= bucket:
             close_bucket()
@@ -147,7 +147,7 @@ def build_pack(
     offsets.append(len(out))
     directory_at = len(out)
     out += _little_endian(offsets).tobytes()
-    out += TRAILER.pack(MAGIC, PACK_VERSION, 0, buckets, identity)
+    out += TRAILER.pack(PACK_MAGIC, PACK_VERSION, 0, buckets, identity)
     with memoryview(out) as view:
         return Pack(out, directory_at, zlib.crc32(view[directory_at:]))
 
@@ -187,7 +187,7 @@ class PackReader:
         if len(directory) < TRAILER.size or directory_at + len(directory) != size:
             raise TruncatedError(name, f"has {directory_at + len(directory)} octets where {size} belong")
         magic, version, features, self.buckets, identity = TRAILER.unpack(directory[-TRAILER.size :])
-        if magic != MAGIC:
+        if magic != PACK_MAGIC:
             raise BadMagicError(name, "does not end as a pack does")
         if version != PACK_VERSION:
             raise UnsupportedVersionError(name, f"is of version {version}, this reader knows {PACK_VERSION}")
@@ -201,7 +201,7 @@ class PackReader:
         if not self.buckets or len(table) != 4 * (self.buckets + 1):
             raise MalformedError(name, f"has a directory of {len(table)} octets for {self.buckets} buckets")
         self._offsets = _little_endian(array("I", table))
-        if self._offsets[0] != len(MAGIC) or self._offsets[-1] != directory_at:
+        if self._offsets[0] != len(PACK_MAGIC) or self._offsets[-1] != directory_at:
             raise MalformedError(name, "has buckets that do not fill the room between magic and directory")
         self.name = name
         self._directory_at = directory_at
@@ -247,7 +247,7 @@ def open_pack(name: str, octets: bytes | bytearray, directory_at: int, directory
     Raises:
         FormatError: its beginning or its directory is not what FORMAT.md says.
     """
-    if octets[: len(MAGIC)] != MAGIC:
+    if octets[: len(PACK_MAGIC)] != PACK_MAGIC:
         raise BadMagicError(name, "does not begin as a pack does")
     view = memoryview(octets)
     return PackReader(
@@ -272,12 +272,12 @@ def walk(pack: PackReader, bucket: int, strides: Sequence[int]) -> Iterator[tupl
     (count,) = RUN_COUNT.unpack_from(octets, CHECKSUM.size)
     at, end = RUNS_AT, len(octets)
     for _ in range(count):
-        if at + RUN.size > end:
+        if at + RUN_HEADER.size > end:
             raise pack.damaged(bucket, "a run is cut off")
-        run, records = RUN.unpack_from(octets, at)
+        run, records = RUN_HEADER.unpack_from(octets, at)
         if run >= len(strides):
             raise pack.damaged(bucket, f"run {run} is not in the tables")
-        start = at + RUN.size
+        start = at + RUN_HEADER.size
         at = start + records * strides[run]
         if at > end:
             raise pack.damaged(bucket, "records are cut off")

@@ -8,7 +8,7 @@ URL-safe alphabet, with line ends, behind doubled slashes, before one more.
 * **Slashes are letters of base64**, so each may be the one before the request. But a request begins with the octet 30,
   so its base64 with M, and says how long it is: few places remain, and only a whole request counts.
 * **Proxies merge slashes.** Then the text is shorter than the request says, and the lost ones stood beside one of those
-  that are left. Each way to put them back that makes a whole request is a `Reading`; mostly there is one. Of several,
+  that are left. Each way to put them back that makes a whole request is a `Meaning`; mostly there is one. Of several,
   the reader who knows the certificates decides: see `storage.edge.respond`. A slash at the end may be a letter or the
   URL's, so what makes a whole request as it is written may be another one that lost a slash; it goes first.
 * **Work is bounded**: so many beginnings and so many ways are tried and no more, whatever a path of 8 KiB holds.
@@ -35,7 +35,7 @@ _LINE_ENDS = b"\r\n\t"
 _BEHIND = b"=/+"  # what may stand behind the last letter; a space has become a plus
 
 
-class Reading(NamedTuple):
+class Meaning(NamedTuple):
     """A request that a path can mean; `as_written`: without a slash being put back."""
 
     der: bytes
@@ -43,7 +43,7 @@ class Reading(NamedTuple):
     as_written: bool
 
 
-def readings(raw_path: bytes) -> tuple[Reading, ...]:
+def readings(raw_path: bytes) -> tuple[Meaning, ...]:
     """Return the requests that a raw path can mean: one, or several where a proxy has merged slashes.
 
     >>> text = b"MEIwQDA+MDwwOjAJBgUrDgMCGgUABBQBAQEBAQEBAQEBAQEBAQEBAQEBAQQUAgICAgICAgICAgICAgICAgICAgICASo="
@@ -108,17 +108,17 @@ def _letters_said(letters: bytes) -> int | None:
     return -(-(2 + many + length) * 8 // 6)
 
 
-def _read(letters: bytes, *, as_written: bool) -> Reading:
+def _read(letters: bytes, *, as_written: bool) -> Meaning:
     try:
         der = b64decode(letters + b"=" * (-len(letters) % 4), validate=True)
     except ValueError as error:
         raise MalformedRequestError(f"the path is not base64: {error}") from None
-    return Reading(der, parse_request(der), as_written)
+    return Meaning(der, parse_request(der), as_written)
 
 
-def _restored(merged: Sequence[tuple[bytes, int]]) -> tuple[Reading, ...]:
+def _restored(merged: Sequence[tuple[bytes, int]]) -> tuple[Meaning, ...]:
     """Return the requests that letters can mean if so many slashes were merged into those that are left of them."""
-    found: dict[CertID, Reading] = {}
+    found: dict[CertID, Meaning] = {}
     for letters, lost in merged[:_MAX_MERGED]:
         for whole in _ways(letters, lost):
             try:

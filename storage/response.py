@@ -10,14 +10,14 @@ from storage.errors import KnownAnswerError, MalformedError
 from storage.key import key64
 from storage.tables import RECORD_FIELDS, TIME_DIGITS, TIME_FIELDS, Run, Tables, Template
 
-BASIC_RESPONSE = bytes.fromhex("06092b0601050507300101")  # id-pkix-ocsp-basic
+_BASIC_RESPONSE_TYPE = bytes.fromhex("06092b0601050507300101")  # id-pkix-ocsp-basic
 SUCCESSFUL = bytes.fromhex("0a0100")
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - only counted from; an offset would be written out
 # What stands around a BasicOCSPResponse's content, from the inside outwards: earlier members, then the tag around all.
 _WRAPPERS = (
     (b"", der.SEQUENCE),  # BasicOCSPResponse
     (b"", der.OCTET_STRING),
-    (BASIC_RESPONSE, der.SEQUENCE),  # ResponseBytes
+    (_BASIC_RESPONSE_TYPE, der.SEQUENCE),  # ResponseBytes
     (b"", 0xA0),
     (SUCCESSFUL, der.SEQUENCE),  # OCSPResponse
 )

@@ -20,10 +20,10 @@ from storage.errors import (
 )
 
 SEALED_VERSION = 1
-ID_BYTES = 16
+SEALED_ID_BYTES = 16
 SEALED_NAME = re.compile("history/([0-9a-f]{32})")
-HEADER = struct.Struct("<8sHHI")
-CHECKSUM = struct.Struct("<I")
+_HEADER = struct.Struct("<8sHHI")
+_CHECKSUM = struct.Struct("<I")
 
 
 def sealed_name(identity: bytes) -> str:
@@ -40,9 +40,9 @@ def seal(identity: bytes, magic: bytes, count: int, *columns: bytes | memoryview
         count: how many entries the columns have.
         columns: one after the other.
     """
-    body = b"".join((HEADER.pack(magic, SEALED_VERSION, 0, count), *columns))
+    body = b"".join((_HEADER.pack(magic, SEALED_VERSION, 0, count), *columns))
     crc = zlib.crc32(body, zlib.crc32(identity))
-    return body + CHECKSUM.pack(crc), crc
+    return body + _CHECKSUM.pack(crc), crc
 
 
 def unseal(
@@ -65,9 +65,9 @@ def unseal(
     match = SEALED_NAME.fullmatch(name)
     if match is None:
         raise MalformedError(name, "is not the name of a part of a history")
-    if len(octets) != size_bytes or len(octets) < HEADER.size + CHECKSUM.size:
+    if len(octets) != size_bytes or len(octets) < _HEADER.size + _CHECKSUM.size:
         raise TruncatedError(name, f"has {len(octets)} octets where {size_bytes} belong")
-    found, version, features, count = HEADER.unpack_from(octets)
+    found, version, features, count = _HEADER.unpack_from(octets)
     if found != magic:
         raise BadMagicError(name, "does not begin as such a part of a history does")
     if version != SEALED_VERSION:
@@ -75,9 +75,9 @@ def unseal(
     if features:
         raise UnknownFeatureError(name, f"uses feature bits {features:#06x}, which this reader does not know")
     view = memoryview(octets)
-    summed = zlib.crc32(view[: -CHECKSUM.size], zlib.crc32(bytes.fromhex(match[1])))
-    if summed != crc or CHECKSUM.unpack_from(octets, len(octets) - CHECKSUM.size)[0] != summed:
+    summed = zlib.crc32(view[: -_CHECKSUM.size], zlib.crc32(bytes.fromhex(match[1])))
+    if summed != crc or _CHECKSUM.unpack_from(octets, len(octets) - _CHECKSUM.size)[0] != summed:
         raise ChecksumError(name, "is damaged, or is another part")
-    if count != rows or len(octets) != HEADER.size + count * entry_bytes + CHECKSUM.size:
+    if count != rows or len(octets) != _HEADER.size + count * entry_bytes + _CHECKSUM.size:
         raise MalformedError(name, f"has {count} entries in {len(octets)} octets where {rows} belong")
-    return view[HEADER.size : -CHECKSUM.size]
+    return view[_HEADER.size : -_CHECKSUM.size]

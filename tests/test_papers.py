@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
 import storage.edge
-from pregen.gates.acceptance import CODES, DAMAGED, MALFORMED
+from pregen.gates.acceptance import CODES, HISTORY_DAMAGED, MALFORMED
 from storage.edge.record import Outcome
 from tests.judges.programs import judge
 from tests.pki import DAY, make_key, make_name
@@ -239,5 +239,5 @@ def test_every_code_of_a_finding_is_explained_and_no_other() -> None:
 
 def test_the_codes_that_can_be_accepted_are_in_bold() -> None:
     bold = codes_of("".join(re.findall(r"\*\*(`[^`]*`)\*\*", FINDINGS.read_text())))
-    accepted = {code for codes in CODES.values() for code in codes} | {DAMAGED, MALFORMED}
+    accepted = {code for codes in CODES.values() for code in codes} | {HISTORY_DAMAGED, MALFORMED}
     assert bold == {code for code in accepted if not code.startswith("row.") and code != "revocation.mass"}

@@ -18,7 +18,7 @@ from pregen.errors import MAX_EXAMPLES, Finding, VerificationError
 from pregen.gates.comparison import KeptStatus
 from pregen.generation import RunOptions
 from pregen.generation.preparation import opened_snapshot
-from pregen.generation.rows.groups import KINDS
+from pregen.generation.rows.groups import STATUS_OF_KIND
 from pregen.generation.rows.routing import route
 from pregen.generation.rows.rows import ShardRows, load_shard
 from pregen.generation.rows.spool import Spool, open_spool
@@ -32,13 +32,11 @@ from pregen.snapshot import Snapshot, StatusBatch
 from pregen.snapshot.rows import Mask
 from pregen.upkeep.views import View, Viewer
 from storage.certid import MAX_SERIAL_BYTES, serial_text
-from storage.history import STATUSES
+from storage.history import KEPT_STATUSES
 from storage.manifest import Shard
 from storage.overlay_part import NO_EXPIRY_32
 from storage.reader import Generation
 from storage.stores import Store
-
-_STATUS_OF_KIND = np.array([STATUSES.index(status) for status, _ in KINDS], np.uint8)
 
 
 @dataclass(slots=True)
@@ -154,7 +152,7 @@ def _entries(rows: ShardRows, ids: NDArray[np.uint64], as_of: int) -> Entries:
     for size in np.unique(sizes).tolist():
         places = np.flatnonzero(sizes == size)
         serials[places, :size] = rows.serials(places, size)
-    status = _STATUS_OF_KIND[rows.codes & 3]
+    status = STATUS_OF_KIND[rows.codes & 3]
     status[rows.reason == CERTIFICATE_HOLD] = KeptStatus.ON_HOLD
     is_revoked = (status == KeptStatus.REVOKED) | (status == KeptStatus.ON_HOLD)
     entries = Entries(
@@ -234,7 +232,7 @@ def _is_answered(view: View, issuers: Sequence[Issuer]) -> Mask:
 def _said(entries: Entries, place: int) -> str:
     """Return what is said of one certificate, for messages."""
     status, reason = KeptStatus(int(entries.status[place])), int(entries.reason[place])
-    name = STATUSES[status]
+    name = KEPT_STATUSES[status]
     if status not in {KeptStatus.REVOKED, KeptStatus.ON_HOLD}:
         return name
     at = clock.text(int(entries.revoked_at[place]))

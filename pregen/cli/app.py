@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol, cast
 
 from pregen.cli.account import Account
-from pregen.cli.catalogue import COMMANDS, Entry
+from pregen.cli.catalogue import COMMANDS, CommandEntry
 from pregen.errors import UsageError
 from pregen.interruption import postponed
 
@@ -55,7 +55,7 @@ def call(words: Sequence[str], account: Account) -> "Report | int":
     return command.call(given, account)
 
 
-def _entry(name: str) -> Entry:
+def _entry(name: str) -> CommandEntry:
     if name in COMMANDS:
         return COMMANDS[name]
     import difflib  # noqa: PLC0415 - only mistakes need it
@@ -66,7 +66,7 @@ def _entry(name: str) -> Entry:
     raise UsageError(f"there is no {kind} {name!r}{hint}; pregen --help shows what there is")
 
 
-def load(entry: Entry) -> Command:
+def load(entry: CommandEntry) -> Command:
     """Import the module of a command."""
     gc.disable()  # nothing of what is imported is garbage
     try:

@@ -13,7 +13,7 @@ pregen COMMAND --help shows the options of a command; every command takes --debu
 PLUGIN_CODES = "exit codes of pregen status: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN, as monitoring plugins have it.\n"
 
 
-class Entry(NamedTuple):
+class CommandEntry(NamedTuple):
     """A command of the program: its module in `pregen.cli.commands`, and what it does, in a sentence.
 
     One that `is_plugin` ends as monitoring plugins do, whatever happens: see `pregen.cli.plugin`.
@@ -25,57 +25,57 @@ class Entry(NamedTuple):
 
 
 # In the order in which people meet them. The sentences stand here, so that --help imports none of the modules.
-COMMANDS: dict[str, Entry] = {
-    "demo": Entry(
+COMMANDS: dict[str, CommandEntry] = {
+    "demo": CommandEntry(
         "demo",
         "Make a CA with many certificates, sign and publish its responses, look some up, and say how to serve them.",
     ),
-    "check": Entry(
+    "check": CommandEntry(
         "check",
         "Do all of a run that can refuse it, with its options: configuration, keys, snapshot, store; publish nothing.",
     ),
-    "run": Entry("run", "Sign a snapshot and publish it as the new generation, or change nothing."),
-    "revoke": Entry(
+    "run": CommandEntry("run", "Sign a snapshot and publish it as the new generation, or change nothing."),
+    "revoke": CommandEntry(
         "revoke", "Revoke certificates at once, on top of what is published; edges answer so within seconds."
     ),
-    "delta": Entry("delta", "Publish new and changed certificates at once, from a file of their rows alone."),
-    "hold": Entry("hold", "Put certificates on hold at once, where the profile allows that."),
-    "release": Entry("release", "End the hold of certificates at once; a revocation is final."),
-    "serve": Entry(
+    "delta": CommandEntry("delta", "Publish new and changed certificates at once, from a file of their rows alone."),
+    "hold": CommandEntry("hold", "Put certificates on hold at once, where the profile allows that."),
+    "release": CommandEntry("release", "End the hold of certificates at once; a revocation is final."),
+    "serve": CommandEntry(
         "serve",
         "Answer OCSP requests over HTTP; the same as python -m storage.edge STORE, which needs no signing code.",
     ),
-    "lookup": Entry("lookup", "Look up the response for one certificate, as an edge does."),
-    "decode": Entry(
+    "lookup": CommandEntry("lookup", "Look up the response for one certificate, as an edge does."),
+    "decode": CommandEntry(
         "decode", "Show which certificates a request or a response is about: a path of a log, base64, a file."
     ),
-    "inspect": Entry("inspect", "Show what is published: commits, shards, counts, windows, stored octets."),
-    "status": Entry(
+    "inspect": CommandEntry("inspect", "Show what is published: commits, shards, counts, windows, stored octets."),
+    "status": CommandEntry(
         "status",
         "Say in one line until when answers hold and what is overdue, as a plugin for Nagios, Icinga or Sensu.",
         is_plugin=True,
     ),
-    "verify": Entry(
+    "verify": CommandEntry(
         "verify",
         "Read the current generation again: all checksums, then parse responses and verify their signatures.",
     ),
-    "history": Entry(
+    "history": CommandEntry(
         "history",
         "Show the commits: what made each, when, who and why, and which could be rolled back to.",
     ),
-    "rollback": Entry(
+    "rollback": CommandEntry(
         "rollback",
         "Take a generation back: publish an earlier one again, without un-revoking anybody or losing new certificates.",
     ),
-    "gc": Entry(
+    "gc": CommandEntry(
         "gc",
         "Remove old generations and what dead runs have left, once no edge and no publisher needs them.",
     ),
-    "import": Entry(
+    "import": CommandEntry(
         "import_",
         "Write a snapshot of any kind as canonical Parquet, for a run without [snapshot.columns]; needs no keys.",
     ),
-    "engines": Entry("engines", "Show which signing engines work here, and why the others do not."),
+    "engines": CommandEntry("engines", "Show which signing engines work here, and why the others do not."),
 }
 
 

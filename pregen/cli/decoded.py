@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from storage.reader import Reader  # most decode without a store
 
 # Signature algorithms by their OIDs (RFC 5758, 8017, 8410, 9881).
-ALGORITHMS = {
+_SIGNATURE_NAMES = {
     "1.2.840.10045.4.1": "ecdsa-sha1",
     "1.2.840.10045.4.3.2": "ecdsa-sha256",
     "1.2.840.10045.4.3.3": "ecdsa-sha384",
@@ -75,7 +75,7 @@ def _basic(basic: Basic, issuers: Sequence[KnownIssuer], reader: "Reader | None"
             "key_hash": None if by_key is None else by_key.hex(),
         },
         "produced_at": basic.produced_at,
-        "algorithm": ALGORITHMS.get(basic.algorithm, basic.algorithm),
+        "algorithm": _SIGNATURE_NAMES.get(basic.algorithm, basic.algorithm),
         "signature_bytes": basic.signature_bytes,
         "embedded_certificates": basic.certificates,
         "extensions": list(basic.extensions),

@@ -226,8 +226,8 @@ def _counted(done: Checked | Published, responses: int) -> dict[str, object]:
         "certificates": survey.certificates,
         "excluded": survey.excluded,
         "excluded_values": done.prepared.snapshot.excluded_values,
-        "precertificates": _precertificates(survey.counts),
-        "again": survey.counts.again,
+        "precertificates": _precertificates(survey.tally.counts),
+        "again": survey.tally.counts.again,
         "responses": responses,
         "issuers": len(done.prepared.issuers),
         "by_issuer": issuers_document(survey.by_issuer),
@@ -239,8 +239,8 @@ def _counted_lines(done: Checked | Published) -> list[tuple[str, object]]:
     return [
         ("rows in", survey.rows_in),
         ("excluded", _left_out(survey.excluded, done.prepared.snapshot.excluded_values)),
-        *_pairs(survey.counts),
-        *_again(survey.counts.again),
+        *_pairs(survey.tally.counts),
+        *_again(survey.tally.counts.again),
         ("issuers", len(done.prepared.issuers)),
     ]
 

@@ -25,7 +25,7 @@ from pregen.signers import ALGORITHMS, AUTO, Algorithm, engine_named
 from pregen.snapshot import GOOD, REVOKED, UNKNOWN
 from storage.stores import LocalStore
 
-CONFIGURATION = Template("""\
+_CONFIGURATION = Template("""\
 # Configuration of pregen, made by `pregen demo`. Paths are relative to this file.
 
 [snapshot]
@@ -158,7 +158,7 @@ def run_demo(
         "padding": padding,
         "cert_ids": f'"{cert_ids}"'.ljust(10),
     }
-    path.write_text(CONFIGURATION.substitute(choices))
+    path.write_text(_CONFIGURATION.substitute(choices))
     say(f"made {folder}: a root, an issuer, a responder, {rows:,} certificates in snapshot.parquet, and pregen.toml")
 
     config = load_config(path)
@@ -170,7 +170,7 @@ def run_demo(
         published = run(config, RunOptions(), show)
     show_report(f"$ pregen run {path}", run_report(published, time.perf_counter() - started, cpu_before))
     hash_name = "sha256" if cert_ids == "sha256" else "sha1"
-    judge = _Judge(folder / "issuer.pem", signed_by, hash_name)
+    judge = _OpensslJudge(folder / "issuer.pem", signed_by, hash_name)
     say("\nlooked up as an edge does:", *_look_up_some(folder, serials, now, judge))
     say(*_next_steps(folder, serials[REVOKED], judge))
 
@@ -196,7 +196,7 @@ def say(*lines: str) -> None:
     write("".join(f"{line}\n" for line in lines))
 
 
-class _Judge:
+class _OpensslJudge:
     """The openssl of this machine, if it is there and knows the algorithm."""
 
     def __init__(self, issuer: Path, algorithm: Algorithm, hash_name: str) -> None:
@@ -235,7 +235,7 @@ class _Judge:
         return done.stdout + done.stderr
 
 
-def _look_up_some(folder: Path, serials: dict[int, bytes], now: datetime, judge: _Judge) -> list[str]:
+def _look_up_some(folder: Path, serials: dict[int, bytes], now: datetime, judge: _OpensslJudge) -> list[str]:
     """Look up one certificate of each status and one that does not exist."""
     lines, issuer = [], folder / "issuer.pem"
     for status, serial in serials.items():
@@ -257,7 +257,7 @@ def _look_up_some(folder: Path, serials: dict[int, bytes], now: datetime, judge:
     return lines
 
 
-def _next_steps(folder: Path, serial: bytes, judge: _Judge) -> list[str]:
+def _next_steps(folder: Path, serial: bytes, judge: _OpensslJudge) -> list[str]:
     number = f"{int.from_bytes(serial, 'big'):x}"
     program = Path(sys.argv[0])
     pregen = shlex.quote(str(program)) if program.name == "pregen" else "pregen"

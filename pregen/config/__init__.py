@@ -5,7 +5,7 @@ may hold. The docstrings of the sections are the tables of docs/configuration.md
 writes them).
 """
 
-from pregen.config.columns import COLUMNS, KINDS, STATUSES, TIMES, ColumnConfig
+from pregen.config.columns import CERTIFICATE_KINDS, COLUMNS, STATUS_WORDS, TIME_COLUMNS, ColumnConfig
 from pregen.config.file import Config, load_config
 from pregen.config.gates import GatesConfig, GrowthLimit, Limit
 from pregen.config.section import parse_duration
@@ -26,11 +26,11 @@ from pregen.config.sections import (
 from pregen.config.upkeep import KeepConfig, RefreshConfig
 
 __all__ = [
+    "CERTIFICATE_KINDS",
     "COLUMNS",
-    "KINDS",
     "SEVERAL_KEYS",
-    "STATUSES",
-    "TIMES",
+    "STATUS_WORDS",
+    "TIME_COLUMNS",
     "AnchorConfig",
     "CertIds",
     "ClusterConfig",

@@ -37,21 +37,21 @@ COLUMNS = (
     "kind",
     "needs_ocsp",
 )
-TIMES = ("revoked_at", "not_before", "not_after")
+TIME_COLUMNS = ("revoked_at", "not_before", "not_after")
 SERIAL_ENCODINGS = ("binary", "unsigned-binary", "hex", "decimal")
 EPOCH_ENCODINGS = ("epoch-s", "epoch-ms", "epoch-us", "epoch-ns")
 ASN1_ENCODINGS = ("utctime", "generalizedtime", "asn1")
 TIME_ENCODINGS = ("timestamp", "date", "iso8601", *EPOCH_ENCODINGS, *ASN1_ENCODINGS)
-KINDS = ("ca", "end-entity", "precertificate")
+CERTIFICATE_KINDS = ("ca", "end-entity", "precertificate")
 OF_TIMES = ("zone", "ambiguous", "nonexistent", "time_of_day", "absent")
 TRUTHS = ("true", "false")
-STATUSES = ("good", "revoked", "unknown", "excluded")
+STATUS_WORDS = ("good", "revoked", "unknown", "excluded")
 _TIME_OF_DAY = re.compile(r"([01]\d|2[0-3]):[0-5]\d:[0-5]\d", re.ASCII)
 VALUES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "status": STATUSES,
+        "status": STATUS_WORDS,
         "reason": (*REASONS, *map(str, REASONS.values()), "absent"),
-        "kind": KINDS,
+        "kind": CERTIFICATE_KINDS,
         "needs_ocsp": TRUTHS,
     }
 )
@@ -129,18 +129,19 @@ def column_problems(canonical: str, column: ColumnConfig) -> Iterator[FieldProbl
 
 def _encoding_problems(canonical: str, column: ColumnConfig) -> Iterator[FieldProblem]:
     """Yield what is wrong with how a serial or a time is said to be written."""
-    known = SERIAL_ENCODINGS if canonical == "serial" else TIME_ENCODINGS if canonical in TIMES else ()
+    known = SERIAL_ENCODINGS if canonical == "serial" else TIME_ENCODINGS if canonical in TIME_COLUMNS else ()
     if column.encoding is not None and column.encoding not in known:
         text = f"{column.encoding!r} is not one of {', '.join(known)}"
         if not known:
-            text = f"only serials and times have one, which are the columns serial, {', '.join(TIMES)}: leave it out"
+            have = ", ".join(("serial", *TIME_COLUMNS))
+            text = f"only serials and times have one, which are the columns {have}: leave it out"
         if near := difflib.get_close_matches(column.encoding, known, n=1):
             text += f"; did you mean {near[0]!r}?"
         yield FieldProblem("config.bad-value", ".encoding", text)
-    if canonical not in TIMES:
+    if canonical not in TIME_COLUMNS:
         for field in OF_TIMES:
             if getattr(column, field) not in (None, "error"):  # a list is no member of a set
-                text = f"only times have one, which are the columns {', '.join(TIMES)}: leave it out"
+                text = f"only times have one, which are the columns {', '.join(TIME_COLUMNS)}: leave it out"
                 yield FieldProblem("config.bad-value", f".{field}", text)
         return
     if column.zone is None and {column.ambiguous, column.nonexistent} != {"error"}:

@@ -100,7 +100,7 @@ def load_config(path: Path) -> Config:
     Raises:
         ConfigError: it cannot be read, or holds anything wrong; the findings name all of it.
     """
-    return _Reader(path.absolute()).config(_read_toml(path))
+    return _SectionReader(path.absolute()).config(_read_toml(path))
 
 
 def _read_toml(path: Path) -> dict[str, object]:
@@ -118,7 +118,7 @@ def _read_toml(path: Path) -> dict[str, object]:
     raise ConfigError("the configuration cannot be read", (Finding(code, "error", text),))
 
 
-class _Reader:
+class _SectionReader:
     """Turns one parsed file into sections, and goes on after a mistake so that all of them are found."""
 
     def __init__(self, path: Path) -> None:

@@ -12,9 +12,9 @@ from pregen import clock
 from pregen.clock import DAY_S
 from pregen.snapshot import AS_OF_KEY, GOOD, REVOKED, UNKNOWN
 
-SERIAL_BYTES = (16, 17, 18, 19, 20)
-REVOKED_SHARE, EXPIRED_SHARE, UNKNOWN_SHARE = 0.02, 0.01, 0.0005
-REASONS = (1, 3, 4, 5, 9)  # those that server certificates have; absent in a third of the cases
+_SERIAL_BYTES = (16, 17, 18, 19, 20)
+_REVOKED_SHARE, EXPIRED_SHARE, UNKNOWN_SHARE = 0.02, 0.01, 0.0005
+_REASONS = (1, 3, 4, 5, 9)  # those that server certificates have; absent in a third of the cases
 VALID_DAYS = 90
 
 
@@ -28,12 +28,12 @@ def write_snapshot(path: Path, rows: int, as_of: datetime) -> dict[int, bytes]:
     """
     random = np.random.default_rng()
     now = clock.seconds(as_of)
-    sizes = random.choice(SERIAL_BYTES, rows).astype(np.int32)
+    sizes = random.choice(_SERIAL_BYTES, rows).astype(np.int32)
     offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int32)
     octets = random.integers(0, 256, int(offsets[-1]), dtype=np.uint8)
     octets[offsets[:-1]] = octets[offsets[:-1]] & 0x3F | 0x40  # positive, and minimal whatever follows
     status = random.choice(
-        [GOOD, REVOKED, UNKNOWN], rows, p=[1 - REVOKED_SHARE - UNKNOWN_SHARE, REVOKED_SHARE, UNKNOWN_SHARE]
+        [GOOD, REVOKED, UNKNOWN], rows, p=[1 - _REVOKED_SHARE - UNKNOWN_SHARE, _REVOKED_SHARE, UNKNOWN_SHARE]
     ).astype(np.uint8)
     status[:3] = GOOD, REVOKED, UNKNOWN
     expired = random.random(rows) < EXPIRED_SHARE
@@ -44,7 +44,7 @@ def write_snapshot(path: Path, rows: int, as_of: datetime) -> dict[int, bytes]:
     not_before = not_after - VALID_DAYS * DAY_S
     until = np.minimum(now, not_after)
     revoked_at = until - (random.random(rows) * (until - not_before)).astype(np.int64)
-    reason = random.choice([*REASONS, 0, 0], rows).astype(np.int8)
+    reason = random.choice([*_REASONS, 0, 0], rows).astype(np.int8)
     serial = pa.BinaryArray.from_buffers(
         pa.binary(), rows, [None, pa.py_buffer(offsets.data), pa.py_buffer(octets.data)]
     )

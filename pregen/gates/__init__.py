@@ -17,6 +17,6 @@ accepted where the operator said so. Each has a name that `--accept` takes; what
 """
 
 from pregen.gates.history import History
-from pregen.gates.results import GATES, Acceptance, GateResult, Outcome
+from pregen.gates.results import GATES, Acceptance, GateOutcome, GateResult
 
-__all__ = ["GATES", "Acceptance", "GateResult", "History", "Outcome"]
+__all__ = ["GATES", "Acceptance", "GateOutcome", "GateResult", "History"]

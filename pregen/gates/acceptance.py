@@ -7,17 +7,17 @@ from types import MappingProxyType
 
 from pregen.errors import Finding, UsageError
 from pregen.gates.author import check_name, system_user
-from pregen.gates.results import GATES, NEVER_ACCEPTED, Acceptance, GateResult, Outcome
+from pregen.gates.results import GATES, NEVER_ACCEPTED, Acceptance, GateOutcome, GateResult
 from pregen.validity import REASON_CODES
 
 MAX_REASON = 1_000  # characters: it is kept in every manifest, and shown
-DAMAGED, NONE_LISTED, MALFORMED = "history.damaged", "crl.none-listed", "line.malformed"
+HISTORY_DAMAGED, NONE_LISTED, MALFORMED = "history.damaged", "crl.none-listed", "line.malformed"
 UNPLACED = "issuer.unplaced"
 # Of whole columns: what their values show together.
 _OF_VALUES = ("serial.negative", "serial.encoding", "serial.rounded", "time.encoding", "time.stands-for-none")
 UNCOVERED, SIGN_UNCLEAR = "crl.scope", "crl.sign-unclear"  # which nothing accepts
 # What they hide nobody knows: no acceptance of a whole gate covers them.
-_ALONE = frozenset({DAMAGED, NONE_LISTED, MALFORMED, UNPLACED, UNCOVERED, SIGN_UNCLEAR, *_OF_VALUES})
+_ALONE = frozenset({HISTORY_DAMAGED, NONE_LISTED, MALFORMED, UNPLACED, UNCOVERED, SIGN_UNCLEAR, *_OF_VALUES})
 # What can be accepted by itself, beside the whole gate. Findings about rows have more codes than can be listed.
 CODES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -31,7 +31,7 @@ CODES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "time.hole",
             "time.history-mismatch",
         ),
-        "shrink": ("shrink.vanished", "shrink.unknown", "shrink.expiry", DAMAGED),
+        "shrink": ("shrink.vanished", "shrink.unknown", "shrink.expiry", HISTORY_DAMAGED),
         "growth": ("growth.certificates",),
         "issuer-missing": ("issuer.vanished", "issuer.empty"),
         "issuer-label": ("issuer.mislabelled",),
@@ -161,7 +161,7 @@ def _covers(acceptance: Acceptance, gate: str, finding: Finding) -> bool:
     return acceptance.gate == finding.code or (acceptance.gate == gate and finding.code not in _ALONE)
 
 
-def _outcome(result: GateResult, findings: Sequence[Finding], is_accepted: bool) -> Outcome:
+def _outcome(result: GateResult, findings: Sequence[Finding], is_accepted: bool) -> GateOutcome:
     if any(finding.severity == "error" for finding in findings):
         return "failed"
     if is_accepted:

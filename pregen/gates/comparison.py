@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pregen.errors import MAX_EXAMPLES
-from storage.history import EXPIRY_UNIT_S, NO_EXPIRY_UNITS, STATUS_BITS, STATUSES, WORD_BYTES, Columns
+from storage.history import EXPIRY_UNIT_S, KEPT_STATUSES, NO_EXPIRY_UNITS, STATUS_BITS, WORD_BYTES, Columns
 from storage.overlay_part import NO_EXPIRY_32
 
 Keys: TypeAlias = NDArray[np.uint64]
@@ -31,7 +31,7 @@ _NOTHING: Keys = np.empty(0, np.uint64)
 class KeptStatus(IntEnum):
     """What a history keeps of a status, by its number there: it tells holds apart, which a snapshot's rows do not."""
 
-    GOOD, REVOKED, ON_HOLD, UNKNOWN = range(len(STATUSES))
+    GOOD, REVOKED, ON_HOLD, UNKNOWN = range(len(KEPT_STATUSES))
 
 
 class Remembered(NamedTuple):
@@ -47,7 +47,7 @@ class Remembered(NamedTuple):
 
     @property
     def status(self) -> NDArray[np.uint32]:
-        """Index in `storage.history.STATUSES` of each, uint32[n]."""
+        """Index in `storage.history.KEPT_STATUSES` of each, uint32[n]."""
         return self.words & _STATUS_MASK
 
     @property
@@ -92,7 +92,7 @@ def words(status: NDArray[np.uint32], not_after: NDArray[np.uint32]) -> StatusWo
     """Return the words of entries, uint32[n], as `storage.history.word` does one by one.
 
     Args:
-        status: index in `storage.history.STATUSES` of each.
+        status: index in `storage.history.KEPT_STATUSES` of each.
         not_after: seconds since 1970; the last second that 32 bits can name is also "later, or never".
 
     >>> [hex(one) for one in words(np.array([1], np.uint32), np.array([2**32 - 1], np.uint32)).tolist()]
@@ -320,7 +320,7 @@ def _paired(before: Remembered, after: Remembered, expired: NDArray[np.bool_]) -
     rest_before, rest_after = order, np.arange(len(after.keys))
     olds: list[Indexes] = []
     news: list[Indexes] = []
-    for status in (*range(len(STATUSES)), None):
+    for status in (*range(len(KEPT_STATUSES)), None):
         old = rest_before if status is None else rest_before[before.status[rest_before] == status]
         new = rest_after if status is None else rest_after[after.status[rest_after] == status]
         first, second = pair(before.keys[old], after.keys[new])

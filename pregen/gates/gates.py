@@ -18,7 +18,7 @@ from pregen.gates.results import GateResult
 
 def judge_all(evidence: Evidence, config: GatesConfig) -> tuple[GateResult, ...]:
     """Return what each gate says, in the order of `GATES`; of errors nothing is accepted yet."""
-    return tuple(gate(evidence, config) for gate in _GATES)
+    return tuple(gate(evidence, config) for gate in _JUDGES)
 
 
 def judge_changes(evidence: Evidence, config: GatesConfig) -> tuple[GateResult, ...]:
@@ -101,7 +101,7 @@ def _rows_invalid(evidence: Evidence, config: GatesConfig) -> GateResult:
     )
 
 
-_GATES: tuple[Callable[[Evidence, GatesConfig], GateResult], ...] = (
+_JUDGES: tuple[Callable[[Evidence, GatesConfig], GateResult], ...] = (
     _zone,
     shrink,
     growth,

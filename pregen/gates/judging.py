@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from pregen.config import Limit
 from pregen.errors import Finding, Severity
 from pregen.gates.evidence import Evidence
-from pregen.gates.results import GateResult, Outcome
+from pregen.gates.results import GateOutcome, GateResult
 
 
 def result(gate: str, figures: Mapping[str, object], *findings: Finding) -> GateResult:
     """Return what a gate says: that it failed where any of its findings is an error."""
     failed = any(finding.severity == "error" for finding in findings)
-    outcome: Outcome = "failed" if failed else "warned" if findings else "passed"
+    outcome: GateOutcome = "failed" if failed else "warned" if findings else "passed"
     return GateResult(gate=gate, outcome=outcome, findings=findings, figures=figures)
 
 

@@ -24,7 +24,7 @@ GATES = (
     "window",
 )
 NEVER_ACCEPTED = frozenset({"coverage", "window"})
-Outcome: TypeAlias = Literal["passed", "warned", "accepted", "failed", "skipped"]
+GateOutcome: TypeAlias = Literal["passed", "warned", "accepted", "failed", "skipped"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class GateResult:
     """
 
     gate: str
-    outcome: Outcome
+    outcome: GateOutcome
     findings: tuple[Finding, ...] = ()
     figures: Mapping[str, object] = field(default_factory=dict)
     acceptances: tuple[Acceptance, ...] = ()
@@ -63,7 +63,7 @@ class GateResult:
 
 # What one manifest may take: examples are few, texts are short, and there are only so many kinds of findings.
 MAX_FINDINGS = 20
-MAX_TEXT = 2_000
+_MAX_TEXT = 2_000
 MAX_EXAMPLE = 300
 MAX_ZONES = 40
 
@@ -102,7 +102,7 @@ def _finding_document(finding: Finding) -> dict[str, object]:
     return document
 
 
-def _cut(text: str, most: int = MAX_TEXT) -> str:
+def _cut(text: str, most: int = _MAX_TEXT) -> str:
     """Return a text that is not too long, and has no half of a surrogate pair, as names of files may."""
     text = text.encode("utf-8", "backslashreplace").decode()
     return text if len(text) <= most else f"{text[:most]}..."

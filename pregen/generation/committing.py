@@ -25,7 +25,7 @@ from storage.errors import CommitRefusedError
 from storage.history import HistoryPart
 from storage.manifest import Manifest
 
-ATTEMPTS = 50  # each is of somebody else's urgent change, and takes a second or two: nobody has so many in a row
+_ATTEMPTS = 50  # each is of somebody else's urgent change, and takes a second or two: nobody has so many in a row
 
 
 class Committed(NamedTuple):
@@ -57,7 +57,7 @@ def commit(prepared: Prepared, survey: Survey, made: Made, steps: Steps, probed_
     windows = frozenset(window for one in made.signed for window in one.windows)
     verified = sum(one.verified for one in made.signed)
     gates = survey.gates + after_signing(
-        survey.rows_in, survey.excluded, survey.counts.again, shards, windows, verified
+        survey.rows_in, survey.excluded, survey.tally.counts.again, shards, windows, verified
     )
     with steps("gates"):
         parts = _parts(survey, made)
@@ -67,8 +67,8 @@ def commit(prepared: Prepared, survey: Survey, made: Made, steps: Steps, probed_
         "responses": responses,
         "excluded": survey.excluded,
     }
-    if survey.counts.again:
-        counts["again"] = survey.counts.again
+    if survey.tally.counts.again:
+        counts["again"] = survey.tally.counts.again
     manifest = Manifest(
         profile=prepared.profiles,
         shards=shards,
@@ -79,7 +79,7 @@ def commit(prepared: Prepared, survey: Survey, made: Made, steps: Steps, probed_
         probed_at=probed_at,
     )
     planned = on_top = OnTop.planned(prepared, made.staying)
-    for left in reversed(range(ATTEMPTS)):
+    for left in reversed(range(_ATTEMPTS)):
         try:
             _check_timely(prepared, made)
             head, put_bytes, history_bytes = _publish(prepared, survey, manifest, parts, on_top, steps)
@@ -150,8 +150,9 @@ def check_counts(prepared: Prepared, survey: Survey, made: Made) -> int:
     certificates = sum(one.shard.rows for one in made.in_order)
     responses = sum(one.responses for one in made.signed) + survey.kept_responses(prepared.issuers)
     excluded = sum(survey.excluded.values())
-    if survey.rows_in != certificates - survey.counts.again + excluded:
-        again = f", {survey.counts.again:,} of them for a further name or key," if survey.counts.again else ""
+    rows_again = survey.tally.counts.again
+    if survey.rows_in != certificates - rows_again + excluded:
+        again = f", {rows_again:,} of them for a further name or key," if rows_again else ""
         raise VerificationError(
             f"{survey.rows_in:,} rows came in, but {certificates:,} certificates were read back{again} and "
             f"{excluded:,} rows were excluded: nothing was published; please report this"

@@ -27,7 +27,7 @@ from pregen.generation.making.plan import forms, stored_issuer
 from pregen.generation.making.templates import make_template
 from pregen.generation.making.terms import FormerRun
 from pregen.generation.preparation import Prepared
-from pregen.generation.rows.groups import KINDS, Group
+from pregen.generation.rows.groups import RESPONSE_KINDS, Group
 from pregen.issuers import Issuer
 from pregen.validity import Fit, Refreshing
 from storage.history import HistoryPart
@@ -57,7 +57,7 @@ def find_keepable(prepared: Prepared, back: LookBack, bounds: Sequence[int]) -> 
         return Keepable(makings)
     ranges, issuers = set(pairwise(bounds)), {one.issuer_id: stored_issuer(one) for one in prepared.issuers}
     documents = {
-        name: _Document(back.tables[name], runs, prepared.refreshing)
+        name: _WindowsDocument(back.tables[name], runs, prepared.refreshing)
         for name, runs in back.former.items()
         if _tells_the_same(back.tables[name], issuers)
     }
@@ -90,7 +90,7 @@ class _Turn(NamedTuple):
     high: int
 
 
-class _Document:
+class _WindowsDocument:
     """A document of windows of the current generation: what its runs say of the shards that name it."""
 
     def __init__(self, tables: Tables, runs: Sequence[FormerRun], refreshing: Refreshing) -> None:
@@ -140,7 +140,7 @@ def _with_parts(shards: Iterable[Shard], parts: Sequence[HistoryPart]) -> list[F
     return former
 
 
-def _of_few_documents(stay: list[Former], documents: dict[str, _Document]) -> list[Former]:
+def _of_few_documents(stay: list[Former], documents: dict[str, _WindowsDocument]) -> list[Former]:
     """Return shards that name no more documents than may stay: those of the newest ones."""
     named = sorted({former.shard.tables for former in stay}, key=lambda name: (-documents[name].newest, name))
     few = set(named[:KEPT_DOCUMENTS])
@@ -178,7 +178,9 @@ def _terms_of(issuer: Issuer) -> bytes:
         clock.seconds(issuer.not_after),
     )
     templates = [
-        make_template(form) for kind in range(len(KINDS)) for form in forms(issuer, Group(0, _USUAL_SERIAL_BYTES, kind))
+        make_template(form)
+        for kind in range(len(RESPONSE_KINDS))
+        for form in forms(issuer, Group(0, _USUAL_SERIAL_BYTES, kind))
     ]
     texts = [repr(one).encode() for one in (named, templates)]
     total = hashlib.sha256()

@@ -10,7 +10,7 @@ from pregen.generation.work.workers import Pool
 from pregen.overlays import Entries
 from pregen.overlays.records import overlay_columns
 from storage.overlay_part import OverlayPart, encode_overlay_part
-from storage.sealed import ID_BYTES
+from storage.sealed import SEALED_ID_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class StayingSigner:
                 "nothing was published; please report this"
             )
         shard = replace(signed.shard, as_of=int(entries.as_of.min()))
-        part, octets = encode_overlay_part(os.urandom(ID_BYTES), shard.pack, overlay_columns(entries))
+        part, octets = encode_overlay_part(os.urandom(SEALED_ID_BYTES), shard.pack, overlay_columns(entries))
         try:
             self._store.put(part.name, octets)
         except OSError as e:

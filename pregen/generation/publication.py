@@ -81,7 +81,7 @@ class Published:
     @property
     def engine(self) -> str:
         """Names of the engines that signed."""
-        issuers = [self.prepared.issuers[group.issuer] for group in self.survey.groups]
+        issuers = [self.prepared.issuers[group.issuer] for group in self.survey.tally.groups]
         used = {issuer.responder.use for issuer in issuers if not issuer.trouble}
         return ", ".join(sorted({self.prepared.choices[use].engine for use in used}))
 

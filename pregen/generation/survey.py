@@ -14,8 +14,8 @@ from pregen.gates import GateResult, History
 from pregen.gates.detector import Observation, Observer, Watch, all_observed
 from pregen.generation.comparing.by_issuer import IssuerFigures, figures_by_issuer
 from pregen.generation.comparing.counting import CountingJob, CountTask, ShardCounter
-from pregen.generation.comparing.makings import Keepable, Keeping
-from pregen.generation.comparing.tally import ShardCount, add_up
+from pregen.generation.comparing.makings import Keepable
+from pregen.generation.comparing.tally import ShardCount, Tally, add_up
 from pregen.generation.gatekeeping import (
     INVALID,
     ask,
@@ -29,7 +29,7 @@ from pregen.generation.gatekeeping import (
 from pregen.generation.lost import lost_but_kept
 from pregen.generation.making.left_out import LEFT_BEHIND, NOTHING_LEFT_OUT, LeftOut
 from pregen.generation.preparation import Prepared
-from pregen.generation.rows.counts import NOTHING_COUNTED, RowCounts
+from pregen.generation.rows.counts import RowCounts
 from pregen.generation.rows.groups import Group
 from pregen.generation.rows.routing import RoutingJob, ShardFile, route, route_files
 from pregen.generation.rows.truth import Overlaid, all_staying
@@ -48,72 +48,62 @@ class Survey:
 
     Attributes:
         files: the shards.
-        groups: rows of each group.
-        proofs: by shard, groups that are seen there first; shards that stay are passed over.
+        tally: what they hold in all, less what was left out since.
         rows_in: rows read.
         excluded: rows without answers, by reason.
         warnings: all of them.
         gates: what the gates said that look at the snapshot.
         history: what the next generation's gates need; None where nobody looked.
-        counts: what became of the rows that get none, by shards.
         by_issuer: figures of each issuer.
         left_out: of issuers that are left behind, rows that got no answers; among `excluded`, once all is signed.
-        keeping: of shards of which something stays, what does.
-        kept_groups: rows of each group in these.
-        staying: what stays in overlays beside the shards.
+        staying: what stays in overlays beside the shards, spooled.
     """
 
     files: tuple[ShardFile, ...]
-    groups: dict[Group, int]
-    proofs: dict[int, frozenset[Group]]
+    tally: Tally
     rows_in: int
     excluded: dict[str, int]
     warnings: tuple[Finding, ...]
     gates: tuple[GateResult, ...] = ()
     history: History | None = field(default=None)
-    counts: RowCounts = NOTHING_COUNTED
     by_issuer: tuple[IssuerFigures, ...] = ()
     left_out: LeftOut = NOTHING_LEFT_OUT
-    keeping: Mapping[int, Keeping] = field(default_factory=dict)
-    kept_groups: Mapping[Group, int] = field(default_factory=dict)
     staying: StayingRows = field(default_factory=StayingRows)
 
     @property
     def all_groups(self) -> list[Group]:
         """The groups of all rows that get responses, and of what stays in overlays, in their order."""
-        return sorted({*self.groups, *self.staying.groups})
+        return sorted({*self.tally.groups, *self.staying.groups})
 
     @property
     def certificates(self) -> int:
         """Rows that get responses."""
-        return sum(self.groups.values())
+        return sum(self.tally.groups.values())
 
     @property
     def kept(self) -> int:
         """How many of them are in shards whose packs stay."""
-        return sum(self.kept_groups.values())
+        return sum(self.tally.kept_groups.values())
 
     def without(self, left: LeftOut) -> "Survey":
         """Return the same without rows that got no answers because their issuers are left behind."""
         if left.is_nothing:
             return self
-        groups = {group: count - left.groups.get(group, 0) for group, count in self.groups.items()}
         rows = sum(left.groups.values()) - left.again
         return replace(
             self,
-            groups={group: count for group, count in groups.items() if count},
+            tally=self.tally.without(left.groups, left.again),
             excluded={**self.excluded, LEFT_BEHIND: rows} if rows else self.excluded,
-            counts=self.counts._replace(again=self.counts.again - left.again),
             left_out=left,
         )
 
     def responses(self, issuers: Sequence[Issuer]) -> int:
         """Return how many responses that makes."""
-        return _responses(issuers, self.groups)
+        return _responses(issuers, self.tally.groups)
 
     def kept_responses(self, issuers: Sequence[Issuer]) -> int:
         """Return how many of them are in shards of which something stays."""
-        return _responses(issuers, self.kept_groups)
+        return _responses(issuers, self.tally.kept_groups)
 
 
 def survey(
@@ -164,13 +154,9 @@ def survey(
         files=tuple(
             replace(file, digest=tally.digests[file.number], made_of=tally.made_of[file.number]) for file in files
         ),
-        groups=tally.groups,
-        proofs=tally.proofs,
-        keeping=tally.keeping,
-        kept_groups=tally.kept_groups,
+        tally=tally,
         rows_in=snapshot.rows_in,
         excluded=excluded,
-        counts=counts,
         warnings=prepared.warnings + warnings,
         gates=gates,
         history=history,

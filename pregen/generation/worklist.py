@@ -47,14 +47,14 @@ def make_worklist(prepared: Prepared, survey: Survey, keepable: Keepable, back: 
     as_of = clock.seconds(prepared.snapshot.as_of)
     sign, parts, kept = [], [], []
     for file in survey.files:
-        keeping = survey.keeping.get(file.number, Keeping.NOTHING)
+        keeping = survey.tally.keeping.get(file.number, Keeping.NOTHING)
         if keeping:
             former = keepable.shards[file.low, file.high]
             kept.append(KeptShard(file.number, replace(former.shard, as_of=as_of), former.part))
             if keeping == Keeping.PACK:
                 parts.append(PartTask(file, prepared.expired_before, prepared.endings))
         else:
-            proofs, packs = survey.proofs.get(file.number, frozenset()), back.packs_of(file.low, file.high)
+            proofs, packs = survey.tally.proofs.get(file.number, frozenset()), back.packs_of(file.low, file.high)
             sign.append(SignTask(file, prepared.expired_before, prepared.endings, proofs, packs))
     return Worklist(tuple(sign), tuple(tasks_of(prepared, survey.staying, back)), tuple(parts), tuple(kept))
 

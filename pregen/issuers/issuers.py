@@ -63,7 +63,7 @@ def inspect_issuers(
     config: Config, now: datetime, *, leaving: Leaving = "nobody"
 ) -> tuple[tuple[Issuer, ...], tuple[Finding, ...]]:
     """Return the issuers that can be used, and everything that is wrong with them and the others; never raises."""
-    inspection = _Inspection(config, now, leaving)
+    inspection = _SectionCheck(config, now, leaving)
     found = [(section, names) for section in config.issuer if (names := inspection.issuer(section))]
     inspection.note_same_ids()
     issuers = [replace(names[0], rows_of=inspection.others(section, found)) for section, names in found]
@@ -94,7 +94,7 @@ def merged_section(sections: Sequence[IssuerConfig]) -> str:
     return "\n".join(lines)
 
 
-class _Inspection:
+class _SectionCheck:
     """One pass over all sections. A key that several sections share is opened, and complained of, once."""
 
     def __init__(self, config: Config, now: datetime, leaving: Leaving) -> None:

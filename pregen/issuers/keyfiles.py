@@ -31,7 +31,7 @@ from pregen.signers import (
     kind_of,
 )
 
-_KINDS = frozenset(algorithm.key for algorithm in ALGORITHMS.values())
+_KEY_KINDS = frozenset(algorithm.key for algorithm in ALGORITHMS.values())
 _ML_DSA_OIDS = tuple(one.identifier[2:] for one in ALGORITHMS.values() if one.key.startswith("ml-dsa"))  # in DER
 _ELSEWHERE = ("pkcs11:", "awskms:", "arn:")
 _OTHERS_ACCESS = 0o006  # read or write, by neither owner nor group: a group such as ssl-cert is a usual way to share
@@ -101,7 +101,7 @@ class KeyFile:
                 the finding.
         """
         key = self._load(self._read())
-        if not isinstance(key, PrivateKey) or kind_of(key) not in _KINDS:
+        if not isinstance(key, PrivateKey) or kind_of(key) not in _KEY_KINDS:
             text = "P-256, P-384, P-521, RSA of 2048, 3072 or 4096 bits, Ed25519 and ML-DSA can be used"
             raise self._refused("key.unsupported", f"is {_described(key)}; {text}")
         if isinstance(key, rsa.RSAPrivateKey):

@@ -14,7 +14,7 @@ from pregen.routing_key import xxh64
 from pregen.snapshot import NO_REASON
 from storage.certid import MAX_SERIAL_BYTES
 from storage.errors import ChecksumError, FormatError, MalformedError
-from storage.history import STATUSES, HistoryIndex
+from storage.history import KEPT_STATUSES, HistoryIndex
 from storage.manifest import Shard
 from storage.overlay_part import NO_EXPIRY_32, OverlayColumns, OverlayPart, read_overlay_part
 from storage.pack import open_pack, walk
@@ -139,7 +139,7 @@ def record_entries(records: NDArray[np.uint8], issuer_id: int, shape: Shape, as_
         at += 4
     if "reason" in shape.fields:
         reason = records[:, at].astype(np.int8)
-    status = np.full(count, STATUSES.index(shape.status), np.uint8)
+    status = np.full(count, KEPT_STATUSES.index(shape.status), np.uint8)
     status[reason == CERTIFICATE_HOLD] = KeptStatus.ON_HOLD
     return Entries(
         keys=keys,

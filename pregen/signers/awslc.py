@@ -16,7 +16,7 @@ from pregen.signers.base import PrivateKey, Signer
 from pregen.signers.keys import require_kind
 from pregen.signers.single import Sign, SingleSigner
 
-KINDS = ("p256", "p384", "rsa2048", "rsa3072", "rsa4096")  # awscrt takes no key on P-521
+_KEY_KINDS = ("p256", "p384", "rsa2048", "rsa3072", "rsa4096")  # awscrt takes no key on P-521
 
 
 class AwslcEngine:
@@ -33,7 +33,7 @@ class AwslcEngine:
 
     def supports(self, algorithm: Algorithm) -> bool:
         """Tell whether the engine has this algorithm."""
-        return algorithm.key in KINDS
+        return algorithm.key in _KEY_KINDS
 
     def open(self, keys: Sequence[PrivateKey], algorithm: Algorithm) -> Signer:
         """Return a signer for private keys of the right kind."""

@@ -6,7 +6,7 @@ from cryptography.hazmat.primitives.asymmetric import padding
 
 from pregen.signers.base import Octets, digests
 
-HASH_BYTES = 32
+_HASH_BYTES = 32
 SALT_BYTES = 32
 # The same, as cryptography names them, by `Algorithm.padding`.
 PADDINGS: dict[str | None, padding.AsymmetricPadding] = {
@@ -22,7 +22,7 @@ def encode_pkcs1v15(hashed: Octets, size: int) -> Octets:
     >>> encode_pkcs1v15(np.zeros((3, 32), np.uint8), 256)[0, :3].tolist()
     [0, 1, 255]
     """
-    head = b"\x00\x01".ljust(size - HASH_BYTES - len(_DIGEST_INFO) - 1, b"\xff") + b"\x00" + _DIGEST_INFO
+    head = b"\x00\x01".ljust(size - _HASH_BYTES - len(_DIGEST_INFO) - 1, b"\xff") + b"\x00" + _DIGEST_INFO
     out = np.empty((len(hashed), size), np.uint8)
     out[:, : len(head)] = np.frombuffer(head, np.uint8)
     out[:, len(head) :] = hashed
@@ -35,7 +35,7 @@ def encode_pss(hashed: Octets, salts: Octets, size: int) -> Octets:
     Steps as there; the modulus has 8 * size bits, so one bit is cleared (step 11).
     """
     rows = len(hashed)
-    masked = size - HASH_BYTES - 1
+    masked = size - _HASH_BYTES - 1
     out = np.zeros((rows, size), np.uint8)
     block, tag = out[:, :masked], out[:, masked:-1]
     tag[:] = digests(np.hstack([np.zeros((rows, 8), np.uint8), hashed, salts]), "sha256")  # 5, 6
@@ -49,9 +49,9 @@ def encode_pss(hashed: Octets, salts: Octets, size: int) -> Octets:
 
 def _mgf1(seeds: Octets, size: int) -> Octets:
     """Return the mask of each seed (B.2.1), uint8[n, size]."""
-    count, width = -(-size // HASH_BYTES), seeds.shape[1] + 4
+    count, width = -(-size // _HASH_BYTES), seeds.shape[1] + 4
     blocks = np.zeros((len(seeds), count, width), np.uint8)
     blocks[:, :, :-4] = seeds[:, None]
     blocks[:, :, -1] = np.arange(count)
     hashed = digests(blocks.reshape(len(seeds) * count, width), "sha256")
-    return hashed.reshape(len(seeds), count * HASH_BYTES)[:, :size]
+    return hashed.reshape(len(seeds), count * _HASH_BYTES)[:, :size]

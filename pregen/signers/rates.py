@@ -10,7 +10,7 @@ from pregen.errors import SigningError
 from pregen.signers.algorithms import Algorithm
 from pregen.signers.base import Engine, Octets, PrivateKey
 
-MESSAGE_BYTES = 200  # about a ResponseData
+_MESSAGE_BYTES = 200  # about a ResponseData
 MAX_ROWS = 4096
 CALLS = 4  # as many as `seconds` should hold, at least
 
@@ -46,7 +46,7 @@ class _Pace:
 
 
 def _messages() -> Octets:
-    return np.frombuffer(os.urandom(MAX_ROWS * MESSAGE_BYTES), np.uint8).reshape(MAX_ROWS, MESSAGE_BYTES)
+    return np.frombuffer(os.urandom(MAX_ROWS * _MESSAGE_BYTES), np.uint8).reshape(MAX_ROWS, _MESSAGE_BYTES)
 
 
 def signing_rate(engine: Engine, algorithm: Algorithm, key: PrivateKey, seconds: float) -> float:

@@ -29,7 +29,6 @@ from pregen.snapshot.batch import (
     CA,
     END_ENTITY,
     GOOD,
-    MAX_SERIAL_BYTES,
     NO_EXPIRY,
     NO_ISSUANCE,
     NO_REASON,
@@ -53,6 +52,7 @@ from pregen.snapshot.reading import Reading
 from pregen.snapshot.remnants import IN_COLUMNS
 from pregen.snapshot.serials import read_serials
 from pregen.snapshot.snapshot import Snapshot
+from storage.certid import MAX_SERIAL_BYTES
 
 __all__ = [
     "ACCEPTED_KEY",

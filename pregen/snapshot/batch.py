@@ -7,11 +7,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from storage import certid
-
 GOOD, REVOKED, UNKNOWN = range(3)
 END_ENTITY, CA = range(2)
-MAX_SERIAL_BYTES = certid.MAX_SERIAL_BYTES
 NO_REASON = -1
 NO_EXPIRY = 2**62  # far after every time that a certificate can name, and safe to add a duration to
 NO_ISSUANCE = -(2**62)  # far before

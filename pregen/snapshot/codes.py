@@ -19,16 +19,16 @@ from pregen.snapshot.octets import ArrowArray, nulls
 
 EXCLUDED = 3
 EXPIRED = 4  # good until it expired, says a file whose kind has such a status
-STATUSES: Mapping[str, int] = MappingProxyType(
+STATUS_NUMBERS: Mapping[str, int] = MappingProxyType(
     {"good": GOOD, "revoked": REVOKED, "unknown": UNKNOWN, "excluded": EXCLUDED, "expired": EXPIRED}
 )
 
 UNSPECIFIED = 0  # left out of responses (RFC 5280, 5.3.1), but given, which counts where a reason is demanded
 # What databases write when a hold has ended, as delta CRLs have it.
 _RELEASED = {str(REMOVE_FROM_CRL): REMOVE_FROM_CRL, "removefromcrl": REMOVE_FROM_CRL}
-_REASONS = {**REASONS, **{str(number): number for number in REASONS.values()}, "absent": NO_REASON}
+_REASON_NUMBERS = {**REASONS, **{str(number): number for number in REASONS.values()}, "absent": NO_REASON}
 PRECERTIFICATE = 2  # an end entity, of which there may be a row of the final certificate too
-_KINDS = {"end-entity": END_ENTITY, "ca": CA, "precertificate": PRECERTIFICATE}
+_KIND_NUMBERS = {"end-entity": END_ENTITY, "ca": CA, "precertificate": PRECERTIFICATE}
 _TRUTHS = {"false": 0, "true": 1, "f": 0, "t": 1}  # the letters are PostgreSQL's, in CSV
 _DIGITS = {"0": 0, "1": 1}
 _INTEGER = re.compile("0|-?[1-9][0-9]*")  # as integers are written, so that comparing numbers is comparing texts
@@ -58,20 +58,22 @@ def status_table(values: Mapping[str, list[str]] | None) -> CodeTable:
     It does not add to them: a 0 that a database uses for something else must not come out as good.
     """
     if values is not None:
-        return CodeTable({text: STATUSES[key] for key, texts in values.items() for text in texts}, {})
-    words = {word: number for word, number in STATUSES.items() if number in {GOOD, REVOKED, UNKNOWN}}
+        return CodeTable({text: STATUS_NUMBERS[key] for key, texts in values.items() for text in texts}, {})
+    words = {word: number for word, number in STATUS_NUMBERS.items() if number in {GOOD, REVOKED, UNKNOWN}}
     return CodeTable({}, words | {str(number): number for number in words.values()})
 
 
 def reason_table(values: Mapping[str, list[str]] | None) -> CodeTable:
     """Return what a reason column means: CRLReason numbers and names, and what the configuration adds or changes."""
-    added = {text: _REASONS[key] for key, texts in (values or {}).items() for text in texts}
-    return CodeTable(added, {name.lower(): number for name, number in _REASONS.items() if name != "absent"})
+    added = {text: _REASON_NUMBERS[key] for key, texts in (values or {}).items() for text in texts}
+    return CodeTable(added, {name.lower(): number for name, number in _REASON_NUMBERS.items() if name != "absent"})
 
 
 def kind_table(values: Mapping[str, list[str]] | None) -> CodeTable:
     """Return what a column of kinds means: the three words, and what the configuration adds or changes."""
-    return CodeTable({text: _KINDS[key] for key, texts in (values or {}).items() for text in texts}, _KINDS)
+    return CodeTable(
+        {text: _KIND_NUMBERS[key] for key, texts in (values or {}).items() for text in texts}, _KIND_NUMBERS
+    )
 
 
 def truth_table(values: Mapping[str, list[str]] | None) -> CodeTable:

@@ -7,7 +7,7 @@ from types import MappingProxyType
 import pyarrow as pa
 import pyarrow.types as is_type
 
-from pregen.config.columns import ASN1_ENCODINGS, EPOCH_ENCODINGS, TIME_ENCODINGS, TIMES
+from pregen.config.columns import ASN1_ENCODINGS, EPOCH_ENCODINGS, TIME_COLUMNS, TIME_ENCODINGS
 from pregen.errors import Finding
 from pregen.snapshot.column import Column
 from pregen.snapshot.layouts import is_number, is_octets, is_text, read_as
@@ -36,7 +36,7 @@ def type_findings(path: Location, field: "pa.Field[pa.DataType]", column: Column
 
 def _code(kind: pa.DataType, column: Column) -> str:
     """Return the code for a column whose type is refused."""
-    if column.canonical in TIMES and not _time_encoding(kind, column):
+    if column.canonical in TIME_COLUMNS and not _time_encoding(kind, column):
         if _needless_zone(kind, column):
             return "column.zone"
         if is_type.is_timestamp(kind) and column.zone is None and not _is_zoned(kind):
@@ -179,7 +179,7 @@ _ADVICE: Mapping[str, str] = MappingProxyType(
         "kind": "export kinds as text (ca, end-entity, precertificate), or as codes that are mapped",
         "needs_ocsp": "export it as true and false, or as 1 and 0",
     }
-    | dict.fromkeys(TIMES, _TIME_ADVICE)
+    | dict.fromkeys(TIME_COLUMNS, _TIME_ADVICE)
 )
 _CHECKS: Mapping[str, Callable[[pa.DataType, Column], str]] = MappingProxyType(
     {
@@ -191,5 +191,5 @@ _CHECKS: Mapping[str, Callable[[pa.DataType, Column], str]] = MappingProxyType(
         "kind": _truth,
         "needs_ocsp": _truth,
     }
-    | dict.fromkeys(TIMES, _time)
+    | dict.fromkeys(TIME_COLUMNS, _time)
 )

@@ -10,7 +10,7 @@ import pyarrow.types as is_type
 from pregen.errors import MAX_EXAMPLES, Finding, Severity
 from pregen.snapshot.column import Column
 from pregen.snapshot.column_types import type_findings
-from pregen.snapshot.layouts import CODES, is_text
+from pregen.snapshot.layouts import CODED_COLUMNS, is_text
 from pregen.snapshot.location import Location
 
 
@@ -18,7 +18,7 @@ def needed(columns: Mapping[str, Column], schema: pa.Schema) -> tuple[list[str],
     """Return the names of the columns that are read from a file, and of those, texts with few distinct values."""
     present = set(schema.names)
     used = {key: column.name for key, column in columns.items() if column.name in present}
-    categories = [name for key, name in used.items() if key in CODES and is_text(schema.field(name).type)]
+    categories = [name for key, name in used.items() if key in CODED_COLUMNS and is_text(schema.field(name).type)]
     return list(dict.fromkeys(used.values())), list(dict.fromkeys(categories))
 
 

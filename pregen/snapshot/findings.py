@@ -132,7 +132,7 @@ class RowPlace(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Kind:
+class _CodeCount:
     """What is kept of one code in one column."""
 
     column: str
@@ -147,14 +147,14 @@ class RowFindings:
 
     def __init__(self) -> None:
         """Nothing is wrong yet."""
-        self._kinds: dict[tuple[str, str], _Kind] = {}
+        self._kinds: dict[tuple[str, str], _CodeCount] = {}
 
     def note(self, fault: Fault, name: str, column: "ArrowArray | None", first: RowPlace) -> None:
         """Count a fault's rows; `column` is what the file holds under `name`, its row 0 is the row `first`."""
         count = int(np.count_nonzero(fault.rows))
         if not count:
             return
-        kind = self._kinds.setdefault((fault.code, name), _Kind(name, first.unit))
+        kind = self._kinds.setdefault((fault.code, name), _CodeCount(name, first.unit))
         kind.count += count
         for at in np.flatnonzero(fault.rows)[: MAX_EXAMPLES - len(kind.examples)].tolist():
             value = "null" if column is None else shown(column[at])
@@ -167,7 +167,7 @@ class RowFindings:
     def add(self, later: "RowFindings") -> None:
         """Count what was noted in later rows too."""
         for key, other in later._kinds.items():  # noqa: SLF001 - of the same class
-            kind = self._kinds.setdefault(key, _Kind(other.column, other.unit))
+            kind = self._kinds.setdefault(key, _CodeCount(other.column, other.unit))
             kind.count += other.count
             kind.examples += other.examples[: MAX_EXAMPLES - len(kind.examples)]
             if len(kind.values) <= MAX_EXAMPLES:
@@ -213,7 +213,7 @@ def located(path: Location, row: int, unit: str = "row") -> str:
     return f"{path}, {unit} {row + 1}"
 
 
-def _finding(code: str, kind: _Kind, skew_s: int) -> Finding:
+def _finding(code: str, kind: _CodeCount, skew_s: int) -> Finding:
     listed = list(kind.values)[:MAX_EXAMPLES]
     values = ", ".join(listed) + (", ..." if len(kind.values) > MAX_EXAMPLES else "")
     advice = _ADVICE_OF_LINES if kind.unit == "line" and code in _ADVICE_OF_LINES else _ADVICE

@@ -25,7 +25,7 @@ from pregen.snapshot.batch import (
 from pregen.snapshot.column import Column
 from pregen.snapshot.crls.entries import LAST_REVOCATION_S
 from pregen.snapshot.crls.revocations import Revocations, Statuses
-from pregen.snapshot.crls.scope import KINDS, NOT_SAID
+from pregen.snapshot.crls.scope import KIND_COUNT, NOT_SAID
 from pregen.snapshot.exclusion import count_excluded, leave_out_no_ocsp
 from pregen.snapshot.files.base import ODD
 from pregen.snapshot.findings import RowPlace
@@ -75,7 +75,7 @@ class Intake:
         count = max(issuers.values()) + 1
         self.reading = reading
         self.oldest = reading.oldest = np.full(count, NO_EXPIRY, np.int64)
-        self.of_kind = reading.of_kind = np.zeros((count, KINDS), np.int64)
+        self.of_kind = reading.of_kind = np.zeros((count, KIND_COUNT), np.int64)
         self.rows_of = reading.rows_of = np.zeros((count, 2), np.int64)
         self.negative = reading.negative_serials = np.zeros(count, np.int64)
         self.habits = Habits(count)
@@ -169,8 +169,8 @@ class _BatchIntake(JudgedRows):
         if self._intake.revocations is not None:
             namesake = self._intake.revocations.namesake  # entries are of all issuers of a name
             np.minimum.at(self._intake.oldest, namesake[batch.issuer], batch.not_before)
-            kinds = batch.issuer * KINDS + (NOT_SAID if batch.kind is None else batch.kind)
-            self._intake.of_kind += np.bincount(kinds, minlength=self._intake.of_kind.size).reshape(-1, KINDS)
+            kinds = batch.issuer * KIND_COUNT + (NOT_SAID if batch.kind is None else batch.kind)
+            self._intake.of_kind += np.bincount(kinds, minlength=self._intake.of_kind.size).reshape(-1, KIND_COUNT)
         return batch, count_excluded(self, self._by_status)
 
     def _claims(self, status: NDArray[np.uint8], revocations: Instants) -> NDArray[np.uint8]:

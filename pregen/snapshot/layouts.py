@@ -6,7 +6,7 @@ import pyarrow.types as is_type
 
 from pregen.snapshot.octets import ArrowArray
 
-CODES = ("issuer", "issuer_key", "status", "reason", "kind", "needs_ocsp")
+CODED_COLUMNS = ("issuer", "issuer_key", "status", "reason", "kind", "needs_ocsp")
 _OF_OCTETS = ("serial", "issuer_key")  # where octets are no text
 
 
@@ -59,7 +59,7 @@ def plain(array: ArrowArray, canonical: str) -> ArrowArray:
             array = pa.DictionaryArray.from_arrays(array.indices, _decoded(array.dictionary))
         if is_type.is_string_view(array.type.value_type):
             array = pa.DictionaryArray.from_arrays(array.indices, array.dictionary.cast(pa.large_string()))
-        return array if canonical in CODES else array.dictionary_decode()
+        return array if canonical in CODED_COLUMNS else array.dictionary_decode()
     if is_type.is_string_view(array.type):
         return array.cast(pa.large_string())
     if is_octets(array.type) and canonical not in _OF_OCTETS:

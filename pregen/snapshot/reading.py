@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from pregen.config.columns import TIMES
+from pregen.config.columns import TIME_COLUMNS
 from pregen.errors import Finding
 from pregen.snapshot.findings import RowFindings
 from pregen.snapshot.habits.rounded import Rounded
@@ -29,7 +29,7 @@ class Reading:
         listed: entries of CRLs that its rows have.
         by_sign: those that its rows have but for the sign, and the forms of these (`pregen.snapshot.crls.signs`).
         oldest: the earliest not_before of the rows of each issuer, int64[issuers]; None: nobody asks.
-        of_kind: how many rows of each kind each issuer has, int64[issuers, KINDS]; None: nobody asks.
+        of_kind: how many rows of each kind each issuer has, int64[issuers, KIND_COUNT]; None: nobody asks.
         zone_used: columns (canonical names) with a declared zone, and with times that it was needed for.
         zone_written: those with times that name their own.
         negative_serials: how many rows of each issuer have a serial that is negative, int64[issuers].
@@ -60,7 +60,7 @@ class Reading:
     of_issuers: Mapping[int, tuple[Finding, ...]] = field(default_factory=dict)
     units_of_issuers: Mapping[str, Mapping[int, tuple[Finding, ...]]] = field(default_factory=dict)
     remnants: Remnants = field(default_factory=Remnants)
-    units: dict[str, Units] = field(default_factory=lambda: {canonical: Units() for canonical in TIMES})
+    units: dict[str, Units] = field(default_factory=lambda: {canonical: Units() for canonical in TIME_COLUMNS})
     rounded: Rounded = field(default_factory=Rounded)
     scripts: Scripts = field(default_factory=Scripts)
     stand_ins: StandIns = field(default_factory=StandIns)

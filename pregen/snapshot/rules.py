@@ -12,8 +12,8 @@ from pregen.validity import REASON_CODES, Profile
 from pregen.validity.reason_rules import REASON_MISSING, REASON_UNSPECIFIED
 
 NO_PROFILES: Mapping[int, Profile] = MappingProxyType({})
-_REASONS = 16  # more than any CRLReason; the two behind the last one are for rows without
-_UNSPECIFIED, _NONE = _REASONS, _REASONS + 1
+_REASON_COUNT = 16  # more than any CRLReason; the two behind the last one are for rows without
+_UNSPECIFIED, _NONE = _REASON_COUNT, _REASON_COUNT + 1
 _NO_ROWS = np.empty(0, np.intp)
 _NUMBER = MappingProxyType({code: number for number, code in enumerate(REASON_CODES, 1)})
 
@@ -24,7 +24,7 @@ class RowRules:
     def __init__(self, profiles: Mapping[int, Profile], issuers: int) -> None:
         """Take the profiles of issuers, by index; rows of the other issuers may say anything."""
         self._of_cas_alone = np.zeros(issuers, np.bool_)
-        self._forbidden = np.zeros((issuers, 2, _REASONS + 2), np.uint8)
+        self._forbidden = np.zeros((issuers, 2, _REASON_COUNT + 2), np.uint8)
         for issuer, profile in profiles.items():
             self._of_cas_alone[issuer] = profile.is_for_cas
             for is_ca in (False, True):

@@ -22,7 +22,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from pregen.snapshot.batch import MAX_SERIAL_BYTES
 from pregen.snapshot.octets import (
     ArrowArray,
     Fault,
@@ -37,6 +36,7 @@ from pregen.snapshot.octets import (
     without,
     without_leading,
 )
+from storage.certid import MAX_SERIAL_BYTES
 
 _TOP = 0x7F  # of the first octet of what is not negative
 _NOT_HEX = 255

@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pregen import clock
-from pregen.config.columns import TIMES
+from pregen.config.columns import TIME_COLUMNS
 from pregen.errors import Finding
 from pregen.snapshot.batch import NO_EXPIRY, StatusBatch
 from pregen.snapshot.column import Column, listing
 from pregen.snapshot.columns import needed
 from pregen.snapshot.crls.lists import RevocationList
 from pregen.snapshot.crls.revocations import Revocations
-from pregen.snapshot.crls.scope import KINDS, out_of_scope
+from pregen.snapshot.crls.scope import KIND_COUNT, out_of_scope
 from pregen.snapshot.crls.signs import entries_in
 from pregen.snapshot.files import SnapshotFile
 from pregen.snapshot.findings import RowFindings, RowPlace, located, negative_finding
@@ -168,7 +168,7 @@ class Snapshot:
             by_sign = (one for reading in self._readings.values() for one in reading.by_sign)
             from_crls = self._revocations.by_sign(exact, by_sign) + from_crls
             counts = [reading.of_kind for reading in self._readings.values() if reading.of_kind is not None]
-            none = np.zeros((len(nothing), KINDS), np.int64)
+            none = np.zeros((len(nothing), KIND_COUNT), np.int64)
             from_crls = out_of_scope(self._revocations.uncovered, sum(counts, none)) + from_crls
         remnants = reduce(Remnants.plus, (reading.remnants for reading in self._readings.values()), Remnants())
         rows = tuple(judged(found.findings(self._skew_s), remnants))
@@ -211,7 +211,7 @@ class Snapshot:
 
     def _units(self) -> tuple[Finding, ...]:
         found: tuple[Finding, ...] = ()
-        for canonical in TIMES:
+        for canonical in TIME_COLUMNS:
             noted, column = Units(), self._columns[canonical]
             by_file, by_issuer = dict[str, tuple[Finding, ...]](), dict[str, tuple[Finding, ...]]()
             for number, reading in sorted(self._readings.items(), key=lambda item: item[0]):

@@ -118,7 +118,7 @@ class CleaningTerms:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Standing:
+class _WhatStays:
     """What stays, as of one head.
 
     Attributes:
@@ -304,7 +304,7 @@ class _Cleaner:
                 self._octets[folder] += info.size_bytes
             self._progress("remove", self._objects.total(), self._objects.total())
 
-    def _stand(self) -> _Standing:
+    def _stand(self) -> _WhatStays:
         """Return what stays, as of the head."""
         head = find_head(self._store)
         check_log(self._store, head)
@@ -315,7 +315,7 @@ class _Cleaner:
         names, announced, unreadable = self._named(kept)
         live = live_markers(self._store, self._now_s)
         grace_from_s = self._now_s - self._terms.rules.grace_s
-        return _Standing(
+        return _WhatStays(
             head=head,
             kept=kept,
             names=names,

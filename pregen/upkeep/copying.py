@@ -11,19 +11,19 @@ from numpy.typing import NDArray
 from pregen.gates.comparison import KeptStatus
 from pregen.overlays.entries import Entries, concatenated
 from pregen.overlays.records import overlay_columns
+from pregen.routing_key import LOWER_BITS
 from storage.key import key64
 from storage.manifest import Shard
 from storage.overlay_part import OverlayPart, encode_overlay_part
-from storage.pack import ID_BYTES, Segment, bucket_count, build_pack, pack_name
+from storage.pack import PACK_ID_BYTES, Segment, bucket_count, build_pack, pack_name
 from storage.reader import LoadedTables, load_tables
-from storage.sealed import ID_BYTES as PART_ID_BYTES
+from storage.sealed import SEALED_ID_BYTES
 from storage.stores import Store
 from storage.tables import Run, Shape, StoredIssuer, Tables, Template, Window
 from storage.tables_document import encode_tables, table_name
 from storage.windows import encode_windows, windows_name
 
-PACK_BYTES = 8 << 20
-_HALF = np.uint64(32)
+_PACK_BYTES = 8 << 20
 
 
 class GatheredTables:
@@ -106,7 +106,7 @@ class Copier:
 
     def close_range(self, high: int) -> None:
         """All records of keys below `high` were added."""
-        if self._size_bytes >= PACK_BYTES or (high >= 1 << 32 and self._size_bytes):
+        if self._size_bytes >= _PACK_BYTES or (high >= 1 << 32 and self._size_bytes):
             self._put_pack(high)
 
     def finish(self) -> tuple[Shard, ...]:
@@ -130,7 +130,7 @@ class Copier:
         )
 
     def _put_pack(self, high: int) -> None:
-        low, identity = self._low, os.urandom(ID_BYTES)
+        low, identity = self._low, os.urandom(PACK_ID_BYTES)
         name = pack_name(low, identity)
         buckets = bucket_count(self._size_bytes)
         blocks: list[memoryview] = []
@@ -138,13 +138,13 @@ class Copier:
         for run, pieces in sorted(self._blocks.items()):
             records, keys = (np.concatenate(column) for column in zip(*pieces, strict=True))
             order = np.argsort(keys, kind="stable")
-            records, at = records[order], (keys[order] >> _HALF).astype(np.int64) - low
+            records, at = records[order], (keys[order] >> LOWER_BITS).astype(np.int64) - low
             segments += _segments(run, len(blocks), at * buckets // (high - low), records.shape[1])
             blocks.append(np.ascontiguousarray(records).data.cast("B"))
         pack = build_pack(identity, buckets, sorted(segments), blocks, name)
         self._store.put(name, pack.octets)
         entries = concatenated(self._entries)
-        part, octets = encode_overlay_part(os.urandom(PART_ID_BYTES), name, overlay_columns(entries))
+        part, octets = encode_overlay_part(os.urandom(SEALED_ID_BYTES), name, overlay_columns(entries))
         self._store.put(part.name, octets)
         self.parts.append(part)
         shard = Shard(

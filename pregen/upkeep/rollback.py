@@ -14,7 +14,7 @@ from pregen import clock
 from pregen.errors import MAX_EXAMPLES, Finding, GateError, UsageError
 from pregen.gates import Acceptance, GateResult
 from pregen.gates.author import Author
-from pregen.gates.results import Outcome, gates_document
+from pregen.gates.results import GateOutcome, gates_document
 from pregen.interruption import uninterruptible
 from pregen.overlay_keys import put_overlay_keys
 from pregen.overlays.entries import paired
@@ -265,7 +265,7 @@ class _Rollback:
     def _result(self) -> GateResult:
         figures = {"to": self._target.commit.number, "reason": self._terms.reason, **self.tally.figures()}
         accepted = tuple(one for one in self._terms.accept if self.tally.left[one.gate])
-        outcome: Outcome = "accepted" if accepted else "passed"
+        outcome: GateOutcome = "accepted" if accepted else "passed"
         return GateResult(gate=ROLLBACK, outcome=outcome, figures=figures, acceptances=accepted)
 
     def _unneeded(self) -> tuple[Finding, ...]:

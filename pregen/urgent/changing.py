@@ -27,7 +27,7 @@ from storage.manifest import LeftBehind
 from storage.markers import at_work
 from storage.stores.probe import probed_lately
 
-ATTEMPTS = 100  # each one that fails is one of somebody else that has not
+_ATTEMPTS = 100  # each one that fails is one of somebody else that has not
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +58,7 @@ class Judgement:
     rows_in: int | None = None
 
 
-Judge = Callable[[Ground, Sequence[Resolved]], Judgement]
+JudgeOfChanges = Callable[[Ground, Sequence[Resolved]], Judgement]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,7 +167,7 @@ def conduct(
     place: Place,
     files: Sequence[ShardFile],
     rules: Rules,
-    judge: Judge,
+    judge: JudgeOfChanges,
     options: ChangeOptions,
     progress: Progress,
 ) -> Changed:
@@ -179,7 +179,7 @@ def conduct(
     """
     with ExitStack() as working:
         overlay, terms = None, Terms(kind=rules.kind, author=options.author)
-        for attempt in range(ATTEMPTS):
+        for attempt in range(_ATTEMPTS):
             if overlay is None:
                 resolved = place.resolved(ground, files, rules)
                 judgement = judge(ground, resolved)
@@ -198,7 +198,7 @@ def conduct(
                 landed = land(ground, overlay, terms)
                 break
             except CommitRefusedError as refused:
-                if attempt == ATTEMPTS - 1:
+                if attempt == _ATTEMPTS - 1:
                     raise
                 before, ground = ground, overtaken(ground, refused)
                 if not still_holds(overlay, before, ground):

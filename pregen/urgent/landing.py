@@ -27,7 +27,7 @@ from storage.history import encode_index
 from storage.manifest import LeftBehind, Manifest, Shard
 from storage.overlay_part import OverlayPart, encode_overlay_part, read_overlay_part
 from storage.removals import removed_since
-from storage.sealed import ID_BYTES
+from storage.sealed import SEALED_ID_BYTES
 
 MOST_TABLES = 16  # that a manifest names (FORMAT.md, section 12)
 
@@ -127,7 +127,7 @@ def _below(ground: Ground) -> Merged:
 def _remember(ground: Ground, overlay: Shard) -> OverlayPart:
     """Put what is to be remembered of an overlay whose publisher did not: a delta, that nobody knows more of."""
     entries = pack_entries(ground.store, ground.current, overlay, Origin.DELTA)
-    part, octets = encode_overlay_part(os.urandom(ID_BYTES), overlay.pack, overlay_columns(entries))
+    part, octets = encode_overlay_part(os.urandom(SEALED_ID_BYTES), overlay.pack, overlay_columns(entries))
     ground.store.put(part.name, octets)
     return part
 

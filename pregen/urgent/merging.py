@@ -17,7 +17,7 @@ from pregen.errors import VerificationError
 from pregen.generation.making.layout import Layout
 from pregen.generation.rows.rows import ShardRows
 from pregen.generation.rows.sharding import PACK_BYTES, SHARD_ROWS
-from pregen.routing_key import xxh64
+from pregen.routing_key import LOWER_BITS, xxh64
 from pregen.urgent.copying import RECORD, CopiedPack, Records, in_order, newest
 from pregen.urgent.ground import Ground
 from pregen.urgent.union import Union, unite
@@ -32,13 +32,12 @@ from storage.overlay_part import (
     encode_overlay_part,
     read_overlay_part,
 )
-from storage.pack import ID_BYTES, build_pack, find, open_pack, pack_name, walk
+from storage.pack import PACK_ID_BYTES, build_pack, find, open_pack, pack_name, walk
 from storage.reader import Generation, LoadedTables
 from storage.response import Assembler
 from storage.stores.base import Store
 
 _DELTA = ORIGINS.index("delta")
-_HALF = np.uint64(32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +99,7 @@ class _Merging:
         for overlay in self._current.manifest.overlays:
             if overlay.low < high and low < overlay.high:
                 records = self._read(overlay, max(low, overlay.low), min(high, overlay.high), sources)
-                halves = records["key"] >> _HALF
+                halves = records["key"] >> LOWER_BITS
                 found.append(records[(halves >= np.uint64(low)) & (halves < np.uint64(high))])
         records = newest(np.concatenate(found))
         if not len(records):
@@ -112,7 +111,7 @@ class _Merging:
             records["not_after"].tobytes(),
             records["origin"].tobytes(),
         )
-        part, octets = encode_overlay_part(os.urandom(ID_BYTES), shard.pack, columns)
+        part, octets = encode_overlay_part(os.urandom(PACK_ID_BYTES), shard.pack, columns)
         self._store.put(part.name, octets)
         return shard, part
 
@@ -165,7 +164,7 @@ class _Merging:
                 mine = np.flatnonzero(source == number)
                 data[mine] = sources[number][row[mine]]
             blocks.append(data)
-        identity = os.urandom(ID_BYTES)
+        identity = os.urandom(PACK_ID_BYTES)
         name = pack_name(low, identity)
         buckets = layout.buckets(self._strides, low, high)
         segments = layout.segments(self._strides, low, high, buckets)
@@ -240,7 +239,7 @@ def _rows_of(records: Records) -> ShardRows:
     """Return records as the layout of a pack asks for them."""
     nothing = np.empty(0, np.uint8)
     return ShardRows(
-        key32=(records["key"] >> _HALF).astype(np.uint32),
+        key32=(records["key"] >> LOWER_BITS).astype(np.uint32),
         octets=nothing,
         starts=np.empty(0, np.intp),
         codes=np.empty(0, np.int64),

@@ -19,7 +19,7 @@ from pregen.urgent.ground import Ground
 from pregen.urgent.orders import ORIGIN_OF, ChangeKind
 from pregen.urgent.resolving import Resolved
 from storage.overlay_part import OverlayColumns, OverlayPart, encode_overlay_part
-from storage.sealed import ID_BYTES
+from storage.sealed import SEALED_ID_BYTES
 
 _WITHIN_UNIT_S = 1023  # histories round notAfter down, and nothing revoked may be forgotten before it ends
 
@@ -84,7 +84,7 @@ class OverlaySigner:
             not_after=(rows.not_after | np.uint32(_WITHIN_UNIT_S)).astype("<u4").tobytes(),
             origins=np.full(count, self._job.origin, np.uint8).tobytes(),
         )
-        part, octets = encode_overlay_part(os.urandom(ID_BYTES), signed.shard.pack, columns)
+        part, octets = encode_overlay_part(os.urandom(SEALED_ID_BYTES), signed.shard.pack, columns)
         self._store.put(part.name, octets)
         return SignedOverlay(signed, part, rows.keys)
 

@@ -11,7 +11,7 @@ from pregen.gates.comparison import KeptStatus
 from pregen.generation.making.left_out import NOTHING_LEFT_OUT, LeftOut
 from pregen.generation.rows.counts import NO_EXAMPLES, NOTHING_COUNTED, Examples, RowCounts
 from pregen.generation.rows.endings import Endings
-from pregen.generation.rows.groups import KINDS, Group
+from pregen.generation.rows.groups import RESPONSE_KINDS, STATUS_OF_KIND, Group
 from pregen.generation.rows.parts import Pieces, spooled
 from pregen.generation.rows.routing import ShardFile
 from pregen.generation.rows.rows import ShardRows, load_shard
@@ -22,13 +22,12 @@ from pregen.urgent.deciding import UNDOING, Fate, Statements, decide
 from pregen.urgent.orders import ChangeKind
 from pregen.urgent.standing import Lookout
 from storage.commits import Head
-from storage.history import STATUSES, HistoryIndex
+from storage.history import HistoryIndex
 from storage.reader import Generation
 from storage.stores import Store
 
-_STATUS_OF_KIND = np.array([STATUSES.index(status) for status, _ in KINDS], np.uint8)
-_KIND_OF = {status: number for number, (status, has_reason) in enumerate(KINDS) if not has_reason}
-_WITH_REASON = KINDS.index(("revoked", True))
+_KIND_OF = {status: number for number, (status, has_reason) in enumerate(RESPONSE_KINDS) if not has_reason}
+_REVOKED_WITH_REASON = RESPONSE_KINDS.index(("revoked", True))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,7 +204,7 @@ def _is_revoked(said: Statements) -> NDArray[np.bool_]:
 
 def said_of(rows: ShardRows) -> Statements:
     """Return what rows say of their certificates."""
-    status = _STATUS_OF_KIND[rows.codes & 3]
+    status = STATUS_OF_KIND[rows.codes & 3]
     status[rows.reason == CERTIFICATE_HOLD] = KeptStatus.ON_HOLD
     return Statements(status, rows.revoked_at, rows.reason, rows.not_after)
 
@@ -215,7 +214,7 @@ def _landing(spilled: Spilled, codes: NDArray[np.int64], said: Statements, lands
     status, reason = said.status[lands], said.reason[lands]
     kind = np.where(np.isin(status, [KeptStatus.REVOKED, KeptStatus.ON_HOLD]), _KIND_OF["revoked"], _KIND_OF["good"])
     kind[status == KeptStatus.UNKNOWN] = _KIND_OF["unknown"]
-    kind[(kind == _KIND_OF["revoked"]) & (reason >= 0)] = _WITH_REASON
+    kind[(kind == _KIND_OF["revoked"]) & (reason >= 0)] = _REVOKED_WITH_REASON
     landing = spilled.copy()
     landing["code"] = (codes & 0xFFFF_FFFC).astype(np.uint32) | kind.astype(np.uint32)
     landing["revoked_at"], landing["reason"], landing["not_after"] = (

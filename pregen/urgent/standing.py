@@ -15,11 +15,11 @@ from pregen.overlays import Entries
 from pregen.overlays.entries import found
 from pregen.overlays.records import pack_entries
 from pregen.reasons import CERTIFICATE_HOLD
-from pregen.routing_key import serial_matrix
+from pregen.routing_key import LOWER_BITS, serial_matrix
 from pregen.snapshot import MAX_SERIAL_BYTES, NO_REASON
 from pregen.urgent.deciding import Standing, Statements
 from storage.errors import ChecksumError, FormatError
-from storage.history import EXPIRY_UNIT_S, NO_EXPIRY_UNITS, STATUS_BITS, STATUSES, HistoryIndex, read_part
+from storage.history import EXPIRY_UNIT_S, KEPT_STATUSES, NO_EXPIRY_UNITS, STATUS_BITS, HistoryIndex, read_part
 from storage.key import part_of
 from storage.manifest import Shard
 from storage.overlay_part import NO_EXPIRY_32, ORIGINS, OverlayPart, read_overlay_part
@@ -31,7 +31,6 @@ from storage.tables import Shape
 # From so many certificates of one pack on, reading it whole is faster than reading bucket by bucket.
 WHOLE_FROM = 64
 _DELTA = ORIGINS.index("delta")
-_HALF = np.uint64(32)
 
 
 class Lookout:
@@ -87,7 +86,7 @@ class Lookout:
             return np.zeros(len(look.keys), np.intp)
         columns = merged.columns
         keys, numbers = (np.frombuffer(column, f"u{column.itemsize}") for column in columns)
-        halves = (look.keys >> _HALF).astype(keys.dtype)
+        halves = (look.keys >> LOWER_BITS).astype(keys.dtype)
         at = np.minimum(np.searchsorted(keys, halves), len(keys) - 1)
         none = len(self._generation.manifest.overlays)
         return np.where(keys[at] == halves, numbers[at], none).astype(np.intp)
@@ -148,7 +147,7 @@ class _Look:
     def __init__(self, rows: ShardRows, issuer_ids: Sequence[int]) -> None:
         count = len(rows.keys)
         self.keys = rows.keys
-        self._halves = rows.keys >> _HALF
+        self._halves = rows.keys >> LOWER_BITS
         self._rows = rows
         self._ids = issuer_ids
         self.is_known = np.zeros(count, np.bool_)
@@ -195,7 +194,7 @@ class _Look:
     def note(self, place: int, shape: Shape, record: bytes) -> None:
         """Note what a record says."""
         self.is_known[place] = True
-        status, at = STATUSES.index(shape.status), shape.serial_bytes
+        status, at = KEPT_STATUSES.index(shape.status), shape.serial_bytes
         if "revoked_at" in shape.fields:
             self.revoked_at[place] = int.from_bytes(record[at : at + 4], "little")
             at += 4

@@ -1,17 +1,17 @@
 """When a run may take place, and when what it has signed may still be published."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from pregen.clock import length_text, text
 from pregen.errors import Finding, GateError, InputError, UsageError
 from pregen.validity.profiles import duration_text
 from pregen.validity.windows import ValidityWindow
+from storage.document import EPOCH
 from storage.freshness import CLOCK_TOLERANCE_S
 
 CLOCK_SKEW_S = 300  # by so much clocks of two machines may differ, one of which is not ours
 CLOCK_SKEW = timedelta(seconds=CLOCK_SKEW_S)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def check_run_times(
@@ -42,7 +42,7 @@ def check_run_times(
             f"the snapshot's as_of {text(as_of)} is more than {duration_text(CLOCK_SKEW)} after the start of this "
             f"run ({text(started)}): look for a time that was written in a local zone and declared as UTC"
         )
-    if as_of < _EPOCH:
+    if as_of < EPOCH:
         raise InputError(f"the snapshot's as_of {text(as_of)} is before 1970: correct it at its source")
     if current_as_of is not None and as_of < current_as_of:
         raise GateError(

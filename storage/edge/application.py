@@ -21,7 +21,7 @@ from storage.edge.farewell import DRAIN_S, Connections, kept_connections, unansw
 from storage.edge.log import ALARM, REQUESTS, SERVER
 from storage.edge.patience import PatientLookups
 from storage.edge.readiness import Readiness, Reason, State, instant_text, readiness_of
-from storage.edge.record import OcspStatus, Outcome, Record
+from storage.edge.record import LoggedRequest, OcspStatus, Outcome
 from storage.edge.refresh import Refresher
 from storage.edge.respond import MAX_BODY_BYTES, HttpRequest, Reply, is_probe, ocsp_error, probe, refuse, respond
 from storage.edge.settings import Settings
@@ -131,7 +131,7 @@ class Application:
         instant, began = time.time(), time.perf_counter_ns()
         if body is None:  # gone, or broken on the way: who is still there is told
             await self._send(send, refuse(request, int(instant), 400, Outcome.GONE))
-            _write(Record(method=request.method, outcome=Outcome.GONE, http=None), scope, instant, 0)
+            _write(LoggedRequest(method=request.method, outcome=Outcome.GONE, http=None), scope, instant, 0)
             return
         request = HttpRequest(method=request.method, raw_path=request.raw_path, headers=headers, body=body)
         reply = await self._reply(request, int(instant))
@@ -219,7 +219,7 @@ async def _read_body(receive: Receive) -> bytes | None:
             return body
 
 
-def _write(record: Record, scope: Scope, instant: float, microseconds: int) -> None:
+def _write(record: LoggedRequest, scope: Scope, instant: float, microseconds: int) -> None:
     line = record.line(
         time=datetime.fromtimestamp(instant, UTC), remote=str(scope["client"][0]), microseconds=microseconds
     )

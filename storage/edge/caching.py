@@ -15,9 +15,10 @@ edge itself would serve it, and never longer than a day, so that a revocation is
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from email.utils import format_datetime
 
+from storage.document import EPOCH
 from storage.reader import Answer
 
 EXPIRY_MARGIN_S = 60
@@ -29,7 +30,6 @@ MAX_AGE_CAP_S = 86_400
 OVERDUE_MAX_AGE_S = 300
 """How long a cache may keep an answer for which a newer one is overdue."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 NO_STORE = ("Cache-Control", "no-store")
 
@@ -40,7 +40,7 @@ def http_date(instant: int) -> str:
     >>> http_date(1_795_478_400)
     'Tue, 24 Nov 2026 00:00:00 GMT'
     """
-    return format_datetime(_EPOCH + timedelta(0, instant), usegmt=True)  # no TZ can change that: see generalized_time
+    return format_datetime(EPOCH + timedelta(0, instant), usegmt=True)  # no TZ can change that: see generalized_time
 
 
 def last_servable(answer: Answer) -> int:

@@ -46,7 +46,7 @@ ALARMS = frozenset({Outcome.DAMAGED, Outcome.WRONG_ANSWER, Outcome.DEFECT})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class LoggedRequest:
     """What the log says of one request (see the package's logging policy)."""
 
     method: str

@@ -17,12 +17,12 @@ from storage.edge.caching import (
 )
 from storage.edge.guard import singles_in, written
 from storage.edge.readiness import Readiness, State, readiness_of
-from storage.edge.record import OcspStatus, Outcome, Record
+from storage.edge.record import LoggedRequest, OcspStatus, Outcome
 from storage.edge.source import AnswerSource
 from storage.errors import NothingPublishedError, StorageError
 from storage.reader import Answer
 from storage.request import MalformedRequestError, parse_request
-from storage.request_path import Reading, readings
+from storage.request_path import Meaning, readings
 
 MAX_BODY_BYTES = 64 * 1024
 MAX_PATH_BYTES = 8 * 1024  # a request percent-encoded twice, with all that it may hold; more would only cost time
@@ -54,7 +54,7 @@ class Reply:
     status: int
     headers: Headers
     body: bytes
-    record: Record
+    record: LoggedRequest
 
 
 def is_probe(request: HttpRequest) -> bool:
@@ -78,7 +78,7 @@ def respond(source: AnswerSource, request: HttpRequest, now: int, *, max_age_cap
         return refuse(request, now, 414, Outcome.TOO_LARGE)
     try:
         if request.method == "POST":
-            meanings: tuple[Reading, ...] = (Reading(request.body, parse_request(request.body), as_written=True),)
+            meanings: tuple[Meaning, ...] = (Meaning(request.body, parse_request(request.body), as_written=True),)
         else:
             meanings = readings(request.raw_path)
     except MalformedRequestError as error:
@@ -97,7 +97,7 @@ class _RefusedError(Exception):
 
 
 def _answer(
-    source: AnswerSource, request: HttpRequest, meanings: Sequence[Reading], now: int, max_age_cap_s: int
+    source: AnswerSource, request: HttpRequest, meanings: Sequence[Meaning], now: int, max_age_cap_s: int
 ) -> Reply:
     cert_id, generation = meanings[0].cert_id, source.generation
     try:
@@ -111,7 +111,7 @@ def _answer(
     return _deliver(request, answer, cert_id, now, max_age_cap_s)
 
 
-def _find(source: AnswerSource, meanings: Sequence[Reading]) -> tuple[CertID, Answer]:
+def _find(source: AnswerSource, meanings: Sequence[Meaning]) -> tuple[CertID, Answer]:
     """Return the answer, and of what a request can mean (mostly one thing) that for which there is one.
 
     What it says as it is written goes first. Others are left by a proxy that merges slashes. Those that differ in the
@@ -175,7 +175,7 @@ def _deliver(request: HttpRequest, answer: Answer, cert_id: CertID, now: int, ma
     # Conditions are for reads: a POST has no stored form to compare with (RFC 9110, 13.1.2).
     if request.method != "POST" and is_not_modified(request.headers, etag):
         status, outcome, body, headers = 304, Outcome.NOT_MODIFIED, b"", caching
-    record = Record(
+    record = LoggedRequest(
         method=request.method,
         outcome=outcome,
         http=status,
@@ -211,7 +211,7 @@ def ocsp_error(
     body = tlv(SEQUENCE, tlv(ENUMERATED, bytes((status,))))
     headers = (_OCSP_TYPE, ("Content-Length", str(len(body))), NO_STORE, ("Date", http_date(now)))
     body = b"" if request.method == "HEAD" else body
-    record = Record(
+    record = LoggedRequest(
         method=request.method,
         outcome=outcome,
         http=200,
@@ -246,5 +246,5 @@ def _bodied(
 ) -> Reply:
     all_headers = (kind, ("Content-Length", str(len(body))), *headers, NO_STORE, ("Date", http_date(now)))
     body = b"" if request.method == "HEAD" else body
-    record = Record(method=request.method, outcome=outcome, http=status, body_bytes=len(body))
+    record = LoggedRequest(method=request.method, outcome=outcome, http=status, body_bytes=len(body))
     return Reply(status, all_headers, body, record)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 from storage.edge.patience import HEARD
 from storage.edge.readiness import Reason
-from storage.edge.record import Outcome, Record
+from storage.edge.record import LoggedRequest, Outcome
 
 _KEPT_S = 60.0
 _DAMAGE = (Outcome.DAMAGED, Outcome.WRONG_ANSWER)
@@ -22,7 +22,7 @@ class Troubles:
         self._clock = clock
         self._seen: dict[Outcome, tuple[float, str]] = {}
 
-    def look_at(self, record: Record) -> None:
+    def look_at(self, record: LoggedRequest) -> None:
         """Take note of what came of a request."""
         if record.outcome in (Outcome.UNREACHABLE, *_DAMAGE):
             self._seen[record.outcome] = self._clock(), record.detail or record.outcome.value

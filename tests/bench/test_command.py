@@ -17,7 +17,7 @@ from bench.figure import BenchError, Figure
 from bench.golang import go_missing
 from bench.pipeline import missing_engine
 from bench.report import Results, document
-from bench.sizes import FULL, QUICK
+from bench.sizes import FULL_SIZES, QUICK_SIZES
 from pregen.signers import ALGORITHMS, ENGINES, P256_SHA256, RSA2048_SHA256
 from tests.bench.conftest import TINY
 
@@ -191,14 +191,17 @@ def test_too_small_a_disk_is_refused_before_anything_is_measured(
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     with pytest.raises(BenchError, match=f"too little space in {tmp_path}"):
-        run_bench(replace(QUICK, lookup_rows=10**15), "lookups")
+        run_bench(replace(QUICK_SIZES, lookup_rows=10**15), "lookups")
     assert not list(tmp_path.iterdir())
 
 
 def test_the_help_says_how_much_disk_it_needs(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     words = " ".join(capsys.readouterr().out.split())
-    assert f"up to {FULL.disk_bytes / 2**20:,.0f} MiB, with --quick {QUICK.disk_bytes / 2**20:,.0f} MiB" in words
+    assert (
+        f"up to {FULL_SIZES.disk_bytes / 2**20:,.0f} MiB, with --quick {QUICK_SIZES.disk_bytes / 2**20:,.0f} MiB"
+        in words
+    )
 
 
 def test_a_bench_that_is_terminated_ends_the_run_and_removes_its_files(tmp_path: Path) -> None:

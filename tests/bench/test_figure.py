@@ -1,6 +1,6 @@
 import pytest
 
-from bench.figure import Figure, Target, Verdict
+from bench.figure import Figure, Reached, Target
 
 RATIO = Target(must=0.68, wish=0.80)
 MEMORY = Target(must=450, wish=250, at_most=True)
@@ -21,7 +21,7 @@ MEMORY = Target(must=450, wish=250, at_most=True)
         (MEMORY, 451, "missed"),
     ],
 )
-def test_a_target_is_reached_at_its_value(target: Target, value: float, verdict: Verdict) -> None:
+def test_a_target_is_reached_at_its_value(target: Target, value: float, verdict: Reached) -> None:
     assert target.verdict(value) == verdict
 
 

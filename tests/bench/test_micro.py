@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench.workload import SERIAL_BYTES, Workload
-from pregen.generation.making.messages import BATCH_ROWS, Messages, Scratch, generalized_times
+from pregen.generation.making.messages import MESSAGE_ROWS, Messages, Scratch, generalized_times
 from pregen.generation.making.plan import Plan
 from pregen.generation.rows.groups import Group
 from pregen.routing_key import xxh64
@@ -23,7 +23,7 @@ from pregen.signers import Octets
 from pregen.signers.base import digests
 from pregen.snapshot.times.zones import local_to_utc, wall_table
 from pregen.zones import zone
-from storage.pack import ID_BYTES, Pack, Segment, bucket_count, build_pack, find, open_pack, pack_name, walk
+from storage.pack import PACK_ID_BYTES, Pack, Segment, bucket_count, build_pack, find, open_pack, pack_name, walk
 from storage.reader import LoadedTables, load_pack, open_reader
 from storage.response import Assembler, generalized_time
 from storage.stores import LocalStore
@@ -31,7 +31,7 @@ from storage.stores import LocalStore
 SHARD_ROWS = 65_536
 STRIDE = SERIAL_BYTES + 64
 MESSAGE_BYTES = 200  # about a ResponseData
-IDENTITY = bytes(range(ID_BYTES))
+IDENTITY = bytes(range(PACK_ID_BYTES))
 NAME = pack_name(0, IDENTITY)
 
 
@@ -90,25 +90,25 @@ def made() -> Made:
 
 
 def test_fill_a_batch_of_messages(benchmark: BenchmarkFixture, stored: Stored) -> None:
-    records = np.tile(np.frombuffer(stored.record, np.uint8), (BATCH_ROWS, 1))
-    records[:, :SERIAL_BYTES] = random_rows(BATCH_ROWS, SERIAL_BYTES)
+    records = np.tile(np.frombuffer(stored.record, np.uint8), (MESSAGE_ROWS, 1))
+    records[:, :SERIAL_BYTES] = random_rows(MESSAGE_ROWS, SERIAL_BYTES)
     messages = Messages(stored.plan, stored.plan.tables.runs[stored.run].shape, 0, Scratch())
-    filled = benchmark(messages.fill, records, np.full(BATCH_ROWS, stored.run, np.intp))
-    for row in range(0, BATCH_ROWS, 97):
+    filled = benchmark(messages.fill, records, np.full(MESSAGE_ROWS, stored.run, np.intp))
+    for row in range(0, MESSAGE_ROWS, 97):
         assert filled[row].tobytes() == stored.assembler.response_data(records[row].tobytes())
 
 
 def test_hash_a_batch_of_messages(benchmark: BenchmarkFixture) -> None:
-    messages = random_rows(BATCH_ROWS, MESSAGE_BYTES)
+    messages = random_rows(MESSAGE_ROWS, MESSAGE_BYTES)
     hashed = benchmark(digests, messages, "sha256")
-    for row in range(0, BATCH_ROWS, 97):
+    for row in range(0, MESSAGE_ROWS, 97):
         assert hashed[row].tobytes() == hashlib.sha256(messages[row].tobytes()).digest()
 
 
 def test_convert_a_batch_of_times(benchmark: BenchmarkFixture) -> None:
-    times = random_rows(BATCH_ROWS, 4)
+    times = random_rows(MESSAGE_ROWS, 4)
     digits = benchmark(generalized_times, times)
-    for row in range(0, BATCH_ROWS, 97):
+    for row in range(0, MESSAGE_ROWS, 97):
         assert digits[row].tobytes() == generalized_time(int.from_bytes(times[row].tobytes(), "little"))
 
 

@@ -5,7 +5,7 @@ import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.x509 import ocsp
 
-from bench.figure import BenchError, Figure, Finding, Skipped
+from bench.figure import BenchError, Figure, Result, Skipped
 from bench.golang import CACHE, compile_program, go_missing, go_rates
 from bench.peers import BUILDER, CREATE_RESPONSE, OURS, BuilderLoop, compare, measure_openssl, speed_rates
 from bench.workload import Workload
@@ -13,12 +13,12 @@ from tests.bench.conftest import SPEED
 from tests.judges.programs import judge
 
 
-def figures(**values: float) -> list[Finding]:
+def figures(**values: float) -> list[Result]:
     names = {"ours": OURS, "go": CREATE_RESPONSE, "builder": BUILDER}
     return [Figure(name=names[name], group="g", title="t", value=value) for name, value in values.items()]
 
 
-def rates(findings: Sequence[Finding]) -> dict[str, float]:
+def rates(findings: Sequence[Result]) -> dict[str, float]:
     return {one.name: one.value for one in findings if isinstance(one, Figure)}
 
 

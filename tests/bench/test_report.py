@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from bench.figure import Figure, Finding, Skipped, Target
+from bench.figure import Figure, Result, Skipped, Target
 from bench.machine import Machine
 from bench.report import Results, document, markdown, print_table, save
 
@@ -40,7 +40,7 @@ RATE = Figure(
 SKIPPED = Skipped(name="raw.y", group="raw signatures", title="y", reason="this CPU cannot")
 
 
-def results_of(*findings: Finding, judged: bool = True, only: str | None = None) -> Results:
+def results_of(*findings: Result, judged: bool = True, only: str | None = None) -> Results:
     machine = Machine("Some CPU (R) 9000", 2, ("adx", "avx512ifma"), "Linux 6 x86_64", 0.1, {"python": "3", "x": None})
     return Results(
         date=datetime(2026, 11, 24, tzinfo=UTC),

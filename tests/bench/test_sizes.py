@@ -1,13 +1,13 @@
 from dataclasses import asdict
 
-from bench.sizes import FULL, QUICK
+from bench.sizes import FULL_SIZES, QUICK_SIZES
 from bench.workload import disk_bytes
 
 
 def test_only_the_full_sizes_are_judged_and_they_are_those_of_the_targets() -> None:
-    assert FULL.judged
-    assert not QUICK.judged
-    sizes = asdict(FULL)
+    assert FULL_SIZES.judged
+    assert not QUICK_SIZES.judged
+    sizes = asdict(FULL_SIZES)
     assert {name: rows for name, rows in sizes.items() if name.endswith("_rows")} == {
         "multibuffer_rows": 5_000_000,
         "awslc_rows": 2_000_000,
@@ -29,14 +29,14 @@ def test_only_the_full_sizes_are_judged_and_they_are_those_of_the_targets() -> N
         "urgent_mass_rows": 1_000_000,
         "life_rows": 5_000_000,
     }
-    assert FULL.issuers == 1_144
+    assert FULL_SIZES.issuers == 1_144
 
 
 def test_in_a_hurry_nothing_is_larger() -> None:
-    full = asdict(FULL)
-    assert all(value <= full[name] for name, value in asdict(QUICK).items())
+    full = asdict(FULL_SIZES)
+    assert all(value <= full[name] for name, value in asdict(QUICK_SIZES).items())
 
 
 def test_the_largest_workload_says_how_much_disk_is_needed() -> None:
-    assert FULL.disk_bytes == disk_bytes(20_000_000)
-    assert 3_000_000_000 < FULL.disk_bytes < 4_000_000_000
+    assert FULL_SIZES.disk_bytes == disk_bytes(20_000_000)
+    assert 3_000_000_000 < FULL_SIZES.disk_bytes < 4_000_000_000

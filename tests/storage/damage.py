@@ -23,7 +23,7 @@ from storage.errors import (
     UpgradeNeededError,
 )
 from storage.key import key32, part_of
-from storage.pack import MAGIC, RUN, RUN_COUNT, TRAILER, bucket_seed, pack_id
+from storage.pack import PACK_MAGIC, RUN_COUNT, RUN_HEADER, TRAILER, bucket_seed, pack_id
 from tests.storage.golden_store import answer_to
 
 Objects = dict[str, bytes]
@@ -182,9 +182,9 @@ def _rebuilt(change: Callable[[list[bytes], list[bytes]], list[bytes]]) -> Calla
         shard = shards_of(manifest)[0]
         name, other = packs_of(objects)[:2]
         buckets = change(buckets_of(objects, name), buckets_of(objects, other))
-        offsets = [len(MAGIC), *accumulate(map(len, buckets), initial=len(MAGIC))][1:]
+        offsets = [len(PACK_MAGIC), *accumulate(map(len, buckets), initial=len(PACK_MAGIC))][1:]
         directory = struct.pack(f"<{len(offsets)}I", *offsets) + objects[name][-TRAILER.size :]
-        octets = b"".join([MAGIC, *buckets, directory])
+        octets = b"".join([PACK_MAGIC, *buckets, directory])
         shard.update(size=len(octets), directory_at=offsets[-1], directory_crc=f"{zlib.crc32(directory):08x}")
         return {name: octets, **with_manifest(objects, manifest)}
 
@@ -201,7 +201,7 @@ def _with_a_bad_run_behind(objects: Objects) -> Objects:
 
     def change(mine: list[bytes], _: list[bytes]) -> list[bytes]:
         (runs,) = RUN_COUNT.unpack_from(mine[0], 4)
-        grown = mine[0][:4] + RUN_COUNT.pack(runs + 1) + mine[0][6:] + RUN.pack(0, 60_000)
+        grown = mine[0][:4] + RUN_COUNT.pack(runs + 1) + mine[0][6:] + RUN_HEADER.pack(0, 60_000)
         return [resealed(pack_id(packs_of(objects)[0]), 0, grown), *mine[1:]]
 
     return _rebuilt(change)(objects)

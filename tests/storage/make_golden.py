@@ -39,7 +39,7 @@ from pregen.snapshot.batch import GOOD, NO_EXPIRY, NO_ISSUANCE, NO_REASON, REVOK
 from pregen.validity import ValidityWindow
 from storage.certid import HASH_NAMES, CertID
 from storage.commits import CommitTerms, Head, find_head, publish
-from storage.history import Columns, Entry, HistoryIndex, IssuerHistory, encode_index, encode_part, word
+from storage.history import Columns, HistoryEntry, HistoryIndex, IssuerHistory, encode_index, encode_part, word
 from storage.key import KEY32, split
 from storage.manifest import Manifest, Shard
 from storage.reader import open_reader
@@ -207,8 +207,12 @@ def make_changed() -> None:
 
 def make_history() -> None:
     """Make a history alone: the same octets in every run."""
-    given = [Entry(7, "good", 1_800_000_000), Entry(7, "revoked", None), Entry(1 << 63, "on-hold", 4_294_967_295)]
-    given.append(Entry(2**64 - 1, "unknown", 1_023))
+    given = [
+        HistoryEntry(7, "good", 1_800_000_000),
+        HistoryEntry(7, "revoked", None),
+        HistoryEntry(1 << 63, "on-hold", 4_294_967_295),
+    ]
+    given.append(HistoryEntry(2**64 - 1, "unknown", 1_023))
     keys = b"".join(one.key.to_bytes(8, "little") for one in given)
     words = b"".join(word(one.status, one.not_after).to_bytes(3, "little") for one in given)
     part, octets = encode_part(bytes(range(16)), 0, 1 << 32, Columns(keys, words))

@@ -12,7 +12,7 @@ from pregen.cli.account import Account
 from pregen.cli.decoded import decode_report
 from pregen.cli.options import Parser
 from pregen.cli.report import Report
-from pregen.decoding import MAX_BYTES, Decoded, KnownIssuer, decode, issuers_of_files, issuers_of_store
+from pregen.decoding import MAX_INPUT_BYTES, Decoded, KnownIssuer, decode, issuers_of_files, issuers_of_store
 from pregen.errors import UsageError
 
 if TYPE_CHECKING:
@@ -66,19 +66,19 @@ def _octets(what: str) -> bytes:
         UsageError: the file cannot be read, or is far too large.
     """
     if what == "-":
-        data = sys.stdin.buffer.read(MAX_BYTES + 1)
+        data = sys.stdin.buffer.read(MAX_INPUT_BYTES + 1)
     else:
         try:
             with Path(what).open("rb") as file:
-                data = file.read(MAX_BYTES + 1)
+                data = file.read(MAX_INPUT_BYTES + 1)
         except ValueError:  # a NUL: no file is called so, and nothing of ours is written so
             return os.fsencode(what)
         except OSError as e:
             if e.errno in _NO_FILE:
                 return os.fsencode(what)
             raise UsageError(f"{what}: cannot be read ({e.strerror})") from e
-    if len(data) > MAX_BYTES:
+    if len(data) > MAX_INPUT_BYTES:
         raise UsageError(
-            f"{what}: larger than {MAX_BYTES:,} octets: give the part of it that matters, as by grep or tail"
+            f"{what}: larger than {MAX_INPUT_BYTES:,} octets: give the part of it that matters, as by grep or tail"
         )
     return data

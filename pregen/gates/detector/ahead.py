@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from pregen.clock import DAY_S, length_text
 from pregen.gates.detector.case import Case
 from pregen.gates.detector.clues import Clue, examples, until_text
-from pregen.gates.detector.observation import BIN_S, BINS, COLUMNS, HALF, KINDS
+from pregen.gates.detector.observation import BIN_S, BINS, DISTANCES, HALF, SIGHTING_KINDS
 from pregen.gates.detector.offsets import is_date, nearest_possible, offset_text, possible_shifts
 from pregen.gates.detector.rhythm import ages_of, rhythm
 from pregen.gates.detector.witnesses import Witnessed
@@ -31,14 +31,14 @@ from storage.history import IssuerHistory
 
 # A stretch needs so many rows, and so many of them in its last quarter: else a few postdated certificates behind a
 # dense hour would pull its end, and with it the offset that is named, far ahead.
-MIN_COUNT, MIN_LAST = 10, 3
+_MIN_COUNT, MIN_LAST = 10, 3
 # Of what is usual at that time of day, as a whole and in the last quarter. A shifted column should have all of it; a
 # holiday or a weekend, when an automated customer asks for half, and a busy day before must not hide it.
 MIN_DENSITY = 0.3
 # Which share of the bins must usually be used where 35 days are the measure: postdated certificates are scattered over
 # days, and of an issuer with few of them any two in a row would look dense.
 MIN_USED = 0.25
-MIN_BINS = 3  # of 5 minutes: a batch of certificates that are valid from tomorrow on is one
+_MIN_BINS = 3  # of 5 minutes: a batch of certificates that are valid from tomorrow on is one
 # The least offset is half an hour, less what lies between two issuances. Exports run for up to so long by themselves.
 MIN_REACH_S = 1_200
 # How long a hole is, in offsets, at least and at most: its ends are known to 5 minutes and to a silence.
@@ -53,7 +53,7 @@ class Part:
     """Times of one issuer, or of several.
 
     Attributes:
-        counts: int64[COLUMNS], by 5 minutes around as_of + skew (`Observation.table`).
+        counts: int64[DISTANCES], by 5 minutes around as_of + skew (`Observation.table`).
         ages: int64[k], ascending: how many bins of 5 minutes before as_of were used, in 35 days; none of revocations.
         lag_s: how far the newest one usually is behind as_of.
         is_proved: whether earlier ones are known to be read rightly.
@@ -85,8 +85,11 @@ def dense_stretch(part: Part, skew_s: int) -> Stretch | None:
 
     `skew_s` is how far they may lie ahead.
     """
-    after, before = part.counts[HALF : COLUMNS - 1], part.counts[:HALF]  # the last column has no time of its own
-    if after.sum() < MIN_COUNT:
+    after, before = (
+        part.counts[HALF : DISTANCES - 1],
+        part.counts[:HALF],
+    )  # the last column has no time of its own
+    if after.sum() < _MIN_COUNT:
         return None
     # The same time of the day before, as far as it is counted; for hours beyond that, the mean of what is counted.
     day_ago = np.concatenate([before[HALF - _DAY :], np.full(HALF - _DAY, before.mean())])
@@ -119,9 +122,9 @@ def _dense(
     start = size - np.maximum(1, size // 4)
     last, usual_last = _since(rows, start), _since(usual, start)
     # Each end of a stretch is judged at once: by its rows, by those of its last quarter, and by how many bins they use.
-    dense = (rows >= MIN_COUNT) & (rows >= MIN_DENSITY * usual) & (usual > 0)
+    dense = (rows >= _MIN_COUNT) & (rows >= MIN_DENSITY * usual) & (usual > 0)
     dense &= (last >= MIN_LAST) & (last >= MIN_DENSITY * usual_last) & (after > 0)
-    dense &= (bins >= MIN_BINS) & (bins >= MIN_DENSITY * most_bins) & (size * BIN_S + skew_s >= MIN_REACH_S)
+    dense &= (bins >= _MIN_BINS) & (bins >= MIN_DENSITY * most_bins) & (size * BIN_S + skew_s >= MIN_REACH_S)
     ends = np.flatnonzero(dense & (most_bins >= min_used * size))
     if not len(ends):
         return None
@@ -133,12 +136,12 @@ def judge_ahead(case: Case, exact: Witnessed) -> tuple[Clue, ...]:
     """Return what times after as_of say against not_before and revoked_at; `exact` is what witnesses say."""
     observation, watch = case.observation, case.watch
     issued, (revoked, *_) = np.split(observation.table(watch), [case.revocations])
-    is_busy = issued[:, HALF:].sum(axis=1) >= MIN_COUNT
+    is_busy = issued[:, HALF:].sum(axis=1) >= _MIN_COUNT
     parts = []
     for at in np.flatnonzero(is_busy).tolist():
         ages = ages_of(observation, at)
         parts.append(Part(issued[at], ages, _backdating(ages, case.before(at)), is_proved=exact.prove(at)))
-    # Those with few issuances ahead count together: none of forty small CAs alone would reach `MIN_COUNT`.
+    # Those with few issuances ahead count together: none of forty small CAs alone would reach `_MIN_COUNT`.
     of_issuers = observation.bins[: np.searchsorted(observation.bins, case.revocations * BINS)]
     ages = np.unique(of_issuers[~is_busy[of_issuers // BINS]] % BINS)
     parts.append(Part(issued[~is_busy].sum(axis=0), ages, is_proved=exact.prove(~is_busy)))
@@ -164,7 +167,7 @@ def has_hole(part: Part, stretch: Stretch, shift_s: int, new_bins: int) -> bool:
 
 
 def _clue(case: Case, parts: Sequence[Part], counts: NDArray[np.int64], canonical: str, kind: str) -> Clue | None:
-    """Return what one column says; `parts` are looked at one by one, `counts`, int64[k, COLUMNS], are of all rows."""
+    """Return what one column says; `parts` are looked at one by one, `counts`, int64[k, DISTANCES], are of all rows."""
     column, watch = case.columns[canonical], case.watch
     new_bins = BINS if case.history is None else (watch.issued_until - case.history.as_of) // BIN_S
     allowed_s = DAY_S if is_date(column) else 0
@@ -191,7 +194,7 @@ def _clue(case: Case, parts: Sequence[Part], counts: NDArray[np.int64], canonica
     text = f"{ahead:,} times lie ahead of {origin} by more than {length_text(watch.skew_s + allowed_s)}"
     if shift is not None:
         text += f", as densely as before, up to about {offset_text(shift)[1:]} ahead"
-    rows = case.observation.examples[KINDS.index(kind)]
+    rows = case.observation.examples[SIGHTING_KINDS.index(kind)]
     rows = rows[rows[canonical] > (watch.issued_until + watch.skew_s + allowed_s)]
     return Clue(
         code="time.ahead-of-as-of",

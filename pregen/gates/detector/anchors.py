@@ -20,7 +20,7 @@ from pregen.snapshot import NO_EXPIRY, NO_ISSUANCE, OWN_ZONE
 from pregen.snapshot.column import Column
 from storage.certid import serial_text
 
-MIN_SHIFTED = 3  # entries of a CRL with one difference: a single one that was renewed may differ by anything
+_MIN_SHIFTED = 3  # entries of a CRL with one difference: a single one that was renewed may differ by anything
 FEW_AMONG, FEW_SHARE = 100, 0.005  # entries of a CRL: of so many, this share may have been corrected since
 
 
@@ -51,8 +51,8 @@ def compare_anchors(
 
     `remembered` are identities of columns that were proved before.
     """
-    rows = _Rows(sightings)
-    pairs: dict[str, list[_Pair]] = {"not_before": [], "not_after": [], "revoked_at": []}
+    rows = _SightedRows(sightings)
+    pairs: dict[str, list[_TimePair]] = {"not_before": [], "not_after": [], "revoked_at": []}
     findings = [
         *(_match_certificate(anchor, rows, pairs, issuers, as_of) for anchor in anchors.certificates),
         *(_match_crl(anchor, rows, pairs, issuers) for anchor in anchors.crls),
@@ -98,7 +98,7 @@ def no_anchor_findings(
 
 
 @dataclass(frozen=True, slots=True)
-class _Pair:
+class _TimePair:
     issuer: int
     serial: bytes
     read: int
@@ -106,10 +106,10 @@ class _Pair:
     uses_zone: bool  # that of its column: the row names none itself
 
 
-_Pairs = dict[str, list[_Pair]]  # by canonical column
+_Pairs = dict[str, list[_TimePair]]  # by canonical column
 
 
-class _Rows:
+class _SightedRows:
     """Sighted rows, found by certificate: equal keys of different certificates are legal."""
 
     def __init__(self, sightings: Sightings) -> None:
@@ -123,13 +123,13 @@ class _Rows:
         return [row for row in rows if int(row["issuer"]) == issuer and sighted_serial(row) == serial]
 
 
-def _pair(issuer: int, serial: bytes, row: np.void, canonical: str, true: int) -> _Pair:
+def _pair(issuer: int, serial: bytes, row: np.void, canonical: str, true: int) -> _TimePair:
     uses_zone = not int(row["own_zone"]) & OWN_ZONE[canonical]
-    return _Pair(issuer, serial, int(row[canonical]), true, uses_zone)
+    return _TimePair(issuer, serial, int(row[canonical]), true, uses_zone)
 
 
 def _match_certificate(
-    anchor: CertificateAnchor, rows: _Rows, pairs: _Pairs, issuers: Sequence[Issuer], as_of: int
+    anchor: CertificateAnchor, rows: _SightedRows, pairs: _Pairs, issuers: Sequence[Issuer], as_of: int
 ) -> Finding | None:
     """Add what a certificate and its row say to `pairs`; return a finding where there is no row."""
     found = rows.find(anchor.key, anchor.issuer, anchor.serial)
@@ -141,7 +141,7 @@ def _match_certificate(
     return None if found else _certificate_missing(anchor, issuers, as_of)
 
 
-def _match_crl(anchor: CrlAnchor, rows: _Rows, pairs: _Pairs, issuers: Sequence[Issuer]) -> Finding | None:
+def _match_crl(anchor: CrlAnchor, rows: _SightedRows, pairs: _Pairs, issuers: Sequence[Issuer]) -> Finding | None:
     """Add what a CRL and the revoked ones of its rows say to `pairs`; return a finding where there is no row at all."""
     entries = zip(anchor.keys.tolist(), anchor.serials, anchor.revoked_at.tolist(), strict=True)
     # An entry without a row says nothing: certificates leave snapshots when they expire, and CRLs may keep them.
@@ -153,7 +153,7 @@ def _match_crl(anchor: CrlAnchor, rows: _Rows, pairs: _Pairs, issuers: Sequence[
     return None if found or not anchor.serials else _crl_missing(anchor, issuers)
 
 
-def _clue(pairs: Sequence[_Pair], column: Column, issuers: Sequence[Issuer], *, is_known: bool) -> Clue | None:
+def _clue(pairs: Sequence[_TimePair], column: Column, issuers: Sequence[Issuer], *, is_known: bool) -> Clue | None:
     """Return what anchors say against a column; `is_known`: it was proved before."""
     read = np.array([pair.read for pair in pairs], np.int64)
     true = np.array([pair.true for pair in pairs], np.int64)
@@ -198,7 +198,7 @@ def _is_shifted(difference: Difference, *, is_known: bool) -> bool:
         return False
     commonest = difference.shifts[0][1]
     # Renewals differ by anything, so that several by the same, or all there are, come from a zone.
-    if commonest >= MIN_SHIFTED or commonest == difference.compared:
+    if commonest >= _MIN_SHIFTED or commonest == difference.compared:
         return True
     return not is_known and _is_much(difference.aligned, difference.compared)
 

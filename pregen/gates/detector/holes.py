@@ -37,7 +37,7 @@ from pregen.gates.detector.rhythm import (
 from storage.history import IssuerHistory
 
 
-class Hole(NamedTuple):
+class IssuanceHole(NamedTuple):
     """A silence in seconds since 1970, give or take 5 minutes, the usual one in seconds, and whether it is an error."""
 
     start: int
@@ -58,7 +58,7 @@ class Holes(NamedTuple):
     found: Mapping[int, tuple[Span, ...]]
 
 
-def holes(own: Rhythm, before: IssuerHistory, as_of: int, silences: float = SILENCES) -> list[Hole]:
+def holes(own: Rhythm, before: IssuerHistory, as_of: int, silences: float = SILENCES) -> list[IssuanceHole]:
     """Return the new holes of an issuer, the latest first.
 
     Args:
@@ -74,7 +74,7 @@ def holes(own: Rhythm, before: IssuerHistory, as_of: int, silences: float = SILE
     # show, so that with a single lag nothing is taken off.
     latest = as_of - max(own.lag_s, min(before.lags) if len(before.lags) > 1 else 0)
     least_s = silences * max(silence_s, LEAST_SILENCE_S)
-    found: list[Hole] = []
+    found: list[IssuanceHole] = []
     gaps = _gaps(own.dense, min(least_s, MISSED * BIN_S))
     if not len(gaps) or as_of - own.dense[gaps[0]] * BIN_S <= before.until:
         return found  # mostly: those that are dense either way are no longer
@@ -90,14 +90,14 @@ def holes(own: Rhythm, before: IssuerHistory, as_of: int, silences: float = SILE
             continue  # judged already, as a lag
         is_accepted = start <= before.until + BIN_S and end - start <= STOP_GROWS * before.stopped_s
         is_certain = is_long(end - start, silence_s) and silence_s <= MAX_SILENCE_S and not is_accepted
-        found.append(Hole(start, end, silence_s, is_certain))
+        found.append(IssuanceHole(start, end, silence_s, is_certain))
     return found
 
 
 def judge_holes(case: Case, events: Iterable[Events]) -> Holes:
     """Return what is missing of not_before, and of revoked_at; `events` as `Case.events` returns them."""
     found: dict[int, tuple[Span, ...]] = {}
-    told: dict[tuple[str, bool], list[tuple[str, Hole]]] = {}
+    told: dict[tuple[str, bool], list[tuple[str, IssuanceHole]]] = {}
     for one in events:
         before = one.before
         for hole in holes(one.rhythm, before, one.until, case.silences) if before is not None else ():
@@ -111,7 +111,7 @@ def _gaps(bins: NDArray[np.int64], least_s: float) -> NDArray[np.intp]:
     return np.flatnonzero(np.diff(bins) * BIN_S >= least_s)
 
 
-def _clue(found: Sequence[tuple[str, Hole]], canonical: str, is_certain: bool) -> Clue:
+def _clue(found: Sequence[tuple[str, IssuanceHole]], canonical: str, is_certain: bool) -> Clue:
     what, longest = max(found, key=lambda one: one[1].length_s)
     more = f", and in {len(found) - 1:,} more" if len(found) > 1 else ""
     return Clue(

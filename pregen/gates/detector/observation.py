@@ -20,9 +20,9 @@ BIN_S = 300  # finer ones cost memory, coarser ones cannot tell offsets that are
 BINS = 35 * 86_400 // BIN_S  # five weekends: enough to know what is usual, and 40 kB an issuer
 REACH_S = 28 * 3_600  # of `counts`, either way
 HALF = REACH_S // BIN_S
-COLUMNS = 2 * HALF + 1  # the last one counts what lies beyond
+DISTANCES = 2 * HALF + 1  # the last one counts what lies beyond
 
-KINDS = ("ahead", "late", "revoked-early", "expired-early")
+SIGHTING_KINDS = ("ahead", "late", "revoked-early", "expired-early")
 REVOKED_TIMES = 64  # as many of the revoked ones are sighted: few certificates are revoked
 
 
@@ -77,11 +77,12 @@ class Observation:
         newest: `SIGHTING`[<= issuers], ascending by issuer: of each, the row with the latest not_before up to as_of.
         bins, bin_counts: int64[k], ascending, and int64[k]: issuer * BINS + how many whole 5 minutes before as_of it
             issued something, and how many rows; after those of all issuers, the revocations of all together.
-        places, counts: int64[k], ascending, and int64[k]: places are row * COLUMNS + column of the table that
+        places, counts: int64[k], ascending, and int64[k]: places are row * DISTANCES + column of the table that
             `table` returns.
         undated: int64[issuers, 2]: of each, how many rows have no not_before, and how many there are.
         sightings: `SIGHTING`[k], in any order.
-        examples: `SIGHTING`[<= 20] for each of `KINDS`, ascending by keys; late ones have neither key nor issuer (-1).
+        examples: `SIGHTING`[<= 20] for each of `SIGHTING_KINDS`, ascending by keys; late ones have neither key nor
+            issuer (-1).
     """
 
     newest: Sightings
@@ -91,16 +92,16 @@ class Observation:
     counts: NDArray[np.int64]
     undated: NDArray[np.int64]
     sightings: Sightings
-    examples: tuple[Sightings, ...] = field(default=(NO_SIGHTINGS,) * len(KINDS))
+    examples: tuple[Sightings, ...] = field(default=(NO_SIGHTINGS,) * len(SIGHTING_KINDS))
 
     def table(self, watch: Watch) -> NDArray[np.int64]:
-        """Return the counts as int64[issuers + 3, COLUMNS], by 5 minutes from `REACH_S` before to `REACH_S` after.
+        """Return the counts as int64[issuers + 3, DISTANCES], by 5 minutes from `REACH_S` before to `REACH_S` after.
 
         Row i: not_before of issuer i, from `issued_until` + skew; row issuers: revoked_at of all, from as_of + skew
         (nothing where they come from CRLs); the next one: revoked_at from not_before; the last one: not_after from
         not_before. Column HALF begins just after the origin (the last two rows: at it); the last column holds all that
         is later, what is earlier is not counted in the first two kinds and is in column 0 of the others.
         """
-        dense = np.zeros((watch.issuers + 3) * COLUMNS, np.int64)
+        dense = np.zeros((watch.issuers + 3) * DISTANCES, np.int64)
         dense[self.places] = self.counts
-        return dense.reshape(-1, COLUMNS)
+        return dense.reshape(-1, DISTANCES)

@@ -6,7 +6,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pregen.errors import MAX_EXAMPLES
-from pregen.gates.detector.observation import BIN_S, BINS, COLUMNS, HALF, KINDS, REACH_S, Observation, Watch
+from pregen.gates.detector.observation import (
+    BIN_S,
+    BINS,
+    DISTANCES,
+    HALF,
+    REACH_S,
+    SIGHTING_KINDS,
+    Observation,
+    Watch,
+)
 from pregen.gates.detector.sightings import (
     NO_SIGHTINGS,
     Sightings,
@@ -60,7 +69,7 @@ class Observer:
         self._newest = np.full(watch.issuers, NO_ISSUANCE, np.int64)
         self._newest_key = np.zeros(watch.issuers, np.uint64)
         self._in_bins = np.zeros((watch.issuers + 1) * BINS, np.uint32)
-        self._table = np.zeros((watch.issuers + 3) * COLUMNS, np.int64)
+        self._table = np.zeros((watch.issuers + 3) * DISTANCES, np.int64)
         # Most keys are nobody's: one look at a small table tells so.
         self._filter = np.zeros(1 << _FILTER_BITS, np.bool_)
         self._filter[watch.keys >> np.uint64(64 - _FILTER_BITS)] = True
@@ -70,7 +79,7 @@ class Observer:
         self._new_newest: list[Sightings] = [NO_SIGHTINGS]
         self._used: list[NDArray[np.int64]] = [np.empty(0, np.int64)]
         self._sightings: list[Sightings] = [NO_SIGHTINGS]
-        self._examples = [NO_SIGHTINGS] * len(KINDS)
+        self._examples = [NO_SIGHTINGS] * len(SIGHTING_KINDS)
         self._table[:] = 0
         self._undated = np.zeros((self._watch.issuers, 2), np.int64)
 
@@ -142,9 +151,9 @@ class Observer:
 
     def _note_near(self, row: NDArray[np.int64], after_s: NDArray[np.int64]) -> None:
         """Count times, given as seconds after the instant that they are judged by, in rows of the table."""
-        column = np.minimum((after_s - self._watch.skew_s - 1) // BIN_S + HALF, COLUMNS - 1)
+        column = np.minimum((after_s - self._watch.skew_s - 1) // BIN_S + HALF, DISTANCES - 1)
         inside = column >= 0
-        np.add.at(self._table, row[inside] * COLUMNS + column[inside], 1)
+        np.add.at(self._table, row[inside] * DISTANCES + column[inside], 1)
 
     def _note_revocations(self, batch: StatusBatch, key: NDArray[np.uint64]) -> None:
         late = batch.late
@@ -161,8 +170,8 @@ class Observer:
             self._keep_sightings("late", late_sightings(late.examples))
         rows = rows[batch.not_before[rows] != NO_ISSUANCE]
         delay = batch.revoked_at[rows] - batch.not_before[rows]
-        column = np.clip(delay // BIN_S + HALF, 0, COLUMNS - 1)
-        np.add.at(self._table, (self._watch.issuers + 1) * COLUMNS + column, 1)
+        column = np.clip(delay // BIN_S + HALF, 0, DISTANCES - 1)
+        np.add.at(self._table, (self._watch.issuers + 1) * DISTANCES + column, 1)
         early = rows[delay < 0]
         if len(early):
             self._keep("revoked-early", batch, key, early)
@@ -171,11 +180,11 @@ class Observer:
         """Nearly all are right: those are only counted, as if far off."""
         given = (batch.not_before != NO_ISSUANCE) & (batch.not_after != NO_EXPIRY)
         early = np.flatnonzero((batch.not_before > batch.not_after) & given)
-        row = (self._watch.issuers + 2) * COLUMNS
-        self._table[row + COLUMNS - 1] += np.count_nonzero(given) - len(early)
+        row = (self._watch.issuers + 2) * DISTANCES
+        self._table[row + DISTANCES - 1] += np.count_nonzero(given) - len(early)
         if len(early):
             delay = batch.not_after[early] - batch.not_before[early]
-            np.add.at(self._table, row + np.clip(delay // BIN_S + HALF, 0, COLUMNS - 1), 1)
+            np.add.at(self._table, row + np.clip(delay // BIN_S + HALF, 0, DISTANCES - 1), 1)
             self._keep("expired-early", batch, key, early)
 
     def _note_newest(self, batch: StatusBatch, key: NDArray[np.uint64]) -> None:
@@ -204,5 +213,5 @@ class Observer:
         self._keep_sightings(kind, sighted(batch, key, rows))
 
     def _keep_sightings(self, kind: str, sightings: Sightings) -> None:
-        at = KINDS.index(kind)
+        at = SIGHTING_KINDS.index(kind)
         self._examples[at] = first_by_key(np.concatenate([self._examples[at], sightings]))

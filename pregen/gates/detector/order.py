@@ -5,7 +5,7 @@ are read in different zones make many, namely all that were revoked within the o
 further off. So an error needs that they
 
     * are more than arise by chance: the probability of as many as were seen, or more, where each row is odd with
-      `CHANCE` by itself (exact, binomial), is below `SIGNIFICANCE`; and
+      `ORDER_CHANCE` by itself (exact, binomial), is below `SIGNIFICANCE`; and
     * nearly all lie within what a zone can explain, and end at an offset that exists; or are a tenth of all rows.
 
 Where one of the two columns holds dates, only a day or more counts, which no offset explains. Revocations from CRLs are
@@ -21,21 +21,21 @@ from numpy.typing import NDArray
 from pregen.clock import DAY_S
 from pregen.gates.detector.case import Case
 from pregen.gates.detector.clues import Clue, example, issuer_name, time_text
-from pregen.gates.detector.observation import BIN_S, HALF, KINDS, Watch
+from pregen.gates.detector.observation import BIN_S, HALF, SIGHTING_KINDS, Watch
 from pregen.gates.detector.offsets import is_date, nearest_possible, offset_text, possible_shifts
 from pregen.gates.detector.sightings import Sightings, sighted_serial
 from pregen.issuers import Issuer
 from pregen.snapshot.column import Column
 
 # One row in fifty is far more than single ones that are known to be odd: no CA is to be accused of its habits.
-CHANCE = 0.02
+ORDER_CHANCE = 0.02
 SIGNIFICANCE = 1e-6  # of one run: of a CA that has so many, a false alarm in some thousand years of nights
-MIN_COUNT = 3
+_MIN_COUNT = 3
 FAR_SHARE, MANY_SHARE = 0.1, 0.1  # of the odd rows, beyond what zones can explain; of all rows
 _EDGE_SHARE = 0.02  # of the odd rows, those that go furthest are left out of the estimate: they were odd before
 
 
-def chance_of(count: int, among: int, chance: float = CHANCE) -> float:
+def chance_of(count: int, among: int, chance: float = ORDER_CHANCE) -> float:
     """Return the probability of at least `count` of `among` rows, where each one has the probability `chance`.
 
     Of a count that is not above what is to be expected, 1 is said.
@@ -92,7 +92,7 @@ def _clue(case: Case, counts: NDArray[np.int64], canonical: str, verb: str, kind
     among, early = int(counts.sum()), int(counts[: HALF - allowed_s // BIN_S].sum())
     if not early:
         return None
-    is_likely = early < MIN_COUNT or chance_of(early, among) >= SIGNIFICANCE
+    is_likely = early < _MIN_COUNT or chance_of(early, among) >= SIGNIFICANCE
     blamed = "not_before" if watch.has_crls and canonical == "revoked_at" else canonical
     shift = None if is_likely or has_dates else early_shift(counts, _possible(case.columns[blamed], blamed, watch))
     serious = shift is not None or (not is_likely and early >= MANY_SHARE * among)
@@ -104,7 +104,7 @@ def _clue(case: Case, counts: NDArray[np.int64], canonical: str, verb: str, kind
     if shift is not None:
         text += f"; they go back up to about {offset_text(-shift)[1:]}"
         text += "" if blamed == "not_before" else f", unless {issued!r} is too late by as much"
-    rows = case.observation.examples[KINDS.index(kind)]
+    rows = case.observation.examples[SIGHTING_KINDS.index(kind)]
     return Clue(
         code="time.order",
         severity="error" if serious else "warning",

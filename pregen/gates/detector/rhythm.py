@@ -16,7 +16,7 @@ from pregen.gates.detector.observation import BIN_S, BINS, Observation
 
 # So many of the 5 minutes must have been used: with fewer, the longest silence of a CA that works at random is a matter
 # of luck, and twice as long is no wonder.
-MIN_BINS = 200
+_MIN_BINS = 200
 MIN_SPAN_S, LONG_SPAN_S = 7 * 86_400, 15 * 86_400  # one weekend is among them, two are
 # Of the rows that a used bin usually has: what is less does not count as use. Postdated certificates are fewer.
 USED = 0.1
@@ -28,7 +28,7 @@ _WEEK, _WEEKS, _MOSTLY = 7 * 86_400 // BIN_S, 4, 3
 
 # How many times as long as is usual a silence is too long; of many issuers, one is silent twice as long by chance every
 # few days, so that each run would warn.
-SILENCES, MANY_SILENCES, MANY = 2.0, 3.0, 10
+SILENCES, MANY_SILENCES, MANY_ISSUERS = 2.0, 3.0, 10
 # Less than half an hour is not called a silence, whatever is usual: an automated CA is never silent for five minutes,
 # and a restart of ten is no finding. With six times as long, a thousand simulated snapshots made no false error.
 LEAST_SILENCE_S, HOLE_SILENCES = 1_800, 6.0
@@ -47,7 +47,7 @@ class Rhythm:
     """How an issuer works, of 35 days.
 
     Attributes:
-        busy: whether that is enough to judge it: `MIN_BINS` of its 5 minutes were used, over `MIN_SPAN_S`.
+        busy: whether that is enough to judge it: `_MIN_BINS` of its 5 minutes were used, over `MIN_SPAN_S`.
         lag_s: how far dense issuance is behind as_of, in seconds; None: it is not busy.
         silence_s: the longest silence but one, in seconds; of less than `LONG_SPAN_S`, the longest.
         ages: int64[k], ascending: the bins that it is taken from.
@@ -75,7 +75,7 @@ def rhythm(ages: Ages, holes: Sequence[Bins] = ()) -> Rhythm:
         ages: int64[k], ascending and distinct: how many whole bins of 5 minutes before as_of something was issued.
         holes: silences that are not usual.
     """
-    if len(ages) >= MIN_BINS and (ages[-1] - ages[0]) * BIN_S >= MIN_SPAN_S:
+    if len(ages) >= _MIN_BINS and (ages[-1] - ages[0]) * BIN_S >= MIN_SPAN_S:
         dense = ages[_is_dense(ages)]  # at the end, no more than the past is known: so all silences are measured
         if len(dense) > 2:
             return Rhythm(True, int(dense[0]) * BIN_S, _usual_silence(dense, holes), ages, dense)
@@ -102,7 +102,7 @@ def ages_of(observation: Observation, row: int) -> Ages:
 
 def silences_factor(issuers: int) -> float:
     """Return how many times as long as is usual a silence is too long, where so many issuers are judged."""
-    return MANY_SILENCES if issuers > MANY else SILENCES
+    return MANY_SILENCES if issuers > MANY_ISSUERS else SILENCES
 
 
 def is_long(silence_s: int, usual_s: int) -> bool:

@@ -24,7 +24,7 @@ from storage.history import IssuerHistory
 
 # Of the witnesses: so many that share one difference of whole quarters of an hour, which corrections of single
 # certificates do not; and so many that differ at all, which takes more, as corrections do that too.
-MIN_SHIFTED, SHIFTED_SHARE = 3, 0.005
+_MIN_SHIFTED, SHIFTED_SHARE = 3, 0.005
 MIN_ODD, ODD_SHARE = 5, 0.05
 LOST_SHARE = 0.9  # of an issuer's rows that have no not_before any more
 MIN_PROOF = 3  # so many, when all of them agree, say that issuances are read as they were
@@ -147,7 +147,7 @@ def _is_shifted(difference: Difference) -> bool:
     count = difference.shifts[0][1]
     if count == difference.compared:
         return count >= 2
-    return count >= max(MIN_SHIFTED, SHIFTED_SHARE * difference.compared)
+    return count >= max(_MIN_SHIFTED, SHIFTED_SHARE * difference.compared)
 
 
 def _pairs(witnesses: NDArray[np.void], sightings: Sightings) -> tuple[NDArray[np.void], Sightings]:

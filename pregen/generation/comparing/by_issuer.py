@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from pregen.config import Config
 from pregen.gates.detector import Observation
-from pregen.generation.rows.groups import KINDS, Group
+from pregen.generation.rows.groups import RESPONSE_KINDS, Group
 from pregen.issuers import Issuer
 from pregen.snapshot import Snapshot
 
@@ -36,7 +36,7 @@ def figures_by_issuer(
     certificates, revoked = [0] * len(issuers), [0] * len(issuers)
     for group, count in groups.items():
         certificates[group.issuer] += count
-        revoked[group.issuer] += count * (KINDS[group.kind][0] == "revoked")
+        revoked[group.issuer] += count * (RESPONSE_KINDS[group.kind][0] == "revoked")
     newest = {int(row["issuer"]): int(row["not_before"]) for row in observation.newest}
     rows = snapshot.rows_of.sum(axis=1).tolist()
     return tuple(

@@ -19,7 +19,7 @@ from pregen.errors import MAX_EXAMPLES
 from pregen.gates.detector import CertificateAnchor
 from pregen.gates.listed import SAYS_FINAL, SAYS_NOTHING, says
 from pregen.generation.comparing.held import STRANGER, Contradiction, Held
-from pregen.generation.rows.groups import KINDS
+from pregen.generation.rows.groups import IS_REVOKED, RESPONSE_KINDS
 from pregen.generation.rows.rows import ShardRows
 from pregen.generation.rows.spill import AGAIN_BIT, FLAGS, ROW_BYTES, SERIAL_AT, Spilled, clipped
 from pregen.issuers import Issuer
@@ -46,7 +46,6 @@ CLAIM = np.dtype(
 )
 ClaimArray = NDArray[np.void]
 NO_CLAIMS = np.empty(0, CLAIM)
-_IS_REVOKED = np.array([status == "revoked" for status, _ in KINDS])
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +198,7 @@ def hold_against(rows: ShardRows, claims: ClaimArray) -> Held:
     same = _are_same(rows, place, claims[which])
     place, found = place[same], claims[which[same]]
     kind = rows.codes[place] & 3
-    wrong = np.flatnonzero(~_IS_REVOKED[kind] & (found["says"] != SAYS_NOTHING) & ~found["is_foreign"])
+    wrong = np.flatnonzero(~IS_REVOKED[kind] & (found["says"] != SAYS_NOTHING) & ~found["is_foreign"])
     # A row may be on several CRLs: what is final comes first, and counts alone.
     wrong = wrong[np.unique(place[wrong], return_index=True)[1]]
     finals = found["says"][wrong] == SAYS_FINAL
@@ -250,7 +249,7 @@ def _contradictions(rows: Spilled, claims: ClaimArray) -> Iterator[Contradiction
             file=int(row["file"]),
             row=int(row["row"]),
             serial=claim["serial"][: int(claim["size"])].tobytes(),
-            status=KINDS[int(row["code"]) & 3][0],
+            status=RESPONSE_KINDS[int(row["code"]) & 3][0],
             entry=int(claim["entry"]),
             says=int(claim["says"]),
             at=int(claim["at"]),

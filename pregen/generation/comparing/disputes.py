@@ -15,8 +15,8 @@ from pregen.issuers import Issuer
 from pregen.snapshot import Snapshot
 from storage.certid import serial_text
 
-RANDOM_BYTES = 8  # serials of so many octets are hardly those of two issuers (TLS Baseline Requirements, 7.1)
-FEW = 3  # serials that may be equal by chance, or by the habits of a CA: one or two are no evidence
+_RANDOM_BYTES = 8  # serials of so many octets are hardly those of two issuers (TLS Baseline Requirements, 7.1)
+_FEW = 3  # serials that may be equal by chance, or by the habits of a CA: one or two are no evidence
 _FINAL = (
     "certificates are good or unknown, and CRLs list them as revoked, which is final (RFC 5280, 5.3.1): look whether "
     "the export lost their statuses or maps them wrongly, or is older than the CRL (then export anew); where CRLs tell "
@@ -92,11 +92,11 @@ def _pairs(strangers: NDArray[np.void], claims: Claims, signer: NDArray[np.int64
 
 
 def _evident(rows: NDArray[np.void], *, are_disjoint: bool) -> NDArray[np.bool_]:
-    is_long = rows["size"] >= RANDOM_BYTES
+    is_long = rows["size"] >= _RANDOM_BYTES
     # Within a day, a time without a zone, or a date, is the same.
     evident: NDArray[np.bool_] = is_long & (rows["gap_s"] <= DAY_S)
     for others in (~is_long & (rows["gap_s"] <= 1), is_long & are_disjoint):
-        if np.count_nonzero(others) >= FEW:
+        if np.count_nonzero(others) >= _FEW:
             evident |= others
     return evident
 

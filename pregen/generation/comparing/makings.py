@@ -15,14 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pregen.generation.comparing.past import entries_of
-from pregen.generation.rows.groups import KINDS
+from pregen.generation.rows.groups import HAS_REASON, IS_REVOKED
 from pregen.generation.rows.rows import ShardRows
 from storage.history import HistoryPart, is_part_of
 from storage.manifest import Shard
 
 _KIND = np.int64(3)
-_WITH_TIME = np.array([status == "revoked" for status, _ in KINDS])
-_WITH_REASON = np.array([has_reason for _, has_reason in KINDS])
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +46,8 @@ class Makings:
         columns = [
             self.ids[issuer].astype("<u8"),
             kind,
-            np.where(_WITH_TIME[kind], rows.revoked_at, 0).astype("<u4"),
-            np.where(_WITH_REASON[kind], rows.reason, 0).astype("i1"),
+            np.where(IS_REVOKED[kind], rows.revoked_at, 0).astype("<u4"),
+            np.where(HAS_REASON[kind], rows.reason, 0).astype("i1"),
             size,
             *(rows.serials(np.flatnonzero(size == one), one) for one in np.flatnonzero(np.bincount(size)).tolist()),
             ends,

@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from pregen.gates import History
 from pregen.gates.comparison import KeptStatus, Keys, Remembered, words
 from pregen.gates.history import WITNESS
-from pregen.generation.rows.groups import KINDS
+from pregen.generation.rows.groups import STATUS_OF_KIND
 from pregen.generation.rows.rows import ShardRows
 from pregen.overlays import NO_ENTRIES, Entries, read_overlays
 from pregen.reasons import CERTIFICATE_HOLD
 from pregen.routing_key import xxh64
 from storage.certid import serial_text
 from storage.errors import FormatError
-from storage.history import STATUSES, HistoryIndex, HistoryPart, IssuerHistory, encode_index, read_index
+from storage.history import HistoryIndex, HistoryPart, IssuerHistory, encode_index, read_index
 from storage.key import part_of
 from storage.manifest import Shard
 from storage.overlay_part import OverlayPart
@@ -29,7 +29,6 @@ from storage.reader import Generation
 from storage.stores import Store
 
 _HALF = 32
-_STATUS_OF_KIND = np.array([STATUSES.index(status) for status, _ in KINDS], np.uint32)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +133,7 @@ def _natural(instant: int | None) -> int | None:
 
 def entries_of(rows: ShardRows) -> Remembered:
     """Return what is remembered of the certificates of a shard."""
-    status = _STATUS_OF_KIND[rows.codes & 3]
+    status = STATUS_OF_KIND[rows.codes & 3].astype(np.uint32)
     status[rows.reason == CERTIFICATE_HOLD] = KeptStatus.ON_HOLD
     return Remembered(rows.keys, words(status, rows.not_after))
 

@@ -1,7 +1,7 @@
 """What all shards hold, added up, whatever the order that their workers finish in."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import chain
 
 import numpy as np
@@ -10,7 +10,7 @@ from pregen.gates.comparison import NOT_COMPARED, Comparison
 from pregen.generation.comparing.held import Held, all_held
 from pregen.generation.comparing.makings import Keeping
 from pregen.generation.rows.counts import NO_EXAMPLES, NOTHING_COUNTED, Examples, FirstExamples, RowCounts
-from pregen.generation.rows.groups import CODE, Group
+from pregen.generation.rows.groups import CODE_FACTORS, Group
 from pregen.generation.rows.rows import digest_of
 from pregen.generation.rows.truth import NOTHING_STAYS, Staying, all_staying
 
@@ -47,7 +47,7 @@ class ShardCount:
         """Return a number that changes with the rows of any group, and with those left out."""
         groups = np.fromiter(chain.from_iterable(self.groups), np.int64).reshape(-1, len(Group._fields))
         rows = np.fromiter(self.groups.values(), np.int64)
-        return digest_of(groups @ CODE, rows, self.counts)
+        return digest_of(groups @ CODE_FACTORS, rows, self.counts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +75,15 @@ class Tally:
     keeping: dict[int, Keeping] = field(default_factory=dict)
     kept_groups: dict[Group, int] = field(default_factory=dict)
     staying: Staying = NOTHING_STAYS
+
+    def without(self, rows: Mapping[Group, int], again: int) -> "Tally":
+        """Return the same without rows of some groups, of which so many were there for a further issuer."""
+        groups = {group: count - rows.get(group, 0) for group, count in self.groups.items()}
+        return replace(
+            self,
+            groups={group: count for group, count in groups.items() if count},
+            counts=self.counts._replace(again=self.counts.again - again),
+        )
 
 
 def add_up(shards: Iterable[ShardCount]) -> Tally:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pregen.clock import seconds
 from pregen.generation.making.layout import Numbers
 from pregen.generation.making.terms import DIFFERENCES, FormerRun, Today
-from pregen.generation.rows.groups import KINDS
+from pregen.generation.rows.groups import RESPONSE_KINDS
 from pregen.validity import Fit, Refreshing
 from storage.tables import Tables
 
@@ -61,7 +61,9 @@ class RunColumns:
             stays=stays,
             issuer_id=np.array([0 if at < 0 else today.issuers[at].issuer_id for at in issuers], np.uint64),
             serial_bytes=np.array([shape.serial_bytes for shape in shapes], np.intp),
-            kind=np.array([KINDS.index((shape.status, "reason" in shape.fields)) for shape in shapes], np.intp),
+            kind=np.array(
+                [RESPONSE_KINDS.index((shape.status, "reason" in shape.fields)) for shape in shapes], np.intp
+            ),
             stride=np.array([shape.stride for shape in shapes], np.intp),
             differs=np.array([DIFFERENCES.index(one.differs) for one in runs], np.uint8),
             number=np.array([numbers.get(number, -1) for number in range(len(runs))], np.intp),

@@ -19,16 +19,16 @@ from pregen.generation.making.why_signed import (
     ALL,
     CARRIED,
     CHANGED,
-    DAMAGED,
     DUE,
     LEFT_OUT,
     NEW,
+    PACK_DAMAGED,
     SPREAD,
     WHY_SIGNED,
     Reasons,
 )
 from pregen.generation.rows.endings import as_today
-from pregen.generation.rows.groups import KINDS
+from pregen.generation.rows.groups import HAS_REASON, IS_REVOKED, RESPONSE_KINDS
 from pregen.generation.rows.rows import ShardRows
 from pregen.routing_key import same_serials, serial_matrix, xxh64
 from pregen.signers import Octets
@@ -41,9 +41,7 @@ from storage.stores import Store
 WIDE_BYTES = 64 << 20  # of packs that a worker keeps because several of its shards need them
 _HOLDER = 0x3FFF_FFFF  # of a group's code without its kind: index of the issuer, and octets of the serial
 # How much a record of each kind says, for issuers that are left behind: of a good one, least.
-_WEIGHT = np.array([{"good": 0, "unknown": 1, "revoked": 2}[status] for status, _ in KINDS])
-_WITH_TIME = np.array([status == "revoked" for status, _ in KINDS])
-_WITH_REASON = np.array([has_reason for _, has_reason in KINDS])
+_WEIGHT = np.array([{"good": 0, "unknown": 1, "revoked": 2}[status] for status, _ in RESPONSE_KINDS])
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +85,12 @@ class CarriedRows:
         Args:
             members: intp[n], indexes of rows.
             sizes: of their serials.
-            kinds: of their records, as indexes into `KINDS`.
+            kinds: of their records, as indexes into `RESPONSE_KINDS`.
         """
         times, reasons = np.zeros(len(members), np.uint32), np.full(len(members), NO_REASON, np.int8)
         for number, octets in enumerate(self._packs):
             own = self._pack[members] == number
-            for has, column, skipped, kind in ((_WITH_TIME, times, 0, "<u4"), (_WITH_REASON, reasons, 4, "i1")):
+            for has, column, skipped, kind in ((IS_REVOKED, times, 0, "<u4"), (HAS_REASON, reasons, 4, "i1")):
                 these = np.flatnonzero(own & has[kinds])
                 at = self._start[members[these]] + sizes[these] + skipped
                 column[these] = serial_matrix(octets, at, np.dtype(kind).itemsize).view(kind)[:, 0]
@@ -154,7 +152,7 @@ class Carrier:
         Raises:
             OSError: the store does not answer.
         """
-        found = _Found(rows, self._job)
+        found = _FoundRecords(rows, self._job)
         for shard in reversed(packs):
             columns = self._job.runs[shard.tables]
             pack = self._wide.get(shard.pack)
@@ -193,7 +191,7 @@ def _of_keys(pack: FormerPack, shard: Shard, low: int, high: int) -> FormerPack:
     return pack.between(*(part_of(key, shard.low, shard.high, pack.count) for key in (first, last)))
 
 
-class _Found:
+class _FoundRecords:
     """What the packs of the current generation have for the rows of one shard."""
 
     def __init__(self, rows: ShardRows, job: CarryJob) -> None:
@@ -246,7 +244,7 @@ class _Found:
             signed={name: count for name, count in zip(WHY_SIGNED, counts, strict=False) if count},
             carried=counts[CARRIED],
             octets_read=self.octets_read,
-            differs={name: count for name, count in zip((*DIFFERENCES, DAMAGED), differs, strict=True) if count},
+            differs={name: count for name, count in zip((*DIFFERENCES, PACK_DAMAGED), differs, strict=True) if count},
             damaged=tuple(self._damaged),
             by_issuer=_counted(self._rows.codes[self._reason < CARRIED]),
         )
@@ -327,13 +325,13 @@ class _Found:
     def _compare_fields(self, at: Numbers, pack: FormerPack, records: Numbers, columns: RunColumns) -> None:
         """Note where time or reason of a revocation have changed."""
         kind = columns.kind[pack.runs[records]]
-        compared = _WITH_TIME[kind] & ~columns.stays[pack.runs[records]]
+        compared = IS_REVOKED[kind] & ~columns.stays[pack.runs[records]]
         revoked = np.flatnonzero(compared & (kind == self._rows.codes[at] & 3))
         if not len(revoked):
             return
         at, records, kind = at[revoked], records[revoked], kind[revoked]
         begin = pack.starts[records] + columns.serial_bytes[pack.runs[records]]
         changed = serial_matrix(pack.octets, begin, 4).view("<u4")[:, 0] != self._rows.revoked_at[at]
-        given = np.flatnonzero(_WITH_REASON[kind])
+        given = np.flatnonzero(HAS_REASON[kind])
         changed[given] |= pack.octets[begin[given] + 4] != self._rows.reason[at[given]].view(np.uint8)
         self._reason[at[changed]] = CHANGED

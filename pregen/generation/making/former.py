@@ -14,7 +14,7 @@ from pregen.generation.making.layout import Numbers
 from pregen.signers import Octets
 from storage.errors import FormatError, MalformedError
 from storage.manifest import Shard
-from storage.pack import CHECKSUM, RUN, RUN_COUNT, open_pack
+from storage.pack import CHECKSUM, RUN_COUNT, RUN_HEADER, open_pack
 from storage.stores import Store
 
 _RUN, _COUNT = np.dtype("<u4"), np.dtype("<u2")
@@ -96,12 +96,12 @@ def _records(
         if not len(going):
             break
         at, ends, left, buckets = at[going], ends[going], left[going] - 1, buckets[going]
-        if (at + RUN.size > ends).any():
+        if (at + RUN_HEADER.size > ends).any():
             raise MalformedError(name, "has a bucket in which a run is cut off")
         run, count = _numbers(octets, at, _RUN), _numbers(octets, at + _RUN.itemsize, _COUNT)
         if int(run.max()) >= len(strides):
             raise MalformedError(name, "has a run that is not in its windows")
-        start = at + RUN.size
+        start = at + RUN_HEADER.size
         at = start + count * strides[run]
         if (at > ends).any():
             raise MalformedError(name, "has a bucket in which records are cut off")

@@ -23,7 +23,7 @@ from typing import NamedTuple, Self
 from storage.manifest import Shard
 
 VERSION = 2
-PREFIX = "pregen-journal-"
+JOURNAL_PREFIX = "pregen-journal-"
 _CRC_DIGITS = 8
 
 
@@ -92,7 +92,7 @@ class Journal:
             folder: where it is.
             name: of the configuration and its store; no other run may share it.
         """
-        self.path = folder / f"{PREFIX}{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+        self.path = folder / f"{JOURNAL_PREFIX}{hashlib.sha256(name.encode()).hexdigest()[:16]}"
         self.attempt: Attempt | None = None
         self.finished: dict[tuple[int, int], Finished] = {}
         self.numberings: dict[str, Numbering] = {}

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pregen.generation.making.plan import Plan
 from pregen.generation.rows.rows import ShardRows
-from storage.pack import MAX_BUCKET_BYTES, Place, bucket_count
+from storage.pack import MAX_BUCKET_BYTES, SegmentLike, bucket_count
 
 Numbers = NDArray[np.intp]
 _TABLE = 1 << 32  # codes of groups with the usual windows
@@ -107,7 +107,7 @@ class Layout:
             self._bucket = (self._key32[self.order].astype(np.int64) - low) * buckets // (high - low)
         return self._bucket
 
-    def segments(self, strides: Numbers, low: int, high: int, buckets: int) -> Iterable[Place]:
+    def segments(self, strides: Numbers, low: int, high: int, buckets: int) -> Iterable[SegmentLike]:
         """Return where the records of each bucket lie (`storage.pack.Segment`), in the order of buckets, then of runs.
 
         Blocks are numbered in the order in which `blocks` yields them.

@@ -14,13 +14,13 @@ from pregen.errors import MAX_EXAMPLES
 from pregen.generation.making.carrying import CarriedRows
 from pregen.generation.making.layout import Numbers
 from pregen.generation.making.left_out import NOTHING_LEFT_OUT, LeftOut
-from pregen.generation.rows.groups import KINDS, Group
+from pregen.generation.rows.groups import RESPONSE_KINDS, Group
 from pregen.generation.rows.rows import ShardRows
 from pregen.generation.rows.spill import AGAIN_BIT
 from pregen.issuers import Issuer
 from storage.certid import serial_text
 
-_REVOKED = np.array([status == "revoked" for status, _ in KINDS])
+_REVOKED = np.array([status == "revoked" for status, _ in RESPONSE_KINDS])
 
 
 def leave(
@@ -32,7 +32,7 @@ def leave(
         rows: of the shard.
         carried: which records are kept.
         issuers: as configured.
-        kinds: of the records of each run of tonight, as indexes into `KINDS`.
+        kinds: of the records of each run of tonight, as indexes into `RESPONSE_KINDS`.
     """
     issuer = rows.codes >> 8 & 0xFF_FFFF
     staying = np.array([bool(one.trouble) for one in issuers])[issuer]

@@ -7,7 +7,7 @@ from pregen.generation.making.plan import Plan
 from pregen.signers import Octets
 from storage.response import Assembler
 
-BATCH_ROWS = 4096  # messages of one call of a signer: they stay in the second-level cache
+MESSAGE_ROWS = 4096  # messages of one call of a signer: they stay in the second-level cache
 
 
 class Scratch:
@@ -18,10 +18,10 @@ class Scratch:
         self.holds: object = None  # whose constants are in it
 
     def rows(self, size: int) -> Octets:
-        """Return uint8[BATCH_ROWS, size]."""
-        if len(self._octets) < BATCH_ROWS * size:
-            self._octets, self.holds = np.empty(BATCH_ROWS * size, np.uint8), None
-        return self._octets[: BATCH_ROWS * size].reshape(BATCH_ROWS, size)
+        """Return uint8[MESSAGE_ROWS, size]."""
+        if len(self._octets) < MESSAGE_ROWS * size:
+            self._octets, self.holds = np.empty(MESSAGE_ROWS * size, np.uint8), None
+        return self._octets[: MESSAGE_ROWS * size].reshape(MESSAGE_ROWS, size)
 
 
 class Messages:
@@ -47,7 +47,7 @@ class Messages:
         """Return the messages of some records; valid until the next call, of whatever shape.
 
         Args:
-            records: uint8[n, stride], n at most `BATCH_ROWS`.
+            records: uint8[n, stride], n at most `MESSAGE_ROWS`.
             runs: intp[n], the run of each.
         """
         messages = self._scratch.rows(self._constants.shape[1])[: len(records)]
@@ -56,7 +56,7 @@ class Messages:
             self._scratch.holds = None
         elif self._scratch.holds is not self:  # else they are there from the batch before
             messages[:] = self._constants[0]
-            self._scratch.holds = self if len(messages) == BATCH_ROWS else None
+            self._scratch.holds = self if len(messages) == MESSAGE_ROWS else None
         for hole in self._holes:
             field = records[:, hole.first : hole.last]
             messages[:, hole.at : hole.end] = generalized_times(field) if hole.is_time else field

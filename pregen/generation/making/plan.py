@@ -16,7 +16,7 @@ from typing import NamedTuple
 from pregen.clock import seconds
 from pregen.errors import Finding
 from pregen.generation.making.templates import Form, Values, make_template, oracle, oracle_response
-from pregen.generation.rows.groups import KINDS, Group
+from pregen.generation.rows.groups import RESPONSE_KINDS, Group
 from pregen.issuers import Issuer
 from pregen.signers import ALGORITHMS, algorithm_of
 from pregen.validity import Profile, ValidityWindow, window_until
@@ -240,7 +240,7 @@ def stored_plan(tables: Tables, runs: dict[Group, int], tables_name: str | None 
 
 def forms(issuer: Issuer, group: Group) -> list[Form]:
     """Return what the signed responses of a group look like."""
-    status, has_reason = KINDS[group.kind]
+    status, has_reason = RESPONSE_KINDS[group.kind]
     responder = issuer.responder
     return [
         Form(hashes, group.serial_bytes, status, has_reason, responder.id_kind, len(responder.id_octets))
@@ -313,7 +313,7 @@ class _Planner:
     def _shape(self, group: Group, wanted: tuple[Form, ...]) -> Shape:
         issuer = self._issuers[group.issuer]
         algorithm = ALGORITHMS[issuer.responder.algorithm]
-        status, has_reason = KINDS[group.kind]
+        status, has_reason = RESPONSE_KINDS[group.kind]
         fields = ("revoked_at", "reason")[: 1 + has_reason] if status == "revoked" else ()
         record = _known_record(group.serial_bytes, fields, algorithm.signature_bytes)
         octets = record.serial

@@ -27,7 +27,7 @@ from pregen.errors import VerificationError
 from pregen.generation.making.layout import Layout
 from pregen.generation.making.plan import Plan, Record, forms, oracle_of, window_of
 from pregen.generation.making.templates import Form
-from pregen.generation.rows.groups import KINDS, Group
+from pregen.generation.rows.groups import RESPONSE_KINDS, Group
 from pregen.generation.rows.rows import ShardRows
 from pregen.issuers import Issuer
 from pregen.signers import ALGORITHMS, PublicKey
@@ -236,7 +236,7 @@ class ReadBack:
         self._judged.add(read)
 
     def _meant(self, issuer: Issuer, group: Group, window: Window, form: Form, row: Record) -> list[Statement]:
-        status, has_reason = KINDS[group.kind]
+        status, has_reason = RESPONSE_KINDS[group.kind]
         return [
             Statement(
                 hash_oid=oid,

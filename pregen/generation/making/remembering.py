@@ -10,7 +10,8 @@ from pregen.generation.rows.endings import Endings
 from pregen.generation.rows.routing import ShardFile
 from pregen.generation.rows.rows import ShardRows, load_shard
 from pregen.generation.work.steps import Steps
-from storage.history import PART_ID_BYTES, HistoryPart, encode_part
+from storage.history import HistoryPart, encode_part
+from storage.sealed import SEALED_ID_BYTES
 from storage.stores.base import Store
 
 
@@ -18,7 +19,7 @@ def remember(store: Store, low: int, high: int, rows: ShardRows) -> HistoryPart 
     """Put the part of a shard; None: it is empty, and there is none."""
     if not len(rows.keys):
         return None
-    part, octets = encode_part(os.urandom(PART_ID_BYTES), low, high, entries_of(rows).columns())
+    part, octets = encode_part(os.urandom(SEALED_ID_BYTES), low, high, entries_of(rows).columns())
     store.put(part.name, octets)
     return part
 

@@ -22,7 +22,7 @@ from pregen.generation.making.keyring import KeyRing, OpenSigner
 from pregen.generation.making.layout import Block, Layout, Numbers, RunNumbers
 from pregen.generation.making.leaving import leave
 from pregen.generation.making.left_out import NOTHING_LEFT_OUT, LeftOut
-from pregen.generation.making.messages import BATCH_ROWS, Messages, Scratch
+from pregen.generation.making.messages import MESSAGE_ROWS, Messages, Scratch
 from pregen.generation.making.plan import Plan
 from pregen.generation.making.readback import ReadBack
 from pregen.generation.making.recalling import Recalled
@@ -38,7 +38,7 @@ from pregen.signers import Flight, KeyUse, Octets, Rows, open_signer
 from pregen.validity import ValidityWindow
 from storage.history import HistoryPart
 from storage.manifest import Shard
-from storage.pack import ID_BYTES, Pack, build_pack, pack_id, pack_name
+from storage.pack import PACK_ID_BYTES, Pack, build_pack, pack_id, pack_name
 from storage.stores.base import Store
 from storage.tables import RECORD_FIELDS, Shape
 
@@ -253,7 +253,7 @@ class ShardSigner:
         records = [self._filled(rows, block, carried, flight) for block in layout.blocks()]
         with self._steps("sign"):
             flight.land()
-        name, pack = self._packed(task, layout, os.urandom(ID_BYTES), records)
+        name, pack = self._packed(task, layout, os.urandom(PACK_ID_BYTES), records)
         with self._steps("store"):
             self._store.put(name, pack.octets)
         return name, pack
@@ -327,15 +327,15 @@ class ShardSigner:
         signers = self._signers[block.shape]
         if len(signers) == 1 and isinstance(new, slice):  # nearly always, and nothing is copied
             (signer,) = signers
-            for at in range(0, new.stop, BATCH_ROWS):
-                yield signer, slice(at, min(at + BATCH_ROWS, new.stop))
+            for at in range(0, new.stop, MESSAGE_ROWS):
+                yield signer, slice(at, min(at + MESSAGE_ROWS, new.stop))
             return
         places: Numbers = np.arange(new.stop) if isinstance(new, slice) else new
         of_rows = self._keys.signer_of[block.runs[places]]
         for signer in sorted(signers):
             own = places[of_rows == signer]
-            for at in range(0, len(own), BATCH_ROWS):
-                yield signer, own[at : at + BATCH_ROWS]
+            for at in range(0, len(own), MESSAGE_ROWS):
+                yield signer, own[at : at + MESSAGE_ROWS]
 
     def _messages_of(self, shape: int, which: int) -> Messages:
         if (shape, which) not in self._messages:

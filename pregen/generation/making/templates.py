@@ -19,9 +19,9 @@ from storage.tables import TIME_FIELDS, Hole, Template
 
 HASH_BYTES = {SHA1: 20, SHA256: 32}
 # Two instants whose fourteen digits all differ, and two octets that differ and are positive as an INTEGER.
-TIMES = (b"20110111011011", b"31221222122122")
+_SAMPLE_TIMES = (b"20110111011011", b"31221222122122")
 FILLS = (0x55, 0x2A)
-REASONS = (b"\x01", b"\x02")
+_SAMPLE_REASONS = (b"\x01", b"\x02")
 
 
 class Form(NamedTuple):
@@ -176,11 +176,11 @@ def _sample(form: Form, which: int) -> Values:
         key_hashes=hashes,
         responder_id=bytes([fill]) * form.responder_id_bytes,
         serial=bytes([fill]) * form.serial_bytes,
-        produced_at=TIMES[which],
-        this_update=TIMES[which],
-        next_update=TIMES[which],
-        revoked_at=TIMES[which],
-        reason=REASONS[which],
+        produced_at=_SAMPLE_TIMES[which],
+        this_update=_SAMPLE_TIMES[which],
+        next_update=_SAMPLE_TIMES[which],
+        revoked_at=_SAMPLE_TIMES[which],
+        reason=_SAMPLE_REASONS[which],
     )
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from pregen.clock import seconds
 from pregen.generation.making.plan import forms
 from pregen.generation.making.templates import make_template
-from pregen.generation.rows.groups import KINDS, Group
+from pregen.generation.rows.groups import RESPONSE_KINDS, Group
 from pregen.issuers import Issuer
 from pregen.signers import ALGORITHMS
 from pregen.validity import Fit, Refreshing, Validity, ValidityWindow, fit
@@ -129,7 +129,7 @@ class _Judge:
         at = self._index.get(self._tables.issuers[run.issuer].issuer_id)
         if at is None:
             return FormerRun(None, "issuer", window, None)
-        kind = KINDS.index((shape.status, "reason" in shape.fields))
+        kind = RESPONSE_KINDS.index((shape.status, "reason" in shape.fields))
         judged = self._window(at, run.window)
         span_s = window.next_update - window.produced_at if judged.fit == Fit.OWN else 0
         differs = self._responder(at, run.issuer) or self._layout(at, run.shape, kind) or judged.differs

@@ -9,7 +9,7 @@ from pregen.errors import MAX_EXAMPLES, Finding
 # Why a row is signed, in the order in which reports name them; those that are not signed come behind.
 WHY_SIGNED = ("new", "changed", "due", "spread", "all")
 NEW, CHANGED, DUE, SPREAD, ALL, CARRIED, LEFT_OUT = range(7)
-DAMAGED = "pack"  # why all of a shard are signed: its pack of the current generation is damaged
+PACK_DAMAGED = "pack"  # why all of a shard are signed: its pack of the current generation is damaged
 
 
 class Reasons(NamedTuple):
@@ -19,7 +19,7 @@ class Reasons(NamedTuple):
         signed: by the names of `WHY_SIGNED`.
         carried: how many keep their records.
         octets_read: of packs of the current generation.
-        differs: of those signed because of `all`, how many have what difference (`DIFFERENCES`, or `DAMAGED`).
+        differs: of those signed because of `all`, how many have what difference (`DIFFERENCES`, or `PACK_DAMAGED`).
         damaged: packs from which nothing could be carried over, and why.
         by_issuer: how many rows were signed, by the index of the issuer.
     """

@@ -24,7 +24,7 @@ from pregen.clock import seconds
 from pregen.validity import Fit, Validity, ValidityWindow
 from storage.overlay_part import NO_EXPIRY_32
 
-PARTS = 16
+_PARTS = 16
 _UNITS_S = np.array([1, 15, 60, 300, 900, 3_600, 21_600, 86_400])  # each divides the next one
 _LONGEST_S = 2**31 - 1  # of a window, 68 years: so that a span and a group's other numbers fit into 64 bits
 
@@ -102,6 +102,6 @@ def as_today(
 def _ends(started: int | NDArray[np.int64], not_after: NDArray[np.uint32]) -> NDArray[np.int64]:
     """Return where windows end that end with certificates, for the starts of the runs that made them."""
     end = not_after.astype(np.int64) + 1  # the first second in which the certificate is not valid
-    fitting = np.searchsorted(_UNITS_S * PARTS, end - started, side="right")
+    fitting = np.searchsorted(_UNITS_S * _PARTS, end - started, side="right")
     unit: NDArray[np.int64] = _UNITS_S[np.maximum(fitting - 1, 0)]
     return end // unit * unit - 1

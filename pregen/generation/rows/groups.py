@@ -7,11 +7,15 @@ from numpy.typing import NDArray
 
 from pregen.generation.rows.spill import AGAIN_BIT, PRECERTIFICATE_BIT
 from pregen.snapshot import GOOD, REVOKED
+from storage.history import KEPT_STATUSES
 
 # What the responses of a group look like: status, and whether a reason is given.
-KINDS = (("good", False), ("revoked", False), ("revoked", True), ("unknown", False))
+RESPONSE_KINDS = (("good", False), ("revoked", False), ("revoked", True), ("unknown", False))
+STATUS_OF_KIND = np.array([KEPT_STATUSES.index(status) for status, _ in RESPONSE_KINDS], np.uint8)
+IS_REVOKED = np.array([status == "revoked" for status, _ in RESPONSE_KINDS])
+HAS_REASON = np.array([has_reason for _, has_reason in RESPONSE_KINDS])
 
-CODE = np.array([1 << 8, 1 << 2, 1, 1 << 32])  # `Group.code` as a product
+CODE_FACTORS = np.array([1 << 8, 1 << 2, 1, 1 << 32])  # `Group.code` as a product
 
 
 class Group(NamedTuple):
@@ -20,7 +24,7 @@ class Group(NamedTuple):
     Attributes:
         issuer: index in the configuration.
         serial_bytes: length of the serial.
-        kind: index in `KINDS`.
+        kind: index in `RESPONSE_KINDS`.
         span_s: of windows that end with their certificates, from the start of the run to their end; 0: the usual one.
     """
 

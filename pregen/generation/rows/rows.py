@@ -30,9 +30,9 @@ from pregen.generation.rows.spill import (
     take,
 )
 from pregen.generation.rows.truth import NOTHING_STAYS, Staying, tell
-from pregen.routing_key import serial_matrix
+from pregen.routing_key import LOWER_BITS, serial_matrix
 
-_HALF, _LOWER = np.uint64(32), np.uint64(2**32 - 1)
+_LOWER = np.uint64(2**32 - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ def load_shard(file: ShardFile, expired_before: int | None = None, endings: Endi
         rows = take(rows, np.flatnonzero(kept))
     codes, undated = _coded(rows, endings)
     loaded = ShardRows(
-        key32=(rows["key"] >> _HALF).astype(np.uint32),
+        key32=(rows["key"] >> LOWER_BITS).astype(np.uint32),
         octets=rows.view(np.uint8),
         starts=np.arange(SERIAL_AT, rows.nbytes, ROW_BYTES),
         codes=codes,
@@ -187,9 +187,9 @@ def _in_order(spilled: Spilled) -> tuple[Spilled, Places]:
     the few rows whose upper halves are equal are put in order afterwards.
     """
     places = np.arange(len(spilled), dtype=np.uint64)
-    by_half = np.sort(((spilled["key"] >> _HALF) << _HALF) | places)
+    by_half = np.sort(((spilled["key"] >> LOWER_BITS) << LOWER_BITS) | places)
     order = (by_half & _LOWER).astype(np.intp)
-    tied = _with_equal_neighbour(by_half >> _HALF)
+    tied = _with_equal_neighbour(by_half >> LOWER_BITS)
     these = order[tied]
     order[tied] = these[np.argsort(spilled["key"][these], kind="stable")]  # pieces are in the snapshot's order
     rows = take(spilled, order)

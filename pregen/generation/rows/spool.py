@@ -19,7 +19,7 @@ from pregen.errors import SpoolError
 from pregen.generation.rows.spill import ROW_BYTES
 from storage.stores import StoreAddress
 
-PREFIX = "pregen-spool-"
+SPOOL_PREFIX = "pregen-spool-"
 _WRITE_BYTES = 64 << 10
 _ADVICE = (
     "nothing was published; look at the disk and the memory of this machine, and for whoever writes there, then run "
@@ -143,7 +143,7 @@ def spool_folder(parent: Path, rows: int) -> Iterator[FolderSpool]:
 def _make_locked(parent: Path) -> tuple[Path, int]:
     """Return a new folder and a descriptor that holds its lock; the kernel frees it when this process dies."""
     while True:
-        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+        folder = Path(tempfile.mkdtemp(prefix=SPOOL_PREFIX, dir=parent))
         # Before it is locked, another run may take the folder for an abandoned one; then it is gone, and we try again.
         with contextlib.suppress(FileNotFoundError):
             lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -163,7 +163,7 @@ def _check_space(parent: Path, rows: int) -> None:
 
 
 def _remove_abandoned(parent: Path) -> None:
-    for folder in parent.glob(f"{PREFIX}*"):
+    for folder in parent.glob(f"{SPOOL_PREFIX}*"):
         # In use, another user's, or gone by now: not ours to remove.
         with contextlib.suppress(OSError), _opened(folder) as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

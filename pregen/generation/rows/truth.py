@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pregen.gates.comparison import KeptStatus
-from pregen.generation.rows.groups import KINDS
+from pregen.generation.rows.groups import RESPONSE_KINDS, STATUS_OF_KIND
 from pregen.generation.rows.spill import FLAGS, ROW_BYTES, SERIAL_AT, Places, Spilled
 from pregen.overlays import NO_ENTRIES, Entries, Origin, resolve
 from pregen.overlays.entries import concatenated, found
@@ -25,11 +25,12 @@ from pregen.overlays.order import RowsSay
 from pregen.reasons import CERTIFICATE_HOLD
 from pregen.snapshot import MAX_SERIAL_BYTES
 from pregen.snapshot.rows import Mask
-from storage.history import EXPIRY_UNIT_S, STATUSES
+from storage.history import EXPIRY_UNIT_S
 from storage.overlay_part import NO_EXPIRY_32
 
-_STATUS_OF_KIND = np.array([STATUSES.index(status) for status, _ in KINDS], np.uint8)
-KIND_OF_STATUS = np.array([KINDS.index((status, False)) for status in ("good", "revoked", "revoked", "unknown")])
+KIND_OF_STATUS = np.array(
+    [RESPONSE_KINDS.index((status, False)) for status in ("good", "revoked", "revoked", "unknown")]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +141,7 @@ def _matches(rows: Spilled, kept: Mask, overlaid: Overlaid) -> tuple[Places, Pla
 
 
 def _says(rows: Spilled, place: Places, as_of: int) -> RowsSay:
-    status = _STATUS_OF_KIND[rows["code"][place] & 3]
+    status = STATUS_OF_KIND[rows["code"][place] & 3]
     reason = rows["reason"][place]
     status[reason == CERTIFICATE_HOLD] = KeptStatus.ON_HOLD
     count = len(place)

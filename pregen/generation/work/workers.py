@@ -37,8 +37,8 @@ class Named(Protocol):
 Argument = TypeVar("Argument")
 Task = TypeVar("Task", bound=Named)
 Result = TypeVar("Result")
-STOP_S = 5.0
-OWN_SIGNAL_S = 0.5
+_STOP_S = 5.0
+_OWN_SIGNAL_S = 0.5
 _CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE}
 
 
@@ -160,7 +160,7 @@ class WorkerPool:
                 process.terminate()
         for process in self._processes.values():
             if process.pid:
-                process.join(STOP_S)
+                process.join(_STOP_S)
                 if process.is_alive():
                     process.kill()
                     process.join()
@@ -184,10 +184,10 @@ class WorkerPool:
 
     def _died(self, pipe: Connection, task: Named) -> WorkerError:
         process = self._processes[pipe]
-        process.join(STOP_S)
+        process.join(_STOP_S)
         code = -signal.SIGTERM if process.exitcode == ExitCode.TERMINATED else process.exitcode
         if code == -signal.SIGTERM:  # service managers end all processes at once: our own may be a moment behind
-            time.sleep(OWN_SIGNAL_S)
+            time.sleep(_OWN_SIGNAL_S)
         how = f"was killed by {signal.Signals(-code).name}" if code and code < 0 else f"ended with exit code {code}"
         hint = " (the kernel does that when memory runs out: see dmesg)" if code == -signal.SIGKILL else ""
         message = (

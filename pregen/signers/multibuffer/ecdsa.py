@@ -30,7 +30,7 @@ from pregen.signers.ephemeral import EphemeralKeys, KernelSource, RandomSource
 from pregen.signers.multibuffer.lanes import Addresses, Lanes, Table, batches, full_lanes, little_endian, row_addresses
 from pregen.signers.multibuffer.library import status_function
 
-BATCH_ROWS = 4096  # 512 KiB of buffers for P-256: they stay in the second-level cache
+ECDSA_BATCH_ROWS = 4096  # 512 KiB of buffers for P-256: they stay in the second-level cache
 
 
 class Curve(NamedTuple):
@@ -80,8 +80,8 @@ class EcdsaWorkspace:
     """Buffers of one batch on one curve. The signers of a process share it, one at a time.
 
     Attributes:
-        digest: uint8[BATCH_ROWS, size], big-endian.
-        signature: uint8[2, BATCH_ROWS, size]: r and s.
+        digest: uint8[ECDSA_BATCH_ROWS, size], big-endian.
+        signature: uint8[2, ECDSA_BATCH_ROWS, size]: r and s.
         ephemeral: one key a row.
         ephemeral_places: where it lies, for each row.
         key: where the key of each row lies.
@@ -89,12 +89,12 @@ class EcdsaWorkspace:
     """
 
     def __init__(self, library: ctypes.CDLL, curve: Curve, source: RandomSource | None = None) -> None:
-        self.digest = np.ones((BATCH_ROWS, curve.size), np.uint8)
-        self.ephemeral = EphemeralKeys(curve.order, BATCH_ROWS, source or KernelSource())
+        self.digest = np.ones((ECDSA_BATCH_ROWS, curve.size), np.uint8)
+        self.ephemeral = EphemeralKeys(curve.order, ECDSA_BATCH_ROWS, source or KernelSource())
         self.ephemeral_places = row_addresses(self.ephemeral.words)
         self._ephemeral_places_meant = self.ephemeral_places.copy()
-        self.signature = np.zeros((2, BATCH_ROWS, curve.size), np.uint8)
-        self.key = Table(BATCH_ROWS)
+        self.signature = np.zeros((2, ECDSA_BATCH_ROWS, curve.size), np.uint8)
+        self.key = Table(ECDSA_BATCH_ROWS)
         self.lanes = Lanes(
             status_function(library, curve.function, 6),
             *(row_addresses(half) for half in self.signature),
@@ -114,7 +114,7 @@ class EcdsaWorkspace:
 
 
 class EcdsaSigner:
-    """Signs with elliptic-curve keys, in batches of up to `BATCH_ROWS`.
+    """Signs with elliptic-curve keys, in batches of up to `ECDSA_BATCH_ROWS`.
 
     Attributes:
         places: where each key lies.
@@ -135,7 +135,7 @@ class EcdsaSigner:
     def sign(self, messages: Octets, keys: KeyIndexes) -> Octets:
         """Sign each row: see `Signer`."""
         out = np.empty((len(messages), self._algorithm.signature_bytes), np.uint8)
-        for batch in batches(messages, keys, len(self.places), BATCH_ROWS):
+        for batch in batches(messages, keys, len(self.places), ECDSA_BATCH_ROWS):
             self._sign_batch(self._digests(messages[batch]), keys[batch], out[batch], batch.start)
         return out
 

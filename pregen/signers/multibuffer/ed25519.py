@@ -18,8 +18,8 @@ from pregen.signers.multibuffer.library import status_function
 
 # The library has no number of its own for Ed25519 in mbx_get_algo_info; X25519 needs the same instructions.
 ALGORITHM_ID = 4
-BATCH_ROWS = 1024
-HALF = 32  # octets of R, of S and of either key
+ED25519_BATCH_ROWS = 1024
+_HALF = 32  # octets of R, of S and of either key
 
 
 class Ed25519Workspace:
@@ -33,10 +33,10 @@ class Ed25519Workspace:
     """
 
     def __init__(self, library: ctypes.CDLL) -> None:
-        self.spare = np.zeros((LANES, 2 * HALF), np.uint8)
+        self.spare = np.zeros((LANES, 2 * _HALF), np.uint8)
         self.length, self.length_copy = np.zeros((2, LANES), np.uint32)
-        self.r, self.s, self.message_copy, self.message = (Table(BATCH_ROWS) for _ in range(4))
-        self.seed, self.public, self.public_copy = (Table(BATCH_ROWS) for _ in range(3))
+        self.r, self.s, self.message_copy, self.message = (Table(ED25519_BATCH_ROWS) for _ in range(4))
+        self.seed, self.public, self.public_copy = (Table(ED25519_BATCH_ROWS) for _ in range(3))
         self.signing = Lanes(
             status_function(library, "mbx_ed25519_sign_mb8", 6),
             self.r.addresses,
@@ -57,12 +57,12 @@ class Ed25519Workspace:
 
     def lead_results_to(self, out: Octets) -> None:
         """Lead `r` and `s` to the halves of signatures, uint8[n, 64]."""
-        self.r.lead_to(out[:, :HALF], self.spare[:, :HALF])
-        self.s.lead_to(out[:, HALF:], self.spare[:, HALF:])
+        self.r.lead_to(out[:, :_HALF], self.spare[:, :_HALF])
+        self.s.lead_to(out[:, _HALF:], self.spare[:, _HALF:])
 
 
 class Ed25519Signer:
-    """Signs with Ed25519 keys, in batches of up to `BATCH_ROWS`."""
+    """Signs with Ed25519 keys, in batches of up to `ED25519_BATCH_ROWS`."""
 
     def __init__(self, keys: Sequence[ed25519.Ed25519PrivateKey], workspace: Ed25519Workspace) -> None:
         self._workspace = workspace
@@ -77,8 +77,8 @@ class Ed25519Signer:
         """Sign each row: see `Signer`."""
         if messages.strides[1] != 1:
             messages = np.ascontiguousarray(messages)  # the library reads the octets of a message one after the other
-        out = np.zeros((len(messages), 2 * HALF), np.uint8)
-        for batch in batches(messages, keys, len(self._seeds), BATCH_ROWS):
+        out = np.zeros((len(messages), 2 * _HALF), np.uint8)
+        for batch in batches(messages, keys, len(self._seeds), ED25519_BATCH_ROWS):
             self._sign_batch(messages[batch], keys[batch], out[batch], batch.start)
         return out
 

@@ -22,19 +22,19 @@ from pregen.signers.ephemeral import KernelSource, fill
 from pregen.signers.multibuffer.lanes import LANES, Lanes, Table, batches, full_lanes, little_endian, row_addresses
 from pregen.signers.multibuffer.library import Function, typed
 
-BATCH_ROWS = 128
+RSA_BATCH_ROWS = 128
 SIZES = {2048: "RSA2K", 3072: "RSA3K", 4096: "RSA4K"}
 ALGORITHM_IDS = {2048: 1, 3072: 2, 4096: 3}
 EXPONENT = 65537
-PARTS = 5
+_PARTS = 5
 
 
 class RsaWorkspace:
     """Buffers of one batch of one key size. The signers of a process share it, one at a time.
 
     Attributes:
-        encoded: uint8[BATCH_ROWS, size], what is signed.
-        recovered: uint8[BATCH_ROWS, size], what the public key makes of the signatures.
+        encoded: uint8[RSA_BATCH_ROWS, size], what is signed.
+        recovered: uint8[RSA_BATCH_ROWS, size], what the public key makes of the signatures.
         signature, parts, modulus: where each row's result goes, and where its key lies.
         spare: uint8[LANES, size], for the results of lanes without a message.
         private, public: the calls.
@@ -43,15 +43,15 @@ class RsaWorkspace:
 
     def __init__(self, library: ctypes.CDLL, bits: int) -> None:
         size = bits // 8
-        self.encoded, self.recovered = np.zeros((2, BATCH_ROWS, size), np.uint8)
+        self.encoded, self.recovered = np.zeros((2, RSA_BATCH_ROWS, size), np.uint8)
         self.spare = np.zeros((LANES, size), np.uint8)
-        self.signature, self.modulus = Table(BATCH_ROWS), Table(BATCH_ROWS)
-        self.parts = [Table(BATCH_ROWS) for _ in range(PARTS)]
+        self.signature, self.modulus = Table(RSA_BATCH_ROWS), Table(RSA_BATCH_ROWS)
+        self.parts = [Table(RSA_BATCH_ROWS) for _ in range(_PARTS)]
         self.source = KernelSource()
         private, self._private_scratch = _method(library, f"mbx_{SIZES[bits]}_private_crt_Method")
         public, self._public_scratch = _method(library, f"mbx_{SIZES[bits]}_pub65537_Method")
         self.private = Lanes(
-            _function(library, "mbx_rsa_private_crt_mb8", 2 + PARTS),
+            _function(library, "mbx_rsa_private_crt_mb8", 2 + _PARTS),
             row_addresses(self.encoded),
             self.signature.addresses,
             *(part.addresses for part in self.parts),
@@ -84,7 +84,7 @@ def _method(library: ctypes.CDLL, name: str) -> tuple[int, Octets]:
 
 
 class RsaSigner:
-    """Signs with RSA keys, in batches of up to `BATCH_ROWS`."""
+    """Signs with RSA keys, in batches of up to `RSA_BATCH_ROWS`."""
 
     def __init__(self, keys: Sequence[rsa.RSAPrivateKey], algorithm: Algorithm, workspace: RsaWorkspace) -> None:
         self._algorithm = algorithm
@@ -102,7 +102,7 @@ class RsaSigner:
     def sign(self, messages: Octets, keys: KeyIndexes) -> Octets:
         """Sign each row: see `Signer`."""
         out = np.zeros((len(messages), self._algorithm.signature_bytes), np.uint8)
-        for batch in batches(messages, keys, len(self._unusual), BATCH_ROWS):
+        for batch in batches(messages, keys, len(self._unusual), RSA_BATCH_ROWS):
             hashed = digests(messages[batch], "sha256")
             meant = self._encode(hashed)
             self._sign_batch(meant, keys[batch], out[batch], batch.start)

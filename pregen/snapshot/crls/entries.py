@@ -34,7 +34,9 @@ _REASON, _HOLD_INSTRUCTION, _INVALIDITY_DATE, _CERTIFICATE_ISSUER = "2.5.29.21",
 _KNOWN = frozenset({_REASON, _HOLD_INSTRUCTION, _INVALIDITY_DATE, _CERTIFICATE_ISSUER})
 _NO_REASON_CODE = -2
 _NUMBERS = frozenset(CRL_REASONS.values())
-_Row = tuple[int, int, int, str]  # serial, seconds since 1970, reason, and the code of what is wrong with the entry
+_EntryRow = tuple[
+    int, int, int, str
+]  # serial, seconds since 1970, reason, and the code of what is wrong with the entry
 
 
 @dataclass(slots=True)
@@ -108,7 +110,7 @@ def seconds_of(instant: object) -> int:
     return clock.seconds(instant)
 
 
-def _strict_rows(crl: x509.CertificateRevocationList, der: bytes) -> Iterator[_Row]:
+def _strict_rows(crl: x509.CertificateRevocationList, der: bytes) -> Iterator[_EntryRow]:
     listed: asn1.RevokedCertificates | None = None
     for at, entry in enumerate(crl):
         reason, odd = NO_REASON, ""
@@ -129,7 +131,7 @@ def _strict_rows(crl: x509.CertificateRevocationList, der: bytes) -> Iterator[_R
         yield entry.serial_number, int(entry.revocation_date_utc.timestamp()), reason, odd
 
 
-def _loose_rows(der: bytes) -> Iterator[_Row]:
+def _loose_rows(der: bytes) -> Iterator[_EntryRow]:
     for entry in asn1.CertificateList.load(der)["tbs_cert_list"]["revoked_certificates"] or ():
         reason, odd = _loose_extensions(entry)
         yield entry["user_certificate"].native, seconds_of(entry["revocation_date"].native), reason, odd
@@ -169,7 +171,7 @@ def _reason_of(octets: bytes) -> int:
         return _NO_REASON_CODE
 
 
-def _columns(rows: Iterator[_Row]) -> CrlEntries:
+def _columns(rows: Iterator[_EntryRow]) -> CrlEntries:
     serials, seconds, reasons = bytearray(), array("q"), array("b")
     odd: dict[str, OddEntries] = {}
     for serial, second, reason, fault in rows:

@@ -17,7 +17,7 @@ from pregen.snapshot.crls.crl import Covered
 from pregen.snapshot.crls.rules import Effective
 
 NOT_SAID = 2  # beside END_ENTITY and CA: rows of a file without a column that tells them apart
-KINDS = 3
+KIND_COUNT = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Uncovered:
         return self._perhaps(self.count)
 
     def found(self, rows: NDArray[np.int64]) -> Iterator[Finding]:
-        """Yield what to say of an issuer's rows, int64[KINDS], counted by kind."""
+        """Yield what to say of an issuer's rows, int64[KIND_COUNT], counted by kind."""
         if self.covered == "ca" and (wrong := int(rows[END_ENTITY] + rows[NOT_SAID])):
             yield Finding("crl.scope", "error", self._missing(), wrong, self.paths)
         if self.covered == "user" and (wrong := int(rows[CA])):
@@ -85,7 +85,7 @@ def uncovered(effective: Iterable[Effective]) -> tuple[Uncovered, ...]:
 
 
 def out_of_scope(left_out: Iterable[Uncovered], rows: NDArray[np.int64]) -> tuple[Finding, ...]:
-    """Return what to say about rows that no CRL is about; `rows` counts them, int64[issuers, KINDS]."""
+    """Return what to say about rows that no CRL is about; `rows` counts them, int64[issuers, KIND_COUNT]."""
     return tuple(finding for one in left_out for finding in one.found(rows[one.index]))
 
 

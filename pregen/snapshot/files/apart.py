@@ -42,7 +42,7 @@ def answers(request: ReadRequest) -> Iterator[Any]:
         InputError: the file cannot be read, is damaged, or ended the reader.
         WorkerError: somebody else ended the reader, as the kernel does when memory runs out.
     """
-    reader = _living() or _Reader()
+    reader = _living() or _ReaderProcess()
     try:
         yield from reader.answers(request)
     except BaseException:
@@ -51,7 +51,7 @@ def answers(request: ReadRequest) -> Iterator[Any]:
     _idle.append(reader)
 
 
-class _Reader:
+class _ReaderProcess:
     """A process that answers requests."""
 
     def __init__(self) -> None:
@@ -125,10 +125,10 @@ def _blamed(request: ReadRequest, number: int, how: str) -> InputError:
     return crashed(request.source.location, how)
 
 
-_idle: list[_Reader] = []
+_idle: list[_ReaderProcess] = []
 
 
-def _living() -> _Reader | None:
+def _living() -> _ReaderProcess | None:
     """Return a reader that waits, if there is one that nobody has ended meanwhile."""
     while _idle:
         if (reader := _idle.pop()).lives():

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-MAGIC = b"PAR1"
+_MAGIC = b"PAR1"
 MAGIC_ENCRYPTED = b"PARE"  # the footer too is encrypted
-MAGICS = (MAGIC, MAGIC_ENCRYPTED)
+MAGICS = (_MAGIC, MAGIC_ENCRYPTED)
 _TAIL_BYTES = 8  # the footer's length in four octets, and the magic
 _AT_ONCE_BYTES = 64 << 10  # of the end of a file: mostly the whole footer
 _DEEPEST = 32  # structs within structs; a footer has less than ten
@@ -71,14 +71,14 @@ def read_footer(file: pa.NativeFile) -> Footer:
         pa.ArrowInvalid: there is none, or it is damaged.
     """
     size = file.size()
-    if size < len(MAGIC) + _TAIL_BYTES:
+    if size < len(_MAGIC) + _TAIL_BYTES:
         raise pa.ArrowInvalid("it is too short for a footer")
     file.seek(max(0, size - _AT_ONCE_BYTES))
     end = file.read(_AT_ONCE_BYTES)
     length, magic = struct.unpack("<I4s", end[-_TAIL_BYTES:])
     if magic == MAGIC_ENCRYPTED and _head(file) == MAGIC_ENCRYPTED:  # else an octet of the magic is damaged
         return Footer((), is_encrypted=True, file=b"")
-    if magic != MAGIC or length > size - len(MAGIC) - _TAIL_BYTES:
+    if magic != _MAGIC or length > size - len(_MAGIC) - _TAIL_BYTES:
         raise pa.ArrowInvalid("it does not end in a footer")
     if length + _TAIL_BYTES > len(end):
         file.seek(size - _TAIL_BYTES - length)
@@ -88,7 +88,7 @@ def read_footer(file: pa.NativeFile) -> Footer:
         groups, is_encrypted = _file_metadata(_Compact(own[:-_TAIL_BYTES]))
     except (IndexError, OverflowError, RecursionError, struct.error):
         raise pa.ArrowInvalid("its footer is damaged") from None
-    return Footer(groups, is_encrypted, MAGIC + own)
+    return Footer(groups, is_encrypted, _MAGIC + own)
 
 
 class _Compact:
@@ -183,7 +183,7 @@ class _Compact:
 
 def _head(file: pa.NativeFile) -> bytes:
     file.seek(0)
-    return file.read(len(MAGIC))
+    return file.read(len(_MAGIC))
 
 
 def _file_metadata(at: _Compact) -> tuple[tuple[RowGroup, ...], bool]:

@@ -34,8 +34,8 @@ from pregen.snapshot.location import Location
 from pregen.snapshot.octets import ArrowArray, OctetColumn, holds, octet_at, octets_of
 
 COMMENT = "#"
-SCHEMA = pa.schema([(name, pa.string()) for name in ("serial", "status", "revoked_at", "reason", "not_after")])
-_STATUSES = {"good": ["V"], "expired": ["E"], "revoked": ["R"], "excluded": [COMMENT]}
+_SCHEMA = pa.schema([(name, pa.string()) for name in ("serial", "status", "revoked_at", "reason", "not_after")])
+_STATUS_LETTERS = {"good": ["V"], "expired": ["E"], "revoked": ["R"], "excluded": [COMMENT]}
 _FIELDS = 6
 _COUNTS_SHOWN = 100
 _BLOCK_BYTES = 4 << 20
@@ -43,18 +43,18 @@ _LONGEST_LINE_BYTES = 1 << 20
 _USUAL_LINE_BYTES = 100
 _TAB, _LINE_END, _BACKSLASH, _HASH, _COMMA = b"\t\n\\#,"
 _PSEUDO_REASONS = {"holdInstruction": "certificateHold", "keyTime": "keyCompromise", "CAkeyTime": "cACompromise"}
-_REASONS = {"": "", **{name.lower(): name for name in REASONS}}
-_REASONS |= {name.lower(): reason for name, reason in _PSEUDO_REASONS.items()}
+_REASON_NAMES = {"": "", **{name.lower(): name for name in REASONS}}
+_REASON_NAMES |= {name.lower(): reason for name, reason in _PSEUDO_REASONS.items()}
 _WITH_ARGUMENT = [name.lower() for name in _PSEUDO_REASONS]
 
-_Rows = NDArray[np.bool_]
+_RowMask = NDArray[np.bool_]
 
 
 def index_txt_columns() -> Mapping[str, Column]:
     """Return which column of these files is which, and how it is written; folders alone can name an issuer."""
     own: dict[str, str | ColumnConfig] = {
         "serial": ColumnConfig(encoding="hex"),
-        "status": ColumnConfig(values=_STATUSES),
+        "status": ColumnConfig(values=_STATUS_LETTERS),
         "revoked_at": ColumnConfig(encoding="asn1"),
         "reason": ColumnConfig(),
         "not_after": ColumnConfig(encoding="asn1"),
@@ -67,7 +67,7 @@ class IndexTxtFile:
 
     unit: Literal["line"] = "line"
     as_of = None
-    schema = SCHEMA
+    schema = _SCHEMA
 
     def __init__(self, source: Source) -> None:
         """Look whether its last line is complete."""
@@ -104,7 +104,7 @@ def _blocks(file: pa.NativeFile, place: Location) -> Iterator[bytes]:
 
 
 def _record_batch(block: bytes) -> pa.RecordBatch:
-    """Return whole lines as rows of `SCHEMA` and `ODD`."""
+    """Return whole lines as rows of `_SCHEMA` and `ODD`."""
     data = np.frombuffer(block, np.uint8)
     ends = np.flatnonzero(data == _LINE_END)
     lines = OctetColumn(data, np.append(0, ends[:-1] + 1), ends)
@@ -130,7 +130,7 @@ def _record_batch(block: bytes) -> pa.RecordBatch:
     date, reason, argument = _revocation_parts(revocation)
     columns = [serial, _with_comments(status, comment), date, _canonical(reason), expiry]
     odd = _odd(_Line(fields, comment, sound, unclean & whole, status, revocation, date, reason, argument))
-    return pa.record_batch([*columns, odd], schema=SCHEMA.append(pa.field(ODD, odd.type)))
+    return pa.record_batch([*columns, odd], schema=_SCHEMA.append(pa.field(ODD, odd.type)))
 
 
 def _texts(values: OctetColumn) -> pa.StringArray:
@@ -160,7 +160,7 @@ def _revocation_parts(revocation: pa.StringArray) -> tuple[pa.StringArray, pa.St
     )
 
 
-def _with_comments(status: pa.StringArray, comment: _Rows) -> ArrowArray:
+def _with_comments(status: pa.StringArray, comment: _RowMask) -> ArrowArray:
     return pc.if_else(pa.array(comment), COMMENT, status) if comment.any() else status
 
 
@@ -168,7 +168,7 @@ def _canonical(reason: pa.StringArray) -> ArrowArray:
     """Return reasons by their names in RFC 5280; unknown ones are empty, and their lines odd."""
     encoded = pc.utf8_lower(reason).dictionary_encode()
     assert isinstance(encoded, pa.DictionaryArray)
-    names = pa.array([_REASONS.get(text or "", "") for text in encoded.dictionary.to_pylist()], pa.string())
+    names = pa.array([_REASON_NAMES.get(text or "", "") for text in encoded.dictionary.to_pylist()], pa.string())
     return names.take(encoded.indices)
 
 
@@ -176,9 +176,9 @@ class _Line(NamedTuple):
     """What is known of n lines; the texts of those that are not `sound` are empty."""
 
     fields: NDArray[np.int64]
-    comment: _Rows
-    sound: _Rows
-    unclean: _Rows
+    comment: _RowMask
+    sound: _RowMask
+    unclean: _RowMask
     status: pa.StringArray
     revocation: pa.StringArray
     date: pa.StringArray
@@ -196,7 +196,7 @@ def _odd(line: _Line) -> ArrowArray:
         "revoked without a time of revocation": revoked & _is_in(line.date, [""]),
         "a time of revocation, but not revoked": line.sound & ~revoked & ~_is_in(line.revocation, [""]),
         "removeFromCRL means that it is not revoked, R that it is": _is_in(lower, ["removefromcrl"]),
-        "an unknown reason of revocation": ~_is_in(lower, [*_REASONS, "removefromcrl"]),
+        "an unknown reason of revocation": ~_is_in(lower, [*_REASON_NAMES, "removefromcrl"]),
         "a reason without its argument": _is_in(lower, _WITH_ARGUMENT) & _is_in(line.argument, [""]),
     }
     what = np.zeros(len(line.fields), np.int64)
@@ -212,5 +212,5 @@ def _odd(line: _Line) -> ArrowArray:
     return pa.array(texts, pa.string()).take(pa.array(what, pa.int64()))
 
 
-def _is_in(column: ArrowArray, texts: list[str]) -> _Rows:
+def _is_in(column: ArrowArray, texts: list[str]) -> _RowMask:
     return pc.is_in(column, value_set=pa.array(texts, pa.string())).to_numpy(zero_copy_only=False)

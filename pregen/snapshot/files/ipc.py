@@ -16,7 +16,7 @@ _END_OF_STREAM = b"\xff\xff\xff\xff\x00\x00\x00\x00"
 _FILE_WINDOW_BYTES = 64 << 10  # between the columns lie those that are not asked for
 _STREAM_WINDOW_BYTES = 1 << 20
 
-_Reader = pa.ipc.RecordBatchStreamReader | pa.ipc.RecordBatchFileReader
+_IpcReader = pa.ipc.RecordBatchStreamReader | pa.ipc.RecordBatchFileReader
 
 
 class IpcFile:
@@ -39,7 +39,7 @@ class IpcFile:
         self.as_of = text_of_metadata((self.schema.metadata or {}).get(AS_OF_KEY))
         self.row_estimate = source.size // USUAL_ROW_BYTES
 
-    def _reader(self, file: pa.NativeFile, fields: Sequence[int] = ()) -> _Reader:
+    def _reader(self, file: pa.NativeFile, fields: Sequence[int] = ()) -> _IpcReader:
         file.seek(0)
         options = pa.ipc.IpcReadOptions(included_fields=list(fields), use_threads=False)
         return pa.ipc.open_stream(file, options=options) if self._stream else pa.ipc.open_file(file, options=options)
@@ -60,7 +60,7 @@ class IpcFile:
                         yield from slices(batch)
 
 
-def _record_batches(reader: _Reader) -> Iterator[pa.RecordBatch]:
+def _record_batches(reader: _IpcReader) -> Iterator[pa.RecordBatch]:
     if isinstance(reader, pa.ipc.RecordBatchFileReader):
         yield from (reader.get_batch(number) for number in range(reader.num_record_batches))
     else:

@@ -19,7 +19,7 @@ from pregen.snapshot.files.apart import ReadRequest, answers
 from pregen.snapshot.files.sources import Source
 
 MAGIC = b"ORC"
-PATIENCE_S = 120  # for one stripe, of 64 MiB mostly
+_PATIENCE_S = 120  # for one stripe, of 64 MiB mostly
 
 
 class OrcFile:
@@ -27,7 +27,7 @@ class OrcFile:
 
     unit: Literal["row"] = "row"
 
-    def __init__(self, source: Source, patience_s: int = PATIENCE_S) -> None:
+    def __init__(self, source: Source, patience_s: int = _PATIENCE_S) -> None:
         """Read its footer; a stripe that takes longer than `patience_s` is damaged."""
         self._source = source
         self._patience_s = patience_s

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pregen.config.columns import TIMES
+from pregen.config.columns import TIME_COLUMNS
 from pregen.errors import Finding
 from pregen.snapshot.column import Column
 from pregen.snapshot.findings import RowPlace
@@ -76,7 +76,7 @@ class Habits:
 
     def __init__(self, issuers: int) -> None:
         """Nothing is noted yet of any issuer (index)."""
-        self._wanted = {what: np.full(issuers, SAMPLE_ROWS, np.int64) for what in ("serial", *TIMES)}
+        self._wanted = {what: np.full(issuers, SAMPLE_ROWS, np.int64) for what in ("serial", *TIME_COLUMNS)}
         self._looks = dict.fromkeys(self._wanted, float(LOOKS))
         self._habits: dict[int, _Habit] = {}
         self._units: dict[tuple[str, int], Units] = {}

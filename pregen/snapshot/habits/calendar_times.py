@@ -2,15 +2,15 @@
 
 Whoever revokes certificates in bulk gives thousands of them one time, to the second; but that is the second in which a
 statement ran, and hardly one of the clock's full quarters (one second in 900), or of the turn of a year. So one same
-time in `FEW` rows at least is odd where it is
+time in `_FEW` rows at least is odd where it is
 
     a turn of a year    midnight of 1 January or 31 December, or the second before it, in whatever zone
     alone and aligned   on a full quarter of an hour, and a year before whatever else is revoked; on any other second
                         that is only worth a warning
-    aligned and common  midnight UTC in one row of a hundred, `MANY` at least: worth a warning
+    aligned and common  midnight UTC in one row of a hundred, `_MANY` at least: worth a warning
 
-Where times are dates, or most of them are aligned, all of them look so: then only a turn of a year that is `TIMES` as
-common as any other time, in `MANY` rows at least, is refused, and `MANY` that are alone are worth a warning.
+Where times are dates, or most of them are aligned, all of them look so: then only a turn of a year that is `_TIMES` as
+common as any other time, in `_MANY` rows at least, is refused, and `_MANY` that are alone are worth a warning.
 
     2000-01-01, 2001-01-01      turns of a year, and of the calendars of PostgreSQL and of Apple
     1999-12-31T23:00:00Z        the same, in Berlin
@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from pregen.errors import Severity
 
-FEW, MANY, TIMES = 3, 20, 3
+_FEW, _MANY, _TIMES = 3, 20, 3
 _SHARE = 100  # one row in so many
 _QUARTER_S, _HOUR_S, _DAY_S, _YEAR_S = 900, 3_600, 86_400, 366 * 86_400
 _FARTHEST_S = 14 * _HOUR_S  # that a zone is from UTC
@@ -89,13 +89,13 @@ class Calendar:
         turns = [one for one, is_turn in zip(same, are_turns(seconds).tolist(), strict=True) if is_turn]
         others = [one for one in same if one not in turns]
         is_coarse = self._is_coarse(len(turns))
-        least = max(MANY, TIMES * max((one.count for one in others), default=0)) if is_coarse else FEW
+        least = max(_MANY, _TIMES * max((one.count for one in others), default=0)) if is_coarse else _FEW
         if turns := [one for one in turns if one.count >= least]:
             yield OddTimes("is the turn of a year", "warning" if has_status else "error", turns)
         if has_status:
             return
         early = self._alone(as_of_s)
-        alone = [one for one in others if one.second in early and one.count >= (MANY if is_coarse else FEW)]
+        alone = [one for one in others if one.second in early and one.count >= (_MANY if is_coarse else _FEW)]
         for is_aligned, severity in ((True, "warning" if is_coarse else "error"), (False, "warning")):
             if those := [one for one in alone if (one.second % _QUARTER_S == 0) == is_aligned]:
                 yield OddTimes("is one same time, long before any other,", _severity(severity), those)
@@ -119,7 +119,7 @@ def _severity(text: str) -> Severity:
 
 
 def _is_common_midnight(one: Same, rows: int) -> bool:
-    return one.second % _DAY_S == 0 and one.count >= MANY and one.count * _SHARE >= rows
+    return one.second % _DAY_S == 0 and one.count >= _MANY and one.count * _SHARE >= rows
 
 
 def are_turns(seconds: NDArray[np.int64]) -> NDArray[np.bool_]:

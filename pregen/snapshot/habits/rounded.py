@@ -26,7 +26,7 @@ from pregen.snapshot.findings import RowPlace, located, shown
 from pregen.snapshot.habits.odds import CHANCE, Occurrences
 from pregen.snapshot.octets import ArrowArray, OctetColumn, octet_at, octets_of, tails, text_of
 
-CODE = "serial.rounded"
+SERIAL_ROUNDED = "serial.rounded"
 _KEPT_DIGITS = (15, 17)
 _FLOAT_BITS = 53
 _ZEROS = 2  # as many at least, since one is common
@@ -132,9 +132,9 @@ class Rounded:
         text = (
             f"column {name!r}: {count:,} of {int(self.octets.sum()):,} serials {what}: a spreadsheet or another "
             "program has rounded them, and what they were is lost; export them again as text, and open that in no "
-            f"spreadsheet; if they are right, say so by --accept {CODE}"
+            f"spreadsheet; if they are right, say so by --accept {SERIAL_ROUNDED}"
         )
-        return Finding(CODE, "error", text, count, tuple(self.examples))
+        return Finding(SERIAL_ROUNDED, "error", text, count, tuple(self.examples))
 
 
 def _rounded_octets(values: OctetColumn) -> NDArray[np.int64]:

@@ -27,7 +27,7 @@ from pregen.errors import Finding
 from pregen.snapshot.habits.odds import CHANCE, Likeness, chance_exponent, count_alike, no_likeness
 from pregen.snapshot.octets import ArrowArray, OctetColumn, holds, octet_at, octets_of, text_of
 
-CODE = "serial.encoding"
+SERIAL_ENCODING = "serial.encoding"
 _SAMPLE_ROWS = 1_024  # of a batch
 _COUNTING = 1.05  # octets by which neighbours differ where octets count; of digits that count, it is 1.07 or 1.11
 _WHOLE = 3  # values that begin as an INTEGER of DER do, and would by chance one in 2 ** 16 each
@@ -119,7 +119,9 @@ class Scripts:
 
     def findings(self, name: str, encoding: str) -> tuple[Finding, ...]:
         """Return what to refuse; `name` is the column's name in the files, `encoding` the declared one."""
-        return tuple(Finding(CODE, "error", f"column {name!r}: {text}") for text in self._texts(name, encoding))
+        return tuple(
+            Finding(SERIAL_ENCODING, "error", f"column {name!r}: {text}") for text in self._texts(name, encoding)
+        )
 
     def _texts(self, name: str, encoding: str) -> Iterator[str]:
         is_binary = encoding.endswith("binary")
@@ -145,13 +147,13 @@ class Scripts:
             yield (
                 f"{self.whole:,} of {self.rows:,} serials begin with 02 and the count of the octets that follow, as "
                 "whole DER INTEGERs do: export their content octets alone, without tag and length; if the serials "
-                f"themselves begin so, say so by --accept {CODE}"
+                f"themselves begin so, say so by --accept {SERIAL_ENCODING}"
             )
         if encoding == "hex" and _is_so(self.digits, _OF_DIGITS):
             yield (
                 f"{_counts(self.digits)} serials hold decimal digits alone, which hexadecimal numbers do by chance "
                 f"with a probability below {CHANCE:g}: {_set(name, chr(34) + 'decimal' + chr(34))}; if they are "
-                f"hexadecimal all the same (numbers made of dates), say so by --accept {CODE}"
+                f"hexadecimal all the same (numbers made of dates), say so by --accept {SERIAL_ENCODING}"
             )
         if self._is_mixed(self.hex_numbers):
             yield (

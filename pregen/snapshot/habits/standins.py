@@ -7,14 +7,14 @@ value what was meant, so nothing is repaired here; the finding names the values,
 
     * times of revocation and expiries before `FIRST_S`: no CA of the Web is older, and 1970-01-01, 0 and -1, 1900-01-01
       and 1980-01-01 all lie there;
-    * times of revocation a year before the issuance, `FEW` of them at least and one in a hundred, of all rows or those
+    * times of revocation a year before the issuance, `_FEW` of them at least and one in a hundred, of all rows or those
       of an issuer: single ones exist (a certificate that replaces one whose key was lost keeps its time);
-    * without a column of statuses, one same time of revocation in a tenth of all rows, or of those of an issuer, `MANY`
-      at least, or in half of them, `SOME` at least. A real incident can look like that, when one statement revoked them
-      all; so it can be accepted by its own code;
+    * without a column of statuses, one same time of revocation in a tenth of all rows, or of those of an issuer,
+      `_MANY` at least, or in half of them, `SOME` at least. A real incident can look like that, when one statement
+      revoked them all; so it can be accepted by its own code;
     * without a column of statuses, the time of issuance as that of the revocation, in as many rows as of one same time;
     * without a column of statuses, what `calendar_times.py` says of rarer ones;
-    * one same turn of a year as the expiry of `MANY` rows at least, two years ago or more, and a year before any other
+    * one same turn of a year as the expiry of `_MANY` rows at least, two years ago or more, and a year before any other
       expiry. Where most others are aligned too, as where certificates end with a year, that is only worth a warning.
 
 Counters of batches, files and workers are added up; memory is bounded whatever the rows hold.
@@ -34,10 +34,10 @@ from pregen.snapshot.findings import RowPlace, located, shown
 from pregen.snapshot.habits.calendar_times import Calendar, Same
 from pregen.snapshot.octets import ArrowArray
 
-CODE = "time.stands-for-none"
+_STANDS_FOR_NONE = "time.stands-for-none"
 FIRST_S = 757_382_400  # 1994-01-01; the first public CA began that autumn
 LONG_S = 366 * 86_400
-FEW, SOME, MANY = 3, 5, 20
+_FEW, SOME, _MANY = 3, 5, 20
 _FEW_SHARE, _MANY_SHARE = 100, 10  # one in so many
 _VALUES = 64  # distinct ones that are kept of each kind in one batch
 _KEPT = 4_096  # and in all
@@ -47,7 +47,7 @@ _QUARTER_S = 900
 _SECONDS_BITS, _FIRST_S = 39, -(1 << 37)  # of a time between the years 0 and 9999, counted from before them
 
 
-class _Kind:
+class _TimeCounts:
     """Rows of one kind: how many, by issuer, and the distinct times of most of them, by issuer and second."""
 
     def __init__(self, least: int = 1) -> None:
@@ -79,7 +79,7 @@ class _Kind:
             second = (one & (1 << _SECONDS_BITS) - 1) + _FIRST_S
             self._put((one >> _SECONDS_BITS, second), Same(second, int(counts[place]), text, example))
 
-    def add(self, other: "_Kind") -> None:
+    def add(self, other: "_TimeCounts") -> None:
         """Count what was noted elsewhere too."""
         for issuer, count in other.counts.items():
             self.counts[issuer] = self.counts.get(issuer, 0) + count
@@ -131,12 +131,12 @@ class StandIns:
     rows: dict[int, int] = field(default_factory=dict)
     revoked: dict[int, int] = field(default_factory=dict)
     has_status: bool = False
-    early: _Kind = field(default_factory=_Kind)
-    expired_early: _Kind = field(default_factory=_Kind)
-    before_issuance: _Kind = field(default_factory=_Kind)
-    at_issuance: _Kind = field(default_factory=_Kind)
-    same: _Kind = field(default_factory=lambda: _Kind(least=2))
-    turns: _Kind = field(default_factory=lambda: _Kind(least=2))
+    early: _TimeCounts = field(default_factory=_TimeCounts)
+    expired_early: _TimeCounts = field(default_factory=_TimeCounts)
+    before_issuance: _TimeCounts = field(default_factory=_TimeCounts)
+    at_issuance: _TimeCounts = field(default_factory=_TimeCounts)
+    same: _TimeCounts = field(default_factory=lambda: _TimeCounts(least=2))
+    turns: _TimeCounts = field(default_factory=lambda: _TimeCounts(least=2))
     first_expiry: int = NO_EXPIRY
     sampled: int = 0
     aligned: int = 0
@@ -217,7 +217,7 @@ class StandIns:
         turns, is_coarse = self.turns.commonest(), self.aligned * 2 >= self.sampled
         later = np.array([self.first_expiry, *(one.second for one in turns if is_coarse)])
         soon = {one: bool(((later > one.second) & (later <= one.second + LONG_S)).any()) for one in turns}
-        same = [one for one in turns if one.count >= MANY and one.second < self.first_expiry and not soon[one]]
+        same = [one for one in turns if one.count >= _MANY and one.second < self.first_expiry and not soon[one]]
         if not same or self.first_expiry == NO_EXPIRY:
             return
         count = sum(one.count for one in same)
@@ -273,11 +273,11 @@ def _add(sums: dict[int, int], counts: Iterable[tuple[int, int]]) -> None:
 
 
 def _are_few(count: int, of: int) -> bool:
-    return count >= FEW and count * _FEW_SHARE >= of
+    return count >= _FEW and count * _FEW_SHARE >= of
 
 
 def _are_many(count: int, of: int) -> bool:
-    return (count >= MANY and count * _MANY_SHARE >= of) or (count >= SOME and count * 2 >= of)
+    return (count >= _MANY and count * _MANY_SHARE >= of) or (count >= SOME and count * 2 >= of)
 
 
 def _most(counts: dict[int, int], of: dict[int, int], is_so: Callable[[int, int], bool]) -> tuple[int, int]:
@@ -303,5 +303,5 @@ def _finding(
         f"already, in [snapshot.columns]: {setting}; if they are times in another unit, correct the encoding"
     )
     if severity == "error":
-        text += f"; if they are right, say so by --accept {CODE}"
-    return Finding(CODE, severity, text, count, tuple(one.example for one in values[:MAX_EXAMPLES]))
+        text += f"; if they are right, say so by --accept {_STANDS_FOR_NONE}"
+    return Finding(_STANDS_FOR_NONE, severity, text, count, tuple(one.example for one in values[:MAX_EXAMPLES]))

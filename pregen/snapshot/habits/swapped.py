@@ -22,9 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pregen.errors import Finding
+from pregen.snapshot.habits.scripts import SERIAL_ENCODING
 from pregen.snapshot.octets import OctetColumn, octet_at, tails
 
-CODE = "serial.encoding"
 ENDS_ALIKE = "serial.ends-alike"
 _LEAST = 128  # serials, so that one octet that counts has gone round, or has been seen to count
 _LEAST_UUIDS = 8
@@ -97,9 +97,9 @@ class Swapped:
             if order:
                 text = (
                     f"{what} stand {order} in the export, or write the numbers there as certificates have them; if "
-                    f"they are right, say so by --accept {CODE}"
+                    f"they are right, say so by --accept {SERIAL_ENCODING}"
                 )
-                return (Finding(CODE, "error", text),)
+                return (Finding(SERIAL_ENCODING, "error", text),)
             if is_signed_elsewhere and _ends_alike(ever, always):
                 text = (
                     f"{what} end alike and begin with anything, as where octets stand in little-endian order (.NET's "

@@ -1,7 +1,7 @@
 """Times that are read in another unit than they were written in, or with day and month in another order.
 
 Seconds that are read as milliseconds all lie in January 1970, and milliseconds that are read as seconds lie after the
-year 9999, where each of them is a fault of its row. Both are told by a whole column: `MANY` times at least lie before
+year 9999, where each of them is a fault of its row. Both are told by a whole column: `_MANY` times at least lie before
 `FIRST_S`, where no public CA was, or after all years, and nothing else does; and another unit would bring all of them
 to where times of certificates are. By chance none of them would lie so; 1970-01-01 itself stands for none
 (`standins.py`).
@@ -30,8 +30,8 @@ from pregen.snapshot.habits.standins import FIRST_S
 from pregen.snapshot.octets import ArrowArray
 from pregen.snapshot.times.instants import Instants
 
-CODE = "time.encoding"
-MANY = 10
+_TIME_ENCODING = "time.encoding"
+_MANY = 10
 _FEW = 3
 _LAST_S = 7_258_118_400  # 2200: what is later is no time of issuance or revocation, and few expiries
 _NANOSECONDS = {"epoch-s": 10**9, "epoch-ms": 10**6, "epoch-us": 10**3, "epoch-ns": 1}
@@ -94,20 +94,20 @@ class Units:
     def findings(self, column: Column) -> tuple[Finding, ...]:
         """Return what to refuse."""
         found = []
-        if self.odd >= MANY and self.odd == self.given and (remedy := self._remedy(column)):
+        if self.odd >= _MANY and self.odd == self.given and (remedy := self._remedy(column)):
             first, last = ("1970" if abs(one) < FIRST_S else "the years to come" for one in (self.first_s, self.last_s))
             where = first if first == last else "other centuries"
             text = f"column {column.name!r}: all {self.odd:,} times lie in {where}, as in a wrong unit: {remedy}"
-            found.append(Finding(CODE, "error", text, self.odd))
+            found.append(Finding(_TIME_ENCODING, "error", text, self.odd))
         if self.days_as_months >= _FEW and self.days_as_months == self.malformed:
             text = (
                 f"column {column.name!r}: {self.malformed:,} times have a month beyond 12, and no other fault, so day "
                 "and month stand in another order than is read, also in the other rows: write the year, the month and "
                 "the day in the export"
             )
-            found.append(Finding(CODE, "error", text, self.malformed))
+            found.append(Finding(_TIME_ENCODING, "error", text, self.malformed))
         if text := _with_days_as_years(self.short_dates):
-            found.append(Finding(CODE, "error", f"column {column.name!r}: {text}"))
+            found.append(Finding(_TIME_ENCODING, "error", f"column {column.name!r}: {text}"))
         return tuple(found)
 
     def _remedy(self, column: Column) -> str:
@@ -148,7 +148,7 @@ def _with_days_as_years(days: NDArray[np.int64]) -> str:
     return (
         f"its {len(days):,} dates are of {len(years)} of the years 2001 to 2031, and all of them on days {listed} of a "
         "month, as where DDMMYY is written and YYMMDD read: write the year, the month and the day in the export; if "
-        f"they are right, say so by --accept {CODE}"
+        f"they are right, say so by --accept {_TIME_ENCODING}"
     )
 
 

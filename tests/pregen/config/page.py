@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from pregen.config import (
-    TIMES,
+    TIME_COLUMNS,
     AnchorConfig,
     ClusterConfig,
     ColumnConfig,
@@ -109,8 +109,8 @@ def meanings(docstring: str, title: str) -> dict[str, str]:
 
 def _fields_of(canonical: str) -> str:
     """Return which fields of a column one of them may have."""
-    if canonical == "serial" or canonical in TIMES:
-        return ", ".join(f"`{name}`" for name in ("encoding", *(columns.OF_TIMES if canonical in TIMES else ())))
+    if canonical == "serial" or canonical in TIME_COLUMNS:
+        return ", ".join(f"`{name}`" for name in ("encoding", *(columns.OF_TIMES if canonical in TIME_COLUMNS else ())))
     if canonical in columns.VALUES:
         return f"`values`, with the keys {', '.join(f'`{key}`' for key in columns.VALUES[canonical])}"
     return "-"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pregen.generation.rows.counts import Pair, RowCounts, RowNumber
-from pregen.generation.rows.groups import KINDS, Group
+from pregen.generation.rows.groups import RESPONSE_KINDS, Group
 from pregen.generation.rows.rows import ShardRows
 from pregen.snapshot import GOOD, NO_EXPIRY, NO_REASON, REVOKED, UNKNOWN
 from tests.pregen.generation.workshop import Row, load, plain_rows
@@ -25,7 +25,7 @@ def revoked(row: Row, at: int = AT, reason: int = NO_REASON) -> Row:
 def answer(rows: ShardRows) -> tuple[str, int, int]:
     """Return status, time and reason of the only certificate."""
     (code,) = rows.codes.tolist()
-    return KINDS[Group.of_code(code).kind][0], int(rows.revoked_at[0]), int(rows.reason[0])
+    return RESPONSE_KINDS[Group.of_code(code).kind][0], int(rows.revoked_at[0]), int(rows.reason[0])
 
 
 def test_a_precertificate_alone_gets_an_answer(tmp_path: Path) -> None:

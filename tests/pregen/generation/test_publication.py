@@ -16,6 +16,7 @@ from pregen.config import load_config
 from pregen.errors import GateError, InputError, VerificationError
 from pregen.generation import Published, RunOptions, run
 from pregen.generation.committing import check_counts
+from pregen.generation.comparing.tally import ShardCount, add_up
 from pregen.generation.made import Made
 from pregen.generation.making.shard import SignedShard
 from pregen.generation.preparation import prepare
@@ -368,8 +369,7 @@ def test_every_row_is_accounted_for_by_what_was_read_back(
     prepared = prepare(load_config(authority.configure()), RunOptions(now=NOW))
     surveyed = Survey(
         files=(),
-        groups={Group(0, 16, 0): 5},
-        proofs={},
+        tally=add_up([ShardCount(0, {Group(0, 16, 0): 5})]),
         rows_in=rows_in,
         excluded={},
         warnings=(),

@@ -49,8 +49,8 @@ def only(kinds: list[Kind]) -> pytest.MarkDecorator:
 def batch_rows(algorithm: Algorithm) -> int:
     """Return how many messages `multibuffer` signs with its buffers filled once."""
     if algorithm.encoding == "ecdsa":
-        return ecdsa.BATCH_ROWS
-    return ed25519.BATCH_ROWS if algorithm.padding is None else multibuffer_rsa.BATCH_ROWS
+        return ecdsa.ECDSA_BATCH_ROWS
+    return ed25519.ED25519_BATCH_ROWS if algorithm.padding is None else multibuffer_rsa.RSA_BATCH_ROWS
 
 
 def test_every_algorithm_has_an_engine_that_works_everywhere() -> None:

@@ -3,14 +3,14 @@ from datetime import UTC, datetime
 
 from storage.certid import CertID
 from storage.der import oid_text
-from storage.edge.record import ALARMS, OcspStatus, Outcome, Record
+from storage.edge.record import ALARMS, LoggedRequest, OcspStatus, Outcome
 from tests.storage.edge.answers import cert_id
 
 TIME = datetime(2026, 11, 24, 12, 30, 15, 123_456, tzinfo=UTC)
 ASKED = cert_id(-0xABCD)
 
 
-def fields(record: Record) -> dict[str, object]:
+def fields(record: LoggedRequest) -> dict[str, object]:
     line = record.line(time=TIME, remote="192.0.2.7", microseconds=87)
     assert "\n" not in line
     parsed: dict[str, object] = json.loads(line)
@@ -18,7 +18,7 @@ def fields(record: Record) -> dict[str, object]:
 
 
 def test_a_line_says_who_asked_for_which_certificate_and_what_was_said() -> None:
-    record = Record(
+    record = LoggedRequest(
         method="GET",
         outcome=Outcome.NOT_STORED,
         http=200,
@@ -45,7 +45,7 @@ def test_a_line_says_who_asked_for_which_certificate_and_what_was_said() -> None
 
 
 def test_a_line_leaves_out_what_is_not_known() -> None:
-    assert fields(Record(method="PUT", outcome=Outcome.WRONG_METHOD, http=405)) == {
+    assert fields(LoggedRequest(method="PUT", outcome=Outcome.WRONG_METHOD, http=405)) == {
         "time": "2026-11-24T12:30:15.123Z",
         "remote": "192.0.2.7",
         "method": "PUT",
@@ -57,19 +57,25 @@ def test_a_line_leaves_out_what_is_not_known() -> None:
 
 
 def test_an_unknown_hash_is_named_by_its_oid() -> None:
-    record = Record(method="GET", outcome=Outcome.UNKNOWN_HASH, http=200, cert_id=ASKED._replace(hash_oid="1.2.3"))
+    record = LoggedRequest(
+        method="GET", outcome=Outcome.UNKNOWN_HASH, http=200, cert_id=ASKED._replace(hash_oid="1.2.3")
+    )
 
     assert fields(record)["hash"] == "1.2.3"
 
 
 def test_damage_wrong_answers_and_defects_are_alarms_and_nothing_else() -> None:
-    alarms = {outcome for outcome in Outcome if fields(Record(method="GET", outcome=outcome, http=200)).get("alarm")}
+    alarms = {
+        outcome for outcome in Outcome if fields(LoggedRequest(method="GET", outcome=outcome, http=200)).get("alarm")
+    }
 
     assert alarms == ALARMS == {Outcome.DAMAGED, Outcome.WRONG_ANSWER, Outcome.DEFECT}
 
 
 def test_no_client_can_make_a_line_long_or_break_it() -> None:
     worst = CertID(oid_text(b"\x2a" + b"\7" * 63), bytes(64), bytes(64), b"\1" * 64)
-    record = Record(method="\n" * 9_999, outcome=Outcome.MALFORMED, http=200, cert_id=worst, detail="\x00é" * 9_999)
+    record = LoggedRequest(
+        method="\n" * 9_999, outcome=Outcome.MALFORMED, http=200, cert_id=worst, detail="\x00é" * 9_999
+    )
 
     assert len(record.line(time=TIME, remote="2001:db8::1", microseconds=1)) < 4_096

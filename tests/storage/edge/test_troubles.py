@@ -1,9 +1,9 @@
-from storage.edge.record import Outcome, Record
+from storage.edge.record import LoggedRequest, Outcome
 from storage.edge.troubles import Troubles
 
 
-def record(outcome: Outcome, detail: str | None = None) -> Record:
-    return Record(method="GET", outcome=outcome, http=200, detail=detail)
+def record(outcome: Outcome, detail: str | None = None) -> LoggedRequest:
+    return LoggedRequest(method="GET", outcome=outcome, http=200, detail=detail)
 
 
 def codes(troubles: Troubles) -> list[str]:

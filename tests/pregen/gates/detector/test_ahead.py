@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from pregen.gates.detector.ahead import Part, dense_stretch, judge_ahead
 from pregen.gates.detector.clues import Clue
-from pregen.gates.detector.observation import COLUMNS, HALF
+from pregen.gates.detector.observation import DISTANCES, HALF
 from pregen.gates.detector.witnesses import Witnessed
 from pregen.gates.history import WITNESS, History
 from storage.history import IssuerHistory
@@ -170,7 +170,7 @@ def test_times_within_the_allowance_say_nothing() -> None:
 
 
 def test_without_rows_before_as_of_nothing_is_dense() -> None:
-    counts = np.zeros(COLUMNS, np.int64)
+    counts = np.zeros(DISTANCES, np.int64)
     counts[HALF : HALF + 40] = 9
 
     assert dense_stretch(Part(counts), 300) is None

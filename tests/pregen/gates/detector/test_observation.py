@@ -9,14 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pregen.errors import MAX_EXAMPLES
-from pregen.gates.detector.observation import BIN_S, BINS, COLUMNS, HALF, KINDS, Watch
+from pregen.gates.detector.observation import BIN_S, BINS, DISTANCES, HALF, SIGHTING_KINDS, Watch
 from pregen.gates.detector.observer import Observer, all_observed
 from pregen.gates.detector.sightings import sighted_serial
 from pregen.snapshot import NO_EXPIRY, NO_ISSUANCE
 from tests.pregen.gates.detector.authorities import DAY, HOUR, Habits, Register, batch_of, observe, watch_for, work
 
 AS_OF = int(datetime(2026, 7, 1, 9, tzinfo=UTC).timestamp())
-AHEAD, LATE, REVOKED_EARLY, EXPIRED_EARLY = range(len(KINDS))
+AHEAD, LATE, REVOKED_EARLY, EXPIRED_EARLY = range(len(SIGHTING_KINDS))
 
 
 def rows(not_before: list[int], **other: list[int]) -> Register:
@@ -74,7 +74,7 @@ def test_times_after_as_of_count_from_the_allowance_on() -> None:
     row = observation.table(watch())[0]
 
     assert row[HALF:].tolist()[:2] == [2, 1]
-    assert row[COLUMNS - 1] == 1
+    assert row[DISTANCES - 1] == 1
     assert row[HALF - 1] == 1
     assert observation.examples[AHEAD]["key"].tolist() == [2, 3, 4, 5]
 
@@ -137,7 +137,7 @@ def test_observations_add_up_in_any_order_and_however_the_rows_are_dealt(cuts: l
         np.testing.assert_array_equal(getattr(total, name), getattr(whole, name))
     np.testing.assert_array_equal(np.sort(total.sightings), np.sort(whole.sightings))
     np.testing.assert_array_equal(total.undated, whole.undated)
-    for kind in set(range(len(KINDS))) - {LATE}:
+    for kind in set(range(len(SIGHTING_KINDS))) - {LATE}:
         np.testing.assert_array_equal(total.examples[kind], whole.examples[kind])
 
 

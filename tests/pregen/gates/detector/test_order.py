@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pregen.gates.detector.clues import Clue
-from pregen.gates.detector.order import CHANCE, chance_of, judge_order
+from pregen.gates.detector.order import ORDER_CHANCE, chance_of, judge_order
 from tests.pregen.gates.detector.authorities import DAY, HOUR, Register, case_of, watch_for
 
 JULY = int(datetime(2026, 7, 1, tzinfo=UTC).timestamp())
@@ -32,7 +32,7 @@ def uniform(low_s: int, high_s: int, count: int) -> list[int]:
 
 @pytest.mark.parametrize(("count", "among"), [(1, 10), (3, 40), (9, 100)])
 def test_the_chance_is_the_binomial_tail(count: int, among: int) -> None:
-    tail = sum(comb(among, k) * CHANCE**k * (1 - CHANCE) ** (among - k) for k in range(count, among + 1))
+    tail = sum(comb(among, k) * ORDER_CHANCE**k * (1 - ORDER_CHANCE) ** (among - k) for k in range(count, among + 1))
 
     assert chance_of(count, among) == pytest.approx(tail, rel=1e-9)
 

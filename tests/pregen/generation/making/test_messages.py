@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pregen.generation.making.layout import Layout, RunNumbers
-from pregen.generation.making.messages import BATCH_ROWS, Messages, Scratch
+from pregen.generation.making.messages import MESSAGE_ROWS, Messages, Scratch
 from pregen.generation.making.plan import make_plan
 from pregen.generation.making.shard import new_records
 from pregen.generation.rows.rows import load_shard
@@ -44,11 +44,11 @@ def test_each_message_is_the_response_data_of_its_record(tmp_path: Path, issuers
 
 
 def test_a_batch_leaves_nothing_of_the_one_before(tmp_path: Path, issuers: tuple[Issuer, ...]) -> None:
-    rows = load(tmp_path, plain_rows(BATCH_ROWS))
+    rows = load(tmp_path, plain_rows(MESSAGE_ROWS))
     plan = make_plan(issuers[:1], [make_window()], rows.groups())
-    records = new_records(rows, plan.tables.shapes[0], np.arange(BATCH_ROWS))
+    records = new_records(rows, plan.tables.shapes[0], np.arange(MESSAGE_ROWS))
     messages = Messages(plan, 0, 0, Scratch())
-    runs = np.zeros(BATCH_ROWS, np.intp)
+    runs = np.zeros(MESSAGE_ROWS, np.intp)
     first = messages.fill(records, runs).copy()
     assert (messages.fill(records[::-1], runs) == first[::-1]).all()
     assert (messages.fill(records[:5], runs[:5]) == first[:5]).all()

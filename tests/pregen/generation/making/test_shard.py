@@ -13,7 +13,7 @@ import pytest
 from pregen.errors import VerificationError
 from pregen.generation.comparing.counting import CountTask, ShardCounter
 from pregen.generation.making.layout import Layout
-from pregen.generation.making.messages import BATCH_ROWS, generalized_times
+from pregen.generation.making.messages import MESSAGE_ROWS, generalized_times
 from pregen.generation.making.plan import Plan, stored_plan
 from pregen.generation.making.readback import SAMPLE_EVERY, ReadBack
 from pregen.generation.making.shard import ShardSigner, SignTask
@@ -110,11 +110,11 @@ def test_rows_of_many_issuers_share_batches_and_each_is_signed_with_its_own_key(
 
 def test_more_rows_of_two_issuers_than_a_batch_holds_are_signed_with_their_own_keys(tmp_path: Path) -> None:
     bench = Bench(tmp_path, make_issuers(tmp_path, {"cert_ids": "sha1"}, {"cert_ids": "sha1"}), engine="auto")
-    plan = bench.spool([row._replace(issuer=at % 2) for at, row in enumerate(plain_rows(2 * BATCH_ROWS + 10))])
+    plan = bench.spool([row._replace(issuer=at % 2) for at, row in enumerate(plain_rows(2 * MESSAGE_ROWS + 10))])
     assert len(plan.tables.shapes) == 1
     keys = {one.key_hashes[SHA1]: load_public_key(one.responder.public_key) for one in bench.issuers}
     responses = [parse_response(response) for response in every_response(bench, plan)]
-    assert len({one.statements[0].serial_number for one in responses}) == len(responses) == 2 * BATCH_ROWS + 10
+    assert len({one.statements[0].serial_number for one in responses}) == len(responses) == 2 * MESSAGE_ROWS + 10
     for parsed in responses[::7]:
         verify_signature(parsed, keys[parsed.statements[0].issuer_key_hash], P256_SHA256)
 

@@ -20,7 +20,7 @@ from pregen.errors import SigningError
 from pregen.generation.making import templates
 from pregen.generation.making.plan import Record, forms, make_plan, oracle_of
 from pregen.generation.making.templates import Form, make_template, oracle
-from pregen.generation.rows.groups import KINDS, Group
+from pregen.generation.rows.groups import RESPONSE_KINDS, Group
 from pregen.issuers import Issuer, KeyFile
 from pregen.validity import ValidityWindow
 from storage.certid import SHA1, SHA256
@@ -94,7 +94,7 @@ def test_assembled_responses_are_the_oracles(
     plan = make_plan([issuer], [window], [group])
     (run,) = plan.tables.runs
     shape = plan.tables.shapes[run.shape]
-    status, has_reason = KINDS[kind]
+    status, has_reason = RESPONSE_KINDS[kind]
     assert (shape.status, len(shape.responses)) == (status, 2)
 
     octets = serial

@@ -14,7 +14,7 @@ import pytest
 import xxhash
 
 from pregen.errors import InputError, SpoolError, WorkerError
-from pregen.generation.rows.groups import KINDS, Group
+from pregen.generation.rows.groups import RESPONSE_KINDS, Group
 from pregen.generation.rows.router import ShardFinder
 from pregen.generation.rows.routing import RoutingJob, RoutingTask, ShardFile, route, route_files, routing_tasks
 from pregen.generation.rows.rows import load_shard
@@ -44,7 +44,7 @@ def contents(file: ShardFile) -> list[Spooled]:
         group = Group.of_code(int(one["code"]))
         row = Row(
             serial=bytes(one["serial"])[: group.serial_bytes],
-            status=("good", "revoked", "unknown").index(KINDS[group.kind][0]),
+            status=("good", "revoked", "unknown").index(RESPONSE_KINDS[group.kind][0]),
             revoked_at=int(one["revoked_at"]),
             reason=int(one["reason"]),
             not_after=NO_EXPIRY if one["not_after"] == 2**32 - 1 else int(one["not_after"]),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pregen.errors import MAX_EXAMPLES, VerificationError
 from pregen.generation.comparing.tally import ShardCount, add_up
 from pregen.generation.rows.counts import Examples, Pair, RowCounts, RowNumber
-from pregen.generation.rows.groups import KINDS, Group
+from pregen.generation.rows.groups import RESPONSE_KINDS, Group
 from pregen.generation.rows.parts import Pieces
 from pregen.generation.rows.routing import ShardFile
 from pregen.generation.rows.rows import ShardRows, load_shard
@@ -59,7 +59,7 @@ def test_each_row_keeps_its_own_status_time_and_reason(tmp_path: Path) -> None:
     for at, serial in enumerate(serials_of(rows)):
         group, row = Group.of_code(int(rows.codes[at])), source[serial]
         assert (group.issuer, group.serial_bytes) == (row.issuer, len(serial))
-        assert KINDS[group.kind] == (("good", "revoked", "unknown")[row.status], row.reason >= 0)
+        assert RESPONSE_KINDS[group.kind] == (("good", "revoked", "unknown")[row.status], row.reason >= 0)
         assert (rows.revoked_at[at], rows.reason[at]) == (row.revoked_at, row.reason)
 
 

@@ -13,7 +13,7 @@ from pregen.errors import SpoolError
 from pregen.generation.comparing.counting import CountTask, ShardCounter
 from pregen.generation.making.shard import ShardSigner
 from pregen.generation.rows.spill import ROW_BYTES
-from pregen.generation.rows.spool import PREFIX, spool_folder
+from pregen.generation.rows.spool import SPOOL_PREFIX, spool_folder
 from tests.pregen.generation.workshop import Bench, make_issuers, various_rows
 
 PROJECT = Path(__file__).parents[3]
@@ -91,17 +91,17 @@ def test_the_folder_of_a_run_that_goes_on_stays(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_was_left_before_it_was_locked_is_removed_too(tmp_path: Path) -> None:
-    (tmp_path / f"{PREFIX}abc").mkdir()
+    (tmp_path / f"{SPOOL_PREFIX}abc").mkdir()
     with spool_folder(tmp_path, 10) as spool:
         assert list(tmp_path.iterdir()) == [spool.folder]
 
 
 def test_other_files_and_folders_are_let_alone(tmp_path: Path) -> None:
     (tmp_path / "pregen.toml").write_text("")
-    (tmp_path / f"{PREFIX}file").write_text("a file, not a folder")
+    (tmp_path / f"{SPOOL_PREFIX}file").write_text("a file, not a folder")
     with spool_folder(tmp_path, 10):
         pass
-    assert {path.name for path in tmp_path.iterdir()} == {"pregen.toml", f"{PREFIX}file"}
+    assert {path.name for path in tmp_path.iterdir()} == {"pregen.toml", f"{SPOOL_PREFIX}file"}
 
 
 def test_too_little_space_is_refused_before_anything_is_written(tmp_path: Path) -> None:

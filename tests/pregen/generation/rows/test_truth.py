@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pregen.gates.comparison import KeptStatus
-from pregen.generation.rows.groups import KINDS
+from pregen.generation.rows.groups import RESPONSE_KINDS
 from pregen.generation.rows.rows import ShardRows, load_shard
 from pregen.generation.rows.truth import Overlaid, Staying, all_staying
 from pregen.overlays import Entries, Origin, resolve
@@ -75,7 +75,7 @@ def loaded(
 def said(rows: ShardRows) -> dict[tuple[int, bytes], tuple[str, int, int]]:
     """Return status, time and reason that the rows get, by issuer and serial."""
     return {
-        (code >> 8 & 0xFF_FFFF, serial): (KINDS[code & 3][0], at, reason)
+        (code >> 8 & 0xFF_FFFF, serial): (RESPONSE_KINDS[code & 3][0], at, reason)
         for serial, code, at, reason in zip(
             serials_of(rows), rows.codes.tolist(), rows.revoked_at.tolist(), rows.reason.tolist(), strict=True
         )

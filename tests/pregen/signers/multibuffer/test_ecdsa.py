@@ -12,7 +12,7 @@ from pregen.errors import SigningError
 from pregen.signers import ALGORITHMS, P256_SHA256, Algorithm, Octets
 from pregen.signers.ephemeral import KernelSource, RandomSource
 from pregen.signers.multibuffer import CURVES, LANES, EcdsaSigner, EcdsaWorkspace, MultibufferEngine
-from pregen.signers.multibuffer.ecdsa import BATCH_ROWS
+from pregen.signers.multibuffer.ecdsa import ECDSA_BATCH_ROWS
 from tests.pregen.signers.keyring import first_key, keys_of, messages_of, verify, verify_all
 from tests.pregen.signers.multibuffer.faults import Diversion, Fault, Moment, faulty_engine, skip_without
 
@@ -83,9 +83,9 @@ def test_a_lane_that_fails_is_named_and_nothing_of_the_batch_is_returned(library
 
 
 def test_a_lane_that_fails_in_a_later_batch_is_named_by_its_number_in_the_call(library: ctypes.CDLL) -> None:
-    number = BATCH_ROWS + 11
+    number = ECDSA_BATCH_ROWS + 11
     with pytest.raises(SigningError, match=rf"could not sign message {number}: "):
-        sign(signer_in(ZeroDigestLibrary(library, number)), messages_of(BATCH_ROWS + 16))
+        sign(signer_in(ZeroDigestLibrary(library, number)), messages_of(ECDSA_BATCH_ROWS + 16))
 
 
 def test_the_first_of_several_failed_lanes_is_named(library: ctypes.CDLL) -> None:

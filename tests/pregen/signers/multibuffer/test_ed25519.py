@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from pregen.errors import SigningError
 from pregen.signers.algorithms import ED25519
 from pregen.signers.multibuffer import MultibufferEngine
-from pregen.signers.multibuffer.ed25519 import BATCH_ROWS
+from pregen.signers.multibuffer.ed25519 import ED25519_BATCH_ROWS
 from tests.pregen.signers.keyring import keys_of, messages_of
 from tests.pregen.signers.multibuffer.faults import Diversion, Fault, Moment, faulty_engine, skip_without
 
@@ -26,7 +26,7 @@ def _on_this_cpu(library: ctypes.CDLL) -> None:
 
 @pytest.mark.parametrize("size", [1, 31, 111, 112, 127, 128, 129, 240, 1000])
 def test_signatures_are_those_of_cryptography_octet_by_octet(size: int) -> None:
-    rows = BATCH_ROWS + 3 if size == 240 else 19
+    rows = ED25519_BATCH_ROWS + 3 if size == 240 else 19
     messages, keys = messages_of(rows, size), np.arange(rows) % 9
     stored = MultibufferEngine().open(keys_of(ED25519), ED25519).sign(messages, keys)
     ring = [key for key in keys_of(ED25519) if isinstance(key, ed25519.Ed25519PrivateKey)]

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from pregen.snapshot.findings import RowPlace
-from pregen.snapshot.habits.rounded import CODE, Rounded
+from pregen.snapshot.habits.rounded import SERIAL_ROUNDED, Rounded
 from pregen.snapshot.octets import ArrowArray
 from pregen.snapshot.serials import read_serials
 
@@ -21,7 +21,7 @@ def said(column: ArrowArray, encoding: str = "decimal") -> str:
     is_text = encoding in {"hex", "decimal"} and not pa.types.is_integer(column.type)
     found.note(column, read_serials(column, encoding).values, "SER", PLACE, is_text=is_text)
     findings = found.findings("SER")
-    assert all((one.code, one.severity) == (CODE, "error") for one in findings)
+    assert all((one.code, one.severity) == (SERIAL_ROUNDED, "error") for one in findings)
     return "\n".join(str(one) for one in findings)
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pregen.snapshot.habits.scripts import CODE, Scripts
+from pregen.snapshot.habits.scripts import SERIAL_ENCODING, Scripts
 from pregen.snapshot.octets import ArrowArray
 from pregen.snapshot.serials import read_serials
 
@@ -26,7 +26,7 @@ def noted(column: ArrowArray, encoding: str) -> Scripts:
 def said(column: ArrowArray, encoding: str) -> str:
     """Return what is said of a column; empty if nothing is."""
     findings = noted(column, encoding).findings("SER", encoding)
-    assert all((one.code, one.severity) == (CODE, "error") for one in findings)
+    assert all((one.code, one.severity) == (SERIAL_ENCODING, "error") for one in findings)
     return "\n".join(one.message for one in findings)
 
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pyarrow as pa
 import pytest
 
-from pregen.snapshot.habits.swapped import CODE, ENDS_ALIKE, Swapped
+from pregen.snapshot.habits.scripts import SERIAL_ENCODING
+from pregen.snapshot.habits.swapped import ENDS_ALIKE, Swapped
 from pregen.snapshot.octets import octets_of
 from pregen.snapshot.serials import read_serials
 
@@ -39,7 +40,7 @@ def test_little_endian_numbers_are_told_and_right_ones_are_not(size: int) -> Non
     right = positive(size)
     assert said(right) == []
     [(code, message)] = said([one[::-1] for one in right])
-    assert (code, f"300 serials of {size}" in message or "serials of" in message) == (CODE, True)
+    assert (code, f"300 serials of {size}" in message or "serials of" in message) == (SERIAL_ENCODING, True)
     assert "little-endian" in message
 
 
@@ -47,7 +48,7 @@ def test_little_endian_numbers_that_have_an_octet_for_the_sign_are_told() -> Non
     draw = random.Random(7)
     numbers = [draw.getrandbits(128) for _ in range(600)]
     octets = [one.to_bytes(one.bit_length() // 8 + 1, "little") for one in numbers]
-    assert [code for code, _ in said(octets)] == [CODE]
+    assert [code for code, _ in said(octets)] == [SERIAL_ENCODING]
 
 
 @pytest.mark.parametrize(
@@ -68,14 +69,14 @@ def test_uuids_in_another_order_are_told_by_version_and_variant(
     right = [uuid.UUID(bytes=draw.randbytes(16), version=version).bytes for _ in range(40)]
     assert said(right) == []
     [(code, message)] = said([swap(one) for one in right])
-    assert code == CODE
+    assert code == SERIAL_ENCODING
     assert told in message
 
 
 @pytest.mark.parametrize(("swap", "told"), [(guid, "uniqueidentifier"), (in_words(2), "words of 2")])
 def test_positive_numbers_in_the_order_of_a_database_are_told(swap: Callable[[bytes], bytes], told: str) -> None:
     [(code, message)] = said([swap(one) for one in positive(16)])
-    assert code == CODE
+    assert code == SERIAL_ENCODING
     assert told in message
 
 
@@ -101,7 +102,7 @@ def test_numbers_that_count_and_random_ones_are_in_order() -> None:
 
 
 @pytest.mark.parametrize("size", [4, 6, 8, 16])
-@pytest.mark.parametrize(("count", "codes"), [(300, [ENDS_ALIKE]), (6_000, [CODE])])
+@pytest.mark.parametrize(("count", "codes"), [(300, [ENDS_ALIKE]), (6_000, [SERIAL_ENCODING])])
 def test_numbers_that_count_are_told_where_they_are_little_endian(size: int, count: int, codes: list[str]) -> None:
     numbers = [(0x40 << 8 * (size - 1)) + at for at in range(count)]
     assert said([one.to_bytes(size, "big") for one in numbers]) == []
