@@ -19,7 +19,7 @@ from pregen import clock
 from pregen.config import load_config
 from pregen.generation import RunOptions, run
 from pregen.generation.comparing.makings import Keepable
-from pregen.generation.keeping import makings_of
+from pregen.generation.kept_shards import makings_of
 from pregen.generation.looking_back import look_back
 from pregen.generation.making.plan import make_plan
 from pregen.generation.making.shard import ShardSigner, SignedShard, SigningJob

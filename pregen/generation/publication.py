@@ -10,7 +10,7 @@ from pregen.config import Config
 from pregen.errors import Finding
 from pregen.generation.cluster.figures import ClusterFigures
 from pregen.generation.committing import Committed, commit
-from pregen.generation.keeping import find_keepable
+from pregen.generation.kept_shards import find_keepable
 from pregen.generation.looking_back import LookBack, look_back
 from pregen.generation.made import Made
 from pregen.generation.making.left_out import all_left_out, left_out_warning, with_counts

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pregen.clock import seconds
-from pregen.generation.keeping import KEPT_DOCUMENTS
+from pregen.generation.kept_shards import KEPT_DOCUMENTS
 from pregen.generation.rows import sharding
 from pregen.snapshot import GOOD, REVOKED
 from storage.certid import SHA1

@@ -10,7 +10,7 @@ import pytest
 
 from pregen.generation.comparing.makings import Former, Keeping, keeping_of
 from pregen.generation.comparing.past import entries_of
-from pregen.generation.keeping import makings_of
+from pregen.generation.kept_shards import makings_of
 from pregen.generation.rows.rows import load_shard
 from pregen.issuers import Issuer
 from pregen.snapshot import REVOKED, UNKNOWN

@@ -16,7 +16,7 @@ from pregen.clock import seconds
 from pregen.config import load_config
 from pregen.gates import Acceptance
 from pregen.generation import Published, RunOptions
-from pregen.generation.keeping import find_keepable
+from pregen.generation.kept_shards import find_keepable
 from pregen.generation.looking_back import look_back
 from pregen.generation.preparation import prepare
 from pregen.generation.publication import publish_prepared
