@@ -6,7 +6,7 @@ rollback.py   a generation is taken back: views.py is what generations say of ce
               do; comparing.py and choosing.py are which of that the later ones know better, copying.py how that comes
               along, and tallying.py how much it is
 standing.py   until when the answers of a generation hold
-keeping.py    which commits stay
+retention.py    which commits stay
 cleaning.py   what nothing keeps goes away
 afterwards.py what a run cleans at its end
 history.py    what each commit was, and whether it could be rolled back to
@@ -17,7 +17,7 @@ imported by those who need them.
 
 from pregen.upkeep.cleaning import Amount, Cleaned, CleaningTerms, clean, what_could_go
 from pregen.upkeep.history import PastCommit, history_of
-from pregen.upkeep.keeping import DEFAULT_DAYS, DEFAULT_GENERATIONS, KeepRules
+from pregen.upkeep.retention import DEFAULT_DAYS, DEFAULT_GENERATIONS, KeepRules
 
 __all__ = [
     "DEFAULT_DAYS",

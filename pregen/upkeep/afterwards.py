@@ -9,7 +9,7 @@ from pregen.gates.author import Author
 from pregen.interruption import Terminated, interruptible
 from pregen.progress import Progress
 from pregen.upkeep.cleaning import Cleaned, CleaningTerms, clean
-from pregen.upkeep.keeping import KeepRules
+from pregen.upkeep.retention import KeepRules
 from storage.errors import StorageError
 
 
