@@ -5,7 +5,7 @@ naming.py     what a commit names
 rollback.py   a generation is taken back: views.py is what generations say of certificates, packs.py what their packs
               do; comparing.py and choosing.py are which of that the later ones know better, copying.py how that comes
               along, and tallying.py how much it is
-standing.py   until when the answers of a generation hold
+lasting.py   until when the answers of a generation hold
 retention.py    which commits stay
 cleaning.py   what nothing keeps goes away
 afterwards.py what a run cleans at its end

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice, zip_longest
 
+from pregen.upkeep.lasting import answers_end
 from pregen.upkeep.log import Logged, walk_back
 from pregen.upkeep.naming import named_directly
 from pregen.upkeep.parallel import at_once
-from pregen.upkeep.standing import answers_end
 from storage.commits import ROLLBACK, Commit, find_head
 from storage.errors import FormatError, NothingPublishedError
 from storage.manifest import Manifest, read_manifest

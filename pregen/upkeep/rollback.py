@@ -23,9 +23,9 @@ from pregen.progress import Progress
 from pregen.upkeep.choosing import CopyRules
 from pregen.upkeep.comparing import Compared, Earlier, compare
 from pregen.upkeep.copying import Copier
+from pregen.upkeep.lasting import shards_end
 from pregen.upkeep.log import walk_back
 from pregen.upkeep.naming import Naming, named_directly
-from pregen.upkeep.standing import shards_end
 from pregen.upkeep.tallying import RollbackTally
 from pregen.upkeep.views import Overlays, Viewer
 from pregen.validity import check_store_clock
