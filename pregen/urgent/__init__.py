@@ -6,7 +6,7 @@ mentions.py      which certificates a command line names, and orders.py, what is
 ground.py        what a change stands on: issuers, store, and the head
 elsewhere.py     under which other names and keys of the same CAs the head answers
 place.py         where it works: the workers, and the folder where rows wait
-standing.py      what the head says of certificates, read record by record
+published.py      what the head says of certificates, read record by record
 deciding.py      what is to become of each, by pure rules
 resolving.py     one range of keys in a worker: rows are held against the head, and what changes is spooled
 refusing.py      what is said of certificates that cannot change so

@@ -20,7 +20,7 @@ from pregen.generation.rows.spool import Spool
 from pregen.reasons import CERTIFICATE_HOLD
 from pregen.urgent.deciding import UNDOING, Fate, Statements, decide
 from pregen.urgent.orders import ChangeKind
-from pregen.urgent.standing import Lookout
+from pregen.urgent.published import Lookout
 from storage.commits import Head
 from storage.history import HistoryIndex
 from storage.reader import Generation
