@@ -18,8 +18,8 @@ from pregen.generation.making.layout import Layout
 from pregen.generation.rows.rows import ShardRows
 from pregen.generation.rows.sharding import PACK_BYTES, SHARD_ROWS
 from pregen.routing_key import LOWER_BITS, xxh64
-from pregen.urgent.copying import RECORD, CopiedPack, Records, in_order, newest
 from pregen.urgent.ground import Ground
+from pregen.urgent.record_columns import RECORD, CopiedPack, Records, in_order, newest
 from pregen.urgent.union import Union, unite
 from storage.errors import ChecksumError
 from storage.key import KEY32, part_of
