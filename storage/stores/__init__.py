@@ -1,6 +1,6 @@
 """Stores: where packs, tables, manifests and commits live.
 
-base.py       the contract; terms.py is what all share of it
+base.py       the contract; wording.py is what all share of it
 address.py    where a store is, as it travels; the registry of all kinds of stores; options.py is what no URL says
 local.py      a folder; mounts.py tells whether on a disk of this machine
 s3.py         a bucket, imported where one is opened; s3_url.py is where it is, s3_access.py how it is reached,
@@ -17,7 +17,7 @@ from storage.stores.base import ObjectInfo, ReadableStore, Store
 from storage.stores.local import LocalStore
 from storage.stores.memory import MemoryStore
 from storage.stores.options import StoreOptions
-from storage.stores.terms import NotAtHandError
+from storage.stores.wording import NotAtHandError
 
 __all__ = [
     "LocalStore",

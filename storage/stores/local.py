@@ -24,7 +24,7 @@ from threading import get_ident
 
 from storage.stores.base import ObjectInfo
 from storage.stores.mounts import is_in_memory, is_on_local_disk
-from storage.stores.terms import (
+from storage.stores.wording import (
     NotAtHandError,
     absent,
     check_name,

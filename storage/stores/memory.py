@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from threading import Lock
 
 from storage.stores.base import ObjectInfo
-from storage.stores.terms import absent, check_name, check_names, check_range, short_range, taken
+from storage.stores.wording import absent, check_name, check_names, check_range, short_range, taken
 
 
 class MemoryStore:

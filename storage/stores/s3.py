@@ -27,7 +27,7 @@ from storage.stores.options import StoreOptions
 from storage.stores.s3_access import S3Access
 from storage.stores.s3_faults import is_behind_the_end, is_broken_off, is_conflict, is_forgotten_upload, is_unanswered
 from storage.stores.server_clock import server_clock_s
-from storage.stores.terms import check_name, check_names, check_range, is_name, short_range, taken
+from storage.stores.wording import check_name, check_names, check_range, is_name, short_range, taken
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig

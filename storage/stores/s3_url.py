@@ -3,7 +3,7 @@
 import re
 from urllib.parse import urlsplit
 
-from storage.stores.terms import is_name
+from storage.stores.wording import is_name
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")
 
