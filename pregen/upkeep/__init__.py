@@ -9,14 +9,14 @@ lasting.py   until when the answers of a generation hold
 retention.py    which commits stay
 cleaning.py   what nothing keeps goes away
 afterwards.py what a run cleans at its end
-history.py    what each commit was, and whether it could be rolled back to
+past_commits.py    what each commit was, and whether it could be rolled back to
 
 What only reads a store is re-exported here, and imports no library of columns; afterwards.py and rollback.py are
 imported by those who need them.
 """
 
 from pregen.upkeep.cleaning import Amount, Cleaned, CleaningTerms, clean, what_could_go
-from pregen.upkeep.history import PastCommit, history_of
+from pregen.upkeep.past_commits import PastCommit, history_of
 from pregen.upkeep.retention import DEFAULT_DAYS, DEFAULT_GENERATIONS, KeepRules
 
 __all__ = [
