@@ -5,7 +5,7 @@
     ahead.py       times that have not come yet
     lag.py         the newest issuance is older than it can be
     holes.py       hours without issuances before it
-    order.py       revoked before issued, issued after expiry
+    time_order.py       revoked before issued, issued after expiry
 
 Each yields clues, with the offset where the data show one. An offset that explains several of a column's clues is named
 once with its zones, by the strongest of them.
@@ -25,8 +25,8 @@ from pregen.gates.detector.clues import Clue
 from pregen.gates.detector.holes import Holes, judge_holes
 from pregen.gates.detector.lag import judge_lag, judge_revocations
 from pregen.gates.detector.offsets import Sample, declared_offset, offset_text, zones_with
-from pregen.gates.detector.order import judge_order
 from pregen.gates.detector.rhythm import Span
+from pregen.gates.detector.time_order import judge_order
 from pregen.gates.detector.witnesses import judge_loss, judge_witnesses
 from pregen.gates.history import WITNESS
 from pregen.snapshot.column import Column

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pregen.gates.detector.clues import Clue
-from pregen.gates.detector.order import ORDER_CHANCE, chance_of, judge_order
+from pregen.gates.detector.time_order import ORDER_CHANCE, chance_of, judge_order
 from tests.pregen.gates.detector.authorities import DAY, HOUR, Register, case_of, watch_for
 
 JULY = int(datetime(2026, 7, 1, tzinfo=UTC).timestamp())
