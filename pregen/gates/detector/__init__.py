@@ -23,7 +23,7 @@ any more, and the detector asks for each such thing in a file of its own. It wor
 
 3. The clues become one verdict, as findings of the gate `zone` (`verdict.py`).
 
-4. What the next generation's detector needs of this one is remembered (`memory.py`), also where a finding was accepted
+4. What the next generation's detector needs of this one is remembered (`recollection.py`), also where a finding was accepted
    by name, and so that the same mistake is found again.
 
 Three files help: `anchor_files.py` reads the anchors and checks who signed them; `rhythm.py` says which silences are
@@ -37,9 +37,9 @@ thousand snapshots without a mistake. Whoever changes one runs both: `pytest -m 
 
 from pregen.gates.detector.anchor_files import Anchors, CertificateAnchor, load_anchors
 from pregen.gates.detector.case import Case
-from pregen.gates.detector.memory import remember
 from pregen.gates.detector.observation import Observation, Watch
 from pregen.gates.detector.observer import Observer, all_observed
+from pregen.gates.detector.recollection import remember
 from pregen.gates.detector.verdict import Verdict, judge
 
 __all__ = [

@@ -18,9 +18,9 @@ from pregen.gates import History
 from pregen.gates.detector.anchor_files import Anchors, CertificateAnchor, CrlAnchor
 from pregen.gates.detector.case import Case
 from pregen.gates.detector.lag import Lags, judge_lag
-from pregen.gates.detector.memory import remember
 from pregen.gates.detector.observation import Observation, Watch
 from pregen.gates.detector.observer import Observer, all_observed
+from pregen.gates.detector.recollection import remember
 from pregen.gates.detector.verdict import Verdict
 from pregen.gates.history import witness_share
 from pregen.issuers import Issuer, KeyFile, Responder

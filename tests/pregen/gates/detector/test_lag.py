@@ -6,9 +6,9 @@ import pytest
 from numpy.typing import NDArray
 
 from pregen.gates.detector.lag import Shift, lag_of, lag_shift
-from pregen.gates.detector.memory import remembered
 from pregen.gates.detector.observation import BIN_S, BINS
 from pregen.gates.detector.offsets import possible_shifts
+from pregen.gates.detector.recollection import remembered
 from pregen.gates.detector.rhythm import rhythm
 from storage.history import IssuerHistory
 from tests.pregen.gates.detector.authorities import (

@@ -9,8 +9,8 @@ from pregen.errors import Finding
 from pregen.gates import History
 from pregen.gates.detector.anchor_files import Anchors
 from pregen.gates.detector.anchors import identity
-from pregen.gates.detector.memory import remember
 from pregen.gates.detector.observation import Observation, Watch
+from pregen.gates.detector.recollection import remember
 from pregen.gates.detector.sightings import sighted_serial
 from pregen.gates.detector.verdict import Verdict, judge
 from pregen.gates.history import revoked_witnesses, witness_share
