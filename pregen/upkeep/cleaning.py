@@ -1,6 +1,6 @@
 """`pregen gc`: what nothing keeps goes away, announced by a commit before the first object is deleted.
 
-* What stays is what the kept commits name (`retention.py`, `naming.py`), and whatever was written within the grace, or
+* What stays is what the kept commits name (`retention.py`, `named_objects.py`), and whatever was written within the grace, or
   since the oldest publisher that is at work has begun: a run puts its packs long before the commit that names them.
 * What goes stands in a list, which a commit names. From that commit on it counts as gone, also while it is still there:
   every publisher reads the lists since the commit that it works from before it commits (`storage.removals`). So it does
@@ -21,7 +21,7 @@ from pregen.errors import MAX_EXAMPLES, Finding
 from pregen.interruption import uninterruptible
 from pregen.progress import Progress
 from pregen.upkeep.log import Logged
-from pregen.upkeep.naming import Naming, Readable
+from pregen.upkeep.named_objects import Naming, Readable
 from pregen.upkeep.parallel import at_once
 from pregen.upkeep.retention import KeepRules, Kept, kept_commits
 from pregen.validity import CLOCK_SKEW_S

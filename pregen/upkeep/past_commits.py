@@ -11,7 +11,7 @@ from itertools import islice, zip_longest
 
 from pregen.upkeep.lasting import answers_end
 from pregen.upkeep.log import Logged, walk_back
-from pregen.upkeep.naming import named_directly
+from pregen.upkeep.named_objects import named_directly
 from pregen.upkeep.parallel import at_once
 from storage.commits import ROLLBACK, Commit, find_head
 from storage.errors import FormatError, NothingPublishedError

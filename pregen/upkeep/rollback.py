@@ -25,7 +25,7 @@ from pregen.upkeep.comparing import Compared, Earlier, compare
 from pregen.upkeep.copying import Copier
 from pregen.upkeep.lasting import shards_end
 from pregen.upkeep.log import walk_back
-from pregen.upkeep.naming import Naming, named_directly
+from pregen.upkeep.named_objects import Naming, named_directly
 from pregen.upkeep.tallying import RollbackTally
 from pregen.upkeep.views import Overlays, Viewer
 from pregen.validity import check_store_clock

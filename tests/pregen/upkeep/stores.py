@@ -4,7 +4,7 @@ import dataclasses
 import secrets
 from itertools import pairwise
 
-from pregen.upkeep.naming import Naming
+from pregen.upkeep.named_objects import Naming
 from storage.commits import CommitTerms, Head, find_head, new_publisher, publish, read_commit
 from storage.history import HistoryIndex, HistoryPart, encode_index
 from storage.manifest import Manifest, Shard, read_manifest
