@@ -11,7 +11,7 @@ deciding.py      what is to become of each, by pure rules
 resolving.py     one range of keys in a worker: rows are held against the head, and what changes is spooled
 refusing.py      what is said of certificates that cannot change so
 overlaying.py    what changes is signed, stored and read back, as shards of a run are
-merging.py       many overlays become one, by copying records (record_columns.py) that all have one set of tables (union.py)
+merging.py       many overlays become one, by copying records (record_columns.py) that all have one set of tables (united_tables.py)
 landing.py       the overlay becomes part of a commit, on top of whatever the head is by then
 """
 

@@ -20,7 +20,7 @@ from pregen.generation.rows.sharding import PACK_BYTES, SHARD_ROWS
 from pregen.routing_key import LOWER_BITS, xxh64
 from pregen.urgent.ground import Ground
 from pregen.urgent.record_columns import RECORD, CopiedPack, Records, in_order, newest
-from pregen.urgent.union import Union, unite
+from pregen.urgent.united_tables import Union, unite
 from storage.errors import ChecksumError
 from storage.key import KEY32, part_of
 from storage.manifest import Shard
