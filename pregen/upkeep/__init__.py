@@ -3,7 +3,7 @@
 log.py        the commits, from the newest back; parallel.py is how many of them are read at once
 named_objects.py     what a commit names
 rollback.py   a generation is taken back: views.py is what generations say of certificates, packs.py what their packs
-              do; comparing.py and choosing.py are which of that the later ones know better, copying.py how that comes
+              do; comparing.py and rollback_rules.py are which of that the later ones know better, copying.py how that comes
               along, and tallying.py how much it is
 lasting.py   until when the answers of a generation hold
 retention.py    which commits stay

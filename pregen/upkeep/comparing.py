@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from pregen.gates.comparison import KeptStatus
 from pregen.snapshot.rows import Mask
-from pregen.upkeep.choosing import CopyChoice, CopyRules, choose
+from pregen.upkeep.rollback_rules import CopyChoice, CopyRules, choose
 from pregen.upkeep.views import View, Viewer
 from storage.history import STATUS_BITS
 

@@ -1,7 +1,7 @@
 """`pregen rollback`: a generation is taken back without un-revoking anybody and without losing new certificates.
 
 The new commit has the shards, the overlays and the as_of of an earlier one, and on top what the later ones know better
-(`choosing.py`), copied octet by octet. Nothing is signed, so no key is needed; but all of it must hold until the next
+(`rollback_rules.py`), copied octet by octet. Nothing is signed, so no key is needed; but all of it must hold until the next
 run, which folds it in.
 """
 
@@ -20,12 +20,12 @@ from pregen.overlay_keys import put_overlay_keys
 from pregen.overlays.entries import paired
 from pregen.overlays.records import MOST_OVERLAYS, overlay_count
 from pregen.progress import Progress
-from pregen.upkeep.choosing import CopyRules
 from pregen.upkeep.comparing import Compared, Earlier, compare
 from pregen.upkeep.copying import Copier
 from pregen.upkeep.lasting import shards_end
 from pregen.upkeep.log import walk_back
 from pregen.upkeep.named_objects import Naming, named_directly
+from pregen.upkeep.rollback_rules import CopyRules
 from pregen.upkeep.tallying import RollbackTally
 from pregen.upkeep.views import Overlays, Viewer
 from pregen.validity import check_store_clock
