@@ -1,7 +1,7 @@
 """Urgent changes: what cannot wait for the next run becomes an overlay on top of the generation that is published.
 
 changing.py      the conductor of revoke, hold and release, and what all changes share
-delta.py         the conductor of delta; gates.py is what gates say of its rows
+delta.py         the conductor of delta; delta_gates.py is what gates say of its rows
 mentions.py      which certificates a command line names, and orders.py, what is to become of them
 ground.py        what a change stands on: issuers, store, and the head
 elsewhere.py     under which other names and keys of the same CAs the head answers

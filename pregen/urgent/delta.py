@@ -12,7 +12,7 @@ from pregen.generation.preparation import prepare
 from pregen.progress import Progress
 from pregen.snapshot.files import end_readers
 from pregen.urgent.changing import Changed, ChangeOptions, Judgement, conduct
-from pregen.urgent.gates import DeltaGates, accepts_unrevoke
+from pregen.urgent.delta_gates import DeltaGates, accepts_unrevoke
 from pregen.urgent.ground import Ground, ends_early, ground_of
 from pregen.urgent.orders import ChangeKind
 from pregen.urgent.place import place_of
