@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from pregen import clock
+from pregen.audit.histories import check_past
 from pregen.audit.overlays import check_overlays
-from pregen.audit.past import check_past
 from pregen.audit.placement import RunRecords, check_places, check_shard
 from pregen.audit.trust import Trust, TrustedSigner, responder_of
 from pregen.errors import MAX_EXAMPLES, Finding, VerificationError
