@@ -9,7 +9,7 @@ report.py     what each command found, as one JSON object and as lines: found.py
               gate_lines.py, upkept.py (history, gc, rollback), and reports.py for those that need snapshots and
               signing, with issuer_lines.py, cycle_lines.py and left_lines.py; contents.py is how much there is
 plugin.py     the one line of a plugin for monitoring
-naming.py     certificates that are named, of urgent changes; changes.py is their report
+naming.py     certificates that are named, of urgent changes; change_report.py is their report
 remarks.py    what is said with either of them: that --now is far from the clock
 progress.py   what it says on the way, on a terminal alone: bars.py
 tour.py       the demo, step by step

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from pregen.cli.account import Account
-from pregen.cli.changes import change_report
+from pregen.cli.change_report import change_report
 from pregen.cli.options import Parser, read_count, read_instant
 from pregen.cli.progress import progress
 from pregen.cli.remarks import clock_remarks, remarked

@@ -3,7 +3,7 @@
 from argparse import Namespace
 
 from pregen.cli.account import Account
-from pregen.cli.changes import change_report
+from pregen.cli.change_report import change_report
 from pregen.cli.naming import read_change_options, takes_memory
 from pregen.cli.options import Parser, read_instant
 from pregen.cli.progress import progress
