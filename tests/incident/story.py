@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from pregen import clock
-from pregen.cli.found import lookup_report
+from pregen.cli.lookup_report import lookup_report
 from pregen.cli.reports import check_report, cpu_seconds, run_report
 from pregen.cli.tour import DEMO_ALGORITHMS, new_folder, say, show_report
 from pregen.config import CertIds, load_config

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pregen.cli.account import Account
 from pregen.cli.deadline import within
-from pregen.cli.found import lookup_report
+from pregen.cli.lookup_report import lookup_report
 from pregen.cli.options import Parser
 from pregen.cli.report import Report
 from pregen.cli.stores import open_named_store
