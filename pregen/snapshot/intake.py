@@ -32,9 +32,9 @@ from pregen.snapshot.findings import RowPlace
 from pregen.snapshot.habits.by_issuer import Habits
 from pregen.snapshot.judged_rows import JudgedRows, Meanings, have_time
 from pregen.snapshot.octets import ArrowArray, Fault, nulls
+from pregen.snapshot.profile_rules import NO_PROFILES, RowRules
 from pregen.snapshot.reading import Reading
 from pregen.snapshot.rows import Mask
-from pregen.snapshot.rules import NO_PROFILES, RowRules
 from pregen.snapshot.serials import NOT_MINIMAL, read_serials
 from pregen.snapshot.suspicions import (
     note_habits,

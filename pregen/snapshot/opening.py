@@ -17,7 +17,7 @@ from pregen.snapshot.crls.revocations import Revocations
 from pregen.snapshot.crls.rules import CrlIssuer
 from pregen.snapshot.crls.union import open_revocations
 from pregen.snapshot.files import ACCEPTED_KEY, ZONES_KEY, SnapshotFile, index_txt_columns
-from pregen.snapshot.rules import NO_PROFILES
+from pregen.snapshot.profile_rules import NO_PROFILES
 from pregen.snapshot.schemas import findings_of_schemas, has_rows
 from pregen.snapshot.snapshot import Snapshot
 from pregen.validity import CLOCK_SKEW_S, Profile

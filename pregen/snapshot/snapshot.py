@@ -26,9 +26,9 @@ from pregen.snapshot.habits.scripts import Scripts
 from pregen.snapshot.habits.standins import StandIns
 from pregen.snapshot.habits.units import Units
 from pregen.snapshot.intake import Intake
+from pregen.snapshot.profile_rules import NO_PROFILES
 from pregen.snapshot.reading import Reading
 from pregen.snapshot.remnants import Remnants, judged
-from pregen.snapshot.rules import NO_PROFILES
 from pregen.validity import CLOCK_SKEW_S, Profile
 
 
