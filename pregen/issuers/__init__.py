@@ -2,7 +2,7 @@
 
 issuers.py        configuration to issuers (issuer.py), everything that is wrong found in one pass
 certificates.py   certificate files, read
-rules.py          what certificates must be and allow
+certificate_rules.py          what certificates must be and allow
 keyfiles.py       private keys in files, and how they are opened; which source a section means
 ending.py         certificates that end soon
 clients.py        what clients are known to refuse of what rules allow

@@ -18,10 +18,10 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from pregen.config import SEVERAL_KEYS, Config, IssuerConfig, IssuerValidityConfig
 from pregen.errors import ConfigError, Finding, Severity
+from pregen.issuers.certificate_rules import Remark, issuer_remarks, responder_remarks
 from pregen.issuers.certificates import Certificate, read_certificates
 from pregen.issuers.issuer import Issuer, make_issuer, make_responder
 from pregen.issuers.keyfiles import algorithm_for, key_source
-from pregen.issuers.rules import Remark, issuer_remarks, responder_remarks
 from pregen.names import name_key
 from pregen.signers import ALGORITHMS, KeySource, PublicKey, kind_of
 from pregen.validity import PROFILES, Validity
