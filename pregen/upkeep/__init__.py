@@ -1,6 +1,6 @@
 """The life of a store: what its commits were, what may go, and how a generation is taken back.
 
-log.py        the commits, from the newest back; parallel.py is how many of them are read at once
+commit_log.py        the commits, from the newest back; parallel.py is how many of them are read at once
 named_objects.py     what a commit names
 rollback.py   a generation is taken back: views.py is what generations say of certificates, packs.py what their packs
               do; comparing.py and rollback_rules.py are which of that the later ones know better, copying.py how that comes

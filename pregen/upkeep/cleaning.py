@@ -20,7 +20,7 @@ from pregen import clock
 from pregen.errors import MAX_EXAMPLES, Finding
 from pregen.interruption import uninterruptible
 from pregen.progress import Progress
-from pregen.upkeep.log import Logged
+from pregen.upkeep.commit_log import Logged
 from pregen.upkeep.named_objects import Naming, Readable
 from pregen.upkeep.parallel import at_once
 from pregen.upkeep.retention import KeepRules, Kept, kept_commits

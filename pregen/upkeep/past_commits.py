@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice, zip_longest
 
+from pregen.upkeep.commit_log import Logged, walk_back
 from pregen.upkeep.lasting import answers_end
-from pregen.upkeep.log import Logged, walk_back
 from pregen.upkeep.named_objects import named_directly
 from pregen.upkeep.parallel import at_once
 from storage.commits import ROLLBACK, Commit, find_head

@@ -12,7 +12,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Self
 
 from pregen.clock import DAY_S
-from pregen.upkeep.log import Logged, walk_back
+from pregen.upkeep.commit_log import Logged, walk_back
 from storage.commits import Commit, Head
 from storage.stores import Store
 

@@ -20,10 +20,10 @@ from pregen.overlay_keys import put_overlay_keys
 from pregen.overlays.entries import paired
 from pregen.overlays.records import MOST_OVERLAYS, overlay_count
 from pregen.progress import Progress
+from pregen.upkeep.commit_log import walk_back
 from pregen.upkeep.comparing import Compared, Earlier, compare
 from pregen.upkeep.copying import Copier
 from pregen.upkeep.lasting import shards_end
-from pregen.upkeep.log import walk_back
 from pregen.upkeep.named_objects import Naming, named_directly
 from pregen.upkeep.rollback_rules import CopyRules
 from pregen.upkeep.tallying import RollbackTally
