@@ -1,6 +1,6 @@
 """Signing in bulk: engines, and the algorithms that they sign with.
 
-sources.py       where keys are: the port to files, devices and services
+key_sources.py       where keys are: the port to files, devices and services
 base.py          the contract of engines and signers; flight.py is that of signers elsewhere, which answer later
 algorithms.py    what a response says about an algorithm, and how its signatures are stored
 keys.py          kinds of private keys, and new ones
@@ -13,10 +13,10 @@ ecdsa.py         DER signatures to stored ones; ephemeral.py draws the ephemeral
 from pregen.signers.algorithms import ALGORITHMS, P256_SHA256, RSA2048_SHA256, Algorithm, algorithm_of
 from pregen.signers.base import Engine, KeyIndexes, Octets, PrivateKey, PublicKey, Signer
 from pregen.signers.flight import Flight, RemoteSigner, Rows
+from pregen.signers.key_sources import KeySource, KeyUse, open_signer
 from pregen.signers.keys import kind_of, make_key
 from pregen.signers.rates import signing_rate
 from pregen.signers.selection import AUTO, ENGINES, Choice, choose_engine, engine_named
-from pregen.signers.sources import KeySource, KeyUse, open_signer
 
 __all__ = [
     "ALGORITHMS",
