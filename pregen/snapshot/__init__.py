@@ -42,7 +42,7 @@ from pregen.snapshot.batch import (
 )
 from pregen.snapshot.codes import PRECERTIFICATE
 from pregen.snapshot.crls.crl import Crl, read_crls
-from pregen.snapshot.crls.entries import CrlEntries
+from pregen.snapshot.crls.crl_entries import CrlEntries
 from pregen.snapshot.crls.lists import RevocationList
 from pregen.snapshot.crls.rules import CrlIssuer
 from pregen.snapshot.files import ACCEPTED_KEY, AS_OF_KEY, LISTED_KEY, ZONES_KEY

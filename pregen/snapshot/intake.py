@@ -23,7 +23,7 @@ from pregen.snapshot.batch import (
     Withheld,
 )
 from pregen.snapshot.column import Column
-from pregen.snapshot.crls.entries import LAST_REVOCATION_S
+from pregen.snapshot.crls.crl_entries import LAST_REVOCATION_S
 from pregen.snapshot.crls.revocations import Revocations, Statuses
 from pregen.snapshot.crls.scope import KIND_COUNT, NOT_SAID
 from pregen.snapshot.exclusion import count_excluded, leave_out_no_ocsp

@@ -25,7 +25,7 @@ from pregen.snapshot.codes import (
     with_keys,
 )
 from pregen.snapshot.column import Column
-from pregen.snapshot.crls.entries import LAST_REVOCATION_S
+from pregen.snapshot.crls.crl_entries import LAST_REVOCATION_S
 from pregen.snapshot.findings import RowPlace
 from pregen.snapshot.habits.by_issuer import TimeColumn
 from pregen.snapshot.octets import Fault

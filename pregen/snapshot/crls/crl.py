@@ -1,6 +1,6 @@
 """One CRL as a file has it, base or delta: parsed, not yet judged (RFC 5280, section 5).
 
-The head is read with asn1crypto, which keeps the octets of names; signature and entries (entries.py) with
+The head is read with asn1crypto, which keeps the octets of names; signature and entries (crl_entries.py) with
 cryptography. CRLs that cryptography refuses (an encoded default, a superfluous octet) are left to asn1crypto.
 """
 
@@ -25,7 +25,7 @@ from cryptography.utils import CryptographyDeprecationWarning
 from pregen import clock
 from pregen.errors import Finding, InputError
 from pregen.signatures import verifies
-from pregen.snapshot.crls.entries import (
+from pregen.snapshot.crls.crl_entries import (
     ASN1_ERRORS,
     CrlEntries,
     loose_entries,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pregen.snapshot.crls.crl import Crl
-from pregen.snapshot.crls.entries import CrlEntries
+from pregen.snapshot.crls.crl_entries import CrlEntries
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

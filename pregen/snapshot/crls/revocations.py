@@ -18,7 +18,7 @@ from pregen import clock
 from pregen.clock import DAY_S
 from pregen.errors import MAX_EXAMPLES, Finding
 from pregen.snapshot.batch import GOOD, NO_EXPIRY, NO_REASON, REVOKED
-from pregen.snapshot.crls.entries import SERIAL_WIDTH, CrlEntries, minimal_serials
+from pregen.snapshot.crls.crl_entries import SERIAL_WIDTH, CrlEntries, minimal_serials
 from pregen.snapshot.crls.lists import RevocationList
 from pregen.snapshot.crls.scope import Uncovered
 from pregen.snapshot.crls.signs import noted, other_signs, sign_findings

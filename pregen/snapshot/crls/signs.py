@@ -13,7 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pregen.errors import MAX_EXAMPLES, Finding, Severity
-from pregen.snapshot.crls.entries import SERIAL_WIDTH
+from pregen.snapshot.crls.crl_entries import SERIAL_WIDTH
 from pregen.snapshot.octets import octets_of, tails
 
 _FORM_BITS = 8

@@ -13,7 +13,7 @@ from pregen.clock import DAY_S
 from pregen.errors import MAX_EXAMPLES, Finding, InputError, Severity
 from pregen.reasons import CERTIFICATE_HOLD, REMOVE_FROM_CRL
 from pregen.snapshot.crls.crl import Crl, read_crls
-from pregen.snapshot.crls.entries import NO_CRL_ENTRIES, CrlEntries
+from pregen.snapshot.crls.crl_entries import NO_CRL_ENTRIES, CrlEntries
 from pregen.snapshot.crls.lists import RevocationList
 from pregen.snapshot.crls.revocations import WORDS, Listing, Revocations, Words, shown_serial, words_of
 from pregen.snapshot.crls.rules import CrlIssuer, Effective, effective_crls, namesakes
