@@ -18,6 +18,28 @@ PACKAGES = ("pregen", "storage", "bench")
 EACH_ITS_OWN = "bench"  # whose modules each say how they measure: rounds, targets, shares
 COPIES = 3  # of one private constant: two modules that agree by chance are none
 
+# Files of one name: what each of them is about, which is one thing.
+ONE_THING = {
+    "base.py": "the contract of a room, under which others are written",
+    "by_issuer.py": "what is looked at for each issuer by itself",
+    "certificates.py": "certificates, made in the demo and read for issuers",
+    "columns.py": "the columns of a snapshot, as configured and as found",
+    "cycles.py": "cycles, as a rule and for the issuers of a run",
+    "ecdsa.py": "ECDSA, its signatures and one engine",
+    "errors.py": "the errors of a package",
+    "evidence.py": "what the gates are shown: the record, and how a run fills it",
+    "gates.py": "the gates, and their thresholds in the configuration",
+    "history.py": "what a generation leaves behind: as stored, and for the gates",
+    "memory.py": "the memory of this machine, which workers save and a store lies in",
+    "options.py": "options of whoever is called",
+    "overlay_keys.py": "the keys of overlays, written in bulk and read by edges",
+    "overlaying.py": "how an overlay is signed, of what stays and of what changes",
+    "progress.py": "how far long work is, and how that is shown",
+    "rows.py": "rows: while they are read, and those of a shard",
+    "windows.py": "windows, planned and stored",
+    "zones.py": "time zones, of the machine and of what is read",
+}
+
 
 class Definition(NamedTuple):
     """A name at the top of a module, and what it is made of."""
@@ -46,6 +68,16 @@ def test_a_value_that_many_modules_call_by_one_name_is_defined_once() -> None:
             places[one.name, one.value].append(one.module)
 
     assert {name: where for (name, _), where in places.items() if len(where) >= COPIES} == {}
+
+
+def test_files_of_one_name_are_about_one_thing() -> None:
+    """Commands have files of their own, which are called like what they call."""
+    places = defaultdict[str, list[Path]](list)
+    for path in (path for package in ("pregen", "storage") for path in (ROOT / package).rglob("*.py")):
+        if not path.name.startswith("__") and path.parent.name != "commands":
+            places[path.name].append(path.relative_to(ROOT))
+
+    assert {name for name, where in places.items() if len(where) > 1} == set(ONE_THING)
 
 
 def is_plain(one: Definition) -> bool:

@@ -3,7 +3,7 @@
 store.py       the audit of a store's current generation
 trust.py       from trusted certificates to the key that must have signed
 overlays.py    whether what is said of overlays beside their packs is what the packs hold
-histories.py        the history that the next run's gates compare with
+histories.py   the history that the next run's gates compare with
 against.py     whether it says what a snapshot says
 placement.py   whether records lie where an edge looks for them, and shards are what the manifest says
 """

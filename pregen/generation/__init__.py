@@ -4,8 +4,8 @@ publication.py   the conductor, of these steps:
 preparation.py   all that can be refused without reading a row; means.py is what signs, for whom, and where it goes
 survey.py        all that can be refused without a signature: gatekeeping.py asks the gates, and evidence.py is what
                  they are shown
-looking_back.py  what of the current generation may be carried over; kept_shards.py finds which shards may stay
-worklist.py      which shards are made anew, and which stay
+looking_back.py  what of the current generation may be carried over; kept_shards.py finds which shards may be kept
+worklist.py      which shards are made anew, and which are kept
 signing.py       who signs them; made.py is what comes of it
 committing.py    everything is accounted for, then published; overtaken.py takes over what was published meanwhile
 

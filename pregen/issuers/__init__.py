@@ -1,11 +1,11 @@
 """Issuers, and who signs for them.
 
-issuers.py        configuration to issuers (issuer.py), everything that is wrong found in one pass
-certificates.py   certificate files, read
-certificate_rules.py          what certificates must be and allow
-keyfiles.py       private keys in files, and how they are opened; which source a section means
-ending.py         certificates that end soon
-clients.py        what clients are known to refuse of what rules allow
+issuers.py             configuration to issuers (issuer.py), everything that is wrong found in one pass
+certificates.py        certificate files, read
+certificate_rules.py   what certificates must be and allow
+keyfiles.py            private keys in files, and how they are opened; which source a section means
+ending.py              certificates that end soon
+clients.py             what clients are known to refuse of what rules allow
 """
 
 from pregen.issuers.certificates import Certificate, parse_certificate, read_certificates, serial_of, signed_with

@@ -1,6 +1,6 @@
 """Signing in bulk: engines, and the algorithms that they sign with.
 
-key_sources.py       where keys are: the port to files, devices and services
+key_sources.py   where keys are: the port to files, devices and services
 base.py          the contract of engines and signers; flight.py is that of signers elsewhere, which answer later
 algorithms.py    what a response says about an algorithm, and how its signatures are stored
 keys.py          kinds of private keys, and new ones

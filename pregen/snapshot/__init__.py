@@ -16,7 +16,7 @@ certificates exist and which of them are revoked. Reading goes
     intake.py     one record batch to one `StatusBatch` (batch.py), bad rows left out: rows.py is how far they are
                   judged, judged_rows.py judges each column by itself, exclusion.py says which rows are left out on
                   purpose, reading.py what is noted of a file, and suspicions.py what of whole columns
-    profile_rules.py      what the profile of an issuer demands of its rows
+    profile_rules.py    what the profile of an issuer demands of its rows
     habits/       what whole columns tell: another encoding, unit or order than declared, rounded numbers, stand-ins
     findings.py   bad rows to `Finding`s: counted by kind, with examples, and where they are (location.py)
     remnants.py   revocation data in rows that are not revoked: when it is too much

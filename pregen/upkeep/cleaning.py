@@ -1,7 +1,8 @@
-"""`pregen gc`: what nothing keeps goes away, announced by a commit before the first object is deleted.
+"""`pregen gc`: what no retained commit names goes away, announced by a commit before the first object is deleted.
 
-* What stays is what the kept commits name (`retention.py`, `named_objects.py`), and whatever was written within the grace, or
-  since the oldest publisher that is at work has begun: a run puts its packs long before the commit that names them.
+* What stays is what the retained commits name (`retention.py`, `named_objects.py`), and whatever was written within
+  the grace, or since the oldest publisher that is at work has begun: a run puts its packs long before the commit that
+  names them.
 * What goes stands in a list, which a commit names. From that commit on it counts as gone, also while it is still there:
   every publisher reads the lists since the commit that it works from before it commits (`storage.removals`). So it does
   not matter when a deletion takes place, or whether it is repeated.

@@ -1,8 +1,8 @@
 """`pregen rollback`: a generation is taken back without un-revoking anybody and without losing new certificates.
 
 The new commit has the shards, the overlays and the as_of of an earlier one, and on top what the later ones know better
-(`rollback_rules.py`), copied octet by octet. Nothing is signed, so no key is needed; but all of it must hold until the next
-run, which folds it in.
+(`rollback_rules.py`), copied octet by octet. Nothing is signed, so no key is needed; but all of it must hold until the
+next run, which folds it in.
 """
 
 from collections.abc import Iterator, Sequence

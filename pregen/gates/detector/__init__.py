@@ -19,12 +19,12 @@ any more, and the detector asks for each such thing in a file of its own. It wor
        ahead.py        times that have not come yet, as densely as before: the column is read too late
        lag.py          the newest issuance is older than it can be: it is read too early, or the latest rows are missing
        holes.py        an issuer that is never silent so long issued nothing for hours: rows in between are missing
-       time_order.py        many certificates are revoked before they were issued, or issued after they expired
+       time_order.py   many certificates are revoked before they were issued, or issued after they expired
 
 3. The clues become one verdict, as findings of the gate `zone` (`verdict.py`).
 
-4. What the next generation's detector needs of this one is remembered (`recollection.py`), also where a finding was accepted
-   by name, and so that the same mistake is found again.
+4. What the next generation's detector needs of this one is remembered (`recollection.py`), also where a finding was
+   accepted by name, and so that the same mistake is found again.
 
 Three files help: `anchor_files.py` reads the anchors and checks who signed them; `rhythm.py` says which silences are
 usual to an issuer, for `lag.py` and `holes.py`; `offsets.py` knows by how much two zones can differ, and which zones

@@ -20,8 +20,8 @@ All else is a warning, and so is whatever is odd about an issuer of which too li
 it holds `MISSED` of the 5 minutes in which the issuer was busy at the same time in most of the last weeks: a working
 day that is missing.
 
-What a generation adds to the published lags is in `recollection.py`. A stop that was accepted covers `STOP_GROWS` times as
-long a silence. Lags that creep up count no further than silences explain.
+What a generation adds to the published lags is in `recollection.py`. A stop that was accepted covers `STOP_GROWS`
+times as long a silence. Lags that creep up count no further than silences explain.
 """
 
 from collections.abc import Callable, Iterable, Sequence

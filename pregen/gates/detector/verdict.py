@@ -5,7 +5,7 @@
     ahead.py       times that have not come yet
     lag.py         the newest issuance is older than it can be
     holes.py       hours without issuances before it
-    time_order.py       revoked before issued, issued after expiry
+    time_order.py  revoked before issued, issued after expiry
 
 Each yields clues, with the offset where the data show one. An offset that explains several of a column's clues is named
 once with its zones, by the strongest of them.
