@@ -232,7 +232,7 @@ def without_memory() -> None:
 
 
 def test_samples_that_coincide_in_an_octet_are_refused(without_memory: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(templates, "TIMES", (b"20110111011011", b"21221222122122"))  # the first digit is the same
+    monkeypatch.setattr(templates, "_SAMPLE_TIMES", (b"20110111011011", b"21221222122122"))  # the first digit is the same
     with pytest.raises(SigningError, match="produced_at does not stand in pieces of 14 octets"):
         make_template(FORM)
 
