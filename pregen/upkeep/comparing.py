@@ -18,7 +18,7 @@ from pregen.upkeep.rollback_rules import CopyChoice, CopyRules, choose
 from pregen.upkeep.views import View, Viewer
 from storage.history import STATUS_BITS
 
-ROWS_AT_ONCE = 75_000  # of one generation, as in a usual shard; two ranges are in memory for a moment
+COMPARED_AT_ONCE = 75_000  # of one generation, as in a usual shard; two ranges are in memory for a moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ def _ranges(target: Viewer, head: Viewer) -> Iterator[tuple[int, int]]:
     """Yield the ranges of the earlier generation's shards, cut where either has many records in one."""
     for shard in target.generation.manifest.shards:
         most = max(viewer.row_estimate(shard.low, shard.high) for viewer in (target, head))
-        count = min(math.ceil(most / ROWS_AT_ONCE) or 1, shard.high - shard.low)
+        count = min(math.ceil(most / COMPARED_AT_ONCE) or 1, shard.high - shard.low)
         cuts = [shard.low + number * (shard.high - shard.low) // count for number in range(count + 1)]
         yield from pairwise(cuts)
 

@@ -72,7 +72,7 @@ class RangedPack:
         self._part = part
         nothing = np.empty(0, np.intp)
         self._nothing = PackRecords(loaded, NO_ENTRIES, nothing, nothing, {})
-        self._buckets: _Buckets | None = None
+        self._buckets: _PackBuckets | None = None
         self._columns: OverlayColumns | None = None
         self._range, self._records = (0, 0), self._nothing
 
@@ -106,7 +106,7 @@ class RangedPack:
 
     def _read(self, low: int, high: int) -> PackRecords:
         if self._buckets is None:
-            self._buckets = _Buckets(self._store, self.shard)
+            self._buckets = _PackBuckets(self._store, self.shard)
         tables = self._loaded.tables
         parts, runs, rows = [NO_ENTRIES], [np.empty(0, np.intp)], [np.empty(0, np.intp)]
         records = self._buckets.records(low, high, self._loaded.strides)
@@ -147,7 +147,7 @@ class RangedPack:
         return self._columns
 
 
-class _Buckets:
+class _PackBuckets:
     """The directory of a pack, and whichever of its buckets were fetched last, by one read."""
 
     def __init__(self, store: Store, shard: Shard) -> None:

@@ -232,7 +232,8 @@ def without_memory() -> None:
 
 
 def test_samples_that_coincide_in_an_octet_are_refused(without_memory: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(templates, "_SAMPLE_TIMES", (b"20110111011011", b"21221222122122"))  # the first digit is the same
+    with_one_digit = (b"20110111011011", b"21221222122122")  # the first digit is the same
+    monkeypatch.setattr(templates, "_SAMPLE_TIMES", with_one_digit)
     with pytest.raises(SigningError, match="produced_at does not stand in pieces of 14 octets"):
         make_template(FORM)
 
