@@ -47,9 +47,9 @@ def put_overlay_keys(store: Store, overlays: Sequence[Shard], current: Generatio
         if overlay.pack in known:
             parts.append(known[overlay.pack])
             continue
-        if overlay.tables not in tables:
-            tables[overlay.tables] = load_tables(store, overlay.tables, proven)
-        parts.append(upper_halves(stored_keys(store, overlay, tables[overlay.tables])))
+        if overlay.windows not in tables:
+            tables[overlay.windows] = load_tables(store, overlay.windows, proven)
+        parts.append(upper_halves(stored_keys(store, overlay, tables[overlay.windows])))
     name, octets = encode_overlay_keys(*merged(parts))
     store.put(name, octets)
     if keys_name(store.get(name)) != name:

@@ -124,7 +124,7 @@ def freshness_of(manifest: Manifest, tables: Mapping[str, Tables]) -> Freshness:
     all_windows = [window for windows in found.values() for window in windows]
     return Freshness(
         issuers=tuple(sorted(issuers, key=lambda one: (one.label, one.issuer_id))),
-        shard_ends=tuple(sorted(shard.next_update for shard in manifest.shards if _counts(shard, ends[shard.tables]))),
+        shard_ends=tuple(sorted(shard.next_update for shard in manifest.shards if _counts(shard, ends[shard.windows]))),
         fresh_until=max(shard.next_update for shard in manifest.shards),
         refresh_by=min(due or [shard.refresh_by for shard in manifest.shards]),
         first_begins=min((window.this_update for window in all_windows), default=0),
@@ -158,9 +158,9 @@ def _windows(manifest: Manifest, tables: Mapping[str, Tables]) -> Iterator[tuple
 
     A shard says between what its windows lie, not which they are: tables may be shared with overlays.
     """
-    for name in dict.fromkeys(shard.tables for shard in manifest.shards):
+    for name in dict.fromkeys(shard.windows for shard in manifest.shards):
         own = tables[name]
-        spans = {(shard.refresh_by, shard.next_update) for shard in manifest.shards if shard.tables == name}
+        spans = {(shard.refresh_by, shard.next_update) for shard in manifest.shards if shard.windows == name}
         within = [
             any(window.refresh_by >= due and window.next_update <= end for due, end in spans) for window in own.windows
         ]

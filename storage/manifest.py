@@ -40,7 +40,7 @@ class Shard:
         sha256: of the whole pack.
         directory_at: where its directory begins.
         directory_crc: CRC-32 of the octets from there on.
-        tables: object name of what its runs are numbers of: of windows, or of tables of version 1 (`storage.windows`).
+        windows: object name of what its runs are numbers of: windows, or tables of version 1 (`storage.windows`).
         rows: records in it.
         revoked: how many of them are revoked.
         refresh_by: the earliest of its windows, in seconds since 1970.
@@ -55,7 +55,7 @@ class Shard:
     sha256: bytes
     directory_at: int
     directory_crc: int
-    tables: str
+    windows: str
     rows: int
     revoked: int
     refresh_by: int
@@ -222,7 +222,7 @@ def manifest_name(octets: bytes) -> str:
 
 def encode_manifest(manifest: Manifest) -> bytes:
     """Return the stored form of a manifest."""
-    names = {name: index for index, name in enumerate(dict.fromkeys(one.tables for one in manifest.searched))}
+    names = {name: index for index, name in enumerate(dict.fromkeys(one.windows for one in manifest.searched))}
     overlays = _columns(manifest.overlays, names)
     overlays["high"] = [one.high for one in manifest.overlays]
     return encode(
@@ -252,7 +252,7 @@ def _columns(shards: Sequence[Shard], names: Mapping[str, int]) -> dict[str, lis
         "size": [one.size_bytes for one in shards],
         "directory_at": [one.directory_at for one in shards],
         "directory_crc": [f"{one.directory_crc:08x}" for one in shards],
-        "windows": [names[one.tables] for one in shards],
+        "windows": [names[one.windows] for one in shards],
         "refresh_by": [one.refresh_by for one in shards],
         "next_update": [one.next_update for one in shards],
         "sha256": [one.sha256.hex() for one in shards],
@@ -310,7 +310,7 @@ def _from_columns(
             size_bytes=size,
             directory_at=directory_at,
             directory_crc=int.from_bytes(crc, "big"),
-            tables=names[index],
+            windows=names[index],
             refresh_by=due,
             next_update=end,
             sha256=sha256,
@@ -340,7 +340,7 @@ def _read_shard(item: Document) -> Shard:
         sha256=item.for_people(partial(item.hexadecimal, size=32), "sha256", b""),
         directory_at=item.number("directory_at", 1 << 32),
         directory_crc=int.from_bytes(item.hexadecimal("directory_crc", 4), "big"),
-        tables=item.object_name("tables", TABLE_NAME),
+        windows=item.object_name("tables", TABLE_NAME),
         rows=item.for_people(item.number, "rows", 0),
         revoked=item.for_people(item.number, "revoked", 0),
         refresh_by=item.instant("refresh_by"),

@@ -134,7 +134,7 @@ class Generation:
         searched = self.manifest.searched
         proven = {loaded.tables_name: loaded.tables for loaded in kept.values()}
         self.tables: dict[str, LoadedTables] = {}
-        for name in dict.fromkeys(one.tables for one in searched):
+        for name in dict.fromkeys(one.windows for one in searched):
             # Names are hashes of what they name: what was proven under one need not be read or proven again.
             loaded = self.tables[name] = kept.get(name) or load_tables(store, name, proven)
             proven[loaded.tables_name] = loaded.tables
@@ -221,7 +221,7 @@ class Generation:
         """Tell whether a shard holds the certificate, and its answer, where the record has one for that hash."""
         if not shard.low <= key < shard.high:
             return False, None
-        loaded = self.tables[shard.tables]
+        loaded = self.tables[shard.windows]
         wanted = loaded.wanted(issuer_id, len(serial))
         if not wanted:  # strangers' serials are mostly of lengths that an issuer does not use: they cost no read
             return False, None

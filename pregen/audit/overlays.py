@@ -26,7 +26,7 @@ def check_overlays(store: Store, generation: Generation) -> int:
     manifest = generation.manifest
     if not manifest.overlays:
         return 0
-    keys = [stored_keys(store, one, generation.tables[one.tables]) for one in manifest.overlays]
+    keys = [stored_keys(store, one, generation.tables[one.windows]) for one in manifest.overlays]
     _check_array(generation, keys)
     index = read_index(store, manifest.history) if manifest.history else None
     if index is None or not index.overlays:

@@ -135,7 +135,7 @@ class _Auditor:
         if len(octets) != shard.size_bytes or hashlib.sha256(octets).digest() != shard.sha256:
             raise ChecksumError(shard.pack, "its octets are not the ones that the manifest names")
         pack = open_pack(shard.pack, octets, shard.directory_at, shard.directory_crc)
-        loaded = self._generation.tables[shard.tables]
+        loaded = self._generation.tables[shard.windows]
         blocks: dict[int, RunRecords] = {}
         for bucket in range(pack.buckets):
             for run, start, count, content in walk(pack, bucket, loaded.strides):
@@ -294,4 +294,4 @@ def _windows_named(store: Store, number: int) -> frozenset[str]:
         manifest = read_manifest(store, found.commit.manifest) if found else None
     except (FileNotFoundError, FormatError):
         return frozenset()
-    return frozenset(one.tables for one in manifest.searched) if manifest else frozenset()
+    return frozenset(one.windows for one in manifest.searched) if manifest else frozenset()

@@ -65,7 +65,7 @@ def find_keepable(prepared: Prepared, back: LookBack, bounds: Sequence[int]) -> 
         former
         for former in _with_parts(current.manifest.shards, prepared.past.parts)
         if (former.shard.low, former.shard.high) in ranges
-        and (document := documents.get(former.shard.tables))
+        and (document := documents.get(former.shard.windows))
         and document.holds(former.shard)
     ]
     stay = _of_few_documents(stay, documents)
@@ -142,9 +142,9 @@ def _with_parts(shards: Iterable[Shard], parts: Sequence[HistoryPart]) -> list[F
 
 def _of_few_documents(stay: list[Former], documents: dict[str, _WindowsDocument]) -> list[Former]:
     """Return shards that name no more documents than may stay: those of the newest ones."""
-    named = sorted({former.shard.tables for former in stay}, key=lambda name: (-documents[name].newest, name))
+    named = sorted({former.shard.windows for former in stay}, key=lambda name: (-documents[name].newest, name))
     few = set(named[:KEPT_DOCUMENTS])
-    return [former for former in stay if former.shard.tables in few]
+    return [former for former in stay if former.shard.windows in few]
 
 
 def _which_exist(store: Store, names: Sequence[str]) -> list[bool]:

@@ -121,7 +121,7 @@ def _refuse_removed(
     store: Store, since: Head, head: Head, shards: Sequence[Shard], parts: Sequence[HistoryPart | OverlayPart]
 ) -> None:
     """Refuse to name what a cleaning has removed, or has said that it will."""
-    names = {name for one in shards for name in (one.pack, one.tables)} | {one.name for one in parts}
+    names = {name for one in shards for name in (one.pack, one.windows)} | {one.name for one in parts}
     if gone := sorted(names & removed_since(store, since.commit.number, head.commit)):
         raise PublishError(
             f"a cleaning meanwhile has removed {len(gone):,} objects that this run would publish, such as {gone[0]}: "

@@ -89,7 +89,7 @@ def pack_entries(store: Store, current: Generation, shard: Shard, origin: Origin
         FileNotFoundError: it was removed.
         OSError: the store does not answer.
     """
-    loaded = current.tables[shard.tables]
+    loaded = current.tables[shard.windows]
     tables = loaded.tables
     as_of = current.commit.as_of if shard.as_of is None else shard.as_of
     records: dict[int, list[NDArray[np.uint8]]] = {}  # by run: each has those of many buckets

@@ -155,7 +155,7 @@ class Copier:
             sha256=hashlib.sha256(pack.octets).digest(),
             directory_at=pack.directory_at,
             directory_crc=pack.directory_crc,
-            tables="",
+            windows="",
             rows=len(entries),
             revoked=int(np.isin(entries.status, (KeptStatus.REVOKED, KeptStatus.ON_HOLD)).sum()),
             refresh_by=0,
@@ -177,7 +177,7 @@ def _segments(run: int, block: int, buckets: NDArray[np.int64], stride: int) -> 
 def _dated(shard: Shard, windows_of: str, windows: Sequence[Window]) -> Shard:
     return replace(
         shard,
-        tables=windows_of,
+        windows=windows_of,
         refresh_by=min(window.refresh_by for window in windows),
         next_update=max(window.next_update for window in windows),
     )

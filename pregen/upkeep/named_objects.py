@@ -14,7 +14,7 @@ from storage.windows import WINDOWS_NAME
 
 def named_directly(commit: Commit, manifest: Manifest) -> frozenset[str]:
     """Return what a commit and its manifest name, without what that names in its turn."""
-    names = {commit.manifest, *(one.pack for one in manifest.searched), *(one.tables for one in manifest.searched)}
+    names = {commit.manifest, *(one.pack for one in manifest.searched), *(one.windows for one in manifest.searched)}
     others = commit.removals, manifest.history, manifest.overlay_keys
     return frozenset(names | {name for name in others if name is not None})
 
@@ -43,7 +43,7 @@ class Naming:
         """
         manifest = read_manifest(self._store, commit.manifest)
         direct = named_directly(commit, manifest)
-        windows = {one.tables for one in manifest.searched if WINDOWS_NAME.fullmatch(one.tables)}
+        windows = {one.windows for one in manifest.searched if WINDOWS_NAME.fullmatch(one.windows)}
         further = [self._of_windows(name) for name in windows]
         if manifest.history is not None:
             further.append(self._of_history(manifest.history))

@@ -176,7 +176,7 @@ class _Judge:
     def _loaded(self, manifest: Manifest) -> Mapping[str, LoadedTables]:
         proven = {one.tables_name: one.tables for one in self._tables.values()}
         loaded: dict[str, LoadedTables] = {}
-        for name in dict.fromkeys(one.tables for one in manifest.searched):
+        for name in dict.fromkeys(one.windows for one in manifest.searched):
             one = self._tables.get(name) or load_tables(self._store, name, proven)
             loaded[name] = one
             proven[one.tables_name] = one.tables

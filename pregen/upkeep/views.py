@@ -174,7 +174,7 @@ class Viewer:
 
     def _pack(self, shard: Shard, origin: Origin, part: OverlayPart | None = None) -> RangedPack:
         as_of = self.generation.commit.as_of if shard.as_of is None else shard.as_of
-        return RangedPack(self._store, shard, self.generation.tables[shard.tables], as_of, origin, part)
+        return RangedPack(self._store, shard, self.generation.tables[shard.windows], as_of, origin, part)
 
 
 def _view(packs: tuple[PackRecords, ...], overlays: int) -> View:

@@ -113,7 +113,7 @@ def _left_behind(before: Iterable[LeftBehind], now: Iterable[LeftBehind]) -> tup
 def _below(ground: Ground) -> Merged:
     """Return the overlays of the head, below a new one: as they are, or one that stands for all where they are many."""
     overlays = ground.current.manifest.overlays
-    tables = {one.tables for one in ground.current.manifest.searched}
+    tables = {one.windows for one in ground.current.manifest.searched}
     if overlay_count(overlays) >= MOST_OVERLAYS or (len(tables) >= MOST_TABLES and overlay_count(overlays) > 1):
         return merge_overlays(ground)
     if ground.index is None:

@@ -59,7 +59,7 @@ def merge_overlays(ground: Ground) -> Merged:
     """
     store, current = ground.store, ground.current
     overlays = current.manifest.overlays
-    union = unite({one.tables: current.tables[one.tables] for one in overlays})
+    union = unite({one.windows: current.tables[one.windows] for one in overlays})
     for name, octets in union.objects.items():
         store.put(name, octets)
     put_bytes = sum(map(len, union.objects.values()))
@@ -117,7 +117,7 @@ class _Merging:
 
     def _read(self, overlay: Shard, low: int, high: int, sources: list[NDArray[np.uint8]]) -> Records:
         """Return the records of all buckets that a range has, by key and serial, and note where their octets are."""
-        pack, loaded = self._packs[overlay.pack], self._current.tables[overlay.tables]
+        pack, loaded = self._packs[overlay.pack], self._current.tables[overlay.windows]
         first, last = (part_of(key, overlay.low, overlay.high, pack.buckets) for key in (low, high - 1))
         pack.fetch(first, last)
         pieces: dict[int, list[bytes]] = {}
@@ -149,7 +149,7 @@ class _Merging:
         records["key"] = xxh64(rows[:, :size], np.array([issuer_id], np.uint64))
         records["issuer"], records["size"] = issuer_id, size
         records["serial"][:, :size] = rows[:, :size]
-        records["run"] = self._union.numbers[overlay.tables][run]
+        records["run"] = self._union.numbers[overlay.windows][run]
         records["source"], records["row"] = source, np.arange(len(rows))
         records["as_of"], records["not_after"], records["origin"] = overlay.as_of or 0, NO_EXPIRY_32, _DELTA
         return records
@@ -186,7 +186,7 @@ class _Merging:
             sha256=hashlib.sha256(stored).digest(),
             directory_at=pack.directory_at,
             directory_crc=pack.directory_crc,
-            tables=self._union.name,
+            windows=self._union.name,
             rows=len(records),
             revoked=int(np.count_nonzero(status[records["run"]])),
             refresh_by=min(window.refresh_by for window in windows),
@@ -222,7 +222,7 @@ class _Merging:
         responses = range(len(tables.shapes[tables.runs[run].shape].responses))
         made = [Assembler(self._union.name, tables, tables.runs[run], one).response(octets) for one in responses]
         for overlay in self._current.manifest.overlays:
-            loaded = self._current.tables[overlay.tables]
+            loaded = self._current.tables[overlay.windows]
             if not overlay.low <= key < overlay.high:
                 continue
             pack = self._current.pack(overlay)

@@ -115,7 +115,7 @@ class Lookout:
             return look.note_entries(places, pack_entries(self._store, self._generation, shard))
         if not len(places):
             return places
-        loaded, pack = self._generation.tables[shard.tables], self._generation.pack(shard)
+        loaded, pack = self._generation.tables[shard.windows], self._generation.pack(shard)
         shapes, has = [loaded.tables.shapes[run.shape] for run in loaded.tables.runs], []
         for place, key, issuer_id, serial in look.certificates(places):
             if not (wanted := loaded.wanted(issuer_id, len(serial))):

@@ -65,7 +65,7 @@ def stored(request: pytest.FixtureRequest, published: Workload) -> Stored:
     generation = open_reader(store).current
     assert generation is not None
     (shard,) = generation.manifest.shards
-    loaded: LoadedTables = generation.tables[shard.tables]
+    loaded: LoadedTables = generation.tables[shard.windows]
     tables, pack = loaded.tables, load_pack(store, shard)
     wanted = [number for number, run in enumerate(tables.runs) if tables.shapes[run.shape].status == request.param]
     run, start, _, octets = next(

@@ -169,7 +169,7 @@ def make_version_2() -> None:
     first = maker.publish(None, night, (), "3" * 32)
     (renewed, *_) = maker.shards(base, START + timedelta(days=1), SHARDS)
     *_, kept = (carried := open_reader(golden_store()).current or _nothing()).manifest.shards
-    for name in (kept.pack, kept.tables):
+    for name in (kept.pack, kept.windows):
         store.put(name, objects_of(GOLDEN / "store")[name])
     newest = Maker(store, issuers).shards(newest_overlay(base), START, 1)
     older = maker.shards(older_overlay(base), START - timedelta(days=30), 1)

@@ -37,7 +37,7 @@ class Synthetic:
     def __init__(self, store: Store, seed: int = 1) -> None:
         golden = open_reader(golden_store(VERSION_2)).current
         assert golden is not None
-        loaded = golden.tables[golden.manifest.shards[0].tables]
+        loaded = golden.tables[golden.manifest.shards[0].windows]
         self.store = store
         self.rng = np.random.default_rng(seed)
         self._tables: Tables = loaded.tables.lasting
@@ -131,7 +131,7 @@ class Synthetic:
             sha256=hashlib.sha256(octets).digest(),
             directory_at=directory_at,
             directory_crc=crc,
-            tables=self.windows(window),
+            windows=self.windows(window),
             rows=len(serials),
             revoked=int(runs.sum()),
             refresh_by=window.refresh_by,

@@ -60,7 +60,7 @@ def shard(tables: str, *windows: Window) -> Shard:
         sha256=b"",
         directory_at=0,
         directory_crc=0,
-        tables=tables,
+        windows=tables,
         rows=1,
         revoked=0,
         refresh_by=min(window.refresh_by for window in windows),

@@ -135,12 +135,12 @@ def test_every_committed_damaged_store_is_a_case(folder: Path) -> None:
 def test_the_golden_store_of_version_2_has_what_is_new_in_it() -> None:
     current = open_reader(golden_store(VERSION_2)).current
     assert current is not None
-    named = [shard.tables.partition("/")[0] for shard in current.manifest.shards]
+    named = [shard.windows.partition("/")[0] for shard in current.manifest.shards]
     assert named == ["windows", "windows", "tables"]  # the last one was carried on from version 1
-    loaded = [current.tables[shard.tables] for shard in current.manifest.shards[:2]]
+    loaded = [current.tables[shard.windows] for shard in current.manifest.shards[:2]]
     assert loaded[0].tables_name == loaded[1].tables_name
     assert [len(one.tables.windows) for one in loaded] == [2, 2]
-    newest = current.tables[current.manifest.overlays[0].tables].tables
+    newest = current.tables[current.manifest.overlays[0].windows].tables
     ids = [issuer.issuer_id for issuer in newest.issuers]
     assert (len(ids), len(set(ids))) == (3, 2)  # one issuer with two responders
     assert all(shard.as_of for shard in current.manifest.searched)

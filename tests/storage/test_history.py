@@ -217,7 +217,7 @@ def manifest(history: str | None) -> Manifest:
         sha256=bytes(32),
         directory_at=8,
         directory_crc=0,
-        tables=f"tables/{0:064x}",
+        windows=f"tables/{0:064x}",
         rows=0,
         revoked=0,
         refresh_by=1,

@@ -26,7 +26,7 @@ SHARD = Shard(
     sha256=bytes(32),
     directory_at=8,
     directory_crc=0,
-    tables=f"windows/{0:064x}",
+    windows=f"windows/{0:064x}",
     rows=3,
     revoked=1,
     refresh_by=5,
@@ -67,21 +67,21 @@ BOTH = pytest.mark.parametrize("document_of", [of_version_1, of_version_2])
 def test_a_manifest_comes_back_as_it_was_written() -> None:
     bounds = split(0, KEY32, 3)
     shards = tuple(
-        replace(SHARD, low=low, high=high, tables=f"windows/{low % 2:064x}", as_of=low)
+        replace(SHARD, low=low, high=high, windows=f"windows/{low % 2:064x}", as_of=low)
         for low, high in pairwise(bounds)
     )
-    older = replace(SHARD, low=5, high=6, tables=f"tables/{9:064x}")
+    older = replace(SHARD, low=5, high=6, windows=f"tables/{9:064x}")
     manifest = replace(MANIFEST, shards=shards, overlays=(older, SHARD), history="history/x", probed_at=1)
     octets, store = encode_manifest(manifest), MemoryStore()
     store.put(manifest_name(octets), octets)
     assert read_manifest(store, manifest_name(octets)) == manifest
-    assert json.loads(octets)["windows"] == [older.tables, SHARD.tables, f"windows/{1:064x}"]
+    assert json.loads(octets)["windows"] == [older.windows, SHARD.windows, f"windows/{1:064x}"]
 
 
 def test_both_versions_say_the_same() -> None:
     first, second = (read_manifest(*stored(of([(0, 9), (9, KEY32)]))) for of in (of_version_1, of_version_2))
     tables = f"tables/{0:064x}"
-    assert first == replace(second, shards=tuple(replace(one, as_of=None, tables=tables) for one in second.shards))
+    assert first == replace(second, shards=tuple(replace(one, as_of=None, windows=tables) for one in second.shards))
 
 
 def test_no_two_manifests_have_one_name() -> None:

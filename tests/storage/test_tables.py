@@ -34,7 +34,7 @@ def version_1() -> bytes:
     store = golden_store()
     head = find_head(store)
     assert head is not None
-    return store.get(read_manifest(store, head.commit.manifest).overlays[0].tables)
+    return store.get(read_manifest(store, head.commit.manifest).overlays[0].windows)
 
 
 @pytest.fixture(scope="module", params=[1, 2], ids=["version 1", "version 2"])

@@ -26,7 +26,7 @@ def tables() -> Tables:
     store = golden_store()
     head = find_head(store)
     assert head is not None
-    return with_keys(read_tables(store, read_manifest(store, head.commit.manifest).shards[0].tables)[1])
+    return with_keys(read_tables(store, read_manifest(store, head.commit.manifest).shards[0].windows)[1])
 
 
 def stored(tables: Tables, change: Callable[[Any], object] = lambda _: None) -> tuple[MemoryStore, str]:

@@ -155,7 +155,7 @@ def _named(current: Generation, key: int) -> Iterator[str]:
         if not shard.low <= key >> _HALF < shard.high:
             continue
         bucket = part_of(key >> _HALF, shard.low, shard.high, current.pack(shard).buckets)
-        labels = {one.issuer_id: one.label for one in current.tables[shard.tables].tables.issuers}
+        labels = {one.issuer_id: one.label for one in current.tables[shard.windows].tables.issuers}
         for issuer, keys, serials in _records(current, shard, bucket):
             for at in np.flatnonzero(keys == np.uint64(key)).tolist():
                 yield f"{serial_text(serials[at].tobytes())} of {labels[issuer]}"
@@ -163,7 +163,7 @@ def _named(current: Generation, key: int) -> Iterator[str]:
 
 def _records(current: Generation, shard: Shard, bucket: int) -> Iterator[tuple[int, Keys, NDArray[np.uint8]]]:
     """Yield issuer id, keys and serials (uint8[n, size]) of each run of a bucket."""
-    loaded = current.tables[shard.tables]
+    loaded = current.tables[shard.windows]
     tables = loaded.tables
     for run, start, count, octets in walk(current.pack(shard), bucket, loaded.strides):
         issuer, size = (

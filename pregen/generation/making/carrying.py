@@ -154,7 +154,7 @@ class Carrier:
         """
         found = _FoundRecords(rows, self._job)
         for shard in reversed(packs):
-            columns = self._job.runs[shard.tables]
+            columns = self._job.runs[shard.windows]
             pack = self._wide.get(shard.pack)
             if pack is None:
                 pack = self._read(shard, columns)

@@ -132,7 +132,7 @@ class SignedShard:
 
     def with_windows(self, name: str) -> Self:
         """Return the same shard, whose runs are numbers in the windows of a name."""
-        return replace(self, shard=replace(self.shard, tables=name))
+        return replace(self, shard=replace(self.shard, windows=name))
 
 
 class ShardSigner:
@@ -214,7 +214,7 @@ class ShardSigner:
             sha256=checked.sha256,
             directory_at=pack.directory_at,
             directory_crc=pack.directory_crc,
-            tables=plan.name,
+            windows=plan.name,
             rows=checked.records,
             revoked=sum(
                 count

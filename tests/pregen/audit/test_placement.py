@@ -13,7 +13,7 @@ def test_a_certificate_that_stands_in_the_runs_of_two_responders_is_found() -> N
     current = open_reader(golden_store(VERSION_2)).current
     assert current is not None
     overlay = current.manifest.overlays[0]
-    loaded = current.tables[overlay.tables]
+    loaded = current.tables[overlay.windows]
     tables = loaded.tables
     ids = [issuer.issuer_id for issuer in tables.issuers]
     assert ids[0] == ids[2]

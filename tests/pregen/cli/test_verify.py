@@ -388,7 +388,7 @@ def test_a_store_whose_tables_hold_nothing_is_an_error_and_no_crash(ca: Ca, preg
     store, head = LocalStore(ca.store), current(ca.store)
     name = put_tables(store, Tables(issuers=(), templates=(), shapes=()))
     (shard,) = read_manifest(store, head.commit.manifest).shards
-    republish(ca.store, replace(shard, tables=name))
+    republish(ca.store, replace(shard, windows=name))
 
     assert pregen("verify", ca.store).code == 5
     assert pregen("inspect", ca.store).code == 0
@@ -469,7 +469,7 @@ def repack(folder: Path, change: Callable[[list[Stored]], list[Stored]], rows: i
     """Change the records of the only pack, and let all that depends on them fit again, as a forger would."""
     store = LocalStore(folder)
     (shard,) = read_manifest(store, current(folder).commit.manifest).shards
-    strides = load_tables(store, shard.tables).strides
+    strides = load_tables(store, shard.windows).strides
     old = open_pack(shard.pack, store.get(shard.pack), shard.directory_at, shard.directory_crc)
     records = [
         Stored(bucket, run, octets[at : at + strides[run]])
@@ -527,7 +527,7 @@ def forge_tables(folder: Path, change: Callable[[bytes], bytes]) -> None:
     head = commits.find_head(store)
     assert head is not None
     manifest = read_manifest(store, head.commit.manifest)
-    loaded = load_tables(store, manifest.shards[0].tables)
+    loaded = load_tables(store, manifest.shards[0].windows)
     old = store.get(loaded.tables_name)
     new = change(old)
     assert new != old
@@ -535,7 +535,7 @@ def forge_tables(folder: Path, change: Callable[[bytes], bytes]) -> None:
     commits.publish(
         store,
         head,
-        replace(manifest, shards=tuple(replace(shard, tables=name) for shard in manifest.shards)),
+        replace(manifest, shards=tuple(replace(shard, windows=name) for shard in manifest.shards)),
         again(head),
     )
 

@@ -347,7 +347,7 @@ def test_a_night_has_its_share_of_keys_and_makes_no_other_pack_anew(tmp_path: Pa
             [at for at, (old, new) in enumerate(zip(before, nights.shards, strict=True)) if old.pack != new.pack]
         )
         nights.run(number + 0.3).assert_did(packs=0, parts=0)
-        assert len({one.tables for one in nights.shards}) <= SHARDS
+        assert len({one.windows for one in nights.shards}) <= SHARDS
         nights.check_rows(number + 0.3)
     assert all(len(one) == 1 for one in made), made
     assert made[:4] == made[4:8] == made[8:]

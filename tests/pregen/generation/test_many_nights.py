@@ -75,7 +75,7 @@ def check_answers(nights: Nights, rows: list[Row]) -> None:
 
 
 def documents(manifest: Manifest) -> set[str]:
-    return {shard.tables for shard in manifest.searched}
+    return {shard.windows for shard in manifest.searched}
 
 
 def named(manifest: Manifest) -> set[str]:

@@ -132,7 +132,7 @@ class Authority:
 def stored_serials(generation: Generation) -> Iterator[tuple[int, int, bytes]]:
     """Yield shard, run and serial of every record in the order of the store."""
     for number, shard in enumerate(generation.manifest.shards):
-        loaded, pack = generation.tables[shard.tables], generation.pack(shard)
+        loaded, pack = generation.tables[shard.windows], generation.pack(shard)
         for bucket in range(pack.buckets):
             for run_number, start, count, octets in walk(pack, bucket, loaded.strides):
                 size = loaded.tables.shapes[loaded.tables.runs[run_number].shape].serial_bytes

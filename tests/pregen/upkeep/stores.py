@@ -77,7 +77,7 @@ def pack(store: Store, tables: str) -> Shard:
         sha256=bytes(32),
         directory_at=0,
         directory_crc=0,
-        tables=tables,
+        windows=tables,
         rows=1,
         revoked=0,
         refresh_by=NOW,

@@ -172,7 +172,7 @@ def shard_of(rows: int) -> Shard:
         sha256=bytes(32),
         directory_at=0,
         directory_crc=0,
-        tables="windows/" + "0" * 64,
+        windows="windows/" + "0" * 64,
         rows=rows,
         revoked=0,
         refresh_by=0,

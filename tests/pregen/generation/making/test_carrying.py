@@ -286,7 +286,7 @@ def test_windows_of_many_nights_lie_side_by_side_and_do_not_grow(tmp_path: Path)
     for night in range(8):
         rows += [row._replace(serial=b"\x21" + bytes([night]) + row.serial[2:]) for row in plain_rows(3)]
         nights.publish(night, rows)
-        (name,) = {shard.tables for shard in nights.generation.manifest.shards}
+        (name,) = {shard.windows for shard in nights.generation.manifest.shards}
         tables = nights.generation.tables[name].tables
         assert len(set(tables.windows)) == len(tables.windows)
         assert [run.shape for run in tables.runs] == sorted(run.shape for run in tables.runs)
@@ -305,7 +305,7 @@ def test_what_no_record_needs_any_more_is_in_no_windows(tmp_path: Path) -> None:
     revoked = [row._replace(status=REVOKED, revoked_at=NOW_S + 5) for row in rows]
     nights.publish(1, [rows[0], revoked[1]])
     nights.publish(2, revoked)
-    (name,) = {shard.tables for shard in nights.generation.manifest.shards}
+    (name,) = {shard.windows for shard in nights.generation.manifest.shards}
     windows = nights.generation.tables[name].tables.windows
     assert sorted(window.produced_at for window in windows) == [NOW_S + DAY_S, NOW_S + 2 * DAY_S]
 
