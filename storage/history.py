@@ -32,7 +32,7 @@ _ENTRY_BYTES = _KEY_BYTES + WORD_BYTES
 STATUS_BITS = 2
 EXPIRY_UNIT_S = 1 << 10
 NO_EXPIRY_UNITS = (1 << 22) - 1  # expires in the last 1,024 seconds before 2106-02-07T06:28:16Z, later, or never
-KEPT_STATUSES = ("good", "revoked", "on-hold", "unknown")
+REMEMBERED_STATUSES = ("good", "revoked", "on-hold", "unknown")
 WITNESS_BYTES = 24  # key u64, not_before i64, revoked_at i64
 
 
@@ -41,7 +41,7 @@ class HistoryEntry(NamedTuple):
 
     Attributes:
         key: XXH64 of its serial, seeded with its issuer's id.
-        status: one of `KEPT_STATUSES`.
+        status: one of `REMEMBERED_STATUSES`.
         not_after: in seconds since 1970, up to 1,023 too early; None: very late, or never.
     """
 
@@ -146,7 +146,7 @@ def word(status: str, not_after: int | None) -> int:
     True
     """
     units = NO_EXPIRY_UNITS if not_after is None else min(max(not_after, 0) // EXPIRY_UNIT_S, NO_EXPIRY_UNITS)
-    return units << STATUS_BITS | KEPT_STATUSES.index(status)
+    return units << STATUS_BITS | REMEMBERED_STATUSES.index(status)
 
 
 def encode_part(identity: bytes, low: int, high: int, columns: Columns) -> tuple[HistoryPart, bytes]:
@@ -211,7 +211,9 @@ def entries(columns: Columns) -> Iterator[HistoryEntry]:
     for at, (key,) in enumerate(struct.iter_unpack("<Q", columns.keys)):
         value = int.from_bytes(columns.words[at * WORD_BYTES : (at + 1) * WORD_BYTES], "little")
         units = value >> STATUS_BITS
-        yield HistoryEntry(key, KEPT_STATUSES[value & 3], None if units == NO_EXPIRY_UNITS else units * EXPIRY_UNIT_S)
+        yield HistoryEntry(
+            key, REMEMBERED_STATUSES[value & 3], None if units == NO_EXPIRY_UNITS else units * EXPIRY_UNIT_S
+        )
 
 
 def encode_index(index: HistoryIndex) -> tuple[str, bytes]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pregen import clock
 from pregen.config import Config
 from pregen.errors import MAX_EXAMPLES, Finding, VerificationError
-from pregen.gates.comparison import KeptStatus
+from pregen.gates.comparison import RememberedStatus
 from pregen.generation import RunOptions
 from pregen.generation.preparation import opened_snapshot
 from pregen.generation.rows.groups import STATUS_OF_KIND
@@ -32,7 +32,7 @@ from pregen.snapshot import Snapshot, StatusBatch
 from pregen.snapshot.rows import Mask
 from pregen.upkeep.views import View, Viewer
 from storage.certid import MAX_SERIAL_BYTES, serial_text
-from storage.history import KEPT_STATUSES
+from storage.history import REMEMBERED_STATUSES
 from storage.manifest import Shard
 from storage.overlay_part import NO_EXPIRY_32
 from storage.reader import Generation
@@ -153,8 +153,8 @@ def _entries(rows: ShardRows, ids: NDArray[np.uint64], as_of: int) -> Entries:
         places = np.flatnonzero(sizes == size)
         serials[places, :size] = rows.serials(places, size)
     status = STATUS_OF_KIND[rows.codes & 3]
-    status[rows.reason == CERTIFICATE_HOLD] = KeptStatus.ON_HOLD
-    is_revoked = (status == KeptStatus.REVOKED) | (status == KeptStatus.ON_HOLD)
+    status[rows.reason == CERTIFICATE_HOLD] = RememberedStatus.ON_HOLD
+    is_revoked = (status == RememberedStatus.REVOKED) | (status == RememberedStatus.ON_HOLD)
     entries = Entries(
         keys=rows.keys,
         issuers=ids[rows.codes >> 8 & 0xFF_FFFF],
@@ -200,7 +200,7 @@ def _hold(view: View, wanted: Entries, issuers: Sequence[Issuer], expired_before
     )
     surplus = np.ones(len(stored), np.bool_)
     surplus[there] = False
-    surplus &= stored.status == KeptStatus.GOOD
+    surplus &= stored.status == RememberedStatus.GOOD
     if expired_before is not None:
         surplus &= stored.not_after >= min(max(expired_before, 0), NO_EXPIRY_32)
     # What no snapshot has had stays until a run drops it; what a rollback has copied is of a later one than this.
@@ -231,9 +231,9 @@ def _is_answered(view: View, issuers: Sequence[Issuer]) -> Mask:
 
 def _said(entries: Entries, place: int) -> str:
     """Return what is said of one certificate, for messages."""
-    status, reason = KeptStatus(int(entries.status[place])), int(entries.reason[place])
-    name = KEPT_STATUSES[status]
-    if status not in {KeptStatus.REVOKED, KeptStatus.ON_HOLD}:
+    status, reason = RememberedStatus(int(entries.status[place])), int(entries.reason[place])
+    name = REMEMBERED_STATUSES[status]
+    if status not in {RememberedStatus.REVOKED, RememberedStatus.ON_HOLD}:
         return name
     at = clock.text(int(entries.revoked_at[place]))
     return f"{name} at {at}" + (f" with reason {reason}" if reason >= 0 else "")

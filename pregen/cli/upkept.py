@@ -10,7 +10,7 @@ from pregen.cli.report import Report, aligned
 from pregen.errors import Finding
 
 if TYPE_CHECKING:
-    from pregen.upkeep import Amount, Cleaned, KeepRules, PastCommit
+    from pregen.upkeep import Amount, Cleaned, PastCommit, RetentionRules
     from pregen.upkeep.rollback import RolledBack
 
 
@@ -156,7 +156,7 @@ def with_cleaning(report: Report, cleaned: "Cleaned | Finding | None") -> Report
     )
 
 
-def with_what_could_go(report: Report, told: "Cleaned | None", rules: "KeepRules") -> Report:
+def with_what_could_go(report: Report, told: "Cleaned | None", rules: "RetentionRules") -> Report:
     """Return the report of an inspection with what a cleaning would remove."""
     gone = None if told is None else told.gone
     document = {

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pregen.errors import MAX_EXAMPLES
-from storage.history import EXPIRY_UNIT_S, KEPT_STATUSES, NO_EXPIRY_UNITS, STATUS_BITS, WORD_BYTES, Columns
+from storage.history import EXPIRY_UNIT_S, NO_EXPIRY_UNITS, REMEMBERED_STATUSES, STATUS_BITS, WORD_BYTES, Columns
 from storage.overlay_part import NO_EXPIRY_32
 
 Keys: TypeAlias = NDArray[np.uint64]
@@ -28,10 +28,10 @@ _STATUS_MASK = np.uint32((1 << STATUS_BITS) - 1)
 _NOTHING: Keys = np.empty(0, np.uint64)
 
 
-class KeptStatus(IntEnum):
+class RememberedStatus(IntEnum):
     """What a history keeps of a status, by its number there: it tells holds apart, which a snapshot's rows do not."""
 
-    GOOD, REVOKED, ON_HOLD, UNKNOWN = range(len(KEPT_STATUSES))
+    GOOD, REVOKED, ON_HOLD, UNKNOWN = range(len(REMEMBERED_STATUSES))
 
 
 class Remembered(NamedTuple):
@@ -47,7 +47,7 @@ class Remembered(NamedTuple):
 
     @property
     def status(self) -> NDArray[np.uint32]:
-        """Index in `storage.history.KEPT_STATUSES` of each, uint32[n]."""
+        """Index in `storage.history.REMEMBERED_STATUSES` of each, uint32[n]."""
         return self.words & _STATUS_MASK
 
     @property
@@ -92,7 +92,7 @@ def words(status: NDArray[np.uint32], not_after: NDArray[np.uint32]) -> StatusWo
     """Return the words of entries, uint32[n], as `storage.history.word` does one by one.
 
     Args:
-        status: index in `storage.history.KEPT_STATUSES` of each.
+        status: index in `storage.history.REMEMBERED_STATUSES` of each.
         not_after: seconds since 1970; the last second that 32 bits can name is also "later, or never".
 
     >>> [hex(one) for one in words(np.array([1], np.uint32), np.array([2**32 - 1], np.uint32)).tolist()]
@@ -217,18 +217,18 @@ def compare(
     explained, _ = pair(before.keys[missed], dropped)
     vanished = np.delete(missed, explained)
     undated = before.words[vanished] >> np.uint32(STATUS_BITS) == NO_EXPIRY_UNITS
-    lost = before.keys[vanished[status[vanished] == KeptStatus.REVOKED]]
+    lost = before.keys[vanished[status[vanished] == RememberedStatus.REVOKED]]
     stays, _ = pair(lost, staying)
     events: dict[str, Keys] = {
         "vanished": before.keys[vanished],
         "vanished_undated": before.keys[vanished[undated]],
         "lost": np.delete(lost, stays),
-        "unrevoked": before.keys[old[(was == KeptStatus.REVOKED) & _not_revoked(now)]],
-        "held": before.keys[old[(was == KeptStatus.REVOKED) & (now == KeptStatus.ON_HOLD)]],
+        "unrevoked": before.keys[old[(was == RememberedStatus.REVOKED) & _not_revoked(now)]],
+        "held": before.keys[old[(was == RememberedStatus.REVOKED) & (now == RememberedStatus.ON_HOLD)]],
         "revoked": before.keys[old[_not_revoked(was) & ~_not_revoked(now)]],
-        "unknown": before.keys[old[(was == KeptStatus.GOOD) & (now == KeptStatus.UNKNOWN)]],
-        "known": before.keys[old[(was == KeptStatus.UNKNOWN) & (now == KeptStatus.GOOD)]],
-        "released": before.keys[old[(was == KeptStatus.ON_HOLD) & _not_revoked(now)]],
+        "unknown": before.keys[old[(was == RememberedStatus.GOOD) & (now == RememberedStatus.UNKNOWN)]],
+        "known": before.keys[old[(was == RememberedStatus.UNKNOWN) & (now == RememberedStatus.GOOD)]],
+        "released": before.keys[old[(was == RememberedStatus.ON_HOLD) & _not_revoked(now)]],
         "moved": before.keys[places[~is_dated]],
         "shortened": before.keys[places[is_shorter]],
         "dated": before.keys[places[is_dated & was_revoked]],
@@ -243,7 +243,7 @@ def compare(
         "overlaid": overlaid,
         "answered": len(pair(before.keys[vanished], staying)[0]),
         "unended": 0,
-        "on_hold": int(np.count_nonzero(status == KeptStatus.ON_HOLD)),
+        "on_hold": int(np.count_nonzero(status == RememberedStatus.ON_HOLD)),
         "undated": int(np.count_nonzero(before.words >> np.uint32(STATUS_BITS) == NO_EXPIRY_UNITS)),
     }
     return Comparison(
@@ -320,7 +320,7 @@ def _paired(before: Remembered, after: Remembered, expired: NDArray[np.bool_]) -
     rest_before, rest_after = order, np.arange(len(after.keys))
     olds: list[Indexes] = []
     news: list[Indexes] = []
-    for status in (*range(len(KEPT_STATUSES)), None):
+    for status in (*range(len(REMEMBERED_STATUSES)), None):
         old = rest_before if status is None else rest_before[before.status[rest_before] == status]
         new = rest_after if status is None else rest_after[after.status[rest_after] == status]
         first, second = pair(before.keys[old], after.keys[new])
@@ -336,4 +336,4 @@ def _repeats(keys: Keys) -> bool:
 
 
 def _not_revoked(status: NDArray[np.uint32]) -> NDArray[np.bool_]:
-    return np.isin(status, (KeptStatus.GOOD, KeptStatus.UNKNOWN))
+    return np.isin(status, (RememberedStatus.GOOD, RememberedStatus.UNKNOWN))

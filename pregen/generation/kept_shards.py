@@ -1,6 +1,6 @@
-"""What of the current generation may stay, unread: shards of which nothing is due, and that were made as tonight.
+"""What of the current generation may be kept, unread: shards of which nothing is due, and that were made as tonight.
 
-What can be said without the rows is found here, before they are counted. A shard may stay if
+What can be said without the rows is found here, before they are counted. A shard may be kept if
 
 1. its key range is what it was, its pack is there, and the history says what it was made of;
 2. no record in it is due, or has its turn tonight, by what its windows and runs say: where the shard may not have the
@@ -35,14 +35,14 @@ from storage.manifest import Shard
 from storage.stores import Store
 from storage.tables import StoredIssuer, Tables
 
-# A manifest names 16 documents of windows at most: tonight's, seven of shards that stay, and one of each overlay.
+# A manifest names 16 documents of windows at most: tonight's, seven of shards that are kept, and one of each overlay.
 KEPT_DOCUMENTS = 7
 _USUAL_SERIAL_BYTES = 16  # templates for other lengths are made in the same way
 _REQUESTS = 16  # at once, of a store that is not local
 
 
 def find_keepable(prepared: Prepared, back: LookBack, bounds: Sequence[int]) -> Keepable:
-    """Return what of the current generation may stay, if its rows have not changed.
+    """Return what of the current generation may be kept, if its rows have not changed.
 
     Args:
         prepared: with the current generation.
@@ -61,16 +61,16 @@ def find_keepable(prepared: Prepared, back: LookBack, bounds: Sequence[int]) -> 
         for name, runs in back.former.items()
         if _tells_the_same(back.tables[name], issuers)
     }
-    stay = [
+    keepable = [
         former
         for former in _with_parts(current.manifest.shards, prepared.past.parts)
         if (former.shard.low, former.shard.high) in ranges
         and (document := documents.get(former.shard.windows))
         and document.holds(former.shard)
     ]
-    stay = _of_few_documents(stay, documents)
-    there = _which_exist(prepared.store, [former.shard.pack for former in stay])
-    kept = (former for former, is_there in zip(stay, there, strict=True) if is_there)
+    keepable = _of_few_documents(keepable, documents)
+    there = _which_exist(prepared.store, [former.shard.pack for former in keepable])
+    kept = (former for former, is_there in zip(keepable, there, strict=True) if is_there)
     return Keepable(makings, {(former.shard.low, former.shard.high): former for former in kept})
 
 
@@ -140,11 +140,11 @@ def _with_parts(shards: Iterable[Shard], parts: Sequence[HistoryPart]) -> list[F
     return former
 
 
-def _of_few_documents(stay: list[Former], documents: dict[str, _WindowsDocument]) -> list[Former]:
-    """Return shards that name no more documents than may stay: those of the newest ones."""
-    named = sorted({former.shard.windows for former in stay}, key=lambda name: (-documents[name].newest, name))
+def _of_few_documents(keepable: list[Former], documents: dict[str, _WindowsDocument]) -> list[Former]:
+    """Return shards that name no more documents than may be kept: those of the newest ones."""
+    named = sorted({former.shard.windows for former in keepable}, key=lambda name: (-documents[name].newest, name))
     few = set(named[:KEPT_DOCUMENTS])
-    return [former for former in stay if former.shard.windows in few]
+    return [former for former in keepable if former.shard.windows in few]
 
 
 def _which_exist(store: Store, names: Sequence[str]) -> list[bool]:
@@ -165,7 +165,7 @@ def makings_of(issuers: Sequence[Issuer]) -> Makings:
 
 
 def _terms_of(issuer: Issuer) -> bytes:
-    """Return a digest of all that decides what the answers of an issuer are made of, and whether they may stay."""
+    """Return a digest of all that decides what the answers of an issuer are made of, and whether they may be kept."""
     responder, validity = issuer.responder, issuer.validity
     named = (
         responder.algorithm,

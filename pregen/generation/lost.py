@@ -24,7 +24,7 @@ _HALF = 32
 _BY_NAME = frozenset({"unrevoke", "revocation.lost"})
 
 
-def lost_but_kept(prepared: Prepared, seen: Comparison) -> Staying:
+def lost_but_staying(prepared: Prepared, seen: Comparison) -> Staying:
     """Return what stays of revocations that have vanished, once no gate refuses that; what is accepted by name goes.
 
     Raises:

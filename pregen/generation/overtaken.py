@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from pregen import clock
 from pregen.errors import PublishError
-from pregen.gates.comparison import KeptStatus, Remembered
+from pregen.gates.comparison import Remembered, RememberedStatus
 from pregen.generation.left_behind import as_stored
 from pregen.generation.looking_back import look_back
 from pregen.generation.making.plan import make_plan
@@ -171,7 +171,7 @@ def _heard(before: Entries, entries: Entries) -> NDArray[np.intp]:
 
 
 def _status_in_shards(store: Store, parts: Sequence[HistoryPart], entries: Entries) -> NDArray[np.int8]:
-    """Return what the shards of a run say of certificates, `KeptStatus` int8[n]; -1: they do not have them.
+    """Return what the shards of a run say of certificates, `RememberedStatus` int8[n]; -1: they do not have them.
 
     They are known by their keys; of certificates that share one, revoked for good counts.
     """
@@ -184,7 +184,7 @@ def _status_in_shards(store: Store, parts: Sequence[HistoryPart], entries: Entri
         which, place = found(kept.keys, entries.keys[start:end])
         said = kept.status[place].astype(np.int8)
         status[start + which] = said
-        status[start + which[said == KeptStatus.REVOKED]] = KeptStatus.REVOKED
+        status[start + which[said == RememberedStatus.REVOKED]] = RememberedStatus.REVOKED
     return status
 
 

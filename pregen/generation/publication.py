@@ -104,12 +104,12 @@ class Published:
 
     @property
     def shards(self) -> int:
-        """How many there are, those that stay among them."""
+        """How many there are, those that are kept among them."""
         return len(self.survey.files)
 
     @property
     def kept(self) -> int:
-        """How many certificates are in shards whose packs stay."""
+        """How many certificates are in shards whose packs are kept."""
         return self.survey.kept
 
     @property

@@ -26,7 +26,7 @@ from pregen.generation.gatekeeping import (
     remembered,
     watch_of,
 )
-from pregen.generation.lost import lost_but_kept
+from pregen.generation.lost import lost_but_staying
 from pregen.generation.making.left_out import LEFT_BEHIND, NOTHING_LEFT_OUT, LeftOut
 from pregen.generation.preparation import Prepared
 from pregen.generation.rows.counts import RowCounts
@@ -82,7 +82,7 @@ class Survey:
 
     @property
     def kept(self) -> int:
-        """How many of them are in shards whose packs stay."""
+        """How many of them are in shards whose packs are kept."""
         return sum(self.tally.kept_groups.values())
 
     def without(self, left: LeftOut) -> "Survey":
@@ -102,7 +102,7 @@ class Survey:
         return _responses(issuers, self.tally.groups)
 
     def kept_responses(self, issuers: Sequence[Issuer]) -> int:
-        """Return how many of them are in shards of which something stays."""
+        """Return how many of them are in shards of which something is kept."""
         return _responses(issuers, self.tally.kept_groups)
 
 
@@ -118,7 +118,7 @@ def survey(
         place: where the rows go, and who counts them.
         steps: told what reading, routing and counting took.
         progress: told how many rows are read.
-        keepable: what of the current generation may stay; None: nobody wants to know, and nothing does.
+        keepable: what of the current generation may be kept; None: nobody wants to know, and nothing is.
 
     Raises:
         InputError: rows that cannot be read, or that contradict each other; all kinds are counted.
@@ -148,7 +148,7 @@ def survey(
         excluded = _excluded(snapshot, counts, invalid)
         gates, warnings = ask(prepared, tally, verdict, watch, excluded, claims)
         history = remembered(prepared, tally.groups, verdict, observation, watch)
-        stays = all_staying([tally.staying, lost_but_kept(prepared, tally.comparison)])
+        stays = all_staying([tally.staying, lost_but_staying(prepared, tally.comparison)])
         staying = spool_staying(prepared, place, stays, len(files))
     return Survey(
         files=tuple(

@@ -1,8 +1,8 @@
 """What is done for each shard: the one place that decides it, once everything is counted and all gates have passed.
 
-A shard that was made of the same, and of which nothing is due, stays: its pack is named again, unread. If only the ends
-of certificates have changed, its part of the history is written anew. All others are made anew, and whatever records of
-theirs may be carried over are.
+A shard that was made of the same, and of which nothing is due, is kept: its pack is named again, unread. If only the
+ends of certificates have changed, its part of the history is written anew. All others are made anew, and whatever
+records of theirs may be carried over are.
 """
 
 from dataclasses import dataclass, replace
@@ -29,8 +29,8 @@ class Worklist:
     Attributes:
         sign: shards that are made anew.
         staying: packs of the overlay of what stays in one.
-        parts: shards whose packs stay, and whose parts of the history are made anew.
-        kept: all shards whose packs stay, with the parts that they had.
+        parts: shards whose packs are kept, and whose parts of the history are made anew.
+        kept: all shards whose packs are kept, with the parts that they had.
     """
 
     sign: tuple[SignTask, ...]
@@ -79,7 +79,7 @@ def _packs_of_staying(prepared: Prepared, back: LookBack, file: ShardFile) -> tu
 
 
 def keep(prepared: Prepared, work: Worklist, pool: Pool, steps: Steps) -> tuple[KeptShard, ...]:
-    """Return all shards whose packs stay, after the parts of the history were put that do not.
+    """Return all shards whose packs are kept, after the parts of the history were put that do not.
 
     Raises:
         PublishError, WorkerError: nothing was published.

@@ -13,7 +13,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from pregen.gates.comparison import KeptStatus
+from pregen.gates.comparison import RememberedStatus
 from pregen.routing_key import xxh64
 from pregen.snapshot.rows import Mask
 from storage.certid import MAX_SERIAL_BYTES
@@ -37,7 +37,7 @@ class Entries:
         issuers: uint64[n], ids of issuers.
         serials: uint8[n, 21], content octets, and zeros behind them.
         sizes: uint8[n], how many octets each serial has.
-        status: uint8[n], `KeptStatus`: revoked is what is final, and on hold is another status.
+        status: uint8[n], `RememberedStatus`: revoked is what is final, and on hold is another status.
         revoked_at: uint32[n], seconds since 1970; 0 where neither revoked nor on hold.
         reason: int8[n], CRLReason; -1: none.
         not_after: uint32[n], seconds since 1970; `NO_EXPIRY_32` is also "later, or nobody says".
@@ -62,7 +62,7 @@ class Entries:
     @property
     def is_final(self) -> Mask:
         """Which are revoked for good, bool[n]."""
-        final: Mask = self.status == KeptStatus.REVOKED
+        final: Mask = self.status == RememberedStatus.REVOKED
         return final
 
     def serial(self, place: int) -> bytes:

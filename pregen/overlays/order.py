@@ -17,7 +17,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pregen.gates.comparison import KeptStatus
+from pregen.gates.comparison import RememberedStatus
 from pregen.overlays.entries import Origin
 from pregen.reasons import REASONS
 from pregen.snapshot.rows import Mask
@@ -82,10 +82,10 @@ def resolve(entry: Side, row: Side) -> Truth:
         entry: what an overlay says.
         row: what a snapshot, a delta or a command says, which may be older.
     """
-    final, row_final = entry.status == KeptStatus.REVOKED, row.status == KeptStatus.REVOKED
+    final, row_final = entry.status == RememberedStatus.REVOKED, row.status == RememberedStatus.REVOKED
     is_command = (row.origin == Origin.REVOKE) | (row.origin == Origin.HOLD)
-    is_held = (entry.status == KeptStatus.ON_HOLD) & (entry.origin == Origin.HOLD)
-    unconfirmed = is_held & ~is_command & (row.status != KeptStatus.ON_HOLD)
+    is_held = (entry.status == RememberedStatus.ON_HOLD) & (entry.origin == Origin.HOLD)
+    unconfirmed = is_held & ~is_command & (row.status != RememberedStatus.ON_HOLD)
     is_later = is_command | ((row.as_of >= entry.as_of) & ~unconfirmed)
     takes_row = np.where(final, row_final & ~is_command, row_final | is_later)
     both = final & row_final
@@ -105,7 +105,7 @@ def resolve(entry: Side, row: Side) -> Truth:
         origin=np.where(by_row, row.origin, entry.origin),
         is_confirmed=is_confirmed,
         is_changed=(status != entry.status) | (revoked_at != entry.revoked_at) | (reason != entry.reason),
-        is_ahead=~is_confirmed & (final | (entry.status == KeptStatus.ON_HOLD)),
+        is_ahead=~is_confirmed & (final | (entry.status == RememberedStatus.ON_HOLD)),
         undoes=final & ~row_final,
         ends_hold=unconfirmed & ~row_final,
     )

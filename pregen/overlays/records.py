@@ -7,14 +7,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pregen.gates.comparison import KeptStatus
+from pregen.gates.comparison import RememberedStatus
 from pregen.overlays.entries import Entries, Origin, concatenated, newest
 from pregen.reasons import CERTIFICATE_HOLD
 from pregen.routing_key import xxh64
 from pregen.snapshot import NO_REASON
 from storage.certid import MAX_SERIAL_BYTES
 from storage.errors import ChecksumError, FormatError, MalformedError
-from storage.history import KEPT_STATUSES, HistoryIndex
+from storage.history import REMEMBERED_STATUSES, HistoryIndex
 from storage.manifest import Shard
 from storage.overlay_part import NO_EXPIRY_32, OverlayColumns, OverlayPart, read_overlay_part
 from storage.pack import open_pack, walk
@@ -139,8 +139,8 @@ def record_entries(records: NDArray[np.uint8], issuer_id: int, shape: Shape, as_
         at += 4
     if "reason" in shape.fields:
         reason = records[:, at].astype(np.int8)
-    status = np.full(count, KEPT_STATUSES.index(shape.status), np.uint8)
-    status[reason == CERTIFICATE_HOLD] = KeptStatus.ON_HOLD
+    status = np.full(count, REMEMBERED_STATUSES.index(shape.status), np.uint8)
+    status[reason == CERTIFICATE_HOLD] = RememberedStatus.ON_HOLD
     return Entries(
         keys=keys,
         issuers=np.full(count, issuer_id, np.uint64),

@@ -17,7 +17,7 @@ imported by those who need them.
 
 from pregen.upkeep.cleaning import Amount, Cleaned, CleaningTerms, clean, what_could_go
 from pregen.upkeep.past_commits import PastCommit, history_of
-from pregen.upkeep.retention import DEFAULT_DAYS, DEFAULT_GENERATIONS, KeepRules
+from pregen.upkeep.retention import DEFAULT_DAYS, DEFAULT_GENERATIONS, RetentionRules
 
 __all__ = [
     "DEFAULT_DAYS",
@@ -25,8 +25,8 @@ __all__ = [
     "Amount",
     "Cleaned",
     "CleaningTerms",
-    "KeepRules",
     "PastCommit",
+    "RetentionRules",
     "clean",
     "history_of",
     "what_could_go",

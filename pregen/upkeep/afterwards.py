@@ -9,7 +9,7 @@ from pregen.gates.author import Author
 from pregen.interruption import Terminated, interruptible
 from pregen.progress import Progress
 from pregen.upkeep.cleaning import Cleaned, CleaningTerms, clean
-from pregen.upkeep.retention import KeepRules
+from pregen.upkeep.retention import RetentionRules
 from storage.errors import StorageError
 
 
@@ -24,7 +24,7 @@ def clean_as_configured(config: Config, author: Author | None, progress: Progres
         return None
     try:
         with interruptible():  # who stops a run whose commit is there wants no more than that
-            return clean(config.open_store(), CleaningTerms(rules=KeepRules.of(keep), author=author), progress)
+            return clean(config.open_store(), CleaningTerms(rules=RetentionRules.of(keep), author=author), progress)
     except (PregenError, StorageError, OSError) as e:
         why = str(e)
     except (KeyboardInterrupt, Terminated):

@@ -24,7 +24,7 @@ from pregen.progress import Progress
 from pregen.upkeep.commit_log import Logged
 from pregen.upkeep.named_objects import Naming, Readable
 from pregen.upkeep.parallel import at_once
-from pregen.upkeep.retention import KeepRules, Kept, kept_commits
+from pregen.upkeep.retention import Kept, RetentionRules, retained_commits
 from pregen.validity import CLOCK_SKEW_S
 from storage.commits import Commit, CommitTerms, Head, check_log, check_writable, find_head, new_publisher, publish
 from storage.errors import CommitRefusedError, FormatError, NothingPublishedError, StorageError
@@ -79,7 +79,7 @@ class Cleaned:
         commits: numbers of the commits that announced what goes.
         gone: what went, by folder.
         finished: objects among these that an earlier commit had announced.
-        generations: how many stay, and how many commits of theirs.
+        generations: how many are retained, and how many commits of theirs.
         publishers: that are at work, or were killed within the last hours.
         held_back: what would go, did it not seem to be theirs.
         warnings: what is odd about the store.
@@ -112,19 +112,19 @@ class CleaningTerms:
         list_names: how many objects one list names at most.
     """
 
-    rules: KeepRules
+    rules: RetentionRules
     is_dry: bool = False
     author: "Author | None" = None
     list_names: int = LIST_NAMES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _WhatStays:
+class _Retained:
     """What stays, as of one head.
 
     Attributes:
         head: the newest commit.
-        kept: commits that stay.
+        kept: commits that are retained.
         names: all that these name.
         before_s: nothing goes that was written since.
         grace_from_s: nor would it if no publisher were at work.
@@ -170,7 +170,7 @@ def clean(
     return _Cleaner(store, terms, progress, tell_commit).clean()
 
 
-def what_could_go(store: Store, rules: KeepRules) -> Cleaned | None:
+def what_could_go(store: Store, rules: RetentionRules) -> Cleaned | None:
     """Return what a cleaning would do; None: nobody knows, since a part of the store cannot be read.
 
     Raises:
@@ -305,18 +305,18 @@ class _Cleaner:
                 self._octets[folder] += info.size_bytes
             self._progress("remove", self._objects.total(), self._objects.total())
 
-    def _stand(self) -> _WhatStays:
+    def _stand(self) -> _Retained:
         """Return what stays, as of the head."""
         head = find_head(self._store)
         check_log(self._store, head)
         if head is None:
             raise NothingPublishedError(self._store.url)
         check_writable(head.commit)
-        kept = kept_commits(self._store, head, self._terms.rules, self._now_s)
+        kept = retained_commits(self._store, head, self._terms.rules, self._now_s)
         names, announced, unreadable = self._named(kept)
         live = live_markers(self._store, self._now_s)
         grace_from_s = self._now_s - self._terms.rules.grace_s
-        return _WhatStays(
+        return _Retained(
             head=head,
             kept=kept,
             names=names,

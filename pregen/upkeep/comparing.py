@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from pregen.gates.comparison import KeptStatus
+from pregen.gates.comparison import RememberedStatus
 from pregen.snapshot.rows import Mask
 from pregen.upkeep.rollback_rules import CopyChoice, CopyRules, choose
 from pregen.upkeep.views import View, Viewer
@@ -133,5 +133,5 @@ def _listed(viewer: Viewer, low: int, high: int) -> tuple[NDArray[np.uint64], ND
 
 
 def _is_bad(status: NDArray[np.unsignedinteger]) -> Mask:
-    found: Mask = (status == KeptStatus.REVOKED) | (status == KeptStatus.ON_HOLD)
+    found: Mask = (status == RememberedStatus.REVOKED) | (status == RememberedStatus.ON_HOLD)
     return found

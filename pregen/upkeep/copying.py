@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pregen.gates.comparison import KeptStatus
+from pregen.gates.comparison import RememberedStatus
 from pregen.overlays.entries import Entries, concatenated
 from pregen.overlays.records import overlay_columns
 from pregen.routing_key import LOWER_BITS
@@ -157,7 +157,7 @@ class Copier:
             directory_crc=pack.directory_crc,
             windows="",
             rows=len(entries),
-            revoked=int(np.isin(entries.status, (KeptStatus.REVOKED, KeptStatus.ON_HOLD)).sum()),
+            revoked=int(np.isin(entries.status, (RememberedStatus.REVOKED, RememberedStatus.ON_HOLD)).sum()),
             refresh_by=0,
             next_update=0,
             as_of=int(entries.as_of.max()),

@@ -1,4 +1,4 @@
-"""Which commits stay: the newest generations, those of the last days, and whatever an edge may still have loaded.
+"""Which commits are retained: the newest generations, those of the last days, and whatever an edge may still have loaded.
 
 A generation is a run or a rollback with all that was changed on top of it. What is newer than a kept commit is kept,
 too: so the log is read from the head back to the first commit that nothing keeps, and no further.
@@ -23,8 +23,8 @@ DEFAULT_GENERATIONS, DEFAULT_DAYS, DEFAULT_GRACE_S = 7, 14, DAY_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeepRules:
-    """What is to be kept: a generation stays if any of these keeps it.
+class RetentionRules:
+    """What is to be retained: a generation is if any of these asks for it.
 
     Attributes:
         generations: so many of the newest, the current one among them; None: this keeps none.
@@ -52,12 +52,12 @@ class KeepRules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
-    """The commits that stay.
+    """The commits that are retained.
 
     Attributes:
         commits: the newest first.
         generations: how many these belong to.
-        unreadable: commits that would stay, but cannot be read.
+        unreadable: commits that would be retained, but cannot be read.
     """
 
     commits: tuple[Commit, ...]
@@ -65,8 +65,8 @@ class Kept:
     unreadable: tuple[Logged, ...] = field(default=())
 
 
-def kept_commits(store: Store, head: Head, rules: KeepRules, now_s: float) -> Kept:
-    """Return which commits stay.
+def retained_commits(store: Store, head: Head, rules: RetentionRules, now_s: float) -> Kept:
+    """Return which commits are retained.
 
     Args:
         store: where they are.

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pregen.gates.comparison import KeptStatus
+from pregen.gates.comparison import RememberedStatus
 from pregen.overlays.entries import Entries, Origin, paired
 from pregen.overlays.order import KEY_COMPROMISE
 from pregen.snapshot.rows import Mask
@@ -58,14 +58,14 @@ def choose(later: Entries, earlier: Entries, rules: CopyRules, is_copy: Mask | N
     """
     count = len(later)
     at, there = paired(later, earlier)
-    is_there, status = np.zeros(count, np.bool_), np.full(count, KeptStatus.GOOD, np.uint8)
+    is_there, status = np.zeros(count, np.bool_), np.full(count, RememberedStatus.GOOD, np.uint8)
     is_alike, is_compromised = np.zeros(count, np.bool_), np.zeros(count, np.bool_)
     is_there[at], status[at] = True, earlier.status[there]
     is_alike[at] = (later.revoked_at[at] == earlier.revoked_at[there]) & (later.reason[at] == earlier.reason[there])
     is_compromised[at] = earlier.reason[there] == KEY_COMPROMISE
     is_alike &= later.status == status
-    final, held = later.status == KeptStatus.REVOKED, later.status == KeptStatus.ON_HOLD
-    was_final = is_there & (status == KeptStatus.REVOKED)
+    final, held = later.status == RememberedStatus.REVOKED, later.status == RememberedStatus.ON_HOLD
+    was_final = is_there & (status == RememberedStatus.REVOKED)
     # A key that was known to be compromised stays so, and a hold never replaces what is final.
     knows_better = was_final & (held | (is_compromised & (later.reason != KEY_COMPROMISE)))
     is_missed = later.not_after >= min(max(rules.expires_before, 0), 2**32 - 1)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pregen.errors import MAX_EXAMPLES
-from pregen.gates.comparison import KeptStatus
+from pregen.gates.comparison import RememberedStatus
 from pregen.overlays.entries import Entries
 from pregen.snapshot.rows import Mask
 from pregen.upkeep.comparing import Compared
@@ -15,10 +15,10 @@ from pregen.upkeep.packs import PackRecords
 from storage.certid import serial_text
 
 _NAMES = {
-    KeptStatus.GOOD: "good",
-    KeptStatus.REVOKED: "revoked",
-    KeptStatus.ON_HOLD: "on_hold",
-    KeptStatus.UNKNOWN: "unknown",
+    RememberedStatus.GOOD: "good",
+    RememberedStatus.REVOKED: "revoked",
+    RememberedStatus.ON_HOLD: "on_hold",
+    RememberedStatus.UNKNOWN: "unknown",
 }
 
 

@@ -12,7 +12,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from pregen.gates.comparison import KeptStatus
+from pregen.gates.comparison import RememberedStatus
 from pregen.overlays import Origin, Truth, resolve
 from pregen.overlays.order import RowsSay
 from pregen.urgent.orders import ORIGIN_OF, ChangeKind
@@ -43,7 +43,7 @@ class Statements:
     """What is said of certificates, by columns of one length.
 
     Attributes:
-        status: uint8[n], numbers of `KeptStatus`.
+        status: uint8[n], numbers of `RememberedStatus`.
         revoked_at: uint32[n], seconds since 1970.
         reason: int8[n], CRLReason or `pregen.snapshot.NO_REASON`.
         not_after: uint32[n], seconds since 1970; `NO_EXPIRY_32`: nobody says.
@@ -57,13 +57,13 @@ class Statements:
     @property
     def is_final(self) -> Flags:
         """Which are revoked for good."""
-        final: Flags = self.status == KeptStatus.REVOKED
+        final: Flags = self.status == RememberedStatus.REVOKED
         return final
 
     @property
     def is_held(self) -> Flags:
         """Which are on hold."""
-        held: Flags = self.status == KeptStatus.ON_HOLD
+        held: Flags = self.status == RememberedStatus.ON_HOLD
         return held
 
 

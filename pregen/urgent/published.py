@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pregen.gates.comparison import KeptStatus, Remembered
+from pregen.gates.comparison import Remembered, RememberedStatus
 from pregen.generation.rows.rows import ShardRows
 from pregen.overlays import Entries
 from pregen.overlays.entries import found
@@ -19,7 +19,7 @@ from pregen.routing_key import LOWER_BITS, serial_matrix
 from pregen.snapshot import MAX_SERIAL_BYTES, NO_REASON
 from pregen.urgent.deciding import Standing, Statements
 from storage.errors import ChecksumError, FormatError
-from storage.history import EXPIRY_UNIT_S, KEPT_STATUSES, NO_EXPIRY_UNITS, STATUS_BITS, HistoryIndex, read_part
+from storage.history import EXPIRY_UNIT_S, NO_EXPIRY_UNITS, REMEMBERED_STATUSES, STATUS_BITS, HistoryIndex, read_part
 from storage.key import part_of
 from storage.manifest import Shard
 from storage.overlay_part import NO_EXPIRY_32, ORIGINS, OverlayPart, read_overlay_part
@@ -188,19 +188,19 @@ class _Look:
         self.not_after[mine] = np.where(
             units == np.uint32(NO_EXPIRY_UNITS), NO_EXPIRY_32, units * np.uint32(EXPIRY_UNIT_S)
         )
-        tells_more = np.isin(status, [KeptStatus.REVOKED, KeptStatus.ON_HOLD])
+        tells_more = np.isin(status, [RememberedStatus.REVOKED, RememberedStatus.ON_HOLD])
         return np.concatenate([mine[tells_more], places[is_there & ~is_alone]])
 
     def note(self, place: int, shape: Shape, record: bytes) -> None:
         """Note what a record says."""
         self.is_known[place] = True
-        status, at = KEPT_STATUSES.index(shape.status), shape.serial_bytes
+        status, at = REMEMBERED_STATUSES.index(shape.status), shape.serial_bytes
         if "revoked_at" in shape.fields:
             self.revoked_at[place] = int.from_bytes(record[at : at + 4], "little")
             at += 4
         if "reason" in shape.fields:
             self.reason[place] = record[at]
-            status = KeptStatus.ON_HOLD if record[at] == CERTIFICATE_HOLD else status
+            status = RememberedStatus.ON_HOLD if record[at] == CERTIFICATE_HOLD else status
         self.status[place] = status
 
     def note_entries(self, places: NDArray[np.intp], entries: Entries) -> NDArray[np.intp]:

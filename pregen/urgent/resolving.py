@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pregen.errors import MAX_EXAMPLES
-from pregen.gates.comparison import KeptStatus
+from pregen.gates.comparison import RememberedStatus
 from pregen.generation.making.left_out import NOTHING_LEFT_OUT, LeftOut
 from pregen.generation.rows.counts import NO_EXAMPLES, NOTHING_COUNTED, Examples, RowCounts
 from pregen.generation.rows.endings import Endings
@@ -199,21 +199,23 @@ class Resolver:
 
 
 def _is_revoked(said: Statements) -> NDArray[np.bool_]:
-    return np.isin(said.status, [KeptStatus.REVOKED, KeptStatus.ON_HOLD])
+    return np.isin(said.status, [RememberedStatus.REVOKED, RememberedStatus.ON_HOLD])
 
 
 def said_of(rows: ShardRows) -> Statements:
     """Return what rows say of their certificates."""
     status = STATUS_OF_KIND[rows.codes & 3]
-    status[rows.reason == CERTIFICATE_HOLD] = KeptStatus.ON_HOLD
+    status[rows.reason == CERTIFICATE_HOLD] = RememberedStatus.ON_HOLD
     return Statements(status, rows.revoked_at, rows.reason, rows.not_after)
 
 
 def _landing(spilled: Spilled, codes: NDArray[np.int64], said: Statements, lands: NDArray[np.intp]) -> Spilled:
     """Return rows as they are to be signed."""
     status, reason = said.status[lands], said.reason[lands]
-    kind = np.where(np.isin(status, [KeptStatus.REVOKED, KeptStatus.ON_HOLD]), _KIND_OF["revoked"], _KIND_OF["good"])
-    kind[status == KeptStatus.UNKNOWN] = _KIND_OF["unknown"]
+    kind = np.where(
+        np.isin(status, [RememberedStatus.REVOKED, RememberedStatus.ON_HOLD]), _KIND_OF["revoked"], _KIND_OF["good"]
+    )
+    kind[status == RememberedStatus.UNKNOWN] = _KIND_OF["unknown"]
     kind[(kind == _KIND_OF["revoked"]) & (reason >= 0)] = _REVOKED_WITH_REASON
     landing = spilled.copy()
     landing["code"] = (codes & 0xFFFF_FFFC).astype(np.uint32) | kind.astype(np.uint32)

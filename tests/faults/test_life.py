@@ -26,7 +26,7 @@ from pregen.config import load_config
 from pregen.errors import PregenError
 from pregen.exit_codes import ExitCode
 from pregen.gates import Acceptance
-from pregen.gates.comparison import KeptStatus
+from pregen.gates.comparison import RememberedStatus
 from pregen.generation.preparation import RunOptions, prepare
 from pregen.generation.publication import publish_prepared
 from pregen.generation.work.steps import Steps
@@ -61,7 +61,12 @@ ANCHOR = 0x5000  # is always there and good, as a snapshot without a row is refu
 SERIALS = tuple(range(0x1001, 0x1006))
 STEP_S = 60
 STATUS_OF = {GOOD: 0, REVOKED: 1, HELD: 1, UNKNOWN: 2}
-NAME_OF = {KeptStatus.GOOD: GOOD, KeptStatus.REVOKED: REVOKED, KeptStatus.ON_HOLD: HELD, KeptStatus.UNKNOWN: UNKNOWN}
+NAME_OF = {
+    RememberedStatus.GOOD: GOOD,
+    RememberedStatus.REVOKED: REVOKED,
+    RememberedStatus.ON_HOLD: HELD,
+    RememberedStatus.UNKNOWN: UNKNOWN,
+}
 WORDS = {KEY_COMPROMISE: ("--reason", "keyCompromise"), SUPERSEDED: ("--reason", "superseded"), NO_REASON: ()}
 ACCEPTED = ("--accept", "unrevoke", "--reason", "test")
 serials = st.sampled_from(SERIALS)
@@ -330,7 +335,7 @@ class Life(RuleBasedStateMachine):
         entries = newest(pack_entries(store, current, one) for one in current.manifest.searched)
         shown = {
             int.from_bytes(entries.serial(at), "big"): (
-                NAME_OF[KeptStatus(int(entries.status[at]))],
+                NAME_OF[RememberedStatus(int(entries.status[at]))],
                 int(entries.reason[at]),
             )
             for at in range(len(entries))

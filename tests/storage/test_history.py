@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from storage.errors import ChecksumError, FormatError, MalformedError, UnknownFeatureError, UnsupportedVersionError
 from storage.history import (
     EXPIRY_UNIT_S,
-    KEPT_STATUSES,
     NO_EXPIRY_UNITS,
+    REMEMBERED_STATUSES,
     Columns,
     HistoryEntry,
     HistoryIndex,
@@ -84,7 +84,7 @@ def test_entries_come_back_as_they_were_put() -> None:
     assert len(octets) - 11 * len(GIVEN) == 20
 
 
-@given(st.sampled_from(KEPT_STATUSES), st.integers(-(2**40), 2**40))
+@given(st.sampled_from(REMEMBERED_STATUSES), st.integers(-(2**40), 2**40))
 def test_a_certificate_never_seems_to_live_longer_than_it_does(status: str, not_after: int) -> None:
     ((_, read_status, read),) = entries(Columns(bytes(8), word(status, not_after).to_bytes(3, "little")))
     assert read_status == status

@@ -12,7 +12,7 @@ from pregen.cli.upkept import gc_report
 from pregen.config import Config
 from pregen.errors import UsageError
 from pregen.gates.author import read_author
-from pregen.upkeep import DEFAULT_DAYS, DEFAULT_GENERATIONS, CleaningTerms, KeepRules, clean
+from pregen.upkeep import DEFAULT_DAYS, DEFAULT_GENERATIONS, CleaningTerms, RetentionRules, clean
 from pregen.validity import check_store_clock
 from storage.commits import Commit
 
@@ -68,10 +68,10 @@ def call(given: Namespace, account: Account) -> Report:
     return gc_report(cleaned, is_dry=given.dry_run).after(remarks)
 
 
-def _rules(config: Config | None, keep: int | None, keep_s: int | None, grace_s: int) -> KeepRules:
+def _rules(config: Config | None, keep: int | None, keep_s: int | None, grace_s: int) -> RetentionRules:
     """Return what is kept: as the command line says, else as the configuration does, else by default."""
     if keep is not None or keep_s is not None:
-        return KeepRules(generations=keep, keep_s=keep_s, grace_s=grace_s)
+        return RetentionRules(generations=keep, keep_s=keep_s, grace_s=grace_s)
     if config is not None and config.publish.keep.is_given:
-        return KeepRules.of(config.publish.keep, grace_s)
-    return KeepRules.usual(grace_s)
+        return RetentionRules.of(config.publish.keep, grace_s)
+    return RetentionRules.usual(grace_s)

@@ -11,7 +11,7 @@ from pregen.cli.report import Report
 from pregen.cli.stores import open_named_store
 from pregen.cli.upkept import with_what_could_go
 from pregen.inspection import inspect_store
-from pregen.upkeep import KeepRules, what_could_go
+from pregen.upkeep import RetentionRules, what_could_go
 
 
 def describe(parser: Parser) -> None:
@@ -31,11 +31,11 @@ def call(given: Namespace, account: Account) -> Report:
     return with_what_could_go(inspect_report(found), could_go, rules).strictly(given.strict)
 
 
-def _rules(config: Path | None) -> KeepRules:
+def _rules(config: Path | None) -> RetentionRules:
     """Return what a cleaning would keep: as a configuration says, else by default."""
     if config is None:
-        return KeepRules.usual()
+        return RetentionRules.usual()
     from pregen.config import load_config  # noqa: PLC0415 - its libraries are for those who have a configuration
 
     keep = load_config(config).publish.keep
-    return KeepRules.of(keep) if keep.is_given else KeepRules.usual()
+    return RetentionRules.of(keep) if keep.is_given else RetentionRules.usual()

@@ -26,7 +26,7 @@ class CountTask:
         file: its rows.
         expired_before, endings: see `pregen.generation.rows.rows.load_shard`.
         claims: to be held against its rows, by ascending keys.
-        former: the shard of the current generation that may stay in its place; None: there is none.
+        former: the shard of the current generation that may be kept in its place; None: there is none.
     """
 
     file: ShardFile

@@ -75,14 +75,14 @@ class Former(NamedTuple):
 
 
 class Keeping(IntEnum):
-    """What of a shard of the current generation stays, unread."""
+    """What of a shard of the current generation is kept, unread."""
 
     NOTHING, PACK, ALL = range(3)  # PACK: when certificates end has changed, which the history says
 
 
 @dataclass(frozen=True, slots=True)
 class Keepable:
-    """What of the current generation may stay, if its rows have not changed.
+    """What of the current generation may be kept, if its rows have not changed.
 
     Attributes:
         makings: what shards are made of beside their rows.
@@ -94,7 +94,7 @@ class Keepable:
 
 
 def keeping_of(former: Former | None, made_of: bytes | None, rows: ShardRows) -> Keeping:
-    """Return what stays of a shard whose rows are these tonight."""
+    """Return what is kept of a shard whose rows are these tonight."""
     if former is None or len(rows.keys) != former.shard.rows:
         return Keeping.NOTHING
     if not len(rows.keys):

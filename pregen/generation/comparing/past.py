@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pregen.gates import History
-from pregen.gates.comparison import KeptStatus, Keys, Remembered, words
+from pregen.gates.comparison import Keys, Remembered, RememberedStatus, words
 from pregen.gates.history import WITNESS
 from pregen.generation.rows.groups import STATUS_OF_KIND
 from pregen.generation.rows.rows import ShardRows
@@ -134,7 +134,7 @@ def _natural(instant: int | None) -> int | None:
 def entries_of(rows: ShardRows) -> Remembered:
     """Return what is remembered of the certificates of a shard."""
     status = STATUS_OF_KIND[rows.codes & 3].astype(np.uint32)
-    status[rows.reason == CERTIFICATE_HOLD] = KeptStatus.ON_HOLD
+    status[rows.reason == CERTIFICATE_HOLD] = RememberedStatus.ON_HOLD
     return Remembered(rows.keys, words(status, rows.not_after))
 
 

@@ -29,7 +29,7 @@ class ShardCount:
         staying: what stays in overlays of its range of keys.
         steps: what took how long.
         made_of: a digest of all that it is made of, 32 octets; None: nobody wanted to know.
-        keeping: what of the shard of the current generation stays in its place.
+        keeping: what of the shard of the current generation is kept in its place.
     """
 
     shard: int
@@ -56,10 +56,11 @@ class Tally:
 
     Attributes:
         groups: rows of each, in the order of groups.
-        proofs: by shard, the groups that are seen there first, in the order of shards; those that stay are passed over.
+        proofs: by shard, the groups that are seen there first, in the order of shards; those that are kept are passed
+            over.
         digests: by shard, `ShardCount.digest`.
         made_of: by shard, `ShardCount.made_of`.
-        keeping: of shards of which something stays, what does.
+        keeping: of shards of which something is kept, what is.
         kept_groups: rows of each group in these shards.
         counts, examples, comparison, held, staying: as of `ShardCount`; examples in the order of shards.
     """

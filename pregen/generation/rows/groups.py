@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 
 from pregen.generation.rows.spill import AGAIN_BIT, PRECERTIFICATE_BIT
 from pregen.snapshot import GOOD, REVOKED
-from storage.history import KEPT_STATUSES
+from storage.history import REMEMBERED_STATUSES
 
 # What the responses of a group look like: status, and whether a reason is given.
 RESPONSE_KINDS = (("good", False), ("revoked", False), ("revoked", True), ("unknown", False))
-STATUS_OF_KIND = np.array([KEPT_STATUSES.index(status) for status, _ in RESPONSE_KINDS], np.uint8)
+STATUS_OF_KIND = np.array([REMEMBERED_STATUSES.index(status) for status, _ in RESPONSE_KINDS], np.uint8)
 IS_REVOKED = np.array([status == "revoked" for status, _ in RESPONSE_KINDS])
 HAS_REASON = np.array([has_reason for _, has_reason in RESPONSE_KINDS])
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pregen.gates.comparison import KeptStatus
+from pregen.gates.comparison import RememberedStatus
 from pregen.generation.rows.groups import RESPONSE_KINDS, STATUS_OF_KIND
 from pregen.generation.rows.spill import FLAGS, ROW_BYTES, SERIAL_AT, Places, Spilled
 from pregen.overlays import NO_ENTRIES, Entries, Origin, resolve
@@ -76,7 +76,7 @@ class Staying(NamedTuple):
     @property
     def is_ahead(self) -> Mask:
         """Which are revoked or on hold, and the source does not know it."""
-        return np.isin(self.entries.status, (KeptStatus.REVOKED, KeptStatus.ON_HOLD))
+        return np.isin(self.entries.status, (RememberedStatus.REVOKED, RememberedStatus.ON_HOLD))
 
 
 NOTHING_STAYS = Staying()
@@ -118,7 +118,7 @@ def tell(rows: Spilled, kept: Mask, overlaid: Overlaid, limit: int) -> Staying:
     stays = np.ones(len(entries), np.bool_)
     stays[which[truth.is_confirmed]] = False
     is_lacking, is_final_there = np.ones(len(entries), np.bool_), np.zeros(len(entries), np.bool_)
-    is_lacking[which], is_final_there[which] = False, says.status == KeptStatus.REVOKED
+    is_lacking[which], is_final_there[which] = False, says.status == RememberedStatus.REVOKED
     now = _as_resolved(entries, which, truth.revoked_at, truth.reason, rows["not_after"][place])
     if overlaid.is_lack_accepted:
         stays &= ~is_lacking | is_revoked(entries.status) | (entries.as_of > overlaid.as_of)
@@ -143,7 +143,7 @@ def _matches(rows: Spilled, kept: Mask, overlaid: Overlaid) -> tuple[Places, Pla
 def _says(rows: Spilled, place: Places, as_of: int) -> RowsSay:
     status = STATUS_OF_KIND[rows["code"][place] & 3]
     reason = rows["reason"][place]
-    status[reason == CERTIFICATE_HOLD] = KeptStatus.ON_HOLD
+    status[reason == CERTIFICATE_HOLD] = RememberedStatus.ON_HOLD
     count = len(place)
     return RowsSay(
         status=status,
@@ -176,4 +176,4 @@ def _as_resolved(
 
 def is_revoked(status: NDArray[np.uint8]) -> Mask:
     """Tell which statuses are revoked or on hold, bool[n]."""
-    return np.isin(status, (KeptStatus.REVOKED, KeptStatus.ON_HOLD))
+    return np.isin(status, (RememberedStatus.REVOKED, RememberedStatus.ON_HOLD))

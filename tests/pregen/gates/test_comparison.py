@@ -13,16 +13,16 @@ from hypothesis import strategies as st
 from pregen.gates.comparison import (
     NOT_COMPARED,
     Comparison,
-    KeptStatus,
     Remembered,
+    RememberedStatus,
     compare,
     pair,
     with_overlays,
     words,
 )
-from storage.history import EXPIRY_UNIT_S, KEPT_STATUSES, entries, word
+from storage.history import EXPIRY_UNIT_S, REMEMBERED_STATUSES, entries, word
 
-GOOD, REVOKED, ON_HOLD, UNKNOWN = KeptStatus
+GOOD, REVOKED, ON_HOLD, UNKNOWN = RememberedStatus
 
 LATER = 2**32 - 1
 
@@ -218,9 +218,9 @@ def test_no_expired_certificate_is_ever_missed_nor_one_that_lives_a_unit_more(no
 def test_words_of_arrays_are_those_of_the_format(given: list[tuple[int, int]]) -> None:
     status, not_after = np.array(given, np.uint32).T
     made = words(status, not_after)
-    assert made.tolist() == [word(KEPT_STATUSES[one], second) for one, second in given]
+    assert made.tolist() == [word(REMEMBERED_STATUSES[one], second) for one, second in given]
     columns = Remembered(np.arange(len(given), dtype=np.uint64), made).columns()
-    assert [one.status for one in entries(columns)] == [KEPT_STATUSES[one] for one, _ in given]
+    assert [one.status for one in entries(columns)] == [REMEMBERED_STATUSES[one] for one, _ in given]
     assert Remembered.of_columns(columns).words.tolist() == made.tolist()
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pregen.gates.comparison import KeptStatus
+from pregen.gates.comparison import RememberedStatus
 from pregen.overlays import NO_ENTRIES, Entries, Origin
 from pregen.overlays.entries import concatenated, newest, paired, under, without
 from storage.certid import MAX_SERIAL_BYTES
@@ -20,7 +20,7 @@ class One(NamedTuple):
     key: int
     serial: bytes = b"\x01"
     issuer: int = 7
-    status: int = KeptStatus.GOOD
+    status: int = RememberedStatus.GOOD
     not_after: int = 2**32 - 1
 
     @property
@@ -61,7 +61,7 @@ some = st.builds(
     key=st.sampled_from([0, 1, 1 << 32, 1 << 63, 2**64 - 1]),
     serial=st.sampled_from([b"\x01", b"\x01\x00", b"\x02"]),
     issuer=st.sampled_from([7, 2**64 - 1]),
-    status=st.sampled_from([*KeptStatus]),
+    status=st.sampled_from([*RememberedStatus]),
     not_after=st.just(2**32 - 1),
 )
 lists = st.lists(st.lists(some, unique_by=lambda one: one.certificate), max_size=4)
@@ -97,11 +97,11 @@ def test_entries_of_one_certificate_find_each_other(left: list[One], right: list
 
 
 def test_the_same_can_be_said_of_another_issuer() -> None:
-    other = under(entries([One(1, b"\x01"), One(2, b"\x01\x00", status=KeptStatus.REVOKED)]), 9)
+    other = under(entries([One(1, b"\x01"), One(2, b"\x01\x00", status=RememberedStatus.REVOKED)]), 9)
 
     assert {(one.key, one.serial, one.issuer, one.status) for one in ones(other)} == {
-        (key64(b"\x01", 9), b"\x01", 9, KeptStatus.GOOD),
-        (key64(b"\x01\x00", 9), b"\x01\x00", 9, KeptStatus.REVOKED),
+        (key64(b"\x01", 9), b"\x01", 9, RememberedStatus.GOOD),
+        (key64(b"\x01\x00", 9), b"\x01\x00", 9, RememberedStatus.REVOKED),
     }
     assert other.keys.tolist() == sorted(other.keys.tolist())
 

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pregen.gates.comparison import KeptStatus
+from pregen.gates.comparison import RememberedStatus
 from pregen.overlays import Origin, Truth, resolve
 from pregen.overlays.order import KEY_COMPROMISE, RowsSay
 from pregen.reasons import CERTIFICATE_HOLD, REASONS
 
-GOOD, REVOKED, ON_HOLD, UNKNOWN = KeptStatus
+GOOD, REVOKED, ON_HOLD, UNKNOWN = RememberedStatus
 RUN, DELTA, REVOKE, HOLD = Origin
 NONE, SUPERSEDED = -1, REASONS["superseded"]
 

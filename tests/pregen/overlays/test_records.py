@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pregen.gates.comparison import KeptStatus
+from pregen.gates.comparison import RememberedStatus
 from pregen.overlays import Entries, Origin, read_overlays
 from pregen.overlays.entries import newest
 from pregen.overlays.records import overlay_columns, pack_entries
@@ -33,7 +33,10 @@ def ids_of(current: Generation) -> dict[bytes, int]:
 
 def statuses(entries: Entries) -> dict[tuple[int, bytes], str]:
     names = [entries.serial(place) for place in range(len(entries))]
-    told = ["revoked" if one == KeptStatus.ON_HOLD else KeptStatus(one).name.lower() for one in entries.status.tolist()]
+    told = [
+        "revoked" if one == RememberedStatus.ON_HOLD else RememberedStatus(one).name.lower()
+        for one in entries.status.tolist()
+    ]
     return dict(zip(zip(entries.issuers.tolist(), names, strict=True), told, strict=True))
 
 

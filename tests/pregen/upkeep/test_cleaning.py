@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pregen.gates.author import Author
-from pregen.upkeep import Cleaned, CleaningTerms, KeepRules, clean
+from pregen.upkeep import Cleaned, CleaningTerms, RetentionRules, clean
 from pregen.upkeep.cleaning import DELETED_AT_ONCE
 from storage.commits import CommitTerms, find_head, new_publisher, publish
 from storage.errors import CommitUnknownError, FormatError, MalformedError, NothingPublishedError
@@ -41,11 +41,11 @@ def store() -> DatedStore:
     return DatedStore()
 
 
-def rules(generations: int | None = 1, days: float | None = None, grace_s: int = 0) -> KeepRules:
-    return KeepRules(generations=generations, keep_s=None if days is None else int(days * DAY), grace_s=grace_s)
+def rules(generations: int | None = 1, days: float | None = None, grace_s: int = 0) -> RetentionRules:
+    return RetentionRules(generations=generations, keep_s=None if days is None else int(days * DAY), grace_s=grace_s)
 
 
-def cleaned(store: Store, keep: KeepRules, *, is_dry: bool = False, list_names: int = 1_000) -> Cleaned:
+def cleaned(store: Store, keep: RetentionRules, *, is_dry: bool = False, list_names: int = 1_000) -> Cleaned:
     terms = CleaningTerms(rules=keep, is_dry=is_dry, author=Author("alice", "t-1"), list_names=list_names)
     return clean(store, terms, lambda *_: None)
 

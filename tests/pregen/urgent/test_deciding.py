@@ -5,20 +5,25 @@ import itertools
 import numpy as np
 import pytest
 
-from pregen.gates.comparison import KeptStatus
+from pregen.gates.comparison import RememberedStatus
 from pregen.overlays import Origin
 from pregen.urgent.deciding import Decided, Fate, Standing, Statements, decide
 from pregen.urgent.orders import ChangeKind
 from storage.overlay_part import NO_EXPIRY_32
 
-GOOD, FINAL, HELD, UNKNOWN = KeptStatus.GOOD, KeptStatus.REVOKED, KeptStatus.ON_HOLD, KeptStatus.UNKNOWN
+GOOD, FINAL, HELD, UNKNOWN = (
+    RememberedStatus.GOOD,
+    RememberedStatus.REVOKED,
+    RememberedStatus.ON_HOLD,
+    RememberedStatus.UNKNOWN,
+)
 COMPROMISED, SUPERSEDED, HOLD, NONE = 1, 4, 6, -1
 BEFORE, THEN, AFTER = 1_000, 2_000, 3_000
-Said = tuple[KeptStatus, int, int]  # status, revoked_at, reason
+Said = tuple[RememberedStatus, int, int]  # status, revoked_at, reason
 
 
 def statements(
-    status: KeptStatus, revoked_at: int = 0, reason: int = NONE, not_after: int = NO_EXPIRY_32
+    status: RememberedStatus, revoked_at: int = 0, reason: int = NONE, not_after: int = NO_EXPIRY_32
 ) -> Statements:
     return Statements(
         np.array([status], np.uint8),
@@ -43,7 +48,7 @@ def fate(decided: Decided) -> Fate:
 
 def signed(decided: Decided) -> Said:
     said = decided.said
-    return KeptStatus(int(said.status[0])), int(said.revoked_at[0]), int(said.reason[0])
+    return RememberedStatus(int(said.status[0])), int(said.revoked_at[0]), int(said.reason[0])
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from pregen.gates.history import WITNESS
 from pregen.generation.comparing.past import Past, entries_of, named, read_past, write_past
 from pregen.routing_key import xxh64
 from pregen.snapshot import REVOKED, UNKNOWN
-from storage.history import KEPT_STATUSES, IssuerHistory, read_index
+from storage.history import REMEMBERED_STATUSES, IssuerHistory, read_index
 from storage.reader import open_reader
 from tests.pregen.generation.test_publication import NOW_S, Authority
 from tests.pregen.generation.workshop import Row, load, plain_rows, various_rows
@@ -71,7 +71,9 @@ def test_every_status_is_remembered_and_a_hold_is_one_of_its_own(tmp_path: Path)
     ]
     remembered = entries_of(load(tmp_path, rows))
     keys = {int(xxh64(np.frombuffer(row.serial, np.uint8)[None], np.array([1], np.uint64))[0]): row for row in rows}
-    said = dict(zip(remembered.keys.tolist(), (KEPT_STATUSES[one] for one in remembered.status.tolist()), strict=True))
+    said = dict(
+        zip(remembered.keys.tolist(), (REMEMBERED_STATUSES[one] for one in remembered.status.tolist()), strict=True)
+    )
     assert [said[key] for key in keys] == ["good", "revoked", "revoked", "on-hold", "unknown"]
     expired = remembered.keys[remembered.expired(104)].tolist()
     assert [keys[key] for key in expired] == [rows[4]]

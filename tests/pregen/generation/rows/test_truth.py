@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pregen.gates.comparison import KeptStatus
+from pregen.gates.comparison import RememberedStatus
 from pregen.generation.rows.groups import RESPONSE_KINDS
 from pregen.generation.rows.rows import ShardRows, load_shard
 from pregen.generation.rows.truth import Overlaid, Staying, all_staying
@@ -29,7 +29,7 @@ NEVER = 2**32 - 1
 
 class Entry(NamedTuple):
     serial: bytes
-    status: int = KeptStatus.REVOKED
+    status: int = RememberedStatus.REVOKED
     revoked_at: int = 500
     reason: int = NO_REASON
     as_of: int = 900
@@ -40,7 +40,9 @@ class Entry(NamedTuple):
     @property
     def row(self) -> Row:
         """The same as a row of a snapshot."""
-        status = {KeptStatus.GOOD: GOOD, KeptStatus.UNKNOWN: UNKNOWN}.get(KeptStatus(self.status), REVOKED)
+        status = {RememberedStatus.GOOD: GOOD, RememberedStatus.UNKNOWN: UNKNOWN}.get(
+            RememberedStatus(self.status), REVOKED
+        )
         return Row(self.serial, status, self.revoked_at, self.reason, issuer=self.issuer)
 
 
@@ -94,7 +96,7 @@ def test_what_is_revoked_in_an_overlay_is_revoked_in_the_shard_and_stays_there(t
     rows = loaded(tmp_path, [Row(b"\x01"), Row(b"\x02")], [Entry(b"\x01", reason=KEY_COMPROMISE)])
 
     assert said(rows) == {(0, b"\x01"): ("revoked", 500, KEY_COMPROMISE), (0, b"\x02"): ("good", 0, NO_REASON)}
-    assert staying(rows.staying) == {b"\x01": (KeptStatus.REVOKED, 500, KEY_COMPROMISE)}
+    assert staying(rows.staying) == {b"\x01": (RememberedStatus.REVOKED, 500, KEY_COMPROMISE)}
     assert rows.staying.is_ahead.tolist() == [True]
     assert rows.staying.is_lacking.tolist() == [False]
 
@@ -128,9 +130,9 @@ def test_what_the_snapshot_lacks_stays_until_it_expires(tmp_path: Path) -> None:
 
 
 def test_what_is_good_and_lacking_goes_where_that_is_accepted_and_nothing_revoked_does(tmp_path: Path) -> None:
-    held = Entry(b"\x03", KeptStatus.ON_HOLD, reason=CERTIFICATE_HOLD, origin=Origin.HOLD)
+    held = Entry(b"\x03", RememberedStatus.ON_HOLD, reason=CERTIFICATE_HOLD, origin=Origin.HOLD)
     newer = Entry(b"\x04", GOOD, 0, as_of=AS_OF + 1)
-    some = [Entry(b"\x01"), Entry(b"\x02", GOOD, 0), held, newer, Entry(b"\x05", KeptStatus.UNKNOWN, 0)]
+    some = [Entry(b"\x01"), Entry(b"\x02", GOOD, 0), held, newer, Entry(b"\x05", RememberedStatus.UNKNOWN, 0)]
     rows = loaded(tmp_path, [], some, accepted=True)
 
     assert set(staying(rows.staying)) == {b"\x01", b"\x03", b"\x04"}
@@ -168,11 +170,11 @@ def test_a_row_of_a_precertificate_stays_one(tmp_path: Path) -> None:
 serials = st.sampled_from([bytes([number]) for number in range(6)] + [b"\x01\x00"])
 kinds = st.sampled_from(
     [
-        (KeptStatus.GOOD, 0, NO_REASON),
-        (KeptStatus.UNKNOWN, 0, NO_REASON),
-        (KeptStatus.ON_HOLD, 400, CERTIFICATE_HOLD),
-        (KeptStatus.REVOKED, 400, NO_REASON),
-        (KeptStatus.REVOKED, 450, KEY_COMPROMISE),
+        (RememberedStatus.GOOD, 0, NO_REASON),
+        (RememberedStatus.UNKNOWN, 0, NO_REASON),
+        (RememberedStatus.ON_HOLD, 400, CERTIFICATE_HOLD),
+        (RememberedStatus.REVOKED, 400, NO_REASON),
+        (RememberedStatus.REVOKED, 450, KEY_COMPROMISE),
     ]
 )
 some_entries = st.lists(
