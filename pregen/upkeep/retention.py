@@ -1,4 +1,4 @@
-"""Which commits are retained: the newest generations, those of the last days, and whatever an edge may still have loaded.
+"""Which commits are retained: the newest, those of the last days, and whatever an edge may still have loaded.
 
 A generation is a run or a rollback with all that was changed on top of it. What is newer than a kept commit is kept,
 too: so the log is read from the head back to the first commit that nothing keeps, and no further.
