@@ -53,7 +53,7 @@ from pregen.snapshot import (
 from pregen.snapshot.octets import ArrowArray
 from pregen.validity import PROFILES, check_run_times
 
-PART_ROWS = 1_048_576  # of a file, which is one row group
+_PART_ROWS = 1_048_576  # of a file, which is one row group
 _MILLISECONDS = 1_000
 _TIME = pa.timestamp("ms", "UTC")  # Parquet has no seconds
 _KIND_WORDS = pa.array(["end-entity", "ca", "precertificate"], pa.string())  # by their numbers in the column
@@ -107,7 +107,7 @@ def import_snapshot(
     progress: Progress,
     accept: Sequence[Acceptance] = (),
     tell_as_of: Callable[[datetime], None] = lambda _: None,
-    part_rows: int = PART_ROWS,
+    part_rows: int = _PART_ROWS,
 ) -> Imported:
     """Read a snapshot and write it as canonical Parquet, or write nothing.
 
@@ -361,6 +361,6 @@ def _times(seconds: NDArray[np.int64], given: NDArray[np.bool_]) -> ArrowArray:
 def _write(path: Path, table: pa.Table) -> None:
     """Write one file, with checksums of its pages, to the disk."""
     with path.open("xb") as file:
-        pa.parquet.write_table(table, file, row_group_size=PART_ROWS, write_page_checksum=True)
+        pa.parquet.write_table(table, file, row_group_size=_PART_ROWS, write_page_checksum=True)
         file.flush()
         os.fsync(file.fileno())
