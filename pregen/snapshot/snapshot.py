@@ -20,7 +20,7 @@ from pregen.snapshot.crls.scope import KIND_COUNT, out_of_scope
 from pregen.snapshot.crls.signs import entries_in
 from pregen.snapshot.files import SnapshotFile
 from pregen.snapshot.findings import RowFindings, RowPlace, located, negative_finding
-from pregen.snapshot.habits.parts import Parts, narrowed
+from pregen.snapshot.habits.part_findings import Parts, narrowed
 from pregen.snapshot.habits.rounded import Rounded
 from pregen.snapshot.habits.scripts import Scripts
 from pregen.snapshot.habits.standins import StandIns

@@ -12,5 +12,5 @@ standins.py         times that hardly are any, and stand for "none"
 calendar_times.py   such times at the edges of calendars
 odds.py             what chance may have made of many values
 by_issuer.py        all of that for the rows of each issuer
-parts.py            which issuers or files a finding is about, where it is not about all
+part_findings.py            which issuers or files a finding is about, where it is not about all
 """
