@@ -87,7 +87,7 @@ class Resumption:
         finished = self.journal.finished.get((task.file.low, task.file.high)) if self.earlier else None
         if finished is None:
             return task
-        windows = finished.shard.tables
+        windows = finished.shard.windows
         if finished.made_of == task.file.made_of and self.journal.numberings[windows].digest == numbering.digest:
             return replace(task, finished=finished)
         if windows not in self.tables:
@@ -187,7 +187,7 @@ def _tables(prepared: Prepared, journal: Journal, gone: frozenset[str]) -> tuple
         OSError: the store does not answer.
     """
     known, found, lost = dict(prepared.current_tables), dict[str, Tables](), ""
-    for name in sorted({one.shard.tables for one in journal.finished.values()}):
+    for name in sorted({one.shard.windows for one in journal.finished.values()}):
         try:
             tables_name, found[name] = with_tables(prepared.store, name, journal.numberings[name].octets, known)
         except (FormatError, FileNotFoundError) as e:

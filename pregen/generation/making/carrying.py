@@ -161,7 +161,7 @@ class Carrier:
                 found.octets_read += 0 if isinstance(pack, str) else len(pack.octets)
                 if shard.low < low or shard.high > high:
                     self._remember(shard, pack)
-            is_earlier = shard.tables in self._job.earlier
+            is_earlier = shard.windows in self._job.earlier
             if not isinstance(pack, str):
                 found.take(_of_keys(pack, shard, low, high), columns, is_earlier=is_earlier)
             elif not is_earlier:  # else it is as if that attempt had not come so far

@@ -200,8 +200,8 @@ class Journal:
             self.numberings[name] = Numbering(name=name, octets=octets, digest=str(members["digest"]))
             return
         made_of, shard = bytes.fromhex(str(members.pop("made_of"))), _shard_of(members)
-        if shard.tables not in self.numberings:
-            raise KeyError(shard.tables)
+        if shard.windows not in self.numberings:
+            raise KeyError(shard.windows)
         self.finished[shard.low, shard.high] = Finished(made_of, shard)
 
     def _append(self, members: Mapping[str, object]) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pregen.upkeep import CleaningTerms, KeepRules, clean
+from pregen.upkeep import CleaningTerms, RetentionRules, clean
 from storage.edge.launch import open_live_reader
 from storage.edge.record import OcspStatus, Outcome
 from storage.edge.respond import HttpRequest, Reply, respond
@@ -18,7 +18,7 @@ from tests.storage.synthetic import START, Synthetic
 
 def cleaned(store: Store, grace_s: int) -> int:
     """Keep the current generation alone; return how many objects went."""
-    rules = KeepRules(generations=1, keep_s=None, grace_s=grace_s)
+    rules = RetentionRules(generations=1, keep_s=None, grace_s=grace_s)
     return clean(store, CleaningTerms(rules=rules), lambda *_: None).total.objects
 
 
