@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
+class MeasuringMachine:
     """Where figures were measured.
 
     Attributes:
@@ -37,11 +37,11 @@ class Machine:
     versions: dict[str, str | None]
 
 
-def this_machine() -> Machine:
+def this_machine() -> MeasuringMachine:
     """Return what is known of this machine."""
     text = CPU_INFO.read_text() if CPU_INFO.exists() else ""
     described = cpu_fields(text)
-    return Machine(
+    return MeasuringMachine(
         cpu=described.get("model name") or platform.processor() or platform.machine(),
         cpus=len(os.sched_getaffinity(0)),
         flags=tuple(flag for flag in CPU_FLAGS if flag in described.get("flags", "").split()),

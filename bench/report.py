@@ -13,7 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 
 from bench.figure import Figure, Result, Skipped
-from bench.machine import Machine
+from bench.machine import MeasuringMachine
 from bench.workload import DESCRIPTION
 from pregen import clock
 
@@ -40,7 +40,7 @@ class Results:
     revision: str | None
     judged: bool
     only: str | None
-    machine: Machine
+    machine: MeasuringMachine
     findings: Sequence[Result]
 
     @property

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from bench.figure import Figure, Result, Skipped, Target
-from bench.machine import Machine
+from bench.machine import MeasuringMachine
 from bench.report import Results, document, markdown, print_table, save
 
 RATIO = Figure(
@@ -41,7 +41,9 @@ SKIPPED = Skipped(name="raw.y", group="raw signatures", title="y", reason="this 
 
 
 def results_of(*findings: Result, judged: bool = True, only: str | None = None) -> Results:
-    machine = Machine("Some CPU (R) 9000", 2, ("adx", "avx512ifma"), "Linux 6 x86_64", 0.1, {"python": "3", "x": None})
+    machine = MeasuringMachine(
+        "Some CPU (R) 9000", 2, ("adx", "avx512ifma"), "Linux 6 x86_64", 0.1, {"python": "3", "x": None}
+    )
     return Results(
         date=datetime(2026, 11, 24, tzinfo=UTC),
         revision="f0a4426",

@@ -50,7 +50,7 @@ class ClusterTerms:
 
 
 @dataclass(slots=True, eq=False)
-class _Attempt(Generic[Task]):
+class _JobAttempt(Generic[Task]):
     """A task that is under way."""
 
     task: Task
@@ -76,7 +76,7 @@ class ClusterPool:
         self._machine = machine_here(Path(terms.config))
         self._hanging: set[str] = set()
         self._admitted: set[str] = set()
-        self._under_way: dict[str, _Attempt[Any]] = {}
+        self._under_way: dict[str, _JobAttempt[Any]] = {}
         self._known: dict[str, int] = {}  # workers, and their threads
         self._looked_s = 0.0
         self.figures = ClusterFigures()
@@ -106,11 +106,11 @@ class ClusterPool:
             return
         job = self._shelved(factory, argument)
         ended: _Ended = queue.SimpleQueue()
-        under_way: dict[str, _Attempt[Task]] = {}
+        under_way: dict[str, _JobAttempt[Task]] = {}
         self._under_way = under_way
 
         def begin(number: int, task: Task) -> None:
-            attempt = self._submitted(job, _Attempt(task, number, pack(task), None, 0.0), ended)  # type: ignore[arg-type]
+            attempt = self._submitted(job, _JobAttempt(task, number, pack(task), None, 0.0), ended)  # type: ignore[arg-type]
             under_way[str(attempt.future.key)] = attempt
 
         try:
@@ -142,7 +142,7 @@ class ClusterPool:
             terms.spool, name, len(octets), hashlib.sha256(octets).digest(), terms.config_there, self._machine.digest
         )
 
-    def _submitted(self, job: Parcel, attempt: _Attempt[Task], ended: _Ended) -> _Attempt[Task]:
+    def _submitted(self, job: Parcel, attempt: _JobAttempt[Task], ended: _Ended) -> _JobAttempt[Task]:
         allowed = [worker for worker in self._known if worker not in self._hanging]
         if not allowed:
             raise WorkerError(f"no worker of the cluster is left for {attempt.task.label}: {_NOTHING}; run again")
@@ -160,7 +160,7 @@ class ClusterPool:
         attempt.future.add_done_callback(ended.put)
         return attempt
 
-    def _result(self, attempt: _Attempt[Task]) -> Any:  # noqa: ANN401 - what the job's call returned
+    def _result(self, attempt: _JobAttempt[Task]) -> Any:  # noqa: ANN401 - what the job's call returned
         label = attempt.task.label
         try:
             with _reached():
@@ -214,7 +214,7 @@ class ClusterPool:
             [Finding("cluster.worker", "error", f"{name} {text}") for text in why],
         )
 
-    def _look(self, job: Parcel, under_way: dict[str, _Attempt[Task]], ended: _Ended) -> None:
+    def _look(self, job: Parcel, under_way: dict[str, _JobAttempt[Task]], ended: _Ended) -> None:
         """Give tasks of workers that hang to others, and look at workers that came."""
         self._admit()
         now = self._looked_s = time.monotonic()
@@ -235,7 +235,7 @@ class ClusterPool:
             self._submitted(job, attempt, ended)
             under_way[str(attempt.future.key)] = attempt
 
-    def _tell_hanging(self, name: str, under_way: dict[str, _Attempt[Task]], keys: list[str]) -> None:
+    def _tell_hanging(self, name: str, under_way: dict[str, _JobAttempt[Task]], keys: list[str]) -> None:
         labels = [under_way[key].task.label for key in keys if key in under_way]
         text = (
             f"{name} has not done {labels[0]} within {self._terms.task_timeout_s:,.0f} s (task_timeout of [cluster]): "
