@@ -71,7 +71,7 @@ def main(arguments: Sequence[str]) -> int:
 def bench(
     *,
     quick: Annotated[
-        bool, Parameter(help="Smaller snapshots, none of 20 million rows: two minutes, nothing is judged.")
+        bool, Parameter(help="Smaller snapshots, none of 20 million rows: some minutes, nothing is judged.")
     ] = False,
     json: Annotated[bool, Parameter(help="Print one JSON object on stdout instead of a table.")] = False,
     only: Annotated[PartName | None, Parameter(help="Measure this part alone.")] = None,

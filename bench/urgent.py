@@ -14,7 +14,7 @@ import sys
 import time
 from base64 import b64encode
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
@@ -185,8 +185,7 @@ def _edge(address: str) -> Iterator[int]:
 def _wait_until_ready(port: int) -> None:
     started = time.perf_counter()
     while time.perf_counter() - started < START_S:
-        with suppress(OSError):
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        with suppress(OSError), closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
             connection.request("GET", "/readyz")
             if connection.getresponse().status == http.client.OK:
                 return
@@ -196,9 +195,9 @@ def _wait_until_ready(port: int) -> None:
 
 def _status(wanted: WantedAnswer, port: int) -> OCSPCertStatus | None:
     """Return what the edge answers; None: no answer now."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-    connection.request("GET", f"/{_request(wanted)}")
-    response = load_der_ocsp_response(connection.getresponse().read())
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as connection:
+        connection.request("GET", f"/{_request(wanted)}")
+        response = load_der_ocsp_response(connection.getresponse().read())
     return response.certificate_status if response.response_status is OCSPResponseStatus.SUCCESSFUL else None
 
 
