@@ -20,8 +20,13 @@ settings.register_profile("quick", deadline=None, max_examples=10)
 settings.load_profile("pregen")
 
 
+# Files that take long and would come last: the other workers of pytest would wait for the one that has them.
+LONG_FILES = ("test_runbook.py", "test_real_input.py", "test_installation.py")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is no unit test, by what its module and its fixtures reach for."""
+    """Mark what is no unit test, by what its module and its fixtures reach for; let what takes long come first."""
+    items.sort(key=lambda item: item.path.name not in LONG_FILES)
     for item in items:
         if reaches_out(item):
             item.add_marker(pytest.mark.whole)

@@ -16,6 +16,7 @@ from pregen.errors import Finding, InputError
 from pregen.exit_codes import ExitCode
 from pregen.interruption import Terminated
 from storage.errors import ChecksumError, CommitRefusedError, CommitUnknownError, NothingPublishedError, StorageError
+from tests.faults.processes import RunningProgram
 from tests.pregen.cli.ca import ABSENT, GOOD, Ca, Program
 
 ANY_ISSUER = ("--issuer", "issuer.pem")
@@ -206,20 +207,20 @@ def test_the_process_ends_with_the_exit_code(ca: Ca, pregen: Program) -> None:
     assert pregen("verify", ca.store).code == 5
 
 
-def test_a_lost_race_ends_the_process_with_7(ca: Ca) -> None:
-    """Two processes plan from the same head, and sign for long enough that neither sees the other's commit."""
+def test_a_lost_race_ends_the_process_with_7(ca: Ca, pregen: Program) -> None:
+    """A process is stopped when it has planned from the head, and goes on when another one has published."""
     ca.export_many(20_000)
-    command = [sys.executable, "-m", "pregen", "run", "pregen.toml", "--json"]
-    racers = [
-        subprocess.Popen(command, cwd=ca.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        for _ in range(2)
-    ]
-    ends = [(racer.communicate(timeout=60), racer.returncode) for racer in racers]
+    with RunningProgram(ca.folder, "run", ca.config, "--json") as loser:
+        loser.wait_until(lambda: any(ca.spool.glob("pregen-journal-*")))
+        os.killpg(loser.pid, signal.SIGSTOP)
+        assert ca.published() == {}
+        won = pregen("run", ca.config)
+        os.killpg(loser.pid, signal.SIGCONT)
+        lost = loser.end()
 
-    assert sorted(code for _, code in ends) == [0, 7], ends
-    (out, err), _ = next(end for end in ends if end[1] == 7)
-    assert json.loads(out)["error"]["code"] == "commit-refused"
-    assert "run again" in err
+    assert (won.code, lost.code) == (0, 7), (won, lost)
+    assert lost.error["code"] == "commit-refused"
+    assert "run again" in lost.err
     assert list((ca.store / "commits").iterdir()) == [ca.store / "commits" / f"{1:020d}"]
 
 
