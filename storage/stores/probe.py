@@ -58,7 +58,11 @@ def _race(store: Store, name: str, pool: ThreadPoolExecutor, racers: int) -> Non
         start.wait()
         return _create(store, name, entry)
 
-    won = [entry for entry, success in zip(entries, list(pool.map(create, entries)), strict=True) if success]
+    try:
+        successes = list(pool.map(create, entries))
+    finally:
+        start.abort()  # after an interruption, nobody waits for racers that never started
+    won = [entry for entry, success in zip(entries, successes, strict=True) if success]
     if not won:
         raise OSError(f"{store.url}: of {racers} racing creates none was told that it won: repeat the check")
     if len(won) > 1:

@@ -1,6 +1,8 @@
 """The probe of racing creates must see each way in which a store can break the promise."""
 
 import logging
+import subprocess
+import sys
 import time
 
 import pytest
@@ -167,3 +169,20 @@ def test_a_store_of_this_machine_is_our_own_code() -> None:
 def test_a_store_that_ignores_the_condition_is_refused() -> None:
     with pytest.raises(OSError, match="conditional writes are not atomic here"):
         probed_lately(ElsewhereIgnoringTheCondition(), None, 1_000_000)
+
+
+PROGRAM = """
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from storage.stores import MemoryStore
+from storage.stores.probe import _race
+signal.signal(signal.SIGALRM, signal.default_int_handler)
+signal.setitimer(signal.ITIMER_REAL, 0.2)
+with ThreadPoolExecutor(1) as pool:
+    _race(MemoryStore(), "probes/one", pool, 2)  # the second of them never starts
+"""
+
+
+def test_a_probe_that_is_interrupted_before_all_have_started_leaves_nobody_waiting() -> None:
+    ended = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=60, check=False)
+    assert "KeyboardInterrupt" in ended.stderr
