@@ -111,6 +111,15 @@ class Parser(ArgumentParser):
             "--quiet", action="store_true", help="say nothing but warnings and errors; what --json prints stays"
         )
 
+    def takes_cluster(self) -> None:
+        """Take --cluster, for `pregen.generation.cluster`."""
+        self.add_argument(
+            "--cluster",
+            metavar="ADDRESS",
+            help="have workers of a Dask cluster do the work: tls://HOST:PORT of its scheduler, or local:N for one with "
+            "N workers that is started here and ends with the command",
+        )
+
     def takes_timeout(self, default: str) -> None:
         """Take --timeout, in seconds, for `pregen.cli.deadline`."""
         self.add_argument(

@@ -31,6 +31,8 @@ class Means:
         started: when it began, or when ``--now`` says that it did.
         left_behind: those of the issuers that cannot sign.
         warnings: so far.
+        cluster: address of the scheduler whose workers do the work; None: this machine does it.
+        engine_may_differ: whether a worker of another machine that cannot have these engines takes others.
     """
 
     config: Config
@@ -43,6 +45,8 @@ class Means:
     started: datetime
     left_behind: tuple[LeftBehind, ...]
     warnings: tuple[Finding, ...]
+    cluster: str | None = None
+    engine_may_differ: bool = False
 
     @property
     def engine_of(self) -> dict[KeyUse, str]:

@@ -81,7 +81,6 @@ class Prepared(Means):
     begun: datetime
     refreshing: Refreshing
     resume: bool = False
-    cluster: str | None = None
 
     @property
     def expired_before(self) -> int | None:
@@ -137,7 +136,7 @@ def prepare(config: Config, options: RunOptions) -> Prepared:
     begun = clock.now()
     started = options.now or begun
     issuers, warnings = load_issuers(config, started, leaving="anybody" if options.is_delta else "as-configured")
-    choices = choose_engines(issuers, options.engine or config.run.engine)
+    choices = choose_engines(issuers, wanted := options.engine or config.run.engine)
     store = config.open_store()
     warnings += check_store_clock(clock.seconds_ahead_of(store.clock_s), store.url)
     anchors = load_anchors(config, issuers)
@@ -177,6 +176,7 @@ def prepare(config: Config, options: RunOptions) -> Prepared:
         full=options.full,
         resume=options.resume,
         cluster=options.cluster,
+        engine_may_differ=wanted == "auto",
         snapshot=snapshot,
         begun=begun,
         started=started,

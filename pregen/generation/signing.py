@@ -16,7 +16,14 @@ def signing_job(prepared: Prepared, plan: Plan, carry: CarryJob | None = None) -
     """Return what a worker needs to sign whatever a run publishes; `carry` None: no record is carried over."""
     as_of = clock.seconds(prepared.snapshot.as_of)
     return SigningJob(
-        prepared.issuers, prepared.windows, plan, prepared.engine_of, prepared.open_store, as_of, carry=carry
+        prepared.issuers,
+        prepared.windows,
+        plan,
+        prepared.engine_of,
+        prepared.open_store,
+        as_of,
+        carry=carry,
+        engine_may_differ=prepared.engine_may_differ,
     )
 
 

@@ -2,21 +2,17 @@
 
 import contextlib
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from pregen.errors import ConfigError
 from pregen.generation.cluster.figures import ClusterFigures
+from pregen.generation.means import Means
 from pregen.generation.preparation import Prepared
 from pregen.generation.rows.routing import RoutingTask, routing_tasks
 from pregen.generation.rows.sharding import Range, record_bytes, shard_bounds
 from pregen.generation.rows.spool import Spool, open_spool
 from pregen.generation.work.memory import keep_freed_memory
 from pregen.generation.work.workers import Pool, open_pool
-
-if TYPE_CHECKING:
-    from pregen.generation.cluster.pool import ClusterPool
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,22 +48,30 @@ def open_workplace(prepared: Prepared) -> Iterator[Workplace]:
     current = [Range(one.low, one.high, one.rows) for one in shards_now]
     bounds = shard_bounds(estimate, record_bytes(prepared.issuers), current, at_once=prepared.full)
     workers = min(prepared.workers, len(bounds) - 1)
-    with open_spool(prepared.config.spool, estimate) as spool:
-        if prepared.cluster is None:
-            with open_pool(workers) as pool:
-                yield Workplace(pool, spool, bounds, _reading(prepared, pool))
-        else:
-            with _open_cluster(prepared, spool) as cluster:
-                yield Workplace(cluster, spool, bounds, _reading(prepared, cluster), cluster.figures)
+    with (
+        open_spool(prepared.config.spool, estimate) as spool,
+        open_workers(prepared, workers, spool) as (pool, cluster),
+    ):
+        yield Workplace(pool, spool, bounds, _reading(prepared, pool), cluster)
 
 
-def _open_cluster(prepared: Prepared, spool: Spool) -> "AbstractContextManager[ClusterPool]":
+@contextlib.contextmanager
+def open_workers(means: Means, count: int, spool: Spool) -> Iterator[tuple[Pool, ClusterFigures | None]]:
+    """Give the workers of a cluster, with what becomes of their work, or so many of this machine.
+
+    Raises:
+        ConfigError, WorkerError: the cluster cannot be reached, or not be used.
+    """
+    if means.cluster is None:
+        with open_pool(count) as pool:
+            yield pool, None
+        return
     try:
         from pregen.generation.cluster.connection import open_cluster  # noqa: PLC0415 - Dask, which few have
     except ModuleNotFoundError as error:
         raise ConfigError(f"--cluster needs {error.name}: pip install 'ocsp-pregen[sign,cluster]'") from error
-    assert prepared.cluster is not None
-    return open_cluster(prepared.config, prepared.cluster, spool)
+    with open_cluster(means.config, means.cluster, spool) as cluster:
+        yield cluster, cluster.figures
 
 
 def _reading(prepared: Prepared, pool: Pool) -> list[RoutingTask]:

@@ -13,7 +13,7 @@ ecdsa.py         DER signatures to stored ones; ephemeral.py draws the ephemeral
 from pregen.signers.algorithms import ALGORITHMS, P256_SHA256, RSA2048_SHA256, Algorithm, algorithm_of
 from pregen.signers.base import Engine, KeyIndexes, Octets, PrivateKey, PublicKey, Signer
 from pregen.signers.flight import Flight, RemoteSigner, Rows
-from pregen.signers.key_sources import KeySource, KeyUse, open_signer
+from pregen.signers.key_sources import KeySource, KeyUse, open_fitting_signer, open_signer
 from pregen.signers.keys import kind_of, make_key
 from pregen.signers.rates import signing_rate
 from pregen.signers.selection import AUTO, ENGINES, Choice, choose_engine, engine_named
@@ -42,6 +42,7 @@ __all__ = [
     "engine_named",
     "kind_of",
     "make_key",
+    "open_fitting_signer",
     "open_signer",
     "signing_rate",
 ]

@@ -8,6 +8,7 @@ key in a file, with the engines of this machine, and the other in a device that 
 from collections.abc import Hashable, Sequence
 from typing import NamedTuple, Protocol, Self
 
+from pregen.errors import ConfigError, SigningError
 from pregen.signers.algorithms import ALGORITHMS, Algorithm
 from pregen.signers.base import PublicKey, Signer
 from pregen.signers.selection import Choice
@@ -65,3 +66,11 @@ class KeyUse(NamedTuple):
 def open_signer(algorithm: str, engine: str, keys: Sequence[KeySource]) -> Signer:
     """Return a signer of an algorithm with the keys of one keeper, which are opened here."""
     return keys[0].open_signer(engine, ALGORITHMS[algorithm], keys[1:])
+
+
+def open_fitting_signer(algorithm: str, engine: str, keys: Sequence[KeySource]) -> Signer:
+    """Return the same; where this machine cannot have that engine, one with the fastest that it can have."""
+    try:
+        return open_signer(algorithm, engine, keys)
+    except (ConfigError, SigningError):
+        return open_signer(algorithm, keys[0].choose("auto", ALGORITHMS[algorithm]).engine, keys)

@@ -124,6 +124,8 @@ def ground_of(prepared: Prepared) -> Ground:
         windows=prepared.windows,
         choices=prepared.choices,
         workers=prepared.workers,
+        cluster=prepared.cluster,
+        engine_may_differ=prepared.engine_may_differ,
         open_store=prepared.open_store,
         store=prepared.store,
         head=prepared.head,

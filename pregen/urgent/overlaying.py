@@ -115,6 +115,7 @@ def sign_overlay(
         ground.open_store,
         clock.seconds(ground.as_of),
         remembers=False,
+        engine_may_differ=ground.engine_may_differ,
     )
     as_of = signing.as_of
     if kind is not ChangeKind.DELTA:  # a command has seen what it changes, be the clock of that publisher fast

@@ -13,7 +13,8 @@ from pregen.generation.rows.routing import ShardFile, route
 from pregen.generation.rows.sharding import record_bytes, rows_wanted, shard_count
 from pregen.generation.rows.spool import Spool, open_spool
 from pregen.generation.work.steps import Steps
-from pregen.generation.work.workers import Pool, open_pool
+from pregen.generation.work.workers import Pool
+from pregen.generation.workplace import open_workers
 from pregen.snapshot import StatusBatch
 from pregen.urgent.ground import Ground
 from pregen.urgent.resolving import Resolved, Resolver, ResolvingJob, ResolvingTask, Rules
@@ -84,5 +85,6 @@ def place_of(ground: Ground, rows: int) -> Iterator[Place]:
         SpoolError: there is no space for spill files, or no folder can be made for them.
     """
     shards = shard_count(rows, record_bytes(ground.issuers))
-    with open_spool(ground.config.spool, 2 * rows) as spool, open_pool(min(ground.workers, shards)) as pool:
+    count = min(ground.workers, shards)
+    with open_spool(ground.config.spool, 2 * rows) as spool, open_workers(ground, count, spool) as (pool, _):
         yield Place(ground, pool, spool, key.split(0, key.KEY32, shards))

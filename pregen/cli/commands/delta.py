@@ -33,6 +33,7 @@ def describe(parser: Parser) -> None:
         "publish in spite of this gate, or of findings with this code; may be repeated; it is kept with the commit, "
         "with its reason and who said so; unrevoke: certificates that are revoked for good become what the rows say"
     )
+    parser.takes_cluster()
     takes_memory(parser)
 
 
@@ -50,6 +51,7 @@ def call(given: Namespace, account: Account) -> Report:
         workers=options.workers,
         accept=read_acceptances(given.accept, given.reason, given.by),
         author=options.author,
+        cluster=given.cluster,
     )
     remarks = clock_remarks(now)
     with remarked(remarks), progress(is_quiet=given.quiet) as show:

@@ -53,12 +53,7 @@ def describe(parser: Parser) -> None:
         action="store_true",
         help="go on where a run of this configuration was stopped, or refuse; without it, a run does that where it can",
     )
-    parser.add_argument(
-        "--cluster",
-        metavar="ADDRESS",
-        help="have workers of a Dask cluster do the work: tls://HOST:PORT of its scheduler, or local:N for one with N "
-        "workers that is started here for this run",
-    )
+    parser.takes_cluster()
     parser.takes_json()
 
 

@@ -13,6 +13,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from pregen import signers
 from pregen.errors import PublishError, explained
 from pregen.generation.making.carry_job import CarryJob
 from pregen.generation.making.carrying import CarriedRows, Carrier, all_signed
@@ -34,7 +35,7 @@ from pregen.generation.rows.routing import ShardFile
 from pregen.generation.rows.rows import ShardRows, load_shard
 from pregen.generation.work.steps import Steps
 from pregen.issuers import Issuer
-from pregen.signers import Flight, KeyUse, Octets, Rows, open_signer
+from pregen.signers import Flight, KeyUse, Octets, Rows
 from pregen.validity import ValidityWindow
 from storage.history import HistoryPart
 from storage.manifest import Shard
@@ -81,6 +82,7 @@ class SigningJob:
         as_of: the instant for which the snapshot is complete, in seconds since 1970.
         remembers: whether what the next run compares with is put, as for shards.
         carry: what records must be like that are carried over; None: all rows are signed.
+        engine_may_differ: whether a machine that cannot have these engines takes others.
     """
 
     issuers: tuple[Issuer, ...]
@@ -91,6 +93,7 @@ class SigningJob:
     as_of: int
     remembers: bool = True
     carry: CarryJob | None = None
+    engine_may_differ: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,19 +143,20 @@ class ShardSigner:
 
     Args:
         job: what to sign, and for whom.
-        open_signer: returns a signer, given algorithm, engine and keys.
+        open_signer: returns a signer, given algorithm, engine and keys; None: the one of the job's keys.
     """
 
     def __init__(
         self,
         job: SigningJob,
-        open_signer: OpenSigner = open_signer,
+        open_signer: OpenSigner | None = None,
     ) -> None:
         self._job = job
         self._steps = Steps()
         with self._steps("open"):
             self._store = job.open_store()
-            self._keys = KeyRing(job.plan, job.issuers, job.engines, open_signer)
+            usual = signers.open_fitting_signer if job.engine_may_differ else signers.open_signer
+            self._keys = KeyRing(job.plan, job.issuers, job.engines, open_signer or usual)
         tables = job.plan.tables
         self._run_numbers = RunNumbers(job.plan)
         self._shapes: Numbers = np.array([run.shape for run in tables.runs], np.intp)

@@ -6,9 +6,10 @@ from asn1crypto import pem
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from pregen.errors import ConfigError
 from pregen.issuers import KeyFile, load_issuers
 from pregen.issuers.keyfiles import is_pair
-from pregen.signers import ALGORITHMS
+from pregen.signers import ALGORITHMS, open_fitting_signer, open_signer
 from storage.der import INTEGER, OCTET_STRING, SEQUENCE, tlv
 from tests import pki
 from tests.pki import NOW
@@ -203,3 +204,14 @@ def test_the_traditional_file_of_openssl_opens(tmp_path: Path) -> None:
     (tmp_path / "ec.key").write_bytes(parameters + text)
 
     assert KeyFile(tmp_path / "ec.key").open().public_key() == key.public_key()
+
+
+def test_a_machine_that_cannot_have_the_engine_of_another_signs_with_the_fastest_of_its_own(tmp_path: Path) -> None:
+    pki.write_key(tmp_path / "ml.key", pki.make_key("ml-dsa-44"))
+    source = KeyFile(tmp_path / "ml.key")
+    with pytest.raises(ConfigError):
+        open_signer("ml-dsa-44", "multibuffer", [source])
+
+    signer = open_fitting_signer("ml-dsa-44", "multibuffer", [source])
+
+    assert type(signer) is type(open_signer("ml-dsa-44", "software", [source]))

@@ -71,7 +71,10 @@ def test_a_cluster_carries_over_keeps_and_takes_urgent_changes_as_one_machine_do
     on = ("--cluster", two.address)
     assert pregen("check", ca.config, *on).code == 0
     assert pregen("run", ca.config, *on).code == 0
-    assert pregen("revoke", ca.config, "--issuer", "r1", "--serial", f"{GOOD:x}").code == 0
+    revoked_at = instants(ca.now, ca.now, None)
+    changes = ca.export(to="changes.parquet", status=pa.array([1, 1, 2], pa.uint8()), revoked_at=revoked_at)
+    done = pregen("delta", ca.config, changes, "--json", *on)
+    assert done.code == 0, done.err
     again = pregen("run", ca.config, "--json", *on)
 
     assert again.code == 0, again.err
