@@ -116,8 +116,8 @@ class Parser(ArgumentParser):
         self.add_argument(
             "--cluster",
             metavar="ADDRESS",
-            help="have workers of a Dask cluster do the work: tls://HOST:PORT of its scheduler, or local:N for one with "
-            "N workers that is started here and ends with the command",
+            help="have workers of a Dask cluster do the work: tls://HOST:PORT of its scheduler, or local:N for one "
+            "with N workers that is started here and ends with the command",
         )
 
     def takes_timeout(self, default: str) -> None:
