@@ -125,7 +125,7 @@ class Ca:
             "run": {"workers": 1, "engine": "software", "spool": "spool"},
             "publish": {"store": "store"},
             "refresh": {},
-            "cluster": {},
+            **({"cluster": {}} if "cluster" in changes else {}),  # version 0.1 knows no such section
         }
         text = ""
         for section, usual in sections.items():
