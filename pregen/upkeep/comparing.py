@@ -63,7 +63,13 @@ class Earlier:
 
 
 def compare(
-    target: Viewer, head: Viewer, between: Sequence[Viewer], rules: CopyRules, before: Earlier | None = None
+    target: Viewer,
+    head: Viewer,
+    between: Sequence[Viewer],
+    rules: CopyRules,
+    before: Earlier | None = None,
+    *,
+    is_whole: bool = False,
 ) -> Iterator[Compared]:
     """Yield what a rollback copies, by ascending ranges of keys, in memory that does not grow with their number.
 
@@ -73,13 +79,15 @@ def compare(
         between: the last commits of the generations between them, the newest first.
         rules: what is left to the earlier one.
         before: what was compared already; then only ranges are looked at in which the head says something new.
+        is_whole: whether else all ranges are looked at, also those in which nothing can differ.
 
     Raises:
         FileNotFoundError, FormatError: a part of a generation is missing or damaged.
         OSError: the store does not answer.
     """
     for low, high in _ranges(target, head):
-        if not _may_differ(target, head, between, before, low, high):
+        is_first = is_whole and before is None
+        if not is_first and not _may_differ(target, head, between, before, low, high):
             yield Compared(high, None, ())
             continue
         said, view = target.view(low, high), head.view(low, high)

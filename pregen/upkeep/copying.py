@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pregen.gates.comparison import RememberedStatus
-from pregen.overlays.entries import Entries, concatenated
+from pregen.overlays.entries import Entries, concatenated, paired
 from pregen.overlays.records import overlay_columns
 from pregen.routing_key import LOWER_BITS
+from pregen.upkeep.comparing import Compared
+from pregen.upkeep.views import Viewer
 from storage.key import key64
 from storage.manifest import Shard
 from storage.overlay_part import OverlayPart, encode_overlay_part
@@ -164,6 +166,23 @@ class Copier:
         )
         self._packs.append((shard, frozenset(self._blocks)))
         self._blocks, self._entries, self._size_bytes, self._low = {}, [], 0, high
+
+
+def copy_chosen(compared: Compared, copier: Copier) -> None:
+    """Copy what is chosen of one range; of a certificate only one generation has been asked."""
+    for one in compared.copied:
+        for loaded, run, places, records in one.view.records(one.choice.copied):
+            copier.add(loaded, run, one.view.entries.take(places), records)
+
+
+def copy_overlays(target: Viewer, compared: Compared, low: int, copier: Copier) -> None:
+    """Copy what the overlays of the earlier generation say of a range, where nothing is copied on top of it."""
+    view = target.in_overlays(low, compared.high)
+    kept = np.ones(len(view.entries), np.bool_)
+    for one in compared.copied:
+        kept[paired(view.entries, one.view.entries.take(one.choice.copied))[0]] = False
+    for loaded, run, places, records in view.records(kept):
+        copier.add(loaded, run, view.entries.take(places), records)
 
 
 def _segments(run: int, block: int, buckets: NDArray[np.int64], stride: int) -> Iterator[Segment]:

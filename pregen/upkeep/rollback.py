@@ -8,8 +8,6 @@ next run, which folds it in.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from pregen import clock
 from pregen.errors import MAX_EXAMPLES, Finding, GateError, UsageError
 from pregen.gates import Acceptance, GateResult
@@ -17,18 +15,20 @@ from pregen.gates.author import Author
 from pregen.gates.results import GateOutcome, gates_document
 from pregen.interruption import uninterruptible
 from pregen.overlay_keys import put_overlay_keys
-from pregen.overlays.entries import paired
+from pregen.overlays.entries import Origin
 from pregen.overlays.records import MOST_OVERLAYS, overlay_count
 from pregen.progress import Progress
 from pregen.upkeep.commit_log import walk_back
 from pregen.upkeep.comparing import Compared, Earlier, compare
-from pregen.upkeep.copying import Copier
+from pregen.upkeep.copying import Copier, copy_chosen, copy_overlays
+from pregen.upkeep.further_keys import FurtherKeys
 from pregen.upkeep.lasting import shards_end
 from pregen.upkeep.named_objects import Naming, named_directly
 from pregen.upkeep.rollback_rules import CopyRules
 from pregen.upkeep.tallying import RollbackTally
 from pregen.upkeep.views import Overlays, Viewer
 from pregen.validity import check_store_clock
+from storage.certid import serial_text
 from storage.commits import (
     ROLLBACK,
     Commit,
@@ -135,6 +135,7 @@ class _Rollback:
 
     Attributes:
         tally: what is copied.
+        further: what would be good again under further names and keys of CAs.
         made: the generation as it was to be published; None: it has not come to that.
         copies: how many packs of overlays, the first ones, have what was copied.
     """
@@ -163,6 +164,9 @@ class _Rollback:
             others = () if before else _between(store, head, terms.to)
             self._between = [Viewer(store, Generation(store, one, newest), overlays) for one in others]
             self.tally: RollbackTally = before.tally if before else RollbackTally(self._limit)
+            later = (self.newest, *self._between)
+            self.further: FurtherKeys = before.further if before else FurtherKeys(self._viewers[0], later)
+            self.further.look_at(*self._viewers)
             if before is None:
                 self.tally.add_overlays(self._viewers[0].whole_overlays())
         except FileNotFoundError as e:
@@ -185,8 +189,9 @@ class _Rollback:
 
     def look(self) -> RolledBack:
         """Say what would be done."""
-        for compared in self._compared():
-            self.tally.add(compared)
+        for _ in self._compared():
+            pass
+        self._refuse_freed()
         self._refuse_tally()
         return self._done(self._head.commit)
 
@@ -197,12 +202,12 @@ class _Rollback:
         merges = is_first and overlay_count(target.generation.manifest.overlays) >= MOST_OVERLAYS
         low = 0
         for compared in self._compared():
-            self.tally.add(compared)
-            _copy(compared, copier)
+            copy_chosen(compared, copier)
             if merges:
-                _copy_overlays(target, compared, low, copier)
+                copy_overlays(target, compared, low, copier)
             copier.close_range(compared.high)
             low = compared.high
+        self._refuse_freed()
         self._refuse_tally()
         packs = copier.finish() if copier.parts else ()
         manifest = target.generation.manifest
@@ -247,7 +252,10 @@ class _Rollback:
         rules = CopyRules(self._limit, unrevoke="unrevoke" in accepted, shrink="shrink" in accepted)
         target, newest = self._viewers
         try:
-            for compared in compare(target, newest, self._between, rules, self._before):
+            is_whole = self.further.has_any
+            for compared in compare(target, newest, self._between, rules, self._before, is_whole=is_whole):
+                self.tally.add(compared)
+                self.further.add(compared)
                 yield compared
                 self._progress("compare", compared.high, 1 << 32)
         except FileNotFoundError as e:
@@ -309,6 +317,32 @@ class _Rollback:
             )
             raise _refusal("rollback.window", text)
 
+    def _refuse_freed(self) -> None:
+        """Refuse to make good again under one name or key of a CA what was revoked under others, but by name."""
+        try:
+            freed = self.further.freed()
+        except FileNotFoundError as e:
+            raise _missing(e) from e
+        if "unrevoke" in {one.gate for one in self._terms.accept}:
+            is_left = freed.origin == Origin.RUN
+            self.tally.leave(self.further.leave(freed.take(is_left)))
+            freed = freed.take(~is_left)
+        if not len(freed):
+            return
+        labels = sorted({self.further.label(number) for number in freed.issuers.tolist()})
+        text = (
+            f"{len(freed):,} certificates are revoked or on hold under another name or key of their CA, and commit "
+            f"{self._target.commit.number} answers good for them under {', '.join(labels[:MAX_EXAMPLES])}, under which "
+            "nothing is published that could be copied: let a run answer for that name or key once more (write its "
+            "[[issuer]] again, with also, or name its certificate in certificate), or say --accept unrevoke, which "
+            "leaves what runs have revoked to that commit; what an urgent change said, a run must have confirmed first"
+        )
+        examples = [
+            f"serial {serial_text(freed.serial(place))} under {self.further.label(int(freed.issuers[place]))}"
+            for place in range(min(len(freed), MAX_EXAMPLES))
+        ]
+        raise _refusal("rollback.further-key", text, examples, len(freed))
+
     def _refuse_tally(self) -> None:
         """Refuse to publish single answers that do not hold until the next run."""
         if self.tally.early:
@@ -350,23 +384,6 @@ def _missing(lost: FileNotFoundError) -> GateError:
     return _refusal("rollback.cleaned-up", f"{lost.filename or lost} is missing, so nobody can go back there")
 
 
-def _refusal(code: str, text: str, examples: Sequence[str] = ()) -> GateError:
+def _refusal(code: str, text: str, examples: Sequence[str] = (), count: int | None = None) -> GateError:
     message = "the generation cannot be taken back; nothing was published"
-    return GateError(message, [Finding(code, "error", text, max(1, len(examples)), tuple(examples))])
-
-
-def _copy(compared: Compared, copier: Copier) -> None:
-    """Copy what is chosen of one range; of a certificate only one generation has been asked."""
-    for one in compared.copied:
-        for loaded, run, places, records in one.view.records(one.choice.copied):
-            copier.add(loaded, run, one.view.entries.take(places), records)
-
-
-def _copy_overlays(target: Viewer, compared: Compared, low: int, copier: Copier) -> None:
-    """Copy what the overlays of the earlier generation say of a range, where nothing is copied on top of it."""
-    view = target.in_overlays(low, compared.high)
-    kept = np.ones(len(view.entries), np.bool_)
-    for one in compared.copied:
-        kept[paired(view.entries, one.view.entries.take(one.choice.copied))[0]] = False
-    for loaded, run, places, records in view.records(kept):
-        copier.add(loaded, run, view.entries.take(places), records)
+    return GateError(message, [Finding(code, "error", text, count or max(1, len(examples)), tuple(examples))])

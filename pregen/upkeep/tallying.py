@@ -59,6 +59,11 @@ class RollbackTally:
         for pack in packs:
             self._ends(pack.entries, pack.window_ends(), pack.entries.not_after >= self._limit)
 
+    def leave(self, freed: Entries) -> None:
+        """Count what is left to names and keys of the earlier generation that later ones have no answers under."""
+        self.left["unrevoke"] += len(freed)
+        self._note(self.left_examples, freed, np.ones(len(freed), np.bool_), "left by unrevoke: ")
+
     def figures(self) -> dict[str, object]:
         """Return the counts as the manifest keeps them."""
         return {"copied": {name: self.copied[name] for name in _NAMES.values()}, "left": dict(self.left)}
