@@ -1,11 +1,12 @@
 """A store as a plain dict: what each command makes of it, by the rules of docs/urgent.md and docs/gates.md alone."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 GOOD, REVOKED, HELD, UNKNOWN = "good", "revoked", "on hold", "unknown"
 RUN, DELTA, REVOKE, HOLD = "run", "delta", "revoke", "hold"
+WEIGHT = {GOOD: 0, UNKNOWN: 1, REVOKED: 2, HELD: 2}  # whoever cannot sign keeps what says no less
 NO_REASON, KEY_COMPROMISE, SUPERSEDED, ON_HOLD = -1, 1, 4, 6
 
 
@@ -70,6 +71,24 @@ class Model:
         for serial, (status, _) in self.shown.items():
             if status == REVOKED and not accepts and after.shown.get(serial, ("gone", 0))[0] != REVOKED:
                 raise Refused
+        return after
+
+    def left_behind(self, rows: Rows, able: Collection[int]) -> "Model":
+        """Return the store after a run that can sign for some serials alone, and carries the others over.
+
+        Raises:
+            Refused: it would take a final revocation back.
+        """
+        after = self.run(rows)
+        for serial, row in list(after.shards.items()):
+            record = self.says(serial)
+            if serial in able:
+                continue
+            if record is None or WEIGHT[record.status] < WEIGHT[row.status]:
+                del after.shards[serial]
+            else:
+                after.shards[serial] = record._replace(as_of=row.as_of, origin=RUN)
+        after.overlays |= {one: self.overlays[one] for one in after.overlays if one in self.overlays}
         return after
 
     def overtaken(self, after: "Model", rows: Rows, news: Rows) -> None:
