@@ -22,7 +22,7 @@ from pregen.generation.overlaying import StayingPack, sign_staying
 from pregen.generation.preparation import Prepared
 from pregen.generation.rows.truth import Staying
 from pregen.generation.signing import put_tables, put_windows, signing_job
-from pregen.generation.staying import StayingRows, spool_staying
+from pregen.generation.staying import StayingRows, spool_staying, with_further_keys
 from pregen.generation.survey import Survey
 from pregen.generation.worklist import tasks_of
 from pregen.generation.workplace import open_workplace
@@ -108,12 +108,14 @@ def taken_over(
             "nothing was published"
         )
     known = {part.pack: part for part in index.overlays} if index else {}
-    goes = _goes(prepared, survey.staying, parts, said.entries)
+    entries = with_further_keys(prepared, said.entries)
+    goes = _goes(prepared, survey.staying, parts, entries)
     is_room = overlay_count(fresh) + bool(planned.overlays) <= MOST_OVERLAYS
-    if is_room and not goes.any() and all(one.pack in known for one in fresh):
+    is_whole = len(entries) == len(said.entries) and not goes.any()
+    if is_room and is_whole and all(one.pack in known for one in fresh):
         news = OnTop(head, current, fresh, tuple(known[one.pack] for one in fresh))
     else:
-        news = OnTop.planned(prepared, _made(_on_top_of(prepared, current), said.entries.take(~goes)))
+        news = OnTop.planned(prepared, _made(_on_top_of(prepared, current), entries.take(~goes)))
     return OnTop(head, current, news.overlays + planned.overlays, news.parts + planned.parts)
 
 

@@ -51,13 +51,7 @@ def overlaid_of(prepared: Prepared) -> Overlaid | None:
     What is said of an issuer counts for its further names and keys too, also for those that are new.
     """
     ids = np.array([issuer.issuer_id for issuer in prepared.issuers], np.uint64)
-    said = prepared.past.overlays.of_issuers(ids.tolist())
-    more = [
-        under(said.of_issuers([int(ids[source])]), issuer.issuer_id)
-        for issuer in prepared.issuers
-        for source in issuer.rows_of
-    ]
-    entries = newest([said, *more]) if more else said
+    entries = with_further_keys(prepared, prepared.past.overlays.of_issuers(ids.tolist()))
     if not len(entries):
         return None
     return Overlaid(
@@ -66,6 +60,34 @@ def overlaid_of(prepared: Prepared) -> Overlaid | None:
         clock.seconds(prepared.snapshot.as_of),
         is_lack_accepted=any(one.gate in _ACCEPTED for one in prepared.accept),
     )
+
+
+def with_further_keys(prepared: Prepared, said: Entries) -> Entries:
+    """Return what overlays say, and the same of all names and keys that answer for the same rows.
+
+    A name or key that is new in this generation, or again there, has it from all others of its CA.
+    """
+    tables = prepared.current.tables.values() if prepared.current else ()
+    known = {issuer.issuer_id for loaded in tables for issuer in loaded.tables.issuers}
+    further = [
+        under(said.of_issuers([prepared.issuers[source].issuer_id]), issuer.issuer_id)
+        for index, issuer in enumerate(prepared.issuers)
+        for source in (issuer.rows_of if issuer.issuer_id in known else _same_rows(prepared, index))
+    ]
+    if not any(map(len, further)):
+        return said
+    final = [entries.take(entries.is_final) for entries in further]
+    return newest([said, *final, *further])
+
+
+def _same_rows(prepared: Prepared, index: int) -> list[int]:
+    """Return the other issuers that answer for rows of one, or for whose rows it answers."""
+    mine = {index, *prepared.issuers[index].rows_of}
+    return [
+        other
+        for other, issuer in enumerate(prepared.issuers)
+        if other != index and not mine.isdisjoint({other, *issuer.rows_of})
+    ]
 
 
 def ahead(prepared: Prepared, staying: Staying) -> tuple[Finding, ...]:

@@ -1,6 +1,7 @@
 """One CA whose name is written in two encodings, or that has two keys: one row, and the answers that clients want."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,8 +12,13 @@ from cryptography import x509
 from cryptography.x509.name import _ASN1Type
 from cryptography.x509.oid import NameOID
 
+from pregen.config import load_config
+from pregen.generation.preparation import RunOptions, prepare
+from pregen.generation.publication import publish_prepared
+from pregen.generation.work.steps import Steps
 from tests.pki import DAY, make_issuer, make_key, make_responder, write_certificates, write_key
 from tests.pregen.cli.ca import Ca, Column, Outcome, Program, Value, instants, octets
+from tests.pregen.cli.test_rollback import OvertakenStore
 
 TYPES = {"printable": _ASN1Type.PrintableString, "utf8": _ASN1Type.UTF8String}
 
@@ -331,6 +337,50 @@ def test_the_row_of_one_key_contradicts_the_one_that_is_answered_under_both(roll
     )
     ended = pregen("run", rolled.config, "--json")
     assert (ended.code, codes(ended)) == (3, {"row.conflict"})
+
+
+def publish_new_alone(rolled: Ca, pregen: Program) -> None:
+    """Publish a row of r1 under the new key; after that the old key is configured again, for the same rows."""
+    rolled.configure(issuer=section("new", ["r1", "r1-new"]))
+    rolled.export(
+        serial=octets(5, 6), issuer=pa.array(["r1"] * 2), status=pa.array([0, 0]), revoked_at=None, reason=None
+    )
+    assert pregen("run", rolled.config).code == 0
+
+
+def test_what_is_revoked_urgently_is_revoked_under_an_old_key_that_comes_back(rolled: Ca, pregen: Program) -> None:
+    publish_new_alone(rolled, pregen)
+    assert pregen("revoke", rolled.config, "--issuer", "r1", "--serial", "5").code == 0
+    rolled.configure(section("new", "r1-new", also="r1"), issuer=section("old", "r1"))
+
+    ended = pregen("run", rolled.config)
+
+    assert ended.code == 0, ended.err
+    assert [[status(rolled, pregen, f"{one}.pem", n) for one in ("old", "new")] for n in (5, 6)] == [
+        ["revoked"] * 2,
+        ["good"] * 2,
+    ]
+
+
+def test_what_is_revoked_while_the_run_works_that_brings_an_old_key_back_is_revoked_under_both(
+    rolled: Ca, pregen: Program
+) -> None:
+    publish_new_alone(rolled, pregen)
+    alone = rolled.config.read_text()
+    rolled.configure(section("new", "r1-new", also="r1"), issuer=section("old", "r1"))
+    prepared = prepare(load_config(rolled.config), RunOptions(workers=1))
+    rolled.config.write_text(alone)
+
+    def revoke() -> None:
+        assert pregen("revoke", rolled.config, "--issuer", "r1", "--serial", "5").code == 0
+
+    store = OvertakenStore(prepared.store, revoke)
+    publish_prepared(replace(prepared, store=store), Steps(), lambda *_: None)
+
+    assert [[status(rolled, pregen, f"{one}.pem", n) for one in ("old", "new")] for n in (5, 6)] == [
+        ["revoked"] * 2,
+        ["good"] * 2,
+    ]
 
 
 @pytest.mark.parametrize("also", ["lost", "r2", "r1-new"])

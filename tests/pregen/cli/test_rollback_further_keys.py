@@ -115,7 +115,7 @@ def test_with_the_dropped_key_published_again_its_answers_are_copied(dropped: Ca
     change(dropped, pregen, "revoke", A)
     refused(dropped, pregen)
     with_both(dropped)
-    publish(dropped, pregen, {A: "revoked", B: "good", C: "good"})
+    publish(dropped, pregen, {A: "good", B: "good", C: "good"})  # the source has not heard of it yet
 
     done = back(dropped, pregen)
 
