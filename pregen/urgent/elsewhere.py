@@ -57,8 +57,11 @@ def elsewhere_of(config: Config, current: Generation, issuers: Sequence[Issuer])
             found.append(Elsewhere(number, stored.label, tuple(alike), is_configured=False, is_key=is_key))
     if not found:
         return ()
-    configured = _configured(config)
-    return tuple(replace(one, is_configured=one.issuer_id in configured) for one in found)
+    ids, names = _configured(config)
+    return tuple(
+        replace(one, is_configured=one.issuer_id in ids or not names.isdisjoint(others[one.issuer_id].names))
+        for one in found
+    )
 
 
 def _is_one_ca(issuer: Issuer, stored: StoredIssuer) -> bool:
@@ -76,12 +79,18 @@ def _subject(der: bytes) -> bytes | None:
         return None
 
 
-def _configured(config: Config) -> frozenset[int]:
-    """Return the ids of all issuers whose certificates can be read: who cannot stops no urgent change of others."""
-    ids = set()
-    for name in dict.fromkeys(name for section in config.issuer for name in section.certificates):
-        try:
-            ids |= {issuer_id(one.subject, one.key_bits) for one in read_certificates(config.resolve(name))}
-        except ConfigError:
-            continue
-    return frozenset(ids)
+def _configured(config: Config) -> tuple[frozenset[int], frozenset[str]]:
+    """Return the ids of all issuers whose certificates can be read, and the names of sections where one cannot.
+
+    A section that cannot be read is in the configuration all the same: to say that it lacks it would be false, and would
+    stop an urgent change of others. Its names are all that tells then which issuers it has.
+    """
+    ids: set[int] = set()
+    names: set[str] = set()
+    for section in config.issuer:
+        for name in section.certificates:
+            try:
+                ids |= {issuer_id(one.subject, one.key_bits) for one in read_certificates(config.resolve(name))}
+            except ConfigError:
+                names |= set(section.names)
+    return frozenset(ids), frozenset(names)

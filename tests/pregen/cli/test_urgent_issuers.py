@@ -157,6 +157,26 @@ def test_a_key_whose_section_answers_for_its_own_rows_alone_is_told_of(rolled: C
     assert (own.code, "findings" in own.document) == (0, False), own.out
 
 
+@pytest.mark.parametrize("trouble", ["gone", "garbage"])
+def test_a_section_whose_certificate_cannot_be_read_stops_no_revocation_of_another(
+    rolled: Ca, pregen: Program, trouble: str
+) -> None:
+    rolled.configure(AGAIN)
+    if trouble == "gone":
+        (rolled.folder / "again.pem").rename(rolled.folder / "away.pem")
+    else:
+        (rolled.folder / "away.pem").write_bytes((rolled.folder / "again.pem").read_bytes())
+        (rolled.folder / "again.pem").write_bytes(b"no certificate")
+
+    done = pregen("revoke", rolled.config, *named(SHARED), "--json")
+
+    assert done.code == 0, done.err
+    findings: list[dict[str, object]] = done.document["findings"]  # type: ignore[assignment]
+    assert [(one["code"], one["severity"]) for one in findings] == [("issuer.further-key", "warning")]
+    assert "lacks" not in done.out
+    assert [status(rolled, pregen, issuer, SHARED) for issuer in ("issuer.pem", "away.pem")] == ["revoked", "good"]
+
+
 @pytest.mark.parametrize("left", [2 * HOUR, 20 * HOUR, 3 * DAY, 90 * DAY])
 def test_an_urgent_answer_ends_with_its_certificate_where_answers_do(ca: Ca, pregen: Program, left: timedelta) -> None:
     ca.configure(validity={"end_with_certificate": True})
