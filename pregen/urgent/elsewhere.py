@@ -82,8 +82,8 @@ def _subject(der: bytes) -> bytes | None:
 def _configured(config: Config) -> tuple[frozenset[int], frozenset[str]]:
     """Return the ids of all issuers whose certificates can be read, and the names of sections where one cannot.
 
-    A section that cannot be read is in the configuration all the same: to say that it lacks it would be false, and would
-    stop an urgent change of others. Its names are all that tells then which issuers it has.
+    A section that cannot be read is in the configuration all the same: to say that this lacks it would be false, and
+    would stop an urgent change of others. Its names are all that tells then which issuers it has.
     """
     ids: set[int] = set()
     names: set[str] = set()
