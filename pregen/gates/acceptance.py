@@ -1,4 +1,7 @@
-"""Who publishes in spite of a gate, and why: `--accept GATE --reason TEXT`, and what it makes of a gate's result."""
+"""Who publishes in spite of a gate, and why: `--accept GATE --reason TEXT`, and what it makes of a gate's result.
+
+Who drops an issuer says why by the same `--reason`, and that is kept like an acceptance.
+"""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,6 +18,7 @@ HISTORY_DAMAGED, NONE_LISTED, MALFORMED = "history.damaged", "crl.none-listed", 
 UNPLACED = "issuer.unplaced"
 # Of whole columns: what their values show together.
 _OF_VALUES = ("serial.negative", "serial.encoding", "serial.rounded", "time.encoding", "time.stands-for-none")
+DROP = "drop-issuer"  # no gate: what the acceptance of a dropped issuer is called, before its name
 UNCOVERED, SIGN_UNCLEAR = "crl.scope", "crl.sign-unclear"  # which nothing accepts
 # What they hide nobody knows: no acceptance of a whole gate covers them.
 _ALONE = frozenset({HISTORY_DAMAGED, NONE_LISTED, MALFORMED, UNPLACED, UNCOVERED, SIGN_UNCLEAR, *_OF_VALUES})
@@ -83,16 +87,42 @@ def read_acceptances(gates: Sequence[str], reasons: Sequence[str], user: str | N
         raise UsageError("--reason belongs to --accept GATE: say which gate it is for")
     if not reasons:
         raise UsageError('--accept needs --reason "...": say why it may be published; it is kept with the commit')
-    if len(reasons) not in {1, len(gates)}:
-        told = f"{len(reasons)} times --reason for {len(gates)} times --accept"
+    return _with_reasons("--accept", gates, reasons, user)
+
+
+def read_reasons(
+    gates: Sequence[str], issuers: Sequence[str], reasons: Sequence[str], user: str | None = None
+) -> tuple[tuple[Acceptance, ...], tuple[Acceptance, ...]]:
+    """Return what the command line of a run accepts, and why issuers are dropped; the latter may be left unsaid.
+
+    One reason is for all. Of several, the first are those of `--accept`, in their order, and what is left over is of
+    `--drop-issuer`: so command lines from before a dropped issuer had a reason mean what they meant.
+
+    Raises:
+        UsageError: as of `read_acceptances`.
+    """
+    if not issuers:
+        return read_acceptances(gates, reasons, user), ()
+    split = len(gates) if len(reasons) > 1 else 0
+    accepted = read_acceptances(gates, (reasons[:split] or reasons) if gates else (), user)
+    rest = reasons[split:]
+    if not rest:
+        return accepted, ()
+    by = system_user() if user is None else user.strip()
+    return accepted, _with_reasons("--drop-issuer", [f"{DROP} {name}" for name in issuers], rest, by)
+
+
+def _with_reasons(option: str, names: Sequence[str], reasons: Sequence[str], user: str) -> tuple[Acceptance, ...]:
+    if len(reasons) not in {1, len(names)}:
+        told = f"{len(reasons)} times --reason for {len(names)} times {option}"
         raise UsageError(f"{told}: give one reason for all, or one for each, in their order")
     for reason in reasons:
         if not reason.strip():
             raise UsageError("--reason is empty: say why it may be published; it is kept with the commit")
         if len(reason) > MAX_REASON:
             raise UsageError(f"--reason has {len(reason):,} characters: {MAX_REASON:,} are kept, name a ticket instead")
-    each = list(reasons) * (len(gates) if len(reasons) == 1 else 1)
-    return tuple(Acceptance(gate, reason.strip(), user) for gate, reason in zip(gates, each, strict=True))
+    each = list(reasons) * (len(names) if len(reasons) == 1 else 1)
+    return tuple(Acceptance(name, reason.strip(), user) for name, reason in zip(names, each, strict=True))
 
 
 def _check_name(gate: str) -> None:

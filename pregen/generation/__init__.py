@@ -13,7 +13,7 @@ workplace.py     the workers, and the folder where rows wait, while a run lasts
 staying.py       what stays in overlays, told of and spooled; overlaying.py signs it; lost.py finds revocations that
                  vanished
 cycles.py        how often the answers of each issuer are signed
-left_behind.py   which issuers cannot sign tonight, and do not stop the others
+left_behind.py   which issuers cannot sign tonight, and do not stop the others; dropping.py: which are published no more
 resuming.py      whether a run goes on where an earlier one was stopped
 pace.py          whether signing was as fast as the engines can
 

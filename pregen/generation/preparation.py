@@ -10,12 +10,13 @@ from datetime import datetime, timedelta
 
 from pregen import clock
 from pregen.config import Config
-from pregen.errors import MAX_EXAMPLES, ConfigError, Finding, GateError, PregenError
-from pregen.gates import Acceptance
+from pregen.errors import MAX_EXAMPLES, ConfigError, Finding, PregenError
+from pregen.gates import Acceptance, GateResult
 from pregen.gates.author import Author
 from pregen.gates.detector import Anchors, load_anchors
 from pregen.generation.comparing.past import Past, read_past
 from pregen.generation.cycles import SharedCycle, late_refresh, shared_cycles
+from pregen.generation.dropping import judge_drops
 from pregen.generation.left_behind import as_stored, left_behind, trouble_warning, usable_window
 from pregen.generation.means import Means, choose_engines, worker_count
 from pregen.generation.work.memory import forbid_core_dumps
@@ -42,7 +43,8 @@ class RunOptions:
 
     `author` says who runs it and what for, `full` whether it signs every answer again, `resume` that it must go on
     where an earlier one was stopped, `cluster` the address of workers that take the place of this machine's, `is_delta`
-    that the rows are some that have changed, on top of what is published, be that of a later instant. `tell_as_of` is
+    that the rows are some that have changed, on top of what is published, be that of a later instant. `why_dropped` has
+    a reason for each of `drop_issuers`, or nothing where nobody says why. `tell_as_of` is
     told for which instant the snapshot is complete, before that is judged and before rows are read.
     """
 
@@ -50,6 +52,7 @@ class RunOptions:
     as_of: datetime | None = None
     now: datetime | None = None
     drop_issuers: tuple[str, ...] = ()
+    why_dropped: tuple[Acceptance, ...] = ()
     engine: str | None = None
     workers: int | None = None
     accept: tuple[Acceptance, ...] = ()
@@ -67,7 +70,7 @@ class Prepared(Means):
 
     `current` is the generation that is published, `past` what it left behind for the gates, and `refreshing` says what
     of it is signed again. `begun` is the clock's instant at the start; `started` may be that of ``--now``, or of an
-    earlier attempt. `resume` is of the command line.
+    earlier attempt. `resume` is of the command line. `drops` says which issuers are dropped and why.
     """
 
     head: Head | None
@@ -81,6 +84,7 @@ class Prepared(Means):
     begun: datetime
     refreshing: Refreshing
     resume: bool = False
+    drops: tuple[GateResult, ...] = ()
 
     @property
     def expired_before(self) -> int | None:
@@ -140,12 +144,14 @@ def prepare(config: Config, options: RunOptions) -> Prepared:
     store = config.open_store()
     warnings += check_store_clock(clock.seconds_ahead_of(store.clock_s), store.url)
     anchors = load_anchors(config, issuers)
-    head, current = find_head(store), None
+    head, current, drops = find_head(store), None, tuple[GateResult, ...]()
     check_log(store, head)
     if head is not None:
         check_writable(head.commit)
         current = Generation(store, head)
-        warnings += () if options.is_delta else _refuse_lost_issuers(current, issuers, options.drop_issuers)
+        if not options.is_delta:
+            of_drops, drops = judge_drops(current, issuers, options.drop_issuers, options.why_dropped)
+            warnings += of_drops
     snapshot = opened_snapshot(config, options, issuers, started)
     options.tell_as_of(snapshot.as_of)
     check_run_times(
@@ -175,6 +181,7 @@ def prepare(config: Config, options: RunOptions) -> Prepared:
         author=options.author,
         full=options.full,
         resume=options.resume,
+        drops=drops,
         cluster=options.cluster,
         engine_may_differ=wanted == "auto",
         snapshot=snapshot,
@@ -291,25 +298,3 @@ def _rounded(span: timedelta) -> str:
     """
     unit = next((unit for unit in (timedelta(hours=1), timedelta(minutes=1)) if span >= unit), timedelta(seconds=1))
     return duration_text(span // unit * unit)
-
-
-def _refuse_lost_issuers(
-    current: Generation, issuers: tuple[Issuer, ...], dropped: tuple[str, ...]
-) -> tuple[Finding, ...]:
-    """Refuse a configuration that lacks an issuer of the current commit: it may be another CA's."""
-    stored = {issuer.issuer_id: issuer for one in current.tables.values() for issuer in one.tables.issuers}
-    kept = {issuer.issuer_id for issuer in issuers}
-    lost = {number: {issuer.label, *issuer.names} for number, issuer in stored.items() if number not in kept}
-    missing = [stored[number].label for number, names in lost.items() if not names & set(dropped)]
-    if missing:
-        options = " ".join(f"--drop-issuer {name}" for name in missing)
-        raise GateError(
-            f"commit {current.commit.number} answers for {', '.join(missing)}, which the configuration lacks: "
-            "publishing would make all its certificates unauthorized. Add the missing [[issuer]], use another store, "
-            f"or say {options}, which also forgets what of theirs was revoked"
-        )
-    unknown = set(dropped) - {name for names in lost.values() for name in names}
-    return tuple(
-        Finding("drop-issuer.nothing", "warning", f"--drop-issuer {name}: nothing to drop by that name")
-        for name in sorted(unknown)
-    )

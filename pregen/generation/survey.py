@@ -158,7 +158,7 @@ def survey(
         rows_in=snapshot.rows_in,
         excluded=excluded,
         warnings=prepared.warnings + warnings,
-        gates=gates,
+        gates=(*gates, *prepared.drops),
         history=history,
         by_issuer=figures_by_issuer(prepared.issuers, snapshot, tally.groups, observation),
         staying=staying,

@@ -404,8 +404,12 @@ def test_a_second_ca_does_not_erase_the_first(ca: Ca, pregen: Program) -> None:
 
     assert pregen("run", second.config, "--drop-issuer", "r3").code == 3
     assert ca.stored() == before
-    dropped = pregen("run", second.config, "--drop-issuer", "r1", "--json")
+    dropped = pregen(
+        "run", second.config, "--drop-issuer", "r1", "--reason", "its CA has ended", "--by", "Ada", "--json"
+    )
     assert (dropped.code, dropped.document["commit"]) == (0, 2)
+    assert "drop-issuer r1 by Ada: its CA has ended" in dropped.err
+    assert "drop-issuer r1 accepted by Ada: its CA has ended" in pregen("history", ca.store).out
     ask = ("--serial", f"{REVOKED:x}", "--issuer")
     assert pregen("lookup", ca.store, *ask, second.pem).code == 0
     assert pregen("lookup", ca.store, *ask, ca.pem).code == 4

@@ -11,7 +11,7 @@ from pregen.cli.report import Report
 from pregen.cli.reports import run_report
 from pregen.cli.upkept import with_cleaning
 from pregen.config import load_config
-from pregen.gates.acceptance import read_acceptances
+from pregen.gates.acceptance import read_reasons
 from pregen.gates.author import read_author
 from pregen.generation import RunOptions, run
 from pregen.upkeep.afterwards import clean_as_configured
@@ -36,7 +36,7 @@ def describe(parser: Parser) -> None:
         action="append",
         default=[],
         help="stop answering for this issuer of the current commit, which the configuration lacks, and forget what of "
-        "it was revoked; may be repeated",
+        "it was revoked; say why by --reason; may be repeated",
     )
     parser.add_argument("--engine", help="auto, multibuffer, awslc or software; default: the configuration's")
     parser.takes_workers()
@@ -66,15 +66,17 @@ def read_options(given: Namespace, account: Account) -> RunOptions:
         UsageError: one is not what it should be.
     """
     account.as_of = read_instant("--as-of", given.as_of)
+    accept, why_dropped = read_reasons(given.accept, given.drop_issuer, given.reason, given.by)
     return RunOptions(
         snapshot=given.snapshot,
         as_of=account.as_of,
         tell_as_of=account.note_as_of,
         now=read_instant("--now", given.now),
         drop_issuers=tuple(given.drop_issuer),
+        why_dropped=why_dropped,
         engine=given.engine,
         workers=read_count("--workers", given.workers),
-        accept=read_acceptances(given.accept, given.reason, given.by),
+        accept=accept,
         author=read_author(given.by, given.note),
         full=given.full,
         resume=given.resume,

@@ -7,7 +7,7 @@ import pytest
 
 from pregen.errors import Finding, Severity, UsageError
 from pregen.gates import Acceptance, GateResult
-from pregen.gates.acceptance import decide, is_refused, read_acceptances
+from pregen.gates.acceptance import decide, is_refused, read_acceptances, read_reasons
 from pregen.gates.author import system_user
 
 A, B = Finding("time.no-anchor", "error", "nothing proves it", 2), Finding("time.order", "error", "too early")
@@ -26,6 +26,34 @@ def test_one_reason_is_for_all_and_several_are_one_each() -> None:
     each = read_acceptances(("zone", "shrink"), ("one", "two"), "u")
     assert [one.reason for one in each] == ["one", "two"]
     assert read_acceptances((), ()) == ()
+
+
+@pytest.mark.parametrize(
+    ("gates", "issuers", "reasons", "accepted", "dropped"),
+    [
+        ((), ("r1",), (), [], []),
+        ((), ("r1", "r2"), ("a",), [], ["a", "a"]),
+        ((), ("r1", "r2"), ("a", "b"), [], ["a", "b"]),
+        (("zone",), ("r1",), ("a",), ["a"], ["a"]),
+        (("zone", "shrink"), ("r1",), ("a", "b"), ["a", "b"], []),
+        (("zone", "shrink"), ("r1",), ("a", "b", "c"), ["a", "b"], ["c"]),
+    ],
+)
+def test_reasons_are_those_of_acceptances_first_and_then_of_dropped_issuers(
+    gates: tuple[str, ...], issuers: tuple[str, ...], reasons: tuple[str, ...], accepted: list[str], dropped: list[str]
+) -> None:
+    accept, why = read_reasons(gates, issuers, reasons, "u")
+    assert [one.reason for one in accept] == accepted
+    assert [one.reason for one in why] == dropped
+    assert [one.gate for one in why] == [f"drop-issuer {name}" for name in issuers][: len(dropped)]
+
+
+@pytest.mark.parametrize(
+    ("gates", "reasons"), [((), ("a", "b", "c")), ((), (" ",)), ((), ("x" * 1_001,)), (("zone",), ("a", "b", "c", "d"))]
+)
+def test_reasons_of_dropped_issuers_are_none_one_or_one_each(gates: tuple[str, ...], reasons: tuple[str, ...]) -> None:
+    with pytest.raises(UsageError, match="--reason"):
+        read_reasons(gates, ("r1", "r2"), reasons, "u")
 
 
 @pytest.mark.parametrize(

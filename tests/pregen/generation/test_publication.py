@@ -232,7 +232,7 @@ def test_an_issuer_of_the_current_commit_is_not_lost_by_accident(tmp_path: Path)
 
     published = authority.publish(only=[0], drop_issuers=("r1", "nobody"))
     assert (published.commit, len(published.prepared.issuers)) == (2, 1)
-    assert [warning.code for warning in published.warnings] == ["drop-issuer.nothing"]
+    assert [warning.code for warning in published.warnings] == ["drop-issuer.nothing", "drop-issuer.no-reason"]
     shrink = next(result for result in published.committed.gates if result.gate == "shrink")
     assert (shrink.outcome, shrink.figures["dropped"]) == ("passed", len(rows) - len(first))
     assert shrink.figures["vanished"] == 0
