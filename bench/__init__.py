@@ -1,7 +1,7 @@
 """The bench: what this project claims about speed and size, measured on the machine at hand.
 
     python -m bench [--quick] [--json]
-        [--only raw|peers|pipeline|scale|lookups|overlaid|carry|nights|nothing-to-do|urgent|memory]
+        [--only raw|peers|pipeline|scale|lookups|overlaid|carry|nights|nothing-to-do|urgent|memory|cluster]
 
 workload.py   a CA, or many (authorities.py), and a snapshot, the same certificates every time
 raw.py        raw loops: what an engine signs when nothing but signing is left; lanes.py for multibuffer, schemes.py
@@ -17,6 +17,7 @@ idle.py       a run with nothing to do against a check of the same
 urgent.py     how long a revocation takes until an edge answers so, and a million of them, from a folder and from S3
 bucket.py     a bucket of a real S3 server as a store
 memory.py     the largest process of each command; peak.py, which waits for it
+cluster.py    workers of a Dask cluster beside local ones, and one large file beside several
 figure.py     figures, and what is asked of them; sizes.py, how much is measured
 machine.py    what the figures are true for, and of which state of the project
 report.py     JSON, Markdown, and a table on the terminal

@@ -16,6 +16,7 @@ from cyclopts import App, Parameter
 from rich.console import Console
 
 from bench.carry import measure_carry
+from bench.cluster import measure_cluster
 from bench.figure import BenchError, Result
 from bench.idle import measure_idle
 from bench.lookups import measure_lookups
@@ -37,7 +38,18 @@ RESULTS = Path(__file__).parent / "results"
 PLAIN_WIDTH = 132
 GO_BYTES = 200 << 20  # of the compiler's cache
 PartName = Literal[
-    "raw", "peers", "pipeline", "scale", "lookups", "overlaid", "carry", "nights", "nothing-to-do", "urgent", "memory"
+    "raw",
+    "peers",
+    "pipeline",
+    "scale",
+    "lookups",
+    "overlaid",
+    "carry",
+    "nights",
+    "nothing-to-do",
+    "urgent",
+    "memory",
+    "cluster",
 ]
 
 
@@ -122,6 +134,7 @@ def measure(sizes: Sizes, only: PartName | None, folder: Path) -> Iterator[Resul
         "urgent": lambda: measure_urgent(sizes, folder),
         "nothing-to-do": lambda: measure_idle(sizes, folder),
         "memory": lambda: measure_memory(sizes, folder),
+        "cluster": lambda: measure_cluster(sizes, folder),
     }
     found: list[Result] = []
     for part, measured in parts.items():

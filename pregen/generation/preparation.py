@@ -183,7 +183,7 @@ def prepare(config: Config, options: RunOptions) -> Prepared:
         resume=options.resume,
         drops=drops,
         cluster=options.cluster,
-        engine_may_differ=wanted == "auto",
+        engine_may_differ=options.cluster is not None and wanted == "auto",
         snapshot=snapshot,
         begun=begun,
         started=started,

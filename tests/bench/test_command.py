@@ -55,6 +55,7 @@ EXPECTED = {
     *(f"nothing-to-do.{one}" for one in ("check", "run", "ratio")),
     *(f"{place}.{one}" for place in ("urgent", "urgent.s3") for one in ("visible_s", "mass_s", "mass_ratio")),
     *(f"memory.{one}" for one in COMMANDS),
+    *(f"cluster.{one}" for one in ("p256-sha256", "rsa2048-sha256", "one-file", "memory")),
     "peers.over_go",
     "peers.over_builder",
 }
@@ -92,6 +93,10 @@ JUDGED = {
     "urgent.s3.visible_s": (6, 5),
     "nothing-to-do.ratio": (1.2, 1.05),
     **{f"memory.{one}": (450, 300) for one in COMMANDS},
+    "cluster.p256-sha256": (0.80, 0.90),
+    "cluster.rsa2048-sha256": (0.93, 0.98),
+    "cluster.one-file": (0.95, 1.0),
+    "cluster.memory": (2, 1.3),
 }
 MISSING = [engine.name for engine in ENGINES if engine.unavailable() is not None]
 if missing_engine("multibuffer", P256_SHA256):

@@ -18,7 +18,8 @@ import storage
 from pregen.config import Config, load_config
 from storage.freshness import CLOCK_TOLERANCE_S
 
-_PACKAGES = ("numpy", "pyarrow", "cryptography", "distributed")
+# tzdata among them: local times become instants where files are read.
+_PACKAGES = ("tzdata", "numpy", "pyarrow", "cryptography", "asn1crypto", "obstore", "msgspec", "xxhash", "distributed")
 # Where a machine has its files is its own; so are [run] and [cluster].
 _PLACES = ("certificate", "responder_certificate", "key", "key_passphrase_env")
 OPEN_FILES = 256  # of one worker: of its packs, its readers and its connections
@@ -104,7 +105,7 @@ def objections(client: Machine, worker: Asked) -> list[str]:
     """Return why a worker may not work, each reason as the end of a sentence about it."""
     theirs = worker.machine
     found = [
-        f"has {name} {theirs.versions.get(name, '(none)')}, and the client {version}: install the same"
+        f"has {name} {theirs.versions.get(name, '(none)')}, and the client {version}: install the same, and restart it"
         for name, version in client.versions.items()
         if theirs.versions.get(name) != version
     ]

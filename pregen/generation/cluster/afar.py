@@ -13,7 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, TypeAlias, cast
 
-from pregen.errors import WorkerError
+from distributed import get_worker
+
+from pregen.errors import SpoolError, WorkerError
 from pregen.generation.cluster.admission import Machine, machine_here
 from pregen.generation.cluster.parcels import KeysHere, unpack
 from pregen.generation.rows.spool import PartRange, Spool
@@ -43,11 +45,12 @@ class Parcel(NamedTuple):
 
 
 class Done(NamedTuple):
-    """What a task has come to: its result, what it raised, or why it was not done."""
+    """What a task has come to: its result, what it raised, or why it was not done; and the address of the worker."""
 
     result: object = None
     raised: Exception | None = None
     refused: Machine | None = None
+    worker: str = ""
 
 
 class _Work:
@@ -57,8 +60,7 @@ class _Work:
         self.lock = threading.Lock()
         self.name = ""
         self.call: Callable[[object], object] | None = None
-        self.machine: dict[str, Machine] = {}
-        self.keys: dict[str, KeysHere] = {}
+        self.keys: KeysHere | None = None
 
 
 _work = _Work()
@@ -76,26 +78,23 @@ def about(config: str) -> Machine:
 def work(parcel: Parcel, task: bytes) -> bytes:
     """Do one task of a job, and return a `Done`, pickled."""
     with _work.lock:
-        return pickle.dumps(_done(parcel, task))
+        return pickle.dumps(_done(parcel, task)._replace(worker=get_worker().address))
 
 
 def _done(parcel: Parcel, task: bytes) -> Done:
     try:
-        if parcel.config not in _work.machine:
+        if _work.name != parcel.name:  # configuration and keys are looked at anew for each job: they may have changed
+            _work.call, _work.name, _work.keys = None, "", KeysHere(Path(parcel.config))
             forbid_core_dumps()
             keep_freed_memory()
-            _work.machine[parcel.config] = about(parcel.config)
-            _work.keys[parcel.config] = KeysHere(Path(parcel.config))
-        machine, keys = _work.machine[parcel.config], _work.keys[parcel.config]
-        if machine.digest != parcel.admitted:
-            del _work.machine[parcel.config]  # it may have been corrected when it is asked again
-            return Done(refused=machine)
-        if _work.name != parcel.name:
-            _work.call, _work.name = None, ""
-            factory, argument = cast("_Job", unpack(_octets(parcel), keys))
+            machine = about(parcel.config)
+            if machine.digest != parcel.admitted:
+                return Done(refused=machine)
+            factory, argument = cast("_Job", unpack(_octets(parcel), _work.keys))
             _work.call, _work.name = factory(argument), parcel.name
         assert _work.call is not None
-        return Done(result=_work.call(unpack(task, keys)))
+        assert _work.keys is not None
+        return Done(result=_work.call(unpack(task, _work.keys)))
     except Exception as e:  # noqa: BLE001 - whatever it is, the client raises it
         e.add_note(f"on the worker {os.uname().nodename}, process {os.getpid()}:\n{traceback.format_exc()}")
         return Done(raised=portable(e))
@@ -103,7 +102,13 @@ def _done(parcel: Parcel, task: bytes) -> Done:
 
 def _octets(parcel: Parcel) -> bytes:
     octets = bytearray(parcel.size_bytes)
-    parcel.spool.fetch([PartRange(parcel.name, 0, parcel.size_bytes)], memoryview(octets))
+    try:
+        parcel.spool.fetch([PartRange(parcel.name, 0, parcel.size_bytes)], memoryview(octets))
+    except SpoolError as e:
+        raise WorkerError(
+            f"{os.uname().nodename} cannot read what the client has spooled: let [run] spool be a folder that all "
+            f"machines share, or a store ({e.message})"
+        ) from e
     if hashlib.sha256(octets).digest() != parcel.sha256:  # unpickling runs what it says
         raise WorkerError(
             f"{parcel.spool.place_of(parcel.name)}: it is not what the client wrote; nothing was published"

@@ -6,7 +6,6 @@ of its own, made for it and never stored, since other users of this machine reac
 """
 
 import contextlib
-import ipaddress
 import logging
 import re
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from distributed.security import Security
 from pregen.config import Config
 from pregen.errors import ConfigError, Finding, WorkerError
 from pregen.generation.cluster.pool import ClusterPool, ClusterTerms
+from pregen.generation.cluster.safety import check_safe
 from pregen.generation.rows.spool import Spool
 from pregen.interruption import postponed
 
@@ -96,8 +96,7 @@ class _Ended:
 
 @contextlib.contextmanager
 def _found(config: Config, address: str) -> Iterator[Client]:
-    scheme, is_near = _judged(address)
-    security = _security(config) if scheme == "tls" else None
+    security = _security(config) if _scheme_of(address) == "tls" else None
     try:
         client = Client(address, security=security, timeout=_ANSWER_S, set_as_default=False, name="pregen")
     except (OSError, TimeoutError) as e:
@@ -105,43 +104,28 @@ def _found(config: Config, address: str) -> Iterator[Client]:
             f"no scheduler answers at {address} ({e}): nothing was published; start one, or correct --cluster"
         ) from e
     with client:
-        if not is_near:
-            others = [name for name in client.scheduler_info()["workers"] if not name.startswith("tls://")]
-            if others:
-                raise _unsafe(f"workers of {address} are reached without TLS ({others[0]})")
+        check_safe(str(client.scheduler_info()["address"]), "the scheduler at")
         yield client
 
 
-def _judged(address: str) -> tuple[str, bool]:
-    """Return the scheme of an address, and whether it is on the loopback.
+def _scheme_of(address: str) -> str:
+    """Return the scheme of an address.
 
     Raises:
         ConfigError: it is no address, or not safe.
     """
     try:
         parts = urlsplit(address)
-        host, port = parts.hostname, parts.port
+        is_whole = bool(parts.hostname and parts.port)
     except ValueError:
-        host = port = None
-    if not host or not port or parts.scheme not in ("tcp", "tls"):
+        is_whole = False
+    if not is_whole or parts.scheme not in ("tcp", "tls"):
         raise ConfigError(
             f"--cluster {address!r} is no address of a scheduler: write tls://HOST:8786, or local:4 for four workers "
             "that are started here"
         )
-    try:
-        is_near = host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        is_near = False
-    if parts.scheme == "tcp" and not is_near:
-        raise _unsafe(f"--cluster {address} is not on this machine's loopback")
-    return parts.scheme, is_near
-
-
-def _unsafe(what: str) -> ConfigError:
-    return ConfigError(
-        f"{what}: whoever reaches a scheduler runs code beside the keys of its workers, so it must be tls://, with "
-        "tls_ca, tls_certificate and tls_key in [cluster]"
-    )
+    check_safe(address, "--cluster")
+    return parts.scheme
 
 
 def _security(config: Config) -> Security:
@@ -176,7 +160,7 @@ def _is_readable(path: Path) -> bool:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Let Dask write no log here, and look for no configuration of its own that would change what we start."""
+    """Let Dask write no log here while it works for us."""
     loggers = [logging.getLogger(name) for name in ("distributed", "tornado.application", "asyncio")]
     before = [logger.level for logger in loggers]
     for logger in loggers:

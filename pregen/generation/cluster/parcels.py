@@ -9,13 +9,14 @@ import functools
 import io
 import os
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Hashable, Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import cast
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from pregen.config import Config, load_config
+from pregen.config import load_config
 from pregen.errors import ConfigError
 from pregen.issuers import KeyFile, key_source
 from pregen.signers import KeySource
@@ -31,12 +32,12 @@ def pack(something: object) -> bytes:
     return octets.getvalue()
 
 
-def unpack(octets: bytes, keys: Callable[[], Mapping[bytes, KeySource]]) -> object:
+def unpack(octets: bytes, keys: "KeysHere | None" = None) -> object:
     """Return what was packed, with this machine's own sources of keys.
 
     Args:
         octets: of a parcel that was packed by our own client: unpickling runs what it says.
-        keys: returns the sources of this machine, by `public_octets`.
+        keys: of this machine; None: no key is in it.
 
     Raises:
         ConfigError: this machine has not all of the keys that are needed.
@@ -47,8 +48,9 @@ def unpack(octets: bytes, keys: Callable[[], Mapping[bytes, KeySource]]) -> obje
 class _Packer(pickle.Pickler):
     def persistent_id(self, something: object) -> tuple[object, ...] | None:
         """Return what travels in the place of keys and of files, or None where a thing travels itself."""
-        if isinstance(something, KeyFile):
-            return _KEY, _public_or_none(something), something.describe()
+        if hasattr(type(something), "open_signer") and hasattr(type(something), "exposure"):  # a `KeySource`
+            source = cast("KeySource", something)
+            return _KEY, _public_or_none(cast("Hashable", source)), source.describe()
         if isinstance(something, LocalSource):
             # Other machines number the devices of a shared folder otherwise: size and time tell whether it is the file.
             return _FILE, something.location.absolute(), something.size, something.written_ns
@@ -56,7 +58,7 @@ class _Packer(pickle.Pickler):
 
 
 class _Unpacker(pickle.Unpickler):
-    def __init__(self, octets: io.BytesIO, keys: Callable[[], Mapping[bytes, KeySource]]) -> None:
+    def __init__(self, octets: io.BytesIO, keys: "KeysHere | None") -> None:
         super().__init__(octets)
         self._keys = keys
 
@@ -68,11 +70,13 @@ class _Unpacker(pickle.Unpickler):
         _, public, called = pid
         if public is None:  # the client cannot open it either, so that nobody signs with it
             return KeyFile(Path(str(called)))
-        source = self._keys().get(public)  # type: ignore[call-overload]
+        assert self._keys is not None
+        source = self._keys.sources.get(cast("bytes", public))
         if source is None:
+            closed = "".join(f"; {text}" for text in self._keys.closed)
             raise ConfigError(
                 f"{os.uname().nodename}: the key that the client has as {called} is not here: let the [[issuer]] "
-                "section of this machine's own configuration name it (`config` of [cluster])"
+                f"section of this machine's own configuration name it (`config` of [cluster]){closed}"
             )
         return source
 
@@ -83,38 +87,37 @@ def public_octets(source: KeySource) -> bytes:
 
 
 @functools.lru_cache(1 << 16)
-def _public_or_none(source: KeyFile) -> bytes | None:
+def _public_or_none(source: Hashable) -> bytes | None:
     try:
-        return public_octets(source)
+        return public_octets(cast("KeySource", source))
     except ConfigError:  # its issuer is left behind, which was said
         return None
 
 
 class KeysHere:
-    """The keys of this machine, by its own configuration; they are looked at when the first is asked for."""
+    """The keys of this machine, by its own configuration; they are looked at when the first is asked for.
+
+    Attributes:
+        closed: why keys that the configuration names cannot be opened, once `sources` was asked for: whoever wants none
+            of them is served.
+    """
 
     def __init__(self, config: Path) -> None:
         self._path = config
-
-    def __call__(self) -> Mapping[bytes, KeySource]:
-        """Return all sources, by `public_octets`.
-
-        Raises:
-            ConfigError: the configuration cannot be read, or a key cannot.
-        """
-        return self._sources
+        self.closed: list[str] = []
 
     @cached_property
-    def config(self) -> Config:
-        """The configuration.
+    def sources(self) -> Mapping[bytes, KeySource]:
+        """All sources, by `public_octets`.
 
         Raises:
-            ConfigError: it cannot be read.
+            ConfigError: the configuration cannot be read.
         """
-        return load_config(self._path)
-
-    @cached_property
-    def _sources(self) -> Mapping[bytes, KeySource]:
-        config = self.config
-        sources = [key_source(config, section) for section in config.issuer]
-        return {public_octets(source): source for source in sources}
+        config, found = load_config(self._path), dict[bytes, KeySource]()
+        for section in config.issuer:
+            source = key_source(config, section)
+            try:
+                found[public_octets(source)] = source
+            except ConfigError as e:
+                self.closed.append(e.message)
+        return found

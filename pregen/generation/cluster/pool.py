@@ -18,16 +18,18 @@ from typing import Any, Generic, TypeAlias
 
 from distributed import CancelledError, Client, Future, KilledWorker
 
-from pregen.errors import CrashError, Finding, PregenError, WorkerError
+from pregen.errors import Finding, PregenError, WorkerError
 from pregen.generation.cluster.admission import Asked, Machine, machine_here, objections
 from pregen.generation.cluster.afar import Done, Parcel, about, work
 from pregen.generation.cluster.figures import ClusterFigures
 from pregen.generation.cluster.parcels import pack
+from pregen.generation.cluster.safety import check_safe
 from pregen.generation.rows.spool import Spool
 from pregen.generation.work.workers import Argument, Result, Task
 
 _AHEAD = 2  # tasks a worker: one that it does, and the next one
 _LOOK_S = 1.0  # how often it is looked whether something hangs
+_ALONE_S = 60.0  # without any worker: a supervisor may be starting some anew
 _Ended: TypeAlias = "queue.SimpleQueue[Future[bytes]]"
 _NOTHING = "nothing was published, the current generation is what it was"
 
@@ -78,7 +80,8 @@ class ClusterPool:
         self._admitted: set[str] = set()
         self._under_way: dict[str, _JobAttempt[Any]] = {}
         self._known: dict[str, int] = {}  # workers, and their threads
-        self._looked_s = 0.0
+        self._heard_s: dict[str, float] = {}  # when each has done a task last
+        self._looked_s = self._seen_s = time.monotonic()
         self.figures = ClusterFigures()
         self._admit()
         self.figures.workers, self.figures.threads = len(self._known), sum(self._known.values())
@@ -95,8 +98,7 @@ class ClusterPool:
         """Yield the results of all tasks, as they come; each is taken once, however often it was done.
 
         Raises:
-            WorkerError: workers died at it again and again, none is left, or the scheduler is away. A CrashError, if a
-                task ended them.
+            WorkerError: workers died at it again and again, none is left, or the scheduler is away.
             SpoolError: the job cannot be put into the spool.
             Exception: what a task raised.
         """
@@ -144,7 +146,7 @@ class ClusterPool:
 
     def _submitted(self, job: Parcel, attempt: _JobAttempt[Task], ended: _Ended) -> _JobAttempt[Task]:
         allowed = [worker for worker in self._known if worker not in self._hanging]
-        if not allowed:
+        if self._known and not allowed:
             raise WorkerError(f"no worker of the cluster is left for {attempt.task.label}: {_NOTHING}; run again")
         with _reached():
             attempt.future = self._client.submit(
@@ -167,10 +169,11 @@ class ClusterPool:
                 octets = attempt.future.result()
         except KilledWorker as e:
             how = f"ended each of {e.allowed_failures + 1} worker processes that were given it"
-            raise CrashError(f"{label} {how}: {_NOTHING}; look at their logs", label, how) from None
+            raise WorkerError(f"{label} {how}: {_NOTHING}; look at their logs") from None
         finally:
             attempt.future.release()
         done: Done = pickle.loads(octets)  # noqa: S301 - of a worker, which has the keys anyway
+        self._heard_s[done.worker] = time.monotonic()
         if done.refused is not None:
             raise self._refusal("a worker that joined", objections(self._machine, _asked_now(done.refused)))
         if done.raised is not None:
@@ -184,19 +187,21 @@ class ClusterPool:
             WorkerError: one may not work for this run.
         """
         with _reached():
-            told = self._client.scheduler_info(n_workers=-1)["workers"]
+            # Not `scheduler_info`, whose answer another thread of Dask replaces by one without workers.
+            told = self._client.sync(self._identity)["workers"]
         self._known = {name: one["nthreads"] for name, one in told.items()}
         new = [name for name in self._known if name not in self._admitted]
-        if not new:
-            if not self._admitted:
-                raise WorkerError(f"the cluster has no workers: {_NOTHING}; start some, and run again")
-            return
+        for name in new:
+            check_safe(name, "the worker at")
         before = time.time()
-        answers = self._client.run(about, self._terms.config_there, workers=new, on_error="return")
+        with _reached():
+            answers = self._client.run(about, self._terms.config_there, workers=new, on_error="return") if new else {}
         after = time.time()
         for name, answer in answers.items():
             if isinstance(answer, PregenError):
                 raise self._refusal(name, [str(answer)])
+            if isinstance(answer, OSError):  # it went away while it was asked
+                continue
             if not isinstance(answer, Machine):
                 raise self._refusal(name, [f"does not answer as one of ours ({type(answer).__name__}: {answer})"])
             found = objections(self._machine, Asked(answer, before, after))
@@ -207,6 +212,14 @@ class ClusterPool:
             if found:
                 raise self._refusal(name, found)
             self._admitted.add(name)
+        if not self._admitted:
+            raise WorkerError(f"the cluster has no workers: {_NOTHING}; start some, and run again")
+
+    async def _identity(self) -> dict[str, Any]:
+        """Return what the scheduler says of itself and of all workers."""
+        assert self._client.scheduler is not None
+        told: dict[str, Any] = await self._client.scheduler.identity(n_workers=-1)
+        return told
 
     def _refusal(self, name: str, why: list[str]) -> WorkerError:
         return WorkerError(
@@ -218,28 +231,43 @@ class ClusterPool:
         """Give tasks of workers that hang to others, and look at workers that came."""
         self._admit()
         now = self._looked_s = time.monotonic()
-        late = {key for key, one in under_way.items() if now - one.since_s > self._terms.task_timeout_s}
-        if not late:
+        if self._known:
+            self._seen_s = now
+        elif now - self._seen_s > _ALONE_S:
+            raise WorkerError(f"the cluster has had no worker for {_ALONE_S:.0f} s: {_NOTHING}; start some, run again")
+        limit_s = self._terms.task_timeout_s
+        if all(now - one.since_s <= limit_s for one in under_way.values()):
             return
-        at: dict[str, list[str]] = {name: list(keys) for name, keys in self._client.processing().items()}
+        with _reached():
+            at = {name: [str(key) for key in keys] for name, keys in self._client.processing().items()}
+        waits = {key: one for key, one in under_way.items() if not one.future.done()}
         for name, keys in at.items():
-            if late.intersection(keys):
+            theirs = [waits[key] for key in keys if key in waits]
+            if not theirs or name in self._hanging:
+                continue
+            # It does one after the other: what it does now, it has begun after it had done the one before.
+            began_s = max(self._heard_s.get(name, 0.0), min(one.since_s for one in theirs))
+            if now - began_s > limit_s:
                 self._hanging.add(name)
-                self._tell_hanging(name, under_way, keys)
-                late.update(key for key in keys if key in under_way)
-        for key in late:
-            attempt = under_way.pop(key)
-            self._client.cancel([attempt.future], force=True)
+                self._tell_hanging(name, [one.task.label for one in theirs])
+        if not self._hanging:
+            return
+        placed = {key for name, keys in at.items() if name not in self._hanging for key in keys}
+        for key, attempt in waits.items():
+            if key in placed or now - attempt.since_s <= limit_s:
+                continue
+            del under_way[key]
+            with _reached():
+                self._client.cancel([attempt.future], force=True)
             attempt.tries += 1
             self.figures.retried += 1
             self._submitted(job, attempt, ended)
             under_way[str(attempt.future.key)] = attempt
 
-    def _tell_hanging(self, name: str, under_way: dict[str, _JobAttempt[Task]], keys: list[str]) -> None:
-        labels = [under_way[key].task.label for key in keys if key in under_way]
+    def _tell_hanging(self, name: str, labels: list[str]) -> None:
         text = (
-            f"{name} has not done {labels[0]} within {self._terms.task_timeout_s:,.0f} s (task_timeout of [cluster]): "
-            "its tasks were given to others, and it gets no more in this run; look at that machine"
+            f"{name} has done nothing of {', '.join(labels)} within {self._terms.task_timeout_s:,.0f} s (task_timeout "
+            "of [cluster]): its tasks were given to others, and it gets no more in this run; look at that machine"
         )
         self.figures.warnings.append(Finding("cluster.worker-hangs", "warning", text, len(labels)))
 

@@ -205,7 +205,7 @@ def test_a_cluster_is_reached_by_tls_with_certificates_of_both_sides(ca: Ca, pre
 def test_a_worker_that_sees_another_file_than_the_client_says_so(tmp_path: Path) -> None:
     path = tmp_path / "rows.parquet"
     path.write_bytes(b"octets")
-    there = unpack(pack(LocalSource.at(path)), dict)
+    there = unpack(pack(LocalSource.at(path)))
     assert isinstance(there, LocalSource)
     there.check()
 

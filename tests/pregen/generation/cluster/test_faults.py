@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pregen.config import load_config
-from pregen.errors import ConfigError, CrashError, WorkerError
+from pregen.errors import ConfigError, WorkerError
 from pregen.generation.cluster.connection import open_cluster
 from pregen.generation.rows.spool import FolderSpool
 from tests.pregen.cli.ca import Ca
@@ -82,10 +82,9 @@ def test_a_task_that_ends_each_worker_is_named(ca: Ca, tmp_path: Path) -> None:
     with (
         running_cluster(tmp_path / "cluster", workers=2, environment=ONCE) as cluster,
         open_cluster(config, cluster.address, FolderSpool(tmp_path)) as pool,
-        pytest.raises(CrashError, match="act 0 ended each of 1 worker") as caught,
+        pytest.raises(WorkerError, match="act 0 ended each of 1 worker"),
     ):
         list(pool.map(Actor, None, [Act(0, "crash")]))
-    assert caught.value.label == "act 0"
 
 
 def test_a_scheduler_that_dies_ends_the_run_with_a_word(ca: Ca, cluster: Cluster, tmp_path: Path) -> None:
@@ -131,8 +130,8 @@ def opened(ca: Ca, cluster: Cluster, folder: Path):  # type: ignore[no-untyped-d
 @pytest.mark.parametrize(
     ("address", "message"),
     [
-        ("tcp://192.0.2.1:8786", "not on this machine's loopback.*must be tls://"),
-        ("tcp://scheduler:8786", "not on this machine's loopback"),
+        ("tcp://192.0.2.1:8786", "reached without TLS, and not on this machine's loopback alone.*must be tls://"),
+        ("tcp://scheduler:8786", "reached without TLS, and not on this machine's loopback alone"),
         ("tls://192.0.2.1:8786", r"needs tls_ca, tls_certificate, tls_key in \[cluster\]"),
         ("http://127.0.0.1:8786", "is no address of a scheduler"),
         ("tcp://127.0.0.1", "is no address of a scheduler"),
