@@ -9,7 +9,7 @@ import contextlib
 import os
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from storage.document import Document, encode
@@ -90,20 +90,30 @@ def at_work(store: Store, began_s: int) -> Iterator[str]:
     Raises:
         OSError: the store cannot be written to.
     """
-    name, octets, is_over = f"runs/{os.urandom(16).hex()}", encode_marker(began_s), threading.Event()
+    name, octets = f"runs/{os.urandom(16).hex()}", encode_marker(began_s)
     store.put(name, octets)
+    try:
+        with renewed(lambda: store.put(name, octets)):
+            yield name
+    finally:
+        with contextlib.suppress(OSError):  # who may not delete leaves it, and it is dead in a few hours
+            store.delete([name])
 
-    def renew() -> None:
+
+@contextlib.contextmanager
+def renewed(renew: Callable[[], object]) -> Iterator[None]:
+    """Renew every hour, while the block runs, whatever says that its publisher lives."""
+    is_over = threading.Event()
+
+    def every_hour() -> None:
         while not is_over.wait(RENEWED_EVERY_S):
             with contextlib.suppress(OSError):  # the next one may succeed, before the marker is dead
-                store.put(name, octets)
+                renew()
 
-    thread = threading.Thread(target=renew, name="marker", daemon=True)
+    thread = threading.Thread(target=every_hour, name="marker", daemon=True)
     thread.start()
     try:
-        yield name
+        yield
     finally:
         is_over.set()
         thread.join(_WAIT_S)
-        with contextlib.suppress(OSError):  # who may not delete leaves it, and it is dead in a few hours
-            store.delete([name])

@@ -21,7 +21,8 @@ from pregen.generation.preparation import opened_snapshot
 from pregen.generation.rows.groups import STATUS_OF_KIND
 from pregen.generation.rows.routing import route
 from pregen.generation.rows.rows import ShardRows, load_shard
-from pregen.generation.rows.spool import Spool, open_spool
+from pregen.generation.rows.spool import Spool
+from pregen.generation.rows.spooling import open_spool
 from pregen.generation.work.steps import Steps
 from pregen.issuers import Issuer, load_issuers
 from pregen.overlays.entries import Entries, Origin, order_of, paired
@@ -105,7 +106,7 @@ def verify_against(
     found = Against(as_of=clock.seconds(snapshot.as_of))
     kept_s = config.snapshot.keep_expired_s
     expired_before = None if kept_s is None else found.as_of - kept_s
-    with open_spool(config.spool, snapshot.row_estimate) as spool:
+    with open_spool(config.journals, snapshot.row_estimate) as spool:
         for shard, rows in _ranges(snapshot, issuers, shards, spool, expired_before, progress):
             _hold(viewer.view(shard.low, shard.high), rows, issuers, expired_before, found)
     found.rows_in = snapshot.rows_in
@@ -133,7 +134,7 @@ def _ranges(
     repeats = tuple((of, index) for index, issuer in enumerate(issuers) for of in issuer.rows_of)
     ids = np.array([issuer.issuer_id for issuer in issuers], np.uint64)
     bounds = [0, *(shard.high for shard in shards)]
-    files = route(_counted(snapshot, progress), spool, bounds, ids, Steps(), None, repeats)
+    files = route(_counted(snapshot, progress), spool, bounds, ids, Steps(), None, repeats, snapshot.row_estimate)
     as_of = clock.seconds(snapshot.as_of)
     for shard, file in zip(shards, files, strict=True):
         yield shard, _entries(load_shard(file, expired_before), ids, as_of)

@@ -66,9 +66,13 @@ class Config:
 
     @property
     def spool(self) -> Path | StoreAddress:
-        """Where rows are spooled: a folder, or a store that several machines reach; see `journals`."""
+        """Where rows are spooled: a folder, or a store that several machines reach."""
         address = StoreAddress.seen_from(self.folder, self.run.spool, self.publish.s3.options)
         return address.path or address
+
+    def spool_for(self, cluster: str | None) -> Path | StoreAddress:
+        """Return where a command spools rows: only the workers of a cluster need one that several machines reach."""
+        return self.spool if cluster else self.journals
 
     @property
     def journals(self) -> Path:

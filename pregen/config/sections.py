@@ -324,7 +324,8 @@ class RunConfig(Section, frozen=True, kw_only=True):
             fastest that works. `--engine` wins over it.
         spool: folder for spill files, relative to the configuration file; 48 octets a row must be free. They are
             removed at the end; the journal of a run that was stopped stays there, for the next one to go on from. A
-            store (``s3://bucket/prefix``) is for runs on several machines; their journals are in /var/tmp.
+            store (``s3://bucket/prefix``) is for ``--cluster`` alone; journals, and rows of what runs without, are in
+            /var/tmp then.
     """
 
     workers: Annotated[int, msgspec.Meta(ge=0)] = 0

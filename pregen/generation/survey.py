@@ -193,7 +193,7 @@ def _routed(
         job = RoutingJob(snapshot, spool, bounds, ids, watch, repeats)
         return route_files(place.pool, job, place.reading, steps, show, observe)
     observer = Observer(watch)
-    files = route(_counted(snapshot, show), spool, bounds, ids, steps, observer, repeats)
+    files = route(_counted(snapshot, show), spool, bounds, ids, steps, observer, repeats, snapshot.row_estimate)
     with steps("observe"):
         observe(observer.take())
     return files

@@ -10,7 +10,8 @@ from pregen.generation.means import Means
 from pregen.generation.preparation import Prepared
 from pregen.generation.rows.routing import RoutingTask, routing_tasks
 from pregen.generation.rows.sharding import Range, record_bytes, shard_bounds
-from pregen.generation.rows.spool import Spool, open_spool
+from pregen.generation.rows.spool import Spool
+from pregen.generation.rows.spooling import open_spool
 from pregen.generation.work.memory import keep_freed_memory
 from pregen.generation.work.workers import Pool, open_pool
 
@@ -49,10 +50,10 @@ def open_workplace(prepared: Prepared) -> Iterator[Workplace]:
     bounds = shard_bounds(estimate, record_bytes(prepared.issuers), current, at_once=prepared.full)
     workers = min(prepared.workers, len(bounds) - 1)
     with (
-        open_spool(prepared.config.spool, estimate) as spool,
+        open_spool(prepared.config.spool_for(prepared.cluster), estimate) as spool,
         open_workers(prepared, workers, spool) as (pool, cluster),
     ):
-        yield Workplace(pool, spool, bounds, _reading(prepared, pool), cluster)
+        yield Workplace(pool, spool, bounds, _reading(prepared, pool, len(bounds) - 1), cluster)
 
 
 @contextlib.contextmanager
@@ -74,5 +75,5 @@ def open_workers(means: Means, count: int, spool: Spool) -> Iterator[tuple[Pool,
         yield cluster, cluster.figures
 
 
-def _reading(prepared: Prepared, pool: Pool) -> list[RoutingTask]:
-    return routing_tasks(prepared.snapshot, pool.size) if pool.size > 1 else []
+def _reading(prepared: Prepared, pool: Pool, shards: int) -> list[RoutingTask]:
+    return routing_tasks(prepared.snapshot, pool.size, shards) if pool.size > 1 else []

@@ -11,7 +11,8 @@ from pregen import clock
 from pregen.gates.detector import Observer
 from pregen.generation.rows.routing import ShardFile, route
 from pregen.generation.rows.sharding import record_bytes, rows_wanted, shard_count
-from pregen.generation.rows.spool import Spool, open_spool
+from pregen.generation.rows.spool import Spool
+from pregen.generation.rows.spooling import open_spool
 from pregen.generation.work.steps import Steps
 from pregen.generation.work.workers import Pool
 from pregen.generation.workplace import open_workers
@@ -86,5 +87,8 @@ def place_of(ground: Ground, rows: int) -> Iterator[Place]:
     """
     shards = shard_count(rows, record_bytes(ground.issuers))
     count = min(ground.workers, shards)
-    with open_spool(ground.config.spool, 2 * rows) as spool, open_workers(ground, count, spool) as (pool, _):
+    with (
+        open_spool(ground.config.spool_for(ground.cluster), 2 * rows) as spool,
+        open_workers(ground, count, spool) as (pool, _),
+    ):
         yield Place(ground, pool, spool, key.split(0, key.KEY32, shards))

@@ -71,13 +71,30 @@ def test_rows_wait_in_a_bucket_as_well_as_in_a_folder_and_nothing_of_them_is_lef
     spool = f"s3://{s3_environment.new_bucket()}/spool"
     ca.configure(publish={"store": address}, run={"spool": spool})
 
-    assert pregen("run", ca.config).code == 0
-    revoked = pregen("revoke", ca.config, "--issuer", "r1", "--serial", f"{GOOD:x}", "--json")
+    ran = pregen("run", ca.config, "--cluster", "local:1")
 
-    assert revoked.code == 0, revoked.err
-    look_up = ("lookup", address, "--issuer", ca.pem, "--json", "--serial")
-    assert pregen(*look_up, f"{GOOD:x}").document["status"] == "revoked"
+    assert ran.code == 0, ran.err
     assert list(open_store(StoreAddress(spool)).list()) == []
+
+
+def test_what_works_on_this_machine_alone_needs_no_bucket_for_its_rows(ca: Ca, pregen: Program, address: str) -> None:
+    ca.configure(publish={"store": address}, run={"spool": "s3://no-such-bucket/spool"}, validity={"profile": "lab"})
+
+    ended = pregen("run", ca.config, "--cluster", "local:1")
+    assert ended.code == 5
+    assert "s3://no-such-bucket/spool: rows cannot be spooled there" in ended.err
+    by_serial = ("--issuer", "r1", "--serial", f"{GOOD:x}")
+    for words in (
+        ("run",),
+        ("verify", "--against"),
+        ("hold", *by_serial),
+        ("release", *by_serial),
+        ("revoke", *by_serial),
+    ):
+        name, *others = words
+        store = (address,) if name == "verify" else ()
+        ended = pregen(name, *store, *others, ca.config)
+        assert ended.code == 0, ended.err
 
 
 def test_a_spool_in_the_store_itself_is_refused(ca: Ca, pregen: Program, address: str) -> None:

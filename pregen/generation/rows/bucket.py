@@ -1,7 +1,8 @@
 """A spool in a store, such as a bucket: for runs on several machines, which share no folder.
 
 A run's parts are in `parts/<id>/`, and the marker `runs/<id>` says that it lives, as those of publishers do
-(`storage.markers`): what a killed run left is removed by the next one once its marker is dead.
+(`storage.markers`): what a killed run left is removed by the next one once its marker is dead. A part is put block by
+block, each an object of its own, so that it is in memory once.
 """
 
 import contextlib
@@ -12,11 +13,13 @@ from dataclasses import dataclass
 
 from pregen import clock
 from pregen.errors import SpoolError, explained
+from pregen.generation.rows.checksums import BY_SHA256, Checksum
 from pregen.generation.rows.spool import PartRange, broken
 from storage.markers import at_work, live_markers
 from storage.stores import Store, StoreAddress, open_store
 
 _REQUESTS = 16  # at once
+_BLOCK_BYTES = 16 << 20
 _PARTS, _MARKERS = "parts/", "runs/"
 
 
@@ -26,12 +29,24 @@ class StoreSpool:
 
     address: StoreAddress
     prefix: str
+    block_bytes: int = _BLOCK_BYTES
+
+    @property
+    def checksum(self) -> Checksum:
+        """SHA-256: whoever may write in the bucket shall not decide what is signed."""
+        return BY_SHA256
 
     def put(self, name: str, pieces: Iterable[memoryview]) -> None:
-        """Put a part as one object."""
-        octets = b"".join(pieces)
+        """Put a part as one object, or as several."""
+        store, number, block = _opened(self.address), 0, bytearray()
         try:
-            _opened(self.address).put(self.prefix + name, octets)
+            for piece in pieces:
+                block += piece
+                while len(block) > self.block_bytes:
+                    store.put(self._block(name, number), bytes(block[: self.block_bytes]))
+                    number += 1
+                    del block[: self.block_bytes]
+            store.put(self._block(name, number), bytes(block))
         except OSError as e:
             raise SpoolError(
                 f"{self.place_of(name)}: writing spooled rows failed ({explained(e)}): nothing was published; look at "
@@ -40,15 +55,16 @@ class StoreSpool:
 
     def fetch(self, ranges: Sequence[PartRange], into: memoryview) -> None:
         """Read ranges, several at once."""
-        starts, at = [], 0
-        for one in ranges:
+        starts, at, blocks = [], 0, [some for one in ranges for some in self._blocks(one)]
+        for _, one in blocks:
             starts.append(at)
             at += one.size_bytes
         store = _opened(self.address)
 
-        def read(one: PartRange, start: int) -> None:
+        def read(block: tuple[str, PartRange], start: int) -> None:
+            name, one = block
             try:
-                octets = store.get_range(self.prefix + one.name, one.start, one.size_bytes)
+                octets = store.get_range(name, one.start, one.size_bytes)
             except FileNotFoundError:
                 raise broken(self, one.name, "these spooled rows are missing") from None
             except EOFError as e:
@@ -57,11 +73,24 @@ class StoreSpool:
                 raise broken(self, one.name, f"reading spooled rows failed ({explained(e)})") from e
             into[start : start + one.size_bytes] = octets
 
-        if len(ranges) == 1:
-            read(ranges[0], 0)
+        if len(blocks) == 1:
+            read(blocks[0], 0)
             return
         with ThreadPoolExecutor(_REQUESTS) as threads:
-            list(threads.map(read, ranges, starts))
+            list(threads.map(read, blocks, starts))
+
+    def _block(self, name: str, number: int) -> str:
+        """Return the name of an object of a part."""
+        return f"{self.prefix}{name}" + (f".{number}" if number else "")
+
+    def _blocks(self, one: PartRange) -> Iterator[tuple[str, PartRange]]:
+        """Yield the objects that a range is in, and where it is there."""
+        at, end = one.start, one.start + one.size_bytes
+        while at < end:
+            number, start = divmod(at, self.block_bytes)
+            size = min(end - at, self.block_bytes - start)
+            yield self._block(one.name, number), PartRange(one.name, start, size)
+            at += size
 
     def place_of(self, name: str) -> str:
         """Return the address of a part."""

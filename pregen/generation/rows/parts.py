@@ -3,12 +3,11 @@
 Each shard's rows are in one piece of a part, and the index of the part says where. Whoever routes files of a snapshot
 writes parts of his own and need not know of others; a shard is what all parts have of it, in the order of the snapshot.
 
-What is signed is what the parts say, and read-back compares with them again: nothing later would notice a row that
-changed here. So the index has a checksum of each piece, and whoever reads a shard compares.
+The index has a checksum of each piece too (`checksums.py`), and whoever reads a shard compares. All parts together have
+shards x parts pieces, so that the indexes would grow with the square of the rows: a large snapshot has larger parts.
 """
 
 import os
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Self
@@ -16,8 +15,22 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from pregen.generation.rows.checksums import Checksum
 from pregen.generation.rows.spill import ROW_BYTES, SPILLED, Spilled, take
 from pregen.generation.rows.spool import PartRange, Spool, broken
+
+PART_ROWS = 1 << 19  # 24 MiB: a request of some MiB for each of a few shards, and little beside what signing needs
+MOST_PART_ROWS = 1 << 22  # 192 MiB, which routing has in memory where signing needs as much
+MOST_PIECES = 1 << 22  # 24 octets each in memory where rows are in a store, and 12 where they are in a folder
+
+
+def part_rows(rows: int, shards: int) -> int:
+    """Return how many rows a part should hold, for at most `MOST_PIECES` pieces, or as many rows as memory allows.
+
+    >>> part_rows(10**8, 1_528), part_rows(10**9, 15_264), part_rows(10**10, 65_536)
+    (524288, 3639221, 4194304)
+    """
+    return max(PART_ROWS, min(MOST_PART_ROWS, -(-rows * shards // MOST_PIECES)))
 
 
 class SpooledPart(NamedTuple):
@@ -26,12 +39,12 @@ class SpooledPart(NamedTuple):
     Attributes:
         name: in the spool.
         rows: uint32[shards], how many of each shard.
-        crcs: uint32[shards], CRC-32 of the octets of each piece.
+        sums: void[shards], checksums of the octets of each piece.
     """
 
     name: str
     rows: NDArray[np.uint32]
-    crcs: NDArray[np.uint32]
+    sums: NDArray[np.void]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,21 +54,21 @@ class Pieces:
     Attributes:
         spool: where the parts are.
         names: of the parts.
-        starts: int64[parts], rows of other shards before.
+        starts: uint32[parts], rows of other shards before.
         rows: uint32[parts], how many.
-        crcs: uint32[parts], CRC-32 of their octets.
+        sums: void[parts], checksums of their octets.
     """
 
     spool: Spool
     names: tuple[str, ...]
-    starts: NDArray[np.int64]
+    starts: NDArray[np.uint32]
     rows: NDArray[np.uint32]
-    crcs: NDArray[np.uint32]
+    sums: NDArray[np.void]
 
     @property
     def total(self) -> int:
         """How many rows there are."""
-        return int(self.rows.sum())
+        return int(self.rows.sum(dtype=np.int64))
 
     def read(self) -> Spilled:
         """Return the rows.
@@ -67,17 +80,16 @@ class Pieces:
         octets = rows.view(np.uint8).data
         there = np.flatnonzero(self.rows).tolist()
         sizes = (self.rows[there].astype(np.int64) * ROW_BYTES).tolist()
-        starts = (self.starts[there] * ROW_BYTES).tolist()
+        starts = (self.starts[there].astype(np.int64) * ROW_BYTES).tolist()
         self.spool.fetch(
             [PartRange(self.names[one], start, size) for one, start, size in zip(there, starts, sizes, strict=True)],
             octets,
         )
-        at = 0
-        for one, size in zip(there, sizes, strict=True):
-            if zlib.crc32(octets[at : at + size]) != self.crcs[one]:
-                raise broken(
-                    self.spool, self.names[one], "this spill file holds other octets than were written (CRC-32 differs)"
-                )
+        checksum, at = self.spool.checksum, 0
+        for one, size, expected in zip(there, sizes, self.sums[there].tolist(), strict=True):
+            if checksum.of([octets[at : at + size]]) != expected:
+                what = f"this spill file holds other octets than were written ({checksum.name} differs)"
+                raise broken(self.spool, self.names[one], what)
             at += size
         return rows
 
@@ -87,7 +99,7 @@ class Pieces:
         return cls(
             some[0].spool,
             tuple(name for one in some for name in one.names),
-            *(np.concatenate([getattr(one, name) for one in some]) for name in ("starts", "rows", "crcs")),
+            *(np.concatenate([getattr(one, name) for one in some]) for name in ("starts", "rows", "sums")),
         )
 
 
@@ -95,10 +107,17 @@ def pieces_of(spool: Spool, parts: Sequence[SpooledPart], shards: int) -> list[P
     """Return the pieces of each shard in parts that are in the order of the snapshot."""
     names = tuple(part.name for part in parts)
     # A column for each shard, so that what a task pickles is what its own shard needs.
-    rows = np.stack([part.rows for part in parts], axis=1) if parts else np.zeros((shards, 0), np.uint32)
-    crcs = np.stack([part.crcs for part in parts], axis=1) if parts else np.zeros((shards, 0), np.uint32)
-    starts = np.cumsum(rows, axis=0, dtype=np.int64) - rows
-    return [Pieces(spool, names, *columns) for columns in zip(starts, rows, crcs, strict=True)]
+    rows = np.zeros((shards, len(parts)), np.uint32)
+    sums = np.zeros((shards, len(parts)), _dtype(spool.checksum))
+    for number, part in enumerate(parts):
+        rows[:, number], sums[:, number] = part.rows, part.sums
+    starts = np.cumsum(rows, axis=0, dtype=np.uint32)
+    starts -= rows
+    return [Pieces(spool, names, *columns) for columns in zip(starts, rows, sums, strict=True)]
+
+
+def _dtype(checksum: Checksum) -> np.dtype[np.void]:
+    return np.dtype((np.void, checksum.size_bytes))
 
 
 class SortedRows(NamedTuple):
@@ -125,23 +144,24 @@ def write_part(spool: Spool, chunks: Sequence[SortedRows]) -> SpooledPart:
         SpoolError: the spool does not take it.
     """
     counts = np.stack([chunk.counts for chunk in chunks], axis=1)
-    part = SpooledPart(os.urandom(8).hex(), counts.sum(axis=1).astype(np.uint32), np.zeros(len(counts), np.uint32))
-    spool.put(part.name, _pieces(chunks, counts, part.crcs))
+    sums = np.zeros(len(counts), _dtype(spool.checksum))
+    part = SpooledPart(os.urandom(8).hex(), counts.sum(axis=1).astype(np.uint32), sums)
+    spool.put(part.name, _pieces(chunks, counts, spool.checksum, sums))
     return part
 
 
-def _pieces(chunks: Sequence[SortedRows], counts: NDArray[np.intp], crcs: NDArray[np.uint32]) -> Iterator[memoryview]:
+def _pieces(
+    chunks: Sequence[SortedRows], counts: NDArray[np.intp], checksum: Checksum, sums: NDArray[np.void]
+) -> Iterator[memoryview]:
     """Yield the octets of each shard in each chunk, by shards, and note the checksums of these."""
     octets, starts = [chunk.rows.view(np.uint8).data for chunk in chunks], [0] * len(chunks)
     there = np.flatnonzero(counts.any(axis=1))
     for number, sizes in zip(there.tolist(), (counts[there] * ROW_BYTES).tolist(), strict=True):
-        crc = 0
-        for one, size in enumerate(sizes):
-            piece = octets[one][starts[one] : starts[one] + size]
-            crc = zlib.crc32(piece, crc)
-            starts[one] += size
-            yield piece
-        crcs[number] = crc
+        ends = [start + size for start, size in zip(starts, sizes, strict=True)]
+        pieces = [one[start:end] for one, start, end in zip(octets, starts, ends, strict=True)]
+        starts = ends
+        sums[number] = checksum.of(pieces)
+        yield from pieces
 
 
 def spooled(spool: Spool, rows: Spilled) -> Pieces:

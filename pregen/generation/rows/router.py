@@ -8,7 +8,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pregen.generation.rows.groups import again_for, group_codes
-from pregen.generation.rows.parts import SortedRows, SpooledPart, write_part
+from pregen.generation.rows.parts import SortedRows, SpooledPart, part_rows, write_part
 from pregen.generation.rows.spill import (
     PRECERTIFICATE_BIT,
     SPILLED,
@@ -21,7 +21,6 @@ from pregen.generation.rows.spool import Spool
 from pregen.routing_key import keys, serial_matrix, serial_octets, serial_offsets
 from pregen.snapshot import MAX_SERIAL_BYTES, NO_REASON, StatusBatch, Withheld
 
-PART_ROWS = 1 << 19  # 24 MiB, which are in memory twice while they are sorted
 _TABLE_BITS = 18
 
 Repeats: TypeAlias = tuple[tuple[int, int], ...]  # indices of issuers: whose rows are spooled for whom as well
@@ -66,12 +65,14 @@ class Router:
     """Puts batches of rows into parts of a spool; all methods may raise `SpoolError`, as the spool does."""
 
     def __init__(
-        self, spool: Spool, bounds: Sequence[int], issuer_ids: NDArray[np.uint64], repeats: Repeats = ()
+        self, spool: Spool, bounds: Sequence[int], issuer_ids: NDArray[np.uint64], repeats: Repeats = (), rows: int = 0
     ) -> None:
+        """Route about so many `rows` with others who work for the same run."""
         self._spool = spool
         self._finder = ShardFinder(bounds)
         self._issuer_ids = issuer_ids
         self._repeats = repeats
+        self._part_rows = part_rows(rows, self._finder.shards)
         self._chunks: list[SortedRows] = []
         self._waiting = 0
         self._parts: list[SpooledPart] = []
@@ -109,7 +110,7 @@ class Router:
     def _add(self, rows: Spilled, key: NDArray[np.uint64]) -> None:
         self._chunks.append(SortedRows.of(rows, self._finder.of(key), self._finder.shards))
         self._waiting += len(rows)
-        if self._waiting >= PART_ROWS:
+        if self._waiting >= self._part_rows:
             self._put()
 
     def _put(self) -> None:

@@ -1,6 +1,7 @@
 """First pass: the rows of a snapshot go to shards by their keys, into parts of a spool.
 
-Only now is it known which rows belong together, so memory is bounded by the shard, however large the snapshot is. The
+Only now is it known which rows belong together, so a worker has the rows of one part or one shard in memory, however
+large the snapshot is. Whoever began the run has the indexes of all parts: see `parts.part_rows`. The
 files of a snapshot are read one after the other, or by several workers at once: the shards are the same.
 """
 
@@ -13,8 +14,8 @@ from numpy.typing import NDArray
 
 from pregen.errors import CrashError
 from pregen.gates.detector import Observation, Observer, Watch
-from pregen.generation.rows.parts import Pieces, SpooledPart, pieces_of
-from pregen.generation.rows.router import PART_ROWS, Repeats, Router
+from pregen.generation.rows.parts import Pieces, SpooledPart, part_rows, pieces_of
+from pregen.generation.rows.router import Repeats, Router
 from pregen.generation.rows.spool import Spool
 from pregen.generation.rows.truth import Overlaid
 from pregen.generation.work.steps import Steps
@@ -64,6 +65,7 @@ def route(
     steps: Steps,
     observer: Observer | None = None,
     repeats: Repeats = (),
+    rows: int = 0,
 ) -> tuple[ShardFile, ...]:
     """Spool all rows by their shards.
 
@@ -75,11 +77,12 @@ def route(
         steps: told what reading and routing take.
         observer: shown all rows.
         repeats: which issuers' rows are spooled for which others as well.
+        rows: how many there are, about; 0: few.
 
     Raises:
         SpoolError: the spool has no space.
     """
-    router = Router(spool, bounds, issuer_ids, repeats)
+    router = Router(spool, bounds, issuer_ids, repeats, rows)
     for batch in steps.each("read", batches):
         _pass(batch, router, observer, steps)
     with steps("route"):
@@ -154,7 +157,7 @@ class FileRouter:
 
     def __init__(self, job: RoutingJob) -> None:
         self._snapshot = job.snapshot
-        self._router = Router(job.spool, job.bounds, job.issuer_ids, job.repeats)
+        self._router = Router(job.spool, job.bounds, job.issuer_ids, job.repeats, job.snapshot.row_estimate)
         self._observer = Observer(job.watch) if job.watch else None
 
     def __call__(self, task: RoutingTask) -> Routed:
@@ -217,9 +220,10 @@ def route_files(
     return _shard_files(job.spool, job.bounds, [part for number in sorted(parts) for part in parts[number]])
 
 
-def routing_tasks(snapshot: Snapshot, workers: int) -> list[RoutingTask]:
+def routing_tasks(snapshot: Snapshot, workers: int, shards: int) -> list[RoutingTask]:
     """Return what so many workers should read, in the order of the snapshot: small files together, large ones alone."""
-    wanted = min(PART_ROWS, max(_FEW_ROWS, snapshot.row_estimate // (_TASKS_EACH * workers)))
+    most = part_rows(snapshot.row_estimate, shards)
+    wanted = min(most, max(_FEW_ROWS, snapshot.row_estimate // (_TASKS_EACH * workers)))
     together: list[list[int]] = []
     rows = 0
     for number in range(len(snapshot.files)):

@@ -1,29 +1,30 @@
-"""Where routed rows lie until their shards are signed: the user's alone, and gone at the end whatever happens.
+"""Where routed rows lie until their shards are signed: what every spool does, and one in a folder.
 
 A spool takes parts, each under a name of its own, and gives back ranges of them. It pickles: whoever works for a run
-reaches the same parts.
+reaches the same parts. It is gone at the end, or, where a run is killed, when the next one begins.
 """
 
 import contextlib
 import fcntl
+import hashlib
 import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from pregen.errors import SpoolError
+from pregen.generation.rows.checksums import BY_CRC32, Checksum
 from pregen.generation.rows.spill import ROW_BYTES
-from storage.stores import StoreAddress
+from storage.markers import DEAD_AFTER_S, renewed
 
 SPOOL_PREFIX = "pregen-spool-"
 _WRITE_BYTES = 64 << 10
 _ADVICE = (
     "nothing was published; look at the disk and the memory of this machine, and for whoever writes there, then run "
-    "again, or set [run] spool to another disk"
+    "again, or set [run] spool to another place"
 )
 
 
@@ -37,6 +38,10 @@ class PartRange(NamedTuple):
 
 class Spool(Protocol):
     """A place for parts; tests/pregen/generation/rows/test_spools.py holds all kinds against what is said here."""
+
+    @property
+    def checksum(self) -> Checksum:
+        """What rows in it are held against: strong, where others than the user may write."""
 
     def put(self, name: str, pieces: Iterable[memoryview]) -> None:
         """Keep a part, all of its pieces in their order; no other part has its name.
@@ -61,6 +66,11 @@ class FolderSpool:
     """A spool in a folder: of this machine, or one that all machines of a run share."""
 
     folder: Path
+
+    @property
+    def checksum(self) -> Checksum:
+        """CRC-32: its mode is 0700."""
+        return BY_CRC32
 
     def put(self, name: str, pieces: Iterable[memoryview]) -> None:
         """Write the file of a part."""
@@ -106,26 +116,18 @@ def broken(spool: Spool, name: str, what: str) -> SpoolError:
     return SpoolError(f"{spool.place_of(name)}: {what}: {_ADVICE}")
 
 
-def open_spool(where: Path | StoreAddress, rows: int) -> AbstractContextManager[Spool]:
-    """Give a spool in a folder, or in a store, with room for `rows` rows; see `spool_folder` and `store_spool`."""
-    if isinstance(where, Path):
-        return spool_folder(where, rows)
-    from pregen.generation.rows.bucket import store_spool  # noqa: PLC0415 - few runs have one
-
-    return store_spool(where)
-
-
 @contextlib.contextmanager
 def spool_folder(parent: Path, rows: int) -> Iterator[FolderSpool]:
     """Give a spool in a new folder, mode 0700, with room for `rows` rows; remove it afterwards.
 
-    Folders that killed runs left behind are removed too: their locks are free.
+    Folders that killed runs left behind are removed too: their locks are free. A lock says that of runs on this machine
+    alone; where machines share the parent, a folder of another one is left behind once nobody has renewed it for hours,
+    as the markers of publishers are (`storage.markers`).
 
     Raises:
         SpoolError: the parent cannot be written, or has too little space.
     """
     try:
-        _remove_abandoned(parent)
         folder, lock = _make_locked(parent)
     except OSError as e:
         raise SpoolError(
@@ -133,8 +135,10 @@ def spool_folder(parent: Path, rows: int) -> Iterator[FolderSpool]:
             "set [run] spool to one that can be written"
         ) from e
     try:
+        _remove_abandoned(parent, folder.stat().st_mtime)
         _check_space(parent, rows)
-        yield FolderSpool(folder)
+        with renewed(lambda: os.utime(folder)):
+            yield FolderSpool(folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         os.close(lock)
@@ -143,7 +147,7 @@ def spool_folder(parent: Path, rows: int) -> Iterator[FolderSpool]:
 def _make_locked(parent: Path) -> tuple[Path, int]:
     """Return a new folder and a descriptor that holds its lock; the kernel frees it when this process dies."""
     while True:
-        folder = Path(tempfile.mkdtemp(prefix=SPOOL_PREFIX, dir=parent))
+        folder = Path(tempfile.mkdtemp(prefix=f"{SPOOL_PREFIX}{_machine()}-", dir=parent))
         # Before it is locked, another run may take the folder for an abandoned one; then it is gone, and we try again.
         with contextlib.suppress(FileNotFoundError):
             lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -162,12 +166,20 @@ def _check_space(parent: Path, rows: int) -> None:
         )
 
 
-def _remove_abandoned(parent: Path) -> None:
+def _remove_abandoned(parent: Path, now_s: float) -> None:
+    """Remove the folders of dead runs; `now_s` is what the clock of the parent's file system says."""
     for folder in parent.glob(f"{SPOOL_PREFIX}*"):
         # In use, another user's, or gone by now: not ours to remove.
         with contextlib.suppress(OSError), _opened(folder) as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(folder, ignore_errors=True)
+            is_here = folder.name.startswith(f"{SPOOL_PREFIX}{_machine()}-")
+            if is_here or abs(folder.stat().st_mtime - now_s) >= DEAD_AFTER_S:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _machine() -> str:
+    """Return what tells this machine from others that share a folder; a name of its own gives a container one too."""
+    return hashlib.sha256(os.uname().nodename.encode()).hexdigest()[:12]
 
 
 @contextlib.contextmanager

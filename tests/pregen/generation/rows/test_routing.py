@@ -15,6 +15,7 @@ import xxhash
 
 from pregen.errors import InputError, SpoolError, WorkerError
 from pregen.generation.rows.groups import RESPONSE_KINDS, Group
+from pregen.generation.rows.parts import MOST_PIECES, part_rows
 from pregen.generation.rows.router import ShardFinder
 from pregen.generation.rows.routing import RoutingJob, RoutingTask, ShardFile, route, route_files, routing_tasks
 from pregen.generation.rows.rows import load_shard
@@ -114,6 +115,18 @@ def test_batches_follow_each_other_in_a_shard(tmp_path: Path) -> None:
         numbers = [one.number for one in contents(file)]
         assert numbers == sorted(numbers)
     assert sum(file.rows for file in files) == 300
+
+
+def test_the_parts_of_a_large_snapshot_are_larger_so_that_their_pieces_are_not_too_many(tmp_path: Path) -> None:
+    batches = [batch_of(plain_rows(5_000)) for _ in range(110)]  # 550,000 rows
+    shards = 15_264
+    for rows, parts in ((len(batches) * 5_000, 2), (10**9, 1)):
+        folder = tmp_path / str(parts)
+        folder.mkdir()
+        bounds = split(0, KEY32, shards)
+        files = route(batches, FolderSpool(folder), bounds, np.array(IDS[:1], np.uint64), Steps(), rows=rows)
+        assert len(files[0].pieces.names) == len(list(folder.iterdir())) == parts
+    assert 10**9 // part_rows(10**9, shards) * shards <= MOST_PIECES
 
 
 def test_a_slice_of_serials_is_routed_by_its_own_octets(tmp_path: Path) -> None:
@@ -294,7 +307,7 @@ def test_small_files_are_read_together_and_large_ones_alone(desk: Desk) -> None:
         desk.write(f"sizes/{number}.parquet", table(rows))
     snapshot = desk.open(desk.folder / "sizes")
 
-    tasks = routing_tasks(snapshot, workers=2)
+    tasks = routing_tasks(snapshot, workers=2, shards=3)
 
     assert [task.files for task in tasks] == [(0, 1), (2,), (3, 4), (5, 6)]
     assert [task.number for task in tasks] == [0, 1, 2, 3]
@@ -361,7 +374,7 @@ def test_of_files_that_are_read_together_the_one_whose_reader_crashes_is_named(d
     folder = desk.folder / "spool"
     folder.mkdir()
     job = RoutingJob(snapshot, FolderSpool(folder), (0, KEY32), np.array(IDS[:1], np.uint64))
-    tasks = routing_tasks(snapshot, workers=2)
+    tasks = routing_tasks(snapshot, workers=2, shards=3)
     assert len(tasks) == 1
 
     with WorkerPool(2) as pool, pytest.raises(InputError) as caught:

@@ -4,6 +4,7 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from pregen.generation.comparing.counting import CountTask, ShardCounter
 from pregen.generation.making.shard import ShardSigner
 from pregen.generation.rows.spill import ROW_BYTES
 from pregen.generation.rows.spool import SPOOL_PREFIX, spool_folder
+from storage.markers import DEAD_AFTER_S
 from tests.pregen.generation.workshop import Bench, make_issuers, various_rows
 
 PROJECT = Path(__file__).parents[3]
@@ -91,9 +93,23 @@ def test_the_folder_of_a_run_that_goes_on_stays(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_was_left_before_it_was_locked_is_removed_too(tmp_path: Path) -> None:
-    (tmp_path / f"{SPOOL_PREFIX}abc").mkdir()
+    with spool_folder(tmp_path, 10) as spool:
+        of_this_machine, _, _ = spool.folder.name.rpartition("-")
+    (tmp_path / f"{of_this_machine}-abc").mkdir()
     with spool_folder(tmp_path, 10) as spool:
         assert list(tmp_path.iterdir()) == [spool.folder]
+
+
+@pytest.mark.parametrize(("silent_s", "stays"), [(60, True), (DEAD_AFTER_S - 60, True), (DEAD_AFTER_S + 60, False)])
+def test_a_folder_of_another_machine_stays_until_nobody_has_renewed_it_for_hours(
+    tmp_path: Path, silent_s: int, stays: bool
+) -> None:
+    theirs = tmp_path / f"{SPOOL_PREFIX}{'ab' * 6}-abc"  # its lock is one of that machine, and free here
+    theirs.mkdir()
+    (theirs / "part").write_bytes(b"rows")
+    os.utime(theirs, (time.time() - silent_s,) * 2)
+    with spool_folder(tmp_path, 10):
+        assert theirs.exists() == stays
 
 
 def test_other_files_and_folders_are_let_alone(tmp_path: Path) -> None:

@@ -4,8 +4,10 @@ import os
 import pickle
 import re
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +15,10 @@ import pytest
 
 from pregen.errors import SpoolError
 from pregen.generation.rows.bucket import StoreSpool, store_spool
-from pregen.generation.rows.parts import SortedRows, pieces_of, write_part
+from pregen.generation.rows.parts import SortedRows, pieces_of, spooled, write_part
 from pregen.generation.rows.spill import SPILLED
-from pregen.generation.rows.spool import PartRange, Spool, open_spool, spool_folder
+from pregen.generation.rows.spool import PartRange, Spool, spool_folder
+from pregen.generation.rows.spooling import open_spool
 from storage.markers import DEAD_AFTER_S, encode_marker
 from storage.stores import LocalStore, StoreAddress, open_store
 from tests.s3 import S3Server
@@ -93,6 +96,56 @@ def test_rows_of_many_parts_and_shards_come_back_in_the_order_of_the_snapshot(sp
         copy = pickle.loads(pickle.dumps(one))
         assert copy.read()["row"].tolist() == expected.tolist()
     assert len(pickle.dumps(pieces[0])) < 2_000, "a task takes what its own shard needs"
+
+
+def forged(octets: bytes, crc: int) -> bytes:
+    """Return octets with other ones in the place of the last four, so that their CRC-32 is that one."""
+    table = [zlib.crc32(bytes([one])) ^ zlib.crc32(b"\0") for one in range(256)]
+    by_top = {value >> 24: at for at, value in enumerate(value ^ table[0] for value in table)}
+    state = crc ^ 0xFFFFFFFF
+    for _ in range(4):
+        at = by_top[state >> 24]
+        state = ((state ^ table[at]) << 8 & 0xFFFFFFFF) | at
+    return octets[:-4] + (state ^ zlib.crc32(octets[:-4]) ^ 0xFFFFFFFF).to_bytes(4, "little")
+
+
+def test_rows_that_somebody_has_changed_in_a_store_are_refused_though_their_crc_is_right(tmp_path: Path) -> None:
+    rows = np.zeros(3, SPILLED)
+    rows["code"] = 7
+    rows["serial"] = b"\x11"
+    with store_spool(StoreAddress(str(tmp_path))) as spool:
+        pieces = spooled(spool, rows)
+        path = tmp_path / spool.prefix / pieces.names[0]
+        written = path.read_bytes()
+        rows["code"] = 6
+        path.write_bytes(forged(rows.tobytes(), zlib.crc32(written)))
+        assert path.read_bytes() != written
+        assert zlib.crc32(path.read_bytes()) == zlib.crc32(written)
+
+        with pytest.raises(SpoolError, match=r"other octets than were written \(SHA-256 differs\)"):
+            pieces.read()
+        path.write_bytes(written)
+        assert pieces.read()["code"].tolist() == [7, 7, 7]
+
+
+def test_a_part_in_a_store_is_put_in_blocks_and_ranges_are_read_across_them(tmp_path: Path) -> None:
+    with store_spool(StoreAddress(str(tmp_path))) as spool:
+        small = replace(spool, block_bytes=4)
+        octets = bytes(range(18))
+        put(small, "a", octets[:3], octets[3:13], octets[13:])
+        put(small, "b", octets[:8])
+
+        assert {Path(one.name).name for one in open_store(spool.address).list(spool.prefix)} == {
+            *("a", "a.1", "a.2", "a.3", "a.4"),
+            *("b", "b.1"),
+        }
+        for start in range(18):
+            for end in range(start, 19):
+                ranges = PartRange("b", 2, 3), PartRange("a", start, end - start)
+                assert fetched(small, *ranges) == octets[2:5] + octets[start:end]
+        with pytest.raises(SpoolError, match="missing"):
+            fetched(small, PartRange("b", 4, 5))
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 def test_nothing_is_left_afterwards(new_spool: NewSpool, tmp_path: Path) -> None:
