@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from pregen.errors import GateError, PublishError, VerificationError, explained
 from pregen.generation.making.shard import ShardSigner, SignedShard, SigningJob, SignTask
+from pregen.generation.rows.truth import Staying, staying_between
 from pregen.generation.work.workers import Pool
 from pregen.overlays import Entries
 from pregen.overlays.records import overlay_columns
@@ -72,18 +73,20 @@ class StayingSigner:
         return StayingPack(replace(signed, shard=shard), part)
 
 
-def sign_staying(job: SigningJob, tasks: Sequence[SignTask], entries: Entries, pool: Pool) -> list[StayingPack]:
+def sign_staying(
+    job: SigningJob, tasks: Sequence[SignTask], staying: Sequence[Staying], pool: Pool
+) -> list[StayingPack]:
     """Return the packs of what stays, in the order of their keys.
 
     Args:
         job: as of the shards.
         tasks: one for each range of keys.
-        entries: what stays.
+        staying: the parts of what stays.
         pool: who signs.
 
     Raises:
         SigningError, VerificationError, PublishError, WorkerError: nothing was published.
     """
-    staying = [StayingTask(one, entries.between(one.file.low, one.file.high)) for one in tasks]
-    packs = list(pool.map(StayingSigner, replace(job, remembers=False), staying)) if staying else []
+    waiting = (StayingTask(one, staying_between(staying, one.file.low, one.file.high).entries) for one in tasks)
+    packs = list(pool.map(StayingSigner, replace(job, remembers=False), waiting)) if tasks else []
     return sorted(packs, key=lambda one: one.signed.number)

@@ -148,8 +148,9 @@ def _goes(
     goes[_heard(prepared.past.overlays, entries)] = True  # which a merge has put into another pack
     status = _status_in_shards(prepared.store, parts, entries)
     # These are revoked in the shards by the overlays alone that the run has heard, and so has whoever was first.
-    mine, theirs = paired(entries, staying.entries)
-    status[mine[~staying.is_final_there[theirs]]] = -1
+    for part in staying.parts:
+        mine, theirs = paired(entries, part.entries)
+        status[mine[~part.is_final_there[theirs]]] = -1
     (places,) = np.nonzero((status >= 0) & ~entries.is_final)
     count = len(places)
     row = RowsSay(
@@ -203,7 +204,7 @@ def _made(prepared: Prepared, entries: Entries) -> list[StayingPack]:
     """Return the packs of an overlay that says what entries do."""
     store, nothing = prepared.store, np.zeros(len(entries), np.bool_)
     with open_workplace(prepared) as place:
-        rows = spool_staying(prepared, place, Staying(entries, nothing, nothing))
+        rows = spool_staying(prepared, place, (Staying(entries, nothing, nothing),))
         if not rows.files:
             return []
         back = look_back(prepared)
@@ -212,6 +213,6 @@ def _made(prepared: Prepared, entries: Entries) -> list[StayingPack]:
         )
         put_tables(store, plan)
         job = signing_job(prepared, plan, back.job(plan))
-        packs = sign_staying(job, tasks_of(prepared, rows, back), entries, place.pool)
+        packs = sign_staying(job, tasks_of(prepared, rows, back), rows.parts, place.pool)
         plan = put_windows(store, plan, [one.signed for one in packs])
     return [replace(one, signed=one.signed.with_windows(plan.name)) for one in packs]

@@ -237,7 +237,7 @@ def _made(
         job = signing_job(prepared, plan, back.job(plan))
     put_tables(prepared.store, plan)
     signed = sign(job, work.sign, place.pool, surveyed.certificates - surveyed.kept, progress, resumption.note)
-    staying = sign_staying(job, work.staying, surveyed.staying.entries, place.pool)
+    staying = sign_staying(job, work.staying, surveyed.staying.parts, place.pool)
     plan = put_windows(prepared.store, plan, Made(signed=signed, staying=staying).packs)
     made = Made(
         signed=[one.with_windows(plan.name) for one in signed],

@@ -1,5 +1,6 @@
 """What stays in overlays when a run is over: told of, and spooled to be signed as one overlay of the new generation."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
@@ -16,9 +17,9 @@ from pregen.generation.rows.parts import spooled
 from pregen.generation.rows.routing import ShardFile
 from pregen.generation.rows.sharding import record_bytes, rows_wanted
 from pregen.generation.rows.spill import SPILLED, Spilled
-from pregen.generation.rows.truth import KIND_OF_STATUS, Overlaid, Staying, is_revoked
+from pregen.generation.rows.truth import KIND_OF_STATUS, Overlaid, Staying, is_revoked, staying_between
 from pregen.generation.workplace import Workplace
-from pregen.overlays import NO_ENTRIES, Entries
+from pregen.overlays import Entries
 from pregen.overlays.entries import newest, under
 from storage.certid import serial_text
 from storage.key import KEY32, split
@@ -31,15 +32,13 @@ class StayingRows:
     """What stays, spooled and counted like rows of a snapshot, in as few ranges of keys as packs are needed.
 
     Attributes:
-        entries: all of it, by ascending keys.
-        is_final_there: bool[n], which of them the snapshot itself says are revoked for good.
+        parts: all of it, as it was found: there may be millions, which nothing copies as a whole.
         files: the ranges.
         groups: rows of each group.
         proofs: by range, groups that are seen there first.
     """
 
-    entries: Entries = NO_ENTRIES
-    is_final_there: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, np.bool_))
+    parts: tuple[Staying, ...] = ()
     files: tuple[ShardFile, ...] = ()
     groups: dict[Group, int] = field(default_factory=dict)
     proofs: dict[int, frozenset[Group]] = field(default_factory=dict)
@@ -90,54 +89,58 @@ def _same_rows(prepared: Prepared, index: int) -> list[int]:
     ]
 
 
-def ahead(prepared: Prepared, staying: Staying) -> tuple[Finding, ...]:
-    """Return a warning of what is revoked or on hold in overlays, and not in the snapshot."""
-    entries = staying.entries.take(staying.is_ahead)
-    if not len(entries):
+def ahead(prepared: Prepared, staying: Sequence[Staying]) -> tuple[Finding, ...]:
+    """Return a warning of what is revoked or on hold in overlays, and not in the snapshot; by ascending keys."""
+    as_of = clock.seconds(prepared.snapshot.as_of)
+    names = {issuer.issuer_id: issuer.names[0] for issuer in prepared.issuers}
+    count = lacking = newer = 0
+    examples: list[str] = []
+    for part in staying:
+        entries, (places,) = part.entries, np.nonzero(part.is_ahead)
+        count += len(places)
+        lacking += int(np.count_nonzero(part.is_lacking[places]))
+        newer += int(np.count_nonzero(entries.as_of[places] > as_of))
+        examples += (
+            f"{serial_text(entries.serial(at))} of {names[int(entries.issuers[at])]}"
+            for at in places[: MAX_EXAMPLES - len(examples)].tolist()
+        )
+    if not count:
         return ()
-    lacking = int(np.count_nonzero(staying.is_lacking[staying.is_ahead]))
-    newer = int(np.count_nonzero(entries.as_of > clock.seconds(prepared.snapshot.as_of)))
     text = (
         "these certificates are revoked or on hold by an urgent change or an earlier generation, and the snapshot does "
         f"not say so ({lacking:,} of them it does not have, and {newer:,} changed after its as_of): they stay as they "
         "are; enter it at the source, and if it was wrong, name them good in a delta with --accept unrevoke"
     )
-    names = {issuer.issuer_id: issuer.names[0] for issuer in prepared.issuers}
-    examples = tuple(
-        f"{serial_text(entries.serial(at))} of {names[int(entries.issuers[at])]}"
-        for at in range(min(len(entries), MAX_EXAMPLES))
-    )
-    return (Finding("overlay.ahead", "warning", text, len(entries), examples),)
+    return (Finding("overlay.ahead", "warning", text, count, tuple(examples)),)
 
 
-def spool_staying(prepared: Prepared, place: Workplace, staying: Staying, first: int = 0) -> StayingRows:
+def spool_staying(prepared: Prepared, place: Workplace, staying: Sequence[Staying], first: int = 0) -> StayingRows:
     """Spool what stays, and count it.
 
     Args:
         prepared: for whom.
         place: where the rows go, and who counts them.
-        staying: what stays.
+        staying: the parts of what stays.
         first: number of its first range; the shards have those below.
 
     Raises:
         SpoolError: they cannot be written.
     """
-    entries = staying.entries
-    if not len(entries):
+    count = sum(len(one.entries) for one in staying)
+    if not count:
         return StayingRows()
     ids = np.array([issuer.issuer_id for issuer in prepared.issuers], np.uint64)
-    parts = -(-len(entries) // rows_wanted(record_bytes(prepared.issuers)))
+    parts = -(-count // rows_wanted(record_bytes(prepared.issuers)))
     bounds = split(0, KEY32, parts)
     files = [
         ShardFile(number, low, high, spooled(place.spool, spilled_of(some, ids)))
         for number, (low, high) in enumerate(pairwise(bounds), start=first)
-        if len(some := entries.between(low, high))
+        if len(some := staying_between(staying, low, high).entries)
     ]
     tasks = [CountTask(file, None, prepared.endings) for file in files]
     tally = add_up(place.pool.map(ShardCounter, CountingJob(), tasks))
     return StayingRows(
-        entries,
-        staying.is_final_there,
+        tuple(one for one in staying if len(one.entries)),
         tuple(replace(file, digest=tally.digests[file.number]) for file in files),
         tally.groups,
         tally.proofs,

@@ -32,7 +32,7 @@ from pregen.generation.preparation import Prepared
 from pregen.generation.rows.counts import RowCounts
 from pregen.generation.rows.groups import Group
 from pregen.generation.rows.routing import RoutingJob, ShardFile, route, route_files
-from pregen.generation.rows.truth import Overlaid, all_staying
+from pregen.generation.rows.truth import Overlaid
 from pregen.generation.staying import StayingRows, overlaid_of, spool_staying
 from pregen.generation.work.steps import Steps
 from pregen.generation.workplace import Workplace
@@ -148,8 +148,8 @@ def survey(
         excluded = _excluded(snapshot, counts, invalid)
         gates, warnings = ask(prepared, tally, verdict, watch, excluded, claims)
         history = remembered(prepared, tally.groups, verdict, observation, watch)
-        stays = all_staying([tally.staying, lost_but_staying(prepared, tally.comparison)])
-        staying = spool_staying(prepared, place, stays, len(files))
+        lost = lost_but_staying(prepared, tally.comparison)
+        staying = spool_staying(prepared, place, (*tally.staying, lost), len(files))
     return Survey(
         files=tuple(
             replace(file, digest=tally.digests[file.number], made_of=tally.made_of[file.number]) for file in files

@@ -75,9 +75,13 @@ class Entries:
 
     def between(self, low: int, high: int) -> "Entries":
         """Return the entries of keys whose upper halves are from `low` up to below `high`."""
+        within = self.span(low, high)
+        return Entries(*(getattr(self, one.name)[within] for one in fields(self)))
+
+    def span(self, low: int, high: int) -> slice:
+        """Return where the entries are whose keys have upper halves from `low` up to below `high`."""
         start = int(np.searchsorted(self.keys, np.uint64(low << 32)))
-        end = len(self) if high >= 1 << 32 else int(np.searchsorted(self.keys, np.uint64(high << 32)))
-        return Entries(*(getattr(self, one.name)[start:end] for one in fields(self)))
+        return slice(start, len(self) if high >= 1 << 32 else int(np.searchsorted(self.keys, np.uint64(high << 32))))
 
     def expired(self, before: int | None) -> Mask:
         """Tell which certificates need no answer any more: those whose not_after is before that second; None: none."""
@@ -115,9 +119,13 @@ def concatenated(parts: Iterable[Entries]) -> Entries:
     """
     every = [one for one in parts if len(one)] or [NO_ENTRIES]
     joined = every[0] if len(every) == 1 else _joined(every)
-    if (joined.keys[1:] > joined.keys[:-1]).all():  # no further copy of what may be a million
+    if _is_ascending(joined.keys):  # no further copy of what may be a million
         return joined
     return joined.take(order_of(joined))
+
+
+def _is_ascending(keys: NDArray[np.uint64]) -> bool:
+    return bool((keys[1:] > keys[:-1]).all())
 
 
 def _joined(parts: Sequence[Entries]) -> Entries:
@@ -138,6 +146,49 @@ def newest(parts: Iterable[Entries]) -> Entries:
     every = concatenated(parts)
     again = repeats(every)
     return every.take(~again) if again.any() else every
+
+
+class Gathered:
+    """Entries of many lists, copied one after the other into columns that have room for all: none is there twice.
+
+    Args:
+        count: how many there will be; if there are more, that only takes longer.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._columns = [np.empty((count, *one.shape[1:]), one.dtype) for one in _columns(NO_ENTRIES)]
+        self._count = 0
+
+    def add(self, entries: Entries) -> None:
+        """Take the next list."""
+        start, self._count = self._count, self._count + len(entries)
+        for at, column in enumerate(_columns(entries)):
+            if self._count > len(self._columns[at]):
+                self._columns[at] = np.concatenate([self._columns[at][:start], column])
+            else:
+                self._columns[at][start : self._count] = column
+
+    def newest(self) -> Entries:
+        """Return one entry of each certificate: that of the first list that has one; nothing can be added then."""
+        if not _is_ascending(self._entries().keys):
+            self._take(order_of(self._entries()))
+        again = repeats(self._entries())
+        if again.any():
+            self._take(~again)
+        return self._entries()
+
+    def _entries(self) -> Entries:
+        return Entries(*(column[: self._count] for column in self._columns))
+
+    def _take(self, places: EntryPlaces | Mask) -> None:
+        """Choose or order entries, one column after the other."""
+        for at, column in enumerate(self._columns):
+            self._columns[at] = column[: self._count][places]
+        self._count = len(self._columns[0])
+
+
+def _columns(entries: Entries) -> list[NDArray[np.generic]]:
+    return [getattr(entries, one.name) for one in fields(entries)]
 
 
 def repeats(ordered: Entries) -> Mask:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pregen.gates.comparison import RememberedStatus
-from pregen.overlays.entries import Entries, Origin, concatenated, newest
+from pregen.overlays.entries import Entries, Gathered, Origin, concatenated
 from pregen.reasons import CERTIFICATE_HOLD
 from pregen.routing_key import xxh64
 from pregen.snapshot import NO_REASON
@@ -50,9 +50,10 @@ def read_overlays(
         OSError: the store does not answer.
     """
     parts = {part.pack: part for part in index.overlays} if index else {}
-    found: list[Entries] = []
     damage: list[str] = []
-    for overlay in current.manifest.overlays if overlays is None else overlays:
+    overlays = current.manifest.overlays if overlays is None else overlays
+    found = Gathered(sum(min(one.rows, one.size_bytes) for one in overlays))
+    for overlay in overlays:
         try:
             entries = pack_entries(store, current, overlay, Origin.DELTA)
         except FormatError as e:
@@ -68,8 +69,8 @@ def read_overlays(
                 damage.append(str(e))
             except FileNotFoundError:
                 damage.append(f"{part.name}: is missing")
-        found.append(entries)
-    return OverlayEntries(newest(found), tuple(damage))
+        found.add(entries)
+    return OverlayEntries(found.newest(), tuple(damage))
 
 
 def overlay_count(overlays: Sequence[Shard]) -> int:

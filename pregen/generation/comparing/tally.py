@@ -12,7 +12,7 @@ from pregen.generation.comparing.makings import Keeping
 from pregen.generation.rows.counts import NO_EXAMPLES, NOTHING_COUNTED, Examples, FirstExamples, RowCounts
 from pregen.generation.rows.groups import CODE_FACTORS, Group
 from pregen.generation.rows.rows import digest_of
-from pregen.generation.rows.truth import NOTHING_STAYS, Staying, all_staying
+from pregen.generation.rows.truth import NOTHING_STAYS, Staying
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,8 @@ class Tally:
         made_of: by shard, `ShardCount.made_of`.
         keeping: of shards of which something is kept, what is.
         kept_groups: rows of each group in these shards.
-        counts, examples, comparison, held, staying: as of `ShardCount`; examples in the order of shards.
+        counts, examples, comparison, held: as of `ShardCount`; examples in the order of shards.
+        staying: of each shard where anything stays, in their order: there may be millions, and nothing copies them.
     """
 
     groups: dict[Group, int]
@@ -75,7 +76,7 @@ class Tally:
     made_of: dict[int, bytes | None] = field(default_factory=dict)
     keeping: dict[int, Keeping] = field(default_factory=dict)
     kept_groups: dict[Group, int] = field(default_factory=dict)
-    staying: Staying = NOTHING_STAYS
+    staying: tuple[Staying, ...] = ()
 
     def without(self, rows: Mapping[Group, int], again: int) -> "Tally":
         """Return the same without rows of some groups, of which so many were there for a further issuer."""
@@ -129,5 +130,5 @@ def add_up(shards: Iterable[ShardCount]) -> Tally:
         examples=examples.take(),
         comparison=comparison,
         held=all_held(held[shard] for shard in sorted(held)),
-        staying=all_staying(staying[shard] for shard in sorted(staying)),
+        staying=tuple(staying[shard] for shard in sorted(staying)),
     )

@@ -9,7 +9,7 @@ revoked. What rows confirm is folded in: its entry leaves the overlay. What stay
   when an operator accepts that a later snapshot lacks it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -78,6 +78,11 @@ class Staying(NamedTuple):
         """Which are revoked or on hold, and the source does not know it."""
         return np.isin(self.entries.status, (RememberedStatus.REVOKED, RememberedStatus.ON_HOLD))
 
+    def between(self, low: int, high: int) -> "Staying":
+        """Return what stays of keys whose upper halves are from `low` up to below `high`, which copies nothing."""
+        within = self.entries.span(low, high)
+        return Staying(self.entries.between(low, high), self.is_lacking[within], self.is_final_there[within])
+
 
 NOTHING_STAYS = Staying()
 
@@ -91,6 +96,11 @@ def all_staying(parts: Iterable[Staying]) -> Staying:
         np.concatenate([one.is_lacking for one in every])[order],
         np.concatenate([one.is_final_there for one in every])[order],
     )
+
+
+def staying_between(parts: Sequence[Staying], low: int, high: int) -> Staying:
+    """Return what stays, of several parts in any order, of keys whose upper halves are in [low, high)."""
+    return all_staying(one.between(low, high) for one in parts)
 
 
 def tell(rows: Spilled, kept: Mask, overlaid: Overlaid, limit: int) -> Staying:
@@ -123,6 +133,8 @@ def tell(rows: Spilled, kept: Mask, overlaid: Overlaid, limit: int) -> Staying:
     if overlaid.is_lack_accepted:
         stays &= ~is_lacking | is_revoked(entries.status) | (entries.as_of > overlaid.as_of)
     stays &= now.not_after >= limit
+    if stays.all():  # most of its columns are those of the overlays still, which may be long
+        return Staying(now, is_lacking, is_final_there)
     return Staying(now.take(stays), is_lacking[stays], is_final_there[stays])
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pregen.gates.comparison import RememberedStatus
 from pregen.overlays import NO_ENTRIES, Entries, Origin
-from pregen.overlays.entries import concatenated, newest, paired, under, without
+from pregen.overlays.entries import Gathered, concatenated, newest, paired, under, without
 from storage.certid import MAX_SERIAL_BYTES
 from storage.key import key64
 
@@ -74,6 +74,15 @@ def test_of_several_lists_the_first_that_has_a_certificate_counts(parts: list[li
         model = {one.certificate: one for one in part} | model
 
     assert ones(newest(map(entries, parts))) == [model[certificate] for certificate in sorted(model)]
+
+
+@given(lists, st.integers(0, 30))
+def test_lists_that_are_copied_into_the_same_columns_say_the_same(parts: list[list[One]], room: int) -> None:
+    gathered = Gathered(room)
+    for part in parts:
+        gathered.add(entries(part))
+
+    assert ones(gathered.newest()) == ones(newest(map(entries, parts)))
 
 
 @given(lists)

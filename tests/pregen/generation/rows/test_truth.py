@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from pregen.gates.comparison import RememberedStatus
 from pregen.generation.rows.groups import RESPONSE_KINDS
 from pregen.generation.rows.rows import ShardRows, load_shard
-from pregen.generation.rows.truth import Overlaid, Staying, all_staying
+from pregen.generation.rows.truth import Overlaid, Staying, all_staying, staying_between
 from pregen.overlays import Entries, Origin, resolve
 from pregen.overlays.entries import concatenated
 from pregen.overlays.order import KEY_COMPROMISE, RowsSay
 from pregen.reasons import CERTIFICATE_HOLD
 from pregen.snapshot import GOOD, MAX_SERIAL_BYTES, NO_REASON, REVOKED, UNKNOWN
-from storage.key import key64
+from storage.key import KEY32, key64
 from tests.pregen.generation.workshop import Row, serials_of, spool
 
 AS_OF = 1_000
@@ -219,3 +219,8 @@ def test_rows_and_entries_become_what_the_order_of_truth_says(
     kept = all_staying(part.staying for part in parts).entries
     names = [(IDS.index(int(kept.issuers[at])), kept.serial(at)) for at in range(len(kept))]
     assert dict(zip(names, kept.status.tolist(), strict=True)) == stays
+    halves = [staying_between([part.staying for part in parts], *cut) for cut in ((0, KEY32 // 3), (KEY32 // 3, KEY32))]
+    assert np.concatenate([half.entries.serials for half in halves]).tolist() == kept.serials.tolist()
+    assert sum(int(np.count_nonzero(half.is_lacking)) for half in halves) == sum(
+        int(np.count_nonzero(part.staying.is_lacking)) for part in parts
+    )
