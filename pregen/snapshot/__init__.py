@@ -15,7 +15,8 @@ certificates exist and which of them are revoked. Reading goes
     crls/         revocations, where they come from CRLs and the files only say what was issued
     intake.py     one record batch to one `StatusBatch` (batch.py), bad rows left out: rows.py is how far they are
                   judged, judged_rows.py judges each column by itself, exclusion.py says which rows are left out on
-                  purpose, reading.py what is noted of a file, and suspicions.py what of whole columns
+                  purpose, reading.py what is noted of a part of a file (readings.py adds that up by file), and
+                  suspicions.py what of whole columns
     profile_rules.py    what the profile of an issuer demands of its rows
     habits/       what whole columns tell: another encoding, unit or order than declared, rounded numbers, stand-ins
     findings.py   bad rows to `Finding`s: counted by kind, with examples, and where they are (location.py)

@@ -47,7 +47,7 @@ from pregen.snapshot.suspicions import (
 from pregen.snapshot.times.instants import Instants
 from pregen.validity import CLOCK_SKEW_S, Profile
 
-MOST_UNPLACED = 1 << 17  # rows of a file, times issuers, that are held against each issuer
+MOST_UNPLACED = 1 << 17  # rows of a part of a file, times issuers, that are held against each issuer
 
 
 class Intake:
@@ -64,13 +64,15 @@ class Intake:
         skew_s: int = CLOCK_SKEW_S,
         *,
         told_by_crls: bool = False,
+        part: int = 0,
+        parts: int = 1,
     ) -> None:
         """Remember where columns come from, which issuers there are, and where what is found is noted.
 
         `profiles` are those that rows of issuers (indices) are held against; none: their rules are for others to apply.
         With `revocations`, a certificate is revoked where they say so, and there are no columns that might. `skew_s` is
         how far a revocation may lie after as_of; any does where they were `told_by_crls` before the files were
-        imported, since newer CRLs than the oldest one say more.
+        imported, since newer CRLs than the oldest one say more. The rows are of one part, of so many, of a file.
         """
         count = max(issuers.values()) + 1
         self.reading = reading
@@ -78,7 +80,7 @@ class Intake:
         self.of_kind = reading.of_kind = np.zeros((count, KIND_COUNT), np.int64)
         self.rows_of = reading.rows_of = np.zeros((count, 2), np.int64)
         self.negative = reading.negative_serials = np.zeros(count, np.int64)
-        self.habits = Habits(count)
+        self.habits = reading.habits = Habits(count, part, parts)
         self.revocations = revocations
         self.columns = columns
         self.latest_s = as_of_s + skew_s

@@ -28,6 +28,7 @@ from pregen.snapshot.habits.units import Units
 from pregen.snapshot.intake import Intake
 from pregen.snapshot.profile_rules import NO_PROFILES
 from pregen.snapshot.reading import Reading
+from pregen.snapshot.readings import Readings
 from pregen.snapshot.remnants import Remnants, judged
 from pregen.validity import CLOCK_SKEW_S, Profile
 
@@ -65,7 +66,7 @@ class Snapshot:
         self._revocations = revocations
         self._skew_s = skew_s
         self._warnings = warnings
-        self._readings: dict[int, Reading] = {}
+        self._readings = self._no_readings()
 
     @property
     def columns(self) -> Mapping[str, Column]:
@@ -80,7 +81,7 @@ class Snapshot:
     @property
     def rows_in(self) -> int:
         """Rows read so far, bad and excluded ones included."""
-        return sum(reading.rows_in for reading in self._readings.values())
+        return self._readings.rows_in
 
     @property
     def rows_of(self) -> NDArray[np.int64]:
@@ -111,19 +112,25 @@ class Snapshot:
 
     def batches(self) -> Iterator[StatusBatch]:
         """Yield the good rows of all files. Each call reads everything anew; see `read`."""
-        self._readings = {}
-        for number in range(len(self._opened)):
-            reading = Reading()
-            self.add(number, reading)
-            yield from self.read(number, reading)
+        self._readings = self._no_readings()
+        for number, file in enumerate(self._opened):
+            for part in range(len(file.parts)):
+                reading = Reading()
+                with self._readings.noting(number, part, reading):
+                    yield from self.read(number, reading, part)
 
-    def read(self, number: int, reading: Reading) -> Iterator[StatusBatch]:
-        """Yield the good rows of one file; bad ones are left out, and noted in `reading`.
+    def _no_readings(self) -> Readings:
+        return Readings(self._columns, [len(file.parts) for file in self._opened])
+
+    def read(self, number: int, reading: Reading, part: int = 0) -> Iterator[StatusBatch]:
+        """Yield the good rows of one part of a file; bad ones are left out, and noted in `reading`, which is new.
 
         Raises:
             InputError: the file is damaged further on, or was replaced.
         """
         file = self._opened[number]
+        parts = file.parts
+        first_row = parts[part].first_row
         intake = Intake(
             self._columns,
             self._issuers,
@@ -133,22 +140,26 @@ class Snapshot:
             self._revocations,
             self._skew_s,
             told_by_crls=self.listed_as_of is not None,
+            part=part,
+            parts=len(parts),
         )
-        for record_batch in file.batches(
+        for record_batch in parts[part].batches(
             *needed(listing(self._columns, from_crls=self._revocations is not None), file.schema)
         ):
-            batch, excluded = intake.read(record_batch, RowPlace(number, file.path, reading.rows_in, file.unit))
+            batch, excluded = intake.read(
+                record_batch, RowPlace(number, file.path, first_row + reading.rows_in, file.unit)
+            )
             reading.rows_in += record_batch.num_rows
             reading.excluded.update(excluded)
             if len(batch) or len(batch.late.revoked_at) or batch.withheld is not None:
                 yield batch
-        column = self._columns["serial"]
-        reading.of_issuers = intake.habits.findings(column.name, column.encoding or "binary")
-        reading.units_of_issuers = intake.habits.units(self._columns)
+        if len(parts) == 1:  # else the last one tells
+            reading.judge_habits(self._columns)
 
-    def add(self, number: int, reading: Reading) -> None:
-        """Count what is noted while a file is read, here or in a worker."""
-        self._readings[number] = reading
+    def add(self, number: int, part: int, reading: Reading) -> None:
+        """Count what was noted while a part of a file was read, here or in a worker."""
+        with self._readings.noting(number, part, reading):
+            pass
 
     def findings(self, matched: frozenset[int] = frozenset()) -> tuple[Finding, ...]:
         """Return what is wrong with the rows read so far, and odd about the files; errors come first.
@@ -157,7 +168,7 @@ class Snapshot:
         had a row before (`matched`).
         """
         found = RowFindings()
-        for _, reading in sorted(self._readings.items(), key=lambda item: item[0]):
+        for _, reading in self._readings.by_file():
             found.add(reading.findings)
         from_crls: tuple[Finding, ...] = ()
         if self._revocations is not None:
@@ -185,7 +196,7 @@ class Snapshot:
         by_issuer = dict[str, tuple[Finding, ...]]()
         negative, rows = np.zeros(max(self._issuers.values()) + 1, np.int64), self.rows_of.sum(axis=1)
         names = self._names
-        for number, one in sorted(self._readings.items(), key=lambda item: item[0]):
+        for number, one in self._readings.by_file():
             scripts.add(one.scripts)
             rounded.add(one.rounded)
             count = int(one.negative_serials.sum())
@@ -214,7 +225,7 @@ class Snapshot:
         for canonical in TIME_COLUMNS:
             noted, column = Units(), self._columns[canonical]
             by_file, by_issuer = dict[str, tuple[Finding, ...]](), dict[str, tuple[Finding, ...]]()
-            for number, reading in sorted(self._readings.items(), key=lambda item: item[0]):
+            for number, reading in self._readings.by_file():
                 one = reading.units.get(canonical, Units())
                 noted.add(one)
                 by_file[f"file {self.files[number]}"] = one.findings(column)
@@ -231,7 +242,7 @@ class Snapshot:
 
     def _stand_ins(self) -> tuple[Finding, ...]:
         noted = StandIns()
-        for _, reading in sorted(self._readings.items(), key=lambda item: item[0]):
+        for _, reading in self._readings.by_file():
             noted.add(reading.stand_ins)
         return noted.findings(
             self._columns["revoked_at"].name, self._columns["not_after"].name, clock.seconds(self.as_of)
@@ -276,6 +287,6 @@ class Snapshot:
         """Return what messages call a row: its file, and its number from 1; both arguments count from 0."""
         return located(self.files[file], row, self._opened[file].unit)
 
-    def estimate_of(self, number: int) -> int:
-        """Return about how many rows a file has, known before they are read."""
-        return self._opened[number].row_estimate
+    def estimates_of(self, number: int) -> tuple[int, ...]:
+        """Return about how many rows each part of a file has, known before they are read."""
+        return tuple(part.row_estimate for part in self._opened[number].parts)

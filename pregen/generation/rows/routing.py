@@ -99,16 +99,16 @@ def _pass(batch: StatusBatch, router: Router, observer: Observer | None, steps: 
 
 @dataclass(frozen=True, slots=True)
 class RoutingTask:
-    """Files of a snapshot to be read and routed: neighbours, or one.
+    """What of a snapshot one worker reads and routes: neighbouring files, or neighbouring parts of one.
 
     Attributes:
         number: of the task, in the order of the snapshot.
-        files: numbers of the files.
+        parts: numbers of files, and of parts of these.
         label: what messages call it.
     """
 
     number: int
-    files: tuple[int, ...]
+    parts: tuple[tuple[int, int], ...]
     label: str
 
 
@@ -135,18 +135,18 @@ class RoutingJob:
 
 @dataclass(frozen=True, slots=True)
 class Routed:
-    """Files whose rows are spooled.
+    """What was read, and its rows spooled.
 
     Attributes:
         number: of the task.
-        readings: what was noted about rows, by the numbers of the files.
+        readings: what was noted about rows, by file and part of it.
         parts: with all rows, in their order.
         steps: what reading and routing took.
         observation: of the rows; None: nobody looked.
     """
 
     number: int
-    readings: dict[int, Reading]
+    readings: dict[tuple[int, int], Reading]
     parts: list[SpooledPart]
     steps: dict[str, float]
     observation: Observation | None = None
@@ -161,15 +161,15 @@ class FileRouter:
         self._observer = Observer(job.watch) if job.watch else None
 
     def __call__(self, task: RoutingTask) -> Routed:
-        """Read and route the files of a task.
+        """Read and route what a task names.
 
         Raises:
             InputError: one is damaged further on, or was replaced.
             SpoolError: the spool has no space.
         """
-        readings, steps = {number: Reading() for number in task.files}, Steps()
-        for number, reading in readings.items():
-            for batch in steps.each("read", self._snapshot.read(number, reading)):
+        readings, steps = {one: Reading() for one in task.parts}, Steps()
+        for (number, part), reading in readings.items():
+            for batch in steps.each("read", self._snapshot.read(number, reading, part)):
                 _pass(batch, self._router, self._observer, steps)
         with steps("route"):
             parts = self._router.take_parts()
@@ -188,7 +188,7 @@ def route_files(
     progress: Callable[[], None],
     observe: Callable[[Observation], None] = lambda _: None,
 ) -> tuple[ShardFile, ...]:
-    """Spool all rows of a snapshot as `route` does, with a task at a time in every worker, the largest ones first.
+    """Spool all rows of a snapshot as `route` does, with a task at a time in every worker.
 
     Args:
         pool: the workers.
@@ -204,11 +204,10 @@ def route_files(
         WorkerError: a worker died.
     """
     parts: dict[int, list[SpooledPart]] = {}
-    by_size = sorted(tasks, key=lambda task: -sum(job.snapshot.estimate_of(number) for number in task.files))
     try:
-        for routed in pool.map(FileRouter, job, by_size):
-            for number, reading in routed.readings.items():
-                job.snapshot.add(number, reading)
+        for routed in pool.map(FileRouter, job, _largest_first(job.snapshot, tasks)):
+            for (number, part), reading in routed.readings.items():
+                job.snapshot.add(number, part, reading)
             parts[routed.number] = routed.parts
             steps.add(routed.steps)
             if routed.observation is not None:
@@ -220,35 +219,55 @@ def route_files(
     return _shard_files(job.spool, job.bounds, [part for number in sorted(parts) for part in parts[number]])
 
 
+def _largest_first(snapshot: Snapshot, tasks: Sequence[RoutingTask]) -> list[RoutingTask]:
+    """Return tasks by the rows of their files; those of one stay in their order, since its readings are added up so."""
+    return sorted(tasks, key=lambda task: -sum(sum(snapshot.estimates_of(number)) for number in _files(task)))
+
+
+def _files(task: RoutingTask) -> list[int]:
+    return [*dict.fromkeys(number for number, _ in task.parts)]
+
+
 def routing_tasks(snapshot: Snapshot, workers: int, shards: int) -> list[RoutingTask]:
-    """Return what so many workers should read, in the order of the snapshot: small files together, large ones alone."""
+    """Return what so many workers should read, in the order of the snapshot: small files together, large ones in parts.
+
+    Of what cannot be cut, a task has more rows than others.
+    """
     most = part_rows(snapshot.row_estimate, shards)
     wanted = min(most, max(_FEW_ROWS, snapshot.row_estimate // (_TASKS_EACH * workers)))
-    together: list[list[int]] = []
-    rows = 0
+    together: list[list[tuple[int, int]]] = []
+    left = -1  # how many rows the last task still takes; below 0, it takes nothing more
     for number in range(len(snapshot.files)):
-        size = snapshot.estimate_of(number)
-        if not together or rows + size > wanted:
-            together.append([])
-            rows = 0
-        together[-1].append(number)
-        rows += size
+        estimates = snapshot.estimates_of(number)
+        is_large = sum(estimates) > wanted  # then it has tasks of its own
+        left = -1 if is_large else left
+        for parts in ([part] for part in range(len(estimates))) if is_large else [range(len(estimates))]:
+            rows = sum(estimates[part] for part in parts)
+            if rows > left:
+                together.append([])
+                left = wanted
+            together[-1] += [(number, part) for part in parts]
+            left -= rows
+        left = -1 if is_large else left
     return [RoutingTask(number, tuple(some), _label(snapshot, some)) for number, some in enumerate(together)]
 
 
-def _label(snapshot: Snapshot, files: Sequence[int]) -> str:
-    first, last = snapshot.files[files[0]], snapshot.files[files[-1]]
-    return str(first) if first == last else f"{len(files):,} files from {first} to {last}"
+def _label(snapshot: Snapshot, parts: Sequence[tuple[int, int]]) -> str:
+    """Return the name of the one file, however it is cut, or of several."""
+    (first, _), (last, _) = parts[0], parts[-1]
+    name = str(snapshot.files[first])
+    return name if first == last else f"{last - first + 1:,} files from {name} to {snapshot.files[last]}"
 
 
 def _found(error: CrashError, job: RoutingJob, tasks: Sequence[RoutingTask]) -> CrashError:
     """Return the crash with the name of the one file that made it happen, where its task had several."""
-    files = next((task.files for task in tasks if task.label == error.label), ())
-    alone = [RoutingTask(number, (number,), str(job.snapshot.files[number])) for number in files]
-    for task in alone if len(alone) > 1 else ():
+    task = next((task for task in tasks if task.label == error.label), None)
+    files = _files(task) if task else []
+    for number in files if len(files) > 1 else ():
+        parts = tuple((number, part) for part in range(len(job.snapshot.estimates_of(number))))
         try:
             with WorkerPool(1) as pool:
-                list(pool.map(FileRouter, job, [task]))
+                list(pool.map(FileRouter, job, [RoutingTask(number, parts, str(job.snapshot.files[number]))]))
         except CrashError as found:
             return found
     return error

@@ -26,8 +26,29 @@ USUAL_ROW_BYTES = 48  # serial, status and a time or two, in files that do not s
 ODD = "pregen.odd"
 
 
-class SnapshotFile(Protocol):
-    """One file of a snapshot. It pickles, and nothing of it is open between calls."""
+class FilePart(Protocol):
+    """Some neighbouring rows of a file, or all of them. It pickles, and nothing of it is open between calls."""
+
+    @property
+    def first_row(self) -> int:
+        """How many rows of the file come before it."""
+
+    @property
+    def row_estimate(self) -> int:
+        """About how many rows it has, known before they are read."""
+
+    def batches(self, names: Sequence[str], categories: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
+        """Yield the columns called `names`, at most `BATCH_ROWS` rows at a time, and `ODD` where it is needed.
+
+        `categories` are texts with few distinct values: they may come as dictionaries.
+
+        Raises:
+            InputError: the file is damaged, or is no longer what it was.
+        """
+
+
+class SnapshotFile(FilePart, Protocol):
+    """One file of a snapshot, which is itself the part of all its rows."""
 
     @property
     def path(self) -> Location:
@@ -46,17 +67,22 @@ class SnapshotFile(Protocol):
         """What its metadata says under `AS_OF_KEY`."""
 
     @property
-    def row_estimate(self) -> int:
-        """About how many rows it has, known before they are read."""
+    def parts(self) -> tuple[FilePart, ...]:
+        """What may be read apart, one at least, in the order of the rows; the same whoever asks, and how often.
 
-    def batches(self, names: Sequence[str], categories: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
-        """Yield the columns called `names`, at most `BATCH_ROWS` rows at a time, and `ODD` where it is needed.
-
-        `categories` are texts with few distinct values: they may come as dictionaries.
-
-        Raises:
-            InputError: the file is damaged, or is no longer what it was.
+        No batch has rows of two parts, so that it does not matter to what is found in batches who reads which part.
         """
+
+
+class Undivided:
+    """A file that is read from its first row to the last, by one reader."""
+
+    first_row = 0
+
+    @property
+    def parts(self: FilePart) -> tuple[FilePart, ...]:
+        """The whole."""
+        return (self,)
 
 
 def unusable(code: str, place: Location | str, what: str) -> InputError:

@@ -12,7 +12,7 @@ from typing import IO, Literal, TypeAlias, cast
 import pyarrow as pa
 import pyarrow.csv
 
-from pregen.snapshot.files.base import USUAL_ROW_BYTES, slices, unusable
+from pregen.snapshot.files.base import USUAL_ROW_BYTES, Undivided, slices, unusable
 from pregen.snapshot.files.sources import Source, reading
 
 _BLOCK_BYTES = 4 << 20
@@ -30,7 +30,7 @@ _PACKED_ROW_SHARE = 4  # a row takes so much less when it is packed
 Packing: TypeAlias = Literal["gzip", "zstd"]
 
 
-class CsvFile:
+class CsvFile(Undivided):
     """A file with commas; quoted fields may hold line ends, which may be of any kind."""
 
     unit: Literal["row"] = "row"

@@ -8,7 +8,7 @@ from typing import Literal
 import pyarrow as pa
 
 from pregen import clock
-from pregen.snapshot.files.base import SnapshotFile, unusable
+from pregen.snapshot.files.base import FilePart, SnapshotFile, unusable
 from pregen.snapshot.files.remote import open_bucket
 from pregen.snapshot.files.search import fixed_segments
 from pregen.snapshot.files.sources import looking_at
@@ -29,6 +29,12 @@ class DatedFile:
         self.unit: Literal["row", "line"] = file.unit
         self.schema = file.schema
         self.row_estimate = file.row_estimate
+        self.first_row = file.first_row
+
+    @property
+    def parts(self) -> tuple[FilePart, ...]:
+        """Those of the file."""
+        return self._file.parts
 
     def batches(self, names: Sequence[str], categories: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
         """Yield the columns called `names`."""

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from pregen.config import ColumnConfig, SnapshotConfig
 from pregen.reasons import REASONS
 from pregen.snapshot.column import Column, columns_of
-from pregen.snapshot.files.base import ODD, slices, unusable
+from pregen.snapshot.files.base import ODD, Undivided, slices, unusable
 from pregen.snapshot.files.sources import Source, reading
 from pregen.snapshot.location import Location
 from pregen.snapshot.octets import ArrowArray, OctetColumn, holds, octet_at, octets_of
@@ -62,7 +62,7 @@ def index_txt_columns() -> Mapping[str, Column]:
     return columns_of(SnapshotConfig(columns=own))
 
 
-class IndexTxtFile:
+class IndexTxtFile(Undivided):
     """A database of `openssl ca`."""
 
     unit: Literal["line"] = "line"

@@ -7,7 +7,15 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.ipc
 
-from pregen.snapshot.files.base import AS_OF_KEY, USUAL_ROW_BYTES, slices, text_of_metadata, unusable, within
+from pregen.snapshot.files.base import (
+    AS_OF_KEY,
+    USUAL_ROW_BYTES,
+    Undivided,
+    slices,
+    text_of_metadata,
+    unusable,
+    within,
+)
 from pregen.snapshot.files.ipc_sizes import refuse_bombs
 from pregen.snapshot.files.sources import Source, reading
 
@@ -19,7 +27,7 @@ _STREAM_WINDOW_BYTES = 1 << 20
 _IpcReader = pa.ipc.RecordBatchStreamReader | pa.ipc.RecordBatchFileReader
 
 
-class IpcFile:
+class IpcFile(Undivided):
     """A file or a stream of record batches."""
 
     unit: Literal["row"] = "row"

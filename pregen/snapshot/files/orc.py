@@ -16,13 +16,14 @@ import pyarrow as pa
 import pyarrow.ipc
 
 from pregen.snapshot.files.apart import ReadRequest, answers
+from pregen.snapshot.files.base import Undivided
 from pregen.snapshot.files.sources import Source
 
 MAGIC = b"ORC"
 _PATIENCE_S = 120  # for one stripe, of 64 MiB mostly
 
 
-class OrcFile:
+class OrcFile(Undivided):
     """A file of which only the streams of the needed columns are read."""
 
     unit: Literal["row"] = "row"

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from pregen.errors import MAX_EXAMPLES, Finding
-from pregen.snapshot.files.base import SnapshotFile
+from pregen.snapshot.files.base import FilePart, SnapshotFile
 from pregen.snapshot.files.found import FoundFile
 from pregen.snapshot.location import Location
 
@@ -134,21 +134,43 @@ class PartitionedFile:
         """Add columns that are not in the file."""
         self._file = file
         self._values = {value.column: value.text for value in values}
+        self._whole = _PartitionedPart(file, self._values, file.schema.names[:1])
         self.path: Location = file.path
         self.unit: Literal["row", "line"] = file.unit
         self.as_of = file.as_of
+        self.first_row = file.first_row
         self.row_estimate = file.row_estimate
         self.schema = file.schema
         for name in self._values:
             self.schema = self.schema.append(pa.field(name, _TYPE))
+
+    @property
+    def parts(self) -> tuple[FilePart, ...]:
+        """Those of the file, each with the columns of its folders."""
+        return tuple(_PartitionedPart(part, self._values, self._file.schema.names[:1]) for part in self._file.parts)
+
+    def batches(self, names: Sequence[str], categories: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
+        """Yield the columns called `names`."""
+        return self._whole.batches(names, categories)
+
+
+class _PartitionedPart:
+    """A part of such a file; `first` is its first column, which is read where nothing else is asked for."""
+
+    def __init__(self, part: FilePart, values: dict[str, str | None], first: list[str]) -> None:
+        self._part = part
+        self._values = values
+        self._first = first
+        self.first_row = part.first_row
+        self.row_estimate = part.row_estimate
 
     def batches(self, names: Sequence[str], categories: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
         """Yield the columns called `names`."""
         values = {name: self._values[name] for name in names if name in self._values}
         own = [name for name in names if name not in values]
         if not own:  # the rows must be counted at least
-            own = self._file.schema.names[:1]
-        for batch in self._file.batches(own, [name for name in categories if name not in values]):
+            own = self._first
+        for batch in self._part.batches(own, [name for name in categories if name not in values]):
             yield _with(batch, values)
 
 

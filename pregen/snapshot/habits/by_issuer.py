@@ -1,12 +1,14 @@
 """How serials and times of each issuer are written, as one of several CAs may write them otherwise than the others.
 
 What is odd about a few of its rows would hide among the many of another one. What all of its rows have in common shows
-in some of them as well, so that looking costs nothing where there are many: `SAMPLE_ROWS` of each issuer in each file,
-from all over the batch that it is first seen in. Nothing is added up over files, since each is judged by itself.
+in some of them as well, so that looking costs nothing where there are many: `SAMPLE_ROWS` of each issuer in each part
+of a file, from all over the batch that it is first seen in. What is noted is added up over the parts of a file, and not
+over files, since each is judged by itself.
 
 A look at the rows of one issuer takes half a millisecond, however few they are: as long as 80 signatures do. So
 there are `LOOKS` in each file, and one more for every `ROWS_OF_A_LOOK` rows, which is 3 % of the time of a run; of
-hundreds of issuers in one file, those with the most rows are looked at first, and not all of them may be.
+hundreds of issuers in one file, those with the most rows are looked at first, and not all of them may be. Of a file of
+several parts, each has its share of the looks, and some issuers whose turn it is in this part.
 """
 
 from collections.abc import Iterator, Mapping
@@ -38,6 +40,11 @@ class _Habit:
     scripts: Scripts = field(default_factory=Scripts)
     rounded: Rounded = field(default_factory=Rounded)
     swapped: Swapped = field(default_factory=Swapped)
+
+    def add(self, other: "_Habit") -> None:
+        self.scripts.add(other.scripts)
+        self.rounded.add(other.rounded)
+        self.swapped.add(other.swapped)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +79,13 @@ class TimeColumn:
 
 
 class Habits:
-    """What is noted of the serials and times of each issuer, in one file."""
+    """What is noted of the serials and times of each issuer, in one file or a part of it."""
 
-    def __init__(self, issuers: int) -> None:
-        """Nothing is noted yet of any issuer (index)."""
+    def __init__(self, issuers: int, part: int = 0, parts: int = 1) -> None:
+        """Nothing is noted yet of any issuer (index); this is one part, of so many, of a file."""
+        self._has_turn = np.arange(issuers) % parts == part % parts
         self._wanted = {what: np.full(issuers, SAMPLE_ROWS, np.int64) for what in ("serial", *TIME_COLUMNS)}
-        self._looks = dict.fromkeys(self._wanted, float(LOOKS))
+        self._looks = dict.fromkeys(self._wanted, LOOKS / parts)
         self._habits: dict[int, _Habit] = {}
         self._units: dict[tuple[str, int], Units] = {}
 
@@ -110,7 +118,7 @@ class Habits:
             return
         at = np.flatnonzero(chosen & (wanted > 0)[issuer])
         present = np.bincount(issuer[at], minlength=len(wanted))
-        largest = np.argsort(-present, kind="stable")[: int(self._looks[what])]
+        largest = np.lexsort((-present, ~(self._has_turn & (present > 0))))[: int(self._looks[what])]
         looked_at = largest[present[largest] > 0]
         self._looks[what] -= len(looked_at)
         at = at[np.argsort(issuer[at], kind="stable")]  # the rows of each issuer are neighbours now
@@ -127,6 +135,13 @@ class Habits:
         habit.scripts.note(array, column.encoding, serial, has_malformed=False)
         habit.rounded.note(array, serial, column.name, column.first, is_text=column.is_text, places=rows)
         habit.swapped.note(octets_of(serial))
+
+    def add(self, later: "Habits") -> None:
+        """Add what was noted of later rows of the same file."""
+        for one, habit in later._habits.items():  # noqa: SLF001 - of the same class
+            self._habits.setdefault(one, _Habit()).add(habit)
+        for which, units in later._units.items():  # noqa: SLF001 - of the same class
+            self._units.setdefault(which, Units()).add(units)
 
     def findings(self, name: str, encoding: str) -> Mapping[int, tuple[Finding, ...]]:
         """Return what is odd, by issuer; `name` is the column's name in the files, `encoding` the declared one."""

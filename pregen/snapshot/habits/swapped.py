@@ -68,6 +68,13 @@ class Swapped:
     ever: NDArray[np.uint8] = field(default_factory=lambda: _bits(0))
     always: NDArray[np.uint8] = field(default_factory=lambda: _bits(_ALL))
 
+    def add(self, other: "Swapped") -> None:
+        """Add what was seen elsewhere too."""
+        self.count = self.count + other.count
+        self.high = self.high + other.high
+        self.ever = self.ever | other.ever
+        self.always = self.always & other.always
+
     def note(self, values: OctetColumn) -> None:
         """Look at the content octets of serials."""
         signed = (octet_at(values, values.start) == 0) & (values.size > 1)

@@ -42,14 +42,16 @@ class Desk:
     public: frozenset[int] = frozenset()
     profiles: Mapping[int, Profile] = field(default_factory=dict)
 
-    def write(self, name: str, table: pa.Table, *, as_of: str | None = "2026-11-24T00:00:00Z") -> Path:
+    def write(
+        self, name: str, table: pa.Table, *, as_of: str | None = "2026-11-24T00:00:00Z", group_rows: int | None = None
+    ) -> Path:
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         if as_of is not None:
             table = table.replace_schema_metadata({"pregen.as_of": as_of})
         match path.suffix:
             case ".parquet":
-                pa.parquet.write_table(table, path)
+                pa.parquet.write_table(table, path, row_group_size=group_rows)
             case ".orc":
                 pa.orc.write_table(table, path)
             case ".arrow" | ".feather":

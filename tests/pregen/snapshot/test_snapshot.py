@@ -465,18 +465,18 @@ def test_files_may_be_read_in_any_order_by_copies_of_the_snapshot_with_the_same_
         copy: Snapshot = pickle.loads(pickle.dumps(again))
         reading = Reading()
         read += [(batch.file, batch.row.tolist()) for batch in copy.read(number, reading)]
-        again.add(number, pickle.loads(pickle.dumps(reading)))
+        again.add(number, 0, pickle.loads(pickle.dumps(reading)))
 
     assert sorted(read) == rows
     assert (again.rows_in, again.excluded, again.findings()) == noted
 
 
-def test_it_is_known_how_many_rows_each_file_has_before_they_are_read(desk: Desk) -> None:
+def test_it_is_known_how_many_rows_each_part_of_a_file_has_before_they_are_read(desk: Desk) -> None:
     for number, rows in enumerate([5, 900, 20]):
         desk.write(f"sizes/{number}.parquet", table(rows))
 
     snapshot = desk.open(desk.folder / "sizes")
-    assert [snapshot.estimate_of(number) for number in range(3)] == [5, 900, 20]
+    assert [snapshot.estimates_of(number) for number in range(3)] == [(5,), (900,), (20,)]
 
 
 @pytest.mark.slow  # five seconds, for so many files

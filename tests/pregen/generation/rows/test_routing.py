@@ -224,7 +224,7 @@ def desk(tmp_path: Path) -> Desk:
 
 def each_alone(snapshot: Snapshot) -> list[RoutingTask]:
     """Return a task for each file."""
-    return [RoutingTask(number, (number,), str(path)) for number, path in enumerate(snapshot.files)]
+    return [RoutingTask(number, ((number, 0),), str(path)) for number, path in enumerate(snapshot.files)]
 
 
 def route_with(desk: Desk, snapshot: Snapshot, workers: int) -> tuple[tuple[ShardFile, ...], list[int]]:
@@ -309,7 +309,7 @@ def test_small_files_are_read_together_and_large_ones_alone(desk: Desk) -> None:
 
     tasks = routing_tasks(snapshot, workers=2, shards=3)
 
-    assert [task.files for task in tasks] == [(0, 1), (2,), (3, 4), (5, 6)]
+    assert [[number for number, _ in task.parts] for task in tasks] == [[0, 1], [2], [3, 4], [5, 6]]
     assert [task.number for task in tasks] == [0, 1, 2, 3]
     assert tasks[1].label == str(snapshot.files[2])
     assert tasks[3].label == f"2 files from {snapshot.files[5]} to {snapshot.files[6]}"
@@ -334,9 +334,9 @@ def test_a_file_that_is_damaged_further_on_is_refused_from_a_worker_as_from_here
 class DyingSnapshot(Snapshot):
     """One that ends its reader as the kernel does when memory runs out."""
 
-    def read(self, number: int, reading: Reading) -> Iterator[StatusBatch]:
+    def read(self, number: int, reading: Reading, part: int = 0) -> Iterator[StatusBatch]:
         os.kill(os.getpid(), signal.SIGKILL)
-        return super().read(number, reading)
+        return super().read(number, reading, part)
 
 
 def test_a_worker_that_dies_while_it_reads_is_missed_with_the_name_of_its_file(desk: Desk) -> None:
@@ -349,10 +349,10 @@ def test_a_worker_that_dies_while_it_reads_is_missed_with_the_name_of_its_file(d
 class CrashingSnapshot(Snapshot):
     """One whose native reader does what it must not, at its second file."""
 
-    def read(self, number: int, reading: Reading) -> Iterator[StatusBatch]:
+    def read(self, number: int, reading: Reading, part: int = 0) -> Iterator[StatusBatch]:
         if number == 1:
             signal.raise_signal(signal.SIGSEGV)
-        return super().read(number, reading)
+        return super().read(number, reading, part)
 
 
 def test_a_worker_that_crashes_while_it_reads_is_an_error_about_the_file(desk: Desk) -> None:

@@ -1,5 +1,6 @@
-"""Times of every physical type of Parquet, at the bounds of what it can hold: right, or refused."""
+"""Times of every physical type of Parquet, at the bounds of what it can hold: right, or refused; and parts of files."""
 
+import pickle
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -7,7 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pregen.config import ColumnConfig
+from pregen.config import ColumnConfig, SnapshotConfig
+from pregen.errors import InputError
+from pregen.snapshot import Reading
+from pregen.snapshot.files import BATCH_ROWS, open_file
 from pregen.snapshot.files.footer import read_footer
 from tests.pregen.snapshot.desk import AS_OF, Desk, table
 
@@ -104,3 +108,65 @@ def test_a_damaged_footer_is_not_called_encrypted(tmp_path: Path) -> None:
     for magic in (b"PARE", b"PAR2"):
         with pytest.raises(pa.ArrowInvalid):
             read_footer(pa.BufferReader(octets[:-4] + magic))
+
+
+def parts(rows: int, group_rows: int, folder: Path) -> list[tuple[int, int]]:
+    """Return the first row of each part of a file, and how many rows it has."""
+    path = folder / f"{rows}-{group_rows}.parquet"
+    pq.write_table(pa.table({"n": pa.array(range(rows), pa.int32())}), path, row_group_size=group_rows)
+    file = open_file(path)
+    read = [[n for batch in part.batches(["n"]) for n in batch.column("n").to_pylist()] for part in file.parts]
+    assert [n for numbers in read for n in numbers] == list(range(rows))
+    assert [numbers[0] for numbers in read if numbers] == [part.first_row for part in file.parts if part.row_estimate]
+    return [(part.first_row, part.row_estimate) for part in pickle.loads(pickle.dumps(file)).parts]
+
+
+def test_a_file_is_cut_at_its_row_groups_and_tiny_ones_stay_together(tmp_path: Path) -> None:
+    half = BATCH_ROWS // 2
+    assert parts(0, 1, tmp_path) == [(0, 0)]
+    assert parts(3, 3, tmp_path) == [(0, 3)]
+    assert parts(3_000, 1, tmp_path) == [(0, 3_000)]
+    assert parts(2 * BATCH_ROWS, 2 * BATCH_ROWS, tmp_path) == [(0, 2 * BATCH_ROWS)]
+    assert parts(2 * BATCH_ROWS, half, tmp_path) == [(0, BATCH_ROWS), (BATCH_ROWS, BATCH_ROWS)]
+    assert parts(half + 3, half + 1, tmp_path) == [(0, half + 3)]
+    assert parts(2 * half + 3, half + 1, tmp_path) == [(0, half + 1), (half + 1, half + 2)]
+
+
+def test_of_a_file_that_is_read_in_parts_rows_and_damage_are_where_they_are_in_the_file(desk: Desk) -> None:
+    half, rows = BATCH_ROWS // 2 + 1, BATCH_ROWS + 2
+    status = pa.array([0] * (rows - 1) + [9], pa.uint8())
+    path = desk.write("issuer=r1/s.parquet", table(rows, status=status), group_rows=half)
+    (desk.folder / "as_of").write_text("2026-11-24T00:00:00Z")
+    config = SnapshotConfig(partitioning="hive", as_of_file="as_of")
+    snapshot = Desk(desk.folder, issuers={"r1": 0}).open(str(desk.folder / "issuer=*"), config=config)
+
+    batches = list(snapshot.batches())
+
+    assert [(int(batch.row[0]), len(batch)) for batch in batches] == [(0, half), (half, half - 1)]
+    assert snapshot.rows_in == rows
+    [finding] = snapshot.findings()
+    assert finding.examples == (f"{path}, row {rows}, status, 9",)
+
+    chunk = pq.read_metadata(path).row_group(1).column(0)
+    octets = bytearray(path.read_bytes())
+    at = chunk.data_page_offset
+    octets[at : at + 40] = bytes(40)
+    path.write_bytes(octets)
+    damaged = desk.open(path, as_of=AS_OF)
+    assert sum(map(len, damaged.read(0, Reading(), 0))) == half
+    for reading in (damaged.read(0, Reading(), 1), damaged.batches()):
+        with pytest.raises(InputError) as caught:
+            list(reading)
+        [found] = caught.value.findings
+        assert (found.code, "row group 2, column 'serial'" in found.message) == ("file.damaged", True)
+
+
+def test_each_part_of_a_file_looks_whether_it_is_still_the_same(desk: Desk) -> None:
+    path = desk.write("s.parquet", table(BATCH_ROWS + 2), group_rows=BATCH_ROWS // 2 + 1)
+    snapshot = desk.open(path)
+    list(snapshot.read(0, Reading(), 0))
+    path.write_bytes(path.read_bytes() + b" ")
+
+    with pytest.raises(InputError) as caught:
+        list(snapshot.read(0, Reading(), 1))
+    assert [finding.code for finding in caught.value.findings] == ["file.changed"]
