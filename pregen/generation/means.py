@@ -2,8 +2,9 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
+from typing import Any
 
 from pregen.config import Config
 from pregen.errors import Finding
@@ -47,6 +48,10 @@ class Means:
     warnings: tuple[Finding, ...]
     cluster: str | None = None
     engine_may_differ: bool = False
+
+    def shared(self) -> dict[str, Any]:
+        """Return the fields of all that has means, by name: for another that has the same, and more of its own."""
+        return {one.name: getattr(self, one.name) for one in fields(Means)}
 
     @property
     def engine_of(self) -> dict[KeyUse, str]:

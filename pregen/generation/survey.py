@@ -129,7 +129,7 @@ def survey(
     snapshot = prepared.snapshot
     watch, observations = watch_of(prepared), list[Observation]()
     files = _told(_routed(prepared, place, watch, observations.append, steps, progress), overlaid_of(prepared))
-    end_readers()
+    end_readers()  # nothing is read any more, and only the CPU time of children that have ended is told
     with steps("gates"):
         claims = claims_of(prepared)
     parts = zip(files, claims.split([(file.low, file.high) for file in files]), strict=True)
@@ -148,6 +148,7 @@ def survey(
         excluded = _excluded(snapshot, counts, invalid)
         gates, warnings = ask(prepared, tally, verdict, watch, excluded, claims)
         history = remembered(prepared, tally.groups, verdict, observation, watch)
+        # After the gates, which may refuse the run: then nothing is to be spooled.
         lost = lost_but_staying(prepared, tally.comparison)
         staying = spool_staying(prepared, place, (*tally.staying, lost), len(files))
     return Survey(

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+# What a row says. It is no `RememberedStatus`, which tells holds apart and has another number for unknown.
 GOOD, REVOKED, UNKNOWN = range(3)
 END_ENTITY, CA = range(2)
 NO_REASON = -1

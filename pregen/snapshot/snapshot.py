@@ -149,10 +149,13 @@ class Snapshot:
             batch, excluded = intake.read(
                 record_batch, RowPlace(number, file.path, first_row + reading.rows_in, file.unit)
             )
+            # After the batch was read, since its place counts the rows before it, and before it is yielded, since
+            # whoever takes it may ask how far we are.
             reading.rows_in += record_batch.num_rows
             reading.excluded.update(excluded)
             if len(batch) or len(batch.late.revoked_at) or batch.withheld is not None:
                 yield batch
+        # Only now: what a whole column tells about how it was written is known after its last row alone.
         if len(parts) == 1:  # else the last one tells
             reading.judge_habits(self._columns)
 
@@ -168,6 +171,7 @@ class Snapshot:
         had a row before (`matched`).
         """
         found = RowFindings()
+        # By the numbers of files: workers end in any order, and which examples are shown must not depend on that.
         for _, reading in self._readings.by_file():
             found.add(reading.findings)
         from_crls: tuple[Finding, ...] = ()

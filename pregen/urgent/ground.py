@@ -118,24 +118,14 @@ def ground_of(prepared: Prepared) -> Ground:
     if prepared.head is None or prepared.current is None:
         raise NothingPublishedError(prepared.store.url)
     index, damage = _index(prepared.store, prepared.current)
+    means = prepared.shared() | {"warnings": prepared.warnings + damage}
     return Ground(
-        config=prepared.config,
-        issuers=prepared.issuers,
-        windows=prepared.windows,
-        choices=prepared.choices,
-        workers=prepared.workers,
-        cluster=prepared.cluster,
-        engine_may_differ=prepared.engine_may_differ,
-        open_store=prepared.open_store,
-        store=prepared.store,
+        **means,
         head=prepared.head,
         current=prepared.current,
         index=index,
         as_of=prepared.snapshot.as_of,
-        started=prepared.started,
-        left_behind=prepared.left_behind,
         elsewhere=elsewhere_of(prepared.config, prepared.current, prepared.issuers),
-        warnings=prepared.warnings + damage,
     )
 
 

@@ -99,6 +99,7 @@ class _Merging:
         for overlay in self._current.manifest.overlays:
             if overlay.low < high and low < overlay.high:
                 records = self._read(overlay, max(low, overlay.low), min(high, overlay.high), sources)
+                # A bucket may lie across the bound of a range: its records of the neighbour are left to that.
                 halves = records["key"] >> LOWER_BITS
                 found.append(records[(halves >= np.uint64(low)) & (halves < np.uint64(high))])
         records = newest(np.concatenate(found))
@@ -134,6 +135,7 @@ class _Merging:
             columns = read_overlay_part(self._store, part)
             keys = np.frombuffer(columns.keys, "<u8")
             start, end = np.searchsorted(keys, [records["key"][0], records["key"][-1] + 1]) if len(records) else (0, 0)
+            # Both are matched by their place alone: where one lacks a row, all after it would get another's memory.
             if not np.array_equal(keys[start:end], records["key"]):
                 raise ChecksumError(part.name, f"is not about the records of {overlay.pack}")
             records["as_of"] = np.frombuffer(columns.as_of, "<u8")[start:end]
@@ -170,6 +172,7 @@ class _Merging:
         segments = layout.segments(self._strides, low, high, buckets)
         pack = build_pack(identity, buckets, segments, [block.data.cast("B") for block in blocks], name)
         self._store.put(name, pack.octets)
+        # Nothing is signed here, so no later check would notice: what edges get is held against what was meant.
         stored = self._store.get(name)
         if stored != pack.octets:
             raise VerificationError(
@@ -208,6 +211,7 @@ class _Merging:
         )
         if counted != len(records):
             raise VerificationError(f"{shard.pack} holds {counted:,} records where {len(records):,} belong")
+        # One of each run: what can go wrong beside the copied octets is the run's number in the united tables.
         _, first = np.unique(records["run"], return_index=True)
         for record in records[first]:
             issuer_id, serial = int(record["issuer"]), record["serial"][: int(record["size"])].tobytes()
