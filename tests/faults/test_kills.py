@@ -189,7 +189,8 @@ def kill_many(ca: Ca, folder: Path, seed: int, kills: int) -> None:
     with Zygote(folder) as zygote:
         commands = Commands(ca, zygote, seed)
         commands.export_all()
-        assert zygote.run("run", ca.config) == ExitCode.DONE, zygote.said
+        for words in (("run", ca.config), commands.words("revoke")):  # whatever is drawn below, something is revoked
+            assert zygote.run(*words) == ExitCode.DONE, zygote.said
         with start(folder, "-m", "storage.edge", commands.address.url, "--port", "PORT") as edge:
             asking = Asking(edge, ca)
             with asking.all_the_time():

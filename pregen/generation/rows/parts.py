@@ -28,7 +28,7 @@ def part_rows(rows: int, shards: int) -> int:
     """Return how many rows a part should hold, for at most `MOST_PIECES` pieces, or as many rows as memory allows.
 
     >>> part_rows(10**8, 1_528), part_rows(10**9, 15_264), part_rows(10**10, 65_536)
-    (524288, 3639221, 4194304)
+    (524288, 3639222, 4194304)
     """
     return max(PART_ROWS, min(MOST_PART_ROWS, -(-rows * shards // MOST_PIECES)))
 
