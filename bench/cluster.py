@@ -6,6 +6,7 @@ run. Wall-clock time is compared, since a scheduler that kept workers waiting wo
 
 import contextlib
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -85,9 +86,7 @@ def running(folder: Path) -> Iterator[Cluster]:
         for process in processes:
             process.kill()
             process.wait()
-        for path in sorted(folder.rglob("*"), reverse=True):
-            path.rmdir() if path.is_dir() else path.unlink()
-        folder.rmdir()
+        shutil.rmtree(folder)
 
 
 def _wait_for(path: Path) -> None:
