@@ -53,21 +53,18 @@ in the log itself (``{"time", "lost_lines": 123, "alarm": true}``) where it is m
 
 **Readiness.** ``/healthz`` says that the process lives. ``/readyz`` says in JSON whether it is ``ready``, ``degraded``
 or ``unready``, with reasons by issuer: the worst of what is known of issuers, shards, store and clock, and of what is
-overdue (`storage.edge.readiness` lists the codes). Unready is 503, degraded only with ``--unready-when-degraded``. What
-is expired, overdue or unreachable, and a wrong clock, are alarms on stderr: when they begin, and when they are over.
+overdue (`storage.edge.watching.readiness` lists the codes). Unready is 503, degraded only with
+``--unready-when-degraded``. What is expired, overdue or unreachable, and a wrong clock, are alarms on stderr: when they
+begin, and when they are over.
 
-**Files.** `respond.py` replies to what `storage.request_path` and `storage.request` have read, with `caching.py`
-(headers), `guard.py` (the last look) and `record.py` (the log's line). `application.py` makes an ASGI application of
-it, with `readiness.py` (``/readyz``), `troubles.py` (what lookups show of the store), `alarms.py` (in the log),
-`refresh.py` (a thread that looks for new generations), `takeover.py` (which of them can be served), `gaps.py` (the
-newest of a copy), `presence.py` (whether packs are there) and `patience.py` (stores that hang). `launch.py`,
-`server.py` and `worker.py` make a server and its processes of that, with `limits.py` (connections and descriptors),
-`farewell.py` (the end of a worker), `log.py` and `lines.py` (a queue for what is written). `settings.py` is what an
-operator may set, by `options.py`, and `source.py` says what is needed of whoever knows the answers.
+**Files.** What makes an answer is here: `respond.py` replies to what `storage.request_path` and `storage.request` have
+read, with `caching.py` (headers), `guard.py` (the last look) and `record.py` (the log's line), and `source.py` says
+what is needed of whoever knows the answers. `serving/` makes a server and its processes of that, `following/` looks for
+new generations and says which of them can be served, `watching/` says how the edge is, and `logs/` writes the lines.
 """
 
-from storage.edge.launch import serve
 from storage.edge.respond import HttpRequest, Reply, respond
+from storage.edge.serving.launch import serve
 from storage.edge.source import AnswerSource
 from storage.request import MalformedRequestError, parse_request
 from storage.request_path import decode_path, readings

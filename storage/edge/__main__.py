@@ -4,8 +4,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from storage.edge.launch import EXIT_USAGE, refuse, serve
-from storage.edge.options import add_options, settings_of
+from storage.edge.serving.launch import EXIT_USAGE, refuse, serve
+from storage.edge.serving.options import add_options, settings_of
 from storage.stores import StoreAddress, StoreOptions
 from storage.stores.address import possible
 

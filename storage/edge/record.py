@@ -44,6 +44,18 @@ class Outcome(StrEnum):
 
 ALARMS = frozenset({Outcome.DAMAGED, Outcome.WRONG_ANSWER, Outcome.DEFECT})
 
+HEARD = frozenset(
+    {
+        Outcome.ANSWERED,
+        Outcome.NOT_MODIFIED,
+        Outcome.NOT_YET_VALID,
+        Outcome.EXPIRED,
+        Outcome.WRONG_ANSWER,
+        Outcome.DAMAGED,
+    }
+)
+"""What nobody can say before the store has answered; of the other outcomes, some need no store."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoggedRequest:

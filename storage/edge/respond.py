@@ -16,9 +16,9 @@ from storage.edge.caching import (
     last_servable,
 )
 from storage.edge.guard import singles_in, written
-from storage.edge.readiness import Readiness, State, readiness_of
 from storage.edge.record import LoggedRequest, OcspStatus, Outcome
 from storage.edge.source import AnswerSource
+from storage.edge.watching.readiness import Readiness, State, readiness_of
 from storage.errors import NothingPublishedError, StorageError
 from storage.reader import Answer
 from storage.request import MalformedRequestError, parse_request

@@ -1,4 +1,4 @@
-"""What the edge needs of whoever knows the answers; `storage.edge.takeover.ServingReader` is the one in service."""
+"""What the edge needs of whoever knows the answers; in service is a `ServingReader`."""
 
 from typing import Final, Protocol
 

@@ -8,7 +8,7 @@ from pregen.cli.outcome import FOREIGN_ERRORS
 from pregen.errors import PregenError
 from pregen.exit_codes import ExitCode
 from pregen.status import Level
-from storage.edge import launch
+from storage.edge.serving import launch
 
 DOCS = Path(__file__).parents[2] / "docs"
 COMMANDS_PAGE = (DOCS / "commands.md").read_text(encoding="utf-8")

@@ -30,7 +30,9 @@ def test_storage_needs_no_signing_columnar_or_cloud_code() -> None:
     ended = import_all_of_storage(*BLOCKED)
 
     assert ended.returncode == 0, ended.stderr
-    assert {"storage.reader", "storage.pack", "storage.stores.s3", "storage.edge.server"} <= set(ended.stdout.split())
+    assert {"storage.reader", "storage.pack", "storage.stores.s3", "storage.edge.serving.server"} <= set(
+        ended.stdout.split()
+    )
 
 
 def test_the_block_itself_works() -> None:

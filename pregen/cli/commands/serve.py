@@ -5,8 +5,8 @@ from argparse import Namespace
 from pregen.cli.account import Account
 from pregen.cli.options import Parser
 from pregen.cli.stores import read_address
-from storage.edge.launch import serve
-from storage.edge.options import add_options, settings_of
+from storage.edge.serving.launch import serve
+from storage.edge.serving.options import add_options, settings_of
 
 
 def describe(parser: Parser) -> None:

@@ -32,7 +32,7 @@ from pregen.config import (
 )
 from pregen.demo.certificates import write_snapshot
 from pregen.signers import ALGORITHMS
-from storage.edge.launch import free_address
+from storage.edge.serving.launch import free_address
 from tests.judges.programs import judge
 from tests.pregen.cli.ca import Program
 from tests.storage.edge.processes import start

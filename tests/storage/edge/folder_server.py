@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from storage.certid import CertID
-from storage.edge import server
-from storage.edge.settings import Settings
+from storage.edge.serving import server
+from storage.edge.serving.settings import Settings
 from storage.edge.source import STORE_DEADLINE_S, LiveSource
 from storage.errors import NothingPublishedError
 from storage.reader import Answer

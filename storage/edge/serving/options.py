@@ -1,0 +1,64 @@
+"""The options of the server, which its own command line and `pregen serve` share."""
+
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from pathlib import Path
+
+from storage.edge.serving.launch import max_age_cap_in
+from storage.edge.serving.settings import DEFAULT, Settings
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """Give a parser all options but those that say which store."""
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen at (%(default)s)")
+    parser.add_argument("--port", type=_port, default=8080, help="port to listen at, 0 for a free one (%(default)s)")
+    parser.add_argument(
+        "--workers", metavar="N", type=int, default=1, help="worker processes, about one a core (%(default)s)"
+    )
+    parser.add_argument(
+        "--log-file",
+        metavar="FILE",
+        type=Path,
+        help="append one JSON line a request here instead of stdout; may be rotated",
+    )
+    parser.add_argument(
+        "--max-age-cap",
+        metavar="SPAN",
+        type=_max_age_cap,
+        default=DEFAULT.max_age_cap_s,
+        help="how long caches may keep an answer at most, 3600, 90m or 6h (default and most: a day); 0: not at all",
+    )
+    parser.add_argument(
+        "--store-deadline",
+        metavar="SECONDS",
+        type=float,
+        default=DEFAULT.store_deadline_s,
+        help="how long a request waits for the store before it gets tryLater (%(default)s)",
+    )
+    parser.add_argument(
+        "--unready-when-degraded",
+        action="store_true",
+        help="fail /readyz (503) as soon as anything is not as it should be, and not only when nothing can be served",
+    )
+
+
+def settings_of(given: Namespace) -> Settings:
+    """Return what the options say of how the edge answers."""
+    return Settings(
+        max_age_cap_s=given.max_age_cap,
+        store_deadline_s=given.store_deadline,
+        unready_when_degraded=given.unready_when_degraded,
+    )
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65_535:
+        raise ArgumentTypeError(f"{port} is no port: 0 to 65535")
+    return port
+
+
+def _max_age_cap(text: str) -> int:
+    try:
+        return max_age_cap_in(text)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from None

@@ -1,0 +1,33 @@
+"""What an operator can set of how the edge answers, in one record that goes from the command line to each worker."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from storage.edge.caching import MAX_AGE_CAP_S
+from storage.edge.following.refresh import PERIOD_S
+from storage.edge.source import STORE_DEADLINE_S
+
+BODY_S: Final = 10.0
+"""A client that takes longer over a body is cut off."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How the edge answers.
+
+    Attributes:
+        max_age_cap_s: for how long caches may keep an answer at most; 0 to a day.
+        store_deadline_s: how long a request waits for the store before it gets ``tryLater``.
+        unready_when_degraded: whether ``/readyz`` fails as soon as anything is not as it should be.
+        refresh_s: time between looks for a new generation.
+        body_s: how long a client may take to send a body.
+    """
+
+    max_age_cap_s: int = MAX_AGE_CAP_S
+    store_deadline_s: float = STORE_DEADLINE_S
+    unready_when_degraded: bool = False
+    refresh_s: float = PERIOD_S
+    body_s: float = BODY_S
+
+
+DEFAULT: Final = Settings()
