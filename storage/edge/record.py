@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import IntEnum, StrEnum
 
 from storage.certid import HASH_NAMES, CertID
+from storage.reader import Answer
 
 _MAX_TEXT = 200  # of what a client or a library may make as long as it likes
 
@@ -41,6 +42,8 @@ class Outcome(StrEnum):
     TOO_SLOW = "too-slow"
     GONE = "gone"
 
+    __hash__ = str.__hash__  # that of an Enum is computed in Python, at each look into a dict
+
 
 ALARMS = frozenset({Outcome.DAMAGED, Outcome.WRONG_ANSWER, Outcome.DEFECT})
 
@@ -59,7 +62,11 @@ HEARD = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoggedRequest:
-    """What the log says of one request (see the package's logging policy)."""
+    """What the log says of one request (see the package's logging policy), and what counts are made of.
+
+    Attributes:
+        answer: the stored answer that the client got, or has already; None: an error, or no OCSP at all.
+    """
 
     method: str
     outcome: Outcome
@@ -69,6 +76,7 @@ class LoggedRequest:
     generation: int | None = None
     body_bytes: int = 0
     detail: str | None = None
+    answer: Answer | None = None
 
     @property
     def alarm(self) -> bool:

@@ -183,6 +183,7 @@ def _deliver(request: HttpRequest, answer: Answer, cert_id: CertID, now: int, ma
         cert_id=cert_id,
         generation=answer.generation,
         body_bytes=len(body),
+        answer=answer,
     )
     return Reply(status, headers, body, record)
 
