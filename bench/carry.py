@@ -29,7 +29,7 @@ from pregen.generation.work.steps import Steps
 from pregen.generation.worklist import make_worklist
 from pregen.generation.workplace import open_workplace
 from pregen.signers import P256_SHA256, RSA2048_SHA256
-from pregen.snapshot import GOOD, REVOKED
+from pregen.snapshot import RowStatus
 
 ROUNDS = 5
 TARGETS = {P256_SHA256: Target(must=4.0, wish=5.0), RSA2048_SHA256: Target(must=40.0, wish=55.0)}
@@ -57,8 +57,8 @@ def revoke_one(workload: Workload) -> None:
     """Have the first good certificate of a snapshot revoked."""
     (path,) = workload.snapshots
     table = pq.read_table(path)
-    at = pc.index(table["status"], GOOD).as_py()
-    changed = {"status": REVOKED, "revoked_at": clock.now(), "reason": 1}
+    at = pc.index(table["status"], RowStatus.GOOD).as_py()
+    changed = {"status": RowStatus.REVOKED, "revoked_at": clock.now(), "reason": 1}
     for name, value in changed.items():
         kind = table.schema.field(name).type
         one = pa.chunked_array([pa.array([value], kind)])

@@ -9,7 +9,7 @@ import hashlib
 import os
 import time
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -27,7 +27,7 @@ from bench.runs import publish, removed
 from bench.sizes import Sizes
 from bench.workload import SEED, Workload, make_workload
 from pregen.issuers.certificates import read_certificates
-from pregen.snapshot import GOOD, REVOKED
+from pregen.snapshot import RowStatus
 from storage.certid import SHA1, CertID
 from storage.reader import Answer, Reader, open_reader
 from storage.stores import LocalStore
@@ -35,7 +35,10 @@ from storage.stores import LocalStore
 RATIO = Target(must=0.22, wish=0.33)
 RANGED_GETS = Target(must=1, wish=1, at_most=True)
 VERIFY_EVERY = 97
-_OCSP_STATUSES = {GOOD: OCSPCertStatus.GOOD, REVOKED: OCSPCertStatus.REVOKED}
+_OCSP_STATUSES: Mapping[int, OCSPCertStatus] = {
+    RowStatus.GOOD: OCSPCertStatus.GOOD,
+    RowStatus.REVOKED: OCSPCertStatus.REVOKED,
+}
 
 
 class WantedAnswer(NamedTuple):

@@ -18,7 +18,7 @@ from bench.runs import removed, run_apart, with_stdin
 from bench.sizes import Sizes
 from bench.workload import Workload, good_serials, make_workload
 from pregen import clock
-from pregen.snapshot import AS_OF_KEY, REVOKED
+from pregen.snapshot import AS_OF_KEY, RowStatus
 
 PEAK = Target(must=450, wish=300, at_most=True)
 OVERLAYS = 8
@@ -107,7 +107,7 @@ def _write_changes(workload: Workload, entries: int) -> Path:
     table = pa.table(
         {
             "serial": octets,
-            "status": pa.array([REVOKED] * entries, pa.uint8()),
+            "status": pa.array([RowStatus.REVOKED] * entries, pa.uint8()),
             "revoked_at": pa.array([now] * entries, pa.timestamp("ms", "UTC")),
             "reason": pa.array([1] * entries, pa.int8()),
         }

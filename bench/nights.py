@@ -22,7 +22,7 @@ from bench.sizes import Sizes
 from bench.workload import Workload, make_workload
 from pregen import clock
 from pregen.signers import P256_SHA256, RSA2048_SHA256, Algorithm
-from pregen.snapshot import GOOD, REVOKED
+from pregen.snapshot import RowStatus
 
 NEW_SHARE, REVOKED_SHARE = 0.01, 0.001
 DAY = timedelta(days=1)
@@ -77,10 +77,10 @@ def write_day_before(workload: Workload) -> Path:
     table = pq.read_table(path)
     table = table.slice(0, round(len(table) * (1 - NEW_SHARE)))
     status = table["status"].to_numpy().copy()
-    revoked = np.flatnonzero(status == REVOKED)
+    revoked = np.flatnonzero(status == RowStatus.REVOKED)
     by_time = revoked[np.argsort(table["revoked_at"].to_numpy()[revoked])]
-    status[by_time[-round(len(table) * REVOKED_SHARE) :]] = GOOD  # nothing later than that night stays
-    good = pa.array(status == GOOD)
+    status[by_time[-round(len(table) * REVOKED_SHARE) :]] = RowStatus.GOOD  # nothing later than that night stays
+    good = pa.array(status == RowStatus.GOOD)
     for name in ("revoked_at", "reason"):
         column = table[name].combine_chunks()
         table = table.set_column(

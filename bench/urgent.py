@@ -31,7 +31,7 @@ from bench.runs import publish, removed, run_apart, with_stdin
 from bench.sizes import Sizes
 from bench.workload import Workload, good_serials, make_workload
 from pregen.signers import P256_SHA256, engine_named, make_key, signing_rate
-from pregen.snapshot import GOOD
+from pregen.snapshot import RowStatus
 
 MASS_RATIO = Target(must=3, wish=2, at_most=True)  # with another engine than multibuffer: to the raw signing time
 MASS_ROWS = 1_000_000
@@ -89,7 +89,7 @@ def measure_urgent(sizes: Sizes, folder: Path) -> Iterator[Result]:
 
 def _measure_at(place: StorePlace, address: str, workload: Workload, sizes: Sizes) -> Iterator[Result]:
     report = publish(workload)
-    wanted = [one for one in choose(workload, 20 * sizes.urgent_rounds) if one.status == GOOD]
+    wanted = [one for one in choose(workload, 20 * sizes.urgent_rounds) if one.status == RowStatus.GOOD]
     with _edge(address) as port:
         seconds = tuple(visible_s(workload, one, port) for one in wanted[: sizes.urgent_rounds])
     yield Figure(

@@ -27,7 +27,7 @@ from pregen import clock
 from pregen.demo.authority import make_authority
 from pregen.generation.rows.spill import ROW_BYTES as SPOOLED_BYTES
 from pregen.signers import P256_SHA256, Algorithm
-from pregen.snapshot import AS_OF_KEY, GOOD, REVOKED
+from pregen.snapshot import AS_OF_KEY, RowStatus
 from pregen.snapshot.octets import ArrowArray
 from pregen.snapshot.rows import Mask
 
@@ -190,7 +190,7 @@ def make_many_issuers(folder: Path, issuers: int, rows_each: int) -> Workload:
 def good_serials(workload: Workload, start: int, count: int) -> list[str]:
     """Return serial numbers of so many good certificates, from one on, as commands take them."""
     rows = pq.read_table(workload.snapshots, columns=["serial", "status"])
-    good = rows["serial"].filter(pa.array(rows["status"].to_numpy() == GOOD)).slice(start, count)
+    good = rows["serial"].filter(pa.array(rows["status"].to_numpy() == RowStatus.GOOD)).slice(start, count)
     serials = cast("list[bytes]", good.to_pylist())
     return [f"{int.from_bytes(one, 'big', signed=True):x}" for one in serials]
 
@@ -267,7 +267,7 @@ def _dated_columns(random: np.random.Generator, count: int, as_of: int, issued_b
 
 def _status_columns(revoked: Mask, revoked_at: Seconds, reasons: NDArray[np.int8]) -> dict[str, ArrowArray]:
     return {
-        "status": pa.array(np.where(revoked, REVOKED, GOOD).astype(np.uint8)),
+        "status": pa.array(np.where(revoked, RowStatus.REVOKED, RowStatus.GOOD).astype(np.uint8)),
         "revoked_at": _instants(revoked_at, ~revoked),
         "reason": pa.array(reasons, mask=~revoked),
     }

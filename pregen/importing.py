@@ -42,9 +42,9 @@ from pregen.snapshot import (
     NO_ISSUANCE,
     NO_REASON,
     PRECERTIFICATE,
-    REVOKED,
     ZONES_KEY,
     CrlIssuer,
+    RowStatus,
     Snapshot,
     StatusBatch,
     Withheld,
@@ -306,7 +306,7 @@ def _count(table: pa.Table, counts: defaultdict[str, IssuerRows]) -> None:
             of.excluded += count
             continue
         of.certificates += count
-        of.revoked += count * (group["status"] == REVOKED)
+        of.revoked += count * (group["status"] == RowStatus.REVOKED)
 
 
 def _parts(batch: StatusBatch, labels: pa.StringArray, metadata: Mapping[bytes, bytes]) -> Iterator[pa.RecordBatch]:
@@ -317,7 +317,7 @@ def _parts(batch: StatusBatch, labels: pa.StringArray, metadata: Mapping[bytes, 
 
 
 def _columns(batch: StatusBatch, labels: pa.StringArray) -> dict[str, ArrowArray]:
-    revoked = batch.status == REVOKED
+    revoked = batch.status == RowStatus.REVOKED
     reason, has_reason = batch.reason, batch.reason != NO_REASON
     if batch.reason_given is not None:  # unspecified is a reason for those who ask whether there is one
         reason, has_reason = np.where(has_reason, reason, np.int8(0)), batch.reason_given

@@ -7,7 +7,7 @@ private name has one home.
 
 import ast
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -54,6 +54,21 @@ def test_a_public_type_or_constant_has_a_name_that_no_other_module_defines() -> 
     assert repeated(one for one in definitions() if not one.name.startswith("_")) == {}
 
 
+def test_a_word_that_several_enumerations_number_is_never_a_bare_constant() -> None:
+    """A status is `RowStatus.UNKNOWN` or `RememberedStatus.UNKNOWN`, two numbers: alone, the word has none."""
+    numbered = Counter(
+        name for path in sources() for node in ast.parse(path.read_text()).body for name in members(node)
+    )
+    shared = {name for name, count in numbered.items() if count > 1}
+
+    assert {"GOOD", "REVOKED", "UNKNOWN"} <= shared
+    assert {(one.name, one.module) for one in definitions() if one.name in shared} == set()
+
+
+def test_a_version_says_of_what_it_is_one() -> None:
+    assert [one.module for one in definitions() if one.name == "VERSION"] == []
+
+
 def test_a_private_type_is_not_called_like_a_public_one_of_another_module() -> None:
     types = [one for one in definitions() if one.is_type]
     public = {one.name for one in types if not one.name.startswith("_")}
@@ -97,13 +112,27 @@ def repeated(found: Iterable[Definition]) -> Mapping[str, list[str]]:
     }
 
 
+def sources() -> list[Path]:
+    """Return all modules of the packages."""
+    return sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+
+
+def members(node: ast.stmt) -> Iterator[str]:
+    """Yield the names that an enumeration numbers."""
+    match node:
+        case ast.ClassDef(bases=[*_, ast.Name(id="IntEnum" | "Enum" | "StrEnum" | "IntFlag" | "Flag")], body=body):
+            for target in (one for line in body if isinstance(line, ast.Assign) for one in line.targets):
+                yield from (one.id for one in ast.walk(target) if isinstance(one, ast.Name))
+        case _:
+            pass
+
+
 @cache
 def definitions() -> tuple[Definition, ...]:
     """Return all types and constants that modules define."""
-    paths = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
     return tuple(
         one
-        for path in paths
+        for path in sources()
         for node in ast.parse(path.read_text()).body
         for one in defined(node, str(path.relative_to(ROOT)))
     )

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
@@ -22,7 +22,7 @@ from pregen.generation import RunOptions, check, run
 from pregen.lookup import look_up
 from pregen.progress import Progress
 from pregen.signers import ALGORITHMS, AUTO, Algorithm, engine_named
-from pregen.snapshot import GOOD, REVOKED, UNKNOWN
+from pregen.snapshot import RowStatus
 from storage.stores import LocalStore
 
 _CONFIGURATION = Template("""\
@@ -113,7 +113,7 @@ keep = { generations = 7, days = 14 }      # older ones go at the end of a run; 
 # Their digest goes without saying: each kind of key has but one.
 DEMO_ALGORITHMS = {name.partition("-sha")[0]: algorithm for name, algorithm in ALGORITHMS.items()}
 ABSENT = bytes.fromhex("0badc0de")
-WANTED = {GOOD: "good", REVOKED: "revoked", UNKNOWN: "unknown"}
+WANTED: Mapping[int, str] = {status: status.name.lower() for status in RowStatus}
 
 
 def run_demo(
@@ -172,7 +172,7 @@ def run_demo(
     hash_name = "sha256" if cert_ids == "sha256" else "sha1"
     judge = _OpensslJudge(folder / "issuer.pem", signed_by, hash_name)
     say("\nlooked up as an edge does:", *_look_up_some(folder, serials, now, judge))
-    say(*_next_steps(folder, serials[REVOKED], judge))
+    say(*_next_steps(folder, serials[RowStatus.REVOKED], judge))
 
 
 def new_folder(folder: Path) -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pregen import clock
 from pregen.clock import DAY_S
-from pregen.snapshot import AS_OF_KEY, GOOD, REVOKED, UNKNOWN
+from pregen.snapshot import AS_OF_KEY, RowStatus
 
 _SERIAL_BYTES = (16, 17, 18, 19, 20)
 _REVOKED_SHARE, EXPIRED_SHARE, UNKNOWN_SHARE = 0.02, 0.01, 0.0005
@@ -33,14 +33,14 @@ def write_snapshot(path: Path, rows: int, as_of: datetime) -> dict[int, bytes]:
     octets = random.integers(0, 256, int(offsets[-1]), dtype=np.uint8)
     octets[offsets[:-1]] = octets[offsets[:-1]] & 0x3F | 0x40  # positive, and minimal whatever follows
     status = random.choice(
-        [GOOD, REVOKED, UNKNOWN], rows, p=[1 - _REVOKED_SHARE - UNKNOWN_SHARE, _REVOKED_SHARE, UNKNOWN_SHARE]
+        list(RowStatus), rows, p=[1 - _REVOKED_SHARE - UNKNOWN_SHARE, _REVOKED_SHARE, UNKNOWN_SHARE]
     ).astype(np.uint8)
-    status[:3] = GOOD, REVOKED, UNKNOWN
+    status[:3] = list(RowStatus)
     expired = random.random(rows) < EXPIRED_SHARE
     expired[:3] = False
     left = np.where(expired, -random.integers(1, 30, rows), random.integers(1, VALID_DAYS, rows))
     not_after = now + left * DAY_S + random.integers(0, DAY_S, rows) - expired * DAY_S
-    revoked = status == REVOKED
+    revoked = status == RowStatus.REVOKED
     not_before = not_after - VALID_DAYS * DAY_S
     until = np.minimum(now, not_after)
     revoked_at = until - (random.random(rows) * (until - not_before)).astype(np.int64)
@@ -60,7 +60,7 @@ def write_snapshot(path: Path, rows: int, as_of: datetime) -> dict[int, bytes]:
         }
     )
     pq.write_table(table.replace_schema_metadata({AS_OF_KEY: clock.text(as_of)}), path)
-    return {code: serial[row].as_py() for row, code in enumerate((GOOD, REVOKED, UNKNOWN))}
+    return {code: serial[row].as_py() for row, code in enumerate(RowStatus)}
 
 
 def _instants(seconds: NDArray[np.int64], missing: NDArray[np.bool_]) -> "pa.Array[pa.Scalar[pa.DataType]]":

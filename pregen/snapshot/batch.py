@@ -1,18 +1,23 @@
 """The status batch: what the rest of the system sees of a snapshot."""
 
 from dataclasses import dataclass
+from enum import IntEnum
 from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-# What a row says. It is no `RememberedStatus`, which tells holds apart and has another number for unknown.
-GOOD, REVOKED, UNKNOWN = range(3)
 END_ENTITY, CA = range(2)
 NO_REASON = -1
 NO_EXPIRY = 2**62  # far after every time that a certificate can name, and safe to add a duration to
 NO_ISSUANCE = -(2**62)  # far before
+
+
+class RowStatus(IntEnum):
+    """What a row says, by the number that a column of statuses has for it; a `RememberedStatus` tells holds apart."""
+
+    GOOD, REVOKED, UNKNOWN = range(3)
 
 
 OWN_ZONE = MappingProxyType({"not_before": 1, "not_after": 2, "revoked_at": 4})  # bits of `StatusBatch.own_zone`
@@ -42,7 +47,7 @@ class Withheld:
         serial: as in `StatusBatch`; rows whose serial cannot be read are not here.
         issuer: int32[k]; a row whose issuer cannot be read is here for each that there is, or not at all.
         row: int64[k].
-        status: uint8[k], what they say of their certificates: `GOOD` where it contradicts no other row, `REVOKED` where
+        status: uint8[k], the `RowStatus` that they say: `GOOD` where it contradicts no other row, `REVOKED` where
             it contradicts all that are not, `UNKNOWN` where it contradicts all, since nobody can tell what they say.
         until: int64[k], when the certificates expire that get no answer for their status alone; 0 of others; None: all
             are others.
@@ -76,7 +81,7 @@ class StatusBatch:
         serial: content octets of the DER INTEGER: 1 to 21 octets, minimal two's complement. No nulls, 32-bit offsets;
             may be a slice.
         issuer: int32[n], the issuer's index.
-        status: uint8[n], one of `GOOD`, `REVOKED`, `UNKNOWN`.
+        status: uint8[n], a `RowStatus`.
         revoked_at: int64[n], seconds since 1970, within 0 .. 2**32 - 1; 0 unless revoked.
         reason: int8[n], CRLReason 1-6, 9 or 10 (RFC 5280, 5.3.1), or `NO_REASON`, which also stands for unspecified
             (0) because that is never encoded; `NO_REASON` unless revoked.

@@ -14,13 +14,13 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pregen.reasons import CERTIFICATE_HOLD, REASONS, REMOVE_FROM_CRL
-from pregen.snapshot.batch import CA, END_ENTITY, GOOD, NO_REASON, REVOKED, UNKNOWN
+from pregen.snapshot.batch import CA, END_ENTITY, NO_REASON, RowStatus
 from pregen.snapshot.octets import ArrowArray, nulls
 
 EXCLUDED = 3
 EXPIRED = 4  # good until it expired, says a file whose kind has such a status
 STATUS_NUMBERS: Mapping[str, int] = MappingProxyType(
-    {"good": GOOD, "revoked": REVOKED, "unknown": UNKNOWN, "excluded": EXCLUDED, "expired": EXPIRED}
+    {**{status.name.lower(): status.value for status in RowStatus}, "excluded": EXCLUDED, "expired": EXPIRED}
 )
 
 UNSPECIFIED = 0  # left out of responses (RFC 5280, 5.3.1), but given, which counts where a reason is demanded
@@ -59,7 +59,7 @@ def status_table(values: Mapping[str, list[str]] | None) -> CodeTable:
     """
     if values is not None:
         return CodeTable({text: STATUS_NUMBERS[key] for key, texts in values.items() for text in texts}, {})
-    words = {word: number for word, number in STATUS_NUMBERS.items() if number in {GOOD, REVOKED, UNKNOWN}}
+    words = {status.name.lower(): status.value for status in RowStatus}
     return CodeTable({}, words | {str(number): number for number in words.values()})
 
 

@@ -11,14 +11,12 @@ from numpy.typing import NDArray
 from pregen.errors import MAX_EXAMPLES
 from pregen.snapshot.batch import (
     CA,
-    GOOD,
     NO_EXPIRY,
     NO_ISSUANCE,
     NO_REASON,
     NOT_LATE,
-    REVOKED,
-    UNKNOWN,
     Late,
+    RowStatus,
     StatusBatch,
     Withheld,
 )
@@ -112,7 +110,7 @@ class _BatchIntake(JudgedRows):
         revocations = self._times("revoked_at")
         status = self._status(revocations)
         self.note("needs_ocsp", [unclear])
-        revoked = status == REVOKED
+        revoked = status == RowStatus.REVOKED
         revoked_at = self._revoked_at(revocations, revoked)
         reason, reason_given = self._reason(revoked)
         note_remnants(self, revocations, revoked, self.meanings.latest_revocation_s)
@@ -129,7 +127,7 @@ class _BatchIntake(JudgedRows):
         note_habits(self, self._intake.habits, serial, issuer)
         if self._intake.revocations is not None:
             status, revoked_at, reason, reason_given = self._revocations(self._intake.revocations, serial, issuer)
-            revoked = status == REVOKED
+            revoked = status == RowStatus.REVOKED
         kind = self._kind()
         self._apply_profiles(issuer, kind, revoked, reason, reason_given)
         of_cas = revoked_at[self._intake.rules.of_cas_alone(issuer, revoked & self.sound)]
@@ -180,18 +178,19 @@ class _BatchIntake(JudgedRows):
         if self.codes is None:
             return status
         silent = ~self.judged & (self._by_status | (self.codes.blank & ~self.codes.known))
-        said = np.where(self.codes.known, status, UNKNOWN)
-        return np.where(silent, np.where(have_time(revocations), REVOKED, GOOD), said).astype(np.uint8)
+        said = np.where(self.codes.known, status, RowStatus.UNKNOWN)
+        of_time = np.where(have_time(revocations), RowStatus.REVOKED, RowStatus.GOOD)
+        return np.where(silent, of_time, said).astype(np.uint8)
 
     def _kept(self, batch: StatusBatch, keep: Mask, claims: NDArray[np.uint8]) -> StatusBatch:
         """Return the rows to keep, and set the others apart, as far as it is known whose they are."""
-        said = np.where(self.bad, np.uint8(UNKNOWN), claims)
+        said = np.where(self.bad, np.uint8(RowStatus.UNKNOWN), claims)
         apart = ~keep & ~self._unread & ~self._unplaced
         kept = replace(batch, status=said).filtered(keep, apart)
         if kept.withheld is not None and self._by_status.any():
             until = np.where(self._by_status & ~self.bad, batch.not_after, 0)
             kept = replace(kept, withheld=replace(kept.withheld, until=until[apart]))
-        rows = np.flatnonzero(~keep & self._unplaced & ~self._unread & (claims != GOOD))
+        rows = np.flatnonzero(~keep & self._unplaced & ~self._unread & (claims != RowStatus.GOOD))
         # What CRLs say, they say of the other rows as well.
         if not len(rows) or self._intake.revocations is not None:
             return kept

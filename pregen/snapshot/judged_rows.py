@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pregen.snapshot.batch import END_ENTITY, GOOD, NO_REASON, OWN_ZONE, REVOKED
+from pregen.snapshot.batch import END_ENTITY, NO_REASON, OWN_ZONE, RowStatus
 from pregen.snapshot.codes import (
     EXCLUDED,
     EXPIRED,
@@ -117,11 +117,12 @@ class JudgedRows(BatchRows):
 
     def _status(self, revocations: Instants) -> NDArray[np.uint8]:
         if "status" not in self.arrays:
-            return np.where(have_time(revocations) | self._gives_reason(), REVOKED, GOOD).astype(np.uint8)
+            revoked = have_time(revocations) | self._gives_reason()
+            return np.where(revoked, RowStatus.REVOKED, RowStatus.GOOD).astype(np.uint8)
         codes = self.codes = look_up(self.arrays["status"], self.meanings.statuses)
         self._expired = codes.known & (codes.number == EXPIRED)
         status = codes.number.astype(np.uint8)
-        status[self._expired] = GOOD
+        status[self._expired] = RowStatus.GOOD
         self._by_status = codes.known & (status == EXCLUDED)
         self.judged &= ~self._by_status
         self.note("status", [Fault("row.status.null", codes.blank & ~codes.known)])

@@ -13,7 +13,7 @@ from pregen.errors import Finding, GateError, UsageError
 from pregen.issuers import Issuer
 from pregen.overlays import Origin
 from pregen.reasons import CERTIFICATE_HOLD, REASON_NAMES
-from pregen.snapshot import GOOD, NO_ISSUANCE, NO_REASON, REVOKED, StatusBatch
+from pregen.snapshot import NO_ISSUANCE, NO_REASON, RowStatus, StatusBatch
 from pregen.urgent.mentions import ROWS_AT_ONCE, NamedCertificates
 from pregen.validity import CLOCK_SKEW
 from pregen.validity.reason_rules import REASON_MISSING, REASON_UNSPECIFIED
@@ -77,7 +77,7 @@ class Order:
             yield StatusBatch(
                 serial=named.serial[first : first + count],
                 issuer=section,
-                status=np.full(count, REVOKED if is_revoked else GOOD, np.uint8),
+                status=np.full(count, RowStatus.REVOKED if is_revoked else RowStatus.GOOD, np.uint8),
                 revoked_at=np.full(count, revoked_at, np.int64),
                 reason=np.full(count, given if is_revoked else NO_REASON, np.int8),
                 not_after=named.not_after[first : first + count],

@@ -6,9 +6,11 @@ import pytest
 from bench.figure import BenchError
 from bench.lookups import Buckets, WantedAnswer, check_answers, choose, figures_of_lookups, record_reads
 from bench.workload import Workload, make_workload
-from pregen.snapshot import GOOD, REVOKED
+from pregen.snapshot import RowStatus
 from storage.reader import Reader, open_reader
 from storage.stores import LocalStore
+
+GOOD, REVOKED = RowStatus.GOOD, RowStatus.REVOKED
 
 COUNT = 400
 

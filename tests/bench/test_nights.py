@@ -5,8 +5,10 @@ import pyarrow.parquet as pq
 from bench.figure import Figure
 from bench.nights import measure_nights, write_day_before
 from bench.workload import make_workload
-from pregen.snapshot import REVOKED
+from pregen.snapshot import RowStatus
 from tests.bench.conftest import TINY
+
+REVOKED = RowStatus.REVOKED
 
 
 def test_a_night_carries_two_thirds_over(tmp_path: Path) -> None:

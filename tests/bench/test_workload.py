@@ -10,7 +10,9 @@ import pytest
 from bench.runs import publish
 from bench.workload import ALMOST_A_DAY, GROUP_ROWS, SERIAL_BYTES, disk_bytes, make_many_issuers, make_workload
 from pregen.config import load_config
-from pregen.snapshot import AS_OF_KEY, GOOD, REVOKED
+from pregen.snapshot import AS_OF_KEY, RowStatus
+
+GOOD, REVOKED = RowStatus.GOOD, RowStatus.REVOKED
 
 ROWS = 20_000
 

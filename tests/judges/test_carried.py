@@ -1,16 +1,17 @@
 """Answers that were carried over for nights, and those that were signed beside them, before OpenSSL."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 
 from pregen.clock import seconds
-from pregen.snapshot import GOOD, REVOKED
+from pregen.snapshot import RowStatus
 from storage.certid import SHA1
 from tests.judges import openssl
 from tests.pregen.generation.nights import Nights
 from tests.pregen.generation.workshop import NOW, plain_rows
 
-WORDS = {GOOD: "good", REVOKED: "revoked"}
+WORDS: Mapping[int, str] = {RowStatus.GOOD: "good", RowStatus.REVOKED: "revoked"}
 TOLERANCE = timedelta(days=20 * 365)  # the nights are at a fixed instant
 
 
@@ -18,7 +19,7 @@ def test_openssl_accepts_what_was_carried_over_and_what_was_signed_beside_it(tmp
     nights = Nights(tmp_path, [{"cert_ids": "sha1"}])
     rows = plain_rows(12)
     nights.publish(0, rows)
-    revoked = [row._replace(status=REVOKED, revoked_at=seconds(NOW), reason=1) for row in rows[:3]]
+    revoked = [row._replace(status=RowStatus.REVOKED, revoked_at=seconds(NOW), reason=1) for row in rows[:3]]
     rows = [*revoked, *rows[3:], *plain_rows(4)]
     published = [nights.publish(1, rows), nights.publish(2, rows)]
     assert published[0].reasons.carried > 0

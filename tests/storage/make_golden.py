@@ -35,7 +35,7 @@ from pregen.generation.rows.spool import FolderSpool
 from pregen.generation.work.steps import Steps
 from pregen.issuers import Issuer, load_issuers
 from pregen.snapshot import StatusBatch
-from pregen.snapshot.batch import GOOD, NO_EXPIRY, NO_ISSUANCE, NO_REASON, REVOKED, UNKNOWN
+from pregen.snapshot.batch import NO_EXPIRY, NO_ISSUANCE, NO_REASON, RowStatus
 from pregen.validity import ValidityWindow
 from storage.certid import HASH_NAMES, CertID
 from storage.commits import CommitTerms, Head, find_head, publish
@@ -50,6 +50,8 @@ from tests.storage.damage import CASES, ODDITIES
 from tests.storage.damage_of_overlays import CASES_OF_OVERLAYS
 from tests.storage.damage_of_version_2 import CASES_OF_VERSION_2
 from tests.storage.golden_store import GOLDEN, OVERLAYS, VERSION_2, golden_store, objects_of
+
+GOOD, REVOKED, UNKNOWN = RowStatus
 
 SHARDS = 3
 # Labels of the answers that are written whole.

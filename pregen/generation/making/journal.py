@@ -22,7 +22,7 @@ from typing import NamedTuple, Self
 
 from storage.manifest import Shard
 
-VERSION = 2
+JOURNAL_VERSION = 2
 JOURNAL_PREFIX = "pregen-journal-"
 _CRC_DIGITS = 8
 
@@ -125,7 +125,7 @@ class Journal:
         with self._told():
             if self._file is not None and self.is_ours:
                 os.ftruncate(self._file, 0)
-                self._append({"version": VERSION, **asdict(attempt)})
+                self._append({"version": JOURNAL_VERSION, **asdict(attempt)})
 
     def go_on(self) -> None:
         """Keep what the earlier attempt has finished, and add to it; half a line at the end goes."""
@@ -184,7 +184,7 @@ class Journal:
         """Read the lines that are whole, up to the first that is not: the writer may have been killed within it."""
         assert self._file is not None
         lines = [*_whole_lines(os.pread(self._file, os.fstat(self._file).st_size, 0))]
-        if not lines or lines[0].members.pop("version", None) != VERSION:
+        if not lines or lines[0].members.pop("version", None) != JOURNAL_VERSION:
             return
         try:
             self.attempt = Attempt(**lines[0].members)  # type: ignore[arg-type]

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pregen.clock import DAY_S
 from pregen.errors import MAX_EXAMPLES
 from pregen.generation.rows.counts import NO_EXAMPLES, NOTHING_COUNTED, Examples, Pair, RowCounts, RowNumber
-from pregen.generation.rows.groups import IS_REVOKED, RESPONSE_KINDS, Group
+from pregen.generation.rows.groups import IS_REVOKED, IS_UNKNOWN, Group
 from pregen.generation.rows.spill import (
     AGAIN_BIT,
     FLAGS,
@@ -34,8 +34,6 @@ from pregen.generation.rows.spill import (
 from pregen.reasons import CERTIFICATE_HOLD
 from pregen.snapshot import MAX_SERIAL_BYTES, NO_REASON
 from storage.overlay_part import NO_EXPIRY_32
-
-_UNKNOWN = RESPONSE_KINDS.index(("unknown", False))
 
 
 class Collapsed(NamedTuple):
@@ -123,7 +121,7 @@ def _paired(these: Spilled, leader: Places, early: NDArray[np.bool_]) -> tuple[P
     fits = np.abs(expiries[0] - expiries[1]) <= DAY_S
     fits |= (expiries[0] == NO_EXPIRY_32) | (expiries[1] == NO_EXPIRY_32)  # one of both does not say
     says = one["code"] & 3, other["code"] & 3
-    fits &= ((says[0] == _UNKNOWN) == (says[1] == _UNKNOWN)) | IS_REVOKED[says[0]] | IS_REVOKED[says[1]]
+    fits &= (IS_UNKNOWN[says[0]] == IS_UNKNOWN[says[1]]) | IS_REVOKED[says[0]] | IS_REVOKED[says[1]]
     joined = np.zeros(len(these), bool)
     joined[first[fits]] = True
     return np.where(early & ~joined[own], leader, own), joined
@@ -168,7 +166,7 @@ def _take_over(these: Spilled, leader: Places, joined: Places) -> None:
 def _contradicts(withheld: Spilled, published: Spilled) -> NDArray[np.bool_]:
     """Return which rows that are withheld contradict those that are published, if these are; bool[n]."""
     says, becomes = withheld["code"] & 3, published["code"] & 3
-    wrong: NDArray[np.bool_] = (says == _UNKNOWN) | (IS_REVOKED[says] & ~IS_REVOKED[becomes])
+    wrong: NDArray[np.bool_] = IS_UNKNOWN[says] | (IS_REVOKED[says] & ~IS_REVOKED[becomes])
     wrong &= published["reason"] != WITHHELD
     return wrong
 

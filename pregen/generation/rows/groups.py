@@ -6,12 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pregen.generation.rows.spill import AGAIN_BIT, PRECERTIFICATE_BIT
-from pregen.snapshot import GOOD, REVOKED
+from pregen.snapshot import RowStatus
 from storage.history import REMEMBERED_STATUSES
 
 # What the responses of a group look like: status, and whether a reason is given.
 RESPONSE_KINDS = (("good", False), ("revoked", False), ("revoked", True), ("unknown", False))
 STATUS_OF_KIND = np.array([REMEMBERED_STATUSES.index(status) for status, _ in RESPONSE_KINDS], np.uint8)
+IS_UNKNOWN = np.array([status == "unknown" for status, _ in RESPONSE_KINDS])
 IS_REVOKED = np.array([status == "revoked" for status, _ in RESPONSE_KINDS])
 HAS_REASON = np.array([has_reason for _, has_reason in RESPONSE_KINDS])
 
@@ -52,7 +53,7 @@ def group_codes(
     issuer: NDArray[np.int32], serial_bytes: NDArray[np.int32], status: NDArray[np.uint8], reason: NDArray[np.int8]
 ) -> NDArray[np.uint32]:
     """Return `Group.code` of each row, uint32[n]: there are less than 2**22 issuers."""
-    kind = np.where(status == GOOD, 0, np.where(status == REVOKED, 1 + (reason >= 0), 3))
+    kind = np.where(status == RowStatus.GOOD, 0, np.where(status == RowStatus.REVOKED, 1 + (reason >= 0), 3))
     return ((issuer << 8) | (serial_bytes << 2) | kind).astype(np.uint32)
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pregen import clock
 from pregen.clock import DAY_S
 from pregen.errors import MAX_EXAMPLES, Finding
-from pregen.snapshot.batch import GOOD, NO_EXPIRY, NO_REASON, REVOKED
+from pregen.snapshot.batch import NO_EXPIRY, NO_REASON, RowStatus
 from pregen.snapshot.crls.crl_entries import SERIAL_WIDTH, CrlEntries, minimal_serials
 from pregen.snapshot.crls.lists import RevocationList
 from pregen.snapshot.crls.scope import Uncovered
@@ -157,7 +157,7 @@ class Revocations:
     def statuses(self, found: NDArray[np.int64]) -> Statuses:
         """Return what certificates have become by their entries, which `find` has found."""
         revoked = found >= 0
-        status = np.where(revoked, REVOKED, GOOD).astype(np.uint8)
+        status = np.where(revoked, RowStatus.REVOKED, RowStatus.GOOD).astype(np.uint8)
         if not len(self):
             return Statuses(status, np.zeros(len(found), np.int64), np.full(len(found), NO_REASON, np.int8), revoked)
         revoked_at = np.where(revoked, self.revoked_at[found].astype(np.int64), 0)

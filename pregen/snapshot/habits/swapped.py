@@ -37,7 +37,7 @@ _HIGH_SHARE = 4  # one serial in so many has the top bit set, where half of them
 _LITTLE = "in little-endian order, as .NET's GetSerialNumber gives them: reverse them"
 _GUID = "as SQL Server keeps a uniqueidentifier, the first groups of 4, 2 and 2 octets reversed: reverse these"
 _WORDS = "swapped within words of {} octets: reverse each word"
-_UUID_SIZE, _VERSION, _VARIANT = 16, 6, 8
+_UUID_SIZE, _VERSION_AT, _VARIANT_AT = 16, 6, 8
 # Where version and variant of a UUID come to stand.
 _UUIDS = (
     (7, 8, _GUID),
@@ -118,7 +118,7 @@ class Swapped:
 
 def _order_of_uuids(ever: NDArray[np.uint8], always: NDArray[np.uint8]) -> str:
     """Return in which order UUIDs stand; empty: in the right one, or they are none."""
-    if len(ever) != _UUID_SIZE or (ever[_VERSION] ^ always[_VERSION]) >> 4 == 0:
+    if len(ever) != _UUID_SIZE or (ever[_VERSION_AT] ^ always[_VERSION_AT]) >> 4 == 0:
         return ""
     for version, variant, order in _UUIDS:
         is_alike = ever[version] >> 4 == always[version] >> 4

@@ -15,12 +15,14 @@ from pregen.clock import seconds
 from pregen.config import load_config
 from pregen.generation import Published, RunOptions, run
 from pregen.issuers import load_issuers
-from pregen.snapshot import REVOKED
+from pregen.snapshot import RowStatus
 from storage.certid import SHA1, SHA256, CertID
 from storage.reader import Answer, Generation, open_reader
 from storage.stores.local import LocalStore
 from tests import pki
 from tests.pregen.generation.workshop import NOW, Row, write_snapshot
+
+REVOKED = RowStatus.REVOKED
 
 DAY = timedelta(days=1)
 

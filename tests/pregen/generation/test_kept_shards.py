@@ -22,7 +22,7 @@ from pregen.generation.preparation import prepare
 from pregen.generation.publication import publish_prepared
 from pregen.generation.rows.sharding import rows_wanted
 from pregen.generation.work.steps import Steps
-from pregen.snapshot import GOOD, REVOKED
+from pregen.snapshot import RowStatus
 from storage.certid import SHA1
 from storage.history import HistoryIndex, read_index
 from storage.key import key32
@@ -31,6 +31,8 @@ from tests import pki
 from tests.fakes import CountingStore
 from tests.pregen.generation.nights import DAY, Nights, quiet
 from tests.pregen.generation.workshop import NOW, Row
+
+GOOD, REVOKED = RowStatus.GOOD, RowStatus.REVOKED
 
 SHARDS = 4
 NOW_S, DAY_S = seconds(NOW), 86_400

@@ -9,12 +9,14 @@ import pytest
 from pregen.clock import seconds
 from pregen.generation.kept_shards import KEPT_DOCUMENTS
 from pregen.generation.rows import sharding
-from pregen.snapshot import GOOD, REVOKED
+from pregen.snapshot import RowStatus
 from storage.certid import SHA1
 from storage.key import key32
 from storage.manifest import Manifest
 from tests.pregen.generation.nights import Nights, assert_says
 from tests.pregen.generation.workshop import NOW, Row
+
+GOOD, REVOKED = RowStatus.GOOD, RowStatus.REVOKED
 
 NOW_S, DAY_S = seconds(NOW), 86_400
 ROWS = 400

@@ -8,8 +8,10 @@ import pytest
 from pregen.generation.rows.counts import Pair, RowCounts, RowNumber
 from pregen.generation.rows.groups import RESPONSE_KINDS, Group
 from pregen.generation.rows.rows import ShardRows
-from pregen.snapshot import GOOD, NO_EXPIRY, NO_REASON, REVOKED, UNKNOWN
+from pregen.snapshot import NO_EXPIRY, NO_REASON, RowStatus
 from tests.pregen.generation.workshop import Row, load, plain_rows
+
+GOOD, REVOKED, UNKNOWN = RowStatus
 
 DAY_S = 86_400
 FINAL = Row(b"\x05")

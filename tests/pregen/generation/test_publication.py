@@ -25,7 +25,7 @@ from pregen.generation.rows.sharding import SHARD_ROWS
 from pregen.generation.survey import Survey
 from pregen.issuers import Issuer, load_issuers
 from pregen.signers import ALGORITHMS
-from pregen.snapshot import REVOKED, UNKNOWN
+from pregen.snapshot import RowStatus
 from pregen.verification import load_public_key, parse_response, verify_signature
 from storage.certid import HASH_OIDS, SHA1, SHA256, CertID
 from storage.commits import find_head
@@ -35,6 +35,8 @@ from storage.reader import Answer, Generation
 from storage.stores.local import LocalStore
 from tests import pki
 from tests.pregen.generation.workshop import NOW, Row, plain_rows, various_rows, write_snapshot
+
+REVOKED, UNKNOWN = RowStatus.REVOKED, RowStatus.UNKNOWN
 
 DAY_S = 86_400
 NOW_S = seconds(NOW)

@@ -21,12 +21,14 @@ from pregen.generation.rows.spool import FolderSpool
 from pregen.generation.work.steps import Steps
 from pregen.issuers import Issuer, load_issuers
 from pregen.signers import KeyUse
-from pregen.snapshot import GOOD, NO_EXPIRY, NO_ISSUANCE, NO_REASON, REVOKED, UNKNOWN, StatusBatch
+from pregen.snapshot import NO_EXPIRY, NO_ISSUANCE, NO_REASON, RowStatus, StatusBatch
 from pregen.validity import ValidityWindow
 from storage.key import KEY32, split
 from storage.stores.base import Store
 from storage.stores.local import LocalStore
 from tests import pki
+
+GOOD, REVOKED, UNKNOWN = RowStatus
 
 NOW = pki.NOW
 REASONS = (1, 2, 3, 4, 5, 6, 9, 10)

@@ -12,15 +12,13 @@ import pytest
 from pregen.config import ColumnConfig, SnapshotConfig
 from pregen.errors import InputError
 from pregen.snapshot import (
-    GOOD,
     LISTED_KEY,
     NO_EXPIRY,
     NO_REASON,
     OWN_ZONE,
-    REVOKED,
-    UNKNOWN,
     ZONES_KEY,
     Reading,
+    RowStatus,
     Snapshot,
     open_snapshot,
 )
@@ -28,6 +26,8 @@ from pregen.snapshot.choosing import MAX_FILES
 from pregen.snapshot.intake import MOST_UNPLACED
 from tests.pki import DAY
 from tests.pregen.snapshot.desk import AS_OF, NOW, Desk, table
+
+GOOD, REVOKED, UNKNOWN = RowStatus
 
 AS_OF_S = 1_795_478_400
 UTC_MS = pa.timestamp("ms", "UTC")

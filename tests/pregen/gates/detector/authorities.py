@@ -24,11 +24,13 @@ from pregen.gates.detector.recollection import remember
 from pregen.gates.detector.verdict import Verdict
 from pregen.gates.history import witness_share
 from pregen.issuers import Issuer, KeyFile, Responder
-from pregen.snapshot import GOOD, NO_REASON, REVOKED, StatusBatch
+from pregen.snapshot import NO_REASON, RowStatus, StatusBatch
 from pregen.snapshot.batch import Late
 from pregen.snapshot.column import Column
 from pregen.validity import CLOCK_SKEW_S, PROFILES, Validity
 from pregen.zones import zone
+
+GOOD, REVOKED = RowStatus.GOOD, RowStatus.REVOKED
 
 HOUR, DAY = 3_600, 86_400
 NOTHING = Verdict()

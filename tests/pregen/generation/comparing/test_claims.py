@@ -12,8 +12,10 @@ from pregen.generation.comparing.claims import MOST_FOREIGN, Claims, hold_agains
 from pregen.generation.comparing.held import Held, all_held
 from pregen.generation.rows.rows import load_shard
 from pregen.issuers import Issuer
-from pregen.snapshot import REVOKED, CrlEntries, RevocationList
+from pregen.snapshot import CrlEntries, RevocationList, RowStatus
 from tests.pregen.generation.workshop import Row, make_issuers, respooled, spool, various_rows
+
+REVOKED = RowStatus.REVOKED
 
 AS_OF = 1_800_000_000
 

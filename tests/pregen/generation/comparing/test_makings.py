@@ -13,12 +13,14 @@ from pregen.generation.comparing.past import entries_of
 from pregen.generation.kept_shards import makings_of
 from pregen.generation.rows.rows import load_shard
 from pregen.issuers import Issuer
-from pregen.snapshot import REVOKED, UNKNOWN
+from pregen.snapshot import RowStatus
 from pregen.validity import PROFILES
 from storage.history import HistoryPart, encode_part
 from storage.key import KEY32
 from storage.manifest import Shard
 from tests.pregen.generation.workshop import Row, make_issuers, spool, various_rows
+
+REVOKED, UNKNOWN = RowStatus.REVOKED, RowStatus.UNKNOWN
 
 
 @pytest.fixture(scope="module")

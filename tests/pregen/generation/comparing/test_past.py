@@ -10,12 +10,14 @@ from pregen.gates import History
 from pregen.gates.history import WITNESS
 from pregen.generation.comparing.past import Past, entries_of, named, read_past, write_past
 from pregen.routing_key import xxh64
-from pregen.snapshot import REVOKED, UNKNOWN
+from pregen.snapshot import RowStatus
 from storage.history import REMEMBERED_STATUSES, IssuerHistory, read_index
 from storage.reader import open_reader
 from tests.pregen.generation.test_publication import NOW_S, Authority
 from tests.pregen.generation.workshop import Row, load, plain_rows, various_rows
 from tests.storage.golden_store import VERSION_2, golden_store
+
+REVOKED, UNKNOWN = RowStatus.REVOKED, RowStatus.UNKNOWN
 
 
 def test_what_is_left_behind_is_read_again(tmp_path: Path) -> None:

@@ -13,10 +13,12 @@ from pregen.gates import Acceptance
 from pregen.gates.acceptance import read_acceptances
 from pregen.generation import Published
 from pregen.generation.rows import sharding
-from pregen.snapshot import GOOD, REVOKED
+from pregen.snapshot import RowStatus
 from tests import pki
 from tests.pregen.generation.nights import Nights
 from tests.pregen.generation.workshop import NOW, Row, plain_rows, various_rows
+
+GOOD, REVOKED = RowStatus.GOOD, RowStatus.REVOKED
 
 NOW_S = seconds(NOW)
 DAY_S = 86_400

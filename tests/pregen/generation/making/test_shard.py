@@ -19,7 +19,7 @@ from pregen.generation.making.readback import SAMPLE_EVERY, ReadBack
 from pregen.generation.making.shard import ShardSigner, SignTask
 from pregen.generation.rows.rows import ShardRows, load_shard
 from pregen.signers import P256_SHA256, KeyIndexes, Octets, Signer, open_signer
-from pregen.snapshot import REVOKED
+from pregen.snapshot import RowStatus
 from pregen.verification import load_public_key, parse_response, verify_signature
 from storage.certid import SHA1, SHA256
 from storage.key import KEY32
@@ -29,6 +29,8 @@ from storage.stores.local import LocalStore
 from storage.tables import Tables
 from tests import pki
 from tests.pregen.generation.workshop import Bench, Row, make_issuers, make_window, plain_rows, spool, various_rows
+
+REVOKED = RowStatus.REVOKED
 
 
 @pytest.fixture

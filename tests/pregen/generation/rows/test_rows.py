@@ -15,9 +15,11 @@ from pregen.generation.rows.groups import RESPONSE_KINDS, Group
 from pregen.generation.rows.parts import Pieces
 from pregen.generation.rows.routing import ShardFile
 from pregen.generation.rows.rows import ShardRows, load_shard
-from pregen.snapshot import GOOD, NO_EXPIRY, NO_REASON, REVOKED, UNKNOWN
+from pregen.snapshot import NO_EXPIRY, NO_REASON, RowStatus
 from storage.key import key32
 from tests.pregen.generation.workshop import Row, load, plain_rows, respooled, serials_of, spool, various_rows
+
+GOOD, REVOKED, UNKNOWN = RowStatus
 
 REVOCATION = Row(b"\x11" * 16, REVOKED, 1_700_000_000, 4)
 

@@ -18,9 +18,11 @@ from pregen.overlays import Entries, Origin, resolve
 from pregen.overlays.entries import concatenated
 from pregen.overlays.order import KEY_COMPROMISE, RowsSay
 from pregen.reasons import CERTIFICATE_HOLD
-from pregen.snapshot import GOOD, MAX_SERIAL_BYTES, NO_REASON, REVOKED, UNKNOWN
+from pregen.snapshot import MAX_SERIAL_BYTES, NO_REASON, RowStatus
 from storage.key import KEY32, key64
 from tests.pregen.generation.workshop import Row, serials_of, spool
+
+GOOD, REVOKED, UNKNOWN = RowStatus
 
 AS_OF = 1_000
 IDS = (1, 2)

@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 
 from pregen import clock
 from pregen.errors import Finding
-from pregen.snapshot import GOOD, NO_EXPIRY, NO_ISSUANCE, NO_REASON, REVOKED, CrlIssuer
+from pregen.snapshot import NO_EXPIRY, NO_ISSUANCE, NO_REASON, CrlIssuer, RowStatus
 from pregen.snapshot.crls.revocations import _FACTORS, Revocations
 from pregen.snapshot.crls.union import open_revocations
 from tests.pki import DAY, NOW, make_issuer, shared_key
 from tests.pregen.snapshot.crls.authority import REVOKED_AT, Entry, built, crl_issuer, forged, many, pem, write
+
+GOOD, REVOKED = RowStatus.GOOD, RowStatus.REVOKED
 
 ISSUER = make_issuer(key=shared_key())
 OTHER = make_issuer("Another CA")

@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 
 from pregen.config import SnapshotConfig
 from pregen.errors import InputError
-from pregen.snapshot import GOOD, NO_REASON, REVOKED, Snapshot
+from pregen.snapshot import NO_REASON, RowStatus, Snapshot
 from pregen.snapshot.files import BATCH_ROWS, ODD, open_file
 from tests.judges.programs import judge
 from tests.pregen.snapshot.desk import AS_OF, Desk
+
+GOOD, REVOKED = RowStatus.GOOD, RowStatus.REVOKED
 
 INDEX = SnapshotConfig(path="index.txt", kind="index-txt")
 GOOD_LINE = b"V\t270101000000Z\t\t%s\tunknown\t/CN=leaf\n"

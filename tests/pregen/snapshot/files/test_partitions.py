@@ -7,8 +7,10 @@ import pytest
 
 from pregen.config import ColumnConfig, SnapshotConfig
 from pregen.errors import InputError
-from pregen.snapshot import REVOKED, Snapshot
+from pregen.snapshot import RowStatus, Snapshot
 from tests.pregen.snapshot.desk import Desk, table
+
+REVOKED = RowStatus.REVOKED
 
 HIVE = SnapshotConfig(path="day", partitioning="hive")
 ISSUERS = {"r1": 1, "r 2/x": 2, "ü": 3}
