@@ -8,6 +8,7 @@ objects, and are read.
 import hashlib
 import operator
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -136,6 +137,19 @@ class Manifest:
     def searched(self) -> tuple[Shard, ...]:
         """All packs of the generation in the order in which a certificate is looked for: overlays, then shards."""
         return (*self.overlays, *self.shards)
+
+    def searched_in(self, low: int, high: int) -> tuple[Shard, ...]:
+        """Return those of `searched` that may hold keys of a range: upper 32 bits from `low` up to below `high`."""
+        return (*self.overlays_in(low, high), *self.shards_in(low, high))
+
+    def overlays_in(self, low: int, high: int) -> tuple[Shard, ...]:
+        """Return the overlays that may hold keys of a range."""
+        return tuple(one for one in self.overlays if one.low < high and low < one.high)
+
+    def shards_in(self, low: int, high: int) -> tuple[Shard, ...]:
+        """Return the shards that hold the keys of a range."""
+        start = bisect_right(self.shards, low, key=lambda one: one.low) - 1
+        return self.shards[max(start, 0) : bisect_left(self.shards, high, key=lambda one: one.low)]
 
     @property
     def contents(self) -> Contents:

@@ -1,13 +1,13 @@
 """What of the current generation may be carried over tonight: found once, before a shard is looked at."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from pregen.generation.making.carry_job import CarryJob, RunColumns
 from pregen.generation.making.plan import Candidates, Carried, Plan
 from pregen.generation.making.terms import FULL, FormerRun, Today, former_runs
 from pregen.generation.preparation import Prepared
-from storage.manifest import Shard
+from storage.manifest import Manifest, Shard
 from storage.tables import Tables
 
 FIRST = "first-run"  # or `FULL`: why nothing is carried over
@@ -22,7 +22,7 @@ class LookBack:
         former: what is known of runs, by the names of their windows; none: nothing is carried over.
         tables: with these runs, by the same names.
         why_all: why nothing is carried over, `FULL` or `FIRST`; empty: something may be.
-        overlays, shards: packs of the current generation, in the order in which readers search.
+        manifest: of the current generation; None: nothing of it is carried over.
         earlier: names of windows that an earlier attempt of this run has numbered its packs by.
     """
 
@@ -30,8 +30,7 @@ class LookBack:
     former: Mapping[str, tuple[FormerRun, ...]] = field(default_factory=dict)
     tables: Mapping[str, Tables] = field(default_factory=dict)
     why_all: str = ""
-    overlays: tuple[Shard, ...] = ()
-    shards: tuple[Shard, ...] = ()
+    manifest: Manifest | None = None
     earlier: frozenset[str] = frozenset()
 
     def beside(self, earlier: Mapping[str, Tables]) -> "LookBack":
@@ -69,15 +68,11 @@ class LookBack:
 
     def packs_of(self, low: int, high: int) -> tuple[Shard, ...]:
         """Return the packs that have keys whose upper halves are in [low, high)."""
-        return _of_keys((*self.overlays, *self.shards), low, high)
+        return self.manifest.searched_in(low, high) if self.manifest else ()
 
     def overlays_of(self, low: int, high: int) -> tuple[Shard, ...]:
         """Return those of overlays alone: what stays in an overlay was in one before."""
-        return _of_keys(self.overlays, low, high)
-
-
-def _of_keys(packs: Iterable[Shard], low: int, high: int) -> tuple[Shard, ...]:
-    return tuple(pack for pack in packs if pack.low < high and low < pack.high)
+        return self.manifest.overlays_in(low, high) if self.manifest else ()
 
 
 def look_back(prepared: Prepared) -> LookBack:
@@ -93,6 +88,5 @@ def look_back(prepared: Prepared) -> LookBack:
         today=today,
         former={name: former_runs(one, today, profile) for name, one in tables.items()},
         tables=tables,
-        overlays=current.manifest.overlays,
-        shards=current.manifest.shards,
+        manifest=current.manifest,
     )

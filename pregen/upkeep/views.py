@@ -4,7 +4,6 @@ Overlays say it first, then shards, as for a reader. Of a shard's certificates t
 about a quarter of an hour; it is taken to be later rather than earlier.
 """
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TypeAlias
@@ -103,48 +102,48 @@ class Viewer:
         self.index: HistoryIndex | None = None if name is None else read_index(store, name)
         remembered = {part.pack: part for part in self.index.overlays} if self.index else {}
         shared = {} if overlays is None else overlays
-        self._overlays: list[RangedPack] = []
+        self._overlays: dict[Shard, RangedPack] = {}
         for overlay in generation.manifest.overlays:
             part = remembered.get(overlay.pack)
             one = shared.get((overlay, part)) or self._pack(overlay, Origin.DELTA, part)
-            self._overlays.append(shared.setdefault((overlay, part), one))
-        self._lows = [shard.low for shard in generation.manifest.shards]
-        self._shards: dict[str, RangedPack] = {}
+            self._overlays[overlay] = shared.setdefault((overlay, part), one)
+        self._shards: dict[Shard, RangedPack] = {}
 
     def made_of(self, low: int, high: int) -> tuple[object, ...]:
         """Return what tells whether two generations say the same of a range, in which nobody need look then."""
-        overlays = [pack.shard.pack for pack in self._overlays if pack.has_any(low, high)]
-        return (*overlays, *((one.pack, one.low, one.high) for one in self.shards(low, high)))
-
-    def shards(self, low: int, high: int) -> tuple[Shard, ...]:
-        """Return the shards that hold keys of a range."""
-        start, end = bisect_right(self._lows, low) - 1, bisect_left(self._lows, high)
-        return self.generation.manifest.shards[start:end]
+        return tuple(
+            (one.pack, one.low, one.high)
+            for one in self.generation.manifest.searched_in(low, high)
+            if one not in self._overlays or self._overlays[one].has_any(low, high)
+        )
 
     def row_estimate(self, low: int, high: int) -> float:
         """Return about how many records a range has, shards and overlays together."""
-        every = (*self.generation.manifest.overlays, *self.shards(low, high))
-        within = ((one, min(high, one.high) - max(low, one.low)) for one in every)
-        return sum(one.rows * width / (one.high - one.low) for one, width in within if width > 0)
+        packs = self.generation.manifest.searched_in(low, high)
+        within = ((one, min(high, one.high) - max(low, one.low)) for one in packs)
+        return sum(one.rows * width / (one.high - one.low) for one, width in within)
 
     def whole_overlays(self) -> Iterator[PackRecords]:
         """Yield the records of all packs of overlays, each before the next one is read."""
-        for pack in self._overlays:
+        for pack in self._overlays.values():
             yield pack.records(0, KEY32)
             pack.records(0, 0)
 
     def in_overlays(self, low: int, high: int) -> View:
         """Return what overlays say of the certificates of a range."""
-        packs = tuple(pack.records(low, high) for pack in self._overlays)
+        packs = tuple(pack.records(low, high) for pack in self._overlays.values())
         return _view(packs, len(packs))
 
     def view(self, low: int, high: int) -> View:
         """Return what is said of the certificates of a range."""
-        shards = self.shards(low, high)
-        self._shards = {one.pack: self._shards.get(one.pack) or self._pack(one, Origin.RUN) for one in shards}
-        overlays = tuple(pack.records(low, high) for pack in self._overlays)
-        of_shards = [self._expiring(pack.records(low, high), low, high) for pack in self._shards.values()]
-        return _view((*overlays, *of_shards), len(overlays))
+        manifest = self.generation.manifest
+        shards = manifest.shards_in(low, high)
+        self._shards = {one: self._shards.get(one) or self._pack(one, Origin.RUN) for one in shards}
+        found = {one: pack.records(low, high) for one, pack in self._overlays.items()}
+        for one, pack in self._shards.items():
+            found[one] = self._expiring(pack.records(low, high), low, high)
+        packs = tuple(found[one] for one in manifest.searched_in(low, high))
+        return _view(packs, len(manifest.overlays_in(low, high)))
 
     def remembered(self, low: int, high: int) -> Iterator[tuple[NDArray[np.uint64], NDArray[np.uint32]]]:
         """Yield keys and words of the history's parts that overlap a range."""

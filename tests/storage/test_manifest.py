@@ -78,6 +78,26 @@ def test_a_manifest_comes_back_as_it_was_written() -> None:
     assert json.loads(octets)["windows"] == [older.windows, SHARD.windows, f"windows/{1:064x}"]
 
 
+@given(
+    parts=st.integers(1, 9),
+    overlays=st.lists(st.lists(st.integers(0, KEY32), min_size=2, max_size=2, unique=True).map(sorted), max_size=4),
+    bounds=st.lists(st.integers(0, KEY32), min_size=2, max_size=2, unique=True).map(sorted),
+)
+def test_the_packs_of_a_range_are_those_that_overlap_it_in_the_order_in_which_they_are_searched(
+    parts: int, overlays: list[list[int]], bounds: list[int]
+) -> None:
+    manifest = replace(
+        MANIFEST,
+        shards=tuple(replace(SHARD, low=low, high=high) for low, high in pairwise(split(0, KEY32, parts))),
+        overlays=tuple(replace(SHARD, low=low, high=high, pack=f"{at}") for at, (low, high) in enumerate(overlays)),
+    )
+    low, high = bounds
+
+    assert manifest.searched_in(low, high) == tuple(
+        one for one in manifest.searched if one.low < high and low < one.high
+    )
+
+
 def test_both_versions_say_the_same() -> None:
     first, second = (read_manifest(*stored(of([(0, 9), (9, KEY32)]))) for of in (of_version_1, of_version_2))
     tables = f"tables/{0:064x}"
