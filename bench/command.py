@@ -17,6 +17,7 @@ from rich.console import Console
 
 from bench.carry import measure_carry
 from bench.cluster import measure_cluster
+from bench.edge import measure_edge
 from bench.figure import BenchError, Result
 from bench.idle import measure_idle
 from bench.lookups import measure_lookups
@@ -50,6 +51,7 @@ PartName = Literal[
     "urgent",
     "memory",
     "cluster",
+    "edge",
 ]
 
 
@@ -135,6 +137,7 @@ def measure(sizes: Sizes, only: PartName | None, folder: Path) -> Iterator[Resul
         "nothing-to-do": lambda: measure_idle(sizes, folder),
         "memory": lambda: measure_memory(sizes, folder),
         "cluster": lambda: measure_cluster(sizes, folder),
+        "edge": lambda: measure_edge(sizes, folder),
     }
     found: list[Result] = []
     for part, measured in parts.items():

@@ -21,6 +21,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.ocsp import OCSPCertStatus, load_der_ocsp_response
+from numpy.typing import NDArray
 
 from bench.figure import PER_CPU_SECOND, BenchError, Figure, Result, Target
 from bench.runs import publish, removed
@@ -100,14 +101,14 @@ def figures_of_lookups(mine: Sequence[float], reference: Sequence[float], reads_
     yield figure(name="lookups.ranged_gets", title=title, value=reads_per_lookup, target=RANGED_GETS)
 
 
-def choose(workload: Workload, count: int) -> list[WantedAnswer]:
-    """Return certificates of the snapshot, at random, the same ones every time."""
+def choose(workload: Workload, count: int, rows: NDArray[np.int64] | None = None) -> list[WantedAnswer]:
+    """Return certificates of the snapshot: those of `rows`, or so many at random, the same ones every time."""
     authority = read_certificates(workload.issuer)[0]
     name_hash, key_hash = (
         hashlib.sha1(octets, usedforsecurity=False).digest() for octets in (authority.subject, authority.key_bits)
     )
     table = pq.read_table(workload.snapshots, columns=["serial", "status"])
-    chosen = table.take(np.random.default_rng(SEED).integers(0, workload.rows, count))
+    chosen = table.take(np.random.default_rng(SEED).integers(0, workload.rows, count) if rows is None else rows)
     return [WantedAnswer(CertID(SHA1, name_hash, key_hash, row["serial"]), row["status"]) for row in chosen.to_pylist()]
 
 

@@ -33,6 +33,9 @@ class Sizes:
         urgent_rounds: of single ones, one after the other.
         life_rows: snapshot of the store on which all commands are asked for their memory.
         life_entries: certificates of each of its overlays.
+        edge_rows, edge_start_rows: snapshots of the store that is served, and of that with which a server starts.
+        edge_requests: different requests, which come again and again.
+        edge_s: seconds of each round.
     """
 
     judged: bool
@@ -62,6 +65,10 @@ class Sizes:
     urgent_rounds: int
     life_rows: int
     life_entries: int
+    edge_rows: int
+    edge_start_rows: int
+    edge_requests: int
+    edge_s: float
 
     @property
     def disk_bytes(self) -> int:
@@ -74,6 +81,8 @@ class Sizes:
             self.medium_rows,
             self.issuers * self.issuer_rows,
             self.lookup_rows,
+            self.edge_rows,
+            self.edge_start_rows,
             2 * self.urgent_rows + 2 * self.urgent_mass_rows,  # in a folder, and in a bucket
         )
         needs = ((p256, P256_SHA256), (self.p384_rows, ALGORITHMS["p384-sha384"]), (self.rsa_rows, RSA2048_SHA256))
@@ -110,6 +119,10 @@ FULL_SIZES = Sizes(
     urgent_rounds=20,
     life_rows=5_000_000,
     life_entries=500_000,
+    edge_rows=1_000_000,
+    edge_start_rows=5_000_000,
+    edge_requests=200_000,
+    edge_s=5,
 )
 QUICK_SIZES = Sizes(
     judged=False,
@@ -139,4 +152,8 @@ QUICK_SIZES = Sizes(
     urgent_rounds=3,
     life_rows=200_000,
     life_entries=20_000,
+    edge_rows=20_000,
+    edge_start_rows=200_000,
+    edge_requests=5_000,
+    edge_s=1,
 )

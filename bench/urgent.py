@@ -171,26 +171,39 @@ def revoke_many(workload: Workload, count: int) -> tuple[ChangeReport, float]:
 @contextmanager
 def _edge(address: str) -> Iterator[int]:
     """Serve a store while the context lasts; give the port."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = int(free.getsockname()[1])
+    port = free_port()
     command = (sys.executable, "-m", "storage.edge", address, "--port", str(port))
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:  # noqa: S603
         try:
-            _wait_until_ready(port)
+            wait_until_ready(port)
             yield port
         finally:
             process.terminate()
 
 
-def _wait_until_ready(port: int) -> None:
+def free_port() -> int:
+    """Return a port that nobody listens at."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
+
+
+def wait_until_ready(port: int, path: str | None = "/readyz") -> None:
+    """Wait until a server at a port answers a GET with 200; without a path, until it listens.
+
+    Raises:
+        BenchError: it does not.
+    """
     started = time.perf_counter()
     while time.perf_counter() - started < START_S:
         with suppress(OSError), closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
-            connection.request("GET", "/readyz")
+            if path is None:
+                connection.connect()
+                return
+            connection.request("GET", path)
             if connection.getresponse().status == http.client.OK:
                 return
         time.sleep(LOOK_S)
-    raise BenchError(f"the edge at port {port} is not ready after {START_S:.0f} s")
+    raise BenchError(f"the server at port {port} is not ready after {START_S:.0f} s")
 
 
 def _status(wanted: WantedAnswer, port: int) -> OCSPCertStatus | None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from bench.command import deliver, main, run_bench
 from bench.figure import BenchError, Figure
 from bench.golang import go_missing
 from bench.pipeline import missing_engine
+from bench.pressure import missing_pressure
 from bench.report import Results, document
 from bench.sizes import FULL_SIZES, QUICK_SIZES
 from pregen.signers import ALGORITHMS, ENGINES, P256_SHA256, RSA2048_SHA256
@@ -56,6 +58,9 @@ EXPECTED = {
     *(f"{place}.{one}" for place in ("urgent", "urgent.s3") for one in ("visible_s", "mass_s", "mass_ratio")),
     *(f"memory.{one}" for one in COMMANDS),
     *(f"cluster.{one}" for one in ("p256-sha256", "rsa2048-sha256", "one-file", "memory")),
+    *(f"edge.{one}.cpu_us" for one in ("bare", "get", "post", "zipf", "two", "cfssl")),
+    *(f"edge.{one}" for one in ("get", "post", "zipf", "workers", "log", "p99_us", "p99_bare_us", "p99")),
+    *(f"edge.{one}" for one in ("ready_s", "memory")),
     "peers.over_go",
     "peers.over_builder",
 }
@@ -97,6 +102,13 @@ JUDGED = {
     "cluster.rsa2048-sha256": (0.93, 0.98),
     "cluster.one-file": (0.95, 1.0),
     "cluster.memory": (2, 1.3),
+    "edge.get": (4, 3.2),
+    "edge.post": (0.6, 0.4),
+    "edge.zipf": (3, 1.8),
+    "edge.workers": (0.95, 1.0),
+    "edge.p99": (4, 2),
+    "edge.ready_s": (1, 0.5),
+    "edge.memory": (60, 45),
 }
 MISSING = [engine.name for engine in ENGINES if engine.unavailable() is not None]
 if missing_engine("multibuffer", P256_SHA256):
@@ -104,6 +116,10 @@ if missing_engine("multibuffer", P256_SHA256):
     MISSING += ["pipeline.p256.multibuffer", "pipeline.p384.multibuffer", "scale.issuers", "peers.over_"]
 if missing_server():
     MISSING += ["urgent.s3"]
+if missing_pressure():
+    MISSING += ["edge."]
+elif shutil.which("cfssl") is None:
+    MISSING += ["edge.post", "edge.cfssl"]
 if go_missing():
     MISSING += ["peers.go", "peers.over_go"]
 if len(os.sched_getaffinity(0)) < 2:

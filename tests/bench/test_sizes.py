@@ -28,6 +28,8 @@ def test_only_the_full_sizes_are_judged_and_they_are_those_of_the_targets() -> N
         "urgent_rows": 2_000_000,
         "urgent_mass_rows": 1_000_000,
         "life_rows": 5_000_000,
+        "edge_rows": 1_000_000,
+        "edge_start_rows": 5_000_000,
     }
     assert FULL_SIZES.issuers == 1_144
 
