@@ -23,7 +23,7 @@ import numpy as np
 from bench.figure import BenchError, Figure, Result, Skipped, Target
 from bench.lookups import VERIFY_EVERY, WantedAnswer, check_answers, choose
 from bench.pressure import (
-    CONNECTIONS,
+    CLIENTS,
     Pressed,
     latencies_us,
     memory_bytes,
@@ -53,7 +53,7 @@ SHARE_OF_PEAK = 0.7
 _SHA1 = tlv(SEQUENCE, tlv(OID, bytes.fromhex("2b0e03021a")), tlv(NULL))
 
 
-class Server(NamedTuple):
+class Served(NamedTuple):
     """A server that runs: the process that began it, and its port."""
 
     pid: int
@@ -132,7 +132,7 @@ def figures_of_costs(found: dict[str, list[Pressed]]) -> Iterator[Result]:
     yield figure(name="edge.workers", title=title, value=cost["get"] / cost["two"], target=WORKERS)
 
 
-def measure_tail(edge: Server, bare: Server, paths: Sequence[str], rate: float, sizes: Sizes) -> Iterator[Result]:
+def measure_tail(edge: Served, bare: Served, paths: Sequence[str], rate: float, sizes: Sizes) -> Iterator[Result]:
     """Yield how long the slowest of a hundred waits where requests come at a rate, beside granian alone."""
     mine, theirs = list[int](), list[int]()
     for _ in range(sizes.rounds):
@@ -176,7 +176,7 @@ def _check_logs(workload: Workload, found: dict[str, list[Pressed]]) -> Iterator
             continue
         text = log.read_bytes()
         lines, requests = text.count(b'"outcome": "answered"'), sum(one.requests for one in pressed)
-        if not requests <= lines <= requests + len(pressed) * CONNECTIONS or not text.endswith(b"\n"):
+        if not requests <= lines <= requests + len(pressed) * CLIENTS or not text.endswith(b"\n"):
             raise BenchError(f"{requests:,} requests have {lines:,} lines in {log}")
         logged += lines
     yield Figure(name="edge.log", group=GROUP, title="requests, each with its line", value=logged)
@@ -186,7 +186,7 @@ def _p99(sorted_values: Sequence[int]) -> int:
     return sorted_values[len(sorted_values) * 99 // 100]
 
 
-def _started(servers: ExitStack, workload: Workload, name: str, workers: int) -> Server:
+def _started(servers: ExitStack, workload: Workload, name: str, workers: int) -> Served:
     return servers.enter_context(_serving(_edge(workload, name, workers), "/readyz"))
 
 
@@ -200,7 +200,7 @@ def _log(workload: Workload, name: str) -> Path:
 
 
 @contextmanager
-def _serving(words: Sequence[str], probe: str) -> Iterator[Server]:
+def _serving(words: Sequence[str], probe: str) -> Iterator[Served]:
     """Run a server with this interpreter while the context lasts; PORT among its words is a free port."""
     port = free_port()
     command = [sys.executable, *(str(port) if word == "PORT" else word for word in words)]
@@ -209,17 +209,17 @@ def _serving(words: Sequence[str], probe: str) -> Iterator[Server]:
 
 
 @contextmanager
-def _running(command: Sequence[str], port: int, probe: str | None) -> Iterator[Server]:
+def _running(command: Sequence[str], port: int, probe: str | None) -> Iterator[Served]:
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:  # noqa: S603 - our words
         try:
             wait_until_ready(port, probe)
-            yield Server(process.pid, port)
+            yield Served(process.pid, port)
         finally:
             process.terminate()
 
 
 @contextmanager
-def _cfssl(workload: Workload, reader: Reader, wanted: Sequence[WantedAnswer]) -> Iterator[Server]:
+def _cfssl(workload: Workload, reader: Reader, wanted: Sequence[WantedAnswer]) -> Iterator[Served]:
     """Run cfssl's responder of the same answers; it has them in memory."""
     file, port = workload.folder / "responses", free_port()
     with file.open("wb") as out:

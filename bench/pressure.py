@@ -16,7 +16,7 @@ from typing import NamedTuple
 from bench.figure import BenchError
 
 SCRIPT = Path(__file__).parent / "pressure.lua"
-CONNECTIONS = 16
+CLIENTS = 16
 _TICKS_S = os.sysconf("SC_CLK_TCK")
 _SAID = re.compile(r"^PRESSURE (\d+) (\d+) (\d+) (\d+)$", re.MULTILINE)
 _NEEDED = {"wrk": "wrk", "h2load": "nghttp2-client"}
@@ -57,7 +57,7 @@ def write_requests(file: Path, requests: Iterable[bytes]) -> Path:
     return file
 
 
-def press(pid: int, port: int, requests: Path, seconds: float, connections: int = CONNECTIONS) -> Pressed:
+def press(pid: int, port: int, requests: Path, seconds: float, connections: int = CLIENTS) -> Pressed:
     """Send requests to the server of a process as fast as it answers.
 
     Raises:
@@ -85,7 +85,7 @@ def latencies_us(port: int, paths: Sequence[str], rate: float, seconds: float) -
     with tempfile.TemporaryDirectory(prefix="pressure-") as folder:
         addresses, log = Path(folder) / "addresses", Path(folder) / "log"
         addresses.write_text("".join(f"http://127.0.0.1:{port}{path}\n" for path in paths))
-        clients = ["-t", "1", "-c", str(CONNECTIONS), "--rps", str(max(1, round(rate / CONNECTIONS)))]
+        clients = ["-t", "1", "-c", str(CLIENTS), "--rps", str(max(1, round(rate / CLIENTS)))]
         command = ["h2load", "--h1", *clients, "-D", str(max(1, round(seconds))), "-i", str(addresses)]
         _output([*command, "--log-file", str(log)])
         rows = [line.split("\t") for line in log.read_text().splitlines()]
