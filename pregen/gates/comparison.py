@@ -51,18 +51,21 @@ class Remembered(NamedTuple):
         return self.words & _STATUS_MASK
 
     @property
+    def units(self) -> NDArray[np.uint32]:
+        """When each certificate ends, in units of a history, uint32[n]; `NO_EXPIRY_UNITS` where it does not."""
+        return self.words >> np.uint32(STATUS_BITS)
+
+    @property
     def not_after(self) -> NDArray[np.uint32]:
         """When each certificate ends at the latest, in seconds since 1970, uint32[n]; it is remembered in units."""
-        units = self.words >> np.uint32(STATUS_BITS)
-        return units * np.uint32(EXPIRY_UNIT_S) + np.uint32(
-            EXPIRY_UNIT_S - 1
-        )  # of `NO_EXPIRY_UNITS` it is `NO_EXPIRY_32`
+        # Of `NO_EXPIRY_UNITS` it is `NO_EXPIRY_32`.
+        return self.units * np.uint32(EXPIRY_UNIT_S) + np.uint32(EXPIRY_UNIT_S - 1)
 
     def expired(self, before: int | None) -> NDArray[np.bool_]:
         """Tell which certificates need no answer any more: those whose not_after is before that second."""
         if before is None or before <= 0:  # nothing that is remembered is before 1970
             return np.zeros(len(self.keys), np.bool_)
-        units = self.words >> np.uint32(STATUS_BITS)
+        units = self.units
         gone: NDArray[np.bool_] = units <= np.uint32(min(before - 1, NO_EXPIRY_32) // EXPIRY_UNIT_S)
         gone &= units != np.uint32(NO_EXPIRY_UNITS)
         return gone
@@ -203,36 +206,15 @@ def compare(
     old, new = _paired(before, after, expired)
     gone, fresh = np.ones(len(before.keys), np.bool_), np.ones(len(after.keys), np.bool_)
     gone[old], fresh[new] = False, False
-    # Nearly all are what they were: only the others are looked at more closely.
-    status = before.status
-    then, till = before.words[old] >> np.uint32(STATUS_BITS), after.words[new] >> np.uint32(STATUS_BITS)
-    moves = np.flatnonzero(then - till + np.uint32(1) > 2)  # more than one unit either way, below 0 being very much
-    is_dated, was_revoked = then[moves] == NO_EXPIRY_UNITS, ~_not_revoked(status[old[moves]])
-    is_shorter = ~is_dated & (till[moves] < then[moves]) & was_revoked
-    places = old[moves]
-    was, now = status[old], after.status[new]
-    changed = np.flatnonzero(was != now)
-    old, was, now = old[changed], was[changed], now[changed]
+    status, units = before.status, before.units
     missed = np.flatnonzero(gone & ~expired)
     explained, _ = pair(before.keys[missed], dropped)
     vanished = np.delete(missed, explained)
-    undated = before.words[vanished] >> np.uint32(STATUS_BITS) == NO_EXPIRY_UNITS
-    lost = before.keys[vanished[status[vanished] == RememberedStatus.REVOKED]]
-    stays, _ = pair(lost, staying)
-    events: dict[str, Keys] = {
-        "vanished": before.keys[vanished],
-        "vanished_undated": before.keys[vanished[undated]],
-        "lost": np.delete(lost, stays),
-        "unrevoked": before.keys[old[(was == RememberedStatus.REVOKED) & _not_revoked(now)]],
-        "held": before.keys[old[(was == RememberedStatus.REVOKED) & (now == RememberedStatus.ON_HOLD)]],
-        "revoked": before.keys[old[_not_revoked(was) & ~_not_revoked(now)]],
-        "unknown": before.keys[old[(was == RememberedStatus.GOOD) & (now == RememberedStatus.UNKNOWN)]],
-        "known": before.keys[old[(was == RememberedStatus.UNKNOWN) & (now == RememberedStatus.GOOD)]],
-        "released": before.keys[old[(was == RememberedStatus.ON_HOLD) & _not_revoked(now)]],
-        "moved": before.keys[places[~is_dated]],
-        "shortened": before.keys[places[is_shorter]],
-        "dated": before.keys[places[is_dated & was_revoked]],
-    }
+    events = (
+        _vanished(before.keys[vanished], status[vanished], units[vanished], staying)
+        | _changed(before.keys, old, status[old], after.status[new])
+        | _moved(before.keys, old, status[old], units[old], after.units[new])
+    )
     counts = {
         **{name: len(keys) for name, keys in events.items()},
         "before": len(before.keys),
@@ -244,12 +226,54 @@ def compare(
         "answered": len(pair(before.keys[vanished], staying)[0]),
         "unended": 0,
         "on_hold": int(np.count_nonzero(status == RememberedStatus.ON_HOLD)),
-        "undated": int(np.count_nonzero(before.words >> np.uint32(STATUS_BITS) == NO_EXPIRY_UNITS)),
+        "undated": int(np.count_nonzero(units == NO_EXPIRY_UNITS)),
     }
     return Comparison(
         *(counts[name] for name in COUNTERS),
         keys={name: tuple(np.sort(keys)[:MAX_EXAMPLES].tolist()) for name, keys in events.items() if len(keys)},
     )
+
+
+# In these three, `was` and `now` are statuses, `then` and `till` say in units of a history when certificates expired
+# and when they do, and `old` are places among `keys`. Nearly all entries are what they were: only the others are looked
+# at more closely.
+
+
+def _vanished(keys: Keys, was: StatusWords, then: StatusWords, staying: Keys) -> dict[str, Keys]:
+    """Return the keys of entries that are gone and should not be, by what that means."""
+    lost = keys[was == RememberedStatus.REVOKED]
+    stays, _ = pair(lost, staying)
+    return {
+        "vanished": keys,
+        "vanished_undated": keys[then == NO_EXPIRY_UNITS],
+        "lost": np.delete(lost, stays),
+    }
+
+
+def _changed(keys: Keys, old: Indexes, was: StatusWords, now: StatusWords) -> dict[str, Keys]:
+    """Return the keys of entries whose status is another now, by what became of what."""
+    changed = np.flatnonzero(was != now)
+    keys, was, now = keys[old[changed]], was[changed], now[changed]
+    return {
+        "unrevoked": keys[(was == RememberedStatus.REVOKED) & _not_revoked(now)],
+        "held": keys[(was == RememberedStatus.REVOKED) & (now == RememberedStatus.ON_HOLD)],
+        "revoked": keys[_not_revoked(was) & ~_not_revoked(now)],
+        "unknown": keys[(was == RememberedStatus.GOOD) & (now == RememberedStatus.UNKNOWN)],
+        "known": keys[(was == RememberedStatus.UNKNOWN) & (now == RememberedStatus.GOOD)],
+        "released": keys[(was == RememberedStatus.ON_HOLD) & _not_revoked(now)],
+    }
+
+
+def _moved(keys: Keys, old: Indexes, was: StatusWords, then: StatusWords, till: StatusWords) -> dict[str, Keys]:
+    """Return the keys of entries that expire at another time than they did, by what that means."""
+    moves = np.flatnonzero(then - till + np.uint32(1) > 2)  # more than one unit either way, below 0 being very much
+    keys, then, till, was_revoked = keys[old[moves]], then[moves], till[moves], ~_not_revoked(was[moves])
+    is_dated = then == NO_EXPIRY_UNITS
+    return {
+        "moved": keys[~is_dated],
+        "shortened": keys[~is_dated & (till < then) & was_revoked],
+        "dated": keys[is_dated & was_revoked],
+    }
 
 
 def without_ends(seen: Comparison) -> Comparison:
@@ -281,8 +305,8 @@ def with_overlays(before: Remembered, overlays: Remembered) -> tuple[Remembered,
     """
     mine, theirs = pair(before.keys, overlays.keys)
     words, status = before.words.copy(), overlays.words[theirs] & _STATUS_MASK
-    units = words[mine] >> np.uint32(STATUS_BITS)
-    expiry = np.where(units == np.uint32(NO_EXPIRY_UNITS), overlays.words[theirs], words[mine]) & ~_STATUS_MASK
+    undated = before.units[mine] == np.uint32(NO_EXPIRY_UNITS)
+    expiry = np.where(undated, overlays.words[theirs], words[mine]) & ~_STATUS_MASK
     words[mine] = expiry | status
     alone = np.delete(np.arange(len(overlays.keys)), theirs)
     keys = np.concatenate([before.keys, overlays.keys[alone]])
