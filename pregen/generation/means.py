@@ -8,12 +8,34 @@ from typing import Any
 
 from pregen.config import Config
 from pregen.errors import Finding
+from pregen.gates.author import Author
 from pregen.generation.rows.endings import Endings
 from pregen.issuers import Issuer
 from pregen.signers import ALGORITHMS, Choice, KeyUse
 from pregen.validity import ValidityWindow
 from storage.manifest import LeftBehind
 from storage.stores import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SigningOptions:
+    """What the command line says to whatever signs; it wins over the configuration.
+
+    Attributes:
+        now: sign as if it were this instant.
+        engine: that signs.
+        workers: how many processes may work at once.
+        author: who is behind it, and what for; None: nobody says.
+    """
+
+    now: datetime | None = None
+    engine: str | None = None
+    workers: int | None = None
+    author: Author | None = None
+
+    def shared(self) -> dict[str, Any]:
+        """Return these by name: for the options of another that signs, which has more of its own."""
+        return {one.name: getattr(self, one.name) for one in fields(SigningOptions)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

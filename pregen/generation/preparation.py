@@ -18,7 +18,7 @@ from pregen.generation.comparing.past import Past, read_past
 from pregen.generation.cycles import SharedCycle, late_refresh, shared_cycles
 from pregen.generation.dropping import judge_drops
 from pregen.generation.left_behind import as_stored, left_behind, trouble_warning, usable_window
-from pregen.generation.means import Means, choose_engines, worker_count
+from pregen.generation.means import Means, SigningOptions, choose_engines, worker_count
 from pregen.generation.work.memory import forbid_core_dumps
 from pregen.issuers import Issuer, ending_soon, load_issuers, parse_certificate
 from pregen.snapshot import CrlIssuer, Snapshot, open_snapshot
@@ -38,25 +38,21 @@ from storage.tables import Tables
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunOptions:
-    """What the command line says about one run; it wins over the configuration.
+class RunOptions(SigningOptions):
+    """What the command line says about one run.
 
-    `author` says who runs it and what for, `full` whether it signs every answer again, `resume` that it must go on
-    where an earlier one was stopped, `cluster` the address of workers that take the place of this machine's, `is_delta`
-    that the rows are some that have changed, on top of what is published, be that of a later instant. `why_dropped` has
-    a reason for each of `drop_issuers`, or nothing where nobody says why. `tell_as_of` is
-    told for which instant the snapshot is complete, before that is judged and before rows are read.
+    `full` says whether it signs every answer again, `resume` that it must go on where an earlier one was stopped,
+    `cluster` the address of workers that take the place of this machine's, `is_delta` that the rows are some that have
+    changed, on top of what is published, be that of a later instant. `why_dropped` has a reason for each of
+    `drop_issuers`, or nothing where nobody says why. `tell_as_of` is told for which instant the snapshot is complete,
+    before that is judged and before rows are read.
     """
 
     snapshot: str | None = None
     as_of: datetime | None = None
-    now: datetime | None = None
     drop_issuers: tuple[str, ...] = ()
     why_dropped: tuple[Acceptance, ...] = ()
-    engine: str | None = None
-    workers: int | None = None
     accept: tuple[Acceptance, ...] = ()
-    author: Author | None = None
     full: bool = False
     resume: bool = False
     cluster: str | None = None

@@ -11,6 +11,7 @@ from pregen.errors import Finding
 from pregen.gates import GateResult
 from pregen.gates.author import Author
 from pregen.gates.results import gates_document
+from pregen.generation.means import SigningOptions
 from pregen.generation.rows.routing import ShardFile
 from pregen.progress import Progress
 from pregen.urgent.deciding import Fate
@@ -31,19 +32,14 @@ _ATTEMPTS = 100  # each one that fails is one of somebody else that has not
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChangeOptions:
+class ChangeOptions(SigningOptions):
     """What the command line says beside the certificates.
 
     Attributes:
-        now: sign as if it were this instant.
-        engine, workers: as of a run.
-        author: who makes the change, and what for.
+        author: who makes the change, and what for; no change is made without.
         is_dry: change nothing, and say what would be.
     """
 
-    now: datetime | None = None
-    engine: str | None = None
-    workers: int | None = None
     author: Author
     is_dry: bool = False
 

@@ -43,14 +43,11 @@ def call(given: Namespace, account: Account) -> Report:
     account.as_of = read_instant("--as-of", given.as_of)
     options = read_change_options(given, now)
     run = RunOptions(
+        **options.shared(),
         snapshot=given.changes,
         as_of=account.as_of,
         tell_as_of=account.note_as_of,
-        now=now,
-        engine=options.engine,
-        workers=options.workers,
         accept=read_acceptances(given.accept, given.reason, given.by),
-        author=options.author,
         cluster=given.cluster,
     )
     remarks = clock_remarks(now)
