@@ -7,6 +7,7 @@ workload.py   a CA, or many (authorities.py), and a snapshot, the same certifica
 raw.py        raw loops: what an engine signs when nothing but signing is left; lanes.py for multibuffer, schemes.py
 peers.py      what others sign: cryptography's builder, Go (golang.py, go/), openssl speed
 runs.py       `pregen run` as a process of its own
+turns.py      what is compared, measured in turns
 pipeline.py   the whole way against the raw loop before and after it, where its time goes, and what gates cost
 scale.py      more rows, issuers, workers (parallel.py: the raw loop in two processes), answers a certificate
 lookups.py    the reader against a loop that only reads and checksums the same buckets

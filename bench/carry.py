@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from bench.figure import BenchError, Figure, Result, Target
 from bench.runs import removed
 from bench.sizes import Sizes
+from bench.turns import take_turns
 from bench.workload import Workload, make_workload
 from pregen import clock
 from pregen.config import load_config
@@ -92,10 +93,9 @@ def times_of(workload: Workload) -> tuple[list[float], list[float]]:
                     )
                 )
             )
-        signed_s, carried_s = [], []
-        for _ in range(ROUNDS):
-            signed_s.append(_spent(lambda: signers[0](task), workload.rows))
-            carried_s.append(_spent(lambda: signers[1](task), 1))
+        signed_s, carried_s = take_turns(
+            ROUNDS, lambda: _spent(lambda: signers[0](task), workload.rows), lambda: _spent(lambda: signers[1](task), 1)
+        )
     return signed_s, carried_s
 
 

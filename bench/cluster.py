@@ -19,8 +19,9 @@ from typing import NamedTuple
 from distributed import Client
 
 from bench.figure import BenchError, Figure, Result, Target
-from bench.runs import RunReport, removed, run_workload
+from bench.runs import removed, run_workload
 from bench.sizes import Sizes
+from bench.turns import take_turns
 from bench.workload import Workload, make_workload
 from pregen.config import load_config
 from pregen.generation.cluster.connection import open_cluster
@@ -98,10 +99,11 @@ def _wait_for(path: Path) -> None:
 
 
 def _beside(workload: Workload, algorithm: Algorithm, cluster: Cluster, rounds: int) -> Figure:
-    local, afar = list[RunReport](), list[RunReport]()
-    for _ in range(rounds):
-        for reports, options in ((local, ("--workers", str(WORKERS))), (afar, ("--cluster", cluster.address))):
-            reports.append(run_workload(workload, "--full", *options))
+    local, afar = take_turns(
+        rounds,
+        lambda: run_workload(workload, "--full", "--workers", str(WORKERS)),
+        lambda: run_workload(workload, "--full", "--cluster", cluster.address),
+    )
     local_s, afar_s = (statistics.median(one.seconds for one in reports) for reports in (local, afar))
     return Figure(
         name=f"cluster.{algorithm.name}",
@@ -115,10 +117,10 @@ def _beside(workload: Workload, algorithm: Algorithm, cluster: Cluster, rounds: 
 
 
 def _one_file(one: Workload, several: Workload, rounds: int) -> Figure:
-    alone, apart = list[float](), list[float]()
-    for _ in range(rounds):
-        for seconds, workload in ((alone, one), (apart, several)):
-            seconds.append(run_workload(workload, "--full", "--workers", str(WORKERS)).seconds)
+    def seconds(workload: Workload) -> float:
+        return run_workload(workload, "--full", "--workers", str(WORKERS)).seconds
+
+    alone, apart = take_turns(rounds, lambda: seconds(one), lambda: seconds(several))
     one_s, several_s = statistics.median(alone), statistics.median(apart)
     return Figure(
         name="cluster.one-file",

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from bench.figure import PER_CPU_SECOND, BenchError, Figure, Result, Target
 from bench.runs import publish, removed
 from bench.sizes import Sizes
+from bench.turns import take_turns
 from bench.workload import SEED, Workload, make_workload
 from pregen.issuers.certificates import read_certificates
 from pregen.snapshot import RowStatus
@@ -80,11 +81,12 @@ def measure_lookups(sizes: Sizes, folder: Path) -> Iterator[Result]:
         reads = record_reads(workload, wanted)
         reader = open_reader(LocalStore(workload.store))
         check_answers(workload, reader, wanted)
-        mine, reference = [], []
         with Buckets(workload.store, reads) as buckets:
-            for _ in range(sizes.rounds):
-                reference.append(rate_of(buckets.read_all, len(reads)))
-                mine.append(rate_of(lookups_of(reader, wanted), len(wanted)))
+            reference, mine = take_turns(
+                sizes.rounds,
+                lambda: rate_of(buckets.read_all, len(reads)),
+                lambda: rate_of(lookups_of(reader, wanted), len(wanted)),
+            )
             buckets.check()
     yield from figures_of_lookups(mine, reference, len(reads) / len(wanted))
 

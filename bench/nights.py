@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from bench.figure import Figure, Result, Target
 from bench.runs import RunReport, removed, run_workload
 from bench.sizes import Sizes
+from bench.turns import take_turns
 from bench.workload import Workload, make_workload
 from pregen import clock
 from pregen.signers import P256_SHA256, RSA2048_SHA256, Algorithm
@@ -53,12 +54,14 @@ def _figure(workload: Workload, algorithm: Algorithm, rounds: int) -> Figure:
         run_workload(workload, "--workers", "1", *acted)
     kept = workload.folder / "kept"
     workload.store.rename(kept)
-    nightly, full = list[RunReport](), list[RunReport]()
-    for _ in range(rounds):
-        for reports, options in ((full, ("--full",)), (nightly, ())):
-            shutil.copytree(kept, workload.store)
-            reports.append(run_workload(workload, "--workers", "1", *options))
-            shutil.rmtree(workload.store)
+
+    def published(*options: str) -> RunReport:
+        shutil.copytree(kept, workload.store)
+        report = run_workload(workload, "--workers", "1", *options)
+        shutil.rmtree(workload.store)
+        return report
+
+    full, nightly = take_turns(rounds, lambda: published("--full"), published)
     night_s, full_s = (statistics.median(one.cpu_seconds for one in reports) for reports in (nightly, full))
     return Figure(
         name=f"nights.{algorithm.name}",

@@ -12,6 +12,7 @@ from bench.figure import PER_CPU_SECOND, BenchError, Figure, Result, Target
 from bench.lookups import RecordingStore, choose, lookups_of, rate_of
 from bench.runs import publish, removed
 from bench.sizes import Sizes
+from bench.turns import take_turns
 from bench.workload import Workload, good_serials, make_workload
 from pregen.__main__ import main
 from storage.reader import Reader, open_reader
@@ -43,11 +44,12 @@ def measure_overlaid(sizes: Sizes, folder: Path) -> Iterator[Result]:
         gets = len(store.reads) / len(wanted)
         after = open_reader(LocalStore(workload.store))
         lookups_of(after, wanted)()
-        rates: tuple[list[float], list[float]] = ([], [])
-        for _ in range(sizes.rounds):
-            for own, reader in zip(rates, (before, after), strict=True):
-                own.append(rate_of(lookups_of(reader, wanted), len(wanted)))
-    yield from figures_of_overlaid(*rates, gets, entries)
+        without, overlaid = take_turns(
+            sizes.rounds,
+            lambda: rate_of(lookups_of(before, wanted), len(wanted)),
+            lambda: rate_of(lookups_of(after, wanted), len(wanted)),
+        )
+    yield from figures_of_overlaid(without, overlaid, gets, entries)
 
 
 def revoke(workload: Workload, count: int, start: int) -> None:
