@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.pregen.cli.ca import Ca, Program
 from tests.reach import reaches_out
 from tests.s3 import S3Server, running_s3_server, weed_program
 
@@ -91,3 +92,15 @@ def s3_environment(without_aws: None, s3_server: S3Server, monkeypatch: pytest.M
     for variable, value in s3_server.environment().items():
         monkeypatch.setenv(variable, value)
     return s3_server
+
+
+@pytest.fixture
+def ca(tmp_path: Path) -> Ca:
+    """A CA with certificates, a configuration and an empty store, in a folder."""
+    return Ca(tmp_path)
+
+
+@pytest.fixture
+def pregen(capsys: pytest.CaptureFixture[str]) -> Program:
+    """The program, called within the process of the tests."""
+    return Program(capsys)

@@ -54,11 +54,6 @@ def anchors(page: Path) -> set[str]:
 
 
 @pytest.fixture
-def pregen(capsys: pytest.CaptureFixture[str]) -> Program:
-    return Program(capsys)
-
-
-@pytest.fixture
 def ca(tmp_path: Path) -> Ca:
     """A CA with the README's configuration and all files that it names."""
     ca = Ca(tmp_path)

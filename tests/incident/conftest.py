@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from tests.incident.__main__ import main
-from tests.pregen.cli.ca import Program
 
 ROWS = 5_000
 
@@ -50,8 +49,3 @@ def act(folder: Path, rows: int, *more: str, workers: int = 1) -> Story:
 @pytest.fixture(scope="session")
 def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     return act(tmp_path_factory.mktemp("of a CA") / "incident", ROWS)  # with spaces that a shell would split at
-
-
-@pytest.fixture
-def pregen(capsys: pytest.CaptureFixture[str]) -> Program:
-    return Program(capsys)

@@ -15,16 +15,6 @@ from tests.pregen.cli.ca import Ca, Program, Value, instants, octets
 from tests.pregen.snapshot.crls.authority import Entry, forged, write
 
 
-@pytest.fixture
-def ca(tmp_path: Path) -> Ca:
-    return Ca(tmp_path)
-
-
-@pytest.fixture
-def pregen(capsys: pytest.CaptureFixture[str]) -> Program:
-    return Program(capsys)
-
-
 def imported(ca: Ca, out: str = "out", *, part_rows: int = 1_000) -> Imported:
     steps = []
     result = import_snapshot(

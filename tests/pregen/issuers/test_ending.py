@@ -1,22 +1,11 @@
 """Certificates that end soon are told by `run` and `check`, in time to renew them."""
 
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
 from tests.pki import DAY, make_issuer, make_responder
 from tests.pregen.cli.ca import Ca, Outcome, Program
-
-
-@pytest.fixture
-def ca(tmp_path: Path) -> Ca:
-    return Ca(tmp_path)
-
-
-@pytest.fixture
-def pregen(capsys: pytest.CaptureFixture[str]) -> Program:
-    return Program(capsys)
 
 
 def endings(ended: Outcome) -> list[list[str]]:
