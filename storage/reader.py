@@ -169,6 +169,12 @@ class Generation:
         """Until when its answers hold."""
         return freshness_of(self.manifest, {name: loaded.tables for name, loaded in self.tables.items()})
 
+    @cached_property
+    def issuers(self) -> dict[tuple[str, bytes, bytes], str]:
+        """The labels of its issuers, by the first three members of a CertID."""
+        labels = {one.issuer_id: one.label for loaded in self.tables.values() for one in loaded.tables.issuers}
+        return {named: labels[issuer_id] for named, issuer_id in self._issuers.items()}
+
     def pack(self, shard: Shard) -> PackReader:
         """Return the reader of a shard's pack, its directory read now or before."""
         pack = self.packs.get(shard.pack)

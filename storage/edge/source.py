@@ -1,6 +1,6 @@
 """What the edge needs of whoever knows the answers; in service is a `ServingReader`."""
 
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from storage.certid import CertID
 from storage.freshness import Freshness
@@ -8,6 +8,22 @@ from storage.reader import Answer
 
 STORE_DEADLINE_S: Final = 2.0
 """So long a request waits for the store: browsers give up after a few seconds, and proxies want some of them."""
+
+
+class Loaded(NamedTuple):
+    """What is loaded, as far as operators want to see it.
+
+    Attributes:
+        as_of: the instant for which its statuses are complete, in seconds since 1970.
+        behind: issuers whose statuses are complete for an earlier instant only, by their labels.
+        overlays: how many overlays are searched before its shards.
+        issuers: labels by the first three members of a CertID.
+    """
+
+    as_of: int
+    behind: dict[str, int]
+    overlays: int
+    issuers: dict[tuple[str, bytes, bytes], str]
 
 
 class AnswerSource(Protocol):
@@ -33,6 +49,10 @@ class AnswerSource(Protocol):
 
 class LiveSource(AnswerSource, Protocol):
     """A source that follows the store."""
+
+    @property
+    def loaded(self) -> Loaded | None:
+        """What is loaded; None before anything is, or where that is not known."""
 
     def refresh(self) -> bool:
         """Load the newest generation, and tell whether it is another than before; on an error the old one stays.

@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from storage.edge.logs.log import ALARM, SERVER
 from storage.edge.source import LiveSource
@@ -25,10 +25,18 @@ _log = logging.getLogger(SERVER)
 class Refresher:
     """Calls `refresh` again and again; a failure is logged, and what is loaded stays in service."""
 
-    def __init__(self, source: LiveSource, period_s: float = PERIOD_S, hangs_s: float = _HANGS_S) -> None:
+    def __init__(
+        self,
+        source: LiveSource,
+        period_s: float = PERIOD_S,
+        hangs_s: float = _HANGS_S,
+        *,
+        count: Callable[[str], object] = bool,
+    ) -> None:
         self._source = source
         self._period_s = period_s
         self._hangs_s = hangs_s
+        self._count = count
         self._stop = threading.Event()
         self._tried = threading.Event()
         self._failure: str | None = None
@@ -93,14 +101,18 @@ class Refresher:
             self._note("store.vanished", failure)
             self._report(f"{type(failure).__name__}: {failure}", about=f"vanished {failure.number}", extra=ALARM)
         except (StorageError, OSError) as failure:
-            if not isinstance(failure, NothingPublishedError):  # then nothing is loaded, which is said anyhow
+            if isinstance(failure, NothingPublishedError):
+                self._count("empty")  # nothing is loaded, which is said anyhow
+            else:
                 # A file that is not there is a part of a generation; the store itself has answered.
                 is_there = isinstance(failure, StorageError | FileNotFoundError)
                 self._note("generation.waiting" if is_there else "store.unreachable", failure)
             self._report(f"{type(failure).__name__}: {failure}")
         except Exception:  # noqa: BLE001 - a defect must not end the refreshing: nobody would notice until answers expire
+            self._count("defect")
             _log.exception("refresh failed by a defect, %s", self._held())
         else:
+            self._count("loaded" if swapped else "unchanged")
             if swapped:
                 _log.info("generation %s is loaded", self._source.generation)
             elif self._failure is not None:
@@ -127,6 +139,7 @@ class Refresher:
 
     def _note(self, code: str, failure: Exception, *, is_total: bool = False) -> None:
         """Note why the last look has failed, and since when looks fail so."""
+        self._count(code)
         since = self._trouble[0] if self._trouble and self._trouble[1].code == code else self._began
         message = f"{type(failure).__name__}: {failure}"
         self._trouble = since or time.monotonic(), Reason(code=code, message=message, is_total=is_total)

@@ -35,6 +35,7 @@ from storage.edge.caching import EXPIRY_MARGIN_S
 from storage.edge.following.gaps import newest_of_copy
 from storage.edge.following.presence import absence
 from storage.edge.logs.log import ALARM, SERVER
+from storage.edge.source import Loaded
 from storage.errors import NothingPublishedError, NotServableError, StorageError, VanishedError
 from storage.reader import Answer, Generation, Reader
 from storage.stores.base import ReadableStore
@@ -129,6 +130,19 @@ class ServingReader(Reader):
             return True
         self._put_above(found.waiting, found.servable)
         raise found.fault or NotServableError(head.commit.number, "it was not looked at")
+
+    @property
+    def loaded(self) -> Loaded | None:
+        """What is loaded."""
+        if self._current is None:
+            return None
+        manifest, commit = self._current.manifest, self._current.commit
+        return Loaded(
+            as_of=commit.as_of,
+            behind={one.name: one.as_of for one in manifest.left_behind if one.as_of is not None},
+            overlays=len(manifest.overlays) + sum(len(one.manifest.overlays) for one in self._above),
+            issuers=self._current.issuers,
+        )
 
     def store_clock_s(self) -> float | None:
         """Return what the store's own clock says, where that costs no write."""

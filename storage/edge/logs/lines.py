@@ -87,6 +87,7 @@ class LineWriter:
         self._missing = 0  # lost since a line was last written
         self._untold, self._why, self._told_at = 0, "", time.monotonic() - _REMINDER_S
         self.lost_count = 0
+        self.written_count = 0
 
     def put(self, line: bytes) -> None:
         """Take a line, without its end, to be written soon; never waits."""
@@ -177,7 +178,9 @@ class LineWriter:
                 continue
             self._is_torn = octets[end - 1] != ord("\n")
             if are_counted:
-                self._in_hand -= octets.count(b"\n", start, end)
+                whole = octets.count(b"\n", start, end)
+                self._in_hand -= whole
+                self.written_count += whole
             start = end
 
     def _follow(self) -> None:

@@ -10,30 +10,25 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final, TypedDict
 
-from storage.edge.following.refresh import Refresher
-from storage.edge.logs.log import ALARM, REQUESTS, SERVER
+from storage.edge.logs.log import REQUESTS, SERVER
 from storage.edge.record import LoggedRequest, OcspStatus, Outcome
 from storage.edge.respond import MAX_BODY_BYTES, HttpRequest, Reply, is_probe, ocsp_error, probe, refuse, respond
 from storage.edge.serving.farewell import DRAIN_S, Connections, kept_connections, unanswered
 from storage.edge.serving.patience import PatientLookups
 from storage.edge.serving.settings import Settings
+from storage.edge.serving.vigil import Vigil, counts_in
 from storage.edge.source import LiveSource
-from storage.edge.watching.alarms import Alarms
-from storage.edge.watching.readiness import Readiness, Reason, State, instant_text, readiness_of
-from storage.edge.watching.troubles import Troubles
+from storage.edge.watching.counters import Counts
 from storage.stores import NotAtHandError
 
 DRAIN: Final = signal.SIGUSR1
 """Asks a worker to let its clients go with their next reply, and to end then."""
-
-_FIRST_REFRESH_S = 5.0
-_WATCH_S = 1.0
 
 _requests = logging.getLogger(REQUESTS)
 _log = logging.getLogger(SERVER)
@@ -70,6 +65,7 @@ class Application:
         source: where answers come from.
         is_local: whether lookups take microseconds, or raise `NotAtHandError`; else they are made in threads.
         settings: how it answers.
+        counts: of this worker; None: nobody reads them.
         at_end: called when all requests are answered; need not return.
     """
 
@@ -79,39 +75,21 @@ class Application:
         *,
         is_local: bool,
         settings: Settings,
+        counts: Counts | None = None,
         at_end: Callable[[], object] = bool,
     ) -> None:
         self._source = source
         self._respond = partial(respond, max_age_cap_s=settings.max_age_cap_s)
         self._body_s = settings.body_s
-        self._refresher = Refresher(source, settings.refresh_s)
         self._is_local = is_local
         self._lookups = PatientLookups(source, self._respond, deadline_s=settings.store_deadline_s)
-        self._unready = frozenset(
-            {State.UNREADY, State.DEGRADED} if settings.unready_when_degraded else {State.UNREADY}
-        )
-        self._troubles = Troubles()
-        self._alarms = Alarms()
+        self._counts = counts or counts_in(None)
+        self._afar = "disk" if is_local else "store"
+        self._vigil = Vigil(source, self._lookups, settings, self._counts)
+        self._unready = settings.unready_states
         self._at_end = at_end
         self._is_ending = False
         self._kept: Connections = []
-
-    @property
-    def store_silent_since(self) -> float | None:
-        """Since when the store is known not to answer lookups, in seconds since 1970; None while it does."""
-        return self._lookups.silent_since
-
-    def readiness(self, now: int) -> Readiness:
-        """Return how ready this worker is, with all that its parts have noticed."""
-        return readiness_of(self._source, now, tuple(self._noticed()))
-
-    def _noticed(self) -> Iterator[Reason]:
-        yield from self._refresher.reasons()
-        if (since := self.store_silent_since) is not None:
-            text = f"the store is silent since {instant_text(int(since))}: lookups get tryLater at once"
-            yield Reason(code="store.unreachable", message=text)
-        else:
-            yield from self._troubles.reasons()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle the life of the worker, or one request."""
@@ -126,19 +104,23 @@ class Application:
         except TimeoutError:
             reply = refuse(request, int(time.time()), 408, Outcome.TOO_SLOW)
             await self._send(send, reply)
-            _write(reply.record, scope, time.time(), 0)
+            self._note(reply.record, scope, time.time(), 0)
             return
         instant, began = time.time(), time.perf_counter_ns()
         if body is None:  # gone, or broken on the way: who is still there is told
             await self._send(send, refuse(request, int(instant), 400, Outcome.GONE))
-            _write(LoggedRequest(method=request.method, outcome=Outcome.GONE, http=None), scope, instant, 0)
+            self._note(LoggedRequest(method=request.method, outcome=Outcome.GONE, http=None), scope, instant, 0)
             return
         request = HttpRequest(method=request.method, raw_path=request.raw_path, headers=headers, body=body)
         reply = await self._reply(request, int(instant))
-        self._troubles.look_at(reply.record)
         microseconds = (time.perf_counter_ns() - began) // 1000
         await self._send(send, reply)
-        _write(reply.record, scope, instant, microseconds)
+        self._note(reply.record, scope, instant, microseconds)
+
+    def _note(self, record: LoggedRequest, scope: Scope, instant: float, microseconds: int) -> None:
+        """Log and count a request."""
+        _write(record, scope, instant, microseconds)
+        self._vigil.note(record, int(instant), microseconds)
 
     async def _send(self, send: Send, reply: Reply) -> None:
         headers = [(name.lower().encode("ascii"), value.encode("latin-1")) for name, value in reply.headers]
@@ -150,10 +132,11 @@ class Application:
     async def _reply(self, request: HttpRequest, now: int) -> Reply:
         try:
             if is_probe(request):
-                return probe(request, now, self.readiness(now), unready=self._unready)
+                return probe(request, now, self._vigil.readiness(now), unready=self._unready)
             if self._is_local:
                 with suppress(NotAtHandError):
                     return self._reply_at_once(request, now)
+            self._counts.look_up(self._afar)
             return await self._lookups.reply(request, now)
         except Exception as defect:  # noqa: BLE001 - the border of the process; OCSP has a word for defects
             _log.exception("a defect while answering")
@@ -166,23 +149,26 @@ class Application:
             NotAtHandError: one is needed; who waits for it must not be this thread, which all requests share.
         """
         try:
-            return self._respond(self._source, request, now)
+            reply = self._respond(self._source, request, now)
         except NotAtHandError as unknown:
             if unknown.is_always:
                 self._is_local = False
                 _log.info("the file system of the store does not say what is in memory: lookups are made in threads")
             raise
+        if reply.record.cert_id is not None:
+            self._counts.look_up("memory")
+        return reply
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
-        await asyncio.to_thread(self._refresher.start, _FIRST_REFRESH_S)
+        await self._vigil.start()
         await send({"type": "lifespan.startup.complete"})
-        watch = asyncio.create_task(self._watch())
+        vigil = asyncio.create_task(self._vigil.run())
         asyncio.get_running_loop().add_signal_handler(DRAIN, self._drain)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {DRAIN})
         await receive()
-        watch.cancel()
-        self._refresher.stop()
+        vigil.cancel()
+        self._vigil.stop()
         if late := unanswered(self._kept):
             _log.warning("%d request(s) came while their connections were being closed, and were not answered", late)
         await send({"type": "lifespan.shutdown.complete"})
@@ -196,15 +182,6 @@ class Application:
     def _end(self) -> None:
         self._kept = kept_connections()
         os.kill(os.getpid(), signal.SIGTERM)
-
-    async def _watch(self) -> None:
-        while True:
-            await asyncio.sleep(_WATCH_S)
-            self._refresher.tell_if_it_hangs()
-            try:
-                self._alarms.look_at(self.readiness(int(time.time())).reasons)
-            except Exception:  # noqa: BLE001 - a watch that ends of a defect would raise no alarm any more
-                _log.exception("a defect while looking after readiness", extra=ALARM)
 
 
 async def _read_body(receive: Receive) -> bytes | None:

@@ -15,6 +15,8 @@ from storage.edge.logs.lines import hold_standard_descriptors, open_log
 from storage.edge.serving.limits import connections_within, raise_descriptors
 from storage.edge.serving.settings import DEFAULT, Settings
 from storage.edge.source import LiveSource
+from storage.edge.watching.counted_store import CountedStore
+from storage.edge.watching.counters import Counts
 from storage.stores import LocalStore, StoreAddress, open_store
 
 EXIT_USAGE, EXIT_STORAGE = 2, 5
@@ -48,38 +50,41 @@ def serve(
     """
     hold_standard_descriptors()
     try:
-        from storage.edge.serving import server  # noqa: PLC0415 - granian comes with an extra
+        from storage.edge.serving import server, showing  # noqa: PLC0415 - granian and prometheus-client are an extra's
     except ModuleNotFoundError as missing:
-        if (missing.name or "").partition(".")[0] != "granian":
+        if (missing.name or "").partition(".")[0] not in {"granian", "prometheus_client"}:
             raise
         # With what is here already: tools that make an environment anew (pipx, uv) would take it away again.
         extras = "edge" if find_spec("msgspec") is None else "sign,edge"
         return refuse(EXIT_USAGE, f'the server is not installed: pip install "ocsp-pregen[{extras}]"')
-    if workers < 1:
-        return refuse(EXIT_USAGE, f"{workers} workers cannot serve: give 1 or more")
     open_reader = partial(open_live_reader, address)
     try:
+        _check_workers(workers)
         connections_within(raise_descriptors())
         _check_deadline(settings.store_deadline_s)
         _check_log(log_file)
         open_reader()
+        host, port = _free_address(host, port)
     except ValueError as error:
         return refuse(EXIT_USAGE, str(error))
     except OSError as error:
         return refuse(EXIT_STORAGE, str(error))
-    try:
-        host, port = free_address(host, port)
-    except OSError as error:
-        return refuse(EXIT_USAGE, f"cannot listen at {host} port {port}: {error.strerror or error}")
-    return server.run(
-        open_reader,
-        host=host,
-        port=port,
-        workers=workers,
-        log_file=log_file,
-        settings=settings,
-        is_quiet=is_quiet,
-    )
+    with contextlib.ExitStack() as opened:
+        try:
+            settings = opened.enter_context(showing.shown(settings, host=host, workers=workers))
+        except showing.ShowingError as error:
+            return refuse(EXIT_USAGE, str(error))
+        except OSError as error:
+            return refuse(EXIT_STORAGE, f"there is no room for what workers count: {error}")
+        return server.run(
+            open_reader,
+            host=host,
+            port=port,
+            workers=workers,
+            log_file=log_file,
+            settings=settings,
+            is_quiet=is_quiet,
+        )
 
 
 def max_age_cap_in(text: str) -> int:
@@ -97,13 +102,20 @@ def max_age_cap_in(text: str) -> int:
     return seconds
 
 
-def open_live_reader(address: StoreAddress) -> tuple[LiveSource, bool]:
-    """Return a reader with nothing loaded yet, and whether its store is local: then no lookup of this thread waits."""
+def open_live_reader(address: StoreAddress, counts: Counts | None = None) -> tuple[LiveSource, bool]:
+    """Return a reader with nothing loaded yet, and whether its store is local: then no lookup of this thread waits.
+
+    Args:
+        address: of the store.
+        counts: what counts the requests to a remote one.
+    """
     store = open_store(address)
     is_local = store.is_local
     if is_local and isinstance(store, LocalStore):
         store.hurry()
     let_go = store.close if isinstance(store, LocalStore) else None
+    if counts is not None and not is_local:
+        return ServingReader(CountedStore(store, counts)), is_local
     return ServingReader(store, let_go=let_go), is_local
 
 
@@ -124,6 +136,18 @@ def free_address(host: str, port: int) -> tuple[str, int]:
         listener.bind(address)
         ip, chosen, *_ = listener.getsockname()
         return str(ip), int(chosen)
+
+
+def _free_address(host: str, port: int) -> tuple[str, int]:
+    try:
+        return free_address(host, port)
+    except OSError as error:
+        raise ValueError(f"cannot listen at {host} port {port}: {error.strerror or error}") from None
+
+
+def _check_workers(workers: int) -> None:
+    if workers < 1:
+        raise ValueError(f"{workers} workers cannot serve: give 1 or more")
 
 
 def _check_deadline(store_deadline_s: float) -> None:

@@ -39,6 +39,14 @@ def add_options(parser: ArgumentParser) -> None:
         action="store_true",
         help="fail /readyz (503) as soon as anything is not as it should be, and not only when nothing can be served",
     )
+    parser.add_argument(
+        "--metrics",
+        metavar="ADDRESS",
+        help="serve Prometheus's /metrics at host:port, :port (of this machine alone) or unix:/path",
+    )
+    parser.add_argument(
+        "--agent-port", metavar="PORT", type=_port, help="tell HAProxy's agent-check here how this edge is; at --host"
+    )
 
 
 def settings_of(given: Namespace) -> Settings:
@@ -47,6 +55,8 @@ def settings_of(given: Namespace) -> Settings:
         max_age_cap_s=given.max_age_cap,
         store_deadline_s=given.store_deadline,
         unready_when_degraded=given.unready_when_degraded,
+        metrics=given.metrics,
+        agent_port=given.agent_port,
     )
 
 

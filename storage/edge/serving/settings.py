@@ -1,11 +1,13 @@
 """What an operator can set of how the edge answers, in one record that goes from the command line to each worker."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from storage.edge.caching import MAX_AGE_CAP_S
 from storage.edge.following.refresh import PERIOD_S
 from storage.edge.source import STORE_DEADLINE_S
+from storage.edge.watching.readiness import State
 
 BODY_S: Final = 10.0
 """A client that takes longer over a body is cut off."""
@@ -21,6 +23,9 @@ class Settings:
         unready_when_degraded: whether ``/readyz`` fails as soon as anything is not as it should be.
         refresh_s: time between looks for a new generation.
         body_s: how long a client may take to send a body.
+        metrics: address at which Prometheus gets what the workers count; None: none.
+        agent_port: port at which HAProxy's agent-check asks; None: none.
+        counts_folder: where workers keep what they count; None: nobody reads it.
     """
 
     max_age_cap_s: int = MAX_AGE_CAP_S
@@ -28,6 +33,14 @@ class Settings:
     unready_when_degraded: bool = False
     refresh_s: float = PERIOD_S
     body_s: float = BODY_S
+    metrics: str | None = None
+    agent_port: int | None = None
+    counts_folder: Path | None = None
+
+    @property
+    def unready_states(self) -> frozenset[State]:
+        """The states in which no request may come."""
+        return frozenset({State.UNREADY, State.DEGRADED} if self.unready_when_degraded else {State.UNREADY})
 
 
 DEFAULT: Final = Settings()

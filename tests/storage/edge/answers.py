@@ -9,6 +9,7 @@ from asn1crypto import ocsp
 from storage.certid import HASH_NAMES, SHA1, SHA256, CertID
 from storage.der import INTEGER, NULL, OCTET_STRING, OID, SEQUENCE, tlv
 from storage.edge.guard import singles_in
+from storage.edge.source import Loaded
 from storage.freshness import Freshness, IssuerFreshness
 from storage.reader import Answer
 
@@ -117,6 +118,7 @@ class FakeSource:
     generation: int | None = GENERATION
     freshness: Freshness | None = field(default_factory=lambda: freshness_until(NEXT_UPDATE))
     failure: Exception | None = None
+    loaded: Loaded | None = None
 
     def store_clock_s(self) -> float | None:
         return None

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from storage.certid import CertID
 from storage.edge.serving import server
 from storage.edge.serving.settings import Settings
-from storage.edge.source import STORE_DEADLINE_S, LiveSource
+from storage.edge.source import STORE_DEADLINE_S, LiveSource, Loaded
+from storage.edge.watching.counters import Counts
 from storage.errors import NothingPublishedError
 from storage.reader import Answer
 from storage.stores import NotAtHandError
@@ -44,6 +45,8 @@ class FolderSource:
         self.freshness = freshness_until(int(time.time()) + 86_400)
         return before != self.generation
 
+    loaded: Loaded | None = None
+
     def store_clock_s(self) -> float | None:
         return None
 
@@ -72,7 +75,7 @@ class FolderSource:
         return Answer(der, "good", today, today, end, today + 2 * 86_400, self.generation)
 
 
-def open_folder(folder: Path, is_local: bool) -> tuple[LiveSource, bool]:
+def open_folder(folder: Path, is_local: bool, _counts: Counts) -> tuple[LiveSource, bool]:
     return FolderSource(folder), is_local
 
 

@@ -1,0 +1,143 @@
+"""/metrics of real servers: right over several workers, and never backwards."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.judges.conftest import GOOD, REVOKED, Authority, make_authority
+from tests.ports import free_port
+from tests.storage.edge.object_server import serving
+from tests.storage.edge.processes import ServerProcess, start, wait_until
+from tests.storage.edge.watching.asking import asking, scrape, value, workers_of
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return make_authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture
+def edge(authority: Authority, tmp_path: Path) -> Iterator[tuple[ServerProcess, int]]:
+    port = free_port()
+    options = ("--port", "PORT", "--workers", "2", "--metrics", f"127.0.0.1:{port}")
+    with start(tmp_path, "-m", "storage.edge", str(authority.store), *options) as server:
+        wait_until(lambda: value(scrape(port), "workers", state="ready") == 2)
+        yield server, port
+
+
+def test_each_request_is_counted_once_whichever_worker_answers(
+    edge: tuple[ServerProcess, int], authority: Authority
+) -> None:
+    server, port = edge
+    before = scrape(port)
+    for serial in (GOOD, REVOKED, 0x999):
+        for _ in range(40):
+            server.ask(asking(authority, serial))
+    after = scrape(port)
+
+    def more(name: str, **labels: str) -> float:
+        return value(after, name, **labels) - value(before, name, **labels)
+
+    assert more("requests_total", outcome="answered", method="POST", hash="sha1", issuer="r1") == 80
+    assert more("requests_total", outcome="not-stored", issuer="r1") == 40
+    assert more("requests_total") == 120
+    assert more("reply_seconds_count") == 120
+    assert more("reply_seconds_bucket", le="+Inf") == 120
+    assert more("answer_left_seconds_count") == more("answer_age_seconds_count") == 80
+    assert more("lookups_total") == 120
+    assert value(after, "generation") == 1
+    assert 0 <= value(after, "generation_age_seconds") < 600
+    assert value(after, "answers_end_seconds", issuer="r1") > value(after, "generation_as_of_seconds")
+    wait_until(lambda: value(scrape(port), "log_lines_total", result="written") >= 120)
+
+
+def test_counters_never_go_back_when_workers_are_killed(edge: tuple[ServerProcess, int], authority: Authority) -> None:
+    server, port = edge
+    for _ in range(50):
+        server.ask(asking(authority, GOOD))
+    before = scrape(port)
+    for worker in workers_of(server)[:1]:
+        os.kill(worker, signal.SIGKILL)
+    wait_until(lambda: value(scrape(port), "worker_starts_total") == 3)
+    wait_until(lambda: value(scrape(port), "workers", state="ready") == 2)
+    after = scrape(port)
+
+    assert value(after, "requests_total", outcome="answered") == value(before, "requests_total", outcome="answered")
+    assert all(after[key] >= number for key, number in before.items() if key[0].endswith(("_total", "_bucket")))
+
+
+def test_metrics_are_not_on_the_port_of_clients(edge: tuple[ServerProcess, int]) -> None:
+    server, port = edge
+
+    assert b"pregen_edge" not in server.get(b"/metrics").body
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=30)
+
+
+def test_openmetrics_is_spoken_where_it_is_asked_for(edge: tuple[ServerProcess, int]) -> None:
+    _, port = edge
+    accept = {"Accept": "application/openmetrics-text; version=1.0.0"}
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/metrics", headers=accept)
+    with urllib.request.urlopen(request, timeout=30) as reply:
+        assert reply.headers["Content-Type"].startswith("application/openmetrics-text")
+        assert reply.read().endswith(b"# EOF\n")
+
+
+def test_a_unix_socket_serves_metrics_also_where_a_killed_server_has_left_one(
+    authority: Authority, tmp_path: Path
+) -> None:
+    path = tmp_path / "metrics.sock"
+    left = socket.socket(socket.AF_UNIX)
+    left.bind(str(path))
+    left.close()
+    options = ("--port", "PORT", "--metrics", f"unix:{path}")
+    with start(tmp_path, "-m", "storage.edge", str(authority.store), *options) as server:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(30)
+            client.connect(str(path))
+            client.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+            page = b"".join(iter(lambda: client.recv(65536), b""))
+        assert b"pregen_edge_workers" in page
+        assert server.stop() == 0
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("address", ["nonsense", "127.0.0.1:99999", "unix:", "unix:/nowhere/at/all.sock", "TAKEN"])
+def test_an_address_where_one_cannot_listen_is_refused_in_a_line(
+    authority: Authority, tmp_path: Path, address: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = address.replace("TAKEN", f"127.0.0.1:{taken.getsockname()[1]}")
+        command = [sys.executable, "-m", "storage.edge", str(authority.store), "--port", "0", "--metrics", address]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("error: ")
+    assert ended.stderr.count("\n") == 1
+
+
+def test_requests_to_a_remote_store_are_counted_by_what_came_of_them(authority: Authority, tmp_path: Path) -> None:
+    port = free_port()
+    with serving(authority.store) as store:
+        options = ("--port", "PORT", "--metrics", f":{port}", "--endpoint", store.endpoint)
+        with start(tmp_path, "-m", "storage.edge", "s3://bucket", *options, environment=store.environment()) as server:
+            wait_until(lambda: server.get(b"/readyz").status == 200)
+            for _ in range(10):
+                server.ask(asking(authority, GOOD))
+            samples = scrape(port)
+
+            assert value(samples, "lookups_total", place="store") == 10
+            assert value(samples, "store_requests_total", operation="get_range", result="ok") >= 1
+            assert value(samples, "store_requests_total", operation="get", result="absent") >= 1
+            assert value(samples, "store_requests_total", result="error") == 0
+            assert value(samples, "refreshes_total", result="loaded") == 1
+            store.freeze()
+            wait_until(lambda: value(scrape(port), "store_requests_total", result="error") > 0, 120)
