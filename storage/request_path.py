@@ -43,8 +43,11 @@ class Meaning(NamedTuple):
     as_written: bool
 
 
-def readings(raw_path: bytes) -> tuple[Meaning, ...]:
+def readings(raw_path: bytes, *, is_decoded: bool = False) -> tuple[Meaning, ...]:
     """Return the requests that a raw path can mean: one, or several where a proxy has merged slashes.
+
+    A path that `is_decoded` was decoded once by the server. What of it was no UTF-8 may be another octet than it was,
+    if none of ASCII: no letter of base64 and no percent sign is among these.
 
     >>> text = b"MEIwQDA+MDwwOjAJBgUrDgMCGgUABBQBAQEBAQEBAQEBAQEBAQEBAQEBAQQUAgICAgICAgICAgICAgICAgICAgICASo="
     >>> [reading.cert_id.serial_number for reading in readings(b"/ocsp/r1/" + text.replace(b"+", b"%2B"))]
@@ -54,7 +57,7 @@ def readings(raw_path: bytes) -> tuple[Meaning, ...]:
         MalformedRequestError: no slash is followed by a request that can be answered.
     """
     text = raw_path
-    for _ in range(2):
+    for _ in range(1 if is_decoded else 2):
         if b"%" in text:
             text = unquote_to_bytes(text)
     text = text.translate(_TO_BASE64, _LINE_ENDS)

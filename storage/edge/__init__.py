@@ -43,8 +43,8 @@ such lookups in a row none waits: ``tryLater`` at once, an alarm on stderr, and 
 answers again. On a disk of this machine, what the kernel has in memory is read at once, without a thread (which would
 cost a quarter of the rate), and only the rest is waited for: a disk may hang as well.
 
-A body of more than 64 KiB and a path of more than 8 KiB are ``too-large`` (413, 414); whoever takes longer than ten
-seconds over a head or a body is cut off.
+A body of more than 64 KiB and a path of more than 8 KiB, decoded once, are ``too-large`` (413, 414); whoever takes
+longer than ten seconds over a head or a body is cut off. The body of a GET is not waited for.
 
 Lines about the server itself (generations loaded, failed refreshes) are JSON on stderr. No header, no body and no path
 is ever logged, so a line has at most 4,096 octets: workers may share a pipe without mixing their lines. Whoever reads

@@ -28,6 +28,7 @@ MAX_BODY_BYTES = 64 * 1024
 MAX_PATH_BYTES = 8 * 1024  # a request percent-encoded twice, with all that it may hold; more would only cost time
 _SURE_SERIAL_OCTETS = 8
 _HEALTHZ, _READYZ = b"/healthz", b"/readyz"
+_PROBES, _READS = frozenset({_HEALTHZ, _READYZ}), frozenset({"GET", "HEAD"})
 
 _METHODS = ("GET", "HEAD", "POST")
 _OCSP_TYPE = ("Content-Type", "application/ocsp-response")
@@ -39,12 +40,18 @@ Headers = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpRequest:
-    """A request as it came: `raw_path` not decoded, not merged and without a query, header names in lower case."""
+    """A request as it came: header names in lower case.
+
+    Attributes:
+        raw_path: not decoded, not merged and without a query.
+        is_decoded: whether the server has decoded that path once already.
+    """
 
     method: str
     raw_path: bytes
     headers: Mapping[str, str]
     body: bytes = b""
+    is_decoded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +66,7 @@ class Reply:
 
 def is_probe(request: HttpRequest) -> bool:
     """Tell whether this asks for the server's health, which needs no lookup."""
-    return request.method in {"GET", "HEAD"} and request.raw_path in {_HEALTHZ, _READYZ}
+    return request.raw_path in _PROBES and request.method in _READS
 
 
 def respond(source: AnswerSource, request: HttpRequest, now: int, *, max_age_cap_s: int = MAX_AGE_CAP_S) -> Reply:
@@ -80,7 +87,7 @@ def respond(source: AnswerSource, request: HttpRequest, now: int, *, max_age_cap
         if request.method == "POST":
             meanings: tuple[Meaning, ...] = (Meaning(request.body, parse_request(request.body), as_written=True),)
         else:
-            meanings = readings(request.raw_path)
+            meanings = readings(request.raw_path, is_decoded=request.is_decoded)
     except MalformedRequestError as error:
         return ocsp_error(request, now, OcspStatus.malformedRequest, Outcome.MALFORMED, detail=str(error))
     return _answer(source, request, meanings, now, max_age_cap_s)

@@ -4,7 +4,9 @@ A pipe that nobody reads, a stopped terminal, a full disk or a dead network moun
 lines go through a queue of bounded length to one thread, and that one alone waits. How lines stay whole:
 
 * Workers share one pipe: what has at most 4,096 octets (PIPE_BUF) goes into it undivided (POSIX, write). So a line has
-  no more, and is written by itself. Files are opened for appending, and take many lines at once.
+  no more, and lines are written together as long as they have no more. Files are opened for appending, and take many
+  lines at once.
+* Lines may wait for others for a moment, for it is the waking of a thread that costs, and not the writing.
 * A disk that fills up takes a part of a line. The next line that it takes begins on a line of its own.
 """
 
@@ -13,10 +15,10 @@ import select
 import stat
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from queue import Empty, SimpleQueue
 from typing import Final
 
 LINE_BYTES: Final = 4096
@@ -63,6 +65,7 @@ class LineWriter:
         say: told of lost lines, by whichever thread notices: at the first, then once a minute, and at the end.
         gap: returns the line that is written where so many are missing.
         queue_lines: how many lines may wait.
+        gather_s: how long a line waits for others, to be written with them.
     """
 
     def __init__(
@@ -72,15 +75,19 @@ class LineWriter:
         say: Callable[[str], None],
         gap: Callable[[int], bytes],
         queue_lines: int = QUEUE_LINES,
+        gather_s: float = 0,
     ) -> None:
         self._path = target if isinstance(target, Path) else None
         self._descriptor = None if isinstance(target, Path) else target
         self._say = say
         self._gap = gap
         self._queue_lines = queue_lines
-        self._queue: SimpleQueue[bytes | None] = SimpleQueue()
+        self._gather_s = gather_s
+        self._queue: deque[bytes] = deque()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._is_awake = False
+        self._wake, self._close = threading.Event(), threading.Event()
         self._closed = False
         self._in_hand = 0
         self._is_torn = False
@@ -91,57 +98,54 @@ class LineWriter:
 
     def put(self, line: bytes) -> None:
         """Take a line, without its end, to be written soon; never waits."""
-        if self._closed or self._queue.qsize() >= self._queue_lines:
+        if self._closed or len(self._queue) >= self._queue_lines:
             self._lose(1, _TOO_SLOW)
             return
-        self._queue.put(line[: LINE_BYTES - 1] + b"\n")
-        if self._thread is None:
+        self._queue.append(line[: LINE_BYTES - 1] + b"\n")
+        if not self._is_awake:
             self._start()
 
     def close(self, patience_s: float) -> int:
         """Write what waits, but for no longer than that; return how many lines are left."""
         self._closed = True
+        self._close.set()
+        self._wake.set()
         thread = self._thread
         if thread is not None:
-            self._queue.put(None)
             thread.join(patience_s)
         self._tell(reminder_s=0)
-        if thread is None or not thread.is_alive():
-            return 0
-        return max(0, self._queue.qsize() - 1) + self._in_hand  # without the word that it is over
+        return len(self._queue) + self._in_hand
 
     def _start(self) -> None:
+        """Wake the thread up; begin it, if need be."""
+        self._is_awake = True
+        self._wake.set()
         with self._lock:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="lines", daemon=True)
                 self._thread.start()
 
     def _run(self) -> None:
-        going_on = True
-        while going_on:
-            lines, going_on = self._next()
-            if lines:
-                self._write(lines)
-            self._in_hand = 0
+        while not self._close.is_set():
+            self._wake.wait()
+            self._wake.clear()
+            if self._gather_s:
+                self._close.wait(self._gather_s)
+            self._is_awake = False  # before the lines are taken: who puts one after that wakes this thread again
+            while self._queue:
+                self._write(self._next())
+                self._in_hand = 0
 
-    def _next(self) -> tuple[bytes, bool]:
-        """Return the lines that can be written at once, and whether more may come."""
-        line = self._queue.get()
-        if line is None:
-            return b"", False
-        self._in_hand, size, room = 1, len(line), self._room()
-        batch = [line]
-        while size + LINE_BYTES <= room:
-            try:
-                line = self._queue.get_nowait()
-            except Empty:
-                break
-            if line is None:
-                return b"".join(batch), False
+    def _next(self) -> bytes:
+        """Return lines that can be written at once."""
+        line = self._queue.popleft()
+        batch, size, room = [line], len(line), self._room()
+        while self._queue and size + len(self._queue[0]) <= room:
+            line = self._queue.popleft()
             batch.append(line)
             size += len(line)
-            self._in_hand += 1
-        return b"".join(batch), True
+        self._in_hand = len(batch)
+        return b"".join(batch)
 
     def _room(self) -> int:
         """Return how many octets may be put together; one line where it may be a pipe."""

@@ -6,6 +6,7 @@ Nothing that writes a line ever waits for who reads it: see `storage.edge.logs.l
 import json
 import logging
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -19,6 +20,7 @@ ALARM: Final = {"alarm": True}
 """As `extra` of a log call: an operator must look."""
 
 _STDOUT, _STDERR = 1, 2
+_GATHER_S = 0.05  # of lines about requests, of which there may be thousands
 _PATIENCE_S = 1.0  # of the end of a process, for each of its logs
 
 _log = logging.getLogger(SERVER)
@@ -55,12 +57,13 @@ class LineHandler(logging.Handler):
     Args:
         target: a descriptor, or the path of a file.
         tells: whether lost lines are told to the server's own log.
+        gather_s: how long a line waits for others, to be written with them.
     """
 
-    def __init__(self, target: int | Path, *, tells: bool) -> None:
+    def __init__(self, target: int | Path, *, tells: bool, gather_s: float = 0) -> None:
         super().__init__()
         self._tells = tells
-        self.writer = LineWriter(target, say=self._say, gap=_gap)
+        self.writer = LineWriter(target, say=self._say, gap=_gap, gather_s=gather_s)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take the line."""
@@ -95,7 +98,13 @@ def configuration(log_file: Path | None, *, is_quiet: bool = False) -> dict[str,
         "disable_existing_loggers": False,
         "formatters": {"plain": {"format": "%(message)s"}, "json": {"()": JsonFormatter}},
         "handlers": {
-            "requests": {"formatter": "plain", "()": LineHandler, "target": log_file or _STDOUT, "tells": True},
+            "requests": {
+                "formatter": "plain",
+                "()": LineHandler,
+                "target": log_file or _STDOUT,
+                "tells": True,
+                "gather_s": _GATHER_S,
+            },
             "server": {"formatter": "json", "()": LineHandler, "target": _STDERR, "tells": False},
         },
         "loggers": {
@@ -104,6 +113,15 @@ def configuration(log_file: Path | None, *, is_quiet: bool = False) -> dict[str,
             "_granian": {"handlers": ["server"], "level": "WARNING", "propagate": False},
         },
     }
+
+
+def request_lines() -> Callable[[bytes], None]:
+    """Return what takes the lines about requests of this process, without a record of `logging` for each of them."""
+    for handler in logging.getLogger(REQUESTS).handlers:
+        if isinstance(handler, LineHandler):
+            return handler.writer.put
+    logger = logging.getLogger(REQUESTS)  # not configured, as in a process that is no server
+    return lambda line: logger.info("%s", line.decode())
 
 
 def finish() -> None:

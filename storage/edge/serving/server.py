@@ -94,7 +94,7 @@ def run(
         "storage.edge",
         address=host,
         port=port,
-        interface=Interfaces.ASGI,
+        interface=Interfaces.RSGI,
         http=HTTPModes.http1,
         http1_settings=_HTTP1,
         websockets=False,
@@ -110,7 +110,7 @@ def run(
         _log.warning("a worker takes %d connections and no more: ulimit -n is %d", connections, descriptors)
     loader = partial(make_application, open_source, settings)
     try:
-        server.serve(target_loader=loader, wrap_loader=False)
+        server.serve(target_loader=loader, wrap_loader=False)  # type: ignore[arg-type] # it takes RSGI objects too
     except SystemExit:  # a worker died, and was not to be replaced, or died while all were asked to end
         return 0 if server.interrupt_signal else 1
     return 0

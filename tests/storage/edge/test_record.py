@@ -11,7 +11,7 @@ ASKED = cert_id(-0xABCD)
 
 
 def fields(record: LoggedRequest) -> dict[str, object]:
-    line = record.line(time=TIME, remote="192.0.2.7", microseconds=87)
+    line = record.line(TIME.timestamp(), "192.0.2.7", 87)
     assert "\n" not in line
     parsed: dict[str, object] = json.loads(line)
     return parsed
@@ -78,4 +78,4 @@ def test_no_client_can_make_a_line_long_or_break_it() -> None:
         method="\n" * 9_999, outcome=Outcome.MALFORMED, http=200, cert_id=worst, detail="\x00é" * 9_999
     )
 
-    assert len(record.line(time=TIME, remote="2001:db8::1", microseconds=1)) < 4_096
+    assert len(record.line(TIME.timestamp(), "2001:db8::1", 1)) < 4_096
