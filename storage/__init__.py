@@ -7,7 +7,8 @@ tables.py                  what many responses share; tables_document.py has its
 overlay_keys.py            which overlay has which key
 manifest.py, commits.py    what a generation consists of, and which one is the truth
 history.py                 what a generation leaves behind for the publisher's checks of the next one; overlay_part.py
-                           has what it says of overlays, sealed.py the checksums of both
+                           has what it says of overlays, ended_part.py of revocations that have ended, sealed.py the
+                           checksums of all
 removals.py, markers.py    which objects go away, and which publishers are at work
 freshness.py               until when the answers of a generation hold, by issuer and shard
 reader.py                  a CertID becomes the DER of its response

@@ -1,7 +1,8 @@
 """What a generation leaves behind for the checks of the next run (HISTORY.md): writer and reader.
 
     part:   magic (8) | version u16 | features u16 | n u32 | keys u64 * n | words u24 * n | CRC-32
-    index:  a document, which names the parts, and those of overlays (`storage.overlay_part`)
+    index:  a document, which names the parts, those of overlays (`storage.overlay_part`), and those of revocations
+            whose certificates have ended (`storage.ended_part`)
 
 Readers of answers need none of this. Keys and words are columns, which whoever compares takes as arrays.
 """
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from storage.document import Document, base64_text, encode
+from storage.ended_part import EndedPart
 from storage.errors import ChecksumError, MalformedError, UnsupportedVersionError
 from storage.overlay_part import OverlayPart
 from storage.pack import PACK_NAME
@@ -119,6 +121,8 @@ class HistoryIndex:
             not know of such.
         witnesses: certificates with their times, `WITNESS_BYTES` each, by ascending keys.
         anchored: columns whose time zone was proved, and issuers of whose CRLs an entry had a row.
+        ended: what was revoked for good, and has no answers any more since its certificate has ended; by ascending
+            keys, not overlapping.
     """
 
     as_of: int
@@ -128,6 +132,7 @@ class HistoryIndex:
     anchored: tuple[str, ...]
     revocations: IssuerHistory = NOTHING_REVOKED
     overlays: tuple[OverlayPart, ...] = ()
+    ended: tuple[EndedPart, ...] = ()
 
 
 class Columns(NamedTuple):
@@ -245,6 +250,7 @@ def encode_index(index: HistoryIndex) -> tuple[str, bytes]:
                 }
                 for part in index.overlays
             ],
+            **({"ended": [_ended_document(part) for part in index.ended]} if index.ended else {}),
             "issuers": [
                 {
                     "id": f"{issuer_id:016x}",
@@ -264,6 +270,18 @@ def encode_index(index: HistoryIndex) -> tuple[str, bytes]:
         }
     )
     return _index_name(octets), octets
+
+
+def _ended_document(part: EndedPart) -> dict[str, object]:
+    return {
+        "low": part.low,
+        "high": part.high,
+        "part": part.name,
+        "rows": part.rows,
+        "size": part.size_bytes,
+        "crc": f"{part.crc:08x}",
+        "oldest": part.oldest,
+    }
 
 
 def read_index(store: ReadableStore, name: str) -> HistoryIndex:
@@ -287,9 +305,11 @@ def read_index(store: ReadableStore, name: str) -> HistoryIndex:
     if (version := document.number("version")) != HISTORY_VERSION:
         raise UnsupportedVersionError(name, f"is of version {version}, this reader knows {HISTORY_VERSION}")
     parts = tuple(_read_part(item) for item in document.children("parts"))
-    ends = [0, *(part.high for part in parts)]
-    if any(part.low < end for part, end in zip(parts, ends, strict=False)):
-        raise MalformedError(name, "has parts that overlap, or are out of order")
+    ended = tuple(_read_ended(item) for item in document.children("ended")) if document.has("ended") else ()
+    for ranges in ([(part.low, part.high) for part in parts], [(part.low, part.high) for part in ended]):
+        ends = [0, *(high for _, high in ranges)]
+        if any(low < end for (low, _), end in zip(ranges, ends, strict=False)):
+            raise MalformedError(name, "has parts that overlap, or are out of order")
     items, lags = tuple(document.children("issuers")), document.numbers("lags")
     if len(items) != len(lags):
         raise MalformedError(name, f"has lags of {len(lags)} issuers where {len(items)} belong")
@@ -313,6 +333,7 @@ def read_index(store: ReadableStore, name: str) -> HistoryIndex:
         overlays=tuple(_read_overlay(item) for item in document.children("overlays"))
         if document.has("overlays")
         else (),
+        ended=ended,
     )
 
 
@@ -343,6 +364,21 @@ def _read_overlay(item: Document) -> OverlayPart:
         size_bytes=item.number("size", 1 << 40),
         crc=int.from_bytes(item.hexadecimal("crc", 4), "big"),
     )
+
+
+def _read_ended(item: Document) -> EndedPart:
+    part = EndedPart(
+        low=item.number("low", 1 << 32),
+        high=item.number("high", (1 << 32) + 1),
+        name=item.object_name("part", PART_NAME),
+        rows=item.number("rows", 1 << 32),
+        size_bytes=item.number("size", 1 << 40),
+        crc=int.from_bytes(item.hexadecimal("crc", 4), "big"),
+        oldest=item.number("oldest", 1 << 16),
+    )
+    if part.low >= part.high:
+        item.fail("holds no keys")
+    return part
 
 
 def _read_holes(item: Document) -> tuple[tuple[int, int], ...]:

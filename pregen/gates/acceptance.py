@@ -41,6 +41,7 @@ CODES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "issuer-label": ("issuer.mislabelled",),
         "unrevoke": (
             "revocation.undone",
+            "revocation.returned",
             "revocation.weakened",
             "revocation.lost",
             "revocation.shortened",

@@ -245,6 +245,7 @@ def unrevoke(evidence: Evidence, config: GatesConfig) -> GateResult:
     limit = config.unrevoke
     figures = {
         "unrevoked": seen.unrevoked,
+        **({"returned": seen.returned} if seen.returned else {}),
         "held": seen.held,
         "lost": seen.lost,
         "shortened": seen.shortened + dated,
@@ -273,6 +274,14 @@ def _undone(evidence: Evidence) -> Iterator[Finding]:
             "statuses, or maps them wrongly"
         )
         yield about_certificates(evidence, "revocation.undone", "error", message, "unrevoked")
+    if seen.returned:
+        message = (
+            f"{seen.returned:,} certificates were revoked, and not only on hold, until they had ended; now they have "
+            "rows again that say otherwise: a revocation is final (RFC 5280, 5.3.1), the notAfter of a certificate "
+            "never changes, and no limit covers that; look whether not_after was moved, and whether the export has "
+            "lost the statuses of what has ended"
+        )
+        yield about_certificates(evidence, "revocation.returned", "error", message, "returned")
     if seen.held:
         message = (
             f"{seen.held:,} certificates that were revoked are on hold, from where they could come back: a revocation "

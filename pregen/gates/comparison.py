@@ -134,6 +134,7 @@ class Comparison:
         shortened: how many of them were revoked, and expire earlier: they could come back when that has passed.
         dated: were revoked and not known to expire, and are.
         new: in the new one alone.
+        returned: how many of these were revoked for good until they had ended, and are not now.
         overlaid: of those before, lie in overlays alone.
         keys: by one of the names above, the keys of the first such certificates.
         damaged: what could not be read of the current generation's history.
@@ -161,6 +162,7 @@ class Comparison:
     overlaid: int = 0
     answered: int = 0
     unended: int = 0
+    returned: int = 0
     _: KW_ONLY
     keys: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     damaged: tuple[str, ...] = ()
@@ -225,6 +227,7 @@ def compare(
         "overlaid": overlaid,
         "answered": len(pair(before.keys[vanished], staying)[0]),
         "unended": 0,
+        "returned": 0,
         "on_hold": int(np.count_nonzero(status == RememberedStatus.ON_HOLD)),
         "undated": int(np.count_nonzero(units == NO_EXPIRY_UNITS)),
     }
@@ -274,6 +277,14 @@ def _moved(keys: Keys, old: Indexes, was: StatusWords, then: StatusWords, till: 
         "shortened": keys[~is_dated & (till < then) & was_revoked],
         "dated": keys[is_dated & was_revoked],
     }
+
+
+def with_returned(seen: Comparison, returned: Keys) -> Comparison:
+    """Return a comparison with keys of certificates that were revoked for good until they ended, and are not now."""
+    if not len(returned):
+        return seen
+    keys = {**seen.keys, "returned": tuple(np.sort(returned)[:MAX_EXAMPLES].tolist())}
+    return replace(seen, returned=len(returned), keys=keys)
 
 
 def without_ends(seen: Comparison) -> Comparison:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from pregen import clock
+from pregen.ended import remember
 from pregen.errors import VerificationError
 from pregen.gates import GateResult
 from pregen.gates.results import gates_document
@@ -21,6 +22,7 @@ from pregen.interruption import uninterruptible
 from pregen.overlay_keys import put_overlay_keys
 from pregen.validity import check_still_timely
 from storage.commits import CommitTerms, Head, new_publisher, publish
+from storage.ended_part import EndedPart
 from storage.errors import CommitRefusedError
 from storage.history import HistoryPart
 from storage.manifest import Manifest
@@ -78,11 +80,19 @@ def commit(prepared: Prepared, survey: Survey, made: Made, steps: Steps, probed_
         took_s=prepared.took_s,
         probed_at=probed_at,
     )
+    with steps("gates"):
+        ended = remember(
+            prepared.store,
+            prepared.past.ended,
+            survey.tally.since,
+            clock.seconds(prepared.snapshot.as_of) // clock.DAY_S,
+            passes_damage_over=bool(survey.tally.comparison.damaged),  # which gates have let pass
+        )
     planned = on_top = OnTop.planned(prepared, made.staying)
     for left in reversed(range(_ATTEMPTS)):
         try:
             _check_timely(prepared, made)
-            head, put_bytes, history_bytes = _publish(prepared, survey, manifest, parts, on_top, steps)
+            head, put_bytes, history_bytes = _publish(prepared, survey, manifest, parts, ended, on_top, steps)
             break
         except CommitRefusedError as refused:
             if not left:
@@ -97,6 +107,7 @@ def _publish(
     survey: Survey,
     manifest: Manifest,
     parts: Sequence[HistoryPart],
+    ended: Sequence[EndedPart],
     on_top: OnTop,
     steps: Steps,
 ) -> tuple[Head, int, int]:
@@ -105,7 +116,7 @@ def _publish(
     with steps("gates"):
         if survey.history is not None:
             remembered = as_before(survey.history, prepared.past.history, prepared.issuers)
-            history, history_bytes = write_past(store, remembered, parts, on_top.parts)
+            history, history_bytes = write_past(store, remembered, parts, on_top.parts, ended)
         overlay_keys = put_overlay_keys(store, on_top.overlays, on_top.current)
     whole = replace(manifest, overlays=on_top.overlays, overlay_keys=overlay_keys, history=history)
     terms = CommitTerms(

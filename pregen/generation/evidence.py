@@ -64,7 +64,10 @@ def evidence_of(
     )
     if current is None:
         return evidence
-    return replace(evidence, named=lambda key: named(current, key))
+    returned = {
+        one.key: f"{snapshot.locate(*one.row)}, column serial, {serial_text(one.serial)}" for one in tally.returned
+    }
+    return replace(evidence, named=lambda key: returned.get(key) or named(current, key))
 
 
 def matched_before(prepared: Prepared) -> frozenset[int]:

@@ -64,6 +64,7 @@ def comparison_job(prepared: Prepared) -> ComparisonJob | None:
         prepared.head,
         prepared.dropped,
         frozenset() if frees_lost(prepared) else frozenset(issuer.issuer_id for issuer in prepared.issuers),
+        past.ended,
     )
 
 

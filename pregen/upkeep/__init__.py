@@ -5,7 +5,7 @@ named_objects.py   what a commit names
 rollback.py        a generation is taken back: views.py is what generations say of certificates, packs.py what their
                    packs do; comparing.py and rollback_rules.py are which of that the later ones know better, copying.py
                    how that comes along, and tallying.py how much it is; further_keys.py is what would be good again
-                   under other names and keys of a CA
+                   under other names and keys of a CA, and ended_meanwhile.py which revocations are remembered still
 lasting.py         until when the answers of a generation hold
 retention.py       which commits are retained
 cleaning.py        what no retained commit names goes away

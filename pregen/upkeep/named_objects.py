@@ -77,6 +77,6 @@ class Naming:
     def _of_history(self, name: str) -> frozenset[str]:
         if name not in self._named_by:
             index = read_index(self._store, name)
-            parts = {part.name for part in index.parts}
-            self._named_by[name] = frozenset(parts | {part.name for part in index.overlays})
+            parts = {part.name for some in (index.parts, index.overlays, index.ended) for part in some}
+            self._named_by[name] = frozenset(parts)
         return self._named_by[name]

@@ -21,6 +21,7 @@ from pregen.progress import Progress
 from pregen.upkeep.commit_log import walk_back
 from pregen.upkeep.comparing import Compared, Earlier, compare
 from pregen.upkeep.copying import Copier, copy_chosen, copy_overlays
+from pregen.upkeep.ended_meanwhile import EndedMeanwhile
 from pregen.upkeep.further_keys import FurtherKeys
 from pregen.upkeep.lasting import shards_end
 from pregen.upkeep.named_objects import Naming, named_directly
@@ -138,6 +139,7 @@ class _Rollback:
         further: what would be good again under further names and keys of CAs.
         made: the generation as it was to be published; None: it has not come to that.
         copies: how many packs of overlays, the first ones, have what was copied.
+        ended: revocations that are remembered though their certificates end.
     """
 
     def __init__(
@@ -153,6 +155,7 @@ class _Rollback:
         self._refuse_cleaned_up()
         self.made: Manifest | None = None
         self.copies: int = before.copies if before else 0
+        self.ended: EndedMeanwhile = before.ended if before else EndedMeanwhile()
         newest = Generation(store, head)
         target = self._earlier(newest, before)
         self._refuse_lost_issuers(newest, target)
@@ -192,6 +195,7 @@ class _Rollback:
         for _ in self._compared():
             pass
         self._refuse_freed()
+        self._refuse_forgotten()
         self._refuse_tally()
         return self._done(self._head.commit)
 
@@ -208,6 +212,7 @@ class _Rollback:
             copier.close_range(compared.high)
             low = compared.high
         self._refuse_freed()
+        self._refuse_forgotten()
         self._refuse_tally()
         packs = copier.finish() if copier.parts else ()
         manifest = target.generation.manifest
@@ -216,7 +221,8 @@ class _Rollback:
         history = manifest.history
         if target.index is not None:
             before = () if merges else target.index.overlays
-            history, octets = encode_index(replace(target.index, overlays=(*parts, *before)))
+            ended = self.ended.put(self._store, target.index, newest.index, self._now)
+            history, octets = encode_index(replace(target.index, overlays=(*parts, *before), ended=ended))
             self._store.put(history, octets)
         overlays = (*packs, *kept)
         manifest = replace(
@@ -256,6 +262,7 @@ class _Rollback:
             for compared in compare(target, newest, self._between, rules, self._before, is_whole=is_whole):
                 self.tally.add(compared)
                 self.further.add(compared)
+                self.ended.add(compared)
                 yield compared
                 self._progress("compare", compared.high, 1 << 32)
         except FileNotFoundError as e:
@@ -342,6 +349,16 @@ class _Rollback:
             for place in range(min(len(freed), MAX_EXAMPLES))
         ]
         raise _refusal("rollback.further-key", text, examples, len(freed))
+
+    def _refuse_forgotten(self) -> None:
+        """Refuse a generation without history, which cannot remember what has ended of revocations, but by name."""
+        count = self.ended.count(self.newest.index) if self._viewers[0].index is None else 0
+        if count and "unrevoke" not in {one.gate for one in self._terms.accept}:
+            text = (
+                f"commit {self._target.commit.number} has no history, so that {count:,} revocations whose certificates "
+                "have ended would be forgotten: go back to a later commit, or say --accept unrevoke"
+            )
+            raise _refusal("rollback.ended", text, count=count)
 
     def _refuse_tally(self) -> None:
         """Refuse to publish single answers that do not hold until the next run."""

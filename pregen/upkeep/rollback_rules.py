@@ -37,12 +37,15 @@ class CopyChoice(NamedTuple):
         is_missed: its answer is needed until the next run: the certificate does not expire before that.
         unrevoked: it would be copied, but for `CopyRules.unrevoke`.
         shrunk: it would be copied, but for `CopyRules.shrink`.
+        has_ended: it is revoked for good, and not copied because the earlier generation lacks it and it expires soon:
+            that is remembered, in case it comes back with a later end.
     """
 
     copied: Mask
     is_missed: Mask
     unrevoked: Mask
     shrunk: Mask
+    has_ended: Mask
 
 
 def choose(later: Entries, earlier: Entries, rules: CopyRules, is_copy: Mask | None = None) -> CopyChoice:
@@ -79,4 +82,5 @@ def choose(later: Entries, earlier: Entries, rules: CopyRules, is_copy: Mask | N
     unrevoked = changed & by_run & rules.unrevoke & ~(was_final & final)
     # What is revoked and then left out could come back as good: that takes both names.
     shrunk = lacking & rules.shrink & (by_run | ~(final | held)) & (rules.unrevoke | ~final)
-    return CopyChoice((changed & ~unrevoked) | (lacking & ~shrunk), is_missed, unrevoked, shrunk)
+    copied = (changed & ~unrevoked) | (lacking & ~shrunk)
+    return CopyChoice(copied, is_missed, unrevoked, shrunk, ~is_there & ~is_missed & final)

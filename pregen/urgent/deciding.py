@@ -2,7 +2,8 @@
 
 Which of both counts says the order of truth (`pregen.overlays.order`). Beside it,
 
-1. a final revocation is taken back by a delta alone, and only where that is accepted by name;
+1. a final revocation is taken back by a delta alone, and only where that is accepted by name, also one that is no more
+   than remembered, since its certificate had ended;
 2. `hold` takes what is not on hold yet, `release` what is.
 """
 
@@ -76,12 +77,14 @@ class Standing:
         is_known: bool[n].
         as_of: int64[n], seconds since 1970.
         origin: uint8[n], index in `ORIGINS`; of what stands in shards that of a run.
+        has_ended: bool[n], what it does not know, and remembers as revoked for good until it had ended.
     """
 
     said: Statements
     is_known: Flags
     as_of: NDArray[np.int64]
     origin: NDArray[np.uint8]
+    has_ended: Flags
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +138,8 @@ def decide(
         fate = np.where(is_strange, Fate.STRANGE, fate)
     fate = np.where(is_known & truth.undoes, final, fate)
     fate = np.where(is_known & truth.ends_hold, Fate.HELD, fate)
+    is_freed = standing.has_ended & ~is_known & ~wanted.is_final
+    fate = np.where(is_freed, Fate.UNDOES if kind is ChangeKind.DELTA else Fate.FINAL, fate)
     return Decided(fate.astype(np.uint8), _said(wanted, standing, truth, says_when=says_when))
 
 

@@ -9,7 +9,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from pregen.ended import EndedReader, remembered
 from pregen.gates.comparison import Remembered, RememberedStatus
+from pregen.generation.rows.groups import IS_REVOKED
 from pregen.generation.rows.rows import ShardRows
 from pregen.overlays import Entries
 from pregen.overlays.entries import found
@@ -54,6 +56,7 @@ class Lookout:
         self._generation = generation
         self._index = index
         self._ids: list[int] = issuer_ids.tolist()
+        self._ended = EndedReader(store, index.ended if index else ())
 
     def look_up(self, rows: ShardRows) -> Standing:
         """Return what is said of the certificates of rows, which lie by ascending keys.
@@ -77,6 +80,7 @@ class Lookout:
             if len(places):
                 self._read_records(look, shard, look.within(unread, shard.low, shard.high))
                 look.as_of[places] = shard.as_of or 0
+        self._read_ended(look)
         return look.standing()
 
     def _first_overlays(self, look: "_Look") -> NDArray[np.intp]:
@@ -90,6 +94,15 @@ class Lookout:
         at = np.minimum(np.searchsorted(keys, halves), len(keys) - 1)
         none = len(self._generation.manifest.overlays)
         return np.where(keys[at] == halves, numbers[at], none).astype(np.intp)
+
+    def _read_ended(self, look: "_Look") -> None:
+        """Note what is no more than remembered, where rows do not say themselves that it is revoked for good."""
+        places = look.unknown(0, 1 << 32)
+        places = places[~look.is_final[places]]
+        if len(places):
+            keys = look.keys[places]
+            known = self._ended.between(int(keys[0] >> LOWER_BITS), int(keys[-1] >> LOWER_BITS) + 1)
+            look.has_ended[places[remembered(known, keys)]] = True
 
     def _read_history(self, look: "_Look", places: NDArray[np.intp]) -> NDArray[np.intp]:
         """Note what the history says of certificates, and return those whose records are to be read all the same."""
@@ -157,6 +170,13 @@ class _Look:
         self.not_after = np.full(count, NO_EXPIRY_32, np.uint32)
         self.as_of = np.zeros(count, np.int64)
         self.origin = np.zeros(count, np.uint8)
+        self.has_ended = np.zeros(count, np.bool_)
+
+    @property
+    def is_final(self) -> NDArray[np.bool_]:
+        """Which certificates are revoked for good by their rows."""
+        final: NDArray[np.bool_] = IS_REVOKED[self._rows.codes & 3] & (self._rows.reason != CERTIFICATE_HOLD)
+        return final
 
     def unknown(self, low: int, high: int) -> NDArray[np.intp]:
         """Return which certificates of a range nothing is known of yet."""
@@ -223,4 +243,4 @@ class _Look:
     def standing(self) -> Standing:
         """Return all of it."""
         said = Statements(self.status, self.revoked_at, self.reason, self.not_after)
-        return Standing(said, self.is_known, self.as_of, self.origin)
+        return Standing(said, self.is_known, self.as_of, self.origin, self.has_ended)

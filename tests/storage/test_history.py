@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from storage.ended_part import EndedPart
 from storage.errors import ChecksumError, FormatError, MalformedError, UnknownFeatureError, UnsupportedVersionError
 from storage.history import (
     EXPIRY_UNIT_S,
@@ -65,6 +66,10 @@ INDEX = HistoryIndex(
     anchored=("a", "b"),
     revocations=IssuerHistory(certificates=0, newest=9, until=8, lags=(4,), silence_s=5),
     overlays=(OverlayPart(pack=f"packs/00000000-{3:032x}", name=f"history/{4:032x}", rows=2, size_bytes=62, crc=5),),
+    ended=(
+        EndedPart(low=1, high=3, name=f"history/{5:032x}", rows=2, size_bytes=40, crc=5, oldest=20_000),
+        EndedPart(low=3, high=1 << 32, name=f"history/{6:032x}", rows=1, size_bytes=30, crc=6, oldest=65_535),
+    ),
 )
 
 
@@ -152,9 +157,10 @@ def test_an_index_comes_back_as_it_was_put() -> None:
 
 
 def test_an_index_of_an_earlier_version_has_neither_digests_nor_overlays() -> None:
-    earlier = replace(INDEX, parts=tuple(replace(part, digest=None) for part in INDEX.parts), overlays=())
+    earlier = replace(INDEX, parts=tuple(replace(part, digest=None) for part in INDEX.parts), overlays=(), ended=())
     octets = encode_index(earlier)[1].replace(b'"overlays":[],', b"")
     assert b"digest" not in octets
+    assert b"ended" not in octets
     name, store = f"history/{hashlib.sha256(octets).hexdigest()}", MemoryStore()
     store.put(name, octets)
     assert read_index(store, name) == earlier
@@ -193,6 +199,9 @@ def test_a_damaged_index_is_refused() -> None:
         ((b'"digest":"00', b'"digest":"'), "digest"),
         ((b'"overlays":[{', b'"overlays":[1,{'), "overlays"),
         ((b'"pack":"packs/', b'"pack":"other/'), "pack"),
+        ((b'"low":3', b'"low":2'), "overlap"),
+        ((b'"low":1,"high":3', b'"low":1,"high":1'), "holds no keys"),
+        ((b'"oldest":65535', b'"oldest":65536'), "oldest"),
         ((b'"witnesses":"AAAA', b'"witnesses":"'), "24 does not divide"),
     ],
     ids=lambda change: change[1].decode() if isinstance(change, tuple) else "",

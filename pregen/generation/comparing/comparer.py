@@ -12,14 +12,17 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pregen.ended import NOTHING_ENDED, EndedReader, EndedSince, remembered
 from pregen.gates.comparison import (
     NOT_COMPARED,
     Comparison,
     Keys,
     Remembered,
+    RememberedStatus,
     compare,
     pair,
     with_overlays,
+    with_returned,
     without_ends,
     words,
 )
@@ -27,6 +30,7 @@ from pregen.generation.rows.truth import NOTHING_STAYS, Overlaid, Staying, all_s
 from pregen.overlays.entries import Entries
 from pregen.overlays.records import pack_entries
 from storage.commits import Head
+from storage.ended_part import EndedPart
 from storage.errors import FormatError
 from storage.history import HistoryPart, read_part
 from storage.manifest import Shard
@@ -49,6 +53,7 @@ class ComparisonJob:
         head: the current generation; None: its packs are never read.
         dropped: ids of issuers that it has, and that are dropped.
         issuers: ids of those whose revoked certificates stay where nobody knows whether they have expired.
+        ended: where final revocations are remembered whose certificates have ended.
     """
 
     open_store: Callable[[], Store]
@@ -57,6 +62,7 @@ class ComparisonJob:
     head: Head | None = None
     dropped: frozenset[int] = frozenset()
     issuers: frozenset[int] = frozenset()
+    ended: tuple[EndedPart, ...] = ()
 
 
 class Now(NamedTuple):
@@ -67,30 +73,39 @@ class Now(NamedTuple):
         overlaid: what overlays say of these certificates; None: nothing.
         staying: what of that stays in an overlay.
         expired: uint64[n], ascending: keys of certificates that rows have, and that have expired.
+        ended: uint64[n], ascending: keys of final revocations that are remembered though they have ended.
     """
 
     rows: Remembered
     overlaid: Overlaid | None = None
     staying: Staying = NOTHING_STAYS
     expired: Keys = _NO_KEYS
+    ended: Keys = _NO_KEYS
 
     def between(self, low: int, high: int) -> "Now":
-        """Return what keys have whose upper halves are from `low` up to below `high`; `expired` stays as it is."""
+        """Return what keys have whose upper halves are from `low` up to below `high`; lists of keys stay whole."""
         overlaid = self.overlaid.between(low, high) if self.overlaid else None
         return self._replace(rows=self.rows.between(low, high), overlaid=overlaid)
 
 
 class ComparedRange(NamedTuple):
-    """What became of the current generation's certificates, and what stays of those that nobody knows the end of."""
+    """What became of the current generation's certificates.
+
+    Attributes:
+        comparison: that.
+        lost: what stays of those that nobody knows the end of.
+        since: what of revocations has ended, or comes back from there.
+    """
 
     comparison: Comparison = NOT_COMPARED
     lost: Staying = NOTHING_STAYS
+    since: EndedSince = NOTHING_ENDED
 
     def plus(self, other: "ComparedRange") -> "ComparedRange":
         """Return the sum of two ranges."""
         stays = [one for one in (self.lost, other.lost) if len(one.entries)]
         lost = stays[0] if len(stays) == 1 else all_staying(stays)
-        return ComparedRange(self.comparison.plus(other.comparison), lost)
+        return ComparedRange(self.comparison.plus(other.comparison), lost, self.since.plus(other.since))
 
 
 class Comparer:
@@ -99,6 +114,7 @@ class Comparer:
     def __init__(self, job: ComparisonJob) -> None:
         self._job = job
         self._store = job.open_store()
+        self._ended = EndedReader(self._store, job.ended)
 
     @cached_property
     def _current(self) -> Generation | None:
@@ -110,8 +126,14 @@ class Comparer:
         Raises:
             OSError: the store does not answer.
         """
-        pieces = self._packs(low, high, now) if self._job.parts is None else self._parts(low, high, now)
         total, at = ComparedRange(), low
+        try:
+            now = now._replace(ended=self._ended.between(low, high))
+        except FormatError as e:
+            total = ComparedRange(Comparison(damaged=(str(e),)))
+        except FileNotFoundError as e:
+            total = ComparedRange(Comparison(damaged=(f"{e.filename or e}: is missing",)))
+        pieces = self._packs(low, high, now) if self._job.parts is None else self._parts(low, high, now)
         for start, end, piece in pieces:
             if at < start:
                 total = total.plus(self._with(_NOTHING, now.between(at, start)))
@@ -164,7 +186,7 @@ class Comparer:
         lost = self._lost(entries, now)
         dropped = entries.keys[np.isin(entries.issuers, np.array(sorted(self._job.dropped), np.uint64))]
         seen = self._with(before, now, dropped, lost.entries.keys)
-        return ComparedRange(without_ends(seen.comparison), lost)
+        return seen._replace(comparison=without_ends(seen.comparison), lost=lost)
 
     def _entries(self, shard: Shard) -> Entries:
         assert self._current is not None
@@ -180,16 +202,16 @@ class Comparer:
 
     def _with(self, before: Remembered, now: Now, dropped: Keys = _NO_KEYS, lost: Keys = _NO_KEYS) -> ComparedRange:
         """Return the comparison with what is known of one range."""
-        if now.overlaid is None:
-            return ComparedRange(compare(before, now.rows, self._job.expired_before, dropped, staying=lost))
-        staying = now.staying
-        lacking = staying.lacking
-        entries = _dated(now.overlaid.entries, before.keys, now)
-        before, alone = _overlaid(before, entries, lacking.take(lacking.as_of > now.overlaid.as_of).keys)
-        stays = np.union1d(staying.entries.keys, lost)
-        return ComparedRange(
-            compare(before, now.rows, self._job.expired_before, dropped, staying=stays, overlaid=alone)
-        )
+        expired_before, alone = self._job.expired_before, 0
+        if now.overlaid is not None:
+            lacking = now.staying.lacking
+            entries = _dated(now.overlaid.entries, before.keys, now)
+            before, alone = _overlaid(before, entries, lacking.take(lacking.as_of > now.overlaid.as_of).keys)
+            lost = np.union1d(now.staying.entries.keys, lost)
+        seen = compare(before, now.rows, expired_before, dropped, staying=lost, overlaid=alone)
+        since = _ended_since(before, now, expired_before)
+        returned = since.freed[~np.isin(since.freed, before.keys)]
+        return ComparedRange(with_returned(seen, returned), since=since)
 
     def _dropped(self, low: int, high: int) -> Keys:
         """Return the keys of all certificates of dropped issuers, ascending."""
@@ -198,6 +220,15 @@ class Comparer:
         shards = [one for one in self._current.manifest.shards if one.low < high and low < one.high]
         found = [self._entries(one).of_issuers(self._job.dropped).between(low, high).keys for one in shards]
         return np.concatenate([_NO_KEYS, *found])
+
+
+def _ended_since(before: Remembered, now: Now, expired_before: int | None) -> EndedSince:
+    """Return what has ended of what was revoked for good, and what is remembered and has answers that do not say so."""
+    final = np.flatnonzero((before.status == RememberedStatus.REVOKED) & before.expired(expired_before))
+    ended = before.keys[final]
+    freed = remembered(now.ended, now.rows.keys)
+    freed = freed[now.rows.status[freed] != RememberedStatus.REVOKED]
+    return EndedSince(ended[~np.isin(ended, now.rows.keys)], now.rows.keys[freed])
 
 
 def _dated(entries: Entries, others: Keys, now: Now) -> Entries:

@@ -3,14 +3,17 @@
 Nothing is signed here, and no key is needed: whoever counts shards may be another than who signs them.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from pregen.errors import PublishError, explained
 from pregen.generation.comparing.claims import NO_CLAIMS, ClaimArray, hold_against
 from pregen.generation.comparing.comparer import ComparedRange, Comparer, ComparisonJob, Now
 from pregen.generation.comparing.makings import Former, Keeping, Makings, keeping_of
 from pregen.generation.comparing.past import entries_of
-from pregen.generation.comparing.tally import ShardCount
+from pregen.generation.comparing.tally import Returned, ShardCount
 from pregen.generation.rows.endings import Endings
 from pregen.generation.rows.routing import ShardFile
 from pregen.generation.rows.rows import ShardRows, load_shard
@@ -73,7 +76,8 @@ class ShardCounter:
             rows = load_shard(task.file, task.expired_before, task.endings)
             groups = rows.groups()
         with steps("gates"):
-            comparison, lost = self._compared(task, rows)
+            compared = self._compared(task, rows)
+            comparison, lost = compared.comparison, compared.lost
             held = hold_against(rows, task.claims)
         with steps("survey"):
             made_of = self._makings.digest(rows) if self._makings else None
@@ -91,6 +95,8 @@ class ShardCounter:
             steps=steps.take(),
             made_of=made_of,
             keeping=keeping,
+            since=compared.since,
+            returned=_returned(rows, comparison.keys.get("returned", ())),
         )
 
     def _compared(self, task: CountTask, rows: ShardRows) -> ComparedRange:
@@ -101,3 +107,18 @@ class ShardCounter:
             return self._comparer.compare(task.file.low, task.file.high, now)
         except OSError as e:
             raise PublishError(f"{task.label}: {explained(e)}; nothing was published") from e
+
+
+def _returned(rows: ShardRows, keys: Collection[int]) -> tuple[Returned, ...]:
+    """Return where rows of some keys are."""
+    if not keys:
+        return ()
+    wanted = np.flatnonzero(np.isin(rows.keys, np.array([*keys], np.uint64)))
+    return tuple(
+        Returned(
+            key=int(row["key"]),
+            row=(int(row["file"]), int(row["row"])),
+            serial=bytes(row["serial"])[: int(row["code"]) >> 2 & 63],
+        )
+        for row in rows.spilled(wanted)
+    )

@@ -19,6 +19,7 @@ from pregen.overlays import NO_ENTRIES, Entries, read_overlays
 from pregen.reasons import CERTIFICATE_HOLD
 from pregen.routing_key import xxh64
 from storage.certid import serial_text
+from storage.ended_part import EndedPart
 from storage.errors import FormatError
 from storage.history import HistoryIndex, HistoryPart, IssuerHistory, encode_index, read_index
 from storage.key import part_of
@@ -40,6 +41,7 @@ class Past:
         history: what it says beside its certificates; None: there is none, and packs are compared with.
         parts: where its certificates are listed.
         overlays: what its overlays say, one entry a certificate.
+        ended: where final revocations are remembered whose certificates have ended.
         damage: what of its history or its overlays cannot be read.
     """
 
@@ -47,6 +49,7 @@ class Past:
     history: History | None = None
     parts: tuple[HistoryPart, ...] = ()
     overlays: Entries = NO_ENTRIES
+    ended: tuple[EndedPart, ...] = ()
     damage: tuple[str, ...] = ()
 
     @property
@@ -76,6 +79,7 @@ def read_past(store: Store, current: Generation | None) -> Past:
         history=_history(index) if index else None,
         parts=index.parts if index else (),
         overlays=overlays.entries,
+        ended=index.ended if index else (),
         damage=damage + overlays.damage,
     )
 
@@ -104,7 +108,11 @@ def _history(index: HistoryIndex) -> History:
 
 
 def write_past(
-    store: Store, history: History, parts: Iterable[HistoryPart], overlays: Iterable[OverlayPart] = ()
+    store: Store,
+    history: History,
+    parts: Iterable[HistoryPart],
+    overlays: Iterable[OverlayPart] = (),
+    ended: Iterable[EndedPart] = (),
 ) -> tuple[str, int]:
     """Put what a new generation leaves behind; its parts are there already. Return the name, and octets put."""
     name, octets = encode_index(
@@ -116,6 +124,7 @@ def write_past(
             anchored=tuple(sorted(history.anchored)),
             revocations=_storable(history.revocations),
             overlays=tuple(overlays),
+            ended=tuple(ended),
         )
     )
     store.put(name, octets)

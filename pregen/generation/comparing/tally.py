@@ -3,9 +3,12 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain
+from typing import NamedTuple
 
 import numpy as np
 
+from pregen.ended import NOTHING_ENDED, EndedSince, all_since
+from pregen.errors import MAX_EXAMPLES
 from pregen.gates.comparison import NOT_COMPARED, Comparison
 from pregen.generation.comparing.held import Held, all_held
 from pregen.generation.comparing.makings import Keeping
@@ -13,6 +16,14 @@ from pregen.generation.rows.counts import NO_EXAMPLES, NOTHING_COUNTED, Examples
 from pregen.generation.rows.groups import CODE_FACTORS, Group
 from pregen.generation.rows.rows import digest_of
 from pregen.generation.rows.truth import NOTHING_STAYS, Staying
+
+
+class Returned(NamedTuple):
+    """A row that is not revoked, of a certificate that was until it had ended: its key, place and serial."""
+
+    key: int
+    row: tuple[int, int]
+    serial: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +41,8 @@ class ShardCount:
         steps: what took how long.
         made_of: a digest of all that it is made of, 32 octets; None: nobody wanted to know.
         keeping: what of the shard of the current generation is kept in its place.
+        since: what of revocations has ended, or comes back from there.
+        returned: of these, the first ones.
     """
 
     shard: int
@@ -42,6 +55,8 @@ class ShardCount:
     steps: dict[str, float] = field(default_factory=dict)
     made_of: bytes | None = None
     keeping: Keeping = Keeping.NOTHING
+    since: EndedSince = NOTHING_ENDED
+    returned: tuple[Returned, ...] = ()
 
     def digest(self) -> int:
         """Return a number that changes with the rows of any group, and with those left out."""
@@ -64,6 +79,8 @@ class Tally:
         kept_groups: rows of each group in these shards.
         counts, examples, comparison, held: as of `ShardCount`; examples in the order of shards.
         staying: of each shard where anything stays, in their order: there may be millions, and nothing copies them.
+        since: what of revocations has ended, or comes back from there, in any order.
+        returned: of these, the first ones, by keys.
     """
 
     groups: dict[Group, int]
@@ -77,6 +94,8 @@ class Tally:
     keeping: dict[int, Keeping] = field(default_factory=dict)
     kept_groups: dict[Group, int] = field(default_factory=dict)
     staying: tuple[Staying, ...] = ()
+    since: EndedSince = NOTHING_ENDED
+    returned: tuple[Returned, ...] = ()
 
     def without(self, rows: Mapping[Group, int], again: int) -> "Tally":
         """Return the same without rows of some groups, of which so many were there for a further issuer."""
@@ -98,6 +117,8 @@ def add_up(shards: Iterable[ShardCount]) -> Tally:
     kept_groups: dict[Group, int] = {}
     held: dict[int, Held] = {}
     staying: dict[int, Staying] = {}
+    since: list[EndedSince] = []
+    returned: list[Returned] = []
     counts, comparison, examples = NOTHING_COUNTED, NOT_COMPARED, FirstExamples()
     for one in shards:
         for group, count in one.groups.items():
@@ -116,6 +137,8 @@ def add_up(shards: Iterable[ShardCount]) -> Tally:
         counts = counts.plus(one.counts)
         comparison = comparison.plus(one.comparison)
         examples.add(one.shard, one.examples)
+        since.append(one.since)
+        returned = sorted([*returned, *one.returned])[:MAX_EXAMPLES]
     proofs: dict[int, set[Group]] = {}
     for group, shard in first.items():
         proofs.setdefault(shard, set()).add(group)
@@ -131,4 +154,6 @@ def add_up(shards: Iterable[ShardCount]) -> Tally:
         comparison=comparison,
         held=all_held(held[shard] for shard in sorted(held)),
         staying=tuple(staying[shard] for shard in sorted(staying)),
+        since=all_since(since),
+        returned=tuple(returned),
     )

@@ -409,8 +409,10 @@ def test_packs_that_are_damaged_beside_a_history_that_is_not_there_are_told(
 
 
 @pytest.mark.parametrize("keep", ["0d", "30d"])
-def test_a_revocation_is_remembered_until_answers_for_its_certificate_end(ca: Ca, pregen: Program, keep: str) -> None:
-    """This is the boundary of what is final: `keep_expired` moves it."""
+def test_a_revocation_is_final_also_when_answers_for_its_certificate_have_ended(
+    ca: Ca, pregen: Program, keep: str
+) -> None:
+    """With `keep_expired` it has answers still, and without it is remembered that it had."""
     ca.configure(snapshot={"keep_expired": keep}, validity={"profile": "lab", "lifetime": "4d"})
 
     def night(day: int, *, is_revoked: bool, ends_on: int) -> Outcome:
@@ -430,10 +432,8 @@ def test_a_revocation_is_remembered_until_answers_for_its_certificate_end(ca: Ca
 
     back = night(3, is_revoked=False, ends_on=60)
 
-    if keep == "30d":
-        assert (back.code, codes(back)) == (3, ["shrink.expiry", "revocation.undone"])
-    else:
-        assert back.code == 0, "who has expired is asked by nobody, and a certificate's notAfter never moves"
+    expected = ["shrink.expiry", "revocation.undone"] if keep == "30d" else ["revocation.returned"]
+    assert (back.code, codes(back)) == (3, expected)
 
 
 def history_objects(ca: Ca) -> tuple[Path, Path]:

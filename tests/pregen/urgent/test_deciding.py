@@ -33,12 +33,13 @@ def statements(
     )
 
 
-def standing(said: Said | None, origin: Origin = Origin.RUN, as_of: int = THEN) -> Standing:
+def standing(said: Said | None, origin: Origin = Origin.RUN, as_of: int = THEN, *, has_ended: bool = False) -> Standing:
     return Standing(
         statements(*said) if said else statements(GOOD),
         np.array([said is not None]),
         np.array([as_of]),
         np.array([origin], np.uint8),
+        np.array([has_ended]),
     )
 
 
@@ -136,3 +137,20 @@ def test_a_hold_by_hold_stays_while_rows_say_otherwise() -> None:
     for status, becomes in ((GOOD, Fate.HELD), (UNKNOWN, Fate.HELD), (FINAL, Fate.LANDS)):
         decided = decide(ChangeKind.DELTA, statements(status), standing((HELD, 100, HOLD), Origin.HOLD), as_of=AFTER)
         assert fate(decided) is becomes
+
+
+@pytest.mark.parametrize(
+    ("kind", "wanted", "becomes"),
+    [
+        (ChangeKind.DELTA, (GOOD, 0, NONE), Fate.UNDOES),
+        (ChangeKind.DELTA, (HELD, 500, HOLD), Fate.UNDOES),
+        (ChangeKind.DELTA, (FINAL, 500, NONE), Fate.LANDS),
+        (ChangeKind.REVOKE, (FINAL, 500, NONE), Fate.LANDS),
+        (ChangeKind.HOLD, (HELD, 500, HOLD), Fate.FINAL),
+        (ChangeKind.RELEASE, (GOOD, 0, NONE), Fate.FINAL),
+    ],
+)
+def test_what_was_revoked_until_it_had_ended_is_final(kind: ChangeKind, wanted: Said, becomes: Fate) -> None:
+    decided = decide(kind, statements(*wanted, not_after=900), standing(None, has_ended=True), as_of=500)
+    assert fate(decided) == becomes
+    assert signed(decided) == wanted
