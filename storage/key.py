@@ -4,10 +4,28 @@ The key only routes. Equality is issuer and serial, so equal keys of different c
 """
 
 import hashlib
+from bisect import bisect_left, bisect_right
+from operator import attrgetter
+from typing import Protocol, TypeVar
 
 import xxhash
 
 KEY32 = 1 << 32
+
+
+class KeyRange(Protocol):
+    """What has the keys whose upper 32 bits are in [low, high)."""
+
+    @property
+    def low(self) -> int:
+        """The lowest."""
+
+    @property
+    def high(self) -> int:
+        """The one behind the highest."""
+
+
+_Range = TypeVar("_Range", bound=KeyRange)
 
 
 def issuer_id(name: bytes, key_bits: bytes) -> int:
@@ -58,3 +76,12 @@ def part_of(key: int, low: int, high: int, parts: int) -> int:
     [0, 0, 1, 1, 2, 2]
     """
     return (key - low) * parts // (high - low)
+
+
+def overlapping(ranges: tuple[_Range, ...], low: int, high: int) -> tuple[_Range, ...]:
+    """Return those ranges that have keys in [low, high), found by halving; they ascend and do not overlap each other.
+
+    Whoever looked at all of them for each shard would take a time that grows with the square of a generation's shards.
+    """
+    start = bisect_right(ranges, low, key=attrgetter("high"))
+    return ranges[start : bisect_left(ranges, high, start, key=attrgetter("low"))] if low < high else ranges[:0]

@@ -8,7 +8,6 @@ objects, and are read.
 import hashlib
 import operator
 import re
-from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,7 +15,7 @@ from typing import NamedTuple, TypeVar
 
 from storage.document import LAST_SECOND, Document, encode, new_random
 from storage.errors import ChecksumError, MalformedError
-from storage.key import KEY32
+from storage.key import KEY32, overlapping
 from storage.overlay_keys import KEYS_NAME
 from storage.pack import PACK_NAME
 from storage.stores.base import ReadableStore
@@ -148,8 +147,7 @@ class Manifest:
 
     def shards_in(self, low: int, high: int) -> tuple[Shard, ...]:
         """Return the shards that hold the keys of a range."""
-        start = bisect_right(self.shards, low, key=lambda one: one.low) - 1
-        return self.shards[max(start, 0) : bisect_left(self.shards, high, key=lambda one: one.low)]
+        return overlapping(self.shards, low, high)
 
     @property
     def contents(self) -> Contents:

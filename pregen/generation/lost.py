@@ -33,11 +33,8 @@ def lost_but_staying(prepared: Prepared, seen: Comparison) -> Staying:
     if not seen.lost or prepared.current is None or frees_lost(prepared):
         return NOTHING_STAYS
     keys = np.array(seen.keys["lost"], np.uint64)
-    shards = [
-        shard
-        for shard in prepared.current.manifest.shards
-        if any(shard.low <= key >> _HALF < shard.high for key in seen.keys["lost"])
-    ]
+    halves, manifest = np.unique(keys >> np.uint64(_HALF)).tolist(), prepared.current.manifest
+    shards = dict.fromkeys(shard for half in halves for shard in manifest.shards_in(half, half + 1))
     lost = concatenated(_lost_of(prepared.store, prepared.current, shard, keys) for shard in shards)
     lost = replace(lost, not_after=_not_after(prepared.store, prepared.past, lost))
     nothing = np.zeros(len(lost), np.bool_)

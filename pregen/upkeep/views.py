@@ -23,7 +23,7 @@ from storage.history import (
     read_index,
     read_part,
 )
-from storage.key import KEY32
+from storage.key import KEY32, overlapping
 from storage.manifest import Shard
 from storage.overlay_part import NO_EXPIRY_32, OverlayPart
 from storage.reader import Generation, LoadedTables
@@ -153,9 +153,8 @@ class Viewer:
             words[:, :3] = np.frombuffer(columns.words, np.uint8).reshape(-1, 3)
             yield np.frombuffer(columns.keys, "<u8"), words.view("<u4")[:, 0]
 
-    def _parts(self, low: int, high: int) -> list[HistoryPart]:
-        parts = self.index.parts if self.index else ()
-        return [part for part in parts if part.low < high and low < part.high]
+    def _parts(self, low: int, high: int) -> tuple[HistoryPart, ...]:
+        return overlapping(self.index.parts, low, high) if self.index else ()
 
     def _expiring(self, records: PackRecords, low: int, high: int) -> PackRecords:
         """Return records of a shard with what the history remembers of when their certificates expire."""

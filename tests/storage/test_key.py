@@ -1,11 +1,12 @@
 import hashlib
 import itertools
+from typing import Any, ClassVar, NamedTuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.key import KEY32, issuer_id, key32, part_of, split
+from storage.key import KEY32, issuer_id, key32, overlapping, part_of, split
 
 PARTS = st.integers(1, 1 << 20)
 
@@ -48,6 +49,43 @@ def test_parts_cut_a_range_without_hole_or_overlap_also_when_there_are_more_than
     for key in range(low, low + width):
         part = part_of(key, low, low + width, parts)
         assert bounds[part] <= key < bounds[part + 1]
+
+
+class Range(NamedTuple):
+    """Some keys."""
+
+    low: int
+    high: int
+
+
+@given(bounds=st.lists(st.integers(0, 30), max_size=12), low=st.integers(0, 31), high=st.integers(0, 31))
+def test_ranges_that_overlap_a_range_are_found_whether_or_not_there_are_gaps_between_them(
+    bounds: list[int], low: int, high: int
+) -> None:
+    edges = sorted(set(bounds))
+    for step in (1, 2):
+        ranges = tuple(Range(*one) for one in itertools.pairwise(edges))[::step]
+        expected = tuple(one for one in ranges if one.low < high and low < one.high and low < high)
+        assert overlapping(ranges, low, high) == expected
+
+
+class Seen(tuple[Range, ...]):
+    """Ranges that count how often one of them is looked at."""
+
+    __slots__ = ()
+    looks: ClassVar = [0]
+
+    def __getitem__(self, at: Any) -> Any:
+        self.looks[0] += not isinstance(at, slice)
+        return super().__getitem__(at)
+
+
+def test_to_find_the_shard_of_a_range_few_of_many_are_looked_at() -> None:
+    shards = Seen(Range(*one) for one in itertools.pairwise(split(0, KEY32, 15_264)))
+    one = shards[9_000]
+    shards.looks[0] = 0
+    assert overlapping(shards, one.low, one.high) == (one,)
+    assert 0 < shards.looks[0] < 2 + 2 * 15
 
 
 def test_an_issuers_number_follows_from_its_sha256_cert_id() -> None:

@@ -33,6 +33,7 @@ from storage.commits import Head
 from storage.ended_part import EndedPart
 from storage.errors import FormatError
 from storage.history import HistoryPart, read_part
+from storage.key import overlapping
 from storage.manifest import Shard
 from storage.overlay_part import NO_EXPIRY_32
 from storage.reader import Generation
@@ -142,10 +143,9 @@ class Comparer:
 
     def _parts(self, low: int, high: int, now: Now) -> Iterator[tuple[int, int, ComparedRange]]:
         """Yield ranges that the history has, compared: memory is bounded by one part of it."""
-        for part in self._job.parts or ():
+        for part in overlapping(self._job.parts or (), low, high):
             start, end = max(part.low, low), min(part.high, high)
-            if start < end:
-                yield start, end, self._part(part, start, end, now.between(start, end))
+            yield start, end, self._part(part, start, end, now.between(start, end))
 
     def _part(self, part: HistoryPart, low: int, high: int, now: Now) -> ComparedRange:
         try:
@@ -169,10 +169,9 @@ class Comparer:
 
     def _packs(self, low: int, high: int, now: Now) -> Iterator[tuple[int, int, ComparedRange]]:
         """Yield ranges that shards have, compared with what their packs say: memory is bounded by one pack."""
-        for shard in self._current.manifest.shards if self._current else ():
+        for shard in self._current.manifest.shards_in(low, high) if self._current else ():
             start, end = max(shard.low, low), min(shard.high, high)
-            if start < end:
-                yield start, end, self._pack(shard, start, end, now.between(start, end))
+            yield start, end, self._pack(shard, start, end, now.between(start, end))
 
     def _pack(self, shard: Shard, low: int, high: int, now: Now) -> ComparedRange:
         try:
@@ -217,7 +216,7 @@ class Comparer:
         """Return the keys of all certificates of dropped issuers, ascending."""
         if not self._job.dropped or self._current is None:
             return _NO_KEYS
-        shards = [one for one in self._current.manifest.shards if one.low < high and low < one.high]
+        shards = self._current.manifest.shards_in(low, high)
         found = [self._entries(one).of_issuers(self._job.dropped).between(low, high).keys for one in shards]
         return np.concatenate([_NO_KEYS, *found])
 
