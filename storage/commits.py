@@ -212,7 +212,7 @@ def check_log(store: ReadableStore, head: Head | None) -> None:
     Raises:
         MalformedError: the hint names a commit that is not there.
     """
-    newest, hint = head.commit.number if head else 0, _hint(store)
+    newest, hint = head.commit.number if head else 0, read_hint(store)
     if hint <= newest or store.exists(commit_name(hint)):  # published since
         return
     there = f"only those up to {newest} are there" if newest else "there are no commits"
@@ -225,7 +225,7 @@ def check_log(store: ReadableStore, head: Head | None) -> None:
 
 def _hinted(store: ReadableStore) -> tuple[int, bytes | None]:
     """Return the commit that the hint speaks of, if it is there; else number 0, which never is."""
-    number = _hint(store)
+    number = read_hint(store)
     octets = _octets(store, number) if number else None
     return (0, None) if octets is None else (number, octets)
 
@@ -237,7 +237,8 @@ def _octets(store: ReadableStore, number: int) -> bytes | None:
         return None
 
 
-def _hint(store: ReadableStore) -> int:
+def read_hint(store: ReadableStore) -> int:
+    """Return which commit the hint speaks of; it was there before the hint was. 0: there is no hint."""
     try:
         text = store.get(LATEST)
     except FileNotFoundError:

@@ -97,6 +97,22 @@ class VanishedError(StorageError):
         )
 
 
+class CommitMissingError(StorageError):
+    """A commit is not in the store, though newer ones are, or were; what is loaded stays as it is."""
+
+    def __init__(self, url: str, number: int, newest: int) -> None:
+        super().__init__(url, number, newest)
+        self.url = url
+        self.number = number
+        self.newest = newest
+
+    def __str__(self) -> str:
+        return (
+            f"{self.url} lacks commit {self.number}, though commit {self.newest} was published: nothing newer is "
+            "served until it is there; where the store is a copy, copy all of the folder commits"
+        )
+
+
 class UpgradeNeededError(StorageError):
     """The store was written by a newer version; what is loaded stays as it is."""
 

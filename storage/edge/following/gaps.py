@@ -3,16 +3,18 @@
 The log of a publisher has no gaps, so its head is found by a few reads (`storage.commits.find_head`). Replication of a
 bucket may bring commit 7 before commit 6, and the hint before both. An edge that runs waits for 6, and never goes back;
 but a new process would take 5 for the newest, though the one before it has served 7: what only 7 revokes would be good
-again. So a new process looks beyond what it has found, once.
+again. So a new process looks beyond what it has found, once. One that runs looks, now and then, whether it waits for a
+commit that is missing: nobody would notice until the answers run out.
 """
 
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
-from storage.commits import Head, commit_name, read_commit
+from storage.commits import Head, commit_name, read_commit, read_hint
 from storage.stores.base import ReadableStore
 
 AHEAD = 64  # commits in a row that may be missing
+_A_LOOK_AHEAD = 2  # of a live edge, again and again
 _THREADS = 32  # a remote read waits, it does not compute
 
 
@@ -32,6 +34,25 @@ def newest_of_copy(store: ReadableStore, head: Head) -> Head | None:
     while ahead := list(_present(store, range(found + 1, found + 1 + AHEAD))):
         found = ahead[-1]
     return head if found == head.commit.number else read_commit(store, found)
+
+
+def beyond_gap(store: ReadableStore, number: int) -> int | None:
+    """Return the number of a newer commit where the one after `number` is missing; None: nothing newer is known of.
+
+    Args:
+        store: where to look.
+        number: of the newest commit up to which none is missing.
+
+    Raises:
+        OSError: the store does not answer.
+    """
+    newest = read_hint(store)  # written after the commit, so that this was there
+    if newest <= number:
+        ahead = range(number + 2, number + 2 + _A_LOOK_AHEAD)
+        newest = max(_present(store, ahead), default=number)
+    if newest <= number or store.exists(commit_name(number + 1)):  # published since
+        return None
+    return newest
 
 
 def _present(store: ReadableStore, numbers: range) -> Iterable[int]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from storage.edge.logs.log import ALARM, SERVER
 from storage.edge.source import LiveSource
 from storage.edge.watching.readiness import Reason
-from storage.errors import NothingPublishedError, NotServableError, StorageError, VanishedError
+from storage.errors import CommitMissingError, NothingPublishedError, NotServableError, StorageError, VanishedError
 from storage.freshness import CLOCK_TOLERANCE_S
 
 PERIOD_S = 3.0
@@ -100,6 +100,9 @@ class Refresher:
         except VanishedError as failure:
             self._note("store.vanished", failure)
             self._report(f"{type(failure).__name__}: {failure}", about=f"vanished {failure.number}", extra=ALARM)
+        except CommitMissingError as failure:
+            self._note("commit.missing", failure)
+            self._report(f"{type(failure).__name__}: {failure}", about=f"missing {failure.number}", extra=ALARM)
         except (StorageError, OSError) as failure:
             if isinstance(failure, NothingPublishedError):
                 self._count("empty")  # nothing is loaded, which is said anyhow

@@ -32,11 +32,11 @@ from typing import NamedTuple
 from storage.certid import CertID
 from storage.commits import Head, commit_name, find_head, read_commit
 from storage.edge.caching import EXPIRY_MARGIN_S
-from storage.edge.following.gaps import newest_of_copy
+from storage.edge.following.gaps import beyond_gap, newest_of_copy
 from storage.edge.following.presence import absence
 from storage.edge.logs.log import ALARM, SERVER
 from storage.edge.source import Loaded
-from storage.errors import NothingPublishedError, NotServableError, StorageError, VanishedError
+from storage.errors import CommitMissingError, NothingPublishedError, NotServableError, StorageError, VanishedError
 from storage.reader import Answer, Generation, Reader
 from storage.stores.base import ReadableStore
 
@@ -85,6 +85,9 @@ class ServingReader(Reader):
         self._above: tuple[Generation, ...] = ()  # whose overlays are searched first, the newest first
         self._looked_after_at = self._clock()
         self._vanished: str | None = None
+        self._beyond: int | None = None  # commit that was published though the next one is missing
+        self._is_gap = False
+        self._looked_beyond_at = self._clock()
         self._is_whole = True
 
     def lookup(self, cert_id: CertID) -> Answer | None:
@@ -102,6 +105,7 @@ class ServingReader(Reader):
         """Load the newest generation that can be served; tell whether it is another than before.
 
         Raises:
+            CommitMissingError: a commit is missing before a newer one.
             NotServableError: the newest cannot be served whole yet; an older one is served, which may be what is
                 loaded, or that very one.
             VanishedError: the store no longer holds what is loaded, which stays.
@@ -155,6 +159,7 @@ class ServingReader(Reader):
 
     def _serve(self, generation: Generation, *, is_whole: bool) -> None:
         former, self._current, self._is_whole = self._current, generation, is_whole
+        self._beyond, self._is_gap = None, False
         if former is not None and self._let_go is not None and not _packs(former) <= _packs(generation):
             self._let_go()
 
@@ -184,11 +189,23 @@ class ServingReader(Reader):
             self._is_whole = True
         if self._vanished is None and not self._store.is_local:  # there, each look costs two requests
             if abs(self._clock() - self._looked_after_at) < _LOOK_AFTER_S:
+                self._look_beyond(current)
                 return
             self._looked_after_at = self._clock()
         self._vanished = self._missing(current)
         if self._vanished:
             raise VanishedError(self._store.url, current.commit.number, self._vanished)
+        self._look_beyond(current)
+
+    def _look_beyond(self, current: Generation) -> None:
+        """Look whether the next commit is missing; raise where it is at two looks, which is more than a copy needs."""
+        number, now = current.commit.number, self._clock()
+        if abs(now - self._looked_beyond_at) >= _LOOK_AFTER_S:
+            self._looked_beyond_at = now
+            before, self._beyond = self._beyond, beyond_gap(self._store, number)
+            self._is_gap = None not in (before, self._beyond)
+        if self._is_gap and self._beyond is not None:
+            raise CommitMissingError(self._store.url, number + 1, self._beyond)
 
     def _missing(self, current: Generation) -> str | None:
         """Return what is missing, of the commit and one of the packs: another one each time, or the last one."""

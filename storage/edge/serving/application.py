@@ -103,7 +103,7 @@ class Application:
         self._lookups = PatientLookups(source, self._respond, deadline_s=settings.store_deadline_s)
         self._counts = counts or counts_in(None)
         self._afar = "disk" if is_local else "store"
-        self._vigil = Vigil(source, self._lookups, settings, self._counts)
+        self._vigil = Vigil(source, self._lookups, settings, self._counts, self._reply)
         self._unready = settings.unready_states
         self._at_end = at_end
         self._is_ending = False

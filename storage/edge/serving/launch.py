@@ -96,10 +96,25 @@ def max_age_cap_in(text: str) -> int:
     Raises:
         ValueError: not a length of time, or more than a day.
     """
-    found = _LENGTH.fullmatch(text)
-    if found is None or (seconds := int(found[1]) * _UNIT_S[found[2]]) > MAX_AGE_CAP_S:
+    seconds = seconds_in(text)
+    if seconds > MAX_AGE_CAP_S:
         raise ValueError(f"{text!r} is no length of time of up to a day: write 3600, 90m or 6h")
     return seconds
+
+
+def seconds_in(text: str) -> int:
+    """Return the seconds of a length of time of any length.
+
+    >>> seconds_in("30h"), seconds_in("2d")
+    (108000, 172800)
+
+    Raises:
+        ValueError: not a length of time.
+    """
+    found = _LENGTH.fullmatch(text)
+    if found is None:
+        raise ValueError(f"{text!r} is no length of time: write 3600, 90m, 6h or 2d")
+    return int(found[1]) * _UNIT_S[found[2]]
 
 
 def open_live_reader(address: StoreAddress, counts: Counts | None = None) -> tuple[LiveSource, bool]:

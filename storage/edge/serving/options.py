@@ -3,8 +3,9 @@
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
 
-from storage.edge.serving.launch import max_age_cap_in
+from storage.edge.serving.launch import max_age_cap_in, seconds_in
 from storage.edge.serving.settings import DEFAULT, Settings
+from storage.edge.watching.canary import Canary, read_canaries
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -40,6 +41,19 @@ def add_options(parser: ArgumentParser) -> None:
         help="fail /readyz (503) as soon as anything is not as it should be, and not only when nothing can be served",
     )
     parser.add_argument(
+        "--max-age",
+        metavar="SPAN",
+        type=_max_age,
+        help="degraded where statuses are complete for an instant that is longer ago, such as 30h or 2d",
+    )
+    parser.add_argument(
+        "--canary",
+        metavar="FILE",
+        type=_canaries,
+        default=(),
+        help="certificates whose status is known: degraded where one is answered wrongly (docs/edge.md)",
+    )
+    parser.add_argument(
         "--metrics",
         metavar="ADDRESS",
         help="serve Prometheus's /metrics at host:port, :port (of this machine alone) or unix:/path",
@@ -55,6 +69,8 @@ def settings_of(given: Namespace) -> Settings:
         max_age_cap_s=given.max_age_cap,
         store_deadline_s=given.store_deadline,
         unready_when_degraded=given.unready_when_degraded,
+        max_age_s=given.max_age,
+        canaries=given.canary,
         metrics=given.metrics,
         agent_port=given.agent_port,
     )
@@ -67,8 +83,24 @@ def _port(text: str) -> int:
     return port
 
 
+def _max_age(text: str) -> int:
+    try:
+        return seconds_in(text)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from None
+
+
 def _max_age_cap(text: str) -> int:
     try:
         return max_age_cap_in(text)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from None
+
+
+def _canaries(text: str) -> tuple[Canary, ...]:
+    try:
+        return read_canaries(Path(text))
+    except OSError as error:
+        raise ArgumentTypeError(f"{text} cannot be read: {error.strerror or error}") from None
     except ValueError as error:
         raise ArgumentTypeError(str(error)) from None

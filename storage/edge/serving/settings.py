@@ -7,6 +7,7 @@ from typing import Final
 from storage.edge.caching import MAX_AGE_CAP_S
 from storage.edge.following.refresh import PERIOD_S
 from storage.edge.source import STORE_DEADLINE_S
+from storage.edge.watching.canary import Canary
 from storage.edge.watching.readiness import State
 
 BODY_S: Final = 10.0
@@ -23,6 +24,8 @@ class Settings:
         unready_when_degraded: whether ``/readyz`` fails as soon as anything is not as it should be.
         refresh_s: time between looks for a new generation.
         body_s: how long a client may take to send a body.
+        max_age_s: an as_of that is longer ago is too old; None: none is.
+        canaries: certificates whose status is known.
         metrics: address at which Prometheus gets what the workers count; None: none.
         agent_port: port at which HAProxy's agent-check asks; None: none.
         counts_folder: where workers keep what they count; None: nobody reads it.
@@ -33,6 +36,8 @@ class Settings:
     unready_when_degraded: bool = False
     refresh_s: float = PERIOD_S
     body_s: float = BODY_S
+    max_age_s: int | None = None
+    canaries: tuple[Canary, ...] = ()
     metrics: str | None = None
     agent_port: int | None = None
     counts_folder: Path | None = None

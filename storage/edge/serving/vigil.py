@@ -3,19 +3,23 @@
 import asyncio
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
+from storage.certid import CertID
 from storage.edge.following.refresh import Refresher
 from storage.edge.logs.log import ALARM, REQUESTS, SERVER, LineHandler
-from storage.edge.record import LoggedRequest
+from storage.edge.record import LoggedRequest, Outcome
+from storage.edge.respond import HttpRequest, Reply
 from storage.edge.serving.patience import PatientLookups
 from storage.edge.serving.settings import Settings
 from storage.edge.source import LiveSource
 from storage.edge.watching.alarms import Alarms
+from storage.edge.watching.canaries import Canaries
+from storage.edge.watching.canary import encode_request, status_in
 from storage.edge.watching.cells import Cells
 from storage.edge.watching.counters import Counts
-from storage.edge.watching.readiness import Readiness, Reason, instant_text, readiness_of
+from storage.edge.watching.readiness import Readiness, Reason, instant_text, readiness_of, too_old
 from storage.edge.watching.state import state_of
 from storage.edge.watching.troubles import Troubles
 
@@ -42,22 +46,35 @@ class Vigil:
         lookups: those that wait for the store.
         settings: how this worker answers.
         counts: what it has counted.
+        reply: replies to a request as to those of clients.
     """
 
-    def __init__(self, source: LiveSource, lookups: PatientLookups, settings: Settings, counts: Counts) -> None:
+    def __init__(
+        self,
+        source: LiveSource,
+        lookups: PatientLookups,
+        settings: Settings,
+        counts: Counts,
+        reply: Callable[[HttpRequest, int], Awaitable[Reply]],
+    ) -> None:
         self._source = source
         self._lookups = lookups
         self._counts = counts
         self._refresher = Refresher(source, settings.refresh_s, count=counts.refresh)
         self._troubles = Troubles()
         self._alarms = Alarms()
+        self._max_age_s = settings.max_age_s
+        self._reply = reply
+        self._canaries = Canaries(settings.canaries, self._ask)
 
     def readiness(self, now: int) -> Readiness:
         """Return how ready this worker is, with all that its parts have noticed."""
-        return readiness_of(self._source, now, tuple(self._noticed()))
+        noticed = (*self._noticed(), *too_old(self._source.loaded, now, self._max_age_s))
+        return readiness_of(self._source, now, noticed)
 
     def _noticed(self) -> Iterator[Reason]:
         yield from self._refresher.reasons()
+        yield from self._canaries.reasons()
         if (since := self._lookups.silent_since) is not None:
             text = f"the store is silent since {instant_text(int(since))}: lookups get tryLater at once"
             yield Reason(code="store.unreachable", message=text)
@@ -78,6 +95,7 @@ class Vigil:
     async def start(self) -> None:
         """Begin to follow the store, and wait a while for the first generation."""
         await asyncio.to_thread(self._refresher.start, _FIRST_REFRESH_S)
+        await self._ask_for_canaries()
         self._tell()
 
     def stop(self) -> None:
@@ -90,7 +108,22 @@ class Vigil:
         while True:
             await asyncio.sleep(_PERIOD_S)
             self._refresher.tell_if_it_hangs()
+            await self._ask_for_canaries()
             self._tell()
+
+    async def _ask_for_canaries(self) -> None:
+        try:
+            await self._canaries.look(self._source.loaded, self._source.generation, int(time.time()))
+        except Exception:  # noqa: BLE001 - as below
+            _log.exception("a defect while asking for canaries", extra=ALARM)
+
+    async def _ask(self, cert_id: CertID) -> str:
+        """Ask for a certificate as a client does; return its status, or in a word why there is none."""
+        request = HttpRequest(method="POST", raw_path=b"/", headers={}, body=encode_request(cert_id))
+        reply = await self._reply(request, int(time.time()))
+        if reply.record.outcome is not Outcome.ANSWERED:
+            return reply.record.outcome.value
+        return status_in(reply.body, cert_id) or "with no status"
 
     def _tell(self) -> None:
         now = int(time.time())
@@ -113,7 +146,7 @@ class Vigil:
                 freshness=self._source.freshness,
                 loaded=loaded,
                 is_silent=self._lookups.silent_since is not None,
-                canaries={},
+                canaries=self._canaries.counts,
             )
         )
 

@@ -14,7 +14,7 @@ from storage.edge.watching.readiness import Reason
 _REMINDER_S = 600.0
 _EXAMPLES = 3
 # Of the others, whoever notices them writes at once: a refresh that fails, an answer that is damaged.
-_CODES = ("expired", "overdue", "not-yet-valid", "clock", "store.unreachable")
+_CODES = ("expired", "overdue", "not-yet-valid", "clock", "store.unreachable", "too-old", "canary")
 
 _log = logging.getLogger(SERVER)
 

@@ -30,6 +30,7 @@ REFRESHES: Final = (
     "loaded",
     "empty",
     "generation.waiting",
+    "commit.missing",
     "store.vanished",
     "store.unreachable",
     "defect",

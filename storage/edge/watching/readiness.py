@@ -21,6 +21,10 @@ The reasons, each with a code:
     ``store.unreachable``   the store gives errors, or says nothing, to the look for new commits or to lookups
     ``store.vanished``      the store no longer holds what is loaded
     ``store.damaged``       what should hold an answer is damaged, or holds another one
+    ``too-old``             what is loaded, or an issuer of it, is complete for an instant that is longer ago than
+                            ``--max-age``
+    ``canary``              a certificate whose status is known (``--canary``) is answered wrongly
+    ``commit.missing``      a commit is not there, though a newer one is
     ``generation.waiting``  there is a newer generation that cannot be taken over, or what is loaded is not whole;
                             unready if none of its packs is there
     ======================  ===========================================================================================
@@ -33,7 +37,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum, auto
 
 from storage.edge.caching import EXPIRY_MARGIN_S
-from storage.edge.source import AnswerSource
+from storage.edge.source import AnswerSource, Loaded
 from storage.freshness import CLOCK_TOLERANCE_S, Freshness
 
 _MAX_REASONS = 100  # in the answer to a probe; their number is said
@@ -103,6 +107,24 @@ def readiness_of(source: AnswerSource, now: int, troubles: Sequence[Reason] = ()
         nothing = Reason(code="nothing-loaded", message="nothing is loaded", is_total=True)
         return Readiness(None, (nothing, *troubles))
     return Readiness(generation, (*_of_answers(freshness, generation, now), *troubles))
+
+
+def too_old(loaded: Loaded | None, now: int, max_age_s: int | None) -> Iterator[Reason]:
+    """Yield what is complete for an instant that is longer ago than an operator bears.
+
+    Args:
+        loaded: what is loaded; None: nothing.
+        now: in seconds since 1970.
+        max_age_s: so long ago it may be; None: any time.
+    """
+    if loaded is None or max_age_s is None:
+        return
+    for label, as_of in ((None, loaded.as_of), *sorted(loaded.behind.items())):
+        if now - as_of > max_age_s:
+            whose = "all statuses" if label is None else f"statuses of {label}"
+            ago, most = (now - as_of) / 3600, max_age_s / 3600
+            text = f"{whose} are those of {instant_text(as_of)}, {ago:.1f} h ago, of which at most {most:g} are wanted"
+            yield Reason(code="too-old", message=text, issuer=label)
 
 
 def _of_answers(freshness: Freshness, generation: int, now: int) -> Iterator[Reason]:

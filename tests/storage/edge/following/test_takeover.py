@@ -10,7 +10,7 @@ import pytest
 from storage.certid import CertID
 from storage.commits import LATEST, CommitTerms, commit_name, find_head, new_publisher, publish
 from storage.edge.following.takeover import ServingReader
-from storage.errors import NotServableError, VanishedError
+from storage.errors import CommitMissingError, NotServableError, VanishedError
 from storage.manifest import Manifest, Shard, read_manifest
 from storage.reader import Generation
 from storage.stores import LocalStore, MemoryStore
@@ -426,7 +426,7 @@ def now_of(expected: Expected) -> int:
     return expected.next_update - 3600
 
 
-def test_looking_after_a_remote_store_costs_two_requests_each_half_minute() -> None:
+def test_looking_after_a_remote_store_costs_five_requests_each_half_minute() -> None:
     now = [now_of(answer_to("good-16.sha1"))]
     counting = CountingStore(LatencyStore(golden_store(), 0))
     reader = ServingReader(counting, clock=lambda: now[0])
@@ -436,7 +436,7 @@ def test_looking_after_a_remote_store_costs_two_requests_each_half_minute() -> N
         now[0] += 3
         assert reader.refresh() is False
 
-    assert counting.operations == {"get": 10 + 1, "exists": 1}
+    assert counting.operations == {"get": 10 + 2, "exists": 3}
 
 
 def test_a_server_whose_store_is_removed_raises_an_alarm(tmp_path: Path) -> None:
@@ -447,3 +447,52 @@ def test_a_server_whose_store_is_removed_raises_an_alarm(tmp_path: Path) -> None
         wait_until(lambda: "no longer holds" in server.stderr.read_text())
 
         assert json.loads(server.stderr.read_text().splitlines()[-1])["alarm"] is True
+
+
+@pytest.mark.parametrize("hint", [b"3", b"2", b"1", None], ids=["ahead", "next", "behind", "lost"])
+def test_a_live_edge_says_which_commit_is_missing_before_a_newer_one(history: History, hint: bytes | None) -> None:
+    now = [float(history.now)]
+    store = store_of(history.first)
+    reader = ServingReader(store, clock=lambda: now[0])
+    assert reader.refresh() is True
+    assert reader.refresh() is False
+    if hint == b"2":
+        store.put(LATEST, hint)
+    else:
+        store.put(commit_name(3), b"of which no octet is read yet")
+        store.delete([LATEST])
+        if hint is not None:
+            store.put(LATEST, hint)
+
+    for seconds in (0, 30, 29):
+        now[0] += seconds
+        assert reader.refresh() is False, "copies in no order need a moment"
+    now[0] += 1
+    with pytest.raises(CommitMissingError, match="lacks commit 2, though commit"):
+        reader.refresh()
+    assert reader.generation == 1
+
+    store.delete([commit_name(3)])
+    add(store, {name: octets for name, octets in history.both.items() if history.first.get(name) != octets})
+    assert reader.refresh() is True
+    now[0] += 60
+    assert reader.refresh() is False
+    now[0] += 60
+    assert reader.refresh() is False
+
+
+def test_on_a_remote_store_the_look_for_missing_commits_is_rare_and_lasts(history: History) -> None:
+    now = [float(history.now)]
+    store = CountingStore(LatencyStore(store_of(history.first), 0))
+    reader = ServingReader(store, clock=lambda: now[0])
+    assert reader.refresh() is True
+    store.put(LATEST, b"3")
+    raised = []
+    for _ in range(120):
+        now[0] += 1
+        try:
+            reader.refresh()
+        except CommitMissingError:
+            raised.append(now[0] - history.now)
+
+    assert raised == [float(second) for second in range(60, 121)]
