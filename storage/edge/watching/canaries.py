@@ -51,7 +51,8 @@ class Canaries:
             generation: number of its commit.
             now: in seconds since 1970.
         """
-        if not self._canaries or loaded is None or (generation == self._of and self._due_at - now >= 0):
+        is_due = not 0 < self._due_at - now <= ASKED_EVERY_S  # also where the clock was put back
+        if not self._canaries or loaded is None or (generation == self._of and not is_due):
             return
         if generation != self._of:
             self._cert_ids = cert_ids_of(self._canaries, loaded)

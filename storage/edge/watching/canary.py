@@ -36,7 +36,7 @@ STATUSES: Final = ("good", "revoked", "unknown", NOT_STORED)
 
 MOST_CANARIES: Final = 1_000
 
-_Named: TypeAlias = tuple[str, bytes, bytes]
+_HashedIssuer: TypeAlias = tuple[str, bytes, bytes]
 
 _BEGIN, _END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
 _OIDS = {SHA1: bytes.fromhex("2b0e03021a"), SHA256: bytes.fromhex("608648016503040201")}
@@ -74,13 +74,13 @@ class Canary:
 
 def cert_ids_of(canaries: Iterable[Canary], loaded: Loaded) -> list[list[CertID]]:
     """Return by which CertIDs clients may ask for each of these; none where its issuer is not in the store."""
-    by_label, by_name = defaultdict[str, list[_Named]](list), defaultdict[bytes, list[_Named]](list)
+    by_label, by_name = defaultdict[str, list[_HashedIssuer]](list), defaultdict[bytes, list[_HashedIssuer]](list)
     for issuer, label in loaded.issuers.items():
         by_label[label].append(issuer)
         by_name[issuer[1]].append(issuer)
     found = []
     for canary in canaries:
-        issuers = by_label[canary.issuer] if canary.issuer is not None else list[_Named]()
+        issuers = by_label[canary.issuer] if canary.issuer is not None else list[_HashedIssuer]()
         for make in (sha1, sha256) if canary.name is not None else ():
             issuers = [*issuers, *by_name[make(canary.name or b"").digest()]]
         # Of several issuers of one name, the one whose key has signed it.
