@@ -117,6 +117,16 @@ class Cursor:
         """What is left of the span."""
         return self._data[self._at : self._end]
 
+    @property
+    def at(self) -> int:
+        """Where the span goes on, in the octets that it is a part of."""
+        return self._at
+
+    @property
+    def end(self) -> int:
+        """Where it ends."""
+        return self._end
+
     def at_end(self) -> bool:
         """Tell whether nothing is left."""
         return self._at == self._end
@@ -135,9 +145,10 @@ class Cursor:
             return None
         return self.take(tag)
 
-    def skip(self) -> None:
-        """Step over the next element, whatever it is."""
-        _, _, self._at = read(self._data, self._at, self._end)
+    def skip(self) -> int:
+        """Step over the next element, whatever it is, and return its tag."""
+        tag, _, self._at = read(self._data, self._at, self._end)
+        return tag
 
     def finish(self) -> None:
         """Refuse anything that is left."""

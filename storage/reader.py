@@ -3,7 +3,6 @@
 from bisect import bisect_right
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import NamedTuple
 
@@ -23,8 +22,7 @@ from storage.windows import read_tables
 _NO_RUNS: AbstractSet[int] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """A response as it is to be served; times are seconds since 1970.
 
     Attributes:

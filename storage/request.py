@@ -13,9 +13,10 @@ honour:
 """
 
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from storage.certid import CertID, read_cert_id
-from storage.der import BOOLEAN, INTEGER, OCTET_STRING, OID, SEQUENCE, Cursor, oid_text
+from storage.der import BOOLEAN, INTEGER, OCTET_STRING, OID, SEQUENCE, Cursor, oid_text, read
 from storage.errors import StorageError
 
 _NONCE, _RESPONSE_TYPES = bytes.fromhex("2b0601050507300102"), bytes.fromhex("2b0601050507300104")
@@ -24,6 +25,9 @@ _MAX_NONCE_OCTETS = 128
 _VERSION, _REQUESTOR_NAME, _EXTENSIONS = 0xA0, 0xA1, 0xA2  # within TBSRequest
 _SINGLE_EXTENSIONS = 0xA0  # within Request
 _SIGNATURE = 0xA0  # within OCSPRequest
+_SEQUENCES = 5  # OCSPRequest, TBSRequest, the list of requests, Request and CertID, each around the next
+_MOST_HEADS = 1024
+_PADDING = frozenset({0x00, 0xFF})  # what a serial that is not minimal begins with
 
 
 class MalformedRequestError(StorageError):
@@ -36,12 +40,50 @@ def parse_request(der: bytes) -> CertID:
     Raises:
         MalformedRequestError: not an OCSPRequest, or one that must not be answered.
     """
+    for at in _serials_at.get(len(der), ()):
+        head = _heads.get(der[:at])
+        if head is not None and head.request_bytes == len(der) and der[at] not in _PADDING:
+            return CertID(head.hash_oid, head.issuer_name_hash, head.issuer_key_hash, der[at:])
     if not der:
         raise MalformedRequestError("an empty request")
     try:
-        return _ocsp_request(Cursor(der))
+        cert_id = _ocsp_request(Cursor(der))
     except ValueError as error:
         raise MalformedRequestError(str(error)) from None
+    _learn(der, cert_id)
+    return cert_id
+
+
+class _RequestHead(NamedTuple):
+    """What stands before the serial where that is the end of a request: it says all but the serial itself."""
+
+    hash_oid: str
+    issuer_name_hash: bytes
+    issuer_key_hash: bytes
+    request_bytes: int
+
+
+# Nearly all requests for certificates of one issuer begin alike, and end with the serial. What they begin with is read
+# once; these are memos of a pure function, bounded, so that no client can make them grow.
+_heads: dict[bytes, _RequestHead] = {}
+_serials_at: dict[int, tuple[int, ...]] = {}  # where serials may begin, by the length of the request
+
+
+def _learn(der: bytes, cert_id: CertID) -> None:
+    """Remember the head of a request that was read, if the serial is all that stands behind it."""
+    at = 0
+    for _ in range(_SEQUENCES):
+        tag, at, end = read(der, at, len(der))
+        if tag != SEQUENCE or end != len(der):
+            return
+    if len(_heads) >= _MOST_HEADS:
+        _heads.clear()
+        _serials_at.clear()
+    at = len(der) - len(cert_id.serial)
+    _heads[der[:at]] = _RequestHead(*cert_id[:3], len(der))
+    places = _serials_at.get(len(der), ())
+    if at not in places:
+        _serials_at[len(der)] = (*places, at)
 
 
 def _ocsp_request(outer: Cursor) -> CertID:

@@ -16,6 +16,7 @@ URL-safe alphabet, with line ends, behind doubled slashes, before one more.
 
 import re
 from base64 import b64decode
+from binascii import a2b_base64
 from collections.abc import Iterator, Sequence
 from itertools import combinations_with_replacement, islice
 from math import comb
@@ -25,6 +26,7 @@ from urllib.parse import unquote_to_bytes
 from storage.certid import CertID
 from storage.request import MalformedRequestError, parse_request
 
+_ORDINARY = re.compile(rb"/(?:[a-z0-9.]+/)*")
 _BEGINNING = re.compile(rb"(?:(?<=/)|\A)M")
 _MAX_BEGINNINGS = 16
 _MAX_WAYS = 64  # about a millisecond; a request has two or three slashes, of which one pair was merged
@@ -56,6 +58,10 @@ def readings(raw_path: bytes, *, is_decoded: bool = False) -> tuple[Meaning, ...
     Raises:
         MalformedRequestError: no slash is followed by a request that can be answered.
     """
+    return _ordinary(raw_path) or _read_path(raw_path, is_decoded=is_decoded)
+
+
+def _read_path(raw_path: bytes, *, is_decoded: bool) -> tuple[Meaning, ...]:
     text = raw_path
     for _ in range(1 if is_decoded else 2):
         if b"%" in text:
@@ -78,6 +84,22 @@ def readings(raw_path: bytes, *, is_decoded: bool = False) -> tuple[Meaning, ...
     if found := _restored(merged):
         return found
     raise refused
+
+
+def _ordinary(path: bytes) -> tuple[Meaning] | None:
+    """Return the request of a path that needs nothing of what follows: a whole one, behind plain words; else None.
+
+    That is what nearly all clients send, once it is decoded. The words have no M and nothing that could become a slash,
+    so that no other place comes before the one that is read here.
+    """
+    start = path.find(b"/M") + 1
+    if not start or path[-1:] == b"/" or (start > 1 and not _ORDINARY.fullmatch(path, 0, start)):
+        return None
+    try:
+        der = a2b_base64(path[start:], strict_mode=True)
+        return (Meaning(der, parse_request(der), as_written=True),)
+    except (ValueError, MalformedRequestError):
+        return None
 
 
 def decode_path(raw_path: bytes) -> bytes:

@@ -17,6 +17,7 @@ edge itself would serve it, and never longer than a day, so that a revocation is
 from collections.abc import Mapping
 from datetime import timedelta
 from email.utils import format_datetime
+from functools import lru_cache
 
 from storage.document import EPOCH
 from storage.reader import Answer
@@ -32,8 +33,10 @@ OVERDUE_MAX_AGE_S = 300
 
 
 NO_STORE = ("Cache-Control", "no-store")
+_MAY_BE_KEPT = ("Cache-Control", "public, no-transform, must-revalidate")
 
 
+@lru_cache(256)
 def http_date(instant: int) -> str:
     """Return seconds since 1970 as an HTTP date (RFC 9110, 5.6.7).
 
@@ -50,18 +53,28 @@ def last_servable(answer: Answer) -> int:
 
 def max_age_s(answer: Answer, now: int, cap_s: int = MAX_AGE_CAP_S) -> int:
     """Return for how many seconds from `now` on caches, one behind the other, may keep a servable answer."""
-    until_refresh = answer.refresh_by - now
+    return _max_age_s(answer.refresh_by, last_servable(answer), now, cap_s)
+
+
+def caching_headers(answer: Answer, now: int, cap_s: int = MAX_AGE_CAP_S) -> tuple[tuple[str, str], ...]:
+    """Return the headers that a stored answer carries, also when it is a 304 (RFC 9110, 15.4.5), but for its ETag."""
+    return _dated_headers(answer.produced_at, answer.refresh_by, last_servable(answer), now, cap_s)
+
+
+def _max_age_s(refresh_by: int, last: int, now: int, cap_s: int) -> int:
+    until_refresh = refresh_by - now
     wanted = until_refresh if until_refresh > 0 else OVERDUE_MAX_AGE_S
-    return min(wanted, cap_s, last_servable(answer) - now)
+    return min(wanted, cap_s, last - now)
 
 
-def caching_headers(answer: Answer, etag: str, now: int, cap_s: int = MAX_AGE_CAP_S) -> tuple[tuple[str, str], ...]:
-    """Return the headers that a stored answer carries, also when it is a 304 (RFC 9110, 15.4.5)."""
+@lru_cache(1024)  # one for each window that is asked for within a second
+def _dated_headers(produced_at: int, refresh_by: int, last: int, now: int, cap_s: int) -> tuple[tuple[str, str], ...]:
+    expires = now + _max_age_s(refresh_by, last, now, cap_s)
     return (
-        ("Cache-Control", "public, no-transform, must-revalidate"),
-        ("Expires", http_date(now + max_age_s(answer, now, cap_s))),
-        ("Last-Modified", http_date(answer.produced_at)),
-        ("ETag", etag),
+        _MAY_BE_KEPT,
+        ("Expires", http_date(expires)),
+        ("Last-Modified", http_date(produced_at)),
+        ("Date", http_date(now)),
     )
 
 

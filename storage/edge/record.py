@@ -1,10 +1,10 @@
 """What the log says of one request; the package's docstring is the policy."""
 
 import json
-from dataclasses import dataclass
 from datetime import timedelta
 from enum import IntEnum, StrEnum
 from functools import lru_cache
+from typing import NamedTuple
 
 from storage.certid import HASH_NAMES, CertID
 from storage.document import EPOCH
@@ -65,8 +65,7 @@ HEARD = frozenset(
 """What nobody can say before the store has answered; of the other outcomes, some need no store."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoggedRequest:
+class LoggedRequest(NamedTuple):
     """What the log says of one request (see the package's logging policy), and what counts are made of.
 
     Attributes:

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from hashlib import sha256
+from typing import NamedTuple
 
 from storage.certid import HASH_NAMES, CertID
 from storage.der import ENUMERATED, SEQUENCE, tlv
@@ -15,7 +15,7 @@ from storage.edge.caching import (
     is_not_modified,
     last_servable,
 )
-from storage.edge.guard import singles_in, written
+from storage.edge.guard import is_only_about, written
 from storage.edge.record import LoggedRequest, OcspStatus, Outcome
 from storage.edge.source import AnswerSource
 from storage.edge.watching.readiness import Readiness, State, readiness_of
@@ -38,8 +38,7 @@ _JSON_TYPE = ("Content-Type", "application/json")
 Headers = tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HttpRequest:
+class HttpRequest(NamedTuple):
     """A request as it came: header names in lower case.
 
     Attributes:
@@ -54,8 +53,7 @@ class HttpRequest:
     is_decoded: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """What goes back; `headers` holds all but those of the connection."""
 
     status: int
@@ -131,8 +129,13 @@ def _find(source: AnswerSource, meanings: Sequence[Meaning]) -> tuple[CertID, An
         raise _RefusedError(OcspStatus.unauthorized, Outcome.UNKNOWN_HASH)
     if first.as_written and (answer := _look_up(source, first.cert_id)) is not None:
         return first.cert_id, answer
+    return _find_other(source, meanings)
+
+
+def _find_other(source: AnswerSource, meanings: Sequence[Meaning]) -> tuple[CertID, Answer]:
+    """Return the answer to what a request means if slashes are put back."""
     others = [one.cert_id for one in meanings if not one.as_written and one.cert_id.hash_oid in HASH_NAMES]
-    if first.as_written:
+    if meanings[0].as_written:
         others = [cert_id for cert_id in others if len(cert_id.serial) >= _SURE_SERIAL_OCTETS]
     found = [(cert_id, answer) for cert_id in others if (answer := _look_up(source, cert_id)) is not None]
     if not found:
@@ -163,25 +166,26 @@ def _check(answer: Answer, cert_id: CertID, now: int) -> None:
         raise _RefusedError(OcspStatus.tryLater, Outcome.NOT_YET_VALID)
     if now > last_servable(answer):
         raise _RefusedError(OcspStatus.tryLater, Outcome.EXPIRED)
+    times = written(answer.this_update), written(answer.next_update)
     try:
-        about = singles_in(answer.der)
+        is_right = is_only_about(answer.der, cert_id, times)
     except ValueError as nonsense:
         raise _RefusedError(OcspStatus.tryLater, Outcome.WRONG_ANSWER, nonsense) from nonsense
-    # One response may hold the CertIDs of both hashes: each of its SingleResponses must be of that serial and time.
-    times = written(answer.this_update), written(answer.next_update)
-    astray = any(single.cert_id.serial != cert_id.serial or single[1:] != times for single in about)
-    if astray or cert_id not in (single.cert_id for single in about):
+    if not is_right:
         raise _RefusedError(OcspStatus.tryLater, Outcome.WRONG_ANSWER)
 
 
 def _deliver(request: HttpRequest, answer: Answer, cert_id: CertID, now: int, max_age_cap_s: int) -> Reply:
     etag = f'"{sha256(answer.der).hexdigest()}"'
-    caching = (*caching_headers(answer, etag, now, max_age_cap_s), ("Date", http_date(now)))
+    control, expires, modified, date = caching_headers(answer, now, max_age_cap_s)
+    tagged = "ETag", etag
     status, outcome, body = 200, Outcome.ANSWERED, b"" if request.method == "HEAD" else answer.der
-    headers: Headers = (_OCSP_TYPE, ("Content-Length", str(len(answer.der))), *caching)
+    length = "Content-Length", str(len(answer.der))
+    headers: Headers = (_OCSP_TYPE, length, control, expires, modified, tagged, date)
     # Conditions are for reads: a POST has no stored form to compare with (RFC 9110, 13.1.2).
-    if request.method != "POST" and is_not_modified(request.headers, etag):
-        status, outcome, body, headers = 304, Outcome.NOT_MODIFIED, b"", caching
+    if request.headers and request.method != "POST" and is_not_modified(request.headers, etag):
+        status, outcome, body = 304, Outcome.NOT_MODIFIED, b""
+        headers = (control, expires, modified, tagged, date)
     record = LoggedRequest(
         method=request.method,
         outcome=outcome,

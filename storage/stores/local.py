@@ -40,6 +40,7 @@ _OPEN_PACKS = 256
 _SHARE_OF_DESCRIPTORS = 8  # of what the process may have: a server needs most of them for its connections
 _NONE_LEFT = (errno.EMFILE, errno.ENFILE)
 _PREAD_BYTES = 1 << 30  # Linux reads at most 2 GiB - 4 KiB at once
+_SCRATCH_BYTES = 1 << 16
 _UNCHECKED_BYTES = 1 << 20  # a longer read is compared with the file's size before memory is taken for it
 _NO_OBJECT = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
 
@@ -70,6 +71,7 @@ class LocalStore:
         self._open_pack = lru_cache(_open_packs())(partial(_open, self._root, self.url))
         self._durable_folders: set[Path] = set()
         self._hurried_thread: int | None = None
+        self._scratch = bytearray()  # of that thread: to fill new memory costs more than to copy out of it
 
     @property
     def is_local(self) -> bool:
@@ -80,6 +82,7 @@ class LocalStore:
         """Let no read of a pack by this thread wait for the disk from now on: it raises `NotAtHandError` instead."""
         if not is_in_memory(self._root):
             self._hurried_thread = get_ident()
+            self._scratch = bytearray(_SCRATCH_BYTES)
 
     def close(self) -> None:
         """Let go of the descriptors kept for reading; the store stays usable."""
@@ -102,7 +105,7 @@ class LocalStore:
         check_range(start, length)
         file = self._kept_open(name) if name.startswith(_IMMUTABLE) else _open(self._root, self.url, name)
         if self._hurried_thread == get_ident():
-            return _read_at_hand(file.descriptor, name, start, length)
+            return _read_at_hand(file.descriptor, name, start, length, self._scratch)
         if length <= _UNCHECKED_BYTES:
             octets = os.pread(file.descriptor, length, start)
         else:
@@ -258,11 +261,12 @@ def _open(root: Path, url: str, name: str) -> _OpenFile:
     return file
 
 
-def _read_at_hand(descriptor: int, name: str, start: int, length: int) -> bytes:
+def _read_at_hand(descriptor: int, name: str, start: int, length: int, scratch: bytearray) -> bytes:
     """Return octets that are in memory; what ends before is left to those who may wait."""
-    octets = bytearray(min(length, _UNCHECKED_BYTES))
+    octets = scratch if length <= len(scratch) else bytearray(min(length, _UNCHECKED_BYTES))
+    view = memoryview(octets)[:length]
     try:
-        size = os.preadv(descriptor, [octets], start, os.RWF_NOWAIT)
+        size = os.preadv(descriptor, [view], start, os.RWF_NOWAIT)
     except BlockingIOError:
         raise NotAtHandError(name) from None
     except OSError as error:
@@ -271,7 +275,7 @@ def _read_at_hand(descriptor: int, name: str, start: int, length: int) -> bytes:
         raise NotAtHandError(name, is_always=True) from None
     if size != length:
         raise NotAtHandError(name)
-    return bytes(octets)
+    return bytes(view)
 
 
 def _read_long(descriptor: int, start: int, length: int) -> bytes:

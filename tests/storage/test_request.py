@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storage.certid import SHA1, SHA256, CertID
-from storage.der import BOOLEAN, INTEGER, NULL, OCTET_STRING, OID, SEQUENCE, tlv
-from storage.request import MalformedRequestError, parse_request
+from storage.der import BOOLEAN, INTEGER, NULL, OCTET_STRING, OID, SEQUENCE, Cursor, tlv
+from storage.request import MalformedRequestError, _ocsp_request, parse_request
 from tests.judges.programs import judge
 from tests.storage.edge.answers import (
     NONCE,
@@ -273,3 +273,48 @@ def test_requests_of_openssl_are_understood(
 
     algorithm = hashes.SHA1() if hash_name == "sha1" else hashes.SHA256()
     assert parse_request(out.read_bytes()) == expected(issuer, algorithm, int(serial, 16))
+
+
+REQUESTS = [
+    encode_request(encode_cert_id(cert_id(serial, oid), parameters=parameters), after=after)
+    for serial in (0x51, -1, 0x1234, 0x7FFF_FFFF_FFFF_FFFF, 1 << 126, (1 << 158) + 12_345)
+    for oid in (SHA1, SHA256)
+    for parameters in (tlv(NULL), b"")
+    for after in (b"", nonce_extension(b"n" * 16))
+]
+
+
+def in_full(der: bytes) -> CertID | str:
+    try:
+        return _ocsp_request(Cursor(der)) if der else "an empty request"
+    except ValueError as error:
+        return str(error)
+
+
+def in_short(der: bytes) -> CertID | str:
+    try:
+        return parse_request(der)
+    except MalformedRequestError as error:
+        return str(error)
+
+
+@given(st.sampled_from(REQUESTS), st.lists(st.tuples(st.integers(0, 200), st.binary(max_size=3), st.integers(0, 3))))
+def test_a_request_that_begins_as_another_one_is_read_as_if_it_were_the_first(
+    der: bytes, edits: list[tuple[int, bytes, int]]
+) -> None:
+    for one in REQUESTS:
+        assert parse_request(one) == in_full(one)
+    for at, octets, removed in edits:
+        der = der[:at] + octets + der[at + removed :]
+
+    assert in_short(der) == in_full(der)
+    assert in_short(der) == in_full(der)  # also when it is known itself
+
+
+@given(st.sampled_from([one for one in REQUESTS if NONCE not in one]), st.binary(min_size=1, max_size=20))
+def test_any_serial_behind_a_known_beginning_is_read_as_if_it_were_the_first(der: bytes, serial: bytes) -> None:
+    for one in REQUESTS:
+        parse_request(one)
+    changed = der[: -len(serial)] + serial if len(serial) < len(der) else der
+
+    assert in_short(changed) == in_full(changed)

@@ -13,7 +13,7 @@ from storage.certid import SHA1, SHA256
 from storage.der import INTEGER, OCTET_STRING, OID, SEQUENCE, tlv
 from storage.edge.respond import MAX_PATH_BYTES
 from storage.request import MalformedRequestError
-from storage.request_path import decode_path, readings
+from storage.request_path import _ordinary, _read_path, decode_path, readings
 from tests.storage.edge.answers import cert_id, encode_request, nonce_extension
 
 SERIALS = st.integers(-(2**167), 2**167 - 1)
@@ -188,3 +188,29 @@ def test_no_path_makes_much_work(raw_path: bytes) -> None:
     with pytest.raises(MalformedRequestError):
         readings(raw_path)
     assert time.process_time() - began < 0.1, "measured: 0.01 s at most"
+
+
+@given(
+    st.sampled_from(["/", "/ocsp/", "/M/", "//", "/a_M/", "/%4D/", "/ /", "/x-y/", "", "/a.b/c/", "/a=b/", "/\n"]),
+    SERIALS,
+    st.sampled_from([SHA1, SHA256]),
+    st.sampled_from(["", "/", "=", "%2F", "\n", "?", "/M", "A"]),
+    st.lists(
+        st.tuples(st.integers(0, 150), st.sampled_from(["", "/", "+", "=", "-", "%", " ", "M", "\n"])), max_size=2
+    ),
+)
+def test_an_ordinary_path_means_what_any_path_means(
+    before: str, serial: int, oid: str, after: str, edits: list[tuple[int, str]]
+) -> None:
+    text = before + b64encode(encode_request(cert_id(serial, oid))).decode() + after
+    for at, letter in edits:
+        text = text[:at] + letter + text[at + 1 :]
+    path = text.encode()
+    ordinary = _ordinary(path)
+
+    assert ordinary is None or ordinary == _read_path(path, is_decoded=True) == _read_path(path, is_decoded=False)
+
+
+def test_the_usual_path_is_an_ordinary_one() -> None:
+    assert _ordinary(b"/" + b64encode(encode_request(cert_id(0x51)))) is not None
+    assert _ordinary(b"/ocsp/r1/" + b64encode(encode_request(cert_id(0x51, SHA256)))) is not None

@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,8 +7,8 @@ from storage.reader import Answer
 from tests.storage.edge.answers import NEXT_UPDATE, REFRESH_BY, THIS_UPDATE, answer_to, cert_id
 
 ANSWER = answer_to(cert_id())
-HOURLY = replace(ANSWER, refresh_by=THIS_UPDATE + 3_600)
-LATE = replace(ANSWER, refresh_by=NEXT_UPDATE)
+HOURLY = ANSWER._replace(refresh_by=THIS_UPDATE + 3_600)
+LATE = ANSWER._replace(refresh_by=NEXT_UPDATE)
 MODIFIED = "Tue, 24 Nov 2026 00:00:00 GMT"
 
 
@@ -37,19 +35,19 @@ def test_max_age_to_the_second(answer: Answer, now: int, age: int) -> None:
 
 @given(now=st.integers(THIS_UPDATE, NEXT_UPDATE - 60), refresh_by=st.integers(THIS_UPDATE, NEXT_UPDATE))
 def test_no_cache_keeps_an_answer_longer_than_it_is_served_here(now: int, refresh_by: int) -> None:
-    answer = replace(ANSWER, refresh_by=refresh_by)
+    answer = ANSWER._replace(refresh_by=refresh_by)
 
     assert 0 <= max_age_s(answer, now) <= min(86_400, last_servable(answer) - now)
     assert max_age_s(answer, now) <= max(refresh_by - now, 300)
 
 
 def test_the_headers_of_an_answer_say_its_end_as_an_instant_and_when_it_was_made() -> None:
-    answer = replace(HOURLY, produced_at=THIS_UPDATE + 30)
-    assert caching_headers(answer, '"tag"', THIS_UPDATE + 60) == (
+    answer = HOURLY._replace(produced_at=THIS_UPDATE + 30)
+    assert caching_headers(answer, THIS_UPDATE + 60) == (
         ("Cache-Control", "public, no-transform, must-revalidate"),
         ("Expires", "Tue, 24 Nov 2026 01:00:00 GMT"),
         ("Last-Modified", "Tue, 24 Nov 2026 00:00:30 GMT"),
-        ("ETag", '"tag"'),
+        ("Date", "Tue, 24 Nov 2026 00:01:00 GMT"),
     )
 
 

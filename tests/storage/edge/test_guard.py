@@ -6,8 +6,8 @@ from cryptography.x509 import ocsp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.certid import SHA256
-from storage.edge.guard import singles_in, written
+from storage.certid import SHA1, SHA256, CertID
+from storage.edge.guard import is_only_about, singles_in, written
 from tests.storage.edge.answers import (
     NEXT_UPDATE,
     THIS_UPDATE,
@@ -106,3 +106,66 @@ def test_a_damaged_cert_id_is_never_taken_for_the_right_one(at: int, flip: int) 
     except ValueError:
         return
     assert cert_id() not in found
+
+
+TIMES = written(THIS_UPDATE), written(NEXT_UPDATE)
+ASKED = [cert_id(serial, oid) for serial in (0x51, 0x1234, 1 << 126) for oid in (SHA1, SHA256)]
+RESPONSES = [
+    *(encode_response(one) for one in ASKED),
+    *(encode_response(one, two) for one in ASKED[::2] for two in ASKED[1::2]),
+    encode_response(ASKED[0], this_update=THIS_UPDATE + 60),
+    encode_response(cert_id(0x51, issuer=b"another")),
+    *(vector(f"resp-{name}.der") for name in ("revoked", "sha256", "revoked-no-next-update", "unauthorized")),
+]
+
+
+def read_in_full(response: bytes, asked: CertID, times: tuple[bytes, bytes]) -> bool | None:
+    """Return what the last look must find, by reading all of the response; None: it is no answer."""
+    try:
+        found = singles_in(response)
+    except ValueError:
+        return None
+    is_of_serial = all(one.cert_id.serial == asked.serial and one[1:] == times for one in found)
+    return is_of_serial and asked in [one.cert_id for one in found]
+
+
+def looked_at(response: bytes, asked: CertID, times: tuple[bytes, bytes]) -> bool | None:
+    try:
+        return is_only_about(response, asked, times)
+    except ValueError:
+        return None
+
+
+@pytest.mark.parametrize("asked", ASKED, ids=str)
+def test_the_last_look_at_an_answer_like_others_sees_what_the_first_one_saw(asked: CertID) -> None:
+    for _ in range(2):
+        seen = [looked_at(response, asked, TIMES) for response in RESPONSES]
+        assert seen == [read_in_full(response, asked, TIMES) for response in RESPONSES]
+    assert True in seen
+
+
+@given(
+    st.sampled_from(RESPONSES),
+    st.sampled_from(ASKED),
+    st.sampled_from([TIMES, (TIMES[0], TIMES[0])]),
+    st.lists(st.tuples(st.integers(0, 260), st.binary(max_size=2), st.integers(0, 2)), max_size=3),
+)
+def test_no_changed_octet_escapes_the_last_look(
+    response: bytes, asked: CertID, times: tuple[bytes, bytes], edits: list[tuple[int, bytes, int]]
+) -> None:
+    for one in RESPONSES:
+        looked_at(one, asked, times)
+    for at, octets, removed in edits:
+        response = response[:at] + octets + response[at + removed :]
+
+    assert looked_at(response, asked, times) == read_in_full(response, asked, times)
+
+
+@given(st.sampled_from(ASKED), st.sampled_from(ASKED), st.integers(0, 2**128))
+def test_an_answer_about_another_certificate_of_that_issuer_is_never_taken(
+    asked: CertID, like: CertID, serial: int
+) -> None:
+    assert is_only_about(encode_response(like), like, TIMES)
+    other = cert_id(serial, like.hash_oid)
+
+    assert is_only_about(encode_response(other), asked, TIMES) == (other == asked)

@@ -1,7 +1,10 @@
 import json
 from datetime import UTC, datetime
 
-from storage.certid import CertID
+from hypothesis import given
+from hypothesis import strategies as st
+
+from storage.certid import HASH_NAMES, SHA1, SHA256, CertID
 from storage.der import oid_text
 from storage.edge.record import ALARMS, LoggedRequest, OcspStatus, Outcome
 from tests.storage.edge.answers import cert_id
@@ -79,3 +82,51 @@ def test_no_client_can_make_a_line_long_or_break_it() -> None:
     )
 
     assert len(record.line(TIME.timestamp(), "2001:db8::1", 1)) < 4_096
+
+
+CERT_IDS = st.builds(
+    CertID,
+    st.sampled_from([SHA1, SHA256, "1.2.840"]),
+    st.binary(max_size=64),
+    st.binary(max_size=64),
+    st.binary(min_size=1, max_size=64),
+)
+RECORDS = st.builds(
+    LoggedRequest,
+    method=st.one_of(st.sampled_from(["GET", "POST"]), st.text()),
+    outcome=st.sampled_from(Outcome),
+    http=st.sampled_from([200, 304, None]),
+    ocsp=st.one_of(st.none(), st.sampled_from(OcspStatus)),
+    cert_id=st.one_of(st.none(), CERT_IDS),
+    generation=st.one_of(st.none(), st.integers(0, 2**64)),
+    body_bytes=st.integers(0, 10**6),
+    detail=st.one_of(st.none(), st.text()),
+)
+
+
+@given(RECORDS, st.floats(0, 2**33, allow_nan=False), st.text(max_size=40), st.integers(0, 10**9))
+def test_a_line_is_what_a_library_would_write(
+    record: LoggedRequest, instant: float, remote: str, microseconds: int
+) -> None:
+    time = datetime.fromtimestamp(instant, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    wanted: dict[str, object] = {"time": time, "remote": remote, "method": record.method[:200], "http": record.http}
+    if record.ocsp is not None:
+        wanted["ocsp"] = record.ocsp.name
+    wanted["outcome"] = record.outcome.value
+    if record.cert_id is not None:
+        oid, name_hash, key_hash, _ = record.cert_id
+        wanted |= {
+            "hash": HASH_NAMES.get(oid, oid),
+            "issuer_name_hash": name_hash.hex(),
+            "issuer_key_hash": key_hash.hex(),
+            "serial": f"{record.cert_id.serial_number:x}",
+        }
+    if record.generation is not None:
+        wanted["generation"] = record.generation
+    wanted |= {"bytes": record.body_bytes, "microseconds": microseconds}
+    if record.detail is not None:
+        wanted["detail"] = record.detail[:200]
+    if record.outcome in ALARMS:
+        wanted["alarm"] = True
+
+    assert record.line(instant, remote, microseconds) == json.dumps(wanted)

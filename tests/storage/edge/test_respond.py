@@ -1,6 +1,5 @@
 import re
 from base64 import b64encode
-from dataclasses import replace
 from hashlib import sha256
 
 import pytest
@@ -48,7 +47,7 @@ def get(path: bytes = PATH, method: str = "GET", **headers: str) -> HttpRequest:
 
 
 def post(body: bytes = REQUEST, path: bytes = b"/", **headers: str) -> HttpRequest:
-    return replace(get(path, "POST", **headers), body=body)
+    return get(path, "POST", **headers)._replace(body=body)
 
 
 def assert_ocsp_error(reply: Reply, status: OcspStatus, outcome: Outcome) -> None:
@@ -112,7 +111,7 @@ def test_a_client_that_has_the_answer_gets_304_with_the_same_caching_headers(met
 @pytest.mark.parametrize("since", ["Tue, 24 Nov 2026 00:00:00 GMT", DATE, "Fri, 31 Dec 2099 23:59:59 GMT"])
 def test_a_date_alone_never_hides_an_answer_that_was_corrected_for_the_same_instant(since: str) -> None:
     source = source_of(ASKED)
-    corrected = replace(source.answers[ASKED], der=source.answers[ASKED].der[:-1] + b"\1")
+    corrected = source.answers[ASKED]._replace(der=source.answers[ASKED].der[:-1] + b"\1")
     source.answers[ASKED] = corrected
 
     reply = respond(source, get(if_modified_since=since), NOW)
@@ -211,7 +210,7 @@ def test_each_single_response_of_a_combined_one_must_be_of_the_window(
     mixed = b"".join(octets for pair in zip(parts, [*places, b""], strict=True) for octets in pair)
     assert len(mixed) == len(both.der)
 
-    reply = respond(FakeSource({asked: replace(both, der=mixed)}), post(encode_request(asked)), NOW)
+    reply = respond(FakeSource({asked: both._replace(der=mixed)}), post(encode_request(asked)), NOW)
 
     assert_ocsp_error(reply, OcspStatus.tryLater, Outcome.WRONG_ANSWER)
 
@@ -244,8 +243,8 @@ def test_a_store_in_trouble_means_try_later(failure: Exception, outcome: Outcome
         answer_to(cert_id(7)),
         answer_to(cert_id(hash_oid=SHA256)),
         answer_to(cert_id(issuer=b"another")),
-        replace(answer_to(ASKED), der=b"\0"),
-        replace(answer_to(ASKED), der=bytes.fromhex("30030a0106")),
+        answer_to(ASKED)._replace(der=b"\0"),
+        answer_to(ASKED)._replace(der=bytes.fromhex("30030a0106")),
     ],
     ids=["another serial", "another hash", "another issuer", "one octet", "an error"],
 )
@@ -262,7 +261,7 @@ def test_another_certificates_answer_never_leaves(stored: Answer, request_: Http
 @pytest.mark.parametrize("change", [{"this_update": THIS_UPDATE + 86_400}, {"next_update": NEXT_UPDATE + 86_400}])
 def test_an_old_answer_in_a_new_window_never_leaves(change: dict[str, int]) -> None:
     """Whoever may write to the store can say what he likes in the tables, but the signature covers the true times."""
-    dressed = replace(answer_to(ASKED), **change)  # type: ignore[arg-type]
+    dressed = answer_to(ASKED)._replace(**change)  # type: ignore[arg-type]
 
     reply = respond(FakeSource({ASKED: dressed}), get(), NEXT_UPDATE if "next_update" in change else NOW)
 

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 import tracemalloc
-from dataclasses import replace
 from pathlib import Path
 
 from storage.certid import SHA256
@@ -35,7 +34,7 @@ def test_requests_are_counted_by_what_came_of_them_and_whom_they_were_about(tmp_
     counts.know({ASKED[:3]: "r1"})
     for _ in range(3):
         counts.note(RECORD, THIS_UPDATE + 10, 70)
-    counts.note(replace(RECORD, cert_id=cert_id(5, SHA256), outcome=Outcome.NOT_STORED, answer=None), THIS_UPDATE, 70)
+    counts.note(RECORD._replace(cert_id=cert_id(5, SHA256), outcome=Outcome.NOT_STORED, answer=None), THIS_UPDATE, 70)
     counts.note(LoggedRequest(method="PUT", outcome=Outcome.WRONG_METHOD, http=405), THIS_UPDATE, 0)
 
     assert counted(tmp_path, REQUESTED) == {
@@ -51,7 +50,7 @@ def test_requests_are_counted_by_what_came_of_them_and_whom_they_were_about(tmp_
 def note_strangers(counts: Counts, numbers: range) -> None:
     for number in numbers:
         stranger = cert_id(number, issuer=b"stranger %d" % number)._replace(hash_oid=f"1.2.{number}")
-        counts.note(replace(RECORD, method=f"M{number}", cert_id=stranger), THIS_UPDATE, 1)
+        counts.note(RECORD._replace(method=f"M{number}", cert_id=stranger), THIS_UPDATE, 1)
 
 
 def test_what_strangers_send_adds_no_label_and_no_memory(tmp_path: Path) -> None:
@@ -75,7 +74,7 @@ def test_ten_thousand_issuers_leave_room_for_every_kind_of_request(tmp_path: Pat
     kinds = [(outcome, method) for outcome in Outcome for method in ("GET", "HEAD", "POST", "PUT")]
     for outcome, method in kinds:
         for one in asked[:1_200]:
-            counts.note(replace(RECORD, outcome=outcome, method=method, cert_id=one), THIS_UPDATE, 1)
+            counts.note(RECORD._replace(outcome=outcome, method=method, cert_id=one), THIS_UPDATE, 1)
 
     found = counted(tmp_path, REQUESTED)
     assert sum(found.values()) == 1_200 * len(kinds)
