@@ -33,6 +33,8 @@ class ExitCode(IntEnum):
     OVERTAKEN = 7, "another publisher has committed first: run again"
     STALE = 8, "overdue, expired or not valid yet (only with --strict); else published, but issuers were left behind"
     LEFT_BEHIND = STALE  # of commands that publish, which know no --strict
+    NOT_ASKED = 9, "the certificate was not asked for in that time, as the logs prove (pregen asked)"
+    UNKNOWABLE = 10, "whether the certificate was asked for cannot be known by these logs (pregen asked)"
     INTERRUPTED = 130, "interrupted (SIGINT); nothing was published, but what gc has announced"
     READER_GONE = 141, "whoever reads the output has gone, as in pregen inspect STORE | head -1"
     TERMINATED = 143, "terminated (SIGTERM); nothing was published, but what gc has announced"

@@ -8,7 +8,7 @@ outcome.py    what a process says at its end: exit code, text or one JSON object
 report.py     what each command found, as one JSON object and as lines: lookup_report.py (lookup), decoded.py,
               inspected.py with gate_lines.py, upkept.py (history, gc, rollback), and reports.py for those that need
               snapshots and signing, with issuer_lines.py, cycle_lines.py and left_lines.py; contents.py is how much
-              there is
+              there is, and asked_report.py what logs tell
 plugin.py     the one line of a plugin for monitoring
 naming.py     certificates that are named, of urgent changes; change_report.py is their report
 remarks.py    what is said with either of them: that --now is far from the clock

@@ -75,6 +75,11 @@ COMMANDS: dict[str, CommandEntry] = {
         "import_",
         "Write a snapshot of any kind as canonical Parquet, for a run without [snapshot.columns]; needs no keys.",
     ),
+    "logs": CommandEntry("logs", "Write request logs of edges as Parquet by day, so that much can be asked of them."),
+    "asked": CommandEntry(
+        "asked",
+        "Say whether a certificate was asked for, when, how often, and what was said, by the request logs of edges.",
+    ),
     "engines": CommandEntry("engines", "Show which signing engines work here, and why the others do not."),
 }
 
