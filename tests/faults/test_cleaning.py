@@ -1,7 +1,6 @@
 """Cleaning in processes of its own: killed at any time, and beside runs and other cleanings."""
 
 import os
-import random
 import signal
 import threading
 import time
@@ -46,11 +45,7 @@ def test_a_cleaning_that_is_killed_at_any_time_harms_nothing_and_the_next_one_fi
     publish(ca, pregen, 3)
     words = ("gc", ca.store, *KEEP_ONE)
     with Zygote(ca.folder) as zygote:
-        began = time.monotonic()
-        assert zygote.run(*words, "--dry-run") == 0, zygote.said
-        took_s, chance = time.monotonic() - began, random.Random(14)
-        for _ in range(kills):
-            zygote.run(*words, killed_after_s=chance.uniform(0.1, 1.5) * took_s)
+        for _ in zygote.kill(*words, times=kills, seed=14, until=1.5):
             assert_sound(ca, pregen)
             publish(ca, pregen, 1)
     done = pregen("gc", ca.store, *KEEP_ONE)

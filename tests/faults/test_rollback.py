@@ -1,7 +1,5 @@
 """Rollbacks in processes of their own, killed at any time: nobody is un-revoked, and what is published is whole."""
 
-import random
-import time
 from datetime import timedelta
 
 import pyarrow as pa
@@ -50,11 +48,7 @@ def test_a_rollback_that_is_killed_at_any_time_is_published_as_a_whole_or_not_at
     publish(ca, pregen, 1, 40)
     words = ("rollback", ca.config, "--to", "1", "--reason", "test")
     with Zygote(ca.folder) as zygote:
-        began = time.monotonic()
-        assert zygote.run(*words, "--dry-run") == 0, zygote.said
-        took_s, chance = time.monotonic() - began, random.Random(41)
-        for _ in range(kills):
-            zygote.run(*words, killed_after_s=chance.uniform(0.1, 1.2) * took_s)
+        for _ in zygote.kill(*words, times=kills, seed=41, until=1.2):
             assert_whole_and_nobody_unrevoked(ca, pregen)
     assert pregen(*words).code == 0
     assert pregen("gc", ca.store, "--keep", "1", "--grace", "0").code == 0

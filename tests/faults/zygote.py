@@ -8,12 +8,13 @@ import importlib
 import json
 import os
 import pkgutil
+import random
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -61,6 +62,22 @@ class Zygote:
         code, peak_bytes = map(int, self._process.stdout.readline().split())
         self.peak_bytes = peak_bytes
         return code
+
+    def kill(self, *words: object, times: int, seed: int, until: float) -> Iterator[None]:
+        """Kill a command at some instants, one after the other, and yield after each, so that somebody may look.
+
+        Args:
+            words: its; it takes `--dry-run` as well, by which it is told how long the command takes.
+            times: how often.
+            seed: of the instants.
+            until: how late the latest of them is, as a multiple of what a dry run takes.
+        """
+        began = time.monotonic()
+        assert self.run(*words, "--dry-run") == 0, self.said
+        took_s, chance = time.monotonic() - began, random.Random(seed)
+        for _ in range(times):
+            self.run(*words, killed_after_s=chance.uniform(0.1, until) * took_s)
+            yield
 
     @property
     def said(self) -> str:
