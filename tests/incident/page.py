@@ -32,6 +32,7 @@ _VALUES = (
     (re.compile(r"\(\d[\d,]* by [^)]*\)"), "(SHIFTS)"),
     (re.compile(r"^(read back .*; )\d+"), r"\1N"),
     (re.compile(r"parsed \d+"), "parsed N"),
+    (re.compile(r"of which [\d,]+ octets were read"), "of which N octets were read"),  # by chance
 )
 # How many witnesses there are, and how many of them are revoked, is left to chance.
 _CHANCE = (re.compile(r"^error time\.history-mismatch|^    \.\.\. "), re.compile(r"\d[\d,]*"))
