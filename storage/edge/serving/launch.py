@@ -72,7 +72,8 @@ def serve(
     with contextlib.ExitStack() as opened:
         try:
             settings = opened.enter_context(showing.shown(settings, host=host, workers=workers))
-        except showing.ShowingError as error:
+            _free_address(host, port)  # still: metrics may have been given the port of clients
+        except ValueError as error:
             return refuse(EXIT_USAGE, str(error))
         except OSError as error:
             return refuse(EXIT_STORAGE, f"there is no room for what workers count: {error}")

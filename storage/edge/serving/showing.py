@@ -13,16 +13,12 @@ from storage.edge.watching.listening import listen, serving
 from storage.edge.watching.metrics import Metrics
 
 
-class ShowingError(Exception):
-    """One cannot listen where metrics or the agent are to be; the text says why."""
-
-
 @contextmanager
 def shown(settings: Settings, *, host: str, workers: int) -> Iterator[Settings]:
     """Show what the workers count and say of themselves; the settings that come are those to give to them.
 
     Raises:
-        ShowingError: one cannot listen there.
+        ValueError: one cannot listen there; the text says why.
         OSError: there is no room for what workers count.
     """
     with ExitStack() as opened:
@@ -44,6 +40,6 @@ def _listen(who: str, address: str) -> socket.socket:
     try:
         return listen(address)
     except ValueError as nonsense:
-        raise ShowingError(str(nonsense)) from None
+        raise ValueError(f"{who}: {nonsense}") from None
     except OSError as error:
-        raise ShowingError(f"{who} cannot listen at {address}: {error.strerror or error}") from None
+        raise ValueError(f"{who} cannot listen at {address}: {error.strerror or error}") from None

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from storage.certid import CertID
@@ -24,6 +25,7 @@ from storage.edge.watching.state import state_of
 from storage.edge.watching.troubles import Troubles
 
 _FIRST_REFRESH_S = 5.0
+_FIRST_CANARIES_S = 2.0
 _PERIOD_S = 1.0
 
 _log = logging.getLogger(SERVER)
@@ -95,7 +97,9 @@ class Vigil:
     async def start(self) -> None:
         """Begin to follow the store, and wait a while for the first generation."""
         await asyncio.to_thread(self._refresher.start, _FIRST_REFRESH_S)
-        await self._ask_for_canaries()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_FIRST_CANARIES_S):
+                await self._ask_for_canaries()
         self._tell()
 
     def stop(self) -> None:
@@ -105,11 +109,20 @@ class Vigil:
 
     async def run(self) -> None:
         """Look after this worker, once a second, until the task is cancelled."""
+        asking = asyncio.create_task(self._keep_asking())
+        try:
+            while True:
+                await asyncio.sleep(_PERIOD_S)
+                self._refresher.tell_if_it_hangs()
+                self._tell()
+        finally:
+            asking.cancel()
+
+    async def _keep_asking(self) -> None:
+        """Ask for canaries; apart from the rest, which does not wait for a store that is slow."""
         while True:
-            await asyncio.sleep(_PERIOD_S)
-            self._refresher.tell_if_it_hangs()
             await self._ask_for_canaries()
-            self._tell()
+            await asyncio.sleep(_PERIOD_S)
 
     async def _ask_for_canaries(self) -> None:
         try:

@@ -187,7 +187,7 @@ def _of_words(words: list[str]) -> Canary:
     if len(words) not in (3, 4):
         raise ValueError("write status, issuer, serial in hex and, if need be, until when that is so")
     try:
-        serial = int(words[2], 16)
+        serial = int(words[2].replace(":", ""), 16)
     except ValueError:
         raise ValueError(f"{words[2]!r} is no serial in hex") from None
     octets = serial.to_bytes((serial if serial >= 0 else ~serial).bit_length() // 8 + 1, "big", signed=True)

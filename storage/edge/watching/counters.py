@@ -77,6 +77,8 @@ class Counts:
 
     def know(self, issuers: IssuerOf) -> None:
         """Take note of the issuers of what is loaded."""
+        if issuers is self._issuers:
+            return
         self._labels.update(list(dict.fromkeys(issuers.values()))[: max(0, _MOST_ISSUERS - len(self._labels))])
         self._issuers = issuers
 

@@ -41,7 +41,7 @@ def read(tmp_path: Path, text: str) -> tuple[Canary, ...]:
 
 
 def test_lines_say_status_issuer_serial_and_until_when(tmp_path: Path) -> None:
-    text = "# known\n\ngood 'r 1' 1D4E\nnot-stored r2 00ff # never\nrevoked r1 -1 2027-03-01T01:00:00+01:00\n"
+    text = "# known\n\ngood 'r 1' 1D:4E\nnot-stored r2 00ff # never\nrevoked r1 -1 2027-03-01T01:00:00+01:00\n"
 
     assert read(tmp_path, text) == (
         Canary(status="good", issuer="r 1", serial=b"\x1d\x4e"),

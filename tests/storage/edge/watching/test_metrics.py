@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.judges.conftest import GOOD, REVOKED, Authority, make_authority
+from tests.judges.programs import judge
 from tests.ports import free_port
 from tests.storage.edge.object_server import serving
 from tests.storage.edge.processes import ServerProcess, start, wait_until
@@ -82,6 +83,15 @@ def test_metrics_are_not_on_the_port_of_clients(edge: tuple[ServerProcess, int])
         urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=30)
 
 
+def test_prometheus_finds_no_fault_with_the_names(edge: tuple[ServerProcess, int]) -> None:
+    _, port = edge
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as reply:
+        page = reply.read()
+    ended = subprocess.run([judge("promtool"), "check", "metrics"], input=page, capture_output=True, check=False)
+
+    assert (ended.returncode, ended.stdout + ended.stderr) == (0, b"")
+
+
 def test_openmetrics_is_spoken_where_it_is_asked_for(edge: tuple[ServerProcess, int]) -> None:
     _, port = edge
     accept = {"Accept": "application/openmetrics-text; version=1.0.0"}
@@ -110,13 +120,17 @@ def test_a_unix_socket_serves_metrics_also_where_a_killed_server_has_left_one(
     assert not path.exists()
 
 
-@pytest.mark.parametrize("address", ["nonsense", "127.0.0.1:99999", "unix:", "unix:/nowhere/at/all.sock", "TAKEN"])
+@pytest.mark.parametrize(
+    "address",
+    ["nonsense", "127.0.0.1:99999", "unix:", "unix:/nowhere/at/all.sock", "nowhere.invalid:1", "TAKEN", "CLIENTS"],
+)
 def test_an_address_where_one_cannot_listen_is_refused_in_a_line(
     authority: Authority, tmp_path: Path, address: str
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        address = address.replace("TAKEN", f"127.0.0.1:{taken.getsockname()[1]}")
-        command = [sys.executable, "-m", "storage.edge", str(authority.store), "--port", "0", "--metrics", address]
+        clients = str(free_port())
+        address = address.replace("TAKEN", f"127.0.0.1:{taken.getsockname()[1]}").replace("CLIENTS", f":{clients}")
+        command = [sys.executable, "-m", "storage.edge", str(authority.store), "--port", clients, "--metrics", address]
         ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
     assert ended.returncode == 2
