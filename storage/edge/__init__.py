@@ -55,7 +55,11 @@ in the log itself (``{"time", "lost_lines": 123, "alarm": true}``) where it is m
 or ``unready``, with reasons by issuer: the worst of what is known of issuers, shards, store and clock, and of what is
 overdue (`storage.edge.watching.readiness` lists the codes). Unready is 503, degraded only with
 ``--unready-when-degraded``. What is expired, overdue or unreachable, and a wrong clock, are alarms on stderr: when they
-begin, and when they are over.
+begin, and when they are over. So are statuses that are older than ``--max-age``, and certificates whose status is known
+(``--canary``) where they are answered wrongly.
+
+**Metrics.** ``--metrics`` shows at an address of its own what all workers have counted, also those killed, and
+``--agent-port`` tells HAProxy's agent-check how this server is. Nothing that clients send adds a label.
 
 **Files.** What makes an answer is here: `respond.py` replies to what `storage.request_path` and `storage.request` have
 read, with `caching.py` (headers), `guard.py` (the last look) and `record.py` (the log's line), and `source.py` says

@@ -135,6 +135,7 @@ class Ledger:
         self._folder = folder
         self._lock = threading.Lock()
         self._ended: dict[Key, int] = {}
+        self._names: dict[Path, tuple[int, tuple[Key, ...]]] = {}
         self._ended_count = 0
 
     def read(self) -> Totals:
@@ -147,11 +148,12 @@ class Ledger:
         for cells in sorted(self._folder.glob("*.cells")):
             with cells.open("rb") as file:
                 has_ended = _is_unlocked(file.fileno())
-                found = _named(cells, file.read())
+                found = self._named(cells, file.read())
             _add(sums, found)
             if has_ended:
                 _add(self._ended, found)
                 self._ended_count += 1
+                del self._names[cells]
                 for suffix in (".cells", ".names", ".state", ".fresh"):
                     cells.with_suffix(suffix).unlink(missing_ok=True)
                 continue
@@ -161,6 +163,16 @@ class Ledger:
                 workers.append(WorkerNow(max(0.0, time.time() - path.stat().st_mtime), json.loads(path.read_text())))
         return Totals(sums, tuple(workers), self._ended_count + living)
 
+    def _named(self, cells: Path, octets: bytes) -> dict[Key, int]:
+        """Return the numbers of a worker by their names, of which those that are new are read."""
+        length, keys = self._names.get(cells, (0, ()))
+        with cells.with_suffix(".names").open("rb") as file:
+            file.seek(length)
+            *lines, _ = file.read().split(b"\n")  # what does not end is not whole, nor in use
+        keys = (*keys, *(tuple(json.loads(line)) for line in lines))
+        self._names[cells] = length + sum(len(line) + 1 for line in lines), keys
+        return dict(zip(keys, memoryview(octets).cast("q"), strict=False))
+
 
 def _is_unlocked(descriptor: int) -> bool:
     try:
@@ -168,12 +180,6 @@ def _is_unlocked(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     return True
-
-
-def _named(cells: Path, octets: bytes) -> dict[Key, int]:
-    *names, _ = cells.with_suffix(".names").read_text().split("\n")  # what does not end is not whole, nor in use
-    numbers = memoryview(octets).cast("q")
-    return {tuple(json.loads(name)): numbers[at] for at, name in enumerate(names)}
 
 
 def _add(sums: dict[Key, int], found: dict[Key, int]) -> None:

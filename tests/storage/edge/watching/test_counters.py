@@ -117,12 +117,16 @@ def test_a_killed_worker_leaves_all_that_it_had_counted_and_no_files(tmp_path: P
 
 
 def test_a_name_that_is_not_whole_names_nothing(tmp_path: Path) -> None:
-    Counts(Cells(tmp_path)).note(RECORD, THIS_UPDATE, 1)
+    counts, ledger = Counts(Cells(tmp_path)), Ledger(tmp_path)
+    counts.note(RECORD, THIS_UPDATE, 1)
     (names,) = tmp_path.glob("*.names")
-    with names.open("a") as file:
-        file.write('["requests", "answ')
-
-    assert sum(counted(tmp_path, REQUESTED).values()) == 1
+    whole = '["requests", "answered", "GET", "sha1", "r\\u00e9"]\n'
+    for octets in ("", whole[:12], whole[12:30], whole[30:]):
+        with names.open("a") as file:
+            file.write(octets)
+        sums = ledger.read().sums
+        assert sum(number for key, number in sums.items() if key[0] == REQUESTED) == 1
+        assert ((REQUESTED, "answered", "GET", "sha1", "ré") in sums) is octets.endswith("\n")
 
 
 OWNER = """

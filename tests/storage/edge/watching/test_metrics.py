@@ -1,5 +1,6 @@
 """/metrics of real servers: right over several workers, and never backwards."""
 
+import json
 import os
 import signal
 import socket
@@ -12,12 +13,17 @@ from pathlib import Path
 
 import pytest
 
+from storage.edge.record import LoggedRequest, Outcome
+from storage.edge.watching.cells import Cells, Ledger
+from storage.edge.watching.counters import Counts
+from storage.edge.watching.metrics import Metrics
 from tests.judges.conftest import GOOD, REVOKED, Authority, make_authority
 from tests.judges.programs import judge
 from tests.ports import free_port
+from tests.storage.edge.answers import cert_id
 from tests.storage.edge.object_server import serving
 from tests.storage.edge.processes import ServerProcess, start, wait_until
-from tests.storage.edge.watching.asking import asking, scrape, value, workers_of
+from tests.storage.edge.watching.asking import asking, parsed, scrape, value, workers_of
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +48,8 @@ def test_each_request_is_counted_once_whichever_worker_answers(
     for serial in (GOOD, REVOKED, 0x999):
         for _ in range(40):
             server.ask(asking(authority, serial))
-    after = scrape(port)
+    wait_until(lambda: value(scrape(port), "requests_total") - value(before, "requests_total") >= 120)
+    after = scrape(port)  # a request is counted when its reply is on the way
 
     def more(name: str, **labels: str) -> float:
         return value(after, name, **labels) - value(before, name, **labels)
@@ -64,6 +71,7 @@ def test_counters_never_go_back_when_workers_are_killed(edge: tuple[ServerProces
     server, port = edge
     for _ in range(50):
         server.ask(asking(authority, GOOD))
+    wait_until(lambda: value(scrape(port), "requests_total", outcome="answered") >= 50)
     before = scrape(port)
     for worker in workers_of(server)[:1]:
         os.kill(worker, signal.SIGKILL)
@@ -155,3 +163,33 @@ def test_requests_to_a_remote_store_are_counted_by_what_came_of_them(authority: 
             assert value(samples, "refreshes_total", result="loaded") == 1
             store.freeze()
             wait_until(lambda: value(scrape(port), "store_requests_total", result="error") > 0, 120)
+
+
+def test_of_several_workers_what_is_worst_is_shown_and_what_is_silent_is_not_heard(tmp_path: Path) -> None:
+    named = cert_id()
+    issuer = 'a "quoted" \\ name\nof two lines, ü'
+    record = LoggedRequest(method="GET", outcome=Outcome.NOT_STORED, http=200, cert_id=named)
+    for number, (state, as_of) in enumerate((("ready", 1_000), ("degraded", 400), ("unready", 100)), 1):
+        counts = Counts(Cells(tmp_path))
+        counts.know({named[:3]: issuer})
+        counts.note(record, 0, 10)
+        document = {"state": state, "generation": number, "as_of": as_of, "overlays": number, "is_silent": number == 2}
+        rest = {"reasons": [["canary", ""]], "canaries": {"wrong": number}, "issuers": [["r1", as_of, None]]}
+        counts.say(document | rest)
+    silent = next(path for path in tmp_path.glob("*.state") if json.loads(path.read_text())["state"] == "unready")
+    os.utime(silent, (0, 0))
+    page, _ = Metrics(Ledger(tmp_path), 3, clock=lambda: 1_400.0).page("")
+    samples = parsed(page.decode())
+
+    assert value(samples, "requests_total", outcome="not-stored", issuer=issuer) == 3
+    assert {name: value(samples, "workers", state=name) for name in ("ready", "degraded", "unready")} == {
+        "ready": 1,
+        "degraded": 1,
+        "unready": 0,
+    }
+    assert value(samples, "generation") == 1
+    assert value(samples, "generation_as_of_seconds") == value(samples, "answers_end_seconds", issuer="r1") == 400
+    assert value(samples, "generation_age_seconds") == 1_000
+    assert value(samples, "overlays") == value(samples, "reasons", code="canary") == 2
+    assert value(samples, "canaries", result="wrong") == 2
+    assert value(samples, "store_silent") == 1

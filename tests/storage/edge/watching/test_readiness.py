@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from storage.edge.respond import HttpRequest, probe, respond
-from storage.edge.watching.readiness import Reason, State, readiness_of
+from storage.edge.source import Loaded
+from storage.edge.watching.readiness import Reason, State, readiness_of, too_old
 from tests.judges.conftest import make_authority
 from tests.storage.edge import folder_server
 from tests.storage.edge.answers import GENERATION, NEXT_UPDATE, REFRESH_BY, THIS_UPDATE, FakeSource, freshness_until
@@ -119,6 +120,20 @@ def test_of_a_thousand_issuers_a_hundred_are_listed_and_all_are_counted() -> Non
     document = json.loads(respond(loaded, READYZ, NOW).body)
 
     assert (len(document["reasons"]), document["reasons_in_all"]) == (100, 1000)
+
+
+def test_an_issuer_that_was_left_behind_may_be_too_old_alone() -> None:
+    loaded = Loaded(as_of=NOW - 3_600, behind={"r2": NOW - 7_201, "r3": NOW - 7_200}, overlays=0, issuers={})
+
+    def told(most_s: int | None) -> list[tuple[str, str | None]]:
+        return [(reason.code, reason.issuer) for reason in too_old(loaded, NOW, most_s)]
+
+    assert told(None) == told(7_201) == []
+    assert told(7_200) == [("too-old", "r2")]
+    assert told(3_599) == [("too-old", None), ("too-old", "r2"), ("too-old", "r3")]
+    assert next(too_old(loaded, NOW, 3_000)).message == (
+        "all statuses are those of 2026-11-25T22:00:00Z, 1.0 h ago, of which at most 0.833333 are wanted"
+    )
 
 
 # Servers
