@@ -8,6 +8,7 @@ would find a serial of one octet inside a hash.) A length without a template is 
 
 import functools
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import NamedTuple
 
 from asn1crypto import algos, core, crl, ocsp, x509
@@ -70,25 +71,37 @@ def oracle(form: Form, values: Values) -> bytes:
     else:
         name = x509.Name.load(der.tlv(der.SEQUENCE, values.responder_id))
         responder = ocsp.ResponderId(name="by_name", value=name)
-    single = [
-        {
-            "cert_id": {
-                # NULL parameters: RFC 9919 would allow absent ones, but its example and deployed responders have NULL
-                "hash_algorithm": algos.DigestAlgorithm({"algorithm": HASH_NAMES[oid], "parameters": core.Null()}),
-                "issuer_name_hash": values.name_hashes[oid],
-                "issuer_key_hash": values.key_hashes[oid],
-                "serial_number": core.Integer.load(der.tlv(der.INTEGER, values.serial)),
-            },
-            "cert_status": _status(form, values),
-            "this_update": _instant(values.this_update),
-            "next_update": _instant(values.next_update),
-        }
-        for oid in form.hashes
-    ]
+    # What asn1crypto was given, it encodes anew for each level that is above; what it has loaded, it takes as it is.
+    single = [ocsp.SingleResponse.load(_single(form, values, oid).dump()) for oid in form.hashes]
     data = ocsp.ResponseData(
         {"responder_id": responder, "produced_at": _instant(values.produced_at), "responses": single}
     )
     return bytes(data.dump())
+
+
+def _single(form: Form, values: Values, oid: str) -> ocsp.SingleResponse:
+    cert_id = ocsp.CertId(
+        {
+            "hash_algorithm": algos.DigestAlgorithm.load(_digest_algorithm(oid)),
+            "issuer_name_hash": values.name_hashes[oid],
+            "issuer_key_hash": values.key_hashes[oid],
+            "serial_number": core.Integer.load(der.tlv(der.INTEGER, values.serial)),
+        }
+    )
+    return ocsp.SingleResponse(
+        {
+            "cert_id": ocsp.CertId.load(cert_id.dump()),
+            "cert_status": _status(form, values),
+            "this_update": _instant(values.this_update),
+            "next_update": _instant(values.next_update),
+        }
+    )
+
+
+@functools.cache
+def _digest_algorithm(oid: str) -> bytes:
+    # NULL parameters: RFC 9919 would allow absent ones, but its example and deployed responders have NULL.
+    return bytes(algos.DigestAlgorithm({"algorithm": HASH_NAMES[oid], "parameters": core.Null()}).dump())
 
 
 def oracle_response(data: bytes, algorithm: bytes, signature: bytes, certificate: bytes | None) -> bytes:
@@ -196,4 +209,6 @@ def _status(form: Form, values: Values) -> ocsp.CertStatus:
 
 
 def _instant(digits: bytes) -> datetime:
-    return datetime.strptime(digits.decode(), "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+    """Return the instant that fourteen digits say; `strptime` would take a fifth of the oracle's time."""
+    year, month, day, hour, minute, second = (int(digits[a:b]) for a, b in pairwise((0, 4, 6, 8, 10, 12, 14)))
+    return datetime(year, month, day, hour, minute, second, tzinfo=UTC)
