@@ -11,6 +11,9 @@ RUNS = --extra sign --extra edge --extra multibuffer --extra awslc
 WORKERS ?= 2
 PARALLEL = --dist loadfile --no-loadscope-reorder
 .DEFAULT_GOAL := help
+# Bytecode is kept, whatever the environment says: the tests start the program hundreds of times, and each of these
+# processes would compile all of it.
+export PYTHONDONTWRITEBYTECODE =
 
 help:            ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,7 +49,7 @@ test-slow: .venv/installed   ## the tests that take minutes
 lint: .venv/installed        ## ruff, mypy --strict and the import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/mypy --num-workers 2
 	$(BIN)/lint-imports
 
 bench: .venv/installed       ## the figures of docs/benchmarks.md, as ratios to raw signature rates
