@@ -163,7 +163,7 @@ def _memory(folder: Path, many: int) -> Figure:
             client = subprocess.run(words, capture_output=True, text=True, check=False)  # noqa: S603 - our own words
             if client.returncode:
                 raise BenchError(f"{tasks:,} tasks ended with exit code {client.returncode}: {client.stderr.strip()}")
-            peaks[tasks] = float(client.stdout) + _peak_mib(cluster.scheduler.pid)
+            peaks[tasks] = float(client.stdout) + peak_mib(cluster.scheduler.pid)
     return Figure(
         name="cluster.memory",
         group=f"client and scheduler, {many:,} tasks without work / {FEW}",
@@ -174,7 +174,7 @@ def _memory(folder: Path, many: int) -> Figure:
     )
 
 
-def _peak_mib(process_id: int) -> float:
+def peak_mib(process_id: int) -> float:
     """Return the most memory that a process, which lives, has had so far."""
     status = Path(f"/proc/{process_id}/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) / 2**10
@@ -191,4 +191,4 @@ def do_nothing(config: str, address: str, tasks: str) -> None:
         done = sum(1 for _ in pool.map(Doer, None, (Nothing(number) for number in range(count))))
     if done != count:
         raise BenchError(f"{done:,} of {count:,} tasks were done")
-    sys.stdout.write(f"{_peak_mib(os.getpid())}\n")
+    sys.stdout.write(f"{peak_mib(os.getpid())}\n")

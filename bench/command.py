@@ -31,6 +31,7 @@ from bench.raw import measure_raw
 from bench.report import Results, cells, document, print_table, save
 from bench.scale import measure_scale
 from bench.sizes import FULL_SIZES, QUICK_SIZES, Sizes
+from bench.thousand_million import measure_thousand_million
 from bench.urgent import measure_urgent
 from pregen import clock
 from pregen.exit_codes import ExitCode
@@ -51,6 +52,7 @@ PartName = Literal[
     "urgent",
     "memory",
     "cluster",
+    "thousand-million",
     "edge",
 ]
 
@@ -137,6 +139,7 @@ def measure(sizes: Sizes, only: PartName | None, folder: Path) -> Iterator[Resul
         "nothing-to-do": lambda: measure_idle(sizes, folder),
         "memory": lambda: measure_memory(sizes, folder),
         "cluster": lambda: measure_cluster(sizes, folder),
+        "thousand-million": lambda: measure_thousand_million(sizes, folder),
         "edge": lambda: measure_edge(sizes, folder),
     }
     found: list[Result] = []

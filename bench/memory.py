@@ -6,7 +6,7 @@ rows.
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -123,9 +123,31 @@ def peak_bytes(workload: Workload, step: Step) -> int:
     Raises:
         BenchError: it failed.
     """
-    told = workload.folder / "peak.txt"
-    waiting = (sys.executable, "-SE", str(WAITER), str(told), sys.executable, "-m", "pregen", *step.words, "--quiet")
-    code, out = run_apart(waiting if step.stdin is None else with_stdin(step.stdin, waiting))
+    command = (sys.executable, "-m", "pregen", *step.words, "--quiet")
+    return taken_by(workload.folder, command if step.stdin is None else with_stdin(step.stdin, command)).peak_bytes
+
+
+class Taken(NamedTuple):
+    """What a command took: memory of its largest process, and CPU time of all."""
+
+    peak_bytes: int
+    cpu_s: float
+
+
+def taken_by(folder: Path, command: Sequence[str]) -> Taken:
+    """Run a command; return what it took.
+
+    Args:
+        folder: for a file.
+        command: its words.
+
+    Raises:
+        BenchError: it failed.
+    """
+    told = folder / "taken.txt"
+    code, out = run_apart((sys.executable, "-SE", str(WAITER), str(told), *command))
     if code:
-        raise BenchError(f"pregen {' '.join(step.words)} ended with exit code {code}: {out.strip()}")
-    return int(told.read_text())
+        words = " ".join(command[command.index("-m") + 1 :] if "-m" in command else command)
+        raise BenchError(f"{words} ended with exit code {code}: {out.strip()}")
+    octets, seconds = told.read_text().split()
+    return Taken(int(octets), float(seconds))

@@ -33,6 +33,7 @@ class Sizes:
         urgent_rounds: of single ones, one after the other.
         life_rows: snapshot of the store on which all commands are asked for their memory.
         life_entries: certificates of each of its overlays.
+        shards: of one certificate each, in the store that shows what a shard costs.
         edge_rows, edge_start_rows: snapshots of the store that is served, and of that with which a server starts.
         edge_requests: different requests, which come again and again.
         edge_s: seconds of each round.
@@ -65,6 +66,7 @@ class Sizes:
     urgent_rounds: int
     life_rows: int
     life_entries: int
+    shards: int
     edge_rows: int
     edge_start_rows: int
     edge_requests: int
@@ -119,6 +121,7 @@ FULL_SIZES = Sizes(
     urgent_rounds=20,
     life_rows=5_000_000,
     life_entries=500_000,
+    shards=15_264,
     edge_rows=1_000_000,
     edge_start_rows=5_000_000,
     edge_requests=200_000,
@@ -152,6 +155,7 @@ QUICK_SIZES = Sizes(
     urgent_rounds=3,
     life_rows=200_000,
     life_entries=20_000,
+    shards=800,
     edge_rows=20_000,
     edge_start_rows=200_000,
     edge_requests=5_000,

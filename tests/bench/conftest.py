@@ -41,6 +41,7 @@ TINY = Sizes(
     urgent_rounds=1,
     life_rows=300,
     life_entries=20,
+    shards=16,
     edge_rows=300,
     edge_start_rows=300,
     edge_requests=200,
