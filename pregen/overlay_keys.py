@@ -4,7 +4,7 @@ What readers take to have no entry there, they look for in no overlay: so the ke
 read back from the store, and what was put is read back too.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,34 +45,46 @@ def put_overlay_keys(store: Store, overlays: Sequence[Shard], current: Generatio
     parts = []
     for overlay in overlays:
         if overlay.pack in known:
-            parts.append(known[overlay.pack])
+            parts.append(known.pop(overlay.pack))
             continue
         if overlay.windows not in tables:
             tables[overlay.windows] = load_tables(store, overlay.windows, proven)
         parts.append(upper_halves(stored_keys(store, overlay, tables[overlay.windows])))
-    name, octets = encode_overlay_keys(*merged(parts))
-    store.put(name, octets)
+    name = _put(store, parts)
     if keys_name(store.get(name)) != name:
         raise VerificationError(f"{store.url}: {name} was put, but other octets are read back; nothing was published")
     return name
 
 
-def merged(parts: Sequence[NDArray[np.uint32]]) -> tuple[bytes, bytes]:
+def _put(store: Store, parts: list[NDArray[np.uint32]]) -> str:
+    """Store the merged keys of parts, which are used up; return the name. With millions of keys, each copy counts."""
+    columns = merged(parts)
+    parts.clear()
+    name, octets = encode_overlay_keys(*columns)
+    store.put(name, octets)
+    return name
+
+
+def merged(parts: Sequence[NDArray[np.uint32]]) -> tuple[memoryview, memoryview]:
     """Return keys and numbers as they are stored: each key once, with the number of the first part that has it.
+
+    The parts are sorted, in place.
 
     >>> list(merged([np.array([5], np.uint32), np.array([2, 5], np.uint32)])[1])
     [1, 0]
     """
-    ordered = [np.sort(part) for part in parts]
+    for part in parts:
+        part.sort()
     cuts = np.arange(1, _SLICES, dtype=np.uint64) * np.uint64(KEY32 // _SLICES)
-    ends = [[0, *np.searchsorted(part, cuts).tolist(), len(part)] for part in ordered]
-    width = number_bytes(len(parts))
-    keys, numbers = [], []
+    ends = [[0, *np.searchsorted(part, cuts).tolist(), len(part)] for part in parts]
+    most = sum(map(len, parts))
+    keys, numbers, count = np.empty(most, "<u4"), np.empty(most, f"<u{number_bytes(len(parts))}"), 0
     for at in range(_SLICES):
-        some = _merged_slice([part[end[at] : end[at + 1]] for part, end in zip(ordered, ends, strict=True)])
-        keys.append(some[1].tobytes())
-        numbers.append(some[0].astype(f"<u{width}").tobytes())
-    return b"".join(keys), b"".join(numbers)
+        some = _merged_slice([part[end[at] : end[at + 1]] for part, end in zip(parts, ends, strict=True)])
+        within = slice(count, count + len(some[0]))
+        numbers[within], keys[within] = some
+        count = within.stop
+    return keys[:count].data.cast("B"), numbers[:count].data.cast("B")
 
 
 def _merged_slice(parts: Sequence[NDArray[np.uint32]]) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
@@ -118,7 +130,7 @@ def stored_keys(store: Store, overlay: Shard, loaded: LoadedTables) -> NDArray[n
     return np.concatenate(found)
 
 
-def _known(current: Generation | None, overlays: Sequence[Shard]) -> Mapping[str, NDArray[np.uint32]]:
+def _known(current: Generation | None, overlays: Sequence[Shard]) -> dict[str, NDArray[np.uint32]]:
     """Return the keys of packs that the current array tells.
 
     It tells of each key the newest pack alone. So it tells all about the newest packs, from the first one on for as

@@ -25,7 +25,7 @@ from storage.tables import Run, Shape, StoredIssuer, Tables, Template, Window
 from storage.tables_document import encode_tables, table_name
 from storage.windows import encode_windows, windows_name
 
-_PACK_BYTES = 8 << 20
+_PACK_BYTES = 5 << 20  # as a shard of P-256 has; a pack takes a few times that while it is made
 
 
 class GatheredTables:
