@@ -39,8 +39,7 @@ Key: TypeAlias = tuple[str, ...]
 
 _CELL_BYTES = 8
 _PREFIX = "pregen-edge-"
-_OWNER = "owner"
-_YOUNG_S = 60.0
+_OWNER, _UNLOCKED = "owner", "owner.new"
 _IN_MEMORY = Path("/dev/shm")  # noqa: S108 - the folder made in it is for its owner alone
 _APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
 
@@ -200,8 +199,9 @@ def ledger_folder() -> Iterator[Path]:
     _sweep(parent)
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
     try:
-        with (folder / _OWNER).open("wb") as owner:
+        with (folder / _UNLOCKED).open("wb") as owner:
             fcntl.flock(owner, fcntl.LOCK_EX)
+            (folder / _UNLOCKED).rename(folder / _OWNER)  # locked before anybody can find it
             yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -209,9 +209,7 @@ def ledger_folder() -> Iterator[Path]:
 
 def _sweep(parent: Path) -> None:
     for folder in parent.glob(f"{_PREFIX}*"):
-        with suppress(OSError):  # of another user, or removed meanwhile
-            if time.time() - folder.stat().st_mtime < _YOUNG_S:
-                continue
-            with (folder / _OWNER).open("rb") as owner:
-                if _is_unlocked(owner.fileno()):
-                    shutil.rmtree(folder, ignore_errors=True)
+        # Some are of other users, have just begun, or are removed meanwhile.
+        with suppress(OSError), (folder / _OWNER).open("rb") as owner:
+            if _is_unlocked(owner.fileno()):
+                shutil.rmtree(folder, ignore_errors=True)

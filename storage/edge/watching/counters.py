@@ -14,7 +14,23 @@ from storage.certid import HASH_NAMES
 from storage.edge.record import LoggedRequest, Outcome
 from storage.edge.watching.cells import Cells
 
-MICROSECONDS: Final = (50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 50_000, 100_000, 500_000, 1_000_000, 2_500_000)
+MICROSECONDS: Final = (
+    10,
+    20,
+    50,
+    100,
+    200,
+    500,
+    1_000,
+    2_000,
+    5_000,
+    10_000,
+    50_000,
+    100_000,
+    500_000,
+    1_000_000,
+    2_500_000,
+)
 """Upper bounds of the buckets for how long a reply took; the last bucket has none."""
 
 SPANS_S: Final = (300, 3_600, 3 * 3_600, 6 * 3_600, 12 * 3_600, *(day * 86_400 for day in (1, 2, 3, 4, 5, 7, 10, 14)))
