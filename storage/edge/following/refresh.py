@@ -84,12 +84,16 @@ class Refresher:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            self._began = time.monotonic()
-            self._attempt()
-            self._began = None
-            self._tried.set()
-            self._compare_clocks()
+            self.look()
             self._stop.wait(self._period_s)
+
+    def look(self) -> None:
+        """Look for a new generation once, and note what came of it."""
+        self._began = time.monotonic()
+        self._attempt()
+        self._began = None
+        self._tried.set()
+        self._compare_clocks()
 
     def _attempt(self) -> None:
         try:

@@ -61,7 +61,7 @@ def serve(
     try:
         _check_workers(workers)
         connections_within(raise_descriptors())
-        _check_deadline(settings.store_deadline_s)
+        check_deadline(settings.store_deadline_s)
         _check_log(log_file)
         open_reader()
         host, port = _free_address(host, port)
@@ -166,7 +166,12 @@ def _check_workers(workers: int) -> None:
         raise ValueError(f"{workers} workers cannot serve: give 1 or more")
 
 
-def _check_deadline(store_deadline_s: float) -> None:
+def check_deadline(store_deadline_s: float) -> None:
+    """Refuse a time for the store that no client waits for.
+
+    Raises:
+        ValueError: it is too short or too long.
+    """
     if not 0.1 <= store_deadline_s <= 60:
         raise ValueError(f"a store deadline of {store_deadline_s:g} s is of no use: give 0.1 to 60 seconds")
 
