@@ -62,10 +62,10 @@ begin, and when they are over. So are statuses that are older than ``--max-age``
 ``--agent-port`` tells HAProxy's agent-check how this server is. Nothing that clients send adds a label.
 
 **Files.** What makes an answer is here: `respond.py` replies to what `storage.request_path` and `storage.request` have
-read, with `caching.py` (headers), `guard.py` (the last look) and `record.py` (the log's line), and `source.py` says
-what is needed of whoever knows the answers. `serving/` makes a server and its processes of that, `following/` looks for
-new generations and says which of them can be served, `watching/` says how the edge is, and `logs/` writes the
-lines. `aws_lambda/` is the same edge as a function.
+read, with `caching.py` (headers), `guard.py` (the last look) and `record.py` (the log's line). `replies.py` keeps
+replies that are asked for often, and `source.py` says what is needed of whoever knows the answers. `serving/` makes a
+server and its processes of that, `following/` looks for new generations and says which of them can be served,
+`watching/` says how the edge is, and `logs/` writes the lines. `aws_lambda/` is the same edge as a function.
 """
 
 from storage.edge.respond import HttpRequest, Reply, respond

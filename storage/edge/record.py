@@ -6,7 +6,7 @@ from enum import IntEnum, StrEnum
 from functools import lru_cache
 from typing import NamedTuple
 
-from storage.certid import HASH_NAMES, CertID
+from storage.certid import HASH_NAMES, CertID, serial_text
 from storage.document import EPOCH
 from storage.reader import Answer
 
@@ -70,6 +70,7 @@ class LoggedRequest(NamedTuple):
 
     Attributes:
         answer: the stored answer that the client got, or has already; None: an error, or no OCSP at all.
+        said: its `words`, where they have been put together already.
     """
 
     method: str
@@ -81,6 +82,7 @@ class LoggedRequest(NamedTuple):
     body_bytes: int = 0
     detail: str | None = None
     answer: Answer | None = None
+    said: str | None = None
 
     @property
     def alarm(self) -> bool:
@@ -89,20 +91,21 @@ class LoggedRequest(NamedTuple):
 
     def line(self, instant: float, remote: str, microseconds: int) -> str:
         """Return the record as one line of JSON: what `json.dumps` would make of its fields, in this order."""
+        said, asked_at = self.said or self.words(), time_text(instant)
+        end = ', "alarm": true}' if self.outcome in ALARMS else "}"
+        if self.detail is not None:
+            end = f', "detail": {json.dumps(self.detail[:_MAX_TEXT])}{end}'
+        return f'{{"time": "{asked_at}", "remote": {_quoted(remote)}, {said}, "microseconds": {microseconds}{end}'
+
+    def words(self) -> str:
+        """Return what the line says between who asked, and how long it took."""
         http = "null" if self.http is None else self.http
         ocsp = "" if self.ocsp is None else _OCSP[self.ocsp]
-        asked = f'"remote": {_quoted(remote)}, "method": {_quoted(self.method[:_MAX_TEXT])}'
-        parts = [f'{{"time": "{time_text(instant)}", {asked}, "http": {http}{ocsp}, "outcome": "{self.outcome}"']
-        if self.cert_id is not None:
-            oid, name_hash, key_hash, serial = self.cert_id
-            parts.append(f'{_issuer_text(oid, name_hash, key_hash)}{int.from_bytes(serial, "big", signed=True):x}"')
-        if self.generation is not None:
-            parts.append(f', "generation": {self.generation}')
-        parts.append(f', "bytes": {self.body_bytes}, "microseconds": {microseconds}')
-        if self.detail is not None:
-            parts.append(f', "detail": {json.dumps(self.detail[:_MAX_TEXT])}')
-        parts.append(', "alarm": true}' if self.outcome in ALARMS else "}")
-        return "".join(parts)
+        named = "" if self.cert_id is None else f'{_issuer_text(*self.cert_id[:3])}{serial_text(self.cert_id.serial)}"'
+        generation = "" if self.generation is None else f', "generation": {self.generation}'
+        method = _quoted(self.method[:_MAX_TEXT])
+        outcome = f'"http": {http}{ocsp}, "outcome": "{self.outcome}"'
+        return f'"method": {method}, {outcome}{named}{generation}, "bytes": {self.body_bytes}'
 
 
 def time_text(instant: float) -> str:

@@ -177,15 +177,13 @@ def _check(answer: Answer, cert_id: CertID, now: int) -> None:
 
 def _deliver(request: HttpRequest, answer: Answer, cert_id: CertID, now: int, max_age_cap_s: int) -> Reply:
     etag = f'"{sha256(answer.der).hexdigest()}"'
-    control, expires, modified, date = caching_headers(answer, now, max_age_cap_s)
-    tagged = "ETag", etag
+    dated, tagged = caching_headers(answer, now, max_age_cap_s), ("ETag", etag)
     status, outcome, body = 200, Outcome.ANSWERED, b"" if request.method == "HEAD" else answer.der
-    length = "Content-Length", str(len(answer.der))
-    headers: Headers = (_OCSP_TYPE, length, control, expires, modified, tagged, date)
+    headers = answered_headers(answer, tagged, dated)
     # Conditions are for reads: a POST has no stored form to compare with (RFC 9110, 13.1.2).
     if request.headers and request.method != "POST" and is_not_modified(request.headers, etag):
         status, outcome, body = 304, Outcome.NOT_MODIFIED, b""
-        headers = (control, expires, modified, tagged, date)
+        headers = headers[2:]
     record = LoggedRequest(
         method=request.method,
         outcome=outcome,
@@ -197,6 +195,12 @@ def _deliver(request: HttpRequest, answer: Answer, cert_id: CertID, now: int, ma
         answer=answer,
     )
     return Reply(status, headers, body, record)
+
+
+def answered_headers(answer: Answer, etag: tuple[str, str], dated: Headers) -> Headers:
+    """Return the headers of an answer; a 304 has all but the first two of them."""
+    control, expires, modified, date = dated
+    return _OCSP_TYPE, ("Content-Length", str(len(answer.der))), control, expires, modified, etag, date
 
 
 def probe(

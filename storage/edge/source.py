@@ -54,6 +54,10 @@ class LiveSource(AnswerSource, Protocol):
     def loaded(self) -> Loaded | None:
         """What is loaded; None before anything is, or where that is not known."""
 
+    @property
+    def epoch(self) -> object:
+        """Something that is another object as soon as lookups may find anything else; None: that is not known."""
+
     def refresh(self) -> bool:
         """Load the newest generation, and tell whether it is another than before; on an error the old one stays.
 

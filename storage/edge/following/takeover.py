@@ -89,6 +89,12 @@ class ServingReader(Reader):
         self._is_gap = False
         self._looked_beyond_at = self._clock()
         self._is_whole = True
+        self._epoch: tuple[Generation | None, tuple[Generation, ...]] = None, ()
+
+    @property
+    def epoch(self) -> object:
+        """What lookups search, as one object; another one only when that has changed, and never before it has."""
+        return self._epoch
 
     def lookup(self, cert_id: CertID) -> Answer | None:
         """Return the answer for a CertID, or None where this store is not authoritative for it; see `Reader.lookup`.
@@ -111,6 +117,14 @@ class ServingReader(Reader):
             VanishedError: the store no longer holds what is loaded, which stays.
             StorageError, OSError: as `Reader.refresh` does.
         """
+        try:
+            return self._follow()
+        finally:
+            searched = self._current, self._above
+            if searched != self._epoch:
+                self._epoch = searched
+
+    def _follow(self) -> bool:
         current = self._current
         head = find_head(self._store, self._newest)
         if self._newest is None and head is not None:

@@ -11,14 +11,16 @@ import logging
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Final, Protocol
 
 from storage.edge.logs.log import SERVER, request_lines
 from storage.edge.record import LoggedRequest, OcspStatus, Outcome
-from storage.edge.respond import MAX_BODY_BYTES, HttpRequest, Reply, is_probe, ocsp_error, probe, refuse, respond
+from storage.edge.replies import KeptReplies, key_of
+from storage.edge.respond import HttpRequest, Reply, is_probe, ocsp_error, probe, refuse, respond
+from storage.edge.serving.bodies import AskedHeaders, Bodies, Exchange
 from storage.edge.serving.farewell import DRAIN_S, Connections, kept_connections, unanswered
 from storage.edge.serving.patience import PatientLookups
 from storage.edge.serving.settings import Settings
@@ -34,13 +36,6 @@ _NO_HEADERS: Mapping[str, str] = {}
 _CLOSE = ("connection", "close")
 
 _log = logging.getLogger(SERVER)
-
-
-class AskedHeaders(Protocol):
-    """The headers of a request; names are lower-case, and values that are not ASCII are not there."""
-
-    def get_all(self, key: str) -> Sequence[str]:
-        """Return the values of a header in their order."""
 
 
 class Scope(Protocol):
@@ -61,19 +56,6 @@ class Scope(Protocol):
     @property
     def headers(self) -> AskedHeaders:
         """The headers; each look makes a copy of all of them."""
-
-
-class Exchange(Protocol):
-    """The other half of RSGI: the body of the request, and the way back."""
-
-    def __call__(self) -> Awaitable[bytes]:
-        """Return the whole body; raises RuntimeError where it is broken, or the client has gone."""
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        """Return the body in pieces; none has no octets but the one behind the last, and what stands for a break."""
-
-    def response_bytes(self, status: int, headers: Sequence[tuple[str, str]], body: bytes) -> None:
-        """Send the reply."""
 
 
 class Application:
@@ -98,7 +80,7 @@ class Application:
     ) -> None:
         self._source = source
         self._respond = partial(respond, max_age_cap_s=settings.max_age_cap_s)
-        self._body_s = settings.body_s
+        self._bodies = Bodies(settings.body_s)
         self._is_local = is_local
         self._lookups = PatientLookups(source, self._respond, deadline_s=settings.store_deadline_s)
         self._counts = counts or counts_in(None)
@@ -109,6 +91,7 @@ class Application:
         self._is_ending = False
         self._kept: Connections = []
         self._put_line = request_lines()
+        self._replies = KeptReplies(source, settings.kept_replies, settings.max_age_cap_s)
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin the life of the worker; the loop does not run yet."""
@@ -129,8 +112,7 @@ class Application:
         method, body = scope.method, b""
         if method == "POST":
             try:
-                async with asyncio.timeout(self._body_s):
-                    body = await _read_body(scope.headers, exchange)
+                body = await self._bodies.read(scope.headers, exchange)
             except TimeoutError:
                 self._refuse(scope, exchange, 408, Outcome.TOO_SLOW)
                 return
@@ -146,10 +128,17 @@ class Application:
             body=body,
             is_decoded=True,
         )
-        reply = await self._reply(request, int(instant))
+        now, key = int(instant), key_of(request)
+        reply = None if key is None else self._replies.find(key, now)
+        is_kept = reply is not None
+        if reply is None:
+            epoch = self._source.epoch
+            reply = await self._reply(request, now)
+            if key is not None:
+                self._replies.keep(key, request, reply, epoch)
         microseconds = (time.perf_counter_ns() - began) // 1000
         self._send(exchange, reply)
-        self._note(reply.record, scope, instant, microseconds)
+        self._note(reply.record, scope, instant, microseconds, is_kept=is_kept)
 
     def _refuse(self, scope: Scope, exchange: Exchange, status: int, outcome: Outcome, *, is_told: bool = True) -> None:
         """Refuse a request whose body did not come."""
@@ -163,11 +152,13 @@ class Application:
         headers = (*reply.headers, _CLOSE) if self._is_ending else reply.headers
         exchange.response_bytes(reply.status, headers, reply.body)
 
-    def _note(self, record: LoggedRequest, scope: Scope, instant: float, microseconds: int) -> None:
+    def _note(
+        self, record: LoggedRequest, scope: Scope, instant: float, microseconds: int, *, is_kept: bool = False
+    ) -> None:
         """Log and count a request."""
         remote = scope.client.rpartition(":")[0].strip("[]")
         self._put_line(record.line(instant, remote, microseconds).encode())
-        self._vigil.note(record, int(instant), microseconds)
+        self._vigil.note(record, int(instant), microseconds, is_kept=is_kept)
 
     async def _reply(self, request: HttpRequest, now: int) -> Reply:
         try:
@@ -207,24 +198,3 @@ class Application:
     def _end(self) -> None:
         self._kept = kept_connections()
         os.kill(os.getpid(), signal.SIGTERM)
-
-
-async def _read_body(headers: AskedHeaders, exchange: Exchange) -> bytes:
-    """Return the body, or the beginning of one that is too long.
-
-    Raises:
-        RuntimeError: it is broken, or the client has gone.
-    """
-    length = headers.get_all("content-length")
-    if length and length[0].isdigit() and int(length[0]) <= MAX_BODY_BYTES:
-        return await exchange()
-    body, is_ended = bytearray(), False
-    async for piece in exchange:
-        body += piece
-        if len(body) > MAX_BODY_BYTES:
-            break
-        # A second piece without octets stands for a break, or for fields behind the body, which its head announces.
-        if is_ended and not piece and (length or not headers.get_all("trailer")):
-            raise RuntimeError("the body is broken")
-        is_ended = not piece
-    return bytes(body)

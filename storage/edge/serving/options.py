@@ -36,6 +36,13 @@ def add_options(parser: ArgumentParser) -> None:
         help="how long a request waits for the store before it gets tryLater (%(default)s)",
     )
     parser.add_argument(
+        "--kept-replies",
+        metavar="N",
+        type=_count,
+        default=DEFAULT.kept_replies,
+        help="how many replies a worker keeps in memory for who asks the same again, about 2 KiB each (%(default)s)",
+    )
+    parser.add_argument(
         "--unready-when-degraded",
         action="store_true",
         help="fail /readyz (503) as soon as anything is not as it should be, and not only when nothing can be served",
@@ -68,12 +75,20 @@ def settings_of(given: Namespace) -> Settings:
     return Settings(
         max_age_cap_s=given.max_age_cap,
         store_deadline_s=given.store_deadline,
+        kept_replies=given.kept_replies,
         unready_when_degraded=given.unready_when_degraded,
         max_age_s=given.max_age,
         canaries=given.canary,
         metrics=given.metrics,
         agent_port=given.agent_port,
     )
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 0:
+        raise ArgumentTypeError(f"{count} is no number of replies: 0 or more")
+    return count
 
 
 def _port(text: str) -> int:

@@ -13,6 +13,9 @@ from storage.edge.watching.readiness import State
 BODY_S: Final = 10.0
 """A client that takes longer over a body is cut off."""
 
+KEPT_REPLIES: Final = 10_000
+"""Some 20 MiB a worker; those who ask mostly ask for few certificates."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -24,6 +27,7 @@ class Settings:
         unready_when_degraded: whether ``/readyz`` fails as soon as anything is not as it should be.
         refresh_s: time between looks for a new generation.
         body_s: how long a client may take to send a body.
+        kept_replies: how many replies a worker keeps for who asks the same again.
         max_age_s: an as_of that is longer ago is too old; None: none is.
         canaries: certificates whose status is known.
         metrics: address at which Prometheus gets what the workers count; None: none.
@@ -36,6 +40,7 @@ class Settings:
     unready_when_degraded: bool = False
     refresh_s: float = PERIOD_S
     body_s: float = BODY_S
+    kept_replies: int = KEPT_REPLIES
     max_age_s: int | None = None
     canaries: tuple[Canary, ...] = ()
     metrics: str | None = None

@@ -83,15 +83,19 @@ class Vigil:
         else:
             yield from self._troubles.reasons()
 
-    def note(self, record: LoggedRequest, now: int, microseconds: int) -> None:
+    def note(self, record: LoggedRequest, now: int, microseconds: int, *, is_kept: bool = False) -> None:
         """Take note of a request.
 
         Args:
             record: what came of it.
             now: when it was answered, in seconds since 1970.
             microseconds: how long its reply took.
+            is_kept: whether the reply was kept in memory, so that it says nothing of the store.
         """
-        self._troubles.look_at(record)
+        if is_kept:
+            self._counts.look_up("memory")
+        else:
+            self._troubles.look_at(record)
         self._counts.note(record, now, microseconds)
 
     async def start(self) -> None:

@@ -118,6 +118,7 @@ class FakeSource:
     generation: int | None = GENERATION
     freshness: Freshness | None = field(default_factory=lambda: freshness_until(NEXT_UPDATE))
     failure: Exception | None = None
+    epoch: object = None
     loaded: Loaded | None = None
 
     def store_clock_s(self) -> float | None:

@@ -33,6 +33,7 @@ class FolderSource:
         self._folder = folder
         self.generation: int | None = None
         self.freshness: Freshness | None = None
+        self.epoch: object = None  # nothing is kept
 
     def refresh(self) -> bool:
         try:

@@ -101,6 +101,8 @@ RECORDS = st.builds(
     generation=st.one_of(st.none(), st.integers(0, 2**64)),
     body_bytes=st.integers(0, 10**6),
     detail=st.one_of(st.none(), st.text()),
+    answer=st.none(),
+    said=st.none(),
 )
 
 

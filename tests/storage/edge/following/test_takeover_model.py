@@ -86,8 +86,12 @@ class Edges(RuleBasedStateMachine):
         self.poll()
 
     def poll(self) -> None:
+        epoch, good, revoked = self.edge.epoch, self._said("good"), self._said("revoked")
         with suppress(StorageError, FileNotFoundError):
             self.edge.refresh()
+        if self.edge.epoch is epoch:  # then what is kept in memory may still be said
+            assert good <= self._said("good")
+            assert revoked <= self._said("revoked")
 
     @precondition(lambda self: self.now < self.publisher)
     @rule(hours=st.integers(1, 3))

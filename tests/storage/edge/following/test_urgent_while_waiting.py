@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -168,3 +168,30 @@ def test_a_shard_of_certificates_that_have_ended_is_no_reason_to_serve_half_a_ge
     scene.run(LATER, [])
     scene.poll()
     assert scene.edge.generation == 2  # the answers of the other shard live, and those of the next run do not yet
+
+
+def test_the_epoch_is_another_one_as_soon_as_anything_else_is_said_and_only_then() -> None:
+    scene, epochs = Scene(), list[object]()
+    steps: list[tuple[int, Callable[[], None]]] = [
+        (0, lambda: None),
+        (0, lambda: scene.delta((1,))),
+        (0, lambda: scene.run(LATER, [])),
+        (0, lambda: scene.delta((2,), (1,))),
+        (0, lambda: scene.run(EVEN_LATER, [1, 2])),
+        (LATER, lambda: None),
+        (EVEN_LATER, lambda: None),
+    ]
+    said = list[list[str | None]]()
+    for later_s, publish in steps:
+        publish()
+        scene.now = START + later_s
+        for _ in range(3):
+            scene.poll()
+            epochs.append(scene.edge.epoch)
+            said.append(scene.said())
+
+    for before, after in pairwise(range(len(said))):
+        assert epochs[before] is not epochs[after] or said[before] == said[after]
+    for first in range(0, len(said), 3):  # what is kept in memory is not forgotten at each look
+        assert epochs[first + 1] is epochs[first + 2]
+    assert len({tuple(one) for one in said}) > 2

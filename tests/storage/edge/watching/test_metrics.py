@@ -149,7 +149,7 @@ def test_an_address_where_one_cannot_listen_is_refused_in_a_line(
 def test_requests_to_a_remote_store_are_counted_by_what_came_of_them(authority: Authority, tmp_path: Path) -> None:
     port = free_port()
     with serving(authority.store) as store:
-        options = ("--port", "PORT", "--metrics", f":{port}", "--endpoint", store.endpoint)
+        options = ("--port", "PORT", "--metrics", f":{port}", "--endpoint", store.endpoint, "--kept-replies", "0")
         with start(tmp_path, "-m", "storage.edge", "s3://bucket", *options, environment=store.environment()) as server:
             wait_until(lambda: server.get(b"/readyz").status == 200)
             for _ in range(10):
