@@ -106,15 +106,19 @@ def serials_of(rows: ShardRows) -> list[bytes]:
     return [rows.serials(np.array([at]), int(size)).tobytes() for at, size in enumerate(groups)]
 
 
-def various_rows(count: int, issuers: int = 1, seed: int = 1) -> list[Row]:
+SIZES = range(4, 22)  # of serials
+FEW_SIZES = (4, 8, 16, 21)  # where lengths are not what a test is about: each costs a run some templates of its own
+
+
+def various_rows(count: int, issuers: int = 1, seed: int = 1, sizes: Sequence[int] = SIZES) -> list[Row]:
     """Return rows of every serial length, status and reason; a few serials are negative."""
     random = np.random.default_rng(seed)
     rows = []
     for i in range(count):
-        size = 4 + i % 18
+        size = sizes[i % len(sizes)]
         sign = 0x80 if i % 11 == 7 else 0
         serial = bytes([random.integers(1, 128) | sign]) + i.to_bytes(3, "big") + random.bytes(size - 4)
-        kind, issuer = i % 5, (i + i // 18) % issuers  # each length has rows of each issuer
+        kind, issuer = i % 5, (i + i // len(sizes)) % issuers  # each length has rows of each issuer
         if kind == 3:
             rows.append(Row(serial, REVOKED, 1_700_000_000 + i, REASONS[i // 5 % 8], issuer=issuer))
         elif kind == 4:

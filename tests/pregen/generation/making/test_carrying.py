@@ -16,7 +16,7 @@ from pregen.generation.rows import sharding
 from pregen.snapshot import RowStatus
 from tests import pki
 from tests.pregen.generation.nights import Nights
-from tests.pregen.generation.workshop import NOW, Row, plain_rows, various_rows
+from tests.pregen.generation.workshop import FEW_SIZES, NOW, Row, plain_rows, various_rows
 
 GOOD, REVOKED = RowStatus.GOOD, RowStatus.REVOKED
 
@@ -105,8 +105,8 @@ CHANGES: dict[str, tuple[Row, Row]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_each_change_of_a_row_is_signed_alone(nights: Nights, rows: list[Row], change: str) -> None:
-    before, after = CHANGES[change]
+def test_each_change_of_a_row_is_signed_alone(nights: Nights, change: str) -> None:
+    rows, (before, after) = various_rows(120, sizes=FEW_SIZES), CHANGES[change]
     nights.publish(0, [*rows, before])
     published = nights.publish(0.5, [*rows, after])
     assert (signed(published), unchanged(published)) == ({"changed": 1}, 120)
@@ -184,7 +184,7 @@ def test_each_change_of_the_terms_has_everything_of_that_issuer_signed(tmp_path:
     change, why = TERMS[term]
     key: pki.KeyKind = "rsa2048" if change is pad_otherwise else "p256"
     nights = Nights(tmp_path, [{}, {}], key=key, refresh=AT_ONCE)
-    rows = various_rows(72, issuers=2)
+    rows = various_rows(72, issuers=2, sizes=FEW_SIZES)
     nights.issuers[1]["validity"] = '{ lifetime = "9d", backdate = "2h" }'
     nights.publish(0, rows)
     change(nights)
@@ -213,7 +213,7 @@ def test_another_profile_has_everything_signed_even_where_it_asks_for_the_same_w
 @pytest.mark.parametrize("damage", ["another octet", "missing", "another pack", "cut off"])
 def test_nothing_is_carried_over_from_a_pack_that_is_not_the_manifests(tmp_path: Path, damage: str) -> None:
     nights = Nights(tmp_path, refresh=AT_ONCE)
-    rows = various_rows(120)
+    rows = various_rows(120, sizes=FEW_SIZES)
     nights.publish(0, rows)
     (shard,) = nights.generation.manifest.shards
     octets = bytearray(nights.store.get(shard.pack))
@@ -271,7 +271,7 @@ def test_a_record_that_was_made_in_this_period_is_not_signed_again(tmp_path: Pat
 
 def test_bounds_of_shards_may_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     nights = Nights(tmp_path, refresh=AT_ONCE)
-    rows = various_rows(300)
+    rows = various_rows(300, sizes=FEW_SIZES)
     seen = set()
     for night, size in enumerate((300, 20, 90, 40, 299)):
         monkeypatch.setattr(sharding, "SHARD_ROWS", size)
@@ -284,7 +284,7 @@ def test_bounds_of_shards_may_change(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_windows_of_many_nights_lie_side_by_side_and_do_not_grow(tmp_path: Path) -> None:
     nights = Nights(tmp_path)
-    seen, rows = [], various_rows(60)
+    seen, rows = [], various_rows(60, sizes=FEW_SIZES)
     for night in range(8):
         rows += [row._replace(serial=b"\x21" + bytes([night]) + row.serial[2:]) for row in plain_rows(3)]
         nights.publish(night, rows)
