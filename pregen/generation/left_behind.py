@@ -97,30 +97,44 @@ def _stand_in(issuer: Issuer, started: datetime) -> ValidityWindow:
 def as_stored(path: Path, issuer: Issuer, current: Generation | None) -> Issuer:
     """Return an issuer that is left behind with the responder that the current generation has for it.
 
-    What was configured since then has signed nothing yet.
+    What was configured since then has signed nothing yet. Several may have: one signed the shards, and the next one an
+    urgent change. The one whose answers end last comes first, the others are its `formers`.
 
     Args:
         path: of the configuration, for messages.
         issuer: as configured.
         current: the current generation; None: there is none.
     """
-    entries = [
-        (
-            loaded.tables.windows[run.window].next_update,
-            loaded.tables.issuers[run.issuer],
-            loaded.tables.shapes[run.shape],
-        )
-        for loaded in (current.tables.values() if current else ())
-        for run in loaded.tables.runs
-        if loaded.tables.issuers[run.issuer].issuer_id == issuer.issuer_id
-    ]
-    validity = replace(issuer.validity, ends_with_certificate=False)
-    if not entries:
-        return replace(issuer, validity=validity)
-    _, stored, shape = max(entries, key=lambda entry: entry[0])
+    issuer = replace(issuer, validity=replace(issuer.validity, ends_with_certificate=False), formers=())
+    found: dict[object, tuple[int, Issuer]] = {}
+    for loaded in current.tables.values() if current else ():
+        tables = loaded.tables
+        for run in tables.runs:
+            stored, shape, end = (
+                tables.issuers[run.issuer],
+                tables.shapes[run.shape],
+                tables.windows[run.window].next_update,
+            )
+            if stored.issuer_id != issuer.issuer_id:
+                continue
+            made = (
+                stored.responder_id,
+                stored.responder_certificate,
+                [(one.hashes, one.algorithm) for one in shape.responses],
+            )
+            before, one = found.get(repr(made)) or (end, _as_in(path, issuer, stored, shape))
+            found[repr(made)] = max(before, end), one
+    if not found:
+        return issuer
+    first, *others = (one for _, one in sorted(found.values(), key=lambda one: -one[0]))
+    # Whatever counts responses takes it that each of its certificates has equally many.
+    return replace(first, formers=tuple(one for one in others if len(one.cert_ids) == len(first.cert_ids)))
+
+
+def _as_in(path: Path, issuer: Issuer, stored: StoredIssuer, shape: Shape) -> Issuer:
+    """Return an issuer as it was when records of a shape were signed."""
     return replace(
         issuer,
-        validity=validity,
         certificates=stored.certificates or issuer.certificates,
         name_hashes=stored.name_hashes,
         key_hashes=stored.key_hashes,

@@ -49,7 +49,7 @@ class LookBack:
         """The runs that may have records to carry over, for `make_plan`."""
         return {
             name: {
-                number: Carried(one.group, one.window)
+                number: Carried(one.group, one.window, one.signer)
                 for number, one in enumerate(runs)
                 if one.group is not None and one.may_carry
             }

@@ -68,6 +68,7 @@ class Issuer:
         may_stay_behind: whether others may be published where this one cannot sign.
         trouble: why it cannot sign; empty: it can.
         faults: the same, by code.
+        formers: of one that cannot sign, what else it has been when records were signed that it keeps.
     """
 
     names: tuple[str, ...]
@@ -86,6 +87,7 @@ class Issuer:
     may_stay_behind: bool = False
     trouble: str = ""
     faults: tuple[Finding, ...] = ()
+    formers: tuple["Issuer", ...] = ()
 
     @property
     def signatures_bytes(self) -> int:

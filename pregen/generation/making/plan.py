@@ -35,10 +35,16 @@ KNOWN_WINDOW = Window(produced_at=1_234_567_890, this_update=1_098_765_432, next
 
 
 class Carried(NamedTuple):
-    """A run of records that are carried over: their group, and the window that they have."""
+    """A run of records that are carried over: their group, the window that they have, and `FormerRun.signer`."""
 
     group: Group
     window: Window
+    signer: int = 0
+
+    @property
+    def kind(self) -> tuple[Group, int]:
+        """What its shape hangs on."""
+        return self.group._replace(span_s=0), self.signer
 
 
 Candidates = Mapping[str, Mapping[int, Carried]]
@@ -128,28 +134,30 @@ def make_plan(
     signed = {group: planner.shape(group) for group in groups if not issuers[group.issuer].trouble}
     staying = sorted(
         {
-            one.group._replace(span_s=0)
+            one.kind
             for of_name in (candidates or {}).values()
             for one in of_name.values()
             if issuers[one.group.issuer].trouble
         }
     )
-    planned = {**signed, **{group: planner.shape(group) for group in staying}}
+    planned = {(group._replace(span_s=0), 0): shape for group, shape in signed.items()}
+    planned |= {kind: planner.shape(*kind) for kind in staying}
     lasting = Tables(
-        issuers=tuple(stored_issuer(issuer) for issuer in issuers),
+        issuers=tuple(stored_issuer(issuer) for issuer in planner.signers),
         templates=tuple(planner.templates),
         shapes=tuple(planner.shapes),
     )
     tables_name, lasting, numbers = _there_already(lasting, current or {})
-    shapes = {group: numbers[shape] for group, shape in planned.items()}
-    run_of = {group: Run(group.issuer, shapes[group], planner.window(group)) for group in signed}
+    run_of = {group: Run(group.issuer, numbers[shape], planner.window(group)) for group, shape in signed.items()}
     tonight = {run: group for group, run in run_of.items()}
-    shape_of = {group._replace(span_s=0): shape for group, shape in shapes.items()}
     former = {
         name: {
-            number: (Run(one.group.issuer, shape_of[kind], planner.numbered(one.window)), one)
+            number: (
+                Run(planner.signer(*one.kind), numbers[planned[one.kind]], planner.numbered(one.window)),
+                one,
+            )
             for number, one in of_name.items()
-            if (kind := one.group._replace(span_s=0)) in shape_of
+            if one.kind in planned
         }
         for name, of_name in (candidates or {}).items()
     }
@@ -277,6 +285,8 @@ class _Planner:
     def __init__(self, issuers: Sequence[Issuer], windows: Sequence[ValidityWindow]) -> None:
         self._issuers = issuers
         self._usual = windows
+        self.signers: list[Issuer] = list(issuers)  # and what some that are left behind have been
+        self._former_of: dict[tuple[int, int], int] = {}
         self._window_of: dict[Window, int] = {}
         for issuer, window in zip(issuers, windows, strict=True):
             if issuer.trouble:
@@ -300,18 +310,29 @@ class _Planner:
         """Return the number of a window."""
         return self._window_of.setdefault(window, len(self._window_of))
 
-    def shape(self, group: Group) -> int:
+    def signer(self, group: Group, former: int = 0) -> int:
+        """Return the number of whoever signs, or has signed, records of a group."""
+        if not former:
+            return group.issuer
+        key = group.issuer, former
+        if key not in self._former_of:
+            self._former_of[key] = len(self.signers)
+            self.signers.append(self._issuers[group.issuer].formers[former - 1])
+        return self._former_of[key]
+
+    def shape(self, group: Group, former: int = 0) -> int:
         """Return the number of a group's shape."""
-        issuer = self._issuers[group.issuer]
+        signer = self.signer(group, former)
+        issuer = self.signers[signer]
         wanted = tuple(forms(issuer, group))
         key = wanted, issuer.responder.algorithm
         if key not in self._shape_of:
             self._shape_of[key] = len(self.shapes)
-            self.shapes.append(self._shape(group, wanted))
+            self.shapes.append(self._shape(group, wanted, signer))
         return self._shape_of[key]
 
-    def _shape(self, group: Group, wanted: tuple[Form, ...]) -> Shape:
-        issuer = self._issuers[group.issuer]
+    def _shape(self, group: Group, wanted: tuple[Form, ...], signer: int) -> Shape:
+        issuer = self.signers[signer]
         algorithm = ALGORITHMS[issuer.responder.algorithm]
         status, has_reason = RESPONSE_KINDS[group.kind]
         fields = ("revoked_at", "reason")[: 1 + has_reason] if status == "revoked" else ()
@@ -336,7 +357,7 @@ class _Planner:
                 for form in wanted
             ),
             known_answer=KnownAnswer(
-                issuer=group.issuer,
+                issuer=signer,
                 window=KNOWN_WINDOW,
                 record=octets,
                 sha256=tuple(hashlib.sha256(answer).digest() for answer in answers),

@@ -131,7 +131,7 @@ class ReadBack:
 
     def is_new(self, run: int) -> bool:
         """Tell whether this worker has not met the run's issuer or its templates yet; the next time, it has."""
-        known: set[int | tuple[int, ...]] = {self.group(run).issuer, self.templates(run)}
+        known: set[int | tuple[int, ...]] = {self._plan.tables.runs[run].issuer, self.templates(run)}
         new = not known <= self._compared
         self._compared |= known
         return new
@@ -182,7 +182,7 @@ class ReadBack:
             VerificationError: it is not what was meant.
         """
         group, window = self._groups[run], self._window(run)
-        issuer = self._issuers[group.issuer]
+        issuer = self._signer(run)
         form = forms(issuer, group)[which]
         assembler = self._assembler(run, which)
         response = assembler.response(octets)
@@ -191,7 +191,7 @@ class ReadBack:
             said = verify_response(
                 response,
                 self._meant(issuer, group, window, form, row),
-                self._key(group.issuer),
+                self._key(run),
                 ALGORITHMS[issuer.responder.algorithm],
             )
             for statement in said:
@@ -259,10 +259,16 @@ class ReadBack:
             self._assemblers[run, which] = Assembler(self._plan.name, tables, tables.runs[run], which)
         return self._assemblers[run, which]
 
-    def _key(self, issuer: int) -> PublicKey:
-        if issuer not in self._keys:
-            self._keys[issuer] = load_public_key(self._issuers[issuer].responder.public_key)
-        return self._keys[issuer]
+    def _signer(self, run: int) -> Issuer:
+        """Return the issuer of a run, as it was when its records were signed."""
+        issuer, carried = self._issuers[self._groups[run].issuer], self._plan.carried.get(run)
+        return issuer.formers[carried.signer - 1] if carried and carried.signer else issuer
+
+    def _key(self, run: int) -> PublicKey:
+        number = self._plan.tables.runs[run].issuer
+        if number not in self._keys:
+            self._keys[number] = load_public_key(self._signer(run).responder.public_key)
+        return self._keys[number]
 
 
 class _Walk:

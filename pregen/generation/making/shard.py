@@ -113,6 +113,7 @@ class SignedShard:
         left_out: what it has no records of.
         is_resumed: whether an earlier attempt had stored a pack of it.
         is_recalled: whether that is the pack.
+        has_formers: whether it has records of which no signature of today would say who has signed them.
     """
 
     number: int
@@ -127,11 +128,12 @@ class SignedShard:
     left_out: LeftOut = NOTHING_LEFT_OUT
     is_resumed: bool = False
     is_recalled: bool = False
+    has_formers: bool = False
 
     @property
     def is_whole(self) -> bool:
-        """Whether it holds what its rows say."""
-        return self.left_out.is_nothing
+        """Whether it holds what would be made of its rows again."""
+        return self.left_out.is_nothing and not self.has_formers
 
     def with_windows(self, name: str) -> Self:
         """Return the same shard, whose runs are numbers in the windows of a name."""
@@ -242,6 +244,7 @@ class ShardSigner:
             left_out=left_out,
             is_resumed=carried.is_resumed or recalled is not None,
             is_recalled=recalled is not None,
+            has_formers=any(one.signer for run in numbers if (one := self._job.plan.carried.get(run))),
         )
 
     def _runs(self, rows: ShardRows, carried: CarriedRows) -> Numbers:

@@ -80,12 +80,14 @@ class FormerRun(NamedTuple):
         differs: what a signature of today would not have; empty: nothing.
         window: its window.
         judged: what is known of that.
+        signer: 0, or which of the `Issuer.formers` of an issuer that is left behind has signed its records, from 1.
     """
 
     group: Group | None
     differs: str
     window: Window
     judged: FormerWindow | None
+    signer: int = 0
 
     @property
     def may_carry(self) -> bool:
@@ -114,11 +116,14 @@ class _Judge:
         self._today = today
         self._profile = profile
         self._index = {issuer.issuer_id: at for at, issuer in enumerate(today.issuers)}
-        self._answers: dict[int, str] = {}  # what differs, by stored issuer
+        self._answers: dict[tuple[int, int], str] = {}  # what differs, by stored issuer and signer
         self._layouts: dict[tuple[int, int], str] = {}  # by shape, and by class of issuers
         self._windows: dict[tuple[int, int], FormerWindow] = {}  # by window, and by class of issuers
         classes: dict[tuple[object, ...], int] = {}
-        self._form_class = [classes.setdefault(_form_terms(issuer), len(classes)) for issuer in today.issuers]
+        self._signers = [(issuer, *issuer.formers) for issuer in today.issuers]
+        self._form_class = [
+            [classes.setdefault(_form_terms(one), len(classes)) for one in signers] for signers in self._signers
+        ]
         paired = zip(today.issuers, today.windows, strict=True)
         terms = [(issuer.validity, issuer.not_after, window) for issuer, window in paired]
         self._window_class = [classes.setdefault(one, len(classes)) for one in terms]
@@ -132,22 +137,28 @@ class _Judge:
         kind = RESPONSE_KINDS.index((shape.status, "reason" in shape.fields))
         judged = self._window(at, run.window)
         span_s = window.next_update - window.produced_at if judged.fit == Fit.OWN else 0
-        differs = self._responder(at, run.issuer) or self._layout(at, run.shape, kind) or judged.differs
+        told = [
+            self._responder(at, signer, run.issuer) or self._layout(at, signer, run.shape, kind)
+            for signer in range(len(self._signers[at]))
+        ]
+        signer = told.index("") if "" in told else 0
+        differs = told[signer] or judged.differs
         is_full = self._today.is_full and not (judged.is_tonights or self._today.issuers[at].trouble)
         if not differs and is_full:
             differs = FULL
-        return FormerRun(Group(at, shape.serial_bytes, kind, span_s), differs, window, judged)
+        return FormerRun(Group(at, shape.serial_bytes, kind, span_s), differs, window, judged, signer)
 
-    def _responder(self, at: int, stored: int) -> str:
-        if stored not in self._answers:
-            self._answers[stored] = _responder_differs(self._today.issuers[at], self._tables.issuers[stored])
-        return self._answers[stored]
+    def _responder(self, at: int, signer: int, stored: int) -> str:
+        key = stored, signer
+        if key not in self._answers:
+            self._answers[key] = _responder_differs(self._signers[at][signer], self._tables.issuers[stored])
+        return self._answers[key]
 
-    def _layout(self, at: int, number: int, kind: int) -> str:
-        key = number, self._form_class[at]
+    def _layout(self, at: int, signer: int, number: int, kind: int) -> str:
+        key = number, self._form_class[at][signer]
         if key not in self._layouts:
             shape = self._tables.shapes[number]
-            self._layouts[key] = _layout_differs(self._today.issuers[at], kind, self._tables, shape)
+            self._layouts[key] = _layout_differs(self._signers[at][signer], kind, self._tables, shape)
         return self._layouts[key]
 
     def _window(self, at: int, number: int) -> FormerWindow:

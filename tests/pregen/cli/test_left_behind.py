@@ -10,6 +10,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509.name import _ASN1Type
 
+from storage.commits import find_head
+from storage.reader import Generation
+from storage.stores.local import LocalStore
 from tests.pki import DAY, make_issuer, make_key, make_responder
 from tests.pregen.cli.ca import Ca, Outcome, Program
 from tests.pregen.cli.two import SECOND, Row, codes, export, second_issuer
@@ -350,3 +353,49 @@ def test_a_verification_against_the_snapshot_names_what_was_left_out(two: Ca, pr
 
     assert ended.code == 6
     assert f"{R2 + 1:x}" in ended.err
+
+
+@pytest.mark.parametrize("algorithm", ["p256", "p384"])
+def test_records_of_several_responders_stay_each_as_it_was_signed(ca: Ca, pregen: Program, algorithm: str) -> None:
+    """The shards are signed by one responder, an urgent change by the next one, whose key is lost then."""
+    second_issuer(ca)
+    configure(ca)
+    export(ca, rows(ca), as_of=ca.now - 2 * HOUR)
+    assert pregen("run", ca.config).code == 0
+    other = make_issuer("Another CA", key=two_key(ca), not_before=ca.now - 400 * DAY, not_after=ca.now + 365 * DAY)
+    key = make_key("p384" if algorithm == "p384" else "p256")
+    renewed = make_responder(other, "Example OCSP 2", key=key, not_before=ca.now - DAY, not_after=ca.now + 60 * DAY)
+    renewed.write(ca.folder, "ocsp2")
+    urgent = ("--issuer", "r2", "--serial", f"0x{R2 + 1:x}", "--serial", f"0x{R2 + 4:x}")
+    assert pregen("revoke", ca.config, *urgent, "--reason", "keyCompromise").code == 0
+    (ca.folder / "ocsp2.key").rename(ca.folder / "lost.key")
+    export(ca, rows(ca, revoked=[R2 + 3, R2 + 4]))
+    pem = ca.folder / "other.pem"
+
+    for words in ((), (), ("--full",)):
+        ended = pregen("run", ca.config, "--json", *words)
+
+        assert ended.code == 8, ended.err
+        assert left(ended)[0]["left_out"] == 1
+        said = [found(pregen, ca, pem, R2 + number) for number in range(6)]
+        assert said == ["revoked", "revoked", "good", "nothing", "revoked", "good"]
+        assert found(pregen, ca, ca.pem, R1 + 2) == "good"
+        verified = pregen("verify", ca.store, "--all")
+        assert verified.code == 0, verified.err
+
+    (ca.folder / "lost.key").rename(ca.folder / "ocsp2.key")
+    ended = pregen("run", ca.config, "--json")
+    assert ended.code == 0, ended.err
+    assert [found(pregen, ca, pem, R2 + number) for number in range(4)] == ["revoked", "revoked", "good", "revoked"]
+    tables = [loaded.tables for loaded in current(ca).tables.values()]
+    issuers = [stored for one in tables for stored in one.issuers if "r2" in stored.names]
+    responders = {stored.responder_certificate for stored in issuers}
+    assert len(responders) == 1, "nothing is kept of the one before"
+    assert pregen("verify", ca.store, "--all").code == 0
+
+
+def current(ca: Ca) -> Generation:
+    store = LocalStore(ca.store)
+    head = find_head(store)
+    assert head is not None
+    return Generation(store, head)
