@@ -51,6 +51,9 @@ def hold_index(told: str, rows: str, shards: str) -> None:
     parts = -(-int(rows) // part_rows(int(rows), count))
     each = np.full(count, int(rows) // count // parts, np.uint32)
     sums = np.full(count, b"sum", np.dtype((np.void, spool.checksum.size_bytes)))
-    index = pieces_of(spool, [SpooledPart(f"{one:016x}", each, sums) for one in range(parts)], count)
+    # Each part comes home with columns of its own, which are there until all of them are put together.
+    came = [SpooledPart(f"{one:016x}", each.copy(), sums.copy()) for one in range(parts)]
+    index = pieces_of(spool, came, count)
+    del came
     held = {"mib": memory_mib() - before, "peak_mib": memory_mib("VmHWM") - before, "parts": parts}
     Path(told).write_text(json.dumps({**held, "pieces": len(index) * parts}))
