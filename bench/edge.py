@@ -1,11 +1,12 @@
 """The edge under pressure, beside granian with a bare application, and beside cfssl's `ocspserve`.
 
-One worker, requests for certificates that exist, each request logged to a file; CPU microseconds a request of the
-server's tree of processes, medians of rounds in which all take turns. A server that has nothing to do costs nothing, so
-all of them stay up.
+One worker, requests for certificates that exist, each request logged to a file and counted for metrics; CPU
+microseconds a request of the server's tree of processes, medians of rounds in which all take turns. A server that has
+nothing to do costs nothing, so all of them stay up.
 """
 
 import functools
+import http.client
 import shutil
 import statistics
 import subprocess
@@ -13,13 +14,14 @@ import sys
 import time
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 
 import numpy as np
 
+from bench.bucket import bucket_of, missing_server
 from bench.figure import BenchError, Figure, Result, Skipped, Target
 from bench.lookups import VERIFY_EVERY, WantedAnswer, check_answers, choose
 from bench.pressure import (
@@ -49,15 +51,18 @@ WORKERS = Target(must=0.95, wish=1.0)
 TAIL = Target(must=4, wish=2, at_most=True)
 READY = Target(must=1, wish=0.5, at_most=True)
 MEMORY = Target(must=60, wish=45, at_most=True)
+S3_READS = Target(must=0.4, wish=0.2, at_most=True)
 SHARE_OF_PEAK = 0.7
+_READS = 'pregen_edge_store_requests_total{operation="get_range"'
 _SHA1 = tlv(SEQUENCE, tlv(OID, bytes.fromhex("2b0e03021a")), tlv(NULL))
 
 
 class Served(NamedTuple):
-    """A server that runs: the process that began it, and its port."""
+    """A server that runs: the process that began it, its port, and that of its metrics; 0: it has none."""
 
     pid: int
     port: int
+    metrics: int = 0
 
 
 def measure_edge(sizes: Sizes, folder: Path) -> Iterator[Result]:
@@ -68,6 +73,7 @@ def measure_edge(sizes: Sizes, folder: Path) -> Iterator[Result]:
     with removed(make_workload(folder / "edge", sizes.edge_rows)) as workload:
         publish(workload)
         yield from measure_served(workload, sizes)
+        yield from measure_s3(workload, sizes)
     with removed(make_workload(folder / "edge", sizes.edge_start_rows)) as workload:
         publish(workload)
         yield from measure_start(workload, sizes.rounds)
@@ -132,6 +138,32 @@ def figures_of_costs(found: dict[str, list[Pressed]]) -> Iterator[Result]:
     yield figure(name="edge.workers", title=title, value=cost["get"] / cost["two"], target=WORKERS)
 
 
+def measure_s3(workload: Workload, sizes: Sizes) -> Iterator[Result]:
+    """Yield how many reads of a bucket of a real S3 server a request takes, of those that some ask more often."""
+    name, title = "edge.s3", "S3, GET, Zipf s = 1: reads of the store / requests"
+    if (reason := missing_server()) is not None:
+        yield Skipped(name=name, group=GROUP, title=title, reason=reason)
+        return
+    requests = workload.folder / "requests.zipf"
+    with bucket_of(workload) as address:
+        publish(workload)
+        with _serving(_edge(workload, "s3", 1, address), "/readyz") as server:
+            press(server.pid, server.port, requests, 4 * sizes.edge_s)  # until what is kept is what is asked for
+            before = _reads(server)
+            pressed = press(server.pid, server.port, requests, 4 * sizes.edge_s)
+            reads = _reads(server) - before
+    yield Figure(name=name, group=GROUP, title=title, value=reads / pressed.requests, target=S3_READS)
+
+
+def _reads(server: Served) -> float:
+    """Return how often a server has read from its store; it tells once a second."""
+    time.sleep(2)
+    with closing(http.client.HTTPConnection("127.0.0.1", server.metrics, timeout=10)) as connection:
+        connection.request("GET", "/metrics")
+        page = connection.getresponse().read().decode()
+    return sum(float(line.rpartition(" ")[2]) for line in page.splitlines() if line.startswith(_READS))
+
+
 def measure_tail(edge: Served, bare: Served, paths: Sequence[str], rate: float, sizes: Sizes) -> Iterator[Result]:
     """Yield how long the slowest of a hundred waits where requests come at a rate, beside granian alone."""
     mine, theirs = list[int](), list[int]()
@@ -190,9 +222,10 @@ def _started(servers: ExitStack, workload: Workload, name: str, workers: int) ->
     return servers.enter_context(_serving(_edge(workload, name, workers), "/readyz"))
 
 
-def _edge(workload: Workload, name: str, workers: int) -> tuple[str, ...]:
-    words = ("--workers", str(workers), "--log-file", str(_log(workload, name)), "--quiet")
-    return ("-m", "storage.edge", str(workload.store), "--port", "PORT", *words)
+def _edge(workload: Workload, name: str, workers: int, address: str | None = None) -> tuple[str, ...]:
+    log = ("--log-file", str(_log(workload, name)), "--quiet")
+    ports = ("--port", "PORT", "--metrics", ":METRICS")
+    return ("-m", "storage.edge", address or str(workload.store), *ports, "--workers", str(workers), *log)
 
 
 def _log(workload: Workload, name: str) -> Path:
@@ -201,11 +234,11 @@ def _log(workload: Workload, name: str) -> Path:
 
 @contextmanager
 def _serving(words: Sequence[str], probe: str) -> Iterator[Served]:
-    """Run a server with this interpreter while the context lasts; PORT among its words is a free port."""
-    port = free_port()
-    command = [sys.executable, *(str(port) if word == "PORT" else word for word in words)]
-    with _running(command, port, probe) as server:
-        yield server
+    """Run a server with this interpreter while the context lasts; PORT and METRICS in its words are free ports."""
+    port, metrics = free_port(), free_port()
+    filled = (word.replace("PORT", str(port)).replace("METRICS", str(metrics)) for word in words)
+    with _running([sys.executable, *filled], port, probe) as server:
+        yield server._replace(metrics=metrics)
 
 
 @contextmanager

@@ -59,7 +59,7 @@ EXPECTED = {
     *(f"memory.{one}" for one in COMMANDS),
     *(f"cluster.{one}" for one in ("p256-sha256", "rsa2048-sha256", "one-file", "memory")),
     *(f"edge.{one}.cpu_us" for one in ("bare", "get", "post", "zipf", "two", "cfssl")),
-    *(f"edge.{one}" for one in ("get", "post", "zipf", "workers", "log", "p99_us", "p99_bare_us", "p99")),
+    *(f"edge.{one}" for one in ("get", "post", "zipf", "workers", "log", "p99_us", "p99_bare_us", "p99", "s3")),
     *(f"edge.{one}" for one in ("ready_s", "memory")),
     "peers.over_go",
     "peers.over_builder",
@@ -107,6 +107,7 @@ JUDGED = {
     "edge.zipf": (3, 1.8),
     "edge.workers": (0.95, 1.0),
     "edge.p99": (4, 2),
+    "edge.s3": (0.4, 0.2),
     "edge.ready_s": (1, 0.5),
     "edge.memory": (60, 45),
 }
@@ -115,7 +116,7 @@ if missing_engine("multibuffer", P256_SHA256):
     JUDGED |= {f"{place}.mass_ratio": (3, 2) for place in ("urgent", "urgent.s3")}
     MISSING += ["pipeline.p256.multibuffer", "pipeline.p384.multibuffer", "scale.issuers", "peers.over_"]
 if missing_server():
-    MISSING += ["urgent.s3"]
+    MISSING += ["urgent.s3", "edge.s3"]
 if missing_pressure():
     MISSING += ["edge."]
 elif shutil.which("cfssl") is None:
