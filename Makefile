@@ -57,7 +57,7 @@ bench: .venv/installed       ## the figures of docs/benchmarks.md, as ratios to 
 
 judges:                      ## third-party programs of Debian that check our output (root)
 	apt-get update -qq
-	DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends openssl nginx-light golang-golang-x-crypto-dev golang-cfssl wrk nghttp2-client haproxy gnutls-bin prometheus
+	DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends openssl nginx-light golang-golang-x-crypto-dev golang-cfssl wrk nghttp2-client haproxy gnutls-bin prometheus strace
 
 lock:                        ## refresh requirements.lock and requirements-dev.lock, in the same versions (needs uv)
 	$(COMPILE) --all-extras --group dev --output-file requirements-dev.lock pyproject.toml

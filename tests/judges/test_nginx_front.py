@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 import time
 from base64 import b64encode
 from collections.abc import Iterator
@@ -43,12 +44,12 @@ def nginx(folder: Path, port: int, configuration: str) -> Iterator[ServerProcess
 
 
 @contextmanager
-def documented_nginx(folder: Path, edge_port: int) -> Iterator[ServerProcess]:
+def documented_nginx(folder: Path, edge: Path) -> Iterator[ServerProcess]:
     port = free_port()
     (block,) = re.findall(r"```nginx\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
     for documented, ours in {
         "/var/cache/nginx/ocsp": f"{folder}/cache",
-        "server 127.0.0.1:8080;": f"server 127.0.0.1:{edge_port};",
+        "server unix:/run/pregen-edge/http;": f"server unix:{edge};",
         "listen 80;": f"listen 127.0.0.1:{port};",
     }.items():
         assert block.count(documented) == 1
@@ -81,9 +82,13 @@ def test_behind_the_documented_nginx_the_ages_in_cache_and_client_together_stay_
     authority: Authority, request_path: bytes, tmp_path: Path
 ) -> None:
     (tmp_path / "edge").mkdir()
-    arguments = ("-m", "storage.edge", str(authority.store), "--port", "PORT", "--max-age-cap", f"{CAP_S}s")
+    path = tmp_path / "http"
+    arguments = ("-m", "storage.edge", str(authority.store), "--unix", str(path), "--max-age-cap", f"{CAP_S}s")
     serial = f"{authority.server.serial_number:x}"
-    with start(tmp_path / "edge", *arguments) as edge, documented_nginx(tmp_path, edge.port) as front:
+    with (
+        ServerProcess([sys.executable, *arguments], tmp_path / "edge", path, {}) as edge,
+        documented_nginx(tmp_path, path) as front,
+    ):
         began = time.time()
         first = front.get(request_path)
         assert first.status == 200

@@ -156,8 +156,7 @@ class Application:
         self, record: LoggedRequest, scope: Scope, instant: float, microseconds: int, *, is_kept: bool = False
     ) -> None:
         """Log and count a request."""
-        remote = scope.client.rpartition(":")[0].strip("[]")
-        self._put_line(record.line(instant, remote, microseconds).encode())
+        self._put_line(record.line(instant, _address(scope.client), microseconds).encode())
         self._vigil.note(record, int(instant), microseconds, is_kept=is_kept)
 
     async def _reply(self, request: HttpRequest, now: int) -> Reply:
@@ -198,3 +197,13 @@ class Application:
     def _end(self) -> None:
         self._kept = kept_connections()
         os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _address(client: str) -> str:
+    """Return the address of a peer; one of IPv4 as itself, also where the server listens at ``::``.
+
+    >>> [_address(client) for client in ("192.0.2.1:5", "[::ffff:192.0.2.1]:5", "[2001:db8::1]:5", "")]
+    ['192.0.2.1', '192.0.2.1', '2001:db8::1', 'unix']
+    """
+    address = client.rpartition(":")[0].strip("[]") or "unix"
+    return address.removeprefix("::ffff:") if "." in address else address

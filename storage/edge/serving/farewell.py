@@ -20,7 +20,7 @@ Connections: TypeAlias = list[socket.socket]
 
 
 def kept_connections() -> Connections:
-    """Return duplicates of the sockets of all connections to ports at which this process listens."""
+    """Return duplicates of the sockets of all connections to where this process listens."""
     listeners, others = list[socket.socket](), list[socket.socket]()
     for entry in list(Path("/proc/self/fd").iterdir()):
         with suppress(OSError):
@@ -28,16 +28,24 @@ def kept_connections() -> Connections:
                 found = socket.socket(fileno=os.dup(int(entry.name)))
                 is_listener = found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
                 (listeners if is_listener else others).append(found)
-    ports = {listener.getsockname()[1] for listener in listeners}
+    places = {_place(listener) for listener in listeners} - {None}
     for listener in listeners:
         listener.close()
     kept = list[socket.socket]()
     for other in others:
-        if other.family in (socket.AF_INET, socket.AF_INET6) and other.getsockname()[1] in ports:
+        if _place(other) in places:
             kept.append(other)
         else:
             other.close()
     return kept
+
+
+def _place(opened: socket.socket) -> int | str | None:
+    """Return the port of a socket of ours, or the path; None: it has none."""
+    name = opened.getsockname()
+    if opened.family in (socket.AF_INET, socket.AF_INET6):
+        return int(name[1])
+    return str(name) or None if opened.family == socket.AF_UNIX and isinstance(name, str) else None
 
 
 def unanswered(connections: Connections) -> int:

@@ -17,6 +17,7 @@ from storage.edge.serving.settings import DEFAULT, Settings
 from storage.edge.source import LiveSource
 from storage.edge.watching.counted_store import CountedStore
 from storage.edge.watching.counters import Counts
+from storage.edge.watching.listening import free_path
 from storage.stores import LocalStore, StoreAddress, open_store
 
 EXIT_USAGE, EXIT_STORAGE = 2, 5
@@ -41,7 +42,7 @@ def serve(
 
     Args:
         address: of the store; it travels to the worker processes, which open it.
-        host: address to listen at.
+        host: address to listen at, where the settings name no Unix socket.
         port: port to listen at; 0 takes a free one.
         workers: number of processes.
         log_file: where the lines about requests go; stdout without it.
@@ -64,7 +65,7 @@ def serve(
         check_deadline(settings.store_deadline_s)
         _check_log(log_file)
         open_reader()
-        host, port = _free_address(host, port)
+        host, port = _free_place(host, port, settings.unix)
     except ValueError as error:
         return refuse(EXIT_USAGE, str(error))
     except OSError as error:
@@ -72,7 +73,7 @@ def serve(
     with contextlib.ExitStack() as opened:
         try:
             settings = opened.enter_context(showing.shown(settings, host=host, workers=workers))
-            _free_address(host, port)  # still: metrics may have been given the port of clients
+            _free_place(host, port, settings.unix)  # still: metrics may have been given the address of clients
         except ValueError as error:
             return refuse(EXIT_USAGE, str(error))
         except OSError as error:
@@ -154,7 +155,15 @@ def free_address(host: str, port: int) -> tuple[str, int]:
         return str(ip), int(chosen)
 
 
-def _free_address(host: str, port: int) -> tuple[str, int]:
+def _free_place(host: str, port: int, unix: Path | None) -> tuple[str, int]:
+    """Return where a server can listen; at a Unix socket, what is left of another one is removed.
+
+    Raises:
+        ValueError: it cannot; the text says why.
+    """
+    if unix is not None:
+        free_path(str(unix))
+        return host, port
     try:
         return free_address(host, port)
     except OSError as error:

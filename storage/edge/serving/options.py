@@ -1,5 +1,6 @@
 """The options of the server, which its own command line and `pregen serve` share."""
 
+import re
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
 
@@ -12,6 +13,16 @@ def add_options(parser: ArgumentParser) -> None:
     """Give a parser all options but those that say which store."""
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at (%(default)s)")
     parser.add_argument("--port", type=_port, default=8080, help="port to listen at, 0 for a free one (%(default)s)")
+    parser.add_argument(
+        "--unix", metavar="PATH", type=Path, help="listen at a Unix socket, for a proxy on this machine, and at no port"
+    )
+    parser.add_argument(
+        "--unix-mode",
+        metavar="MODE",
+        type=_mode,
+        default=DEFAULT.unix_mode,
+        help="permissions of that socket, in octal (0660: its user and group may connect)",
+    )
     parser.add_argument(
         "--workers", metavar="N", type=int, default=1, help="worker processes, about one a core (%(default)s)"
     )
@@ -81,6 +92,8 @@ def settings_of(given: Namespace) -> Settings:
         canaries=given.canary,
         metrics=given.metrics,
         agent_port=given.agent_port,
+        unix=given.unix,
+        unix_mode=given.unix_mode,
     )
 
 
@@ -96,6 +109,12 @@ def _port(text: str) -> int:
     if not 0 <= port <= 65_535:
         raise ArgumentTypeError(f"{port} is no port: 0 to 65535")
     return port
+
+
+def _mode(text: str) -> int:
+    if re.fullmatch("0?[0-7]{3}", text) is None:
+        raise ArgumentTypeError(f"{text!r} are no permissions: write three octal digits, such as 0660")
+    return int(text, 8)
 
 
 def _max_age(text: str) -> int:

@@ -94,6 +94,8 @@ def run(
         "storage.edge",
         address=host,
         port=port,
+        uds=settings.unix,
+        uds_permissions=settings.unix_mode,
         interface=Interfaces.RSGI,
         http=HTTPModes.http1,
         http1_settings=_HTTP1,
@@ -105,7 +107,10 @@ def run(
         log_level=LogLevels.warning,
         log_dictconfig=configuration(log_file, is_quiet=is_quiet),
     )
-    _log.info("serving at http://%s:%d with %d worker(s)", f"[{host}]" if ":" in host else host, port, workers)
+    where = (
+        f"http://{f'[{host}]' if ':' in host else host}:{port}" if settings.unix is None else f"unix:{settings.unix}"
+    )
+    _log.info("serving at %s with %d worker(s)", where, workers)
     if connections < CONNECTIONS:
         _log.warning("a worker takes %d connections and no more: ulimit -n is %d", connections, descriptors)
     loader = partial(make_application, open_source, settings)

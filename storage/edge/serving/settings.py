@@ -16,6 +16,9 @@ BODY_S: Final = 10.0
 KEPT_REPLIES: Final = 10_000
 """Some 20 MiB a worker; those who ask mostly ask for few certificates."""
 
+UNIX_MODE: Final = 0o660
+"""Who may connect to a Unix socket: its user and its group, which is that of the proxy."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -33,6 +36,8 @@ class Settings:
         metrics: address at which Prometheus gets what the workers count; None: none.
         agent_port: port at which HAProxy's agent-check asks; None: none.
         counts_folder: where workers keep what they count; None: nobody reads it.
+        unix: a Unix socket to listen at instead of an address and a port.
+        unix_mode: who may connect to it, as permissions of a file.
     """
 
     max_age_cap_s: int = MAX_AGE_CAP_S
@@ -46,6 +51,8 @@ class Settings:
     metrics: str | None = None
     agent_port: int | None = None
     counts_folder: Path | None = None
+    unix: Path | None = None
+    unix_mode: int = UNIX_MODE
 
     @property
     def unready_states(self) -> frozenset[State]:

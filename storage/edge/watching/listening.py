@@ -42,13 +42,27 @@ def listen(address: str) -> socket.socket:
     return listener
 
 
+def free_path(path: str) -> None:
+    """Make sure that one can listen at a path: a socket that a server has left behind, which was killed, is removed.
+
+    Raises:
+        ValueError: one cannot listen there; the text says why.
+    """
+    try:
+        if not _is_left_behind(path):
+            raise ValueError(f"cannot listen at {path}: another server does")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+            listener.bind(path)
+        Path(path).unlink()
+    except OSError as error:  # a path that is too long has no number of an error
+        raise ValueError(f"cannot listen at {path}: {error.strerror or error}") from None
+
+
 def _listen_unix(path: str) -> socket.socket:
     """Listen at a path; a socket that a server has left behind, which was killed, is replaced."""
     if not path:
         raise ValueError("unix: is no address: write unix:/run/metrics.sock")
-    with contextlib.suppress(FileNotFoundError):
-        if stat.S_ISSOCK(os.stat(path).st_mode) and not _is_answered(path):  # noqa: PTH116 - as bind takes it
-            Path(path).unlink()
+    _is_left_behind(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         listener.bind(path)
@@ -57,6 +71,16 @@ def _listen_unix(path: str) -> socket.socket:
         listener.close()
         raise
     return listener
+
+
+def _is_left_behind(path: str) -> bool:
+    """Remove a socket at which nobody answers; tell whether none is there any more."""
+    with contextlib.suppress(FileNotFoundError):
+        if stat.S_ISSOCK(os.stat(path).st_mode):  # noqa: PTH116 - as bind takes it
+            if _is_answered(path):
+                return False
+            Path(path).unlink()
+    return True
 
 
 def _is_answered(path: str) -> bool:

@@ -28,10 +28,19 @@ class Response(NamedTuple):
 
 
 class Connection:
-    """One TCP connection that reads exactly one response after the other, as a client would."""
+    """One connection that reads exactly one response after the other, as a client would; to a port or a Unix socket."""
 
-    def __init__(self, port: int, timeout_s: float = PATIENCE_S) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout_s)
+    def __init__(self, port: int | Path, timeout_s: float = PATIENCE_S) -> None:
+        if isinstance(port, int):
+            self.socket = socket.create_connection(("127.0.0.1", port), timeout_s)
+        else:
+            self.socket = socket.socket(socket.AF_UNIX)
+            self.socket.settimeout(timeout_s)
+            try:
+                self.socket.connect(str(port))
+            except OSError:
+                self.socket.close()
+                raise
         self._stream = self.socket.makefile("rb")
 
     def __enter__(self) -> Self:
@@ -65,12 +74,13 @@ class ServerProcess:
         self,
         command: Sequence[str],
         folder: Path,
-        port: int,
+        port: int | Path,
         environment: dict[str, str],
         stdout: int | None = None,
         stderr: int | None = None,
     ) -> None:
-        self.port = port
+        self.place = port
+        self.port = port if isinstance(port, int) else 0
         self.stdout, self.stderr = folder / "stdout", folder / "stderr"
         with self.stdout.open("wb") as out, self.stderr.open("wb") as err:
             self.process = subprocess.Popen(
@@ -102,7 +112,7 @@ class ServerProcess:
             return False
 
     def ask(self, octets: bytes, *, head: bool = False) -> Response:
-        with Connection(self.port) as connection:
+        with Connection(self.place) as connection:
             connection.send(octets)
             return connection.receive(head=head)
 
@@ -112,6 +122,11 @@ class ServerProcess:
     def stop(self, with_signal: signal.Signals = signal.SIGTERM) -> int:
         self.process.send_signal(with_signal)
         return self.process.wait(PATIENCE_S)
+
+    def terminate_group(self) -> None:
+        """Ask all of its processes to end, where the first one is not the server."""
+        os.killpg(self.process.pid, signal.SIGTERM)
+        self.process.wait(PATIENCE_S)
 
     def lines(self) -> list[dict[str, object]]:
         """Return what the request log holds so far; lines are written some time after the answers."""
