@@ -22,7 +22,7 @@ from pregen.snapshot import MAX_SERIAL_BYTES, NO_REASON
 from pregen.urgent.deciding import Standing, Statements
 from storage.errors import ChecksumError, FormatError
 from storage.history import EXPIRY_UNIT_S, NO_EXPIRY_UNITS, REMEMBERED_STATUSES, STATUS_BITS, HistoryIndex, read_part
-from storage.key import part_of
+from storage.key import overlapping, part_of
 from storage.manifest import Shard
 from storage.overlay_part import NO_EXPIRY_32, ORIGINS, OverlayPart, read_overlay_part
 from storage.pack import find
@@ -56,6 +56,8 @@ class Lookout:
         self._generation = generation
         self._index = index
         self._ids: list[int] = issuer_ids.tolist()
+        records = sum(shard.rows for shard in generation.manifest.shards)
+        self._knows_all = index is not None and sum(part.rows for part in index.parts) == records
         self._ended = EndedReader(store, index.ended if index else ())
 
     def look_up(self, rows: ShardRows) -> Standing:
@@ -75,7 +77,7 @@ class Lookout:
                 self._read_origins(look, overlay, parts.get(overlay.pack), found)
         in_shards = look.unknown(0, 1 << 32)
         unread = self._read_history(look, in_shards)
-        for shard in manifest.shards:
+        for shard in manifest.shards_in(*look.key_range):
             places = look.within(in_shards, shard.low, shard.high)
             if len(places):
                 self._read_records(look, shard, look.within(unread, shard.low, shard.high))
@@ -107,10 +109,9 @@ class Lookout:
     def _read_history(self, look: "_Look", places: NDArray[np.intp]) -> NDArray[np.intp]:
         """Note what the history says of certificates, and return those whose records are to be read all the same."""
         unread: list[NDArray[np.intp]] = []
-        records = sum(shard.rows for shard in self._generation.manifest.shards)
-        if self._index is None or sum(part.rows for part in self._index.parts) != records:
+        if self._index is None or not self._knows_all:
             return places  # where it does not know all, what it does not know proves nothing
-        for part in self._index.parts:
+        for part in overlapping(self._index.parts, *look.key_range):
             mine = look.within(places, part.low, part.high)
             if not len(mine):
                 continue
@@ -177,6 +178,11 @@ class _Look:
         """Which certificates are revoked for good by their rows."""
         final: NDArray[np.bool_] = IS_REVOKED[self._rows.codes & 3] & (self._rows.reason != CERTIFICATE_HOLD)
         return final
+
+    @property
+    def key_range(self) -> tuple[int, int]:
+        """The upper halves of all keys are from the one number up to below the other: keys ascend."""
+        return (int(self._halves[0]), int(self._halves[-1]) + 1) if len(self._halves) else (0, 0)
 
     def unknown(self, low: int, high: int) -> NDArray[np.intp]:
         """Return which certificates of a range nothing is known of yet."""
