@@ -126,7 +126,9 @@ def tell(rows: Spilled, kept: Mask, overlaid: Overlaid, limit: int) -> Staying:
         rows["revoked_at"][place[differs]] = truth.revoked_at[differs]
         rows["reason"][place[differs]] = truth.reason[differs]
     stays = np.ones(len(entries), np.bool_)
-    stays[which[truth.is_confirmed]] = False
+    # A row that has expired gets no answer: who is revoked for good until later by the overlay, stays so there.
+    is_over = rows["not_after"][place] < limit
+    stays[which[truth.is_confirmed & ~(is_over & entries.is_final[which])]] = False
     is_lacking, is_final_there = np.ones(len(entries), np.bool_), np.zeros(len(entries), np.bool_)
     is_lacking[which], is_final_there[which] = False, says.status == RememberedStatus.REVOKED
     now = _as_resolved(entries, which, truth.revoked_at, truth.reason, rows["not_after"][place])

@@ -154,6 +154,22 @@ def test_revocations_that_a_snapshot_lacked_and_that_ended_then_are_remembered(n
     assert codes(nights.run(5, {X: ("good", 60)})) == ["revocation.returned"]
 
 
+def test_a_row_that_has_expired_takes_nobody_out_of_an_overlay_before_the_end_that_was_told_first(
+    nights: Nights,
+) -> None:
+    assert nights.run(0, {X: ("revoked", 5)}).code == 0
+    nights.rows(1, {})
+    nights.ca.configure(
+        validity={"profile": "lab", "lifetime": "9d"}, gates={"unrevoke": 2, "shrink": {"share": 1.0, "count": 99}}
+    )
+    assert nights.command("run", 1).code == 0
+    assert nights.run(2, {X: ("revoked", 1)}).code == 0
+    assert nights.status(X) == "revoked"
+    assert nights.run(7, {}).code == 0
+    assert nights.status(X) == "absent"
+    assert codes(nights.run(8, {X: ("good", 60)})) == ["revocation.returned"]
+
+
 def test_a_delta_takes_it_back_by_name_alone(nights: Nights) -> None:
     nights.have_ended()
     changes = nights.rows(3, {X: ("good", 60), Y: ("good", 60)}, "changes.parquet")
