@@ -100,13 +100,20 @@ class LocalSource:
         try:
             now = self.location.stat()
         except FileNotFoundError:
-            raise ChangedError("it was removed") from None
+            raise ChangedError(f"it was removed{self._seen}") from None
         if self.inode is not None and (now.st_dev, now.st_ino) != (self.device, self.inode):
             raise ChangedError("it was replaced by another file")
         if now.st_size != self.size:
-            raise ChangedError(f"it has {now.st_size:,} octets, and had {self.size:,}")
+            raise ChangedError(f"it has {now.st_size:,} octets, and had {self.size:,}{self._seen}")
         if now.st_mtime_ns != self.written_ns:
-            raise ChangedError("it was written to")
+            raise ChangedError(f"it was written to{self._seen}")
+
+    @property
+    def _seen(self) -> str:
+        """Return who says so, where another machine has identified the file, which may have another one there."""
+        if self.inode is not None:
+            return ""
+        return f", as {os.uname().nodename} sees it, which must see the same files as the machine that began the run"
 
 
 @contextmanager

@@ -29,14 +29,26 @@ class Cluster:
     workers: "list[subprocess.Popen[bytes]]" = field(default_factory=list)
 
     def add(
-        self, count: int = 1, environment: Mapping[str, str] = {}, threads: int = 1, security: Security | None = None
+        self,
+        count: int = 1,
+        environment: Mapping[str, str] = {},
+        threads: int = 1,
+        security: Security | None = None,
+        cwd: Path = PROJECT,
     ) -> None:
         """Start workers, and wait until the scheduler knows all of them."""
         for _ in range(count):
             words = ["worker", self.address, "--nthreads", str(threads), "--no-nanny", *_ALONE]
-            self.workers.append(_started(self.folder, f"worker-{len(self.workers)}", words, environment))
+            self.workers.append(_started(self.folder, f"worker-{len(self.workers)}", words, environment, cwd))
         with Client(self.address, security=security, timeout=START_S, set_as_default=False) as client:
             client.wait_for_workers(sum(one.poll() is None for one in self.workers), timeout=START_S)
+
+    def kill_workers(self) -> None:
+        """Kill all workers, whatever they do, and wait for them."""
+        for process in self.workers:
+            process.kill()
+            process.wait()
+        self.workers.clear()
 
     def logs(self) -> bytes:
         """Return all that scheduler and workers have written."""
@@ -88,12 +100,14 @@ def _address(told: Path, ends: float) -> str:
     raise AssertionError(told.read_text())
 
 
-def _started(folder: Path, name: str, words: list[str], environment: Mapping[str, str]) -> "subprocess.Popen[bytes]":
+def _started(
+    folder: Path, name: str, words: list[str], environment: Mapping[str, str], cwd: Path = PROJECT
+) -> "subprocess.Popen[bytes]":
     with (folder / f"{name}.log").open("wb") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "dask", *words],
             stdout=log,
             stderr=log,
-            cwd=PROJECT,
+            cwd=cwd,
             env={**os.environ, "PYTHONPATH": str(PROJECT), "DASK_TEMPORARY_DIRECTORY": str(folder), **environment},
         )

@@ -12,7 +12,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pytest
 from distributed.security import Security
@@ -22,8 +21,7 @@ from pregen.snapshot.files.sources import ChangedError, LocalSource
 from tests.pki import write_key
 from tests.pregen.cli.ca import GOOD, Ca, Program, instants
 from tests.pregen.generation.cluster.dask_processes import PROJECT, Cluster, running_cluster
-
-SAME = ("certificates", "responses", "excluded", "shards", "rows_in", "by_issuer", "signed", "kept", "carried")
+from tests.pregen.generation.cluster.days import SAME, write_day
 
 
 @pytest.fixture(scope="module")
@@ -33,33 +31,14 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         yield cluster
 
 
-def write_parts(ca: Ca, seed: int, files: int) -> None:
-    """Write a snapshot of several files; some rows are repeated."""
-    random = np.random.default_rng(seed)
-    for number in range(files):
-        count = int(random.integers(1, 9_000))
-        status = random.choice([0, 1], count, p=[0.9, 0.1]).astype(np.uint8)
-        ca.export(
-            to=f"day/{number}.parquet",
-            serial=pa.array(
-                [(1 << 40 | seed << 32 | number << 16 | n).to_bytes(6, "big") for n in range(count)], pa.binary()
-            ),
-            status=pa.array(status),
-            revoked_at=instants(*[ca.now.replace(microsecond=0) if one else None for one in status.tolist()]),
-            reason=None,
-        )
-    ca.configure(snapshot={"path": "day"})
-
-
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_a_run_of_a_cluster_is_that_of_one_machine(ca: Ca, pregen: Program, two: Cluster, seed: int) -> None:
-    (ca.folder / "day").mkdir()
-    write_parts(ca, seed, files=4)
+    write_day(ca, seed, files=4, most_rows=3_000)
     alone = pregen("run", ca.config, "--json").document
     found = pregen("run", ca.config, "--json", "--full", "--cluster", two.address).document
 
     assert found["cluster"] == {"workers": 2, "threads": 2, "bytes_spooled": alone["rows_in"] * 48, "retried": 0}  # type: ignore[operator]
-    assert {name: found[name] for name in SAME[:6]} == {name: alone[name] for name in SAME[:6]}
+    assert {name: found[name] for name in SAME} == {name: alone[name] for name in SAME}
     assert pregen("verify", ca.store, "--issuer", ca.pem, "--all").code == 0
     assert pregen("verify", ca.store, "--against", ca.config).code == 0
     ca.assert_clean()
