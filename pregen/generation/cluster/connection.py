@@ -31,7 +31,7 @@ _SETTINGS = {
 }
 _LOCAL = re.compile(r"local:([1-9][0-9]{0,3})")
 _CLOSE_S, _START_S = 10.0, 120.0
-_ANSWER_S = 10.0
+_ANSWER_S = 20.0
 _NOTHING = logging.CRITICAL + 1  # a log level that nothing has
 
 

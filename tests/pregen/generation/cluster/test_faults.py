@@ -62,11 +62,13 @@ def acts(tmp_path: Path, act: str) -> list[Act]:
     return [Act(number, act, str(tmp_path / "mark") if number == 3 else "") for number in range(12)]
 
 
-@pytest.mark.parametrize("act", ["kill", "stop", "hang"])
+@pytest.mark.parametrize("act", ["kill", "stop", pytest.param("hang", marks=pytest.mark.slow)])
 def test_tasks_of_a_worker_that_dies_or_hangs_are_done_by_others_and_it_is_said(
     ca: Ca, cluster: Cluster, tmp_path: Path, act: str
 ) -> None:
-    ca.configure(cluster={"task_timeout": "3s"})
+    with open_cluster(load_config(ca.config), cluster.address, FolderSpool(tmp_path)) as pool:
+        list(pool.map(Actor, None, [Act(number) for number in range(8)]))  # all is imported, so that tasks are short
+    ca.configure(cluster={"task_timeout": "10s"})
     with open_cluster(load_config(ca.config), cluster.address, FolderSpool(tmp_path)) as pool:
         found = list(pool.map(Actor, None, acts(tmp_path, act)))
 

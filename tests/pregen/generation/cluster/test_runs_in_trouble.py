@@ -77,7 +77,7 @@ def test_a_worker_that_is_killed_is_replaced_by_the_other(
 
     found = pregen("run", ca.config, "--json", "--cluster", cluster.address)
 
-    assert illness.has_come
+    assert illness.has_come, found.err
     assert_right(ca, pregen, found)
     assert "cluster.worker-gone" in found.err
     assert found.document["cluster"]["retried"] >= 1  # type: ignore[index]
