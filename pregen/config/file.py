@@ -147,9 +147,9 @@ class _SectionReader:
         cluster = self._table(raw.get("cluster", {}), ClusterConfig, "cluster")
         publish = self._table(raw.get("publish", {}), PublishConfig, "publish")
         if run and publish and not self._findings and "://" in run.spool:
-            one, other = (StoreAddress(address).url for address in (run.spool, publish.store))
-            if one == other:
-                text = "must be another place than the store, which holds nothing but what is published"
+            one, other = (f"{StoreAddress(address).url}/" for address in (run.spool, publish.store))
+            if one.startswith(other) or other.startswith(one):
+                text = "must be another place than the store, and neither in the other: both are cleaned"
                 self._note("config.bad-value", "run.spool", text)
         issuers = tuple(self._issuers(raw.get("issuer", [])))
         self._validities(common, issuers)

@@ -1,6 +1,7 @@
 """`pregen gc`."""
 
 from argparse import Namespace
+from dataclasses import replace
 
 from pregen import clock
 from pregen.cli.account import Account
@@ -10,11 +11,13 @@ from pregen.cli.report import Report
 from pregen.cli.stores import open_target
 from pregen.cli.upkept import gc_report
 from pregen.config import Config
-from pregen.errors import UsageError
+from pregen.errors import Finding, UsageError
 from pregen.gates.author import read_author
+from pregen.generation.rows.spooling import remove_left
 from pregen.upkeep import DEFAULT_DAYS, DEFAULT_GENERATIONS, CleaningTerms, RetentionRules, clean
 from pregen.validity import check_store_clock
 from storage.commits import Commit
+from storage.errors import StorageError
 
 
 def describe(parser: Parser) -> None:
@@ -65,7 +68,25 @@ def call(given: Namespace, account: Account) -> Report:
     with progress(is_quiet=given.quiet) as show:
         cleaned = clean(store, CleaningTerms(rules=rules, is_dry=given.dry_run, author=author), show, tell)
     account.note_commit(cleaned.head)
-    return gc_report(cleaned, is_dry=given.dry_run).after(remarks)
+    report = gc_report(cleaned, is_dry=given.dry_run).after(remarks)
+    return report if config is None else _with_spool(report, config, is_dry=given.dry_run)
+
+
+def _with_spool(report: Report, config: Config, *, is_dry: bool) -> Report:
+    """Clean the spool of a configuration as well, and say so; the store is clean by then, whatever happens here."""
+    try:
+        count, octets = remove_left(config.spool, is_dry=is_dry)
+    except (OSError, StorageError, ValueError) as error:
+        text = (
+            f"{config.run.spool}: what killed runs have left in the spool could not be removed ({error}): clean again"
+        )
+        return replace(report, findings=(*report.findings, Finding("gc.spool", "warning", text)))
+    told = f"spool: {count:,} files of {octets:,} octets, of runs that were killed, {'would go' if is_dry else 'gone'}"
+    return replace(
+        report,
+        document={**report.document, "spool": {"count": count, "bytes": octets}},
+        lines=[*report.lines, *([told] if count else [])],
+    )
 
 
 def _rules(config: Config | None, keep: int | None, keep_s: int | None, grace_s: int) -> RetentionRules:

@@ -15,8 +15,9 @@ from pregen import clock
 from pregen.errors import SpoolError, explained
 from pregen.generation.rows.checksums import BY_SHA256, Checksum
 from pregen.generation.rows.spool import PartRange, broken
-from storage.markers import at_work, live_markers
-from storage.stores import Store, StoreAddress, open_store
+from storage.errors import StorageError
+from storage.markers import MARKER_NAME, at_work, is_alive
+from storage.stores import ObjectInfo, Store, StoreAddress, open_store
 
 _REQUESTS = 16  # at once
 _BLOCK_BYTES = 16 << 20
@@ -124,23 +125,29 @@ def store_spool(address: StoreAddress) -> Iterator[StoreSpool]:
         try:
             yield StoreSpool(address, prefix)
         finally:
-            with contextlib.suppress(OSError):  # then the next run removes them
+            # Whatever ended the run is what matters; the next run, or `pregen gc`, removes them then.
+            with contextlib.suppress(OSError, StorageError):
                 store.delete([one.name for one in store.list(prefix)])
 
 
-def remove_abandoned(store: Store) -> int:
-    """Remove the parts of runs that have no marker which lives, and return how many there were.
+def remove_abandoned(store: Store, *, is_dry: bool = False) -> list[ObjectInfo]:
+    """Remove the parts of runs that have no marker which lives, and dead markers; return what went, or would go.
+
+    Where the store does not say what its clock says, ours counts, as in cleanings of stores: clocks differ by a minute,
+    and a marker is dead after hours.
 
     Raises:
-        OSError: the store does not answer, or does not let us.
+        OSError, StorageError: the store does not answer, or does not let us.
     """
-    found = list(store.list(_PARTS))
-    if not found:
-        return 0
-    now_s = store.clock_s()
-    if now_s is None:  # then nobody can tell who lives
-        return 0
-    alive = {marker.name.removeprefix(_MARKERS) for marker in live_markers(store, now_s)}
-    gone = [one.name for one in found if one.name.split("/")[1] not in alive]
-    store.delete(gone)
-    return len(gone)
+    parts = list(store.list(_PARTS))  # before the markers: a run puts its marker first
+    markers = [one for one in store.list(_MARKERS) if MARKER_NAME.fullmatch(one.name)]
+    if not parts and not markers:
+        return []
+    said = store.clock_s(may_write=not is_dry)
+    now_s = clock.seconds(clock.now()) if said is None else said
+    alive = {one.name.removeprefix(_MARKERS) for one in markers if is_alive(one, now_s)}
+    gone = [one for one in parts if one.name.removeprefix(_PARTS).partition("/")[0] not in alive]
+    gone += [one for one in markers if one.name.removeprefix(_MARKERS) not in alive]
+    if not is_dry:
+        store.delete([one.name for one in gone])
+    return gone

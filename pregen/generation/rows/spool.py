@@ -135,7 +135,7 @@ def spool_folder(parent: Path, rows: int) -> Iterator[FolderSpool]:
             "set [run] spool to one that can be written"
         ) from e
     try:
-        _remove_abandoned(parent, folder.stat().st_mtime)
+        remove_abandoned_folders(parent, folder.stat().st_mtime)
         _check_space(parent, rows)
         with renewed(lambda: os.utime(folder)):
             yield FolderSpool(folder)
@@ -166,15 +166,26 @@ def _check_space(parent: Path, rows: int) -> None:
         )
 
 
-def _remove_abandoned(parent: Path, now_s: float) -> None:
-    """Remove the folders of dead runs; `now_s` is what the clock of the parent's file system says."""
+def remove_abandoned_folders(parent: Path, now_s: float, *, is_dry: bool = False) -> tuple[int, int]:
+    """Remove the folders of dead runs; return how many files they held, and their octets.
+
+    Args:
+        parent: of the folders.
+        now_s: what the clock of the parent's file system says.
+        is_dry: whether only to look.
+    """
+    files, octets = 0, 0
     for folder in parent.glob(f"{SPOOL_PREFIX}*"):
         # In use, another user's, or gone by now: not ours to remove.
         with contextlib.suppress(OSError), _opened(folder) as lock:
             is_here = folder.name.startswith(f"{SPOOL_PREFIX}{_machine()}-")
             if is_here or abs(folder.stat().st_mtime - now_s) >= DEAD_AFTER_S:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder, ignore_errors=True)
+                sizes = [path.stat().st_size for path in folder.iterdir()]
+                files, octets = files + len(sizes), octets + sum(sizes)
+                if not is_dry:
+                    shutil.rmtree(folder, ignore_errors=True)
+    return files, octets
 
 
 def _machine() -> str:

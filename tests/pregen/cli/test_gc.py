@@ -10,6 +10,7 @@ import pytest
 from pregen import clock
 from pregen.config import load_config
 from pregen.errors import Finding
+from pregen.generation.rows.spool import spool_folder
 from pregen.upkeep.afterwards import clean_as_configured
 from storage.commits import find_head
 from storage.markers import encode_marker
@@ -249,3 +250,31 @@ def test_a_cleaning_keeps_the_as_of_so_that_the_next_snapshot_need_not_be_newer_
     ca.export(as_of=ca.now + timedelta(seconds=2))  # as that of the second run
 
     assert pregen("run", ca.config).code == 0
+
+
+def test_the_spool_is_cleaned_of_what_a_killed_run_has_left(ca: Ca, pregen: Program) -> None:
+    runs(ca, pregen, 1)
+    with spool_folder(ca.spool, 1):
+        left = ca.spool / next(ca.spool.glob("pregen-spool-*")).name.replace("-spool-", "-spool-x")
+        left.mkdir()
+        (left / "part").write_bytes(b"rows")
+        os.utime(left, (0, 0))
+
+        told = pregen("gc", ca.config, "--dry-run", "--json").document
+        assert left.exists()
+        done = pregen("gc", ca.config)
+
+        assert told["spool"] == {"count": 1, "bytes": 4}
+        assert "spool: 1 files of 4 octets, of runs that were killed, gone" in done.out
+        assert len(list(ca.spool.glob("pregen-spool-*"))) == 1, "that of the run under way stays"
+    assert "spool" not in pregen("gc", ca.store, "--json").document
+
+
+def test_a_spool_that_is_away_makes_cleaning_warn_and_no_more(
+    ca: Ca, pregen: Program, s3_environment: S3Server
+) -> None:
+    runs(ca, pregen, 1)
+    ca.configure(run={"spool": "s3://no-such-bucket/spool"})
+    done = pregen("gc", ca.config)
+    assert done.code == 0
+    assert "gc.spool: s3://no-such-bucket/spool: what killed runs have left" in done.err

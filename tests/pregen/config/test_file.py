@@ -365,6 +365,15 @@ def test_a_store_that_cannot_be_is_refused(tmp_path: Path, store: str, expected:
     assert message.startswith(f"publish.store: {expected}")
 
 
+@pytest.mark.parametrize("spool", ["s3://bucket/ca", "s3://bucket", "s3://bucket/ca/spool"])
+def test_a_spool_may_not_be_in_the_store_nor_the_store_in_it(tmp_path: Path, spool: str) -> None:
+    text = ISSUER + f'[run]\nspool = "{spool}"\n[publish]\nstore = "s3://bucket/ca"\n'
+    assert mistakes(tmp_path, text)["config.bad-value"] == [
+        "run.spool: must be another place than the store, and neither in the other: both are cleaned"
+    ]
+    load(tmp_path, text.replace(f'{spool}"', 's3://bucket/ca-spool"', 1))
+
+
 @pytest.mark.parametrize("endpoint", ["localhost:8333", "http://", "ftp://h", "", "https://id:key@host"])
 def test_an_endpoint_that_is_no_address_is_refused(tmp_path: Path, endpoint: str) -> None:
     text = ISSUER + f'[publish]\nstore = "s3://bucket"\ns3 = {{ endpoint = "{endpoint}" }}\n'

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 
 from pregen.errors import SpoolError
-from pregen.generation.rows.bucket import StoreSpool, store_spool
+from pregen.generation.rows.bucket import StoreSpool, remove_abandoned, store_spool
 from pregen.generation.rows.parts import SortedRows, pieces_of, spooled, write_part
 from pregen.generation.rows.spill import SPILLED
 from pregen.generation.rows.spool import PartRange, Spool, spool_folder
-from pregen.generation.rows.spooling import open_spool
+from pregen.generation.rows.spooling import open_spool, remove_left
 from storage.markers import DEAD_AFTER_S, encode_marker
 from storage.stores import LocalStore, StoreAddress, open_store
 from tests.s3 import S3Server
@@ -176,6 +176,44 @@ def test_what_a_killed_run_left_in_a_store_goes_away_once_its_marker_is_dead(
     with store_spool(StoreAddress(str(tmp_path))) as spool:
         put(spool, "ours", b"octets")
         assert {Path(one.name).name for one in store.list("parts/")} == left | {"ours"}
+
+
+def test_cleaning_removes_what_dead_runs_have_left_in_a_bucket_and_nothing_of_living_ones(
+    s3_environment: S3Server,
+) -> None:
+    address = StoreAddress(f"s3://{s3_environment.new_bucket()}/spool")
+    store = open_store(address)
+    with store_spool(address) as spool:
+        put(spool, "ours", b"octets")
+        store.put("parts/" + "ab" * 16 + "/part", b"rows")  # its marker is gone
+
+        assert remove_left(address, is_dry=True) == (1, 4)
+        assert len(list(store.list("parts/"))) == 2
+        assert remove_left(address) == (1, 4)
+        assert remove_left(address) == (0, 0)
+        assert fetched(spool, PartRange("ours", 0, 6)) == b"octets"
+    assert list(store.list("")) == []
+
+
+class WithoutClock(LocalStore):
+    """A store that does not say what time it is."""
+
+    def clock_s(self, *, may_write: bool = True) -> float | None:
+        del may_write
+        return None
+
+
+@pytest.mark.parametrize(("age_s", "gone"), [(60, 0), (DEAD_AFTER_S + 60, 2)])
+def test_a_store_without_a_clock_is_cleaned_by_that_of_this_machine_and_dead_markers_go_too(
+    tmp_path: Path, age_s: int, gone: int
+) -> None:
+    store, theirs = WithoutClock(tmp_path), "ab" * 16
+    store.put(f"parts/{theirs}/part", b"rows")
+    store.put(f"runs/{theirs}", encode_marker(1))
+    os.utime(tmp_path / "runs" / theirs, (time.time() - age_s,) * 2)
+
+    assert len(remove_abandoned(store)) == gone
+    assert len(list(store.list(""))) == 2 - gone
 
 
 def test_a_store_that_is_away_is_named_before_a_row_is_read(s3_environment: S3Server) -> None:
