@@ -125,7 +125,7 @@ def _missing(answer: AskedAnswer) -> Iterator[str]:
         text = f"{seen.undecided:,} requests have that serial, and name an issuer that may be the same"
         reasons.append(f"{text}: say --issuer FILE, its certificate")
     if answer.interval is None:
-        reasons.append("no edge has counters in these logs: they are of an edge that writes none, or cut")
+        reasons.append("no time lies between two counters of an edge: these logs are cut, or of an edge that has none")
     if reasons:
         yield "there may have been more:" if seen.lines else "missing:"
         yield from (f"    {text}" for text in reasons[:_SHOWN])

@@ -46,7 +46,7 @@ REQUEST_FIELDS: Final = pa.schema(_FIELDS)
 """The columns of requests; `weight` is for how many requests a line stands, 1 but where lines are sampled."""
 
 _LoggedColumn: TypeAlias = "pa.ChunkedArray[pa.Scalar[pa.DataType]]"
-_COUNTS = ("requests", "lines", "lost", "sampled_out")
+_COUNTS = ("requests", "lines", "lost", "sampled_out", "under_way")
 _OTHERS = pa.schema(
     [
         ("host", pa.string()),
@@ -250,14 +250,14 @@ def _stretches(
     for code, worker in enumerate(names.dictionary.to_pylist()):
         own = rows[order[first[code] : first[code + 1]]]
         marks = np.flatnonzero(is_counters[own])
-        edges = np.concatenate([[0], marks + 1, [len(own) + 1]])
+        edges = np.concatenate([[0], marks, [len(own)]])
         written = table.take(own[marks]) if len(marks) else None
         yield WorkerStretch(
             worker=str(worker),
             host=None if written is None else written["host"][0].as_py(),
             first_ms=int(times[own].min()),
             last_ms=int(times[own].max()),
-            seen=tuple((np.diff(edges) - 1).tolist()),
+            seen=tuple(np.diff(edges).tolist()),
             counters=() if written is None else tuple(_counters(written)),
         ).condensed()
 
@@ -265,10 +265,7 @@ def _stretches(
 def _counters(written: pa.Table) -> Iterator[Counters]:
     times, begins = (_ms(written[name]).tolist() for name in ("time", "began"))
     for time_ms, began_ms, row in zip(times, begins, written.to_pylist(), strict=True):
-        requests, lines, lost, sampled_out = (row["counters"][name] for name in _COUNTS)
-        yield Counters(
-            time_ms, began_ms, requests, lines, lost, sampled_out, sample=row["sample"] or 1, is_end=bool(row["ended"])
-        )
+        yield Counters(time_ms, began_ms, **row["counters"], sample=row["sample"] or 1, is_end=bool(row["ended"]))
 
 
 def _ms(column: _LoggedColumn) -> NDArray[np.int64]:

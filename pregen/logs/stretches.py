@@ -1,7 +1,7 @@
 """What the counters lines of a log tell: how many lines a worker has written, beside how many there are.
 
 Each worker of an edge writes a line of counters at its start, once a minute and at its orderly end. Between two of them
-there must be as many request lines of this worker as the difference says, in the order of the file. A `WorkerStretch`
+there must be as many lines of this worker as the difference says, in the order of the file. A `WorkerStretch`
 holds both sides of that for one worker: of a block of lines, of a file, or of all its files in a row, for stretches
 join.
 """
@@ -21,9 +21,10 @@ class Counters(NamedTuple):
         time_ms: when it was written, in milliseconds since 1970.
         began_ms: when the worker began.
         requests: requests that were complete by then.
-        lines: request lines handed over so far, and not lost.
-        lost: request lines that were lost.
+        lines: its lines before this one, whatever they are about, less those that were lost.
+        lost: lines that were lost.
         sampled_out: requests that were left out on purpose (``--log-sample``).
+        under_way: requests that were complete, and whose lines come later.
         sample: one of so many good answers is logged.
         is_end: whether the worker has ended in order with this line.
     """
@@ -34,14 +35,14 @@ class Counters(NamedTuple):
     lines: int
     lost: int
     sampled_out: int
+    under_way: int
     sample: int
     is_end: bool
 
     @property
     def proven_until_ms(self) -> int:
         """Until when each request that was complete has its line, or is counted, before this one."""
-        under_way = self.requests - self.lines - self.lost - self.sampled_out
-        return self.time_ms - LONGEST_REQUEST_MS if under_way > 0 else self.time_ms
+        return self.time_ms - LONGEST_REQUEST_MS if self.under_way > 0 else self.time_ms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +52,7 @@ class CountedSpan:
     Attributes:
         first: the counters before it.
         last: the counters behind it.
-        seen: how many request lines are there.
+        seen: how many lines are there, the first counters among them.
     """
 
     first: Counters
@@ -88,7 +89,8 @@ class WorkerStretch:
         host: of which machine it says that it is; None: it does not say.
         first_ms: the earliest time of its lines, in milliseconds since 1970.
         last_ms: the latest one.
-        seen: request lines before, between and behind the counters: one number more than there are counters.
+        seen: lines before the first counters, from each of them to the next one, and from the last one on: one number
+            more than there are counters.
         counters: the lines of counters, in their order.
     """
 

@@ -93,7 +93,7 @@ class LoggedWorker:
     @property
     def has_ended(self) -> bool:
         """Whether its end was in order, and is in the log."""
-        return bool(self.stretch.counters) and self.stretch.counters[-1].is_end and not self.stretch.seen[-1]
+        return bool(self.stretch.counters) and self.stretch.counters[-1].is_end and self.stretch.seen[-1] == 1
 
     @property
     def known(self) -> Interval:
@@ -143,7 +143,7 @@ def workers_of(files: Sequence[FileFacts]) -> list[LoggedWorker]:
 def known_interval(workers: Sequence[LoggedWorker]) -> Interval | None:
     """Return the time that logs are about, without the minute at each end that a log that is cut there cannot have.
 
-    None: they have no counters.
+    None: there is no such time, as where they have no counters, or those of one instant.
     """
     known = [worker for worker in workers if worker.stretch.counters]
     if not known:
@@ -152,7 +152,8 @@ def known_interval(workers: Sequence[LoggedWorker]) -> Interval | None:
     begins = [one.known.from_ms for one in known if one.stretch.counters[0].time_ms < one.known.from_ms]
     from_ms = max([first, *(at for at in begins if at <= first + LATEST_MS)])
     ends = [one.doubt.from_ms for one in known if not one.has_ended]
-    return Interval(from_ms, max(from_ms, min([last, *(at for at in ends if at >= last - LATEST_MS)])))
+    to_ms = min([last, *(at for at in ends if at >= last - LATEST_MS)])
+    return Interval(from_ms, to_ms) if from_ms < to_ms else None
 
 
 def lacks_in(interval: Interval, files: Sequence[FileFacts], workers: Sequence[LoggedWorker]) -> list[Lack]:
@@ -171,7 +172,7 @@ def _begun(stretch: WorkerStretch) -> WorkerStretch:
     if not stretch.counters:
         return stretch
     first = stretch.counters[0]
-    start = Counters(first.began_ms, first.began_ms, 0, 0, 0, 0, first.sample, is_end=False)
+    start = Counters(first.began_ms, first.began_ms, 0, 0, 0, 0, 0, first.sample, is_end=False)
     return WorkerStretch(
         worker=stretch.worker,
         host=stretch.host,
@@ -186,7 +187,7 @@ def _lacks_of(span: CountedSpan, name: str, when: Interval) -> Iterator[Lack]:
     if span.missing > 0:
         text = f"{span.missing:,} of {span.missing + span.seen:,} lines of {name} are not there"
         yield Lack(code="lines-missing", when=when, message=f"{text}: add the file that has them, if there is one")
-    elif span.missing < 0:
+    elif span.missing + span.lost < 0:  # what waited to be written while counters were made may have been lost later
         text = f"{name} has {-span.missing:,} lines more than it has written: some are there twice"
         yield Lack(code="lines-twice", when=when, message=text)
     if span.lost:

@@ -89,22 +89,34 @@ class LoggedRequest(NamedTuple):
         """Whether an operator must look."""
         return self.outcome in ALARMS
 
-    def line(self, instant: float, remote: str, microseconds: int) -> str:
-        """Return the record as one line of JSON: what `json.dumps` would make of its fields, in this order."""
+    def line(self, instant: float, remote: str, microseconds: int, worker: str, weight: int = 1) -> str:
+        """Return the record as one line of JSON: what `json.dumps` would make of its fields, in this order.
+
+        Args:
+            instant: when the request was complete, in seconds since 1970.
+            remote: who has asked.
+            microseconds: how long the reply took.
+            worker: which worker has replied, in letters that JSON leaves as they are.
+            weight: for how many requests the line stands.
+        """
         said, asked_at = self.said or self.words(), time_text(instant)
         end = ', "alarm": true}' if self.outcome in ALARMS else "}"
         if self.detail is not None:
             end = f', "detail": {json.dumps(self.detail[:_MAX_TEXT])}{end}'
-        return f'{{"time": "{asked_at}", "remote": {_quoted(remote)}, {said}, "microseconds": {microseconds}{end}'
+        if weight != 1:
+            end = f', "weight": {weight}{end}'
+        asked = f'"time": "{asked_at}", "remote": {_quoted(remote)}, "worker": "{worker}"'
+        return f'{{{asked}, {said}, "microseconds": {microseconds}{end}'
 
     def words(self) -> str:
-        """Return what the line says between who asked, and how long it took."""
+        """Return what the line says between who answered, and how long it took."""
         http = "null" if self.http is None else self.http
         ocsp = "" if self.ocsp is None else _OCSP[self.ocsp]
         named = "" if self.cert_id is None else f'{_issuer_text(*self.cert_id[:3])}{serial_text(self.cert_id.serial)}"'
         generation = "" if self.generation is None else f', "generation": {self.generation}'
         method = _quoted(self.method[:_MAX_TEXT])
-        outcome = f'"http": {http}{ocsp}, "outcome": "{self.outcome}"'
+        status = "" if self.answer is None else f', "status": "{self.answer.status}"'
+        outcome = f'"http": {http}{ocsp}, "outcome": "{self.outcome}"{status}'
         return f'"method": {method}, {outcome}{named}{generation}, "bytes": {self.body_bytes}'
 
 

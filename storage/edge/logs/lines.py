@@ -86,7 +86,7 @@ class LineWriter:
         self._queue: deque[bytes] = deque()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._is_awake = False
+        self._is_awake = self._must_follow = False
         self._wake, self._close = threading.Event(), threading.Event()
         self._closed = False
         self._in_hand = 0
@@ -104,6 +104,11 @@ class LineWriter:
         self._queue.append(line[: LINE_BYTES - 1] + b"\n")
         if not self._is_awake:
             self._start()
+
+    def reopen(self) -> None:
+        """Look soon whether the file was moved away, though there be nothing to write; never waits."""
+        self._must_follow = True
+        self._wake.set()
 
     def close(self, patience_s: float) -> int:
         """Write what waits, but for no longer than that; return how many lines are left."""
@@ -132,6 +137,10 @@ class LineWriter:
             if self._gather_s:
                 self._close.wait(self._gather_s)
             self._is_awake = False  # before the lines are taken: who puts one after that wakes this thread again
+            if self._must_follow:
+                self._must_follow = False
+                with suppress(OSError):  # the next line tells, which is lost then
+                    self._follow()
             while self._queue:
                 self._write(self._next())
                 self._in_hand = 0

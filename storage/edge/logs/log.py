@@ -124,6 +124,19 @@ def request_lines() -> Callable[[bytes], None]:
     return lambda line: logger.info("%s", line.decode())
 
 
+def lost_request_lines() -> int:
+    """Return how many lines of the log of requests of this process are lost so far."""
+    handlers = logging.getLogger(REQUESTS).handlers
+    return sum(handler.writer.lost_count for handler in handlers if isinstance(handler, LineHandler))
+
+
+def reopen() -> None:
+    """Open the file of requests again where it was moved away, also while there is nothing to write."""
+    for handler in logging.getLogger(REQUESTS).handlers:
+        if isinstance(handler, LineHandler):
+            handler.writer.reopen()
+
+
 def finish() -> None:
     """Write what waits in every log, within a bound; the server's own log is the last one, so that it can tell."""
     for name in (REQUESTS, SERVER):

@@ -16,13 +16,15 @@ from contextlib import suppress
 from functools import partial
 from typing import Final, Protocol
 
-from storage.edge.logs.log import SERVER, request_lines
+from storage.edge.logs.addresses import ClientNames
+from storage.edge.logs.log import SERVER, reopen
 from storage.edge.record import LoggedRequest, OcspStatus, Outcome
 from storage.edge.replies import KeptReplies, key_of
 from storage.edge.respond import HttpRequest, Reply, is_probe, ocsp_error, probe, refuse, respond
 from storage.edge.serving.bodies import AskedHeaders, Bodies, Exchange
 from storage.edge.serving.farewell import DRAIN_S, Connections, kept_connections, unanswered
 from storage.edge.serving.patience import PatientLookups
+from storage.edge.serving.request_log import RequestLog
 from storage.edge.serving.settings import Settings
 from storage.edge.serving.vigil import Vigil, counts_in
 from storage.edge.source import LiveSource
@@ -90,21 +92,24 @@ class Application:
         self._at_end = at_end
         self._is_ending = False
         self._kept: Connections = []
-        self._put_line = request_lines()
+        self._request_log = RequestLog(ClientNames(settings.clients), sample=settings.log_sample)
         self._replies = KeptReplies(source, settings.kept_replies, settings.max_age_cap_s)
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin the life of the worker; the loop does not run yet."""
         loop.run_until_complete(self._vigil.start())
-        self._watching = loop.create_task(self._vigil.run())
+        self._request_log.tell()
+        self._tasks = [loop.create_task(self._vigil.run()), loop.create_task(self._request_log.run())]
         loop.add_signal_handler(DRAIN, self._drain)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {DRAIN})
+        loop.add_signal_handler(signal.SIGHUP, reopen)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {DRAIN, signal.SIGHUP})
 
     def __rsgi_del__(self, _loop: asyncio.AbstractEventLoop) -> None:
         """End it; the loop does not run any more."""
         self._vigil.stop()
         if late := unanswered(self._kept):
             _log.warning("%d request(s) came while their connections were being closed, and were not answered", late)
+        self._request_log.tell(is_end=True)
         self._at_end()
 
     async def __rsgi__(self, scope: Scope, exchange: Exchange) -> None:
@@ -120,6 +125,7 @@ class Application:
                 self._refuse(scope, exchange, 400, Outcome.GONE, is_told=False)
                 return
         instant, began = time.time(), time.perf_counter_ns()
+        self._request_log.arrive()
         tags = "" if method == "POST" else ",".join(scope.headers.get_all("if-none-match"))
         request = HttpRequest(
             method=method,
@@ -143,6 +149,7 @@ class Application:
     def _refuse(self, scope: Scope, exchange: Exchange, status: int, outcome: Outcome, *, is_told: bool = True) -> None:
         """Refuse a request whose body did not come."""
         instant, method = time.time(), scope.method
+        self._request_log.arrive()
         reply = refuse(HttpRequest(method=method, raw_path=b"", headers=_NO_HEADERS), int(instant), status, outcome)
         self._send(exchange, reply)
         told = reply.record if is_told else LoggedRequest(method=method, outcome=outcome, http=None)
@@ -156,7 +163,9 @@ class Application:
         self, record: LoggedRequest, scope: Scope, instant: float, microseconds: int, *, is_kept: bool = False
     ) -> None:
         """Log and count a request."""
-        self._put_line(record.line(instant, _address(scope.client), microseconds).encode())
+        peer = _address(scope.client)
+        forwarded = scope.headers.get_all("x-forwarded-for") if self._request_log.wants_forwarded else ()
+        self._request_log.note(record, peer, instant, microseconds, forwarded)
         self._vigil.note(record, int(instant), microseconds, is_kept=is_kept)
 
     async def _reply(self, request: HttpRequest, now: int) -> Reply:

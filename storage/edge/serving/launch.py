@@ -64,6 +64,7 @@ def serve(
         connections_within(raise_descriptors())
         check_deadline(settings.store_deadline_s)
         _check_log(log_file)
+        settings.clients.check()
         open_reader()
         host, port = _free_place(host, port, settings.unix)
     except ValueError as error:

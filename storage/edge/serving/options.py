@@ -2,11 +2,15 @@
 
 import re
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
+from storage.edge.logs.addresses import CLIENT_FORMS, ClientLogging, network_in
 from storage.edge.serving.launch import max_age_cap_in, seconds_in
 from storage.edge.serving.settings import DEFAULT, Settings
 from storage.edge.watching.canary import Canary, read_canaries
+
+_MOST_SAMPLE = 1_000_000
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -31,6 +35,30 @@ def add_options(parser: ArgumentParser) -> None:
         metavar="FILE",
         type=Path,
         help="append one JSON line a request here instead of stdout; may be rotated",
+    )
+    parser.add_argument(
+        "--log-sample",
+        metavar="N",
+        type=_sample,
+        default=DEFAULT.log_sample,
+        help="log one of N good answers, and everything else; its line has the weight N (%(default)s: all)",
+    )
+    parser.add_argument(
+        "--log-client",
+        choices=CLIENT_FORMS,
+        default=DEFAULT.clients.form,
+        help="what is logged of clients: the address, its network (/24, /48), or a pseudonym (%(default)s)",
+    )
+    parser.add_argument(
+        "--log-client-key", metavar="FILE", type=Path, help="the key of pseudonyms; may be replaced while edges run"
+    )
+    parser.add_argument(
+        "--trusted-proxy",
+        metavar="NETWORK",
+        type=_network,
+        action="append",
+        default=[],
+        help="believe X-Forwarded-For of proxies there, such as 10.0.0.0/8; may be repeated",
     )
     parser.add_argument(
         "--max-age-cap",
@@ -94,6 +122,8 @@ def settings_of(given: Namespace) -> Settings:
         agent_port=given.agent_port,
         unix=given.unix,
         unix_mode=given.unix_mode,
+        log_sample=given.log_sample,
+        clients=ClientLogging(form=given.log_client, key_file=given.log_client_key, trusted=tuple(given.trusted_proxy)),
     )
 
 
@@ -115,6 +145,20 @@ def _mode(text: str) -> int:
     if re.fullmatch("0?[0-7]{3}", text) is None:
         raise ArgumentTypeError(f"{text!r} are no permissions: write three octal digits, such as 0660")
     return int(text, 8)
+
+
+def _sample(text: str) -> int:
+    sample = int(text)
+    if not 1 <= sample <= _MOST_SAMPLE:
+        raise ArgumentTypeError(f"one of {sample} cannot be logged: 1 to {_MOST_SAMPLE:,}")
+    return sample
+
+
+def _network(text: str) -> IPv4Network | IPv6Network:
+    try:
+        return network_in(text)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from None
 
 
 def _max_age(text: str) -> int:

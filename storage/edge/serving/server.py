@@ -45,6 +45,12 @@ class _Server(MPServer):
         made.__class__ = _Worker
         return made
 
+    def signal_handler_reload(self, *_: object) -> None:
+        """Have the workers open their log again (SIGHUP); granian would replace all of them."""
+        for worker in self.wrks:
+            with suppress(ProcessLookupError):
+                os.kill(worker.inner.pid, signal.SIGHUP)
+
     def _stop_workers(self) -> None:
         for worker in self.wrks:
             worker.interrupt_by_parent = True
@@ -55,10 +61,10 @@ class _Server(MPServer):
 
 
 class _Worker(WorkerProcess):
-    """A worker process that inherits a mask of signals without SIGINT, nor the one that it has no handler for yet."""
+    """A worker process that inherits a mask of signals without SIGINT, nor those that it has no handlers for yet."""
 
     def start(self) -> None:
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, DRAIN})
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP, DRAIN})
         try:
             super().start()  # type: ignore[no-untyped-call] # granian has no types here
         finally:

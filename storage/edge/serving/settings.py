@@ -6,6 +6,7 @@ from typing import Final
 
 from storage.edge.caching import MAX_AGE_CAP_S
 from storage.edge.following.refresh import PERIOD_S
+from storage.edge.logs.addresses import WHOLE_ADDRESSES, ClientLogging
 from storage.edge.source import STORE_DEADLINE_S
 from storage.edge.watching.canary import Canary
 from storage.edge.watching.readiness import State
@@ -35,6 +36,8 @@ class Settings:
         canaries: certificates whose status is known.
         metrics: address at which Prometheus gets what the workers count; None: none.
         agent_port: port at which HAProxy's agent-check asks; None: none.
+        log_sample: one of so many good answers is logged.
+        clients: how clients are logged.
         counts_folder: where workers keep what they count; None: nobody reads it.
         unix: a Unix socket to listen at instead of an address and a port.
         unix_mode: who may connect to it, as permissions of a file.
@@ -50,6 +53,8 @@ class Settings:
     canaries: tuple[Canary, ...] = ()
     metrics: str | None = None
     agent_port: int | None = None
+    log_sample: int = 1
+    clients: ClientLogging = WHOLE_ADDRESSES
     counts_folder: Path | None = None
     unix: Path | None = None
     unix_mode: int = UNIX_MODE

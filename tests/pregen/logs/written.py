@@ -30,14 +30,13 @@ class Writer:
     sample: int = 1
     lines: list[str] = field(default_factory=list)
     requests: int = 0
-    logged: int = 0
     lost: int = 0
     sampled_out: int = 0
+    under_way: int = 0
 
     def asks(self, seconds: float, serial: str | None = "ab", **others: object) -> "Writer":
         """Note a request; of one without a serial, that it was malformed."""
         self.requests += 1
-        self.logged += 1
         fields: dict[str, object] = {"time": text(at(seconds)), "remote": "192.0.2.1", "method": "GET", "http": 200}
         if serial is None:
             fields |= {"ocsp": "malformedRequest", "outcome": "malformed"}
@@ -49,7 +48,8 @@ class Writer:
 
     def counts(self, seconds: float, *, is_end: bool = False) -> "Writer":
         """Write the counters."""
-        counts = {"requests": self.requests, "lines": self.logged, "lost": self.lost, "sampled_out": self.sampled_out}
+        counts = {"requests": self.requests, "lines": len(self.lines), "lost": self.lost}
+        counts |= {"sampled_out": self.sampled_out, "under_way": self.under_way}
         fields: dict[str, object] = {"time": text(at(seconds)), "worker": self.worker, "host": self.host}
         fields |= {"counters": counts, "sample": self.sample, "began": text(at(self.began))}
         return self.says(fields | ({"ended": True} if is_end else {}))
