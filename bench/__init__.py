@@ -2,7 +2,7 @@
 
     python -m bench [--quick] [--json]
         [--only raw|peers|pipeline|scale|lookups|overlaid|carry|nights|nothing-to-do|urgent|memory|cluster
-        |thousand-million|edge]
+        |thousand-million|edge|asking]
 
 workload.py   a CA, or many (authorities.py), and a snapshot, the same certificates every time
 raw.py        raw loops: what an engine signs when nothing but signing is left; lanes.py for multibuffer, schemes.py
@@ -21,6 +21,7 @@ bucket.py     a bucket of a real S3 server as a store
 memory.py     the largest process of each command; peak.py, which waits for it
 cluster.py    workers of a Dask cluster beside local ones, and one large file beside several
 edge.py       requests over HTTP beside granian alone (bare.py) and cfssl; pressure.py, which lets wrk and h2load ask
+asking.py     an import of request logs, and questions of it and of a log
 thousand_million.py  what so many shards cost, whatever they hold: commands (machinery.py), and an edge (loading.py)
 figure.py     figures, and what is asked of them; sizes.py, how much is measured
 machine.py    what the figures are true for, and of which state of the project

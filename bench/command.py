@@ -15,6 +15,7 @@ from typing import Annotated, Literal, NoReturn
 from cyclopts import App, Parameter
 from rich.console import Console
 
+from bench.asking import measure_asking
 from bench.carry import measure_carry
 from bench.cluster import measure_cluster
 from bench.edge import measure_edge
@@ -54,6 +55,7 @@ PartName = Literal[
     "cluster",
     "thousand-million",
     "edge",
+    "asking",
 ]
 
 
@@ -141,6 +143,7 @@ def measure(sizes: Sizes, only: PartName | None, folder: Path) -> Iterator[Resul
         "cluster": lambda: measure_cluster(sizes, folder),
         "thousand-million": lambda: measure_thousand_million(sizes, folder),
         "edge": lambda: measure_edge(sizes, folder),
+        "asking": lambda: measure_asking(sizes, folder),
     }
     found: list[Result] = []
     for part, measured in parts.items():

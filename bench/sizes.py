@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from bench.workload import disk_bytes
 from pregen.signers import ALGORITHMS, P256_SHA256, RSA2048_SHA256
 
+LOG_BYTES = 440  # of a line about a request, at most
 LIFE = 2  # what lies beside each other in the life of a store takes as much as so many workloads of two generations
 
 
@@ -37,6 +38,7 @@ class Sizes:
         edge_rows, edge_start_rows: snapshots of the store that is served, and of that with which a server starts.
         edge_requests: different requests, which come again and again.
         edge_s: seconds of each round.
+        log_lines: of the request log that is imported, and of which is asked.
     """
 
     judged: bool
@@ -71,6 +73,7 @@ class Sizes:
     edge_start_rows: int
     edge_requests: int
     edge_s: float
+    log_lines: int
 
     @property
     def disk_bytes(self) -> int:
@@ -90,7 +93,10 @@ class Sizes:
         needs = ((p256, P256_SHA256), (self.p384_rows, ALGORITHMS["p384-sha384"]), (self.rsa_rows, RSA2048_SHA256))
         gated = max(self.multibuffer_rows, self.awslc_rows, self.software_rows)
         life = disk_bytes(LIFE * self.life_rows, dated=True)
-        return max(*(disk_bytes(rows, one.signature_bytes) for rows, one in needs), disk_bytes(gated, dated=True), life)
+        logs = 2 * LOG_BYTES * self.log_lines  # as written, and spilled on the way into an import
+        return max(
+            *(disk_bytes(rows, one.signature_bytes) for rows, one in needs), disk_bytes(gated, dated=True), life, logs
+        )
 
 
 FULL_SIZES = Sizes(
@@ -126,6 +132,7 @@ FULL_SIZES = Sizes(
     edge_start_rows=5_000_000,
     edge_requests=200_000,
     edge_s=5,
+    log_lines=10_000_000,
 )
 QUICK_SIZES = Sizes(
     judged=False,
@@ -160,4 +167,5 @@ QUICK_SIZES = Sizes(
     edge_start_rows=200_000,
     edge_requests=5_000,
     edge_s=1,
+    log_lines=200_000,
 )

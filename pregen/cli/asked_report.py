@@ -50,6 +50,8 @@ def asked_report(answer: AskedAnswer) -> Report:
         "serial": answer.sought.serial,
         "from": None if interval is None else _instant(interval.from_ms),
         "to": None if interval is None else _end(interval),
+        "whole_from": None if answer.whole is None else _instant(answer.whole.from_ms),
+        "whole_to": None if answer.whole is None else _instant(answer.whole.to_ms),
         "requests": seen.requests,
         "lines": seen.lines,
         "is_estimate": seen.requests != seen.lines,
@@ -125,12 +127,15 @@ def _missing(answer: AskedAnswer) -> Iterator[str]:
         text = f"{seen.undecided:,} requests have that serial, and name an issuer that may be the same"
         reasons.append(f"{text}: say --issuer FILE, its certificate")
     if answer.interval is None:
-        reasons.append("no time lies between two counters of an edge: these logs are cut, or of an edge that has none")
+        reasons.append("there is no line in these logs")
     if reasons:
         yield "there may have been more:" if seen.lines else "missing:"
         yield from (f"    {text}" for text in reasons[:_SHOWN])
     if len(reasons) > _SHOWN:
         yield f"    ... {len(reasons)} in all (--json lists them)"
+    if answer.lacks and answer.whole is not None:
+        begin, end = _instant(answer.whole.from_ms), _instant(answer.whole.to_ms)
+        yield f"the logs are whole of the time in between: --from {begin} --to {end}"
 
 
 def _lack_text(lack: Lack) -> str:

@@ -22,7 +22,16 @@ from pregen.logs.day_files import DAY_FILE, serials_of
 from pregen.logs.log_import import check_files, imports_in
 from pregen.logs.log_reading import FileFacts, LogReading
 from pregen.logs.sought import Sought, is_text
-from pregen.logs.wholeness import ENDLESS_MS, Interval, Lack, LoggedWorker, known_interval, lacks_in, workers_of
+from pregen.logs.wholeness import (
+    ENDLESS_MS,
+    Interval,
+    Lack,
+    LoggedWorker,
+    known_interval,
+    lacks_in,
+    time_of,
+    workers_of,
+)
 from pregen.progress import Progress
 
 ALWAYS: Final = Interval(0, ENDLESS_MS)
@@ -110,7 +119,8 @@ class AskedAnswer:
     Attributes:
         verdict: whether it was asked for.
         sought: which certificate that is.
-        interval: which time the answer is about; None: the logs do not tell of which time they are.
+        interval: which time the answer is about; None: the logs have no line.
+        whole: a time that is asked for in whole seconds, and of which the logs know all; None: none was found.
         sightings: its requests.
         lacks: what of that time is not in the logs.
         is_behind_cache: whether a cache stood in front, which has answered some requests by itself.
@@ -122,6 +132,7 @@ class AskedAnswer:
     verdict: AskedVerdict
     sought: Sought
     interval: Interval | None
+    whole: Interval | None
     sightings: RequestTally
     lacks: tuple[Lack, ...]
     is_behind_cache: bool
@@ -144,8 +155,8 @@ def ask(
     Args:
         paths: files of the log, or one folder of imports.
         sought: the certificate.
-        from_ms: since when, in milliseconds since 1970; None: since the logs begin.
-        to_ms: until when; None: until the logs end.
+        from_ms: since when, in milliseconds since 1970; None: since the first line of the logs.
+        to_ms: until when; None: until the last one.
         is_behind_cache: whether a cache stood in front of the edges.
         progress: told how many octets are read.
 
@@ -165,14 +176,13 @@ def ask(
         for table in reading.tables():
             sightings.note(table, sought, within)
         files, warnings = reading.files, reading.findings()
-    workers = workers_of(files)
-    known = known_interval(workers)
-    interval = known
-    if from_ms is not None or to_ms is not None:
-        start, end = known or within
-        interval = Interval(start if from_ms is None else from_ms, end if to_ms is None else to_ms)
+    workers, interval = workers_of(files), time_of(files)
+    if interval is not None or (from_ms is not None and to_ms is not None):
+        start, end = interval or within
+        start, end = start if from_ms is None else from_ms, end if to_ms is None else to_ms
+        interval = Interval(min(start, end - 1), end) if from_ms is None else Interval(start, max(end, start + 1))
     lacks = tuple(lacks_in(interval, files, workers)) if interval is not None else ()
-    is_proven = known is not None and not (lacks or is_behind_cache or sightings.undecided)
+    is_proven = interval is not None and not (lacks or is_behind_cache or sightings.undecided)
     return AskedAnswer(
         verdict=AskedVerdict.ASKED
         if sightings.lines
@@ -181,6 +191,7 @@ def ask(
         else AskedVerdict.UNKNOWN,
         sought=sought,
         interval=interval,
+        whole=_whole(files, workers),
         sightings=sightings,
         lacks=lacks,
         is_behind_cache=is_behind_cache,
@@ -188,6 +199,14 @@ def ask(
         workers=sum(bool(worker.stretch.counters) for worker in workers),
         warnings=warnings,
     )
+
+
+def _whole(files: Sequence[FileFacts], workers: Sequence[LoggedWorker]) -> Interval | None:
+    known = known_interval(workers)
+    if known is None:
+        return None
+    seconds = Interval(-(-known.from_ms // 1000) * 1000, known.to_ms // 1000 * 1000)
+    return seconds if seconds.from_ms < seconds.to_ms and not lacks_in(seconds, files, workers) else None
 
 
 def _edges(workers: Sequence[LoggedWorker]) -> tuple[str, ...]:

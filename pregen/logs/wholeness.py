@@ -141,7 +141,7 @@ def workers_of(files: Sequence[FileFacts]) -> list[LoggedWorker]:
 
 
 def known_interval(workers: Sequence[LoggedWorker]) -> Interval | None:
-    """Return the time that logs are about, without the minute at each end that a log that is cut there cannot have.
+    """Return the time of which logs can know all: without the minute at each end that a log that is cut there lacks.
 
     None: there is no such time, as where they have no counters, or those of one instant.
     """
@@ -154,6 +154,13 @@ def known_interval(workers: Sequence[LoggedWorker]) -> Interval | None:
     ends = [one.doubt.from_ms for one in known if not one.has_ended]
     to_ms = min([last, *(at for at in ends if at >= last - LATEST_MS)])
     return Interval(from_ms, to_ms) if from_ms < to_ms else None
+
+
+def time_of(files: Sequence[FileFacts]) -> Interval | None:
+    """Return the time from the first line of the logs to the last one; None: they have none."""
+    times = [time_ms for file in files for time_ms in file.nameless or ()]
+    times += [ms for file in files for one in file.stretches.values() for ms in (one.first_ms, one.last_ms)]
+    return Interval(min(times), max(times[0] + 1, *times)) if times else None
 
 
 def lacks_in(interval: Interval, files: Sequence[FileFacts], workers: Sequence[LoggedWorker]) -> list[Lack]:

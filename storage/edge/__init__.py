@@ -22,11 +22,13 @@ whatever came of it, so that afterwards anyone can tell who asked for which cert
 
     =====================  ==================================================================================
     ``time``               when the request was complete, RFC 3339, UTC
-    ``remote``             address of the peer (a proxy's, where one stands in front)
+    ``remote``             who has asked: the peer, or whom a trusted proxy names; or its network, or a pseudonym
+    ``worker``             name of the worker that has answered
     ``method``, ``http``   method and status code of HTTP; a status of null: the client went away, or its body is
                            broken (it gets a 400 if it is still there)
     ``ocsp``               OCSPResponseStatus; absent where the reply is no OCSP response
     ``outcome``            one word, finer than the status: see `storage.edge.respond.Outcome`
+    ``status``             what the answer says: ``good``, ``revoked`` or ``unknown``
     ``hash``               ``sha1``, ``sha256``, or the dotted OID of another hash
     ``issuer_name_hash``,  of the CertID, lower-case hex
     ``issuer_key_hash``
@@ -34,6 +36,7 @@ whatever came of it, so that afterwards anyone can tell who asked for which cert
     ``generation``         number of the commit that the answer, or its absence, comes from
     ``bytes``              octets of the reply's body
     ``microseconds``       from the last octet of the request to the finished reply
+    ``weight``             for how many requests the line stands, where lines are sampled
     ``detail``             why, where the outcome alone does not tell
     ``alarm``              true where an operator must look: damage, a wrong answer caught, a defect
     =====================  ==================================================================================

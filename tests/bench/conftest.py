@@ -46,6 +46,7 @@ TINY = Sizes(
     edge_start_rows=300,
     edge_requests=200,
     edge_s=1,
+    log_lines=1_000,
 )
 
 

@@ -36,8 +36,8 @@ def describe(parser: Parser) -> None:
     parser.add_argument("--serial", metavar="HEX", help="its serial number in hex, with a sign where negative")
     parser.add_argument("--config", metavar="CONFIG", type=Path, help="names issuers")
     parser.add_argument("--store", metavar="STORE", help="names issuers")
-    parser.add_argument("--from", dest="since", metavar="INSTANT", help="since when; default: since the logs begin")
-    parser.add_argument("--to", dest="until", metavar="INSTANT", help="until when; default: until the logs end")
+    parser.add_argument("--from", dest="since", metavar="INSTANT", help="since when; default: since the first line")
+    parser.add_argument("--to", dest="until", metavar="INSTANT", help="until when; default: until the last line")
     parser.add_argument(
         "--behind-cache", action="store_true", help="a cache stood in front of the edges, and answered by itself"
     )

@@ -71,6 +71,7 @@ def test_what_a_whole_log_does_not_have_was_not_asked_for(logs: Logs) -> None:
 
     assert (ended.code, ended.document["verdict"], ended.document["missing"]) == (NOT_ASKED, "not-asked", [])
     assert (ended.document["from"], ended.document["to"]) == ("2026-12-01T00:00:00Z", "2026-12-01T00:10:00Z")
+    assert (ended.document["whole_from"], ended.document["whole_to"]) == (ended.document["from"], ended.document["to"])
     assert ended.document["edges"] == ["edge-1"]
 
 
@@ -82,10 +83,30 @@ def test_what_a_whole_log_does_not_have_was_not_asked_for(logs: Logs) -> None:
         (a_day().lines, ["--from", "2026-11-30T23:59:59Z"], ["no-log"]),
         (a_day().lines[:50] + a_day().lines[51:], [], ["lines-missing"]),
         (a_day().lines[:-1], ["--to", "2026-12-01T00:10:01Z"], ["no-log", "unfinished"]),
-        ([line.replace(', "worker": "0a1b2c3d"', "") for line in Writer().asks(1).lines], [], []),
+        (a_day().lines, ["--from", "2026-12-02T00:00:00Z"], ["no-log"]),
+        (a_day().lines, ["--to", "2026-11-30T00:00:00Z"], ["no-log"]),
+        (a_day().lines[:-5], [], ["no-log", "unfinished"]),
+        (a_day().lines[5:], [], ["lines-missing"]),
+        (
+            [line.replace(', "worker": "0a1b2c3d"', "") for line in Writer().asks(1).lines],
+            [],
+            ["no-counters", "no-log"],
+        ),
         ([*a_day().lines, *Writer("bbbbbbbb").asks(5).lines], [], ["unfinished"]),
     ],
-    ids=["a cache", "after the end", "before the start", "a line", "a tail", "an old log", "a worker without counters"],
+    ids=[
+        "a cache",
+        "over the end",
+        "over the start",
+        "a line",
+        "a tail",
+        "later",
+        "earlier",
+        "a log that is cut",
+        "a log that begins",
+        "an old log",
+        "a worker without counters",
+    ],
 )
 def test_where_the_log_is_not_whole_it_cannot_be_known_and_what_is_missing_is_said(
     logs: Logs, lines: list[str], words: list[str], codes: list[str]

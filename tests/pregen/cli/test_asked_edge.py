@@ -65,7 +65,7 @@ def test_the_log_of_an_edge_tells_all_of_it_over_a_rotation_that_kills_nobody(
     assert [one["status"] for one in rows(ask(pregen, ca, REVOKED, log, moved)[1]["said"])] == ["revoked"]
     assert ask(pregen, ca, GOOD, log, moved)[1]["requests"] == 2
     assert ask(pregen, ca, 0x99, log, moved)[0] == NOT_ASKED
-    assert ask(pregen, ca, 0x99, log)[0] == UNKNOWN
+    assert ask(pregen, ca, 0x99, log)[0] == UNKNOWN  # its lines begin after the start of the workers
     # What is logged is all that is read: not a line is taken for broken.
     assert pregen("logs", "import", log, moved, "--out", ca.folder / "logs").err == ""
     assert ask(pregen, ca, 0x99, ca.folder / "logs")[0] == NOT_ASKED

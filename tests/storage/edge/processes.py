@@ -129,8 +129,9 @@ class ServerProcess:
         self.process.wait(PATIENCE_S)
 
     def lines(self) -> list[dict[str, object]]:
-        """Return what the request log holds so far; lines are written some time after the answers."""
-        return [json.loads(line) for line in self.stdout.read_text().rpartition("\n")[0].splitlines()]
+        """Return what the log holds of requests so far; lines are written some time after the answers."""
+        lines = [json.loads(line) for line in self.stdout.read_text().rpartition("\n")[0].splitlines()]
+        return [line for line in lines if "counters" not in line]
 
     def line_of(self, serial: str) -> dict[str, object]:
         """Return the line about a serial number, once it is there; this server must be asked for it only once."""

@@ -61,7 +61,8 @@ def test_a_reader_of_the_log_that_stalls_stops_nothing(tmp_path: Path) -> None:
         written = [json.loads(line) for line in os.read(reading, 1 << 20).splitlines()]
         unwritten = [int(word.split()[0]) for word in messages(server) if "could not be written before the end" in word]
         assert 100 < len(written) < REQUESTS
-        assert len(written) + sum(unwritten) == REQUESTS + 2  # one probe at the start, one here
+        counters = len(written) + sum(unwritten) - (REQUESTS + 2)  # one probe at the start, one here
+        assert counters in {4, 6, 8, 10}  # of two workers, at start and end, and once a minute
 
 
 def test_a_stalled_stderr_stops_nothing_either(tmp_path: Path) -> None:
