@@ -18,17 +18,18 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from functools import partial
 from typing import Final, TypeVar
 
 from storage.edge.aws_lambda.events import Event, EventResponse, read_event, written
 from storage.edge.following.refresh import Refresher
+from storage.edge.logs.addresses import ClientNames
 from storage.edge.logs.log import SERVER, JsonFormatter
-from storage.edge.record import LoggedRequest, OcspStatus, Outcome
+from storage.edge.record import OcspStatus, Outcome
 from storage.edge.respond import HttpRequest, Reply, is_probe, ocsp_error, probe, respond
 from storage.edge.serving.launch import check_deadline, max_age_cap_in, open_live_reader, seconds_in
 from storage.edge.serving.patience import PatientLookups
+from storage.edge.serving.request_log import RequestLog
 from storage.edge.serving.settings import DEFAULT, Settings
 from storage.edge.source import LiveSource
 from storage.edge.watching.readiness import Reason, readiness_of, too_old
@@ -63,6 +64,8 @@ class LambdaFunction:
         self._look_began = 0.0
         self._was_too_slow = False
         self._loop = asyncio.new_event_loop()
+        stdout = _Stdout()
+        self._request_log = RequestLog(ClientNames(settings.clients), put=stdout.put, lost=lambda: stdout.lost_count)
 
     def answer(self, event: Event) -> EventResponse:
         """Return the response to an event; its line is in the log by then.
@@ -75,7 +78,9 @@ class LambdaFunction:
         self.catch_up(self._settings.store_deadline_s)
         reply = self._reply(asked.request, int(time.time()))
         self._troubles.look_at(reply.record)
-        _write(reply.record, asked.remote, instant, (time.perf_counter_ns() - began) // 1000)
+        self._request_log.tell_if_due()
+        self._request_log.arrive()
+        self._request_log.note(reply.record, asked.remote, instant, (time.perf_counter_ns() - began) // 1000)
         return written(reply, event)
 
     def close(self) -> None:
@@ -189,9 +194,17 @@ def _speak() -> None:
     _log.setLevel(logging.INFO)
 
 
-def _write(record: LoggedRequest, remote: str, instant: float, microseconds: int) -> None:
-    with suppress(OSError):  # no line is worth the request that it is about
-        os.write(_STDOUT, f"{record.line(instant, remote, microseconds)}\n".encode())
+class _Stdout:
+    """Takes lines, and writes each at once."""
+
+    def __init__(self) -> None:
+        self.lost_count = 0
+
+    def put(self, line: bytes) -> None:
+        try:
+            os.write(_STDOUT, line + b"\n")
+        except OSError:  # no line is worth the request that it is about
+            self.lost_count += 1
 
 
 # AWS gives the import of this module ten seconds and a whole CPU, so that no client waits for what is loaded here. A

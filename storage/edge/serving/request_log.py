@@ -52,6 +52,7 @@ class RequestLog:
         self._began = time.time()
         self._complete = self._noted = self._lines = self._sampled_out = 0
         self._place = self._chosen = 0
+        self._told_at = float("-inf")
 
     @property
     def wants_forwarded(self) -> bool:
@@ -93,8 +94,14 @@ class RequestLog:
         self._place = (self._place + 1) % self._sample
         return is_chosen
 
+    def tell_if_due(self) -> None:
+        """Write counters where the last ones are a minute old, for who has no task that does so (`run`)."""
+        if time.monotonic() - self._told_at >= COUNTERS_S:
+            self.tell()
+
     def tell(self, *, is_end: bool = False) -> None:
         """Write a line of counters."""
+        self._told_at = time.monotonic()
         lost = self._lost()
         counters = {
             "requests": self._complete,
