@@ -70,7 +70,7 @@ def test_a_kept_reply_is_the_one_that_a_lookup_makes_in_that_second(now: int) ->
     assert is_kept
     assert reply[:3] == made[:3]
     assert reply.record._replace(said=None) == made.record
-    assert reply.record.line(now, "192.0.2.1", 7) == made.record.line(now, "192.0.2.1", 7)
+    assert reply.record.line(now, "192.0.2.1", 7, "0a1b2c3d") == made.record.line(now, "192.0.2.1", 7, "0a1b2c3d")
 
 
 @pytest.mark.parametrize("now", [THIS_UPDATE - 1, NEXT_UPDATE - 59])
