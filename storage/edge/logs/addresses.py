@@ -22,6 +22,9 @@ CLIENT_FORMS: Final[tuple[ClientForm, ...]] = ("full", "prefix", "hmac")
 PREFIX_BITS: Final = {4: 24, 6: 48}
 """Of an address, by its version: what is logged of networks."""
 
+UNIX: Final = "unix"
+"""Who comes by a Unix socket."""
+
 LEAST_KEY_BYTES: Final = 16
 _MOST_REMEMBERED = 4096
 
@@ -37,11 +40,13 @@ class ClientLogging:
         form: the whole address, its network (/24, /48), or a pseudonym.
         key_file: of the key of pseudonyms; read again once a minute, so that it may be replaced while edges run.
         trusted: networks of proxies whose ``X-Forwarded-For`` counts.
+        trusts_unix: whether that of proxies counts which come by a Unix socket.
     """
 
     form: ClientForm = "full"
     key_file: Path | None = None
     trusted: tuple[_Network, ...] = ()
+    trusts_unix: bool = False
 
     def check(self) -> None:
         """Refuse what cannot be done, before a server starts.
@@ -87,7 +92,7 @@ class ClientNames:
     @property
     def has_proxies(self) -> bool:
         """Whether ``X-Forwarded-For`` has to be looked at."""
-        return bool(self.logging.trusted)
+        return bool(self.logging.trusted) or self.logging.trusts_unix
 
     def refresh(self) -> None:
         """Read the key again.
@@ -110,7 +115,7 @@ class ClientNames:
 
 @lru_cache(_MOST_REMEMBERED)
 def _name(logging: ClientLogging, secret: bytes, peer: str, forwarded: str) -> str:
-    address = _client(logging.trusted, peer, forwarded) if forwarded else _address(peer)
+    address = _client(logging, peer, forwarded) if forwarded else _address(peer)
     if logging.form == "full" or address is None:
         return peer if address is None else str(address)
     if logging.form == "prefix":
@@ -119,21 +124,18 @@ def _name(logging: ClientLogging, secret: bytes, peer: str, forwarded: str) -> s
     return f"hmac-{hashlib.sha256(secret).hexdigest()[:8]}:{digest[:32]}"
 
 
-def _client(trusted: Sequence[_Network], peer: str, forwarded: str) -> _Address | None:
+def _client(logging: ClientLogging, peer: str, forwarded: str) -> _Address | None:
     """Return the last address of a chain of proxies that is not trusted, or the first one, where all are."""
-    found = _address(peer)
+    found, is_trusted = _address(peer), logging.trusts_unix and peer == UNIX
     for text in reversed(forwarded.split(",")):
-        if found is None or not _is_in(trusted, found):
+        if not is_trusted and (found is None or not any(found in network for network in logging.trusted)):
             return found
+        is_trusted = False
         before = _address(text.strip())
         if before is None:  # nobody knows what that is: the proxy that has said it is what is known
             return found
         found = before
     return found
-
-
-def _is_in(networks: Sequence[_Network], address: _Address) -> bool:
-    return any(address in network for network in networks)
 
 
 def _address(text: str) -> _Address | None:

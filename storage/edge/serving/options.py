@@ -5,7 +5,7 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
-from storage.edge.logs.addresses import CLIENT_FORMS, ClientLogging, network_in
+from storage.edge.logs.addresses import CLIENT_FORMS, UNIX, ClientLogging, network_in
 from storage.edge.serving.launch import max_age_cap_in, seconds_in
 from storage.edge.serving.settings import DEFAULT, Settings
 from storage.edge.watching.canary import Canary, read_canaries
@@ -58,7 +58,7 @@ def add_options(parser: ArgumentParser) -> None:
         type=_network,
         action="append",
         default=[],
-        help="believe X-Forwarded-For of proxies there, such as 10.0.0.0/8; may be repeated",
+        help="believe X-Forwarded-For of proxies there, such as 10.0.0.0/8, or at the Unix socket (unix); repeatable",
     )
     parser.add_argument(
         "--max-age-cap",
@@ -123,7 +123,12 @@ def settings_of(given: Namespace) -> Settings:
         unix=given.unix,
         unix_mode=given.unix_mode,
         log_sample=given.log_sample,
-        clients=ClientLogging(form=given.log_client, key_file=given.log_client_key, trusted=tuple(given.trusted_proxy)),
+        clients=ClientLogging(
+            form=given.log_client,
+            key_file=given.log_client_key,
+            trusted=tuple(one for one in given.trusted_proxy if one is not None),
+            trusts_unix=None in given.trusted_proxy,
+        ),
     )
 
 
@@ -154,7 +159,10 @@ def _sample(text: str) -> int:
     return sample
 
 
-def _network(text: str) -> IPv4Network | IPv6Network:
+def _network(text: str) -> IPv4Network | IPv6Network | None:
+    """Return the network of proxies; None: those at the Unix socket."""
+    if text == UNIX:
+        return None
     try:
         return network_in(text)
     except ValueError as error:

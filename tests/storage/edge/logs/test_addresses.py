@@ -79,6 +79,15 @@ def test_behind_trusted_proxies_the_client_is_the_last_address_that_nobody_trust
     assert names("full", "10.0.0.0/8").name(peer, forwarded) == client
 
 
+def test_a_proxy_at_the_unix_socket_is_believed_where_it_is_trusted() -> None:
+    behind = ClientNames(ClientLogging(trusts_unix=True, trusted=(network_in("10.0.0.0/8"),)))
+
+    assert behind.has_proxies
+    assert behind.name("unix", ["1.1.1.1, 198.51.100.7, 10.0.0.2"]) == "198.51.100.7"
+    assert behind.name("unix") == "unix"
+    assert names("full", "10.0.0.0/8").name("unix", ["198.51.100.7"]) == "unix"
+
+
 def test_who_trusts_no_proxy_believes_none() -> None:
     assert not ClientNames(WHOLE_ADDRESSES).has_proxies
     assert ClientNames(WHOLE_ADDRESSES).name("10.0.0.1", ["198.51.100.7"]) == "10.0.0.1"

@@ -120,7 +120,7 @@ def test_each_path_means_the_same_however_it_is_escaped(server: ServerProcess, p
 
 def told(record: LoggedRequest, line: dict[str, object]) -> dict[str, object]:
     """Return the line as it should be, but for what no two requests share, and for the words of the library."""
-    own = {name: line[name] for name in ("time", "remote", "microseconds")}
+    own = {name: line[name] for name in ("time", "remote", "worker", "microseconds")}
     fields: dict[str, object] = {
         "method": "GET",
         "http": record.http,
@@ -128,6 +128,8 @@ def told(record: LoggedRequest, line: dict[str, object]) -> dict[str, object]:
         "outcome": record.outcome.value,
         "bytes": record.body_bytes,
     }
+    if record.answer is not None:
+        fields["status"] = record.answer.status
     if record.cert_id is not None:
         fields |= {
             "hash": HASH_NAMES.get(record.cert_id.hash_oid, record.cert_id.hash_oid),

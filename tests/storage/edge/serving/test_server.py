@@ -176,9 +176,10 @@ def test_the_log_tells_who_asked_for_a_certificate_that_is_not_there(server: Ser
 
     line = server.line_of("-beef")
     assert isinstance(line["microseconds"], int)
-    assert line | {"time": "", "microseconds": 0} == {
+    assert line | {"time": "", "worker": "", "microseconds": 0} == {
         "time": "",
         "remote": "127.0.0.1",
+        "worker": "",
         "method": "GET",
         "http": 200,
         "ocsp": "unauthorized",
