@@ -136,26 +136,36 @@ class Model:
         if (old := self.says(serial)) is None:
             raise Refused
         if not old.is_final:
-            return {serial: Said(REVOKED, now, reason, now, REVOKE)}
+            return {serial: Said(REVOKED, now, reason, max(now, old.as_of), REVOKE)}
         if reason == KEY_COMPROMISE and old.reason != KEY_COMPROMISE:
-            return {serial: Said(REVOKED, old.at, reason, now, REVOKE)}
+            return {serial: Said(REVOKED, old.at, reason, max(now, old.as_of), REVOKE)}
         return {}
 
     def hold(self, serial: int, now: int) -> dict[int, Said]:
         """Return what lands of a hold."""
         if (old := self.says(serial)) is None or old.is_final:
             raise Refused
-        return {} if old.status == HELD else {serial: Said(HELD, now, ON_HOLD, now, HOLD)}
+        return {} if old.status == HELD else {serial: Said(HELD, now, ON_HOLD, max(now, old.as_of), HOLD)}
 
     def release(self, serial: int, now: int) -> dict[int, Said]:
         """Return what lands of a release."""
         if (old := self.says(serial)) is None or old.is_final:
             raise Refused
-        return {serial: Said(GOOD, 0, NO_REASON, now, HOLD)} if old.status == HELD else {}
+        return {serial: Said(GOOD, 0, NO_REASON, max(now, old.as_of), HOLD)} if old.status == HELD else {}
 
 
-def taken_back(head: Model, target: Model, between: Sequence[Model]) -> Model:
-    """Return the store after a rollback from `head` to `target`; `between` are later generations, the newest first."""
+def taken_back(
+    head: Model, target: Model, between: Sequence[Model], *, unrevoke: bool = False, shrink: bool = False
+) -> Model:
+    """Return the store after a rollback from `head` to `target`.
+
+    Args:
+        head: the newest generation.
+        target: which one is gone back to.
+        between: later generations, the newest first.
+        unrevoke: whether what runs have revoked is left to the target.
+        shrink: whether what it lacks is left out.
+    """
     after = Model(dict(target.shards), dict(target.overlays))
     asked: set[int] = set()
     for number, later in enumerate((head, *between)):
@@ -163,12 +173,16 @@ def taken_back(head: Model, target: Model, between: Sequence[Model]) -> Model:
             said, was = later.says(serial), target.says(serial)
             assert said is not None
             if was is None:
-                is_copied = said.status in {REVOKED, HELD} or number == 0
+                is_bad = said.status in {REVOKED, HELD}
+                is_copied = is_bad or number == 0
+                is_left = shrink and (said.origin == RUN or not is_bad) and (unrevoke or not said.is_final)
             elif said.status == REVOKED:
                 is_copied = not (was.is_final and was.reason == KEY_COMPROMISE != said.reason)
             else:
                 is_copied = said.status == HELD and not was.is_final
-            if is_copied and (was is None or said[:3] != was[:3]):
+            if was is not None:
+                is_left = unrevoke and said.origin == RUN and not (was.is_final and said.is_final)
+            if is_copied and not is_left and (was is None or said[:3] != was[:3]):
                 after.overlays[serial] = said
         asked |= later.shown.keys()
     return after

@@ -11,8 +11,7 @@ import functools
 import io
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -20,7 +19,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from pregen.__main__ import main
 from pregen.config import load_config
@@ -30,13 +29,14 @@ from pregen.gates import Acceptance
 from pregen.gates.comparison import RememberedStatus
 from pregen.generation.preparation import RunOptions, prepare
 from pregen.generation.publication import publish_prepared
+from pregen.generation.rows import sharding
 from pregen.generation.work.steps import Steps
 from pregen.overlays.entries import newest
-from pregen.overlays.records import pack_entries
+from pregen.overlays.records import MOST_OVERLAYS, pack_entries
 from storage.certid import HASH_OIDS, CertID
 from storage.errors import StorageError
 from storage.reader import Generation, open_reader
-from storage.stores import Store
+from storage.stores.address import SCHEMES, Scheme
 from storage.stores.local import LocalStore
 from tests.fakes import WrappedStore
 from tests.faults.life_model import (
@@ -61,7 +61,9 @@ from tests.pregen.cli.two import SECOND, second_issuer
 
 ANCHOR = 0x5000  # is always there and good, as a snapshot without a row is refused
 SERIALS = tuple(range(0x1001, 0x1006))
-STEP_S = 60
+FILLERS = range(0x7000, 0x7028)  # come and go, and are good
+ROWS_A_SHARD = 8
+STEP_S = 20  # less than clocks of different machines are apart
 STATUS_OF = {GOOD: 0, REVOKED: 1, HELD: 1, UNKNOWN: 2}
 NAME_OF = {
     RememberedStatus.GOOD: GOOD,
@@ -78,28 +80,59 @@ kinds = st.sampled_from(
     + [(REVOKED, reason) for reason in (NO_REASON, SUPERSEDED, KEY_COMPROMISE)]
 )
 sources = st.dictionaries(serials, kinds, max_size=len(SERIALS))
-lags = st.sampled_from([0, STEP_S // 2, 3 * STEP_S])
+lags = st.sampled_from([0, 30, 180])
+clocks = st.sampled_from([0, 0, 30, -30])  # of the machine that a command is called on
+growths = st.sampled_from([0, 0, 0, len(FILLERS) // 4, len(FILLERS)])
+last_calls = st.integers(0, 40)
 
 
-class OtherStore(WrappedStore):
-    """Lets somebody else publish before the first commit, or goes away at a certain call."""
+class Trouble:
+    """What happens to a store: somebody else publishes before the first commit, or it goes away at a certain call."""
 
-    def __init__(self, inner: Store, change: Callable[[], object] | None = None, ends_at: int | None = None) -> None:
-        super().__init__(inner)
+    def __init__(self) -> None:
+        self.change: Callable[[], object] | None = None
+        self.left: int | None = None
+
+    @contextlib.contextmanager
+    def now(self, change: Callable[[], object] | None = None, ends_at: int | None = None) -> Iterator[None]:
         self.change, self.left = change, ends_at
+        try:
+            yield
+        finally:
+            self.change = self.left = None
+
+
+TROUBLE = Trouble()
+TROUBLED = "troubled"
+
+
+class TroubledStore(WrappedStore):
+    """A folder that has whatever trouble there is; all commands and their workers open it by its address."""
 
     def _call(self, operation: str, name: str, /) -> None:
-        if self.left is not None:
-            self.left -= 1
-            if self.left < 0:
+        if TROUBLE.left is not None:
+            TROUBLE.left -= 1
+            if TROUBLE.left < 0:
                 raise ConnectionError(f"{operation} {name}: the store has gone away")
 
     def put_if_absent(self, name: str, data: bytes) -> None:
         self._call("put_if_absent", name)
-        change, self.change = self.change, None
+        change, TROUBLE.change = TROUBLE.change, None
         if change is not None and name.startswith("commits/"):
             change()
+        else:
+            TROUBLE.change = change
         self.inner.put_if_absent(name, data)
+
+
+@pytest.fixture(autouse=True)
+def _troubled_stores_and_small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Register a kind of store that has trouble, and let few rows fill a shard, so that growth splits them."""
+    opened = Scheme(
+        "troubled:PATH", str, lambda address: TroubledStore(LocalStore(Path(address.url.partition(":")[2])))
+    )
+    monkeypatch.setitem(SCHEMES, TROUBLED, opened)
+    monkeypatch.setattr(sharding, "SHARD_ROWS", ROWS_A_SHARD)
 
 
 @functools.cache
@@ -113,6 +146,7 @@ def authority() -> Ca:
     any_size = {"share": 1.0, "count": 1_000_000}
     ca.configure(
         {**SECOND, "cert_ids": "sha256"},
+        publish={"store": f"{TROUBLED}:{ca.store}"},
         issuer={"on_trouble": "leave-behind", "cert_ids": "sha256"},
         validity={"profile": "lab", "lifetime": "4d"},
         gates={"shrink": any_size, "growth": any_size, "issuer_missing": 2, "unrevoke": 1_000},
@@ -125,6 +159,7 @@ def first_generation() -> tuple[Path, Model, int]:
     """Return a store with one generation, with which all sequences begin, its dict, and its as_of."""
     life = Life.__new__(Life)
     life.ca, life.now, life.as_of, life.model = authority(), int(authority().now.timestamp()), 0, Model()
+    life.ahead_s = 0
     rows = life.snapshot(dict.fromkeys(SERIALS[:-1], (GOOD, NO_REASON)), 0)
     code, said = life.command("run", life.ca.config)
     assert code == ExitCode.DONE, said
@@ -136,6 +171,8 @@ def first_generation() -> tuple[Path, Model, int]:
 class Life(RuleBasedStateMachine):
     """One store, its dict, and what the CA's database says."""
 
+    all_crash = False  # whether other commands than runs lose their store, too
+
     def __init__(self) -> None:
         super().__init__()
         self.ca = authority()
@@ -143,6 +180,7 @@ class Life(RuleBasedStateMachine):
         shutil.rmtree(self.ca.store, ignore_errors=True)
         shutil.copytree(first, self.ca.store)
         self.model, self.as_of = Model(dict(model.shards)), self.now
+        self.ahead_s = 0
         self.final: set[int] = set()
         self.past: dict[int, tuple[Model, int, int]] = {}  # by commit: the dict, its as_of, and its base
 
@@ -175,7 +213,7 @@ class Life(RuleBasedStateMachine):
         """Call a command; return its exit code and what it said."""
         out, err = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code = main([*map(str, words), "--now", datetime.fromtimestamp(self.now, UTC).isoformat()])
+            code = main([*map(str, words), "--now", datetime.fromtimestamp(self.clock, UTC).isoformat()])
         return code, err.getvalue()
 
     def done(self, expected: Callable[[], Rows], *words: object) -> Rows:
@@ -190,12 +228,21 @@ class Life(RuleBasedStateMachine):
         assert code == ExitCode.DONE, said
         return lands
 
-    def tick(self) -> None:
+    def tick(self, ahead_s: int = 0) -> None:
+        """Let time pass; the next command is called on a machine whose clock is ahead so much."""
         self.now += STEP_S
+        self.ahead_s = ahead_s
 
-    @rule(source=sources, lag=lags, accepts=st.booleans(), full=st.booleans())
-    def run(self, source: Mapping[int, tuple[str, int]], lag: int, *, accepts: bool, full: bool) -> None:
-        rows = self.snapshot(source, lag)
+    @property
+    def clock(self) -> int:
+        """What the clock of the machine says."""
+        return self.now + self.ahead_s
+
+    @rule(source=sources, lag=lags, ahead_s=clocks, more=growths, accepts=st.booleans(), full=st.booleans())
+    def run(
+        self, source: Mapping[int, tuple[str, int]], lag: int, ahead_s: int, more: int, *, accepts: bool, full: bool
+    ) -> None:
+        rows = self.snapshot({**source, **dict.fromkeys(FILLERS[:more], (GOOD, NO_REASON))}, lag, ahead_s)
         words = (*(ACCEPTED if accepts else ()), *(("--full",) if full else ()))
         try:
             after = self.model.run(rows, accepts=accepts)
@@ -209,48 +256,88 @@ class Life(RuleBasedStateMachine):
         if accepts:
             self.freed()
 
-    def snapshot(self, source: Mapping[int, tuple[str, int]], lag: int) -> Rows:
+    def snapshot(self, source: Mapping[int, tuple[str, int]], lag: int, ahead_s: int = 0) -> Rows:
         """Export a snapshot that is not older than the one before."""
-        self.tick()
+        self.tick(ahead_s)
         return self.export(
             {**source, ANCHOR: (GOOD, NO_REASON)}, max(self.now - lag, self.as_of), RUN, "snapshot.parquet"
         )
 
-    @rule(source=sources.filter(bool), lag=lags, accepts=st.booleans())
-    def delta(self, source: Mapping[int, tuple[str, int]], lag: int, *, accepts: bool) -> None:
-        self.tick()
+    @rule(source=sources.filter(bool), lag=lags, ahead_s=clocks, accepts=st.booleans())
+    def delta(self, source: Mapping[int, tuple[str, int]], lag: int, ahead_s: int, *, accepts: bool) -> None:
+        self.tick(ahead_s)
         rows = self.export(source, self.now - lag, DELTA, "delta.parquet")
-        words = ACCEPTED if accepts else ()
-        lands = self.done(
-            lambda: self.model.delta(rows, accepts=accepts),
-            "delta",
-            self.ca.config,
-            self.ca.folder / "delta.parquet",
-            *words,
-        )
-        self.model.overlays.update(lands)
+        expected, words = self.delta_of(rows, accepts=accepts)
+        self.model.overlays.update(self.done(expected, *words))
         if accepts:
             self.freed()
 
-    @rule(serial=serials, reason=st.sampled_from([NO_REASON, SUPERSEDED, KEY_COMPROMISE]))
-    def revoke(self, serial: int, reason: int) -> None:
-        self.tick()
+    def delta_of(self, rows: Rows, *, accepts: bool = False) -> tuple[Callable[[], Rows], tuple[object, ...]]:
+        """Return what tells what lands of a delta, and its command line."""
+        words = ("delta", self.ca.config, self.ca.folder / "delta.parquet", *(ACCEPTED if accepts else ()))
+        return lambda: self.model.delta(rows, accepts=accepts), words
+
+    @rule(serial=serials, ahead_s=clocks, reason=st.sampled_from([NO_REASON, SUPERSEDED, KEY_COMPROMISE]))
+    def revoke(self, serial: int, ahead_s: int, reason: int) -> None:
+        self.tick(ahead_s)
         self.model.overlays.update(self.changed("revoke", serial, reason))
 
-    @rule(serial=serials, command=st.sampled_from(["hold", "release"]))
-    def hold(self, serial: int, command: str) -> None:
-        self.tick()
+    @rule(serial=serials, ahead_s=clocks, command=st.sampled_from(["hold", "release"]))
+    def hold(self, serial: int, ahead_s: int, command: str) -> None:
+        self.tick(ahead_s)
         self.model.overlays.update(self.changed(command, serial))
+
+    @rule(serial=serials)
+    def pile_up(self, serial: int) -> None:
+        """So many urgent changes that the next one, or the last of these, merges them."""
+        said = self.model.says(serial)
+        for _ in range(MOST_OVERLAYS - 1 if said and not said.is_final else 0):
+            said = self.model.says(serial)
+            assert said is not None
+            self.hold(serial, 0, "release" if said.status == HELD else "hold")
 
     def changed(self, command: str, serial: int, reason: int = NO_REASON) -> Rows:
         """Revoke, hold or release a certificate; return what lands."""
+        return self.done(self.rule_of(command, serial, reason), *self.words(command, serial, reason))
+
+    def rule_of(self, command: str, serial: int, reason: int) -> Callable[[], Rows]:
+        """Return what tells what lands of a command."""
         rules: dict[str, Callable[[], Rows]] = {
-            "revoke": lambda: self.model.revoke(serial, reason, self.now),
-            "hold": lambda: self.model.hold(serial, self.now),
-            "release": lambda: self.model.release(serial, self.now),
+            "revoke": lambda: self.model.revoke(serial, reason, self.clock),
+            "hold": lambda: self.model.hold(serial, self.clock),
+            "release": lambda: self.model.release(serial, self.clock),
         }
-        named = ("--issuer", "r1", "--serial", f"{serial:x}")
-        return self.done(rules[command], command, self.ca.config, *named, *WORDS[reason])
+        return rules[command]
+
+    def words(self, command: str, serial: int, reason: int) -> tuple[object, ...]:
+        return command, self.ca.config, "--issuer", "r1", "--serial", f"{serial:x}", *WORDS[reason]
+
+    @precondition(lambda self: self.all_crash)
+    @rule(
+        source=sources.filter(bool),
+        serial=serials,
+        command=st.sampled_from(["delta", "revoke", "hold", "release"]),
+        ends_at=last_calls,
+    )
+    def urgent_crash(self, source: Mapping[int, tuple[str, int]], serial: int, command: str, ends_at: int) -> None:
+        """An urgent change, which may merge others, loses its store at any call; said once more, it is done."""
+        self.tick()
+        if command == "delta":
+            rows = self.export(source, self.now, DELTA, "delta.parquet")
+            expected, words = self.delta_of(rows)
+        else:
+            expected, words = self.rule_of(command, serial, NO_REASON), self.words(command, serial, NO_REASON)
+        before = self.current().commit.number
+        try:
+            lands = expected()
+        except Refused:
+            lands = {}
+        with TROUBLE.now(ends_at=ends_at):
+            self.command(*words)
+        if self.current().commit.number > before:
+            assert lands
+            self.model.overlays.update(lands)
+        self.model.overlays.update(self.done(expected, *words))
 
     @rule(
         source=sources,
@@ -317,16 +404,27 @@ class Life(RuleBasedStateMachine):
         if code != ExitCode.REFUSED:
             self.model, self.as_of = after, next(iter(rows.values())).as_of
 
-    @rule(keep=st.integers(1, 3))
-    def clean(self, keep: int) -> None:
+    @rule(keep=st.integers(1, 3), ends_at=st.none() | last_calls)
+    def clean(self, keep: int, ends_at: int | None) -> None:
+        """A cleaning, which may lose its store at any call; the next one goes on."""
         self.tick()
+        words = ("gc", self.ca.config, "--keep", keep, "--grace", "0s")
+        if ends_at is not None and self.all_crash:
+            with TROUBLE.now(ends_at=ends_at):
+                self.command_by_clock(*words)
+        code, said = self.command_by_clock(*words)
+        assert code == ExitCode.DONE, said
+
+    @staticmethod
+    def command_by_clock(*words: object) -> tuple[int, str]:
+        """Call a command that goes by the machine's clock; return its exit code and what it said."""
         out = io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
-            code = main(["gc", str(self.ca.config), "--keep", str(keep), "--grace", "0s"])
-        assert code == ExitCode.DONE, out.getvalue()
+            code = main([*map(str, words)])
+        return code, out.getvalue()
 
-    @rule(which=st.integers(0, 11))
-    def take_back(self, which: int) -> None:
+    @rule(which=st.integers(0, 11), unrevoke=st.booleans(), shrink=st.booleans(), ends_at=st.none() | last_calls)
+    def take_back(self, which: int, ends_at: int | None, *, unrevoke: bool, shrink: bool) -> None:
         """A rollback to any commit of which, and of all since then, it is known what they said.
 
         What is drawn does not depend on how many there are: a crash, which counts calls of several threads, may have
@@ -335,18 +433,25 @@ class Life(RuleBasedStateMachine):
         head = self.current().commit.number
         known = [number for number in self.past if all(one in self.past for one in range(number, head + 1))]
         to = known[which % len(known)]
-        out = io.StringIO()
-        words = ["rollback", str(self.ca.config), "--to", str(to), "--reason", "test"]
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
-            code = main(words)
+        accepted = [
+            word for name, is_on in (("unrevoke", unrevoke), ("shrink", shrink)) if is_on for word in ("--accept", name)
+        ]
+        words = ("rollback", self.ca.config, "--to", to, "--reason", "test", *accepted)
+        if ends_at is not None and self.all_crash:
+            with TROUBLE.now(ends_at=ends_at):
+                code, said = self.command_by_clock(*words)
+        if ends_at is None or not self.all_crash or self.current().commit.number == head:
+            code, said = self.command_by_clock(*words)
         if to == head:
-            assert code == ExitCode.USAGE, out.getvalue()
+            assert code == ExitCode.USAGE, said
         elif code == ExitCode.REFUSED:
-            assert "rollback.cleaned-up" in out.getvalue()
+            assert "rollback.cleaned-up" in said
         else:
-            assert code == ExitCode.DONE, out.getvalue()
+            assert self.current().commit.number > head, said
             target, self.as_of, _ = self.past[to]
-            self.model = taken_back(self.model, target, self.between(to, head))
+            self.model = taken_back(self.model, target, self.between(to, head), unrevoke=unrevoke, shrink=shrink)
+            if unrevoke:
+                self.freed()
 
     def between(self, to: int, head: int) -> list[Model]:
         """Return what the last commit of each generation said, from before the head's back to a commit."""
@@ -363,11 +468,10 @@ class Life(RuleBasedStateMachine):
     ) -> None:
         """Publish the snapshot by a run whose store is another one's too, or goes away."""
         accept = (Acceptance("unrevoke", "test", "tests"),) if accepts else ()
-        options = RunOptions(workers=1, now=datetime.fromtimestamp(self.now, UTC), accept=accept)
+        options = RunOptions(workers=1, now=datetime.fromtimestamp(self.clock, UTC), accept=accept)
         prepared = prepare(load_config(self.ca.config), options)
-        store = OtherStore(prepared.store, change, ends_at)
-        at_hand = replace(prepared, store=store, open_store=lambda: store)  # workers are this process, and have it too
-        publish_prepared(at_hand, Steps(), lambda *_: None)
+        with TROUBLE.now(change, ends_at):
+            publish_prepared(prepared, Steps(), lambda *_: None)
 
     def freed(self) -> None:
         """What is not revoked now was freed by name."""
@@ -408,9 +512,15 @@ class Life(RuleBasedStateMachine):
         self.final |= now
 
 
-def live(sequences: int, steps: int) -> None:
+class TroubledLife(Life):
+    """A life in which every command may lose its store at any call."""
+
+    all_crash = True
+
+
+def live(sequences: int, steps: int, kind: type[Life] = Life) -> None:
     run_state_machine_as_test(
-        Life,
+        kind,
         settings=settings(
             max_examples=sequences,
             stateful_step_count=steps,
@@ -426,4 +536,4 @@ def test_a_hundred_lives_of_a_store_are_those_of_a_dict() -> None:
 
 @pytest.mark.slow
 def test_two_thousand_lives_of_a_store_are_those_of_a_dict() -> None:
-    live(2_000, 10)
+    live(2_000, 10, TroubledLife)
