@@ -9,6 +9,7 @@ import os
 import pickle
 import threading
 import traceback
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, TypeAlias, cast
@@ -32,6 +33,7 @@ class Parcel(NamedTuple):
         spool: where it is.
         name: of its object.
         size_bytes, sha256: of the object.
+        run: which run of which client it belongs to: see `admit`.
         config: the worker's own configuration.
         admitted: `Machine.digest` of the client.
     """
@@ -40,16 +42,22 @@ class Parcel(NamedTuple):
     name: str
     size_bytes: int
     sha256: bytes
+    run: str
     config: str
     admitted: str
 
 
 class Done(NamedTuple):
-    """What a task has come to: its result, what it raised, or why it was not done; and the address of the worker."""
+    """What a task has come to: its result, what it raised, or why it was not done; and the address of the worker.
+
+    Attributes:
+        is_stranger: whether the client has not looked at this worker yet, which has done nothing then.
+    """
 
     result: object = None
     raised: Exception | None = None
     refused: Machine | None = None
+    is_stranger: bool = False
     worker: str = ""
 
 
@@ -61,8 +69,10 @@ class _Work:
         self.name = ""
         self.call: Callable[[object], object] | None = None
         self.keys: KeysHere | None = None
+        self.runs: deque[str] = deque(maxlen=_RUNS)
 
 
+_RUNS = 1_000  # that a worker is admitted to at once, which is more than there are clients
 _work = _Work()
 
 
@@ -75,6 +85,11 @@ def about(config: str) -> Machine:
     return machine_here(Path(config))
 
 
+def admit(run: str) -> None:
+    """Let this worker work for a run: its client has looked at it. One that is started anew is asked again."""
+    _work.runs.append(run)
+
+
 def work(parcel: Parcel, task: bytes) -> bytes:
     """Do one task of a job, and return a `Done`, pickled."""
     with _work.lock:
@@ -82,6 +97,8 @@ def work(parcel: Parcel, task: bytes) -> bytes:
 
 
 def _done(parcel: Parcel, task: bytes) -> Done:
+    if parcel.run not in _work.runs:
+        return Done(is_stranger=True)
     try:
         if _work.name != parcel.name:  # configuration and keys are looked at anew for each job: they may have changed
             _work.call, _work.name, _work.keys = None, "", KeysHere(Path(parcel.config))
@@ -96,6 +113,7 @@ def _done(parcel: Parcel, task: bytes) -> Done:
         assert _work.keys is not None
         return Done(result=_work.call(unpack(task, _work.keys)))
     except Exception as e:  # noqa: BLE001 - whatever it is, the client raises it
+        _work.name = ""  # what it has half done, such as rows of a part, is no other task's
         e.add_note(f"on the worker {os.uname().nodename}, process {os.getpid()}:\n{traceback.format_exc()}")
         return Done(raised=portable(e))
 

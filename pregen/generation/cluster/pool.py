@@ -5,6 +5,7 @@ that hangs, whose tasks are given to another after a while, and workers that may
 than keep all workers busy, so that neither the client nor the scheduler grows with their number.
 """
 
+import asyncio
 import contextlib
 import hashlib
 import os
@@ -20,7 +21,7 @@ from distributed import CancelledError, Client, Future, KilledWorker
 
 from pregen.errors import Finding, PregenError, WorkerError
 from pregen.generation.cluster.admission import Asked, Machine, machine_here, objections
-from pregen.generation.cluster.afar import Done, Parcel, about, work
+from pregen.generation.cluster.afar import Done, Parcel, about, admit, work
 from pregen.generation.cluster.figures import ClusterFigures
 from pregen.generation.cluster.parcels import pack
 from pregen.generation.cluster.safety import check_safe
@@ -29,6 +30,7 @@ from pregen.generation.work.workers import Argument, Result, Task
 
 _AHEAD = 2  # tasks a worker: one that it does, and the next one
 _LOOK_S = 1.0  # how often it is looked whether something hangs
+_ANSWER_S = 60.0  # what a worker may take to say what it is: where it reads its program first, some seconds
 _ALONE_S = 60.0  # without any worker: a supervisor may be starting some anew
 _Ended: TypeAlias = "queue.SimpleQueue[Future[bytes]]"
 _NOTHING = "nothing was published, the current generation is what it was"
@@ -129,7 +131,14 @@ class ClusterPool:
                 attempt = under_way.pop(str(future.key), None)
                 if attempt is None:  # it was done elsewhere meanwhile
                     continue
-                yield self._result(attempt)
+                done = self._done(attempt)
+                if done.is_stranger:  # it came since the last look, or was started anew, and has done nothing
+                    self._admitted.discard(done.worker)
+                    self._admit()
+                    attempt.tries += 1
+                    under_way[str(self._submitted(job, attempt, ended).future.key)] = attempt
+                    continue
+                yield self._result(done)
         finally:
             self._under_way = {}
             with contextlib.suppress(Exception):  # the scheduler may be what failed
@@ -141,7 +150,13 @@ class ClusterPool:
         terms = self._terms
         terms.spool.put(name, [memoryview(octets)])
         return Parcel(
-            terms.spool, name, len(octets), hashlib.sha256(octets).digest(), terms.config_there, self._machine.digest
+            terms.spool,
+            name,
+            len(octets),
+            hashlib.sha256(octets).digest(),
+            self._id,
+            terms.config_there,
+            self._machine.digest,
         )
 
     def _submitted(self, job: Parcel, attempt: _JobAttempt[Task], ended: _Ended) -> _JobAttempt[Task]:
@@ -162,7 +177,7 @@ class ClusterPool:
         attempt.future.add_done_callback(ended.put)
         return attempt
 
-    def _result(self, attempt: _JobAttempt[Task]) -> Any:  # noqa: ANN401 - what the job's call returned
+    def _done(self, attempt: _JobAttempt[Task]) -> Done:
         label = attempt.task.label
         try:
             with _reached():
@@ -172,10 +187,13 @@ class ClusterPool:
             raise WorkerError(f"{label} {how}: {_NOTHING}; look at their logs") from None
         finally:
             attempt.future.release()
-        done: Done = pickle.loads(octets)  # noqa: S301 - of a worker, which has the keys anyway
+        done: Done = pickle.loads(octets)  # noqa: S301 - of a worker, which was trusted with keys of its own
         self._heard_s[done.worker] = time.monotonic()
+        return done
+
+    def _result(self, done: Done) -> Any:  # noqa: ANN401 - what the job's call returned
         if done.refused is not None:
-            raise self._refusal("a worker that joined", objections(self._machine, _asked_now(done.refused)))
+            raise self._refusal(done.worker, objections(self._machine, _asked_now(done.refused)))
         if done.raised is not None:
             raise done.raised
         return done.result
@@ -190,30 +208,48 @@ class ClusterPool:
             # Not `scheduler_info`, whose answer another thread of Dask replaces by one without workers.
             told = self._client.sync(self._identity)["workers"]
         self._known = {name: one["nthreads"] for name, one in told.items()}
-        new = [name for name in self._known if name not in self._admitted]
+        new = [name for name in self._known if name not in self._admitted and name not in self._hanging]
         for name in new:
             check_safe(name, "the worker at")
-        before = time.time()
         with _reached():
-            answers = self._client.run(about, self._terms.config_there, workers=new, on_error="return") if new else {}
-        after = time.time()
-        for name, answer in answers.items():
+            answers = self._client.sync(self._all_asked, new) if new else []
+        for name, answer in zip(new, answers, strict=True):
+            if isinstance(answer, TimeoutError):
+                self._hanging.add(name)
+                text = (
+                    f"{name} has not said within {_ANSWER_S:.0f} s what it is: it gets no tasks; look at that machine"
+                )
+                self.figures.warnings.append(Finding("cluster.worker-hangs", "warning", text))
+            if isinstance(answer, OSError):  # it went away while it was asked; TimeoutError is one, too
+                continue
             if isinstance(answer, PregenError):
                 raise self._refusal(name, [str(answer)])
-            if isinstance(answer, OSError):  # it went away while it was asked
-                continue
-            if not isinstance(answer, Machine):
+            if not isinstance(answer, Asked):
                 raise self._refusal(name, [f"does not answer as one of ours ({type(answer).__name__}: {answer})"])
-            found = objections(self._machine, Asked(answer, before, after))
+            found = objections(self._machine, answer)
             if (threads := self._known[name]) > 1:
                 found.append(
                     f"has {threads} threads, which one process cannot use: start it with --nthreads 1, one a core"
                 )
             if found:
                 raise self._refusal(name, found)
+            with _reached():
+                self._client.run(admit, self._id, workers=[name], on_error="ignore")
             self._admitted.add(name)
         if not self._admitted:
             raise WorkerError(f"the cluster has no workers: {_NOTHING}; start some, and run again")
+
+    async def _all_asked(self, names: list[str]) -> list[Asked | BaseException]:
+        """Return what workers say that they are, or why not; one that hangs holds nobody up for long."""
+        return await asyncio.gather(*map(self._asked, names), return_exceptions=True)
+
+    async def _asked(self, name: str) -> Asked:
+        before = time.time()
+        asked = self._client.run(about, self._terms.config_there, workers=[name], on_error="return")
+        answer = (await asyncio.wait_for(asked, _ANSWER_S)).get(name, ConnectionError(f"{name} is gone"))
+        if isinstance(answer, BaseException):
+            raise answer
+        return Asked(answer, before, time.time())
 
     async def _identity(self) -> dict[str, Any]:
         """Return what the scheduler says of itself and of all workers."""

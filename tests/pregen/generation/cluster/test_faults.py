@@ -1,5 +1,6 @@
 """What may happen to a cluster: its workers die, hang, are others than they should be; its scheduler dies."""
 
+import itertools
 import os
 import signal
 import time
@@ -75,6 +76,24 @@ def test_tasks_of_a_worker_that_dies_or_hangs_are_done_by_others_and_it_is_said(
         assert {one.code for one in pool.figures.warnings} == {
             "cluster.worker-gone" if act == "kill" else "cluster.worker-hangs"
         }
+
+
+def test_a_worker_that_joins_in_the_midst_is_looked_at_before_it_does_anything(ca: Ca, tmp_path: Path) -> None:
+    config = load_config(ca.config)
+    with (
+        running_cluster(tmp_path / "cluster", workers=1) as cluster,
+        open_cluster(config, cluster.address, FolderSpool(tmp_path)) as pool,
+    ):
+        endless = pool.map(Actor, None, (Act(number) for number in itertools.count()))
+        first = next(endless)[1]
+        cluster.add()
+        assert next(process for _, process in endless if process != first), "it takes its share"
+
+        cluster.add(threads=2)
+        done = list[int]()
+        with pytest.raises(WorkerError, match=r"2 threads.*--nthreads 1"):
+            done.extend(process for _, process in endless)
+        assert cluster.workers[-1].pid not in done, "it may do nothing"
 
 
 def test_a_task_that_ends_each_worker_is_named(ca: Ca, tmp_path: Path) -> None:
