@@ -68,22 +68,28 @@ class Sought:
         serial: its number, as the log writes it.
         issuers: all that requests may say of its issuer.
         is_certain: whether a request with its serial and another issuer is about another certificate for certain.
+        has_all_keys: whether this is so too where the issuer has its name and another key: not where the issuer is
+            known by what a certificate says, for a CA may have had another key then.
     """
 
     serial: str
     issuers: frozenset[IssuerHashes]
     is_certain: bool
+    has_all_keys: bool = True
 
     def matches(self, rows: pa.Table) -> Matches:
         """Return which rows, all of them with the serial, are about the certificate."""
-        sought, known = np.zeros(rows.num_rows, np.bool_), np.zeros(rows.num_rows, np.bool_)
+        sought, known, namesakes = (np.zeros(rows.num_rows, np.bool_) for _ in range(3))
         for issuer in self.issuers:
             is_hash = is_text(rows, "hash", issuer.hash)
             found = is_hash & is_text(rows, "issuer_name_hash", issuer.name_hash)
+            namesakes |= found
             if issuer.key_hash is not None:
-                found &= is_text(rows, "issuer_key_hash", issuer.key_hash)
+                found = found & is_text(rows, "issuer_key_hash", issuer.key_hash)
             sought, known = sought | found, known | is_hash
-        return Matches(sought, ~sought & ~known if self.is_certain else ~sought)
+        if self.is_certain and self.has_all_keys:
+            return Matches(sought, ~sought & ~known)
+        return Matches(sought, ~sought & (~known | namesakes) if self.is_certain else ~sought)
 
 
 def is_text(rows: pa.Table, name: str, text: str) -> NDArray[np.bool_]:
@@ -125,7 +131,10 @@ def seek(
         is_certain = bool(found)
         found = found or list(_hashes(certificate.issuer, None))
     octets = serial_octets(serial or "") if certificate is None else serial_of(certificate)
-    return Sought(serial=serial_text(octets), issuers=frozenset(found), is_certain=is_certain)
+    has_all_keys = issuer is not None
+    return Sought(
+        serial=serial_text(octets), issuers=frozenset(found), is_certain=is_certain, has_all_keys=has_all_keys
+    )
 
 
 def _issuer(word: str, known: list[tuple[frozenset[str], bytes, list[IssuerHashes]]]) -> list[IssuerHashes]:

@@ -69,7 +69,7 @@ class LoggedWorker:
 
     Attributes:
         stretch: its lines and counters, of all files.
-        goes_on_to_ms: until when the file of its last lines goes on, with lines of others.
+        goes_on_to_ms: until when the file of its last lines goes on, with lines of others of its machine.
     """
 
     stretch: WorkerStretch
@@ -77,7 +77,7 @@ class LoggedWorker:
 
     @classmethod
     def of(cls, stretches: Sequence[tuple[WorkerStretch, int]]) -> Self:
-        """Return a worker, of what each file has of it, each with the last time of any line of the file."""
+        """Return a worker, of what each file has of it, each with the last time of any line of its machine there."""
         ends = dict(zip(map(id, (one for one, _ in stretches)), (end for _, end in stretches), strict=True))
         parts = in_order([one for one, _ in stretches])
         whole = parts[0]
@@ -114,7 +114,7 @@ class LoggedWorker:
         if self.has_ended:
             return Interval(counters[-1].time_ms, counters[-1].time_ms)
         last = max(self.stretch.last_ms, counters[-1].time_ms if counters else 0)
-        # A worker that lives has written counters since, where its file goes on: this one is dead.
+        # A worker that lives has written counters since, where the log of its machine goes on: this one is dead.
         return Interval(since, last + LATEST_MS if self.goes_on_to_ms > last + LATEST_MS else ENDLESS_MS)
 
     def lacks(self) -> Iterator[Lack]:
@@ -134,9 +134,12 @@ def workers_of(files: Sequence[FileFacts]) -> list[LoggedWorker]:
     """Return what all files have of each worker."""
     parts: dict[str, list[tuple[WorkerStretch, int]]] = {}
     for file in files:
-        end = max((one.last_ms for one in file.stretches.values()), default=0)
+        ends: dict[str | None, int] = {None: 0}  # a file may have the logs of several machines, cut where they were
         for stretch in file.stretches.values():
-            parts.setdefault(stretch.worker, []).append((stretch, end))
+            if stretch.host is not None:
+                ends[stretch.host] = max(ends.get(stretch.host, 0), stretch.last_ms)
+        for stretch in file.stretches.values():
+            parts.setdefault(stretch.worker, []).append((stretch, ends[stretch.host]))
     return [LoggedWorker.of(found) for found in parts.values()]
 
 

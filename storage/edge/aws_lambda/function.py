@@ -65,7 +65,10 @@ class LambdaFunction:
         self._was_too_slow = False
         self._loop = asyncio.new_event_loop()
         stdout = _Stdout()
-        self._request_log = RequestLog(ClientNames(settings.clients), put=stdout.put, lost=lambda: stdout.lost_count)
+        # An instance may sleep for as long as AWS likes, and answer again: no silence says that it is dead.
+        self._request_log = RequestLog(
+            ClientNames(settings.clients), put=stdout.put, lost=lambda: stdout.lost_count, has_host=False
+        )
 
     def answer(self, event: Event) -> EventResponse:
         """Return the response to an event; its line is in the log by then.
@@ -73,13 +76,13 @@ class LambdaFunction:
         Raises:
             ValueError: the event is no request.
         """
-        instant, began = time.time(), time.perf_counter_ns()
         asked = read_event(event)
+        self._request_log.tell_if_due()  # before the instant of this request, which its counters do not have
+        self._request_log.arrive()
+        instant, began = time.time(), time.perf_counter_ns()
         self.catch_up(self._settings.store_deadline_s)
         reply = self._reply(asked.request, int(time.time()))
         self._troubles.look_at(reply.record)
-        self._request_log.tell_if_due()
-        self._request_log.arrive()
         self._request_log.note(reply.record, asked.remote, instant, (time.perf_counter_ns() - began) // 1000)
         return written(reply, event)
 
@@ -201,8 +204,10 @@ class _Stdout:
         self.lost_count = 0
 
     def put(self, line: bytes) -> None:
+        left = line + b"\n"
         try:
-            os.write(_STDOUT, line + b"\n")
+            while left:
+                left = left[os.write(_STDOUT, left) :]
         except OSError:  # no line is worth the request that it is about
             self.lost_count += 1
 

@@ -142,13 +142,20 @@ class LineWriter:
                 with suppress(OSError):  # the next line tells, which is lost then
                     self._follow()
             while self._queue:
-                self._write(self._next())
+                try:
+                    lines = self._next()
+                except OSError as failure:  # of a descriptor that somebody has closed
+                    self._queue.popleft()
+                    self._lose(1, failure.strerror or str(failure))
+                    continue
+                self._write(lines)
                 self._in_hand = 0
 
     def _next(self) -> bytes:
         """Return lines that can be written at once."""
+        room = self._room()
         line = self._queue.popleft()
-        batch, size, room = [line], len(line), self._room()
+        batch, size = [line], len(line)
         while self._queue and size + len(self._queue[0]) <= room:
             line = self._queue.popleft()
             batch.append(line)

@@ -33,6 +33,7 @@ class RequestLog:
         worker: its name in the log; drawn, for a worker that takes its place must have another one.
         put: takes lines; None: the log of this process.
         lost: says how many of them are lost so far; None: of the log of this process.
+        has_host: whether counters name the machine. Of workers that name none, silence does not say that they are dead.
     """
 
     def __init__(
@@ -43,12 +44,14 @@ class RequestLog:
         worker: str | None = None,
         put: Callable[[bytes], None] | None = None,
         lost: Callable[[], int] | None = None,
+        has_host: bool = True,
     ) -> None:
         self._names = names
         self._sample = sample
         self._worker = worker or secrets.token_hex(4)
         self._put = put or request_lines()
         self._lost = lost or lost_request_lines
+        self._host = {"host": os.uname().nodename} if has_host else {}
         self._began = time.time()
         self._complete = self._noted = self._lines = self._sampled_out = 0
         self._place = self._chosen = 0
@@ -113,7 +116,7 @@ class RequestLog:
         fields: dict[str, object] = {
             "time": time_text(time.time()),
             "worker": self._worker,
-            "host": os.uname().nodename,
+            **self._host,
             "counters": counters,
             "sample": self._sample,
             "began": time_text(self._began),

@@ -204,6 +204,22 @@ def test_of_a_certificate_alone_its_serial_with_another_issuer_s_name_may_be_its
     assert known.code == NOT_ASKED
 
 
+def test_a_request_about_the_issuer_s_name_with_another_key_may_be_about_a_certificate_of_its_former_key(
+    logs: Logs, ca: Ca
+) -> None:
+    server = make_issuer("server", parent=ca.issuer, ca=None, uses=("digital_signature",))
+    server.write(ca.folder, "server")
+    of_former = (
+        ocsp.OCSPRequestBuilder().add_certificate(server.certificate, ca.issuer.certificate, hashes.SHA1()).build()
+    )
+    by = {"issuer_name_hash": of_former.issuer_name_hash.hex(), "issuer_key_hash": "ab" * 20}
+    lines = Writer().counts(0).asks(1, f"{server.certificate.serial_number:x}", **by).counts(60, is_end=True).lines
+
+    said = logs.ask(lines, "--cert", ca.folder / "server.pem", "--config", ca.config)
+
+    assert (said.code, said.document["undecided"]) == (UNKNOWN, 1)
+
+
 @pytest.mark.parametrize(
     "words",
     [

@@ -107,6 +107,21 @@ def test_after_the_last_counters_of_a_worker_that_was_killed_nothing_is_known_un
     assert lacks(files, 190, 600) == []
 
 
+@pytest.mark.parametrize("host", ["edge-2", None])
+def test_a_log_of_another_machine_in_the_same_file_says_nothing_about_the_end_of_a_worker(
+    tmp_path: Path, host: str | None
+) -> None:
+    cut = Writer("aaaaaaaa", host="edge-1" if host else None).counts(0).asks(1).counts(60)
+    other = Writer("bbbbbbbb", host=host).counts(0)
+    for minute in range(1, 11):
+        other.asks(minute * 60 - 1).counts(minute * 60)
+
+    files = facts_of(tmp_path, [*cut.lines, *other.counts(600, is_end=True).lines])
+
+    assert lacks(files, 0, 60) == []
+    assert lacks(files, 599, 600) == ["unfinished"]
+
+
 def test_a_request_under_way_while_counters_were_written_may_be_logged_behind_them(tmp_path: Path) -> None:
     worker = Writer().counts(0).asks(1)
     worker.under_way = 1

@@ -25,7 +25,7 @@ class Writer:
     """One worker of an edge: what it writes, in order."""
 
     worker: str = "0a1b2c3d"
-    host: str = "edge-1"
+    host: str | None = "edge-1"
     began: float = 0
     sample: int = 1
     lines: list[str] = field(default_factory=list)
@@ -50,7 +50,8 @@ class Writer:
         """Write the counters."""
         counts = {"requests": self.requests, "lines": len(self.lines), "lost": self.lost}
         counts |= {"sampled_out": self.sampled_out, "under_way": self.under_way}
-        fields: dict[str, object] = {"time": text(at(seconds)), "worker": self.worker, "host": self.host}
+        fields: dict[str, object] = {"time": text(at(seconds)), "worker": self.worker}
+        fields |= {} if self.host is None else {"host": self.host}
         fields |= {"counters": counts, "sample": self.sample, "began": text(at(self.began))}
         return self.says(fields | ({"ended": True} if is_end else {}))
 
