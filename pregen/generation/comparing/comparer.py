@@ -164,8 +164,7 @@ class Comparer:
         total, at = ComparedRange(Comparison(damaged=(text,))), low
         for _, end, piece in self._packs(low, high, now):
             total, at = total.plus(piece), end
-        rest = len(now.rows.between(at, high).keys) if at < high else 0
-        return total.plus(ComparedRange(Comparison(after=rest)))
+        return total.plus(self._blind(now.between(at, high))) if at < high else total
 
     def _packs(self, low: int, high: int, now: Now) -> Iterator[tuple[int, int, ComparedRange]]:
         """Yield ranges that shards have, compared with what their packs say: memory is bounded by one pack."""
@@ -177,15 +176,21 @@ class Comparer:
         try:
             entries = self._entries(shard).between(low, high)
         except FormatError as e:
-            return ComparedRange(Comparison(after=len(now.rows.keys), damaged=(str(e),)))
+            return self._blind(now, str(e))
         except FileNotFoundError:
-            return ComparedRange(Comparison(after=len(now.rows.keys), damaged=(f"{shard.pack}: is missing",)))
+            return self._blind(now, f"{shard.pack}: is missing")
         ends = np.where(np.isin(entries.keys, now.expired), np.uint32(0), np.uint32(NO_EXPIRY_32))
         before = Remembered(entries.keys, words(entries.status.astype(np.uint32), ends))
         lost = self._lost(entries, now)
         dropped = entries.keys[np.isin(entries.issuers, np.array(sorted(self._job.dropped), np.uint64))]
         seen = self._with(before, now, dropped, lost.entries.keys)
         return seen._replace(comparison=without_ends(seen.comparison), lost=lost)
+
+    def _blind(self, now: Now, *damaged: str) -> ComparedRange:
+        """Return what is known of a range of which no pack can be read: which revocations have ended before."""
+        since = _ended_since(_NOTHING, now, self._job.expired_before)
+        seen = Comparison(after=len(now.rows.keys), damaged=damaged)
+        return ComparedRange(with_returned(seen, since.freed), since=since)
 
     def _entries(self, shard: Shard) -> Entries:
         assert self._current is not None

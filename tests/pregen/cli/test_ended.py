@@ -261,6 +261,44 @@ def test_a_damaged_memory_is_told_and_passed_over_by_name(nights: Nights) -> Non
     assert nights.pregen("verify", nights.ca.store).code == 0
 
 
+def test_where_history_and_packs_are_damaged_what_is_remembered_counts_all_the_same(nights: Nights) -> None:
+    nights.have_ended()
+    store = LocalStore(nights.ca.store)
+    head = find_head(store)
+    assert head is not None
+    manifest = read_manifest(store, head.commit.manifest)
+    assert manifest.history is not None
+    parts = [part.name for part in read_index(store, manifest.history).parts]
+    for name in (*parts, *(shard.pack for shard in manifest.shards)):
+        (nights.ca.store / name).unlink()
+    accepted = ("--accept", "history.damaged", "--reason", "test")
+
+    refused = nights.run(3, {X: ("good", 60)}, *accepted)
+
+    assert (refused.code, codes(refused)) == (3, ["revocation.returned"])
+    assert nights.run(3, {X: ("revoked", 60)}, *accepted).code == 0
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_rollback_answers_good_for_nobody_who_was_revoked_in_between_and_whose_end_was_moved_then(
+    nights: Nights, is_there: bool
+) -> None:
+    assert nights.run(0, {X: ("good", 60)}).code == 0
+    assert nights.run(0.001, {X: ("revoked", 60)}).code == 0
+    head = find_head(LocalStore(nights.ca.store))
+    assert head is not None
+    moved = {X: ("revoked", 0.01)}
+    assert codes(nights.run(0.02, moved)) == ["revocation.lost"]
+    assert nights.run(0.02, moved, "--accept", "revocation.lost", "--reason", "test").code == 0
+    assert nights.status(X) == "absent"
+    if not is_there:
+        (nights.ca.store / head.commit.manifest).unlink()
+
+    outcome = nights.pregen("rollback", nights.ca.config, "--to", 1, "--reason", "test")
+
+    assert (outcome.code, nights.status(X)) == ((0, "revoked") if is_there else (3, "absent"))
+
+
 def test_cleaning_takes_none_of_it(nights: Nights) -> None:
     nights.have_ended()
     for day in (3, 4):
