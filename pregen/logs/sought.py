@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pregen.config import Config
 from pregen.errors import UsageError
 from pregen.issuers import Certificate, parse_certificate, read_certificates
-from pregen.issuers.certificates import serial_of
+from pregen.issuers.certificates import serial_of, signed_with
 from pregen.lookup import serial_octets
 from storage.certid import HASH_NAMES, serial_text
 from storage.reader import Reader
@@ -53,6 +53,15 @@ class IssuerHashes(NamedTuple):
     key_hash: str | None
 
 
+class _Known(NamedTuple):
+    """An issuer that is known: its names, its subject and hashes, and its certificate, where there is one."""
+
+    names: frozenset[str]
+    subject: bytes
+    hashes: list[IssuerHashes]
+    certificate: Certificate | None = None
+
+
 class Matches(NamedTuple):
     """Which rows are about a certificate, and about which nobody can say whether they are."""
 
@@ -68,8 +77,8 @@ class Sought:
         serial: its number, as the log writes it.
         issuers: all that requests may say of its issuer.
         is_certain: whether a request with its serial and another issuer is about another certificate for certain.
-        has_all_keys: whether this is so too where the issuer has its name and another key: not where the issuer is
-            known by what a certificate says, for a CA may have had another key then.
+        has_all_keys: whether this is so too where the issuer has its name and another key: not of a certificate, unless
+            a key of the issuer that was named has signed it, for a CA may have had another key then.
     """
 
     serial: str
@@ -124,49 +133,63 @@ def seek(
     certificate = None if cert is None else read_certificates(cert)[0]
     known = list(_known(config, open_reader))
     if issuer is not None:
-        found, is_certain = _issuer(issuer, known), True
+        meant = _issuer(issuer, known)
+        found, is_certain = [one for each in meant for one in each.hashes], True
+        has_all_keys = certificate is None or any(_has_signed(one, certificate) for one in meant)
     else:
         assert certificate is not None  # else an issuer is named
-        found = [one for _, subject, hashes in known if subject == certificate.issuer for one in hashes]
-        is_certain = bool(found)
+        found = [one for each in known if each.subject == certificate.issuer for one in each.hashes]
+        is_certain, has_all_keys = bool(found), False
         found = found or list(_hashes(certificate.issuer, None))
     octets = serial_octets(serial or "") if certificate is None else serial_of(certificate)
-    has_all_keys = issuer is not None
     return Sought(
         serial=serial_text(octets), issuers=frozenset(found), is_certain=is_certain, has_all_keys=has_all_keys
     )
 
 
-def _issuer(word: str, known: list[tuple[frozenset[str], bytes, list[IssuerHashes]]]) -> list[IssuerHashes]:
-    """Return the hashes of the issuer that a word means.
+def _has_signed(issuer: _Known, certificate: Certificate) -> bool:
+    """Return whether an issuer's key verifies a certificate; not where nobody can tell."""
+    if issuer.certificate is None:
+        return False
+    try:
+        return signed_with(certificate, issuer.certificate.load_public_key())
+    except ValueError:  # a key or an algorithm that is beyond cryptography
+        return False
+
+
+def _issuer(word: str, known: list[_Known]) -> list[_Known]:
+    """Return the issuer that a word means, once for each of its certificates.
 
     Raises:
         UsageError: nobody knows it.
         ConfigError: it is a file without a certificate.
     """
-    if found := [one for names, _, hashes in known if word in names for one in hashes]:
+    if found := [one for one in known if word in one.names]:
         return found
     if pair := _PAIR.fullmatch(word.lower()):
         if len(pair[1]) != len(pair[2]) or len(pair[1]) not in _HASH_BY_DIGITS:
             text = "hashes of an issuer are those of its name and of its key, both SHA-1 or both SHA-256, in hex"
             raise UsageError(f"--issuer {word}: {text}")
-        return [IssuerHashes(_HASH_BY_DIGITS[len(pair[1])], pair[1], pair[2])]
+        return [_Known(frozenset(), b"", [IssuerHashes(_HASH_BY_DIGITS[len(pair[1])], pair[1], pair[2])])]
     if Path(word).exists():
-        return [one for read in read_certificates(Path(word)) for one in _hashes(read.subject, read.key_bits)]
-    names = sorted({name for names, _, _ in known for name in names})
+        return [_certified(frozenset(), one) for one in read_certificates(Path(word))]
+    names = sorted({name for one in known for name in one.names})
     shown = f"there are {', '.join(names)}" if names else "name a file, or say --config CONFIG or --store STORE as well"
     raise UsageError(f"--issuer {word}: no file, and no issuer of that name is known: {shown}")
 
 
-def _known(
-    config: Config | None, open_reader: Callable[[], Reader] | None
-) -> Iterator[tuple[frozenset[str], bytes, list[IssuerHashes]]]:
-    """Yield the names, the subject and the hashes of each issuer that is known."""
+def _certified(names: frozenset[str], certificate: Certificate) -> _Known:
+    hashes = list(_hashes(certificate.subject, certificate.key_bits))
+    return _Known(names, certificate.subject, hashes, certificate)
+
+
+def _known(config: Config | None, open_reader: Callable[[], Reader] | None) -> Iterator[_Known]:
+    """Yield each issuer that is known."""
     for section in config.issuer if config is not None else ():
         for name in section.certificates:
             assert config is not None  # it has sections
             for one in read_certificates(config.resolve(name)):
-                yield frozenset(section.names), one.subject, list(_hashes(one.subject, one.key_bits))
+                yield _certified(frozenset(section.names), one)
     if open_reader is not None:
         reader = open_reader()
         for loaded in reader.current.tables.values() if reader.current else ():
@@ -174,15 +197,15 @@ def _known(
                 yield from _stored(issuer)
 
 
-def _stored(issuer: StoredIssuer) -> Iterator[tuple[frozenset[str], bytes, list[IssuerHashes]]]:
+def _stored(issuer: StoredIssuer) -> Iterator[_Known]:
     names = frozenset({*issuer.names, issuer.label})
     stored = [
         IssuerHashes(HASH_NAMES.get(oid, oid), octets.hex(), issuer.key_hashes[oid].hex())
         for oid, octets in issuer.name_hashes.items()
     ]
-    yield names, b"", stored
+    yield _Known(names, b"", stored)
     for one in _parsed(issuer.certificates):
-        yield names, one.subject, list(_hashes(one.subject, one.key_bits))
+        yield _certified(names, one)
 
 
 def _parsed(certificates: Iterable[bytes]) -> Iterator[Certificate]:

@@ -220,6 +220,25 @@ def test_a_request_about_the_issuer_s_name_with_another_key_may_be_about_a_certi
     assert (said.code, said.document["undecided"]) == (UNKNOWN, 1)
 
 
+def test_a_certificate_of_a_former_key_is_not_taken_for_one_of_the_issuer_s_key_of_today(logs: Logs, ca: Ca) -> None:
+    former = make_issuer(ca.issuer.certificate.subject)
+    assert former.certificate.subject == ca.issuer.certificate.subject
+    server = make_issuer("server", parent=former, ca=None, uses=("digital_signature",))
+    server.write(ca.folder, "server")
+    asked = ocsp.OCSPRequestBuilder().add_certificate(server.certificate, former.certificate, hashes.SHA1()).build()
+    by = {"issuer_name_hash": asked.issuer_name_hash.hex(), "issuer_key_hash": asked.issuer_key_hash.hex()}
+    lines = Writer().counts(0).asks(1, f"{server.certificate.serial_number:x}", **by).counts(60, is_end=True).lines
+    former.write(ca.folder, "former")
+    by_cert = ("--cert", ca.folder / "server.pem")
+
+    for words in (["--config", ca.config], ["--issuer", ca.pem], ["--config", ca.config, "--issuer", "r1"]):
+        said = logs.ask(lines, *by_cert, *words)
+        assert (said.code, said.document["undecided"]) == (UNKNOWN, 1), words
+    assert logs.ask(lines, *by_cert, "--issuer", ca.folder / "former.pem").code == ASKED
+    of_another_key = [line.replace(by["issuer_key_hash"], "ab" * 20) for line in lines]
+    assert logs.ask(of_another_key, *by_cert, "--issuer", ca.folder / "former.pem").code == NOT_ASKED
+
+
 @pytest.mark.parametrize(
     "words",
     [
