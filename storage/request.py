@@ -31,7 +31,19 @@ _PADDING = frozenset({0x00, 0xFF})  # what a serial that is not minimal begins w
 
 
 class MalformedRequestError(StorageError):
-    """The octets are not an OCSP request that can be answered; the text says why."""
+    """The octets are not an OCSP request that can be answered; the text says why.
+
+    Attributes:
+        cert_id: what it asks for all the same, where something else of it is wrong; None: nobody can say.
+    """
+
+    def __init__(self, why: str, cert_id: CertID | None = None) -> None:
+        super().__init__(why, cert_id)
+        self.why = why
+        self.cert_id = cert_id
+
+    def __str__(self) -> str:
+        return self.why
 
 
 def parse_request(der: bytes) -> CertID:
@@ -49,7 +61,7 @@ def parse_request(der: bytes) -> CertID:
     try:
         cert_id = _ocsp_request(Cursor(der))
     except ValueError as error:
-        raise MalformedRequestError(str(error)) from None
+        raise MalformedRequestError(str(error), _asked_for(der)) from None
     _learn(der, cert_id)
     return cert_id
 
@@ -93,6 +105,21 @@ def _ocsp_request(outer: Cursor) -> CertID:
     request.take_if(_SIGNATURE)
     request.finish()
     return cert_id
+
+
+def _asked_for(der: bytes) -> CertID | None:
+    """Return the only CertID of a malformed request, so that the log can name it; None: there is none, or another."""
+    try:
+        outer = Cursor(der)
+        tbs = outer.take(SEQUENCE).take(SEQUENCE)
+        outer.finish()  # what stands behind it may be another request
+        tbs.take_if(_VERSION)
+        tbs.take_if(_REQUESTOR_NAME)
+        requests = tbs.take(SEQUENCE)
+        cert_id = read_cert_id(requests.take(SEQUENCE))
+    except ValueError:
+        return None
+    return cert_id if requests.at_end() else None
 
 
 def _tbs_request(tbs: Cursor) -> CertID:

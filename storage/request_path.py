@@ -67,7 +67,7 @@ def _read_path(raw_path: bytes, *, is_decoded: bool) -> tuple[Meaning, ...]:
         if b"%" in text:
             text = unquote_to_bytes(text)
     text = text.translate(_TO_BASE64, _LINE_ENDS)
-    refused = MalformedRequestError("the path is not base64 of a request, behind any of its slashes")
+    refused: list[MalformedRequestError] = []
     merged: list[tuple[bytes, int]] = []
     for letters, lost, is_open in _places(text):
         shorter = [(letters[:-1], lost + 1)] if is_open else []
@@ -77,13 +77,16 @@ def _read_path(raw_path: bytes, *, is_decoded: bool) -> tuple[Meaning, ...]:
         try:
             written = _read(letters[: len(letters) + lost], as_written=True)
         except MalformedRequestError as error:
-            refused = error
+            refused.append(error)
             merged += shorter
         else:
             return (written, *_restored(shorter))
     if found := _restored(merged):
         return found
-    raise refused
+    if not refused:
+        raise MalformedRequestError("the path is not base64 of a request, behind any of its slashes")
+    # Of several that it can mean, nobody knows which one is asked for.
+    raise refused[0] if len(refused) == 1 and not merged else MalformedRequestError(refused[-1].why)
 
 
 def _ordinary(path: bytes) -> tuple[Meaning] | None:

@@ -83,7 +83,9 @@ def _verdict(answer: AskedAnswer) -> str:
     if answer.verdict is AskedVerdict.ASKED:
         return f"{serial} was asked for"
     if answer.verdict is AskedVerdict.NOT_ASKED:
-        return f"{serial} was not asked for in that time, at the edges whose logs these are"
+        text = f"{serial} was not asked for in that time, at the edges whose logs these are"
+        unreadable = answer.sightings.unreadable
+        return f"{text}, unless by one of {unreadable:,} requests that could not be read" if unreadable else text
     return f"{serial} is in none of the lines, and whether it was asked for cannot be known"
 
 
@@ -102,7 +104,7 @@ def _rows(answer: AskedAnswer) -> Iterator[tuple[str, object]]:
     if answer.edges:
         yield "logs of", ", ".join(answer.edges)
     if seen.unreadable:
-        yield "unreadable", f"{seen.unreadable:,} requests of that time name no certificate: they were malformed"
+        yield "unreadable", f"{seen.unreadable:,} requests of that time name no certificate, for they could not be read"
 
 
 def _shortened(title: str, rows: list[tuple[str, int]]) -> Iterator[tuple[str, str]]:

@@ -87,12 +87,13 @@ def respond(source: AnswerSource, request: HttpRequest, now: int, *, max_age_cap
         else:
             meanings = readings(request.raw_path, is_decoded=request.is_decoded)
     except MalformedRequestError as error:
-        return ocsp_error(request, now, OcspStatus.malformedRequest, Outcome.MALFORMED, detail=str(error))
+        malformed, named = OcspStatus.malformedRequest, error.cert_id
+        return ocsp_error(request, now, malformed, Outcome.MALFORMED, cert_id=named, detail=str(error))
     return _answer(source, request, meanings, now, max_age_cap_s)
 
 
 class _RefusedError(Exception):
-    """The request is understood, but there is no answer that may be given."""
+    """The request is understood, but there is no answer that may be given; or it can mean several certificates."""
 
     def __init__(self, status: OcspStatus, outcome: Outcome, cause: Exception | None = None) -> None:
         super().__init__(status, outcome, cause)
@@ -110,8 +111,9 @@ def _answer(
         generation = answer.generation
         _check(answer, cert_id, now)
     except _RefusedError as why:
+        named = None if why.outcome is Outcome.MALFORMED else cert_id  # of several that it can mean, none was asked for
         return ocsp_error(
-            request, now, why.status, why.outcome, cert_id=cert_id, generation=generation, detail=why.detail
+            request, now, why.status, why.outcome, cert_id=named, generation=generation, detail=why.detail
         )
     return _deliver(request, answer, cert_id, now, max_age_cap_s)
 

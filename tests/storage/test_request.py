@@ -1,3 +1,4 @@
+import pickle
 import subprocess
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
@@ -176,6 +177,29 @@ def test_a_critical_extension_that_is_not_understood_is_not_ignored(after: bytes
     in_single = b"\xa0" + after[1:]
     with pytest.raises(MalformedRequestError, match="critical extension that is not understood"):
         parse_request(encode_request(ASKED, in_request=in_single))
+
+
+@pytest.mark.parametrize(
+    ("der", "named"),
+    [
+        (encode_request(ASKED, after=CRITICAL["unknown"]), ASKED),
+        (encode_request(ASKED, in_request=b"\xa0" + CRITICAL["unknown"][1:]), ASKED),
+        (encode_request(ASKED, after=nonce_extension(bytes(129))), ASKED),
+        (encode_request(ASKED, before=tlv(0xA0, tlv(INTEGER, b"\1"))), ASKED),
+        (GOOD + b"\0", None),
+        (encode_request(ASKED, cert_id(7)), None),
+        (encode_request(ASKED._replace(serial=b"")), None),
+        (GOOD[:-1], None),
+        (b"", None),
+    ],
+    ids=["critical", "critical in one", "nonce", "version", "octets behind", "two", "no serial", "cut off", "empty"],
+)
+def test_a_malformed_request_says_which_certificate_it_names_if_it_is_one(der: bytes, named: CertID | None) -> None:
+    with pytest.raises(MalformedRequestError) as refused:
+        parse_request(der)
+
+    assert refused.value.cert_id == named
+    assert pickle.loads(pickle.dumps(refused.value)).cert_id == named
 
 
 def test_a_critical_wish_for_other_responses_than_basic_ones_is_not_ignored() -> None:

@@ -194,7 +194,7 @@ class Application:
                 self._is_local = False
                 _log.info("the file system of the store does not say what is in memory: lookups are made in threads")
             raise
-        if reply.record.cert_id is not None:
+        if reply.record.cert_id is not None and reply.record.outcome is not Outcome.MALFORMED:
             self._counts.look_up("memory")
         return reply
 

@@ -158,6 +158,29 @@ def test_requests_that_could_not_be_read_are_counted(logs: Logs) -> None:
     assert (ended.code, ended.document["unreadable"]) == (NOT_ASKED, 1)
 
 
+def test_not_asked_for_says_how_many_requests_could_not_be_read(tmp_path: Path, pregen: Program) -> None:
+    question = ("--issuer", ISSUER, "--serial", "ab")
+    worker = Writer().counts(0).asks(1, None).asks(2, None).counts(60, is_end=True)
+    all_read = Writer().counts(0).asks(1, "ac").counts(60, is_end=True)
+
+    said = pregen("asked", write(tmp_path / "some", worker.lines), *question)
+    plain = pregen("asked", write(tmp_path / "none", all_read.lines), *question)
+
+    assert (said.code, plain.code) == (NOT_ASKED, NOT_ASKED)
+    assert "was not asked for in that time" in said.out
+    assert "unless by one of 2 requests that could not be read" in said.out
+    assert "could not be read" not in plain.out
+
+
+def test_a_malformed_request_that_names_the_certificate_has_asked_for_it(logs: Logs) -> None:
+    malformed = {"outcome": "malformed", "ocsp": "malformedRequest", "status": None}
+    worker = Writer().counts(0).asks(1, "ab", **malformed).counts(60, is_end=True)
+
+    ended = logs.ask(worker.lines, "--serial", "ab")
+
+    assert (ended.code, ended.document["requests"], ended.document["unreadable"]) == (ASKED, 1, 0)
+
+
 HASHES = {
     "sha1": hashes.SHA1(),
     "sha256": hashes.SHA256(),

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storage.certid import SHA1, SHA256, CertID
+from storage.der import BOOLEAN, OCTET_STRING, OID, SEQUENCE, tlv
 from storage.edge.guard import written
 from storage.edge.record import OcspStatus, Outcome
 from storage.edge.respond import MAX_BODY_BYTES, MAX_PATH_BYTES, HttpRequest, Reply, respond
@@ -32,6 +33,9 @@ NOW = REFRESH_BY - 3_600
 REQUEST = encode_request(ASKED)
 PATH = b"/" + b64encode(REQUEST)
 DATE = "Wed, 25 Nov 2026 23:00:00 GMT"
+CRITICAL = tlv(
+    0xA2, tlv(SEQUENCE, tlv(SEQUENCE, tlv(OID, b"\x2a\x03"), tlv(BOOLEAN, b"\xff"), tlv(OCTET_STRING, b"x")))
+)  # an extension that nobody understands
 OCSP_ERROR_HEADERS = (
     ("Content-Type", "application/ocsp-response"),
     ("Content-Length", "5"),
@@ -325,6 +329,26 @@ def test_what_can_mean_two_certificates_that_there_may_be_is_refused(octets: int
 
     assert_ocsp_error(reply, OcspStatus.malformedRequest, Outcome.MALFORMED)
     assert "a proxy has merged slashes" in (reply.record.detail or "")
+    assert reply.record.cert_id is None, "the line names neither of them"
+
+
+def test_the_log_names_the_certificate_of_a_malformed_request_that_names_one() -> None:
+    der = encode_request(ASKED, after=CRITICAL)
+
+    for request in (post(der), get(b"/" + b64encode(der)), get(b"/ocsp/r1/" + b64encode(der))):
+        reply = respond(source_of(ASKED), request, NOW)
+        assert_ocsp_error(reply, OcspStatus.malformedRequest, Outcome.MALFORMED)
+        assert reply.record.cert_id == ASKED
+
+
+def test_the_log_names_no_certificate_of_a_malformed_path_that_has_lost_slashes() -> None:
+    text = b64encode(encode_request(cert_id(0x7FFFFFFFFFFF << 64), after=CRITICAL))
+    assert b"//" in text
+
+    reply = respond(source_of(ASKED), get(b"/" + re.sub(rb"/+", b"/", text)), NOW)
+
+    assert_ocsp_error(reply, OcspStatus.malformedRequest, Outcome.MALFORMED)
+    assert reply.record.cert_id is None
 
 
 def test_a_get_under_any_path_is_answered() -> None:
