@@ -1,3 +1,6 @@
+import json
+import os
+import signal
 import threading
 import time
 from base64 import b64decode, b64encode
@@ -8,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from storage.certid import CertID
-from storage.edge.aws_lambda.function import LambdaFunction, open_function
+from storage.edge.aws_lambda.function import LambdaFunction, _Stdout, open_function
 from storage.edge.serving.settings import Settings
 from storage.reader import Answer
 from tests.storage.edge.answers import cert_id, cert_ids_in, encode_request
@@ -151,6 +154,48 @@ def test_readiness_tells_of_the_store(source: Hesitant, tmp_path: Path, function
     assert function.answer(event_of("load-balancer", "GET", "/healthz"))["statusCode"] == 200
     (tmp_path / "generation").unlink()
     assert function_of(FolderSource(tmp_path), ALWAYS).answer(probe)["statusCode"] == 503
+
+
+def test_counters_are_no_later_than_the_request_behind_them_however_long_it_took_and_name_no_machine(
+    source: Hesitant, function_of: MakeFunction, capfd: pytest.CaptureFixture[str]
+) -> None:
+    source.may_look.clear()  # so that the look of the first request takes all of its patience
+    ask(function_of(source, ALWAYS), 1)
+
+    counters, asked = (json.loads(line) for line in capfd.readouterr().out.splitlines())
+
+    assert counters["counters"]["under_way"] == 0
+    assert counters["time"] <= asked["time"]
+    assert counters["worker"] == asked["worker"]
+    assert "host" not in counters, "a machine whose silence would say that the instance is dead"
+
+
+def test_a_line_that_stdout_takes_by_halves_is_written_to_its_end() -> None:
+    reading, writing = os.pipe()
+    line, got = b"x" * (1 << 20), bytearray()
+
+    def read() -> None:
+        time.sleep(0.2)  # by then, the pipe is full, and a signal has ended the first write
+        while octets := os.read(reading, 1 << 16):
+            got.extend(octets)
+
+    stdout, before = os.dup(1), signal.signal(signal.SIGALRM, lambda *_: None)
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        os.dup2(writing, 1)
+        os.close(writing)
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        taker = _Stdout()
+        taker.put(line)
+    finally:
+        os.dup2(stdout, 1)
+        os.close(stdout)
+        signal.signal(signal.SIGALRM, before)
+        reader.join(10)
+        os.close(reading)
+
+    assert (len(got), bytes(got[-1:]), taker.lost_count) == (len(line) + 1, b"\n", 0)
 
 
 @pytest.mark.parametrize(

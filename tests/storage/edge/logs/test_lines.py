@@ -148,6 +148,24 @@ def files_of_at_most(size_bytes: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
+def test_a_descriptor_that_somebody_has_closed_costs_lines_and_the_next_ones_are_written(tmp_path: Path) -> None:
+    number = open_log(tmp_path / "log")
+    log = Log(number)
+    os.close(number)
+    log.put(b"lost")
+    wait_until(lambda: log.writer.lost_count == 1)
+    again = open_log(tmp_path / "log")
+    os.dup2(again, number)
+
+    log.put(b"written")
+
+    assert log.writer.close(5) == 0
+    assert (tmp_path / "log").read_bytes() == b"GAP 1\nwritten\n"
+    assert log.said == ["1 line(s) of the log are lost: Bad file descriptor"]
+    for descriptor in {again, number}:
+        os.close(descriptor)
+
+
 def test_a_disk_that_filled_up_leaves_one_torn_line_and_says_what_is_missing(tmp_path: Path) -> None:
     path = tmp_path / "log"
     log = Log(path)
