@@ -7,7 +7,7 @@ copied either where it ends before the next run: it would be left out there at o
 import numpy as np
 
 from pregen.clock import DAY_S
-from pregen.ended import EndedSince, remember
+from pregen.ended import EndedReader, EndedSince, remember
 from pregen.upkeep.comparing import Compared
 from storage.ended_part import EndedPart
 from storage.history import HistoryIndex
@@ -24,9 +24,18 @@ class EndedMeanwhile:
         """Note those of one range."""
         self._keys += [one.view.entries.keys[one.choice.has_ended] for one in compared.copied]
 
-    def count(self, newest: HistoryIndex | None) -> int:
-        """Return how many revocations there are that the earlier generation may not know."""
-        return sum(map(len, self._keys)) + sum(part.rows for part in (newest.ended if newest else ()))
+    def count(self, store: Store, newest: HistoryIndex | None) -> int:
+        """Return how many revocations there are that the earlier generation may not know, each counted once.
+
+        Raises:
+            FormatError, FileNotFoundError: what the later generation remembers cannot be read.
+            OSError: the store does not answer.
+        """
+        parts = newest.ended if newest else ()
+        own = np.unique(np.concatenate(self._keys))
+        for part in parts:
+            own = own[~np.isin(own, EndedReader(store, (part,)).between(part.low, part.high))]
+        return len(own) + sum(part.rows for part in parts)
 
     def put(self, store: Store, target: HistoryIndex, newest: HistoryIndex | None, now: int) -> tuple[EndedPart, ...]:
         """Put what is remembered from now on: by either generation, and what ends soon.

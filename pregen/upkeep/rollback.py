@@ -352,8 +352,13 @@ class _Rollback:
 
     def _refuse_forgotten(self) -> None:
         """Refuse a generation without history, which cannot remember what has ended of revocations, but by name."""
-        count = self.ended.count(self.newest.index) if self._viewers[0].index is None else 0
-        if count and "unrevoke" not in {one.gate for one in self._terms.accept}:
+        if self._viewers[0].index is not None or "unrevoke" in {one.gate for one in self._terms.accept}:
+            return
+        try:
+            count = self.ended.count(self._store, self.newest.index)
+        except FileNotFoundError as e:
+            raise _missing(e) from e
+        if count:
             text = (
                 f"commit {self._target.commit.number} has no history, so that {count:,} revocations whose certificates "
                 "have ended would be forgotten: go back to a later commit, or say --accept unrevoke"

@@ -229,6 +229,7 @@ def test_a_rollback_to_a_generation_without_history_says_what_it_would_forget(ni
     refused = nights.pregen(*words)
 
     assert (refused.code, codes(refused)) == (3, ["rollback.ended"])
+    assert "1 revocations" in str(refused.error["findings"]), "a generation in between knows of the same one"
     assert nights.pregen(*words, "--accept", "unrevoke").code == 0
     assert find_head(store) is not None
 
