@@ -300,6 +300,24 @@ def test_a_rollback_answers_good_for_nobody_who_was_revoked_in_between_and_whose
     assert (outcome.code, nights.status(X)) == ((0, "revoked") if is_there else (3, "absent"))
 
 
+@pytest.mark.parametrize(("kept", "code", "status"), [(3, 0, "revoked"), (2, 3, "absent"), (1, 3, "absent")])
+def test_after_a_cleaning_a_rollback_answers_good_for_nobody_who_was_revoked_in_between(
+    nights: Nights, kept: int, code: int, status: str
+) -> None:
+    """Of what lies between a kept generation and the newest, cleaning takes nothing."""
+    assert nights.run(0, {X: ("good", 60)}).code == 0
+    assert nights.run(0.001, {X: ("revoked", 60)}).code == 0
+    accepted = ("--accept", "revocation.lost", "--reason", "test")
+    assert nights.run(0.02, {X: ("revoked", 0.01)}, *accepted).code == 0
+    assert nights.pregen("gc", nights.ca.config, "--keep", kept, "--grace", "0s").code == 0
+
+    outcome = nights.pregen("rollback", nights.ca.config, "--to", 1, "--json", "--reason", "test")
+
+    assert (outcome.code, nights.status(X)) == (code, status)
+    if code:
+        assert codes(outcome) == ["rollback.cleaned-up"]
+
+
 def test_cleaning_takes_none_of_it(nights: Nights) -> None:
     nights.have_ended()
     for day in (3, 4):
