@@ -75,15 +75,7 @@ def decode_ended_part(part: EndedPart, octets: bytes) -> EndedColumns:
     Raises:
         FormatError: they are damaged, or not what the index says.
     """
-    view = unseal(
-        part.name,
-        octets,
-        _MAGIC,
-        rows=part.rows,
-        size_bytes=part.size_bytes,
-        crc=part.crc,
-        entry_bytes=ENDED_BYTES,
-    )
+    view = unseal(part, octets, _MAGIC, ENDED_BYTES)
     days_at = part.rows * _KEY_BYTES
     return EndedColumns(view[:days_at], view[days_at:])
 

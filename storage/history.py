@@ -12,14 +12,14 @@ import re
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 from storage.document import Document, base64_text, encode
 from storage.ended_part import EndedPart
 from storage.errors import ChecksumError, MalformedError, UnsupportedVersionError
 from storage.overlay_part import OverlayPart
 from storage.pack import PACK_NAME
-from storage.sealed import SEALED_NAME, seal, sealed_name, unseal
+from storage.sealed import SEALED_NAME, SealedPart, seal, sealed_name, unseal
 from storage.stores.base import ReadableStore
 
 HISTORY_VERSION = 1
@@ -187,15 +187,7 @@ def decode_part(part: HistoryPart, octets: bytes) -> Columns:
     Raises:
         FormatError: it is damaged, or not what its index says.
     """
-    view = unseal(
-        part.name,
-        octets,
-        _MAGIC,
-        rows=part.rows,
-        size_bytes=part.size_bytes,
-        crc=part.crc,
-        entry_bytes=_ENTRY_BYTES,
-    )
+    view = unseal(part, octets, _MAGIC, _ENTRY_BYTES)
     words_at = part.rows * _KEY_BYTES
     return Columns(view[:words_at], view[words_at:])
 
@@ -230,27 +222,17 @@ def encode_index(index: HistoryIndex) -> tuple[str, bytes]:
             "as_of": index.as_of,
             "parts": [
                 {
-                    "low": part.low,
-                    "high": part.high,
-                    "part": part.name,
-                    "rows": part.rows,
-                    "size": part.size_bytes,
-                    "crc": f"{part.crc:08x}",
+                    **_ranged_document(part),
                     **({} if part.digest is None else {"digest": part.digest.hex()}),
                 }
                 for part in index.parts
             ],
-            "overlays": [
-                {
-                    "pack": part.pack,
-                    "part": part.name,
-                    "rows": part.rows,
-                    "size": part.size_bytes,
-                    "crc": f"{part.crc:08x}",
-                }
-                for part in index.overlays
-            ],
-            **({"ended": [_ended_document(part) for part in index.ended]} if index.ended else {}),
+            "overlays": [{"pack": part.pack, **_sealed_document(part)} for part in index.overlays],
+            **(
+                {"ended": [{**_ranged_document(part), "oldest": part.oldest} for part in index.ended]}
+                if index.ended
+                else {}
+            ),
             "issuers": [
                 {
                     "id": f"{issuer_id:016x}",
@@ -272,16 +254,12 @@ def encode_index(index: HistoryIndex) -> tuple[str, bytes]:
     return _index_name(octets), octets
 
 
-def _ended_document(part: EndedPart) -> dict[str, object]:
-    return {
-        "low": part.low,
-        "high": part.high,
-        "part": part.name,
-        "rows": part.rows,
-        "size": part.size_bytes,
-        "crc": f"{part.crc:08x}",
-        "oldest": part.oldest,
-    }
+def _ranged_document(part: HistoryPart | EndedPart) -> dict[str, object]:
+    return {"low": part.low, "high": part.high, **_sealed_document(part)}
+
+
+def _sealed_document(part: SealedPart) -> dict[str, object]:
+    return {"part": part.name, "rows": part.rows, "size": part.size_bytes, "crc": f"{part.crc:08x}"}
 
 
 def read_index(store: ReadableStore, name: str) -> HistoryIndex:
@@ -342,43 +320,44 @@ def _index_name(octets: bytes) -> str:
 
 
 def _read_part(item: Document) -> HistoryPart:
-    part = HistoryPart(
-        low=item.number("low", 1 << 32),
-        high=item.number("high", (1 << 32) + 1),
-        name=item.object_name("part", PART_NAME),
-        rows=item.number("rows", 1 << 32),
-        size_bytes=item.number("size", 1 << 40),
-        crc=int.from_bytes(item.hexadecimal("crc", 4), "big"),
-        digest=item.hexadecimal("digest", DIGEST_BYTES) if item.has("digest") else None,
-    )
-    if part.low >= part.high:
-        item.fail("holds no keys")
-    return part
+    digest = item.hexadecimal("digest", DIGEST_BYTES) if item.has("digest") else None
+    return HistoryPart(**_read_range(item), **_read_sealed(item), digest=digest)
 
 
 def _read_overlay(item: Document) -> OverlayPart:
-    return OverlayPart(
-        pack=item.object_name("pack", PACK_NAME),
-        name=item.object_name("part", PART_NAME),
-        rows=item.number("rows", 1 << 32),
-        size_bytes=item.number("size", 1 << 40),
-        crc=int.from_bytes(item.hexadecimal("crc", 4), "big"),
-    )
+    return OverlayPart(pack=item.object_name("pack", PACK_NAME), **_read_sealed(item))
 
 
 def _read_ended(item: Document) -> EndedPart:
-    part = EndedPart(
-        low=item.number("low", 1 << 32),
-        high=item.number("high", (1 << 32) + 1),
+    return EndedPart(**_read_range(item), **_read_sealed(item), oldest=item.number("oldest", 1 << 16))
+
+
+class _RangeMembers(TypedDict):
+    low: int
+    high: int
+
+
+class _SealedMembers(TypedDict):
+    name: str
+    rows: int
+    size_bytes: int
+    crc: int
+
+
+def _read_range(item: Document) -> _RangeMembers:
+    found = _RangeMembers(low=item.number("low", 1 << 32), high=item.number("high", (1 << 32) + 1))
+    if found["low"] >= found["high"]:
+        item.fail("holds no keys")
+    return found
+
+
+def _read_sealed(item: Document) -> _SealedMembers:
+    return _SealedMembers(
         name=item.object_name("part", PART_NAME),
         rows=item.number("rows", 1 << 32),
         size_bytes=item.number("size", 1 << 40),
         crc=int.from_bytes(item.hexadecimal("crc", 4), "big"),
-        oldest=item.number("oldest", 1 << 16),
     )
-    if part.low >= part.high:
-        item.fail("holds no keys")
-    return part
 
 
 def _read_holes(item: Document) -> tuple[tuple[int, int], ...]:

@@ -77,15 +77,7 @@ def decode_overlay_part(part: OverlayPart, octets: bytes) -> OverlayColumns:
     Raises:
         FormatError: they are damaged, or not what the index says, or come from where nothing does.
     """
-    view = unseal(
-        part.name,
-        octets,
-        _MAGIC,
-        rows=part.rows,
-        size_bytes=part.size_bytes,
-        crc=part.crc,
-        entry_bytes=_ENTRY_BYTES,
-    )
+    view = unseal(part, octets, _MAGIC, _ENTRY_BYTES)
     as_of, not_after, origins = (part.rows * size for size in (_KEY_BYTES, _KEY_BYTES + AS_OF_BYTES, _ENTRY_BYTES - 1))
     columns = OverlayColumns(view[:as_of], view[as_of:not_after], view[not_after:origins], view[origins:])
     if max(columns.origins, default=0) >= len(ORIGINS):

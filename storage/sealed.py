@@ -9,6 +9,7 @@ place are noticed. Readers of answers need none of this.
 import re
 import struct
 import zlib
+from typing import Protocol
 
 from storage.errors import (
     BadMagicError,
@@ -24,6 +25,26 @@ SEALED_ID_BYTES = 16
 SEALED_NAME = re.compile("history/([0-9a-f]{32})")
 _HEADER = struct.Struct("<8sHHI")
 _CHECKSUM = struct.Struct("<I")
+
+
+class SealedPart(Protocol):
+    """What an index says of an object: its name, how many entries and octets it has, and its checksum."""
+
+    @property
+    def name(self) -> str:
+        """The name of the object."""
+
+    @property
+    def rows(self) -> int:
+        """How many entries it must have."""
+
+    @property
+    def size_bytes(self) -> int:
+        """How many octets it must have."""
+
+    @property
+    def crc(self) -> int:
+        """What its checksum must be, which are its last four octets."""
 
 
 def sealed_name(identity: bytes) -> str:
@@ -45,28 +66,24 @@ def seal(identity: bytes, magic: bytes, count: int, *columns: bytes | memoryview
     return body + _CHECKSUM.pack(crc), crc
 
 
-def unseal(
-    name: str, octets: bytes, magic: bytes, *, rows: int, size_bytes: int, crc: int, entry_bytes: int
-) -> memoryview:
+def unseal(part: SealedPart, octets: bytes, magic: bytes, entry_bytes: int) -> memoryview:
     """Return the columns of an object, after everything about it was checked.
 
     Args:
-        name: of the object.
-        octets: what is stored under it.
+        part: what is said of it.
+        octets: what is stored under its name.
         magic: of the kind.
-        rows: how many entries it must have.
-        size_bytes: how many octets it must have.
-        crc: what its checksum must be.
         entry_bytes: octets of one entry, in all columns together.
 
     Raises:
         FormatError: it is damaged, or not what was said of it.
     """
+    name = part.name
     match = SEALED_NAME.fullmatch(name)
     if match is None:
         raise MalformedError(name, "is not the name of a part of a history")
-    if len(octets) != size_bytes or len(octets) < _HEADER.size + _CHECKSUM.size:
-        raise TruncatedError(name, f"has {len(octets)} octets where {size_bytes} belong")
+    if len(octets) != part.size_bytes or len(octets) < _HEADER.size + _CHECKSUM.size:
+        raise TruncatedError(name, f"has {len(octets)} octets where {part.size_bytes} belong")
     found, version, features, count = _HEADER.unpack_from(octets)
     if found != magic:
         raise BadMagicError(name, "does not begin as such a part of a history does")
@@ -76,8 +93,8 @@ def unseal(
         raise UnknownFeatureError(name, f"uses feature bits {features:#06x}, which this reader does not know")
     view = memoryview(octets)
     summed = zlib.crc32(view[: -_CHECKSUM.size], zlib.crc32(bytes.fromhex(match[1])))
-    if summed != crc or _CHECKSUM.unpack_from(octets, len(octets) - _CHECKSUM.size)[0] != summed:
+    if summed != part.crc or _CHECKSUM.unpack_from(octets, len(octets) - _CHECKSUM.size)[0] != summed:
         raise ChecksumError(name, "is damaged, or is another part")
-    if count != rows or len(octets) != _HEADER.size + count * entry_bytes + _CHECKSUM.size:
-        raise MalformedError(name, f"has {count} entries in {len(octets)} octets where {rows} belong")
+    if count != part.rows or len(octets) != _HEADER.size + count * entry_bytes + _CHECKSUM.size:
+        raise MalformedError(name, f"has {count} entries in {len(octets)} octets where {part.rows} belong")
     return view[_HEADER.size : -_CHECKSUM.size]
