@@ -39,8 +39,8 @@ from bench.sizes import Sizes
 from bench.urgent import free_port, wait_until_ready
 from bench.workload import SEED, Workload, make_workload
 from storage.certid import CertID
-from storage.der import INTEGER, NULL, OCTET_STRING, OID, SEQUENCE, tlv
 from storage.reader import Reader, open_reader
+from storage.request import encode_request
 from storage.stores import LocalStore
 
 GROUP = "edge, one worker, every request logged"
@@ -54,7 +54,6 @@ MEMORY = Target(must=60, wish=45, at_most=True)
 S3_READS = Target(must=0.4, wish=0.2, at_most=True)
 SHARE_OF_PEAK = 0.7
 _READS = 'pregen_edge_store_requests_total{operation="get_range"'
-_SHA1 = tlv(SEQUENCE, tlv(OID, bytes.fromhex("2b0e03021a")), tlv(NULL))
 
 
 class Served(NamedTuple):
@@ -285,19 +284,13 @@ def _get(cert_id: CertID) -> bytes:
 
 
 def _post(cert_id: CertID) -> bytes:
-    body = _request(cert_id)
+    body = encode_request(cert_id)
     fields = f"Host: ocsp.example\r\nContent-Type: application/ocsp-request\r\nContent-Length: {len(body)}"
     return f"POST / HTTP/1.1\r\n{fields}\r\n\r\n".encode() + body
 
 
 def _path(cert_id: CertID) -> str:
-    return quote(b64encode(_request(cert_id)), safe="")
-
-
-def _request(cert_id: CertID) -> bytes:
-    _, name_hash, key_hash, serial = cert_id
-    fields = (_SHA1, tlv(OCTET_STRING, name_hash), tlv(OCTET_STRING, key_hash), tlv(INTEGER, serial))
-    return tlv(SEQUENCE, tlv(SEQUENCE, tlv(SEQUENCE, tlv(SEQUENCE, tlv(SEQUENCE, *fields)))))
+    return quote(b64encode(encode_request(cert_id)), safe="")
 
 
 def _answer(reader: Reader, cert_id: CertID) -> bytes:

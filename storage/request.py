@@ -15,13 +15,14 @@ honour:
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from storage.certid import CertID, read_cert_id
-from storage.der import BOOLEAN, INTEGER, OCTET_STRING, OID, SEQUENCE, Cursor, oid_text, read
+from storage.certid import SHA1, SHA256, CertID, read_cert_id
+from storage.der import BOOLEAN, INTEGER, NULL, OCTET_STRING, OID, SEQUENCE, Cursor, oid_text, read, tlv
 from storage.errors import StorageError
 
 _NONCE, _RESPONSE_TYPES = bytes.fromhex("2b0601050507300102"), bytes.fromhex("2b0601050507300104")
 _BASIC_RESPONSE = bytes.fromhex("2b0601050507300101")
 _MAX_NONCE_OCTETS = 128
+_HASHES = {SHA1: bytes.fromhex("2b0e03021a"), SHA256: bytes.fromhex("608648016503040201")}
 _VERSION, _REQUESTOR_NAME, _EXTENSIONS = 0xA0, 0xA1, 0xA2  # within TBSRequest
 _SINGLE_EXTENSIONS = 0xA0  # within Request
 _SIGNATURE = 0xA0  # within OCSPRequest
@@ -64,6 +65,19 @@ def parse_request(der: bytes) -> CertID:
         raise MalformedRequestError(str(error), _asked_for(der)) from None
     _learn(der, cert_id)
     return cert_id
+
+
+def encode_request(cert_id: CertID) -> bytes:
+    """Return the OCSPRequest for a certificate, by one of the two hashes that are answered, as most clients write it.
+
+    >>> asked = CertID(SHA1, b"n" * 20, b"k" * 20, b"*")
+    >>> parse_request(encode_request(asked)) == asked
+    True
+    """
+    algorithm = tlv(SEQUENCE, tlv(OID, _HASHES[cert_id.hash_oid]), tlv(NULL))
+    hashes = tlv(OCTET_STRING, cert_id.issuer_name_hash), tlv(OCTET_STRING, cert_id.issuer_key_hash)
+    request = tlv(SEQUENCE, tlv(SEQUENCE, algorithm, *hashes, tlv(INTEGER, cert_id.serial)))
+    return tlv(SEQUENCE, tlv(SEQUENCE, tlv(SEQUENCE, request)))
 
 
 class _RequestHead(NamedTuple):

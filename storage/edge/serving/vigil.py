@@ -17,12 +17,13 @@ from storage.edge.serving.settings import Settings
 from storage.edge.source import LiveSource
 from storage.edge.watching.alarms import Alarms
 from storage.edge.watching.canaries import Canaries
-from storage.edge.watching.canary import encode_request, status_in
+from storage.edge.watching.canary import status_in
 from storage.edge.watching.cells import Cells
 from storage.edge.watching.counters import Counts
 from storage.edge.watching.readiness import Readiness, Reason, instant_text, readiness_of, too_old
 from storage.edge.watching.state import state_of
 from storage.edge.watching.troubles import Troubles
+from storage.request import encode_request
 
 _FIRST_REFRESH_S = 5.0
 _FIRST_CANARIES_S = 2.0

@@ -25,9 +25,9 @@ from hashlib import sha1, sha256
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from storage.certid import MAX_SERIAL_BYTES, SHA1, SHA256, CertID, read_cert_id, serial_text
+from storage.certid import MAX_SERIAL_BYTES, CertID, read_cert_id, serial_text
 from storage.certificate import not_after_of
-from storage.der import BOOLEAN, ENUMERATED, GENERALIZED_TIME, INTEGER, NULL, OCTET_STRING, OID, SEQUENCE, Cursor, tlv
+from storage.der import BOOLEAN, ENUMERATED, GENERALIZED_TIME, INTEGER, OCTET_STRING, OID, SEQUENCE, Cursor, tlv
 from storage.edge.source import Loaded
 
 NOT_STORED: Final = "not-stored"
@@ -39,7 +39,6 @@ MOST_CANARIES: Final = 1_000
 _HashedIssuer: TypeAlias = tuple[str, bytes, bytes]
 
 _BEGIN, _END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
-_OIDS = {SHA1: bytes.fromhex("2b0e03021a"), SHA256: bytes.fromhex("608648016503040201")}
 _STATUS_OF_TAG = {0x80: "good", 0xA1: "revoked", 0x82: "unknown"}  # RFC 6960, 4.2.1: CertStatus
 _EXPLICIT_0 = 0xA0
 _VERSION, _EXTENSIONS, _KEY_ID = 0xA0, 0xA3, 0x80
@@ -87,14 +86,6 @@ def cert_ids_of(canaries: Iterable[Canary], loaded: Loaded) -> list[list[CertID]
         own = [one for one in issuers if one[2] == canary.key_id]
         found.append([CertID(*one, canary.serial) for one in own or issuers])
     return found
-
-
-def encode_request(cert_id: CertID) -> bytes:
-    """Return the OCSPRequest for a certificate, as most clients write it."""
-    algorithm = tlv(SEQUENCE, tlv(OID, _OIDS[cert_id.hash_oid]), tlv(NULL))
-    hashes = tlv(OCTET_STRING, cert_id.issuer_name_hash), tlv(OCTET_STRING, cert_id.issuer_key_hash)
-    request = tlv(SEQUENCE, tlv(SEQUENCE, algorithm, *hashes, tlv(INTEGER, cert_id.serial)))
-    return tlv(SEQUENCE, tlv(SEQUENCE, tlv(SEQUENCE, request)))
 
 
 def status_in(response: bytes, cert_id: CertID) -> str | None:

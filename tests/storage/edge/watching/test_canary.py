@@ -19,12 +19,11 @@ from storage.edge.watching.canary import (
     MOST_CANARIES,
     Canary,
     cert_ids_of,
-    encode_request,
     judge,
     read_canaries,
     status_in,
 )
-from storage.request import parse_request
+from storage.request import encode_request, parse_request
 from tests.judges.conftest import GOOD, REVOKED, UNKNOWN, Authority, make_authority
 from tests.ports import free_port
 from tests.storage.edge.answers import cert_id, encode_response
