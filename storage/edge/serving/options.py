@@ -2,8 +2,10 @@
 
 import re
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Callable
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
+from typing import TypeVar
 
 from storage.edge.logs.addresses import CLIENT_FORMS, UNIX, ClientLogging, network_in
 from storage.edge.serving.launch import max_age_cap_in, seconds_in
@@ -11,10 +13,19 @@ from storage.edge.serving.settings import DEFAULT, Settings
 from storage.edge.watching.canary import Canary, read_canaries
 
 _MOST_SAMPLE = 1_000_000
+_T = TypeVar("_T")
 
 
 def add_options(parser: ArgumentParser) -> None:
     """Give a parser all options but those that say which store."""
+    _add_place(parser)
+    _add_log(parser)
+    _add_answers(parser)
+    _add_watch(parser)
+
+
+def _add_place(parser: ArgumentParser) -> None:
+    """Where it listens, and with how many."""
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at (%(default)s)")
     parser.add_argument("--port", type=_port, default=8080, help="port to listen at, 0 for a free one (%(default)s)")
     parser.add_argument(
@@ -30,6 +41,10 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--workers", metavar="N", type=int, default=1, help="worker processes, about one a core (%(default)s)"
     )
+
+
+def _add_log(parser: ArgumentParser) -> None:
+    """What it logs of requests."""
     parser.add_argument(
         "--log-file",
         metavar="FILE",
@@ -55,15 +70,19 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--trusted-proxy",
         metavar="NETWORK",
-        type=_network,
+        type=_told(_network),
         action="append",
         default=[],
         help="believe X-Forwarded-For of proxies there, such as 10.0.0.0/8, or at the Unix socket (unix); repeatable",
     )
+
+
+def _add_answers(parser: ArgumentParser) -> None:
+    """How it answers."""
     parser.add_argument(
         "--max-age-cap",
         metavar="SPAN",
-        type=_max_age_cap,
+        type=_told(max_age_cap_in),
         default=DEFAULT.max_age_cap_s,
         help="how long caches may keep an answer at most, 3600, 90m or 6h (default and most: a day); 0: not at all",
     )
@@ -81,6 +100,10 @@ def add_options(parser: ArgumentParser) -> None:
         default=DEFAULT.kept_replies,
         help="how many replies a worker keeps in memory for who asks the same again, about 2 KiB each (%(default)s)",
     )
+
+
+def _add_watch(parser: ArgumentParser) -> None:
+    """How it is, and who is told."""
     parser.add_argument(
         "--unready-when-degraded",
         action="store_true",
@@ -89,13 +112,13 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--max-age",
         metavar="SPAN",
-        type=_max_age,
+        type=_told(seconds_in),
         help="degraded where statuses are complete for an instant that is longer ago, such as 30h or 2d",
     )
     parser.add_argument(
         "--canary",
         metavar="FILE",
-        type=_canaries,
+        type=_told(_canaries),
         default=(),
         help="certificates whose status is known: degraded where one is answered wrongly (docs/edge.md)",
     )
@@ -161,32 +184,23 @@ def _sample(text: str) -> int:
 
 def _network(text: str) -> IPv4Network | IPv6Network | None:
     """Return the network of proxies; None: those at the Unix socket."""
-    if text == UNIX:
-        return None
-    try:
-        return network_in(text)
-    except ValueError as error:
-        raise ArgumentTypeError(str(error)) from None
-
-
-def _max_age(text: str) -> int:
-    try:
-        return seconds_in(text)
-    except ValueError as error:
-        raise ArgumentTypeError(str(error)) from None
-
-
-def _max_age_cap(text: str) -> int:
-    try:
-        return max_age_cap_in(text)
-    except ValueError as error:
-        raise ArgumentTypeError(str(error)) from None
+    return None if text == UNIX else network_in(text)
 
 
 def _canaries(text: str) -> tuple[Canary, ...]:
     try:
         return read_canaries(Path(text))
     except OSError as error:
-        raise ArgumentTypeError(f"{text} cannot be read: {error.strerror or error}") from None
-    except ValueError as error:
-        raise ArgumentTypeError(str(error)) from None
+        raise ValueError(f"{text} cannot be read: {error.strerror or error}") from None
+
+
+def _told(read: Callable[[str], _T]) -> Callable[[str], _T]:
+    """Return a reader of an option whose ValueErrors reach the operator as they are."""
+
+    def read_and_tell(text: str) -> _T:
+        try:
+            return read(text)
+        except ValueError as error:
+            raise ArgumentTypeError(str(error)) from None
+
+    return read_and_tell
