@@ -22,6 +22,7 @@ from pregen.errors import Finding, InputError, UsageError
 from pregen.logs.day_files import DaySorter
 from pregen.logs.log_reading import FileFacts, LogReading
 from pregen.progress import Progress
+from storage.stores.local import fsync_folder
 
 FACTS: Final = "_import.json"
 _FACTS_VERSION = 1
@@ -86,7 +87,7 @@ def import_logs(paths: Sequence[Path], out: Path, *, now: datetime, progress: Pr
         _sync(folder)
         final = out / f"import={now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
         folder.rename(final)
-        _sync_folder(out)
+        fsync_folder(out)
     return ImportedLogs(
         folder=final,
         files=tuple(reading.files),
@@ -187,16 +188,8 @@ def _unfinished(out: Path) -> Iterator[Path]:
 def _sync(folder: Path) -> None:
     for path in sorted(folder.rglob("*")):
         if path.is_dir():
-            _sync_folder(path)
+            fsync_folder(path)
         else:
             with path.open("rb") as file:
                 os.fsync(file.fileno())
-    _sync_folder(folder)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    fsync_folder(folder)

@@ -14,7 +14,6 @@ from typing import Self
 
 import pyarrow as pa
 
-from pregen import clock
 from pregen.errors import MAX_EXAMPLES, Finding, InputError
 from pregen.logs.log_files import LineBlock, LogFile
 from pregen.logs.parsing import BrokenLine, Parsed, parse
@@ -176,8 +175,3 @@ class LogReading:
                 text = f"{facts.name} is no request log: none of its {facts.lines:,} lines is what an edge writes"
                 finding = Finding("logs.file.not-a-log", "error", text, facts.broken, shown)
                 raise InputError(f"{facts.name} cannot be taken for a request log", [finding])
-
-
-def instant_text(time_ms: int) -> str:
-    """Return milliseconds since 1970 as RFC 3339 in UTC, whole seconds, cut towards the past."""
-    return clock.text(time_ms // 1000)

@@ -185,9 +185,8 @@ def _read_all(lines: _Lines, which: NDArray[np.int64]) -> tuple[list[pa.Table], 
             taken.append(group)
         elif len(group) > 1:
             size = _GROUP_LINES if len(group) > _GROUP_LINES else 1
-            waiting += [group[at : at + size] for at in range(0, len(group), size)][
-                ::-1
-            ]  # the first one is popped first
+            starts = range(0, len(group), size)
+            waiting += [group[at : at + size] for at in reversed(starts)]  # the first one is popped first
     return tables, np.concatenate(taken) if taken else np.zeros(0, np.int64)
 
 

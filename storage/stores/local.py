@@ -160,7 +160,7 @@ class LocalStore:
             self._forget(name)
         for folder in {target.parent for target in targets}:
             with suppress(*_NO_OBJECT):
-                _fsync_folder(folder)
+                fsync_folder(folder)
 
     def _kept_open(self, name: str) -> _OpenFile:
         try:
@@ -205,7 +205,7 @@ class LocalStore:
         finally:
             with suppress(OSError):  # mostly it has its name by now; and what went wrong before matters more
                 hidden.unlink()
-        _fsync_folder(target.parent)
+        fsync_folder(target.parent)
 
     def _make_durable(self, folder: Path) -> None:
         """Make `folder`; fsync it and all above it up to the root, for who made them may not have come to that yet."""
@@ -218,7 +218,7 @@ class LocalStore:
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder)) from None
         top = min(existing, self._root, key=lambda path: len(path.parts))
         for parent in (folder, *folder.parents):
-            _fsync_folder(parent)
+            fsync_folder(parent)
             if parent == top:
                 break
         self._durable_folders.add(folder)
@@ -302,7 +302,12 @@ def _write(path: Path, data: bytes | bytearray | memoryview) -> None:
         os.close(descriptor)
 
 
-def _fsync_folder(folder: Path) -> None:
+def fsync_folder(folder: Path) -> None:
+    """Write to the disk which names a folder has.
+
+    Raises:
+        OSError: that failed.
+    """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
