@@ -110,20 +110,14 @@ def as_stored(path: Path, issuer: Issuer, current: Generation | None) -> Issuer:
     for loaded in current.tables.values() if current else ():
         tables = loaded.tables
         for run in tables.runs:
-            stored, shape, end = (
-                tables.issuers[run.issuer],
-                tables.shapes[run.shape],
-                tables.windows[run.window].next_update,
-            )
+            stored, shape = tables.issuers[run.issuer], tables.shapes[run.shape]
             if stored.issuer_id != issuer.issuer_id:
                 continue
-            made = (
-                stored.responder_id,
-                stored.responder_certificate,
-                [(one.hashes, one.algorithm) for one in shape.responses],
-            )
-            before, one = found.get(repr(made)) or (end, _as_in(path, issuer, stored, shape))
-            found[repr(made)] = max(before, end), one
+            layout = tuple((one.hashes, one.algorithm) for one in shape.responses)
+            made = stored.responder_id, stored.responder_certificate, layout
+            end = tables.windows[run.window].next_update
+            before, one = found.get(made) or (end, _as_in(path, issuer, stored, shape))
+            found[made] = max(before, end), one
     if not found:
         return issuer
     first, *others = (one for _, one in sorted(found.values(), key=lambda one: -one[0]))
