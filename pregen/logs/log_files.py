@@ -36,12 +36,14 @@ class LogFile:
     Attributes:
         path: of the file.
         lines: how many have been read.
+        taken_bytes: octets of the file that were taken for them, packed as they are.
         broken_off: why the file could not be read to its end; None: it could.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.lines = 0
+        self.taken_bytes = 0
         self.broken_off: str | None = None
         self._digest = xxhash.xxh3_128()
 
@@ -85,10 +87,13 @@ class LogFile:
             kind = next((kind for begins, kind in _MAGIC.items() if magic.startswith(begins)), None)
             if kind is None:
                 while octets := file.read(block_bytes):
+                    self.taken_bytes += len(octets)
                     yield octets
                 return
             with pa.CompressedInputStream(pa.PythonFile(file, mode="r"), kind) as unpacked:
-                yield from self._unpacked(unpacked, block_bytes)
+                for octets in self._unpacked(unpacked, block_bytes):
+                    self.taken_bytes = file.tell()
+                    yield octets
 
     def _unpacked(self, unpacked: _Unpacked, block_bytes: int) -> Iterator[bytes]:
         """Yield what a packed file holds, up to where it is broken off."""

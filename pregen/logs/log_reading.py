@@ -145,16 +145,16 @@ class LogReading:
         return tuple(found)
 
     def _blocks(self) -> Iterator[tuple[FileFacts, LineBlock]]:
-        done = 0
-        total = sum(path.stat().st_size for path in self._paths)
+        done, total = 0, sum(path.stat().st_size for path in self._paths)
         for path in self._paths:
             file, facts = LogFile(path), FileFacts(name=str(path))
             self.files.append(facts)
             for block in file.blocks():
                 yield facts, block
+                taken = done + file.taken_bytes
+                self._progress("read", taken, max(taken, total))  # a log may grow while it is read
+            done += file.taken_bytes
             facts.digest, facts.lines, facts.broken_off = file.digest, file.lines, file.broken_off
-            done += path.stat().st_size
-            self._progress("read", done, max(done, total))
             self._refuse_twice(facts)
 
     def _noted(self, facts: FileFacts, future: "Future[Parsed]") -> pa.Table:

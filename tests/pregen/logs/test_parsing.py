@@ -157,3 +157,17 @@ def test_a_packed_file_that_is_broken_off_says_so_and_gives_what_is_before(tmp_p
     assert file.broken_off is not None
     assert len(found) > len(octets) // 10
     assert octets.startswith(found[:-1])
+
+
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_how_far_a_file_is_read_is_known_while_it_is_read(tmp_path: Path, *, is_packed: bool) -> None:
+    draw = random.Random(0)
+    octets = b"".join(draw.randbytes(50).hex().encode() + b"\n" for _ in range(10_000))
+    path = tmp_path / "log"
+    path.write_bytes(gzip.compress(octets) if is_packed else octets)
+    file = LogFile(path)
+
+    taken = [file.taken_bytes for _ in file.blocks(50_000)]
+
+    assert taken == sorted(taken)
+    assert 0 < taken[0] < taken[-1] == file.taken_bytes == path.stat().st_size
